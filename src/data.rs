@@ -1,0 +1,291 @@
+//! What passes between a trainer and a learner: rollouts, flat batches, actions and statistics, as host arrays.
+
+use crate::policy::{Head, PolicySpec};
+use crate::{Error, Result};
+use ndarray::{Array1, Array2, ArrayView2};
+
+/// Actions of several rows, `[rows, action_dims]`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Actions {
+    /// Indices, for discrete heads.
+    Discrete(Array2<u32>),
+    /// Floats as the distribution drew them, not clipped to the environment's bounds.
+    Continuous(Array2<f32>),
+}
+
+impl Actions {
+    /// `[rows, action_dims]`.
+    pub fn shape(&self) -> [usize; 2] {
+        match self {
+            Self::Discrete(array) => [array.nrows(), array.ncols()],
+            Self::Continuous(array) => [array.nrows(), array.ncols()],
+        }
+    }
+
+    /// The 32-bit words as the device stores them: indices, or the bits of the floats; row-major.
+    pub fn words(&self) -> Vec<u32> {
+        match self {
+            Self::Discrete(array) => array.iter().copied().collect(),
+            Self::Continuous(array) => array.iter().map(|value| value.to_bits()).collect(),
+        }
+    }
+
+    /// The inverse of [`words`](Self::words).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `words` is not `rows × head.action_dims()` long.
+    pub fn from_words(head: &Head, rows: usize, words: &[u32]) -> Result<Self> {
+        let shape = (rows, head.action_dims());
+        let wrong = |_| Error::shape("actions", &[words.len()], &[rows, head.action_dims()]);
+        if head.is_discrete() {
+            Array2::from_shape_vec(shape, words.to_vec()).map(Self::Discrete).map_err(wrong)
+        } else {
+            let floats = words.iter().map(|word| f32::from_bits(*word)).collect();
+            Array2::from_shape_vec(shape, floats).map(Self::Continuous).map_err(wrong)
+        }
+    }
+
+    /// Shape, type and range against `head`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], or [`Error::Value`] for an index without a choice, a float that is not finite or the wrong kind
+    /// of action.
+    pub fn validate(&self, head: &Head, rows: usize) -> Result<()> {
+        let expected = [rows, head.action_dims()];
+        if self.shape() != expected {
+            return Err(Error::shape("actions", &self.shape(), &expected));
+        }
+        match (self, head) {
+            (Self::Discrete(array), Head::Categorical { actions }) => {
+                match array.iter().position(|&action| action as usize >= *actions) {
+                    Some(index) => Err(Error::Value {
+                        tensor: "actions".into(),
+                        index,
+                        value: array.iter().nth(index).map_or_else(String::new, ToString::to_string),
+                        expected: format!("an index below {actions}"),
+                    }),
+                    None => Ok(()),
+                }
+            }
+            (Self::Continuous(array), Head::Gaussian { .. }) => finite("actions", array.iter()),
+            _ => Err(Error::Value {
+                tensor: "actions".into(),
+                index: 0,
+                value: (if head.is_discrete() { "a float" } else { "an index" }).into(),
+                expected: format!("what a {} head draws", head.name()),
+            }),
+        }
+    }
+}
+
+/// What a learner did with a row of observations.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Acted {
+    /// `[rows, action_dims]`.
+    pub actions: Actions,
+    /// log π(action | obs) of each row, in nats, summed over action dimensions.
+    pub logp: Array1<f32>,
+    /// V(obs) of each row.
+    pub values: Array1<f32>,
+}
+
+/// Transitions of `steps × envs`, time-major: row `t · envs + n` is step t of environment n.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rollout {
+    /// T.
+    pub steps: usize,
+    /// N.
+    pub envs: usize,
+    /// Observations that were acted on, `[steps · envs, obs_dim]`.
+    pub obs: Array2<f32>,
+    /// `[steps · envs, action_dims]`.
+    pub actions: Actions,
+    /// log-probability of each action when it was drawn, `[steps · envs]`.
+    pub logp: Array1<f32>,
+    /// Reward of each transition, `[steps, envs]`.
+    pub rewards: Array2<f32>,
+    /// V of each observation, and in the last row V of the observation after the window, `[steps + 1, envs]`.
+    pub values: Array2<f32>,
+    /// V of the real last observation, before the reset, where truncated; not read elsewhere. `[steps, envs]`.
+    pub final_values: Array2<f32>,
+    /// 1 where the transition ended its episode in a true terminal state, else 0. `[steps, envs]`.
+    pub terminated: Array2<u32>,
+    /// 1 where the transition ended its episode by a limit, else 0; terminated wins where both are set. `[steps, envs]`.
+    pub truncated: Array2<u32>,
+}
+
+impl Rollout {
+    /// Rows: `steps · envs`.
+    pub fn rows(&self) -> usize {
+        self.steps * self.envs
+    }
+
+    /// Shapes, finiteness and ranges against `spec`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an empty rollout, [`Error::Shape`] or [`Error::Value`] naming the first bad tensor.
+    pub fn validate(&self, spec: &PolicySpec) -> Result<()> {
+        if self.rows() == 0 {
+            return Err(Error::config("rollout", format!("has steps {} × envs {} = 0 rows", self.steps, self.envs)));
+        }
+        let (rows, window) = (self.rows(), [self.steps, self.envs]);
+        check_shape("obs", self.obs.shape(), &[rows, spec.obs_dim])?;
+        check_shape("logp", self.logp.shape(), &[rows])?;
+        check_shape("rewards", self.rewards.shape(), &window)?;
+        check_shape("values", self.values.shape(), &[self.steps + 1, self.envs])?;
+        check_shape("final_values", self.final_values.shape(), &window)?;
+        check_shape("terminated", self.terminated.shape(), &window)?;
+        check_shape("truncated", self.truncated.shape(), &window)?;
+        self.actions.validate(&spec.head, rows)?;
+        finite("obs", self.obs.iter())?;
+        finite("logp", self.logp.iter())?;
+        finite("rewards", self.rewards.iter())?;
+        finite("values", self.values.iter())?;
+        finite("final_values", self.final_values.iter())?;
+        flags("terminated", self.terminated.view())?;
+        flags("truncated", self.truncated.view())
+    }
+}
+
+/// Rows ready for an update, in any order: a flattened rollout with its advantages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// `[rows, obs_dim]`.
+    pub obs: Array2<f32>,
+    /// `[rows, action_dims]`.
+    pub actions: Actions,
+    /// log π_old(action | obs), `[rows]`.
+    pub logp_old: Array1<f32>,
+    /// Advantages, not normalised, `[rows]`.
+    pub advantages: Array1<f32>,
+    /// Value targets, `[rows]`.
+    pub returns: Array1<f32>,
+    /// V_old(obs), `[rows]`; read by value clipping and explained variance only.
+    pub values_old: Array1<f32>,
+}
+
+impl Batch {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.obs.nrows()
+    }
+
+    /// Shapes, finiteness and ranges against `spec`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an empty batch, [`Error::Shape`] or [`Error::Value`] naming the first bad tensor.
+    pub fn validate(&self, spec: &PolicySpec) -> Result<()> {
+        let rows = self.rows();
+        if rows == 0 {
+            return Err(Error::config("batch", "has 0 rows"));
+        }
+        check_shape("obs", self.obs.shape(), &[rows, spec.obs_dim])?;
+        self.actions.validate(&spec.head, rows)?;
+        finite("obs", self.obs.iter())?;
+        for (name, column) in [
+            ("logp_old", &self.logp_old),
+            ("advantages", &self.advantages),
+            ("returns", &self.returns),
+            ("values_old", &self.values_old),
+        ] {
+            check_shape(name, column.shape(), &[rows])?;
+            finite(name, column.iter())?;
+        }
+        Ok(())
+    }
+}
+
+/// What one minibatch of an update measured, before its optimiser step.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct MinibatchStats {
+    /// Clipped surrogate loss (to be minimised).
+    pub policy_loss: f64,
+    /// Value loss, `vf_loss_scale` included, `vf_coef` not.
+    pub value_loss: f64,
+    /// Mean entropy of the action distribution, in nats.
+    pub entropy: f64,
+    /// `policy_loss − ent_coef · entropy + vf_coef · value_loss`.
+    pub loss: f64,
+    /// k1 estimate of KL(old‖new): mean −log r. May be negative.
+    pub old_approx_kl: f64,
+    /// k2 estimate: mean ½ (log r)².
+    pub approx_kl_k2: f64,
+    /// k3 estimate: mean (r − 1 − log r), at least 0.
+    pub approx_kl: f64,
+    /// Share of rows with |r − 1| > `clip_coef`.
+    pub clipfrac: f64,
+    /// Smallest probability ratio.
+    pub ratio_min: f64,
+    /// Largest probability ratio.
+    pub ratio_max: f64,
+    /// Rows whose loss or gradient was NaN or infinite.
+    pub non_finite_rows: u32,
+    /// Gradient norm before clipping; 0 if no step was taken.
+    pub grad_norm: f64,
+    /// Whether the optimiser took this minibatch's step.
+    pub stepped: bool,
+}
+
+/// What one update did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateStats {
+    /// Every minibatch visited, in order; one that triggered an early stop is the last.
+    pub minibatches: Vec<MinibatchStats>,
+    /// Optimiser steps taken.
+    pub optimizer_steps: u32,
+    /// Epochs begun.
+    pub epochs: u32,
+    /// Steps left out because the gradient was not finite.
+    pub skipped_steps: u32,
+    /// 1 − Var(returns − values_old) / Var(returns), ddof 0; NaN if the returns do not vary.
+    pub explained_variance: f64,
+    /// Learning rate of this update.
+    pub learning_rate: f64,
+    /// Whether `target_kl` ended the update before its last minibatch.
+    pub stopped_early: bool,
+}
+
+impl UpdateStats {
+    /// Mean of `field` over the minibatches visited, 0 if there were none.
+    pub fn mean(&self, field: impl Fn(&MinibatchStats) -> f64) -> f64 {
+        if self.minibatches.is_empty() {
+            return 0.0;
+        }
+        self.minibatches.iter().map(field).sum::<f64>() / self.minibatches.len() as f64
+    }
+
+    /// The last minibatch visited: what CleanRL logs as the update's losses.
+    pub fn last(&self) -> MinibatchStats {
+        self.minibatches.last().copied().unwrap_or_default()
+    }
+}
+
+pub(crate) fn check_shape(tensor: &str, got: &[usize], expected: &[usize]) -> Result<()> {
+    if got == expected { Ok(()) } else { Err(Error::shape(tensor, got, expected)) }
+}
+
+/// The first element that is NaN or infinite, as an error.
+pub(crate) fn finite<'a>(tensor: &str, mut values: impl Iterator<Item = &'a f32> + Clone) -> Result<()> {
+    let all = values.clone();
+    match values.position(|value| !value.is_finite()) {
+        Some(index) => Err(Error::Value {
+            tensor: tensor.into(),
+            index,
+            value: all.skip(index).map(ToString::to_string).next().unwrap_or_default(),
+            expected: "a finite number".into(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn flags(tensor: &str, array: ArrayView2<'_, u32>) -> Result<()> {
+    match array.iter().enumerate().find(|(_, flag)| **flag > 1) {
+        Some((index, flag)) => Err(Error::Value {
+            tensor: tensor.into(),
+            index,
+            value: flag.to_string(),
+            expected: "0 or 1".into(),
+        }),
+        None => Ok(()),
+    }
+}

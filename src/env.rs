@@ -1,0 +1,93 @@
+//! The environments that wgpo brings, with Gymnasium's dynamics: their sizes, limits and state words.
+//!
+//! The steps themselves are `shaders/env_*.wgsl` on the device and [`crate::reference::env`] on the CPU. Both keep the same
+//! words per environment, so a run saved on one resumes on the other.
+
+use crate::policy::{Activation, Head, PolicySpec};
+use serde::{Deserialize, Serialize};
+
+/// An environment that runs wholly on the device.
+///
+/// Autoreset is same-step: the step that ends an episode returns the first observation of the next one; the real last
+/// observation is kept apart (`final_obs`). A time limit is reported as truncation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Env {
+    /// CartPole-v1: two actions, reward 1 per step, 500 steps at most; solved at a mean return of 475.
+    CartPole,
+    /// Pendulum-v1: one torque in [−2, 2] (clipped in the environment), 200 steps, never terminates.
+    Pendulum,
+}
+
+impl Env {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::CartPole, Self::Pendulum];
+
+    /// `cartpole` or `pendulum`, as the program spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CartPole => "cartpole",
+            Self::Pendulum => "pendulum",
+        }
+    }
+
+    /// Gymnasium's id.
+    pub const fn gymnasium_id(self) -> &'static str {
+        match self {
+            Self::CartPole => "CartPole-v1",
+            Self::Pendulum => "Pendulum-v1",
+        }
+    }
+
+    /// Width of an observation.
+    pub const fn obs_dim(self) -> usize {
+        match self {
+            Self::CartPole => 4,
+            Self::Pendulum => 3,
+        }
+    }
+
+    /// Numbers of the physical state (S).
+    pub const fn state_dim(self) -> usize {
+        match self {
+            Self::CartPole => 4,
+            Self::Pendulum => 2,
+        }
+    }
+
+    /// 32-bit words kept per environment: the physical state (f32), the episode's return so far (f32), the episode's
+    /// steps so far (u32).
+    pub const fn state_words(self) -> usize {
+        self.state_dim() + 2
+    }
+
+    /// Steps after which an episode is truncated.
+    pub const fn time_limit(self) -> u32 {
+        match self {
+            Self::CartPole => 500,
+            Self::Pendulum => 200,
+        }
+    }
+
+    /// The head that suits its actions.
+    pub const fn head(self) -> Head {
+        match self {
+            Self::CartPole => Head::Categorical { actions: 2 },
+            Self::Pendulum => Head::Gaussian { dims: 1 },
+        }
+    }
+
+    /// Mean return at which it counts as solved (CartPole) or as learnt (Pendulum).
+    pub const fn solved_at(self) -> f64 {
+        match self {
+            Self::CartPole => 475.0,
+            Self::Pendulum => -300.0,
+        }
+    }
+
+    /// Separate tanh networks of the given widths.
+    pub fn policy(self, hidden: &[usize]) -> PolicySpec {
+        PolicySpec::separate(self.obs_dim(), hidden, Activation::Tanh, self.head())
+    }
+}

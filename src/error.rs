@@ -1,0 +1,137 @@
+//! The one error type. Every message is a sentence with both numbers and both names.
+
+use std::path::PathBuf;
+
+/// What went wrong. Whatever it was, it was found before anything was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A buffer is shorter than the kernel's shape asks for.
+    #[error("{kernel}: buffer \"{buffer}\" holds {holds} elements, needs {needs} = {shape}")]
+    BufferLength {
+        /// Stem of the kernel.
+        kernel: &'static str,
+        /// Name of the binding.
+        buffer: &'static str,
+        /// Elements that the given buffer has.
+        holds: u64,
+        /// Elements that the shape asks for.
+        needs: u64,
+        /// How that number comes about, for example `(steps 8 + 1) × envs 16`.
+        shape: String,
+    },
+
+    /// A host array has another shape than the configuration says.
+    #[error("\"{tensor}\" has shape {got:?}, expected {expected:?}")]
+    Shape {
+        /// Name of the tensor.
+        tensor: String,
+        /// Shape that was given.
+        got: Vec<usize>,
+        /// Shape that was expected.
+        expected: Vec<usize>,
+    },
+
+    /// A setting is out of its range, or two settings contradict each other.
+    #[error("config: {field}: {message}")]
+    Config {
+        /// Name of the setting.
+        field: &'static str,
+        /// Value, permitted range and why.
+        message: String,
+    },
+
+    /// An input value cannot be used: NaN, infinite, or an index out of range.
+    #[error("\"{tensor}\"[{index}] is {value}, expected {expected}")]
+    Value {
+        /// Name of the tensor.
+        tensor: String,
+        /// Flat index of the first bad element.
+        index: usize,
+        /// The element as text.
+        value: String,
+        /// What it should have been.
+        expected: String,
+    },
+
+    /// A WebGPU limit of the device is too small for the shape asked for.
+    #[error("{what} needs {needs} for {limit}, the device allows {has}")]
+    Limit {
+        /// Kernel, buffer or plan that does not fit.
+        what: String,
+        /// wgpu's name of the limit.
+        limit: &'static str,
+        /// What the shape needs.
+        needs: u64,
+        /// What the device has.
+        has: u64,
+    },
+
+    /// No adapter suits the request. The message lists those that were there.
+    #[error("no adapter: {0}")]
+    NoAdapter(String),
+
+    /// wgpu refused to make a device on the adapter.
+    #[error("adapter \"{adapter}\": no device: {message}")]
+    NoDevice {
+        /// Name of the adapter.
+        adapter: String,
+        /// wgpu's own words.
+        message: String,
+    },
+
+    /// wgpu found a fault in a call or a shader of ours, or of the embedder's.
+    #[error("{what}: wgpu refused: {message}")]
+    Wgpu {
+        /// What was being made or done.
+        what: String,
+        /// wgpu's own words.
+        message: String,
+    },
+
+    /// The device has no memory left for what was asked.
+    #[error("{what}: out of device memory: {message}")]
+    OutOfMemory {
+        /// What was being allocated.
+        what: String,
+        /// wgpu's own words.
+        message: String,
+    },
+
+    /// The device is gone: unplugged, reset by the driver, or destroyed.
+    #[error("device lost: {0}")]
+    DeviceLost(String),
+
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        source: std::io::Error,
+    },
+
+    /// A file was read, but is not what it should be.
+    #[error("{path}: {message}", path = path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Which tensor or key, what was found, what was expected.
+        message: String,
+    },
+}
+
+/// `Result` with wgpo's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A setting out of range; `message` names value, range and reason.
+    pub(crate) fn config(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Config { field, message: message.into() }
+    }
+
+    /// A host array of the wrong shape.
+    pub(crate) fn shape(tensor: impl Into<String>, got: &[usize], expected: &[usize]) -> Self {
+        Self::Shape { tensor: tensor.into(), got: got.to_vec(), expected: expected.to_vec() }
+    }
+}

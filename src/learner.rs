@@ -1,0 +1,108 @@
+//! What every implementation of the algorithm can do, wherever it runs.
+
+use crate::data::{Acted, Batch, Rollout, UpdateStats};
+use crate::policy::PolicySpec;
+use crate::{PpoConfig, Result};
+use ndarray::ArrayView2;
+use std::path::Path;
+
+/// How an action is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActMode {
+    /// Drawn from the distribution; advances the step counter of the random draws.
+    Sample,
+    /// The mode of the distribution (most probable index, mean); draws nothing.
+    Greedy,
+}
+
+/// A policy that acts and improves. The device ([`crate::algo::GpuLearner`]) and the CPU
+/// ([`crate::reference::CpuLearner`]) are behind it, so that a trainer can swap one for the other.
+///
+/// A call that returns an error has changed nothing.
+pub trait Learner {
+    /// The policy's shape.
+    fn spec(&self) -> &PolicySpec;
+
+    /// The settings.
+    fn config(&self) -> &PpoConfig;
+
+    /// Actions, their log-probabilities and the values for `obs` `[rows, obs_dim]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] or [`crate::Error::Value`] if `obs` does not fit or is not finite.
+    fn act(&mut self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted>;
+
+    /// Advantages and one PPO update on `rollout`.
+    ///
+    /// # Errors
+    /// Whatever [`Rollout::validate`] finds, or a device error.
+    fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats>;
+
+    /// One PPO update on rows with given advantages. `order`, if given, holds `update_epochs × rows` indices: the
+    /// permutation of each epoch in turn; without it the keyed shuffle is used.
+    ///
+    /// # Errors
+    /// Whatever [`Batch::validate`] finds, an order of the wrong length or with an index out of range, or a device error.
+    fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats>;
+
+    /// The flat parameter vector, in the order of [`PolicySpec::layout`].
+    ///
+    /// # Errors
+    /// A device error.
+    fn parameters(&self) -> Result<Vec<f32>>;
+
+    /// Replaces the parameters; optimiser moments and counters stay.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] or [`crate::Error::Value`] if they do not fit or are not finite.
+    fn set_parameters(&mut self, parameters: &[f32]) -> Result<()>;
+
+    /// Everything that decides the future: parameters, moments, counters.
+    ///
+    /// # Errors
+    /// A device error.
+    fn state(&self) -> Result<LearnerState>;
+
+    /// Continues from `state`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if it belongs to another policy.
+    fn set_state(&mut self, state: &LearnerState) -> Result<()>;
+
+    /// Writes spec, config and state as one safetensors file, whole or not at all.
+    ///
+    /// # Errors
+    /// A device or file error.
+    fn save(&self, path: &Path) -> Result<()> {
+        crate::checkpoint::save_learner(path, self.spec(), self.config(), &self.state()?)
+    }
+
+    /// Restores what [`save`](Self::save) wrote. The file's config is not taken over: settings are the caller's.
+    ///
+    /// # Errors
+    /// A file error, or [`crate::Error::Format`] if the file holds another policy.
+    fn load(&mut self, path: &Path) -> Result<()> {
+        let saved = crate::checkpoint::load_learner(path)?;
+        saved.expect_spec(path, self.spec())?;
+        self.set_state(&saved.state)
+    }
+}
+
+/// Everything of a learner that an update changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LearnerState {
+    /// Flat parameters.
+    pub parameters: Vec<f32>,
+    /// Adam's first moments, same layout.
+    pub exp_avg: Vec<f32>,
+    /// Adam's second moments, same layout.
+    pub exp_avg_sq: Vec<f32>,
+    /// Optimiser steps taken since the start.
+    pub optimizer_step: u32,
+    /// Updates done; position in the learning-rate schedule and in the shuffle's keys.
+    pub update: u64,
+    /// Policy steps taken; position in the action draws.
+    pub policy_step: u64,
+    /// Seed of all draws.
+    pub seed: u64,
+}

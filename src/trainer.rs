@@ -1,0 +1,133 @@
+//! Rollouts and updates in a loop, with environments of our own, on the device or on the CPU.
+
+use crate::data::UpdateStats;
+use crate::env::Env;
+use crate::learner::{Learner, LearnerState};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// Episodes that ended during some steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct EpisodeStats {
+    /// Episodes that ended.
+    pub count: u64,
+    /// Sum of their undiscounted returns.
+    pub return_sum: f64,
+    /// Sum of their lengths in steps.
+    pub length_sum: f64,
+    /// Smallest return; +∞ if none ended.
+    pub return_min: f64,
+    /// Largest return; −∞ if none ended.
+    pub return_max: f64,
+}
+
+impl EpisodeStats {
+    /// No episode.
+    pub const NONE: Self =
+        Self { count: 0, return_sum: 0.0, length_sum: 0.0, return_min: f64::INFINITY, return_max: f64::NEG_INFINITY };
+
+    /// Mean return, if any episode ended.
+    pub fn mean_return(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.return_sum / self.count as f64)
+    }
+
+    /// Mean length in steps, if any episode ended.
+    pub fn mean_length(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.length_sum / self.count as f64)
+    }
+
+    /// Both together.
+    pub fn merge(self, other: Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            return_sum: self.return_sum + other.return_sum,
+            length_sum: self.length_sum + other.length_sum,
+            return_min: self.return_min.min(other.return_min),
+            return_max: self.return_max.max(other.return_max),
+        }
+    }
+}
+
+/// What one iteration (a rollout and the update on it) did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IterationStats {
+    /// The update.
+    pub update: UpdateStats,
+    /// Episodes that ended in the rollout.
+    pub episodes: EpisodeStats,
+    /// Environment steps since the start, all environments together.
+    pub env_steps: u64,
+    /// Updates since the start.
+    pub updates: u64,
+}
+
+/// A learner with `num_envs` copies of one environment.
+///
+/// Draws: the policy's step p (from 0) uses counter step p; start states use step 0 at the beginning, and s + 1 for a reset
+/// inside environment step s. See [`crate::rng`].
+pub trait Trainer {
+    /// The environment.
+    fn env(&self) -> Env;
+
+    /// The learner inside.
+    fn learner(&self) -> &dyn Learner;
+
+    /// The learner inside, to evaluate it or to change its parameters.
+    fn learner_mut(&mut self) -> &mut dyn Learner;
+
+    /// One rollout of `num_steps × num_envs` and one update on it.
+    ///
+    /// # Errors
+    /// A device error.
+    fn iterate(&mut self) -> Result<IterationStats>;
+
+    /// Everything that decides the future.
+    ///
+    /// # Errors
+    /// A device error.
+    fn state(&self) -> Result<TrainerState>;
+
+    /// Continues from `state`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if it belongs to another policy or number of environments.
+    fn set_state(&mut self, state: &TrainerState) -> Result<()>;
+
+    /// Writes spec, config and state as one safetensors file, whole or not at all. Resuming from it gives the same bits as
+    /// not having stopped, on the same device.
+    ///
+    /// # Errors
+    /// A device or file error.
+    fn save(&self, path: &Path) -> Result<()> {
+        crate::checkpoint::save_trainer(path, self.learner().spec(), self.learner().config(), &self.state()?)
+    }
+
+    /// Restores what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// A file error, or [`Error::Format`] if the file holds another policy, environment or number of environments.
+    fn load(&mut self, path: &Path) -> Result<()> {
+        let saved = crate::checkpoint::load_trainer(path)?;
+        saved.expect_spec(path, self.learner().spec())?;
+        if saved.state.env != self.env() {
+            return Err(Error::Format {
+                path: path.into(),
+                message: format!("was trained on {}, not on {}", saved.state.env.name(), self.env().name()),
+            });
+        }
+        self.set_state(&saved.state)
+    }
+}
+
+/// Everything of a trainer that an iteration changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainerState {
+    /// The learner's part.
+    pub learner: LearnerState,
+    /// The environment.
+    pub env: Env,
+    /// `[num_envs, env.state_words()]`, row-major, see [`Env::state_words`].
+    pub env_words: Vec<u32>,
+    /// Steps that each environment has taken (all have taken as many).
+    pub env_step: u64,
+}
