@@ -11,7 +11,7 @@ struct HeadSummary {
     kl_new_old: f32,
 }
 
-// Keeps the squares of both deviation and precision within f32.
+// Keeps the squares of both deviation and its inverse within f32.
 fn head_exp(log_std: f32) -> f32 {
     return exp(clamp(log_std, -40.0, 40.0));
 }
@@ -62,7 +62,7 @@ fn head_gradient(row: u32, i: u32, summary: HeadSummary, w: vec4<f32>) -> f32 {
         let change = 2.0 * (log_std - log_std_old);
         let shift = head_new(mean) - head_old(mean);
         let inverse_old = head_exp(-log_std_old);
-        let shift_new = shift * precision;
+        let shift_new = shift * inverse;
         let by_mean = w.z * shift_new * inverse + w.w * shift * inverse_old * inverse_old;
         let by_log_std = w.w * math_expm1(change) - w.z * (math_expm1(-change) + shift_new * shift_new);
         gradient += select(by_log_std, by_mean, of_mean);
