@@ -2,10 +2,14 @@
 
 pub mod config;
 pub mod data;
+pub mod env;
 mod error;
+pub mod gpu;
+pub mod kernels;
 pub mod learner;
 pub mod policy;
 pub mod rng;
+pub mod trainer;
 
 pub use config::{AdvantageNorm, KlStop, Optimizer, PpoConfig, ValueLoss};
 pub use error::{Error, Result};
