@@ -1,5 +1,6 @@
 //! wgpo
 
+pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod env;
@@ -13,5 +14,7 @@ pub mod trainer;
 
 pub use config::{AdvantageNorm, KlStop, Optimizer, PpoConfig, ValueLoss};
 pub use error::{Error, Result};
+pub use env::Env;
 pub use learner::{ActMode, Learner, LearnerState};
+pub use trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 pub use wgpu;
