@@ -1,0 +1,3 @@
+//! Shared by the tests that need a device.
+
+pub mod gpu;
