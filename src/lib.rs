@@ -1,5 +1,6 @@
 //! wgpo
 
+pub mod algo;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
@@ -13,8 +14,8 @@ pub mod rng;
 pub mod trainer;
 
 pub use config::{AdvantageNorm, KlStop, Optimizer, PpoConfig, ValueLoss};
-pub use error::{Error, Result};
 pub use env::Env;
+pub use error::{Error, Result};
 pub use learner::{ActMode, Learner, LearnerState};
 pub use trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 pub use wgpu;
