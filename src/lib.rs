@@ -10,6 +10,7 @@ pub mod gpu;
 pub mod kernels;
 pub mod learner;
 pub mod policy;
+pub mod reference;
 pub mod rng;
 pub mod trainer;
 
