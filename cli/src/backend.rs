@@ -52,7 +52,8 @@ impl Backend {
         let mut backend = Self::choose(args)?;
         if backend.name() != saved.backend || backend.adapter() != saved.adapter {
             let before = saved.adapter.as_deref().unwrap_or("the CPU reference");
-            backend.reason += &format!("; the run was on {before}, so its numbers will differ in rounding from here on");
+            backend.reason +=
+                &format!("; the run was on {before}, so its numbers will differ in rounding from here on");
         }
         Ok(backend)
     }

@@ -33,8 +33,7 @@ pub fn draw(path: &Path, env: Env, title: &str, rows: &[Row]) -> Result<()> {
 fn render(svg: &mut String, env: Env, title: &str, rows: &[Row]) -> Result<(), Box<dyn std::error::Error>> {
     let points = points(rows);
     let mark = env.solved_at();
-    let (low, high) =
-        points.iter().fold((mark, mark), |(low, high), point| (low.min(point.low), high.max(point.high)));
+    let (low, high) = points.iter().fold((mark, mark), |(low, high), point| (low.min(point.low), high.max(point.high)));
     let margin = ((high - low) * 0.06).max(1.0);
     // A return that cannot be negative (CartPole's) has its axis begin at 0.
     let bottom = if low >= 0.0 { 0.0 } else { low - margin };
@@ -67,10 +66,13 @@ fn render(svg: &mut String, env: Env, title: &str, rows: &[Row]) -> Result<(), B
     let outline: Vec<_> = outline.chain(points.iter().rev().map(|point| (point.steps, point.low))).collect();
     chart
         .draw_series(std::iter::once(Polygon::new(outline, LINE.mix(0.18))))?
-        .label("smallest to largest")
+        .label("smallest to largest return")
         .legend(|(x, y)| Rectangle::new([(x, y - 6), (x + 24, y + 6)], LINE.mix(0.18).filled()));
     chart
-        .draw_series(LineSeries::new(points.iter().map(|point| (point.steps, point.mean)), LINE.mix(0.5).stroke_width(1)))?
+        .draw_series(LineSeries::new(
+            points.iter().map(|point| (point.steps, point.mean)),
+            LINE.mix(0.5).stroke_width(1),
+        ))?
         .label("mean of the update's episodes")
         .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], LINE.mix(0.5).stroke_width(1)));
     let window = rows.iter().filter_map(|row| Some((row.env_steps as f64, row.mean_return?)));
@@ -80,7 +82,7 @@ fn render(svg: &mut String, env: Env, title: &str, rows: &[Row]) -> Result<(), B
         .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], LINE.stroke_width(3)));
     chart
         .draw_series(DashedLineSeries::new([(0.0, mark), (end, mark)], 8, 5, MARK.stroke_width(2)))?
-        .label(format!("solved at {mark}"))
+        .label(format!("mark: {mark}"))
         .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], MARK.stroke_width(2)));
     chart
         .configure_series_labels()
@@ -145,7 +147,10 @@ mod tests {
 
     #[test]
     fn steps_read_well() {
-        assert_eq!(["0", "500", "1.5k", "20k", "2M"], [0.0, 500.0, 1500.0, 20_000.0, 2e6].map(thousands).each_ref().map(String::as_str));
+        assert_eq!(
+            ["0", "500", "1.5k", "20k", "2M"],
+            [0.0, 500.0, 1500.0, 20_000.0, 2e6].map(thousands).each_ref().map(String::as_str)
+        );
     }
 
     #[test]
@@ -153,7 +158,7 @@ mod tests {
         let mut svg = String::new();
         render(&mut svg, Env::CartPole, "nothing yet", &[]).unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
-        for word in ["environment steps", "return per episode", "solved at 475", "nothing yet"] {
+        for word in ["environment steps", "return per episode", "mark: 475", "nothing yet"] {
             assert!(svg.contains(word), "{word}");
         }
     }

@@ -145,7 +145,8 @@ impl Metrics {
             text.serialize(row)?;
         }
         files::write(path, &text.into_inner().map_err(|error| error.into_error())?)?;
-        let file = File::options().append(true).open(path).with_context(|| format!("{}: cannot open", path.display()))?;
+        let file =
+            File::options().append(true).open(path).with_context(|| format!("{}: cannot open", path.display()))?;
         let writer = csv::WriterBuilder::new().has_headers(rows.is_empty()).from_writer(file);
         Ok(Self { rows, window, writer })
     }
@@ -188,8 +189,13 @@ mod tests {
         let mut episodes = EpisodeStats::NONE;
         if count > 0 {
             let sum = each * count as f64;
-            episodes =
-                EpisodeStats { count, return_sum: sum, length_sum: sum, return_min: each - 1.0, return_max: each + 1.0 };
+            episodes = EpisodeStats {
+                count,
+                return_sum: sum,
+                length_sum: sum,
+                return_min: each - 1.0,
+                return_max: each + 1.0,
+            };
         }
         let update = UpdateStats { explained_variance: f64::NAN, ..UpdateStats::default() };
         IterationStats { update, episodes, env_steps: updates * 64, updates }

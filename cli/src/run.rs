@@ -114,8 +114,11 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
     let folder = if args.out.is_some() {
         folder(args, "", seed)
     } else {
-        let found: Vec<_> =
-            ["gpu", "cpu"].map(|name| folder(args, name, seed)).into_iter().filter(|one| one.config().exists()).collect();
+        let found: Vec<_> = ["gpu", "cpu"]
+            .map(|name| folder(args, name, seed))
+            .into_iter()
+            .filter(|one| one.config().exists())
+            .collect();
         let wanted = crate::backend::forced(&args.backend);
         match (found.as_slice(), wanted) {
             (_, Some(name)) => folder(args, name, seed),

@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_file_replaces_what_it_names() {
-        let config = file("learning_rate = 1\ntarget_kl = 0.02\nmax_grad_norm = \"off\"\nnorm_adv = \"batch\"").unwrap();
+        let config =
+            file("learning_rate = 1\ntarget_kl = 0.02\nmax_grad_norm = \"off\"\nnorm_adv = \"batch\"").unwrap();
         let expected = PpoConfig {
             learning_rate: 1.0,
             target_kl: Some(0.02),
@@ -145,7 +146,11 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert!(message("lerning_rate = 1").contains("unknown field `lerning_rate`"), "{}", message("lerning_rate = 1"));
+        assert!(
+            message("lerning_rate = 1").contains("unknown field `lerning_rate`"),
+            "{}",
+            message("lerning_rate = 1")
+        );
         assert!(message("gamma = 2.0").contains("gamma: is 2, must be in [0, 1]"));
         assert!(message("gamma = \"off\"").contains("missing field `gamma`"));
         assert!(message("preset = \"best\"").contains("must be \"cleanrl\" or \"sb3\""));

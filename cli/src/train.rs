@@ -2,11 +2,11 @@
 
 use crate::args::TrainArgs;
 use crate::backend::{self, Backend};
+use crate::curve;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::run::{self, Folder};
 use crate::settings::RunConfig;
-use crate::curve;
 use anyhow::{Context, Result};
 use indicatif::HumanCount;
 use std::process::ExitCode;
@@ -131,11 +131,8 @@ impl Session<'_> {
     }
 
     fn draw(&self) -> Result<()> {
-        let RunConfig { env, backend, adapter, seed, .. } = &self.config;
-        let place = match adapter {
-            Some(adapter) => format!("{backend} ({adapter})"),
-            None => backend.clone(),
-        };
+        let RunConfig { env, adapter, seed, .. } = &self.config;
+        let place = adapter.as_deref().unwrap_or("the CPU reference");
         let title = format!("{} · PPO on {place} · seed {seed}", env.gymnasium_id());
         curve::draw(&self.folder.curve(), *env, &title, self.metrics.rows())
     }
@@ -185,14 +182,14 @@ impl Session<'_> {
             Some(_) => "cargo run --release --",
             None => "wgpo",
         };
-        let mut command = format!("{program} train {} --resume --out {}", self.config.env.name(), self.folder.path().display());
+        let mut command =
+            format!("{program} train {} --resume --out {}", self.config.env.name(), self.folder.path().display());
         if self.args.no_stop {
             command.push_str(" --no-stop");
         }
         command
     }
 }
-
 
 /// A flag that the first Ctrl-C sets; the second ends the program at once, which is safe: files are renamed into place.
 fn watch_interrupts() -> Result<Arc<AtomicBool>> {
