@@ -1,0 +1,47 @@
+// Advantages of each segment shifted to mean 0 and scaled to standard deviation 1, in place, from the segment's moments.
+//
+// moments    [segments] of (count, mean, M2, 0), as reduce_moments leaves them
+// advantages [..]; row i's element is at i * stride + offset
+
+struct Params {
+    rows: u32,
+    // Rows per segment; the last may be shorter. A segment of one row is left as it is.
+    segment: u32,
+    stride: u32,
+    offset: u32,
+    // The variance is M2 / (count - ddof), ddof 0 or 1.
+    ddof: u32,
+    eps: f32,
+    pad_0: u32,
+    pad_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> moments: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> advantages: array<f32>;
+
+override WG: u32 = 64u;
+
+@compute @workgroup_size(WG)
+fn advantage_normalize(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = (workgroup.y * groups.x + workgroup.x) * WG + lane;
+    if (row >= params.rows) {
+        return;
+    }
+    let moment = moments[row / params.segment];
+    if (moment.x < 1.5) {
+        return;
+    }
+    let i = row * params.stride + params.offset;
+    let denominator = sqrt(moment.z / (moment.x - f32(params.ddof))) + params.eps;
+    var normalized = 0.0;
+    // Without eps, equal advantages have no scale.
+    if (denominator != 0.0) {
+        normalized = (advantages[i] - moment.y) / denominator;
+    }
+    advantages[i] = normalized;
+}

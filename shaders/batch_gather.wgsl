@@ -1,0 +1,52 @@
+// Rows of 32-bit words in a new order: that of a shuffle keyed by seed, update and epoch, or one that is given.
+//
+// Needs parts philox, shuffle and schedule.
+//
+// order    [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is 1
+// source   [rows, width]
+// gathered [rows, width]
+
+struct Params {
+    rows: u32,
+    width: u32,
+    use_order: u32,
+    order_offset: u32,
+    epoch: u32,
+    pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> schedule: Schedule;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read> source: array<u32>;
+@group(0) @binding(4) var<storage, read_write> gathered: array<u32>;
+
+override WG: u32 = 64u;
+
+// The source of row j.
+fn source_row(j: u32) -> u32 {
+    if (params.use_order == 1u) {
+        return min(order[params.order_offset + j], params.rows - 1u);
+    }
+    let key = philox_block(
+        philox_counter(PHILOX_SHUFFLE, params.epoch, 0u, vec2<u32>(schedule.update_low, schedule.update_high)),
+        vec2<u32>(schedule.seed_low, schedule.seed_high),
+    );
+    return shuffle_index(j, params.rows, key);
+}
+
+@compute @workgroup_size(WG)
+fn batch_gather(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    // One invocation per word, so that neighbours write neighbouring words.
+    let index = (workgroup.y * groups.x + workgroup.x) * WG + lane;
+    if (index >= params.rows * params.width) {
+        return;
+    }
+    gathered[index] = source[source_row(index / params.width) * params.width + index % params.width];
+}

@@ -1,0 +1,51 @@
+// The four numbers that a loss needs of every row, side by side and in the order of batch_gather.
+//
+// Needs parts philox, shuffle and schedule.
+//
+// order   [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is 1
+// logp_old, advantages, returns, values_old  [rows]
+// samples [rows] of (logp_old, advantage, return, value_old)
+
+struct Params {
+    rows: u32,
+    use_order: u32,
+    order_offset: u32,
+    epoch: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> schedule: Schedule;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read> logp_old: array<f32>;
+@group(0) @binding(4) var<storage, read> advantages: array<f32>;
+@group(0) @binding(5) var<storage, read> returns: array<f32>;
+@group(0) @binding(6) var<storage, read> values_old: array<f32>;
+@group(0) @binding(7) var<storage, read_write> samples: array<vec4<f32>>;
+
+override WG: u32 = 64u;
+
+// The source of row j.
+fn source_row(j: u32) -> u32 {
+    if (params.use_order == 1u) {
+        return min(order[params.order_offset + j], params.rows - 1u);
+    }
+    let key = philox_block(
+        philox_counter(PHILOX_SHUFFLE, params.epoch, 0u, vec2<u32>(schedule.update_low, schedule.update_high)),
+        vec2<u32>(schedule.seed_low, schedule.seed_high),
+    );
+    return shuffle_index(j, params.rows, key);
+}
+
+@compute @workgroup_size(WG)
+fn batch_pack(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = (workgroup.y * groups.x + workgroup.x) * WG + lane;
+    if (row >= params.rows) {
+        return;
+    }
+    let from_row = source_row(row);
+    samples[row] = vec4<f32>(logp_old[from_row], advantages[from_row], returns[from_row], values_old[from_row]);
+}

@@ -1,0 +1,145 @@
+// PPO's loss of one minibatch: its gradient at the heads, row by row, and partial sums of its statistics.
+//
+// head_outputs    [rows, width]        distribution rows (raw outputs, then free parameters)
+// values          [rows]               V(s)
+// actions         [all, action_dims]   words; row r of the minibatch is row_offset + r
+// samples         [all]                (logp_old, advantage, return, value_old), same rows
+// d_head_outputs  [rows, width]        gradient of the loss by the distribution rows
+// d_values        [rows]               gradient of the loss by V(s)
+// loss_partials   [groups, 3]          per workgroup: sums (policy, value, entropy, k1), (k2, k3, clipped, not finite),
+//                                      and (least ratio, greatest ratio, 0, 0)
+//
+// policy = −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20)); loss = mean(policy − ent_coef · entropy +
+// vf_coef · vf_loss_scale · value error). At a tie the gradient is what automatic differentiation gives: a clamp
+// passes it on its closed range, a min or max of equals hands each half.
+
+struct Params {
+    rows: u32,
+    width: u32,
+    action_dims: u32,
+    row_offset: u32,
+    groups: u32,
+    value_loss: u32,      // 0 plain, 1 maximum of plain and clipped, 2 clipped only
+    dual_clip: f32,       // 0: off
+    vf_loss_scale: f32,
+    vf_coef: f32,
+    inverse_rows: f32,
+    pad_0: u32,
+    pad_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> schedule: Schedule;
+@group(0) @binding(2) var<storage, read> head_outputs: array<f32>;
+@group(0) @binding(3) var<storage, read> values: array<f32>;
+@group(0) @binding(4) var<storage, read> actions: array<u32>;
+@group(0) @binding(5) var<storage, read> samples: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> d_head_outputs: array<f32>;
+@group(0) @binding(7) var<storage, read_write> d_values: array<f32>;
+@group(0) @binding(8) var<storage, read_write> loss_partials: array<vec4<f32>>;
+
+const WG: u32 = 64u;
+const LOG_RATIO_LIMIT: f32 = 20.0;
+
+var<workgroup> sums_a: array<vec4<f32>, 64>;
+var<workgroup> sums_b: array<vec4<f32>, 64>;
+var<workgroup> ratios: array<vec2<f32>, 64>;
+
+fn head_new(i: u32) -> f32 { return head_outputs[i]; }
+fn head_old(i: u32) -> f32 { return head_outputs[i]; }  // no KL is asked for here
+fn head_width() -> u32 { return params.width; }
+fn head_action(row: u32, d: u32) -> u32 {
+    return actions[(params.row_offset + row) * params.action_dims + d];
+}
+
+// (value error, its derivative by v), both before vf_loss_scale.
+fn value_error(v: f32, target_value: f32, v_old: f32) -> vec2<f32> {
+    let plain = v - target_value;
+    let range = schedule.clip_coef_vf;
+    let moved = v - v_old;
+    let clipped = v_old + clamp(moved, -range, range) - target_value;
+    let passes = select(0.0, 1.0, abs(moved) <= range);
+    let from_plain = vec2<f32>(plain * plain, 2.0 * plain);
+    let from_clipped = vec2<f32>(clipped * clipped, 2.0 * clipped * passes);
+    if (params.value_loss == 0u) {
+        return from_plain;
+    }
+    if (params.value_loss == 2u || from_clipped.x > from_plain.x) {
+        return from_clipped;
+    }
+    return select(from_plain, 0.5 * (from_plain + from_clipped), from_plain.x == from_clipped.x);
+}
+
+// (policy loss, its derivative by logp) from the ratio r, the advantage, and whether r follows logp.
+fn policy_loss(r: f32, advantage: f32, follows: bool) -> vec2<f32> {
+    let low = 1.0 - schedule.clip_coef;
+    let high = 1.0 + schedule.clip_coef;
+    let inside = r >= low && r <= high;
+    let plain = r * advantage;
+    let clipped = clamp(r, low, high) * advantage;
+    var surrogate = min(plain, clipped);
+    var share = select(0.0, 1.0, inside || plain < clipped);
+    if (params.dual_clip > 0.0 && advantage < 0.0) {
+        let bound = params.dual_clip * advantage;
+        share *= select(select(0.0, 0.5, surrogate == bound), 1.0, surrogate > bound);
+        surrogate = max(surrogate, bound);
+    }
+    return vec2<f32>(-surrogate, select(0.0, -share * plain, follows));
+}
+
+@compute @workgroup_size(64)
+fn loss_ppo(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let group = workgroup.y * groups.x + workgroup.x;
+    let row = group * WG + lane;
+    var a = vec4<f32>();
+    var b = vec4<f32>();
+    var extremes = vec2<f32>(3.4e38, 0.0);
+    if (row < params.rows) {
+        let sample = samples[params.row_offset + row];
+        let summary = head_summary(row, false);
+        let difference = summary.logp - sample.x;
+        let log_ratio = clamp(difference, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT);
+        let r = exp(log_ratio);
+        let policy = policy_loss(r, sample.y, abs(difference) <= LOG_RATIO_LIMIT);
+        let v = values[row];
+        let value = params.vf_loss_scale * value_error(v, sample.z, sample.w);
+
+        let by_logp = policy.y * params.inverse_rows;
+        let weights = vec4<f32>(by_logp, -schedule.ent_coef * params.inverse_rows, 0.0, 0.0);
+        for (var i = 0u; i < params.width; i++) {
+            d_head_outputs[row * params.width + i] = head_gradient(row, i, summary, weights);
+        }
+        let by_value = params.vf_coef * value.y * params.inverse_rows;
+        d_values[row] = by_value;
+
+        // A clamp may swallow a NaN, so the inputs are looked at, not only the results.
+        let finite = math_is_finite(policy.x) && math_is_finite(value.x) && math_is_finite(summary.entropy)
+            && math_is_finite(difference) && math_is_finite(by_logp) && math_is_finite(by_value);
+        a = vec4<f32>(policy.x, value.x, summary.entropy, -log_ratio);
+        let clipped = select(0.0, 1.0, abs(r - 1.0) > schedule.clip_coef);
+        b = vec4<f32>(0.5 * log_ratio * log_ratio, math_k3(log_ratio), clipped, select(1.0, 0.0, finite));
+        extremes = vec2<f32>(r, r);
+    }
+    sums_a[lane] = a;
+    sums_b[lane] = b;
+    ratios[lane] = extremes;
+    workgroupBarrier();  // all lanes have stored
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        if (lane < half) {
+            sums_a[lane] += sums_a[lane + half];
+            sums_b[lane] += sums_b[lane + half];
+            let other = ratios[lane + half];
+            ratios[lane] = vec2<f32>(min(ratios[lane].x, other.x), max(ratios[lane].y, other.y));
+        }
+        workgroupBarrier();  // this level of the tree is complete
+    }
+    if (lane == 0u && group < params.groups) {
+        loss_partials[group * 3u] = sums_a[0];
+        loss_partials[group * 3u + 1u] = sums_b[0];
+        loss_partials[group * 3u + 2u] = vec4<f32>(ratios[0], 0.0, 0.0);
+    }
+}

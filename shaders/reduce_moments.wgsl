@@ -1,0 +1,137 @@
+// Mean and sum of squared deviations of each segment of a column of numbers, or of the differences of two columns.
+//
+// Phase 0: one workgroup per (segment, chunk); phase 1: one workgroup per segment, which merges the chunks by Chan's
+// formula (Chan, Golub, LeVeque 1979). The trees are fixed by the shape. Counts are exact up to 2^24 rows a segment.
+//
+// minuend    [..]; row i's element is at i * stride + offset
+// subtrahend [rows]; not read unless subtract is 1
+// partials   [segments, chunks_per_segment] of (count, mean, M2, 0)
+// moments    [segments] of (count, mean, M2, 0); M2 = sum of squared deviations from the mean
+// with segments = ceil(rows / segment), chunks_per_segment = ceil(segment / chunk)
+
+struct Params {
+    rows: u32,
+    // Rows per segment; the last may be shorter.
+    segment: u32,
+    // Rows per partial.
+    chunk: u32,
+    chunks_per_segment: u32,
+    stride: u32,
+    offset: u32,
+    // 1: the numbers are minuend - subtrahend.
+    subtract: u32,
+    phase: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> minuend: array<f32>;
+@group(0) @binding(2) var<storage, read> subtrahend: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> moments: array<vec4<f32>>;
+
+// A power of two.
+override WG: u32 = 64u;
+
+var<workgroup> scratch: array<vec4<f32>, WG>;
+
+fn number(i: u32) -> f32 {
+    let value = minuend[i * params.stride + params.offset];
+    if (params.subtract == 1u) {
+        return value - subtrahend[i];
+    }
+    return value;
+}
+
+// Empty sides are left out, as n / n need not be 1 on a device: equal numbers have to keep their mean.
+fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    if (a.x == 0.0) {
+        return b;
+    }
+    if (b.x == 0.0) {
+        return a;
+    }
+    let count = a.x + b.x;
+    let share = b.x / count;
+    let d = b.y - a.y;
+    return vec4<f32>(count, a.y + d * share, a.z + b.z + d * d * a.x * share, 0.0);
+}
+
+// The sum of every lane's x, to every lane.
+fn sum_lanes(lane: u32, x: f32) -> f32 {
+    // The last reader of the sum before has to be done with it.
+    workgroupBarrier();
+    scratch[lane].x = x;
+    workgroupBarrier();
+    for (var span = WG / 2u; span > 0u; span /= 2u) {
+        if (lane < span) {
+            scratch[lane].x += scratch[lane + span].x;
+        }
+        workgroupBarrier();
+    }
+    return scratch[0].x;
+}
+
+// Two passes over the rows begin..end, shifted by `origin`: equal numbers have a variance of exactly 0, and a large
+// mean costs no digits.
+fn moments_of_chunk(lane: u32, begin: u32, end: u32, origin: f32) -> vec4<f32> {
+    let count = f32(end - begin);
+    var sum = 0.0;
+    for (var i = begin + lane; i < end; i += WG) {
+        sum += number(i) - origin;
+    }
+    let mean = sum_lanes(lane, sum) / max(count, 1.0);
+    var squares = 0.0;
+    for (var i = begin + lane; i < end; i += WG) {
+        let deviation = (number(i) - origin) - mean;
+        squares += deviation * deviation;
+    }
+    return vec4<f32>(count, origin + mean, sum_lanes(lane, squares), 0.0);
+}
+
+fn moments_of_segment(lane: u32, segment: u32) -> vec4<f32> {
+    var own = vec4<f32>();
+    for (var c = lane; c < params.chunks_per_segment; c += WG) {
+        own = merge(own, partials[segment * params.chunks_per_segment + c]);
+    }
+    scratch[lane] = own;
+    workgroupBarrier();
+    for (var span = WG / 2u; span > 0u; span /= 2u) {
+        if (lane < span) {
+            scratch[lane] = merge(scratch[lane], scratch[lane + span]);
+        }
+        workgroupBarrier();
+    }
+    return scratch[0];
+}
+
+@compute @workgroup_size(WG)
+fn reduce_moments(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    // Everything that decides a barrier is the same for the whole workgroup.
+    let group = workgroup.y * groups.x + workgroup.x;
+    let segments = (params.rows + params.segment - 1u) / params.segment;
+    if (params.phase == 0u) {
+        if (group >= segments * params.chunks_per_segment) {
+            return;
+        }
+        let first = (group / params.chunks_per_segment) * params.segment;
+        let last = min(first + params.segment, params.rows);
+        let begin = min(first + (group % params.chunks_per_segment) * params.chunk, last);
+        let end = min(begin + params.chunk, last);
+        let result = moments_of_chunk(lane, begin, end, number(first));
+        if (lane == 0u) {
+            partials[group] = result;
+        }
+    } else {
+        if (group >= segments) {
+            return;
+        }
+        let result = moments_of_segment(lane, group);
+        if (lane == 0u) {
+            moments[group] = result;
+        }
+    }
+}

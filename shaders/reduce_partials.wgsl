@@ -1,0 +1,43 @@
+// The sum of all slices of partial gradients, in an order that depends on their number only.
+//
+// partials  [slices, count]  as mlp_backward_weight left them
+// gradient  [count]
+
+struct Params {
+    count: u32,
+    slices: u32,
+    pad_0: u32,
+    pad_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> partials: array<f32>;
+@group(0) @binding(2) var<storage, read_write> gradient: array<f32>;
+
+override WG: u32 = 64u;
+
+@compute @workgroup_size(WG)
+fn reduce_partials(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = (workgroup.y * groups.x + workgroup.x) * WG + lane;
+    if (index >= params.count) {
+        return;
+    }
+    // Four interleaved chains, then a tree over them: a fourth of the rounding of one long chain.
+    var chains = vec4<f32>();
+    let whole = params.slices / 4u * 4u;
+    for (var slice = 0u; slice < whole; slice += 4u) {
+        let place = slice * params.count + index;
+        chains += vec4<f32>(
+            partials[place], partials[place + params.count],
+            partials[place + 2u * params.count], partials[place + 3u * params.count]);
+    }
+    var rest = 0.0;
+    for (var slice = whole; slice < params.slices; slice++) {
+        rest += partials[slice * params.count + index];
+    }
+    gradient[index] = ((chains.x + chains.y) + (chains.z + chains.w)) + rest;
+}

@@ -1,0 +1,271 @@
+//! The device and what wgpo keeps beside it.
+
+use super::adapter::{GpuOptions, pick, shortfall};
+use super::pipeline::PipelineCache;
+use crate::{Error, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A device with its queue, our pipelines and our counters. Cheap to clone; clones share everything.
+#[derive(Debug, Clone)]
+pub struct Gpu {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub limits: wgpu::Limits,
+    pub bounds_checks: bool,
+    pub pipelines: PipelineCache,
+    pub dispatches: AtomicU64,
+    pub submissions: AtomicU64,
+    pub readbacks: AtomicU64,
+    /// First error that no scope caught, or the reason of the loss; only for devices that we made.
+    fault: Arc<Mutex<Option<Fault>>>,
+}
+
+#[derive(Debug, Clone)]
+enum Fault {
+    Lost(String),
+    Uncaptured(String),
+}
+
+/// What has been recorded, submitted and read back so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Dispatches recorded.
+    pub dispatches: u64,
+    /// Submissions made by wgpo itself (an embedder's own are not seen).
+    pub submissions: u64,
+    /// Buffers read back.
+    pub readbacks: u64,
+}
+
+impl std::ops::Sub for Counts {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            dispatches: self.dispatches - earlier.dispatches,
+            submissions: self.submissions - earlier.submissions,
+            readbacks: self.readbacks - earlier.readbacks,
+        }
+    }
+}
+
+impl Gpu {
+    /// Asks wgpu for an adapter and a device.
+    ///
+    /// The limits are WebGPU's defaults; `options.binding_bytes` raises the size of bindings and buffers. No optional
+    /// feature is asked for.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] or [`Error::NoDevice`]; [`Error::Limit`] if `binding_bytes` is more than the adapter has.
+    pub async fn request(options: &GpuOptions) -> Result<Self> {
+        let adapter = pick(options).await?;
+        let name = adapter.get_info().name;
+        let limits = limits_for(&adapter.limits(), options, &name)?;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("wgpo"),
+            required_features: wgpu::Features::empty(),
+            required_limits: limits,
+            ..Default::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| Error::NoDevice { adapter: name, message: error.to_string() })?;
+        let gpu = Self::wrap(device, queue, options.bounds_checks);
+        gpu.watch();
+        Ok(gpu)
+    }
+
+    /// [`request`](Self::request), waiting for the answer.
+    ///
+    /// # Errors
+    /// As `request`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new(options: &GpuOptions) -> Result<Self> {
+        pollster::block_on(Self::request(options))
+    }
+
+    /// A device and queue that belong to someone else. Their error and loss callbacks are left alone, nothing is polled, and
+    /// bounds checks stay on unless `trusted` says that wgpo's own shaders may run without.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`] if the device's limits are below WebGPU's defaults where the kernels need them.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, trusted: bool) -> Result<Self> {
+        if let Some(shortfall) = shortfall(&device.limits()) {
+            let adapter = device.adapter_info().name;
+            return Err(Error::NoDevice { adapter, message: format!("its limits are too low: {shortfall}") });
+        }
+        Ok(Self::wrap(device, queue, !trusted))
+    }
+
+    fn wrap(device: wgpu::Device, queue: wgpu::Queue, bounds_checks: bool) -> Self {
+        let limits = device.limits();
+        Self {
+            inner: Arc::new(Inner {
+                device,
+                queue,
+                limits,
+                bounds_checks,
+                pipelines: PipelineCache::default(),
+                dispatches: AtomicU64::new(0),
+                submissions: AtomicU64::new(0),
+                readbacks: AtomicU64::new(0),
+                fault: Arc::default(),
+            }),
+        }
+    }
+
+    /// Turns loss and uncaptured errors of our own device into values that the next call returns.
+    fn watch(&self) {
+        let note = |slot: &Arc<Mutex<Option<Fault>>>, fault: Fault| {
+            if let Ok(mut slot) = slot.lock() {
+                slot.get_or_insert(fault);
+            }
+        };
+        let slot = Arc::clone(&self.inner.fault);
+        self.inner.device.set_device_lost_callback(move |reason, message| {
+            note(&slot, Fault::Lost(format!("{reason:?}: {message}")));
+        });
+        let slot = Arc::clone(&self.inner.fault);
+        self.inner.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            note(&slot, Fault::Uncaptured(error.to_string()));
+        }));
+    }
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.inner.device
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.inner.queue
+    }
+
+    /// What the device allows.
+    pub fn limits(&self) -> &wgpu::Limits {
+        &self.inner.limits
+    }
+
+    /// Name, backend and driver of the adapter.
+    pub fn adapter_info(&self) -> wgpu::AdapterInfo {
+        self.inner.device.adapter_info()
+    }
+
+    /// One line: name, backend, driver.
+    pub fn describe(&self) -> String {
+        let info = self.adapter_info();
+        format!("{} ({:?}, {} {})", info.name, info.backend, info.driver, info.driver_info)
+    }
+
+    /// Dispatches, submissions and read-backs so far.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            dispatches: self.inner.dispatches.load(Ordering::Relaxed),
+            submissions: self.inner.submissions.load(Ordering::Relaxed),
+            readbacks: self.inner.readbacks.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The first loss or uncaptured error of a device made by [`Gpu::new`], if there was one. It stays.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] or [`Error::Wgpu`].
+    pub fn healthy(&self) -> Result<()> {
+        let fault = self.inner.fault.lock().map_or(None, |slot| slot.clone());
+        match fault {
+            None => Ok(()),
+            Some(Fault::Lost(reason)) => Err(Error::DeviceLost(reason)),
+            Some(Fault::Uncaptured(message)) => Err(Error::Wgpu { what: "device".to_owned(), message }),
+        }
+    }
+
+    /// An encoder for commands, labelled.
+    pub fn encoder(&self, label: &str) -> wgpu::CommandEncoder {
+        self.inner.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) })
+    }
+
+    /// Finishes `encoder` and submits it, inside error scopes.
+    ///
+    /// # Errors
+    /// A wgpu error of the recorded commands, or a lost device.
+    pub fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<()> {
+        self.healthy()?;
+        self.scoped("submission", || self.inner.queue.submit(Some(encoder.finish())))?;
+        self.inner.submissions.fetch_add(1, Ordering::Relaxed);
+        self.healthy()
+    }
+
+    /// Waits until everything submitted so far has run.
+    ///
+    /// # Errors
+    /// A lost device.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn wait(&self) -> Result<()> {
+        self.inner
+            .device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map_err(|error| Error::DeviceLost(error.to_string()))?;
+        self.healthy()
+    }
+
+    /// Runs `make` inside error scopes, so that a refusal is an error here and not a panic or a callback elsewhere.
+    pub(super) fn scoped<T>(&self, what: &str, make: impl FnOnce() -> T) -> Result<T> {
+        let device = &self.inner.device;
+        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let made = make();
+        let (validation, internal, memory) = (validation.pop(), internal.pop(), memory.pop());
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            // Native scopes answer at once; nothing is waited for.
+            let found = [
+                pollster::block_on(validation),
+                pollster::block_on(internal),
+                pollster::block_on(memory),
+            ];
+            if let Some(error) = found.into_iter().flatten().next() {
+                return Err(wgpu_error(what, error));
+            }
+        }
+        #[cfg(target_arch = "wasm32")]
+        {
+            // A browser answers later, and nothing may block there: the uncaptured-error callback sees it.
+            drop((validation, internal, memory, what));
+        }
+        Ok(made)
+    }
+}
+
+fn wgpu_error(what: &str, error: wgpu::Error) -> Error {
+    match error {
+        wgpu::Error::OutOfMemory { source } => {
+            Error::OutOfMemory { what: what.to_owned(), message: source.to_string() }
+        }
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+            Error::Wgpu { what: what.to_owned(), message: description }
+        }
+    }
+}
+
+/// WebGPU's defaults, with larger bindings where they were asked for.
+fn limits_for(adapter: &wgpu::Limits, options: &GpuOptions, name: &str) -> Result<wgpu::Limits> {
+    let mut limits = wgpu::Limits::default();
+    if let Some(wanted) = options.binding_bytes {
+        let has = adapter.max_storage_buffer_binding_size.min(adapter.max_buffer_size);
+        if wanted > has {
+            let what = format!("adapter \"{name}\"");
+            return Err(Error::Limit { what, limit: "max_storage_buffer_binding_size", needs: wanted, has });
+        }
+        limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.max(wanted);
+        limits.max_buffer_size = limits.max_buffer_size.max(wanted);
+    }
+    Ok(limits)
+}

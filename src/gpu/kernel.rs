@@ -1,0 +1,154 @@
+//! A kernel as data: what tests can walk without a device.
+
+use super::buffer::Element;
+
+/// A file of `shaders/parts/`: constants, structs and pure functions whose names begin with the part's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// File stem.
+    pub name: &'static str,
+    /// WGSL text.
+    pub source: &'static str,
+}
+
+/// How a kernel uses a storage buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`.
+    ReadWrite,
+}
+
+/// One storage buffer of a kernel. Its number is its place in the list, after the uniforms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// The word in WGSL, in `Io`, in docs and in error messages.
+    pub name: &'static str,
+    /// Read, or read and written.
+    pub access: Access,
+    /// WGSL type of an element.
+    pub element: &'static str,
+}
+
+/// Type of a field of `Params`.
+pub trait ParamKind {
+    /// The WGSL type.
+    const WGSL: &'static str;
+}
+
+impl<T: Element> ParamKind for T {
+    const WGSL: &'static str = <T as Element>::WGSL;
+}
+
+/// One field of `Params`, for comparison with the WGSL struct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParamField {
+    /// Same name on both sides.
+    pub name: &'static str,
+    /// WGSL type.
+    pub kind: &'static str,
+    /// Byte offset.
+    pub offset: usize,
+}
+
+/// Everything about a kernel but its calls.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelDef {
+    /// File stem, entry point, label.
+    pub name: &'static str,
+    /// WGSL of the kernel itself.
+    pub source: &'static str,
+    /// Parts that go before it, in order.
+    pub parts: &'static [Part],
+    /// Whether binding 1 is the [`super::Schedule`] uniform.
+    pub schedule: bool,
+    /// Whether it is composed with one of the head parts.
+    pub head: bool,
+    /// Storage buffers in order of their numbers.
+    pub bindings: &'static [Binding],
+    /// Fields of the uniform at binding 0.
+    pub params: &'static [ParamField],
+    /// Size of that uniform in bytes, a multiple of 16.
+    pub params_size: usize,
+}
+
+/// The choices that make one pipeline out of a [`KernelDef`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Variant {
+    /// The head part, for kernels with [`KernelDef::head`].
+    pub head: Option<Part>,
+    /// Values of `override` constants.
+    pub constants: Vec<(&'static str, f64)>,
+}
+
+impl KernelDef {
+    /// Number of the first storage binding.
+    pub const fn first_binding(&self) -> u32 {
+        if self.schedule { 2 } else { 1 }
+    }
+
+    /// The whole WGSL text: parts, head, kernel.
+    pub fn compose(&self, variant: &Variant) -> String {
+        let mut text = String::new();
+        for part in self.parts.iter().chain(variant.head.iter()) {
+            text.push_str(part.source);
+            text.push('\n');
+        }
+        text.push_str(self.source);
+        text
+    }
+}
+
+/// Writes a kernel's `Params`, `Io` and `DEF` from one list of names, so that the three cannot differ.
+macro_rules! kernel {
+    (
+        stem: $stem:literal,
+        parts: [$($part:ident),* $(,)?],
+        schedule: $schedule:literal,
+        head: $head:literal,
+        params: { $($(#[$pdoc:meta])* $pvis:vis $param:ident : $pkind:ty),* $(,)? },
+        io: { $($(#[$bdoc:meta])* $binding:ident : $access:ident $element:ty),* $(,)? } $(,)?
+    ) => {
+        /// The uniform at binding 0: plain 4-byte scalars, see the fields. Start from `Params::default()`.
+        #[repr(C)]
+        #[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
+        pub struct Params {
+            $($(#[$pdoc])* $pvis $param: $pkind),*
+        }
+
+        /// The storage buffers, named as in the WGSL.
+        #[derive(Debug, Clone, Copy)]
+        pub struct Io<'a> {
+            $($(#[$bdoc])* pub $binding: &'a $crate::gpu::Buffer<$element>),*
+        }
+
+        impl Io<'_> {
+            /// The buffers in order of their binding numbers.
+            fn buffers(&self) -> Vec<$crate::gpu::Bind<'_>> {
+                vec![$($crate::gpu::Bind::new(stringify!($binding), $crate::gpu::Access::$access, self.$binding)),*]
+            }
+        }
+
+        /// The definition that tests walk.
+        pub const DEF: $crate::gpu::KernelDef = $crate::gpu::KernelDef {
+            name: $stem,
+            source: include_str!(concat!("../../shaders/", $stem, ".wgsl")),
+            parts: &[$($crate::kernels::parts::$part),*],
+            schedule: $schedule,
+            head: $head,
+            bindings: &[$($crate::gpu::Binding {
+                name: stringify!($binding),
+                access: $crate::gpu::Access::$access,
+                element: <$element as $crate::gpu::Element>::WGSL,
+            }),*],
+            params: &[$($crate::gpu::ParamField {
+                name: stringify!($param),
+                kind: <$pkind as $crate::gpu::ParamKind>::WGSL,
+                offset: std::mem::offset_of!(Params, $param),
+            }),*],
+            params_size: size_of::<Params>(),
+        };
+    };
+}
+pub(crate) use kernel;

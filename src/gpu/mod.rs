@@ -1,0 +1,28 @@
+//! The host layer: device, buffers, pipelines, recording. Knows wgpu; knows no reinforcement learning.
+//!
+//! A kernel becomes work in three steps, of which only the last happens per update:
+//!
+//! 1. its definition ([`KernelDef`]) is composed, compiled inside an error scope and cached in the [`Gpu`];
+//! 2. `bind` checks every length and makes one bind group and its parameter blocks: a list of [`Call`]s;
+//! 3. [`Gpu::record`] writes the calls into one compute pass of the caller's encoder.
+//!
+//! Nothing here submits, polls or waits unless its name says so ([`Gpu::submit`], [`Gpu::run`], [`Gpu::read`]).
+
+mod adapter;
+mod buffer;
+mod device;
+mod kernel;
+mod pipeline;
+mod readback;
+mod record;
+mod schedule;
+
+pub use adapter::{AdapterChoice, AdapterSummary, GpuOptions, adapters};
+pub use buffer::{Buffer, Element};
+pub use device::{Counts, Gpu};
+pub use kernel::{Access, Binding, KernelDef, ParamField, ParamKind, Part, Variant};
+pub(crate) use kernel::kernel;
+pub use readback::ReadBack;
+pub use record::Call;
+pub(crate) use record::{Bind, Grid, elements};
+pub use schedule::{Schedule, ScheduleRing, Slot};

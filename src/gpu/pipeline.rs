@@ -1,0 +1,109 @@
+//! Compiled kernels, made once per device and variant.
+
+use super::kernel::{Access, KernelDef, Variant};
+use super::{Gpu, Schedule};
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::Mutex;
+
+/// A pipeline with the layout of its one bind group.
+#[derive(Debug, Clone)]
+pub(super) struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+}
+
+type Key = (&'static str, Option<&'static str>, Vec<(&'static str, u64)>);
+
+#[derive(Debug, Default)]
+pub(super) struct PipelineCache(Mutex<HashMap<Key, Pipeline>>);
+
+impl Gpu {
+    /// The compiled kernel, from the cache if it was made before.
+    pub(super) fn pipeline(&self, def: &KernelDef, variant: &Variant) -> Result<Pipeline> {
+        let constants = variant.constants.iter().map(|(name, value)| (*name, value.to_bits())).collect();
+        let key = (def.name, variant.head.map(|part| part.name), constants);
+        // A poisoned lock means that another thread panicked while it held a finished entry: the map is still good.
+        let cached = |map: &HashMap<Key, Pipeline>| map.get(&key).cloned();
+        let lock = self.inner.pipelines.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(found) = cached(&lock) {
+            return Ok(found);
+        }
+        drop(lock); // compiling may take long
+        let made = self.compile(def, variant)?;
+        let mut lock = self.inner.pipelines.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Ok(lock.entry(key).or_insert(made).clone())
+    }
+
+    fn compile(&self, def: &KernelDef, variant: &Variant) -> Result<Pipeline> {
+        if def.head != variant.head.is_some() {
+            let message = "a head part is missing, or was given to a kernel without one".to_owned();
+            return Err(Error::Wgpu { what: def.name.to_owned(), message });
+        }
+        let device = self.device();
+        let source = def.compose(variant);
+        self.scoped(def.name, || {
+            let module = self.module(def.name, source);
+            let entries = layout_entries(def);
+            let layout = device
+                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(def.name), entries: &entries });
+            let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(def.name),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+            let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(def.name),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some(def.name),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &variant.constants,
+                    // Kernels initialise the workgroup memory that they read.
+                    zero_initialize_workgroup_memory: false,
+                },
+                cache: None,
+            });
+            Pipeline { pipeline, layout }
+        })
+    }
+
+    fn module(&self, label: &str, source: String) -> wgpu::ShaderModule {
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
+        if self.inner.bounds_checks {
+            return self.device().create_shader_module(descriptor);
+        }
+        // SAFETY: the text is one of our own kernels, never a caller's. `bind` has checked every buffer against the shape;
+        // indices that come from data (actions, orders) are clamped in the shader; loops have bounds that do not depend on
+        // floats; divisors are checked on the host. Tests run every kernel with all checks on and with guard bands round every
+        // output, on the same cases.
+        #[allow(unsafe_code, reason = "the one place where checks are switched off; argued above")]
+        unsafe {
+            self.device().create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+        }
+    }
+}
+
+fn layout_entries(def: &KernelDef) -> Vec<wgpu::BindGroupLayoutEntry> {
+    let entry = |binding: u32, ty: wgpu::BufferBindingType, dynamic: bool, size: usize| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty,
+            has_dynamic_offset: dynamic,
+            min_binding_size: NonZeroU64::new(size as u64),
+        },
+        count: None,
+    };
+    let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, def.params_size)];
+    if def.schedule {
+        entries.push(entry(1, wgpu::BufferBindingType::Uniform, true, size_of::<Schedule>()));
+    }
+    for (number, binding) in (def.first_binding()..).zip(def.bindings) {
+        let read_only = binding.access == Access::Read;
+        entries.push(entry(number, wgpu::BufferBindingType::Storage { read_only }, false, 0));
+    }
+    entries
+}

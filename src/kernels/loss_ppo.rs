@@ -1,0 +1,96 @@
+//! PPO's loss of one minibatch: gradients at the heads, and partial sums of the statistics.
+//!
+//! ```text
+//! r      = exp(clamp(logp − logp_old, ±20))
+//! policy = −min(r A, clamp(r, 1 − clip_coef, 1 + clip_coef) A)       where A < 0 with dual clip c: −max(min(…), c A)
+//! loss   = mean over rows of  policy − ent_coef · entropy + vf_coef · vf_loss_scale · error(v)
+//! ```
+//!
+//! Schulman et al. 2017, equations 7 and 9; dual clip: Ye et al. 2020, equation 5. The lecture's six cases follow from the
+//! minimum. Ties: a clamp passes the gradient on its closed range and a min or max of equals gives each half, as
+//! PyTorch does; so at r = 1, the first minibatch, the gradient is −A, not 0.
+
+use super::parts;
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::policy::Head;
+
+kernel! {
+    stem: "loss_ppo",
+    parts: [MATH, PHILOX, SCHEDULE],
+    schedule: true,
+    head: true,
+    params: {
+        /// Rows of the minibatch.
+        pub rows: u32,
+        /// Width of a distribution row; set by `bind`.
+        pub width: u32,
+        /// Words of an action; set by `bind`.
+        pub action_dims: u32,
+        /// First row of the minibatch in `actions` and `samples`.
+        pub row_offset: u32,
+        /// Workgroups, hence partial sums; set by `bind`.
+        pub groups: u32,
+        /// 0 plain, 1 maximum of plain and clipped, 2 clipped only.
+        pub value_loss: u32,
+        /// c of the dual clip; 0: off.
+        pub dual_clip: f32,
+        /// Factor of the squared value error.
+        pub vf_loss_scale: f32,
+        /// Weight of the value loss in the gradient.
+        pub vf_coef: f32,
+        /// 1 / rows; set by `bind`.
+        pub inverse_rows: f32,
+        pad_0: u32,
+        pad_1: u32,
+    },
+    io: {
+        /// Distribution rows, `[rows, width]`.
+        head_outputs: Read f32,
+        /// V(s), `[rows]`.
+        values: Read f32,
+        /// Action words, `[row_offset + rows, action_dims]`.
+        actions: Read u32,
+        /// `(logp_old, advantage, return, value_old)`, `[row_offset + rows]`.
+        samples: Read [f32; 4],
+        /// Gradient of the loss by the distribution rows, `[rows, width]`.
+        d_head_outputs: ReadWrite f32,
+        /// Gradient of the loss by V(s), `[rows]`.
+        d_values: ReadWrite f32,
+        /// `[groups(rows), 3]`.
+        loss_partials: ReadWrite [f32; 4],
+    },
+}
+
+/// Partial sums for `rows` rows; `loss_partials` holds three vectors of each.
+pub const fn groups(rows: u32) -> u32 {
+    rows.div_ceil(super::WORKGROUP)
+}
+
+/// Binds one call per entry of `params`.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        let rows = u64::from(p.rows);
+        let all = u64::from(p.row_offset) + rows;
+        let shape = || format!("rows {rows} × width {width}");
+        elements(name, "head_outputs", io.head_outputs, rows * u64::from(width), shape)?;
+        elements(name, "d_head_outputs", io.d_head_outputs, rows * u64::from(width), shape)?;
+        elements(name, "values", io.values, rows, || format!("rows {rows}"))?;
+        elements(name, "d_values", io.d_values, rows, || format!("rows {rows}"))?;
+        let shape = || format!("(row_offset {} + rows {rows}) × action_dims {action_dims}", p.row_offset);
+        elements(name, "actions", io.actions, all * u64::from(action_dims), shape)?;
+        elements(name, "samples", io.samples, all, || format!("row_offset {} + rows {rows}", p.row_offset))?;
+        let groups = groups(p.rows);
+        elements(name, "loss_partials", io.loss_partials, u64::from(groups) * 3, || format!("groups {groups} × 3"))?;
+        let inverse_rows = (1.0 / f64::from(p.rows)) as f32;
+        calls.push((Params { width, action_dims, groups, inverse_rows, ..*p }, Grid::Items(rows)));
+    }
+    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
+}

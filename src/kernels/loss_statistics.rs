@@ -1,0 +1,64 @@
+//! The statistics of one minibatch from `loss_ppo`'s partial sums, and the decision to stop early.
+//!
+//! KL estimators of old‖new with log r = logp − logp_old (Schulman, "Approximating KL divergence", 2020):
+//! k1 = −log r, k2 = ½ (log r)², k3 = r − 1 − log r. The stop looks at k3.
+
+use super::loss_ppo;
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+
+kernel! {
+    stem: "loss_statistics",
+    parts: [CONTROL, SCHEDULE],
+    schedule: true,
+    head: false,
+    params: {
+        /// Partial sums; set by `bind`.
+        pub groups: u32,
+        /// Number of the minibatch in the update, from 0: the row of `trace`.
+        pub index: u32,
+        /// 0: never stop; 1: before this minibatch's step; 2: after it.
+        pub kl_stop: u32,
+        /// Largest k3 that goes on.
+        pub kl_limit: f32,
+        /// 1 / rows; set by `bind`.
+        pub inverse_rows: f32,
+        /// Weight of the value loss in the reported loss.
+        pub vf_coef: f32,
+        pad_0: u32,
+        pad_1: u32,
+    },
+    io: {
+        /// `[groups, 3]`, from `loss_ppo`.
+        loss_partials: Read [f32; 4],
+        /// `[CONTROL_WORDS]`.
+        control: ReadWrite u32,
+        /// `[minibatches, TRACE_WIDTH]`.
+        trace: ReadWrite f32,
+    },
+}
+
+/// Words of the control buffer, see `shaders/parts/control.wgsl`. All 0 before an update.
+pub const CONTROL_WORDS: u64 = 8;
+
+/// Numbers per minibatch in the trace, see `shaders/parts/control.wgsl`.
+pub const TRACE_WIDTH: u64 = 16;
+
+/// Binds one call per entry of `params`; `rows` are those of each minibatch.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, params: &[(Params, u32)], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let mut calls = Vec::with_capacity(params.len());
+    for (p, rows) in params {
+        let groups = loss_ppo::groups(*rows);
+        elements(name, "loss_partials", io.loss_partials, u64::from(groups) * 3, || format!("groups {groups} × 3"))?;
+        elements(name, "control", io.control, CONTROL_WORDS, || "control words".to_owned())?;
+        let shape = || format!("(index {} + 1) × {TRACE_WIDTH}", p.index);
+        elements(name, "trace", io.trace, (u64::from(p.index) + 1) * TRACE_WIDTH, shape)?;
+        let inverse_rows = (1.0 / f64::from(*rows)) as f32;
+        calls.push((Params { groups, inverse_rows, ..*p }, Grid::Groups(1)));
+    }
+    gpu.bind(&DEF, &Variant::default(), Some(schedule), &io.buffers(), &calls)
+}

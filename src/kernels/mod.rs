@@ -1,0 +1,79 @@
+//! One file per kernel: parameters, named buffers, grid, and the mathematics in its doc.
+//!
+//! Each has a stem that is also its WGSL file, entry point and label. `bind` checks lengths, makes the bind group
+//! and returns one [`crate::gpu::Call`] per entry of `params`; recording them is then free of allocation.
+//!
+//! | stage | kernels |
+//! | --- | --- |
+//! | environment | [`env_cartpole`], [`env_pendulum`] |
+//! | policy | [`policy_sample`], [`head_evaluate`] |
+//! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`reduce_moments`], [`advantage_normalize`] |
+//! | minibatch | [`batch_gather`], [`batch_pack`] |
+//! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`reduce_partials`] |
+//! | loss | [`loss_ppo`], [`loss_statistics`] |
+//! | optimiser | [`optim_clip`], [`optim_adam`] |
+//! | statistics | [`reduce_episodes`] |
+
+pub mod advantage_gae;
+pub mod advantage_gae_chunked;
+pub mod advantage_k_step;
+pub mod advantage_normalize;
+pub mod batch_gather;
+pub mod batch_pack;
+pub mod env_cartpole;
+pub mod env_pendulum;
+pub mod head_evaluate;
+pub mod loss_ppo;
+pub mod loss_statistics;
+pub mod mlp_backward_input;
+pub mod mlp_backward_weight;
+pub mod mlp_forward;
+pub mod optim_adam;
+pub mod optim_clip;
+pub mod parts;
+pub mod policy_sample;
+pub mod reduce_episodes;
+pub mod reduce_moments;
+pub mod reduce_partials;
+
+use crate::gpu::KernelDef;
+
+/// Every kernel, in order of name.
+pub const ALL: &[KernelDef] = &[
+    advantage_gae::DEF,
+    advantage_gae_chunked::DEF,
+    advantage_k_step::DEF,
+    advantage_normalize::DEF,
+    batch_gather::DEF,
+    batch_pack::DEF,
+    env_cartpole::DEF,
+    env_pendulum::DEF,
+    head_evaluate::DEF,
+    loss_ppo::DEF,
+    loss_statistics::DEF,
+    mlp_backward_input::DEF,
+    mlp_backward_weight::DEF,
+    mlp_forward::DEF,
+    optim_adam::DEF,
+    optim_clip::DEF,
+    policy_sample::DEF,
+    reduce_episodes::DEF,
+    reduce_moments::DEF,
+    reduce_partials::DEF,
+];
+
+/// Invocations of a workgroup in every kernel.
+pub const WORKGROUP: u32 = 64;
+
+/// Tiles of 32 that cover `n`.
+pub(crate) fn tiles(n: u32) -> u64 {
+    u64::from(n).div_ceil(32)
+}
+
+/// `rows` rows of `width` from `offset` on, `stride` apart: one past the last element.
+pub(crate) fn span(offset: u32, rows: u32, stride: u32, width: u32) -> u64 {
+    if rows == 0 || width == 0 {
+        return 0;
+    }
+    u64::from(offset) + u64::from(rows - 1) * u64::from(stride) + u64::from(width)
+}

@@ -1,0 +1,68 @@
+//! The gradient's norm, the factor that clips it, and the permission to step.
+//!
+//! scale = min(1, max_grad_norm / (‖g‖ + 1e-6)), PyTorch's `clip_grad_norm_`. A NaN or an infinity in the gradient, or a
+//! norm that overflows f32, forbids the step and is counted; so does an early stop.
+
+use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+
+kernel! {
+    stem: "optim_clip",
+    parts: [MATH, CONTROL],
+    schedule: false,
+    head: false,
+    params: {
+        /// Elements of the gradient.
+        pub count: u32,
+        /// Partial sums; set by `bind`.
+        pub groups: u32,
+        /// Number of the minibatch in the update, from 0.
+        pub index: u32,
+        /// 0: partial sums, 1: decide; set by `bind`.
+        pub phase: u32,
+        /// Largest norm; 0: do not clip.
+        pub max_grad_norm: f32,
+        pad_0: u32,
+        pad_1: u32,
+        pad_2: u32,
+    },
+    io: {
+        /// `[count]`.
+        gradient: Read f32,
+        /// `[groups(count)]`.
+        norm_partials: ReadWrite [f32; 2],
+        /// `[CONTROL_WORDS]`.
+        control: ReadWrite u32,
+        /// `[1]`: steps taken since the start.
+        optimizer_step: ReadWrite u32,
+        /// `[minibatches, TRACE_WIDTH]`.
+        trace: ReadWrite f32,
+    },
+}
+
+/// Partial sums for a gradient of `count` elements.
+pub const fn groups(count: u32) -> u32 {
+    count.div_ceil(4096)
+}
+
+/// Binds two calls per entry of `params`: the partial sums, then the decision.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let mut calls = Vec::with_capacity(2 * params.len());
+    for p in params {
+        let groups = groups(p.count);
+        elements(name, "gradient", io.gradient, u64::from(p.count), || format!("count {}", p.count))?;
+        elements(name, "norm_partials", io.norm_partials, u64::from(groups), || format!("groups {groups}"))?;
+        elements(name, "control", io.control, CONTROL_WORDS, || "control words".to_owned())?;
+        elements(name, "optimizer_step", io.optimizer_step, 1, || "1".to_owned())?;
+        let shape = || format!("(index {} + 1) × {TRACE_WIDTH}", p.index);
+        elements(name, "trace", io.trace, (u64::from(p.index) + 1) * TRACE_WIDTH, shape)?;
+        calls.push((Params { groups, phase: 0, ..*p }, Grid::Groups(u64::from(groups))));
+        calls.push((Params { groups, phase: 1, ..*p }, Grid::Groups(1)));
+    }
+    gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)
+}
