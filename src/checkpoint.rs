@@ -1,0 +1,236 @@
+//! Parameters, state and rollouts on disk: one safetensors file each, written whole or not at all.
+//!
+//! A learner's file holds, as `f32`, every parameter under its name in [`ParamLayout`] (`policy.0.weight` `[out, in]`,
+//! …, `log_std`) and Adam's moments as `optimizer.exp_avg.<name>` and `optimizer.exp_avg_sq.<name>`. A
+//! trainer's file adds `env.state` `[num_envs, words]` as `u32`. `__metadata__` holds strings: `format` = `wgpo-1`,
+//! `contents` (`learner` or `trainer`), `spec` and `config` (JSON), `seed`, `update`, `policy_step`, `optimizer_step`, and for a
+//! trainer `env` and `env_step`. PyTorch reads the policy as it is:
+//!
+//! ```python
+//! state = safetensors.torch.load_file("policy.safetensors")
+//! hidden = torch.tanh(obs @ state["policy.0.weight"].T + state["policy.0.bias"])
+//! ```
+
+mod rollout;
+mod tensors;
+
+pub use rollout::{read_rollout, write_rollout};
+
+use crate::data::check_shape;
+use crate::env::Env;
+use crate::learner::LearnerState;
+use crate::policy::{ParamLayout, PolicySpec};
+use crate::trainer::TrainerState;
+use crate::{Error, PpoConfig, Result};
+use serde::de::DeserializeOwned;
+use std::path::Path;
+use tensors::{File, Writer};
+
+/// The value of the key `format` in `__metadata__`.
+pub const FORMAT: &str = "wgpo-1";
+
+/// What a file held.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved<S> {
+    /// The policy's shape.
+    pub spec: PolicySpec,
+    /// The settings that it was trained with.
+    pub config: PpoConfig,
+    /// Parameters, moments and counters.
+    pub state: S,
+}
+
+impl<S> Saved<S> {
+    /// Refuses a file of another policy than `spec`.
+    ///
+    /// # Errors
+    /// [`Error::Format`] with both specs.
+    pub fn expect_spec(&self, path: &Path, spec: &PolicySpec) -> Result<()> {
+        if self.spec == *spec {
+            return Ok(());
+        }
+        Err(format_error(path, format!("holds the policy {:?}, expected {spec:?}", self.spec)))
+    }
+}
+
+/// Writes a learner.
+///
+/// # Errors
+/// [`Error::Shape`] if `state` does not fit `spec`, [`Error::Io`] if the file cannot be written.
+pub fn save_learner(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &LearnerState) -> Result<()> {
+    let writer = learner_writer(path, spec, config, state)?;
+    write_atomically(path, &writer.text("contents", "learner").finish(path)?)
+}
+
+/// Reads a learner from a learner's or a trainer's file.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read; [`Error::Format`] if it is truncated, of another format, or if a tensor or
+/// key is missing, has another shape or type, or is not finite.
+pub fn load_learner(path: &Path) -> Result<Saved<LearnerState>> {
+    learner_from(&File::open(path, &read(path)?)?)
+}
+
+/// Writes a trainer.
+///
+/// # Errors
+/// As [`save_learner`].
+pub fn save_trainer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &TrainerState) -> Result<()> {
+    let words = state.env.state_words();
+    check_shape("env.state", &[state.env_words.len()], &[config.num_envs * words])?;
+    let writer = learner_writer(path, spec, config, &state.learner)?
+        .text("contents", "trainer")
+        .text("env", state.env.name())
+        .text("env_step", state.env_step)
+        .u32("env.state", vec![config.num_envs, words], &state.env_words);
+    write_atomically(path, &writer.finish(path)?)
+}
+
+/// Reads a trainer.
+///
+/// # Errors
+/// As [`load_learner`]; a learner's file is refused.
+pub fn load_trainer(path: &Path) -> Result<Saved<TrainerState>> {
+    let bytes = read(path)?;
+    let file = File::open(path, &bytes)?;
+    let contents = file.text("contents")?;
+    if contents != "trainer" {
+        return Err(file.error(format!("holds a {contents}, expected a trainer (policy, moments and environments)")));
+    }
+    let Saved { spec, config, state: learner } = learner_from(&file)?;
+    let name = file.text("env")?;
+    let env = Env::ALL
+        .into_iter()
+        .find(|env| env.name() == name)
+        .ok_or_else(|| file.error(format!("was trained on the environment \"{name}\", which this version does not have")))?;
+    let env_words = file.u32("env.state", &[config.num_envs, env.state_words()])?;
+    let env_step = file.number("env_step")?;
+    Ok(Saved { spec, config, state: TrainerState { learner, env, env_words, env_step } })
+}
+
+/// Writes `bytes` to a temporary file beside `path`, syncs it, then renames it: readers see the old file or the new
+/// one, never a part.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write as _;
+    let io = |source| Error::Io { path: path.into(), source };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".wgpo-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // A temporary file is private by default; this one becomes an ordinary file, subject to the umask.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder).map_err(io)?;
+    file.write_all(bytes).map_err(io)?;
+    file.as_file().sync_all().map_err(io)?;
+    file.persist(path).map_err(|error| io(error.error))?;
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })
+}
+
+fn format_error(path: &Path, message: impl Into<String>) -> Error {
+    Error::Format { path: path.into(), message: message.into() }
+}
+
+fn json<T: serde::Serialize>(path: &Path, value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| format_error(path, format!("cannot be written: {error}")))
+}
+
+fn learner_writer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &LearnerState) -> Result<Writer> {
+    spec.validate()?;
+    let layout = spec.layout();
+    let mut writer = Writer::default()
+        .text("format", FORMAT)
+        .text("spec", json(path, spec)?)
+        .text("config", json(path, config)?)
+        .text("seed", state.seed)
+        .text("update", state.update)
+        .text("policy_step", state.policy_step)
+        .text("optimizer_step", state.optimizer_step);
+    for (name, prefix, values) in [
+        ("parameters", "", &state.parameters),
+        ("exp_avg", "optimizer.exp_avg.", &state.exp_avg),
+        ("exp_avg_sq", "optimizer.exp_avg_sq.", &state.exp_avg_sq),
+    ] {
+        check_shape(name, &[values.len()], &[layout.len()])?;
+        for range in layout.ranges() {
+            writer = writer.f32(format!("{prefix}{}", range.name), range.shape.clone(), &values[range.indices()]);
+        }
+    }
+    Ok(writer)
+}
+
+fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
+    let format = file.text("format")?;
+    if format != FORMAT {
+        return Err(file.error(format!("is of format \"{format}\", this version reads \"{FORMAT}\"")));
+    }
+    let spec: PolicySpec = from_json(file, "spec")?;
+    let config: PpoConfig = from_json(file, "config")?;
+    spec.validate().map_err(|error| file.error(format!("key \"spec\": {error}")))?;
+    config.validate().map_err(|error| file.error(format!("key \"config\": {error}")))?;
+    // Sizes that a file claims are held against the bytes that it has before anything is allocated by them.
+    if file.elements() < weights(&spec) {
+        return Err(file.error(format!("key \"spec\" names more parameters than the file holds: {spec:?}")));
+    }
+    let layout = spec.layout();
+    let exp_avg_sq = flat(file, &layout, "optimizer.exp_avg_sq.")?;
+    if exp_avg_sq.iter().any(|square| *square < 0.0) {
+        return Err(file.error("\"optimizer.exp_avg_sq\" has a negative element, expected mean squares"));
+    }
+    let state = LearnerState {
+        parameters: flat(file, &layout, "")?,
+        exp_avg: flat(file, &layout, "optimizer.exp_avg.")?,
+        exp_avg_sq,
+        optimizer_step: file.number("optimizer_step")?,
+        update: file.number("update")?,
+        policy_step: file.number("policy_step")?,
+        seed: file.number("seed")?,
+    };
+    Ok(Saved { spec, config, state })
+}
+
+/// Weights of all layers, saturating.
+fn weights(spec: &PolicySpec) -> usize {
+    let mut sum = spec.head.width();
+    let trunk_out = spec.trunk.last().copied().unwrap_or(spec.obs_dim);
+    let chains = [
+        (spec.obs_dim, &spec.trunk, None),
+        (trunk_out, &spec.policy_hidden, Some(spec.head.raw_outputs())),
+        (trunk_out, &spec.value_hidden, Some(1)),
+    ];
+    for (inputs, hidden, outputs) in chains {
+        let mut inputs = inputs;
+        for outputs in hidden.iter().copied().chain(outputs) {
+            sum = sum.saturating_add(inputs.saturating_mul(outputs));
+            inputs = outputs;
+        }
+    }
+    sum
+}
+
+fn from_json<T: DeserializeOwned>(file: &File<'_>, key: &str) -> Result<T> {
+    serde_json::from_str(file.text(key)?).map_err(|error| file.error(format!("key \"{key}\" cannot be read: {error}")))
+}
+
+fn flat(file: &File<'_>, layout: &ParamLayout, prefix: &str) -> Result<Vec<f32>> {
+    let mut values = Vec::with_capacity(layout.len());
+    for range in layout.ranges() {
+        values.extend(file.f32(&format!("{prefix}{}", range.name), &range.shape)?);
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests;

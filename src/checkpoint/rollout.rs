@@ -1,0 +1,107 @@
+//! Rollouts that another trainer recorded.
+
+use super::tensors::{File, Writer};
+use super::{format_error, read, write_atomically};
+use crate::data::{Actions, Rollout};
+use crate::policy::PolicySpec;
+use crate::{Error, Result};
+use ndarray::{Array1, Array2};
+use std::path::Path;
+
+/// Reads a rollout of T steps × N environments.
+///
+/// | tensor | shape | type |
+/// | --- | --- | --- |
+/// | `obs` | `[T, N, obs_dim]` | F32 |
+/// | `actions` | `[T, N, action_dims]`, or `[T, N]` where `action_dims` is 1 | whole numbers for discrete heads, else F32 |
+/// | `logp`, `rewards` | `[T, N]` | F32 |
+/// | `values` | `[T + 1, N]`, the last row is V of the observation after the window | F32 |
+/// | `final_values` | `[T, N]`, V of the real last observation where truncated; may be left out if nothing is truncated | F32 |
+/// | `terminated`, `truncated` | `[T, N]`, 0 or 1 | BOOL or whole numbers |
+///
+/// F64 is accepted for F32 and rounded.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Format`] naming the tensor that is missing, has another shape or type, is not finite or out of
+/// range for `spec`.
+pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
+    let bytes = read(path)?;
+    let file = File::open(path, &bytes)?;
+    let shape = file.shape("obs")?;
+    let [steps, envs, width] = shape[..] else {
+        return Err(file.error(format!("\"obs\" has shape {shape:?}, expected [steps, envs, obs_dim]")));
+    };
+    if width != spec.obs_dim {
+        return Err(file.error(format!("\"obs\" has shape {shape:?}, expected [{steps}, {envs}, {}]", spec.obs_dim)));
+    }
+    if steps == 0 || envs == 0 {
+        return Err(file.error(format!("\"obs\" has shape {shape:?}, expected at least one step and one environment")));
+    }
+    let (rows, window, dims) = (steps * envs, [steps, envs], spec.head.action_dims());
+    let matrix = |name: &str, rows: usize, columns: usize, values: Vec<f32>| {
+        Array2::from_shape_vec((rows, columns), values).map_err(|error| file.error(format!("\"{name}\": {error}")))
+    };
+    let flags = |name: &str| {
+        Array2::from_shape_vec((steps, envs), file.u32(name, &window)?)
+            .map_err(|error| file.error(format!("\"{name}\": {error}")))
+    };
+
+    let flat = dims == 1 && file.shape("actions")?.len() == 2;
+    let action_shape: &[usize] = if flat { &window } else { &[steps, envs, dims] };
+    let words = if spec.head.is_discrete() {
+        file.u32("actions", action_shape)?
+    } else {
+        file.f32("actions", action_shape)?.into_iter().map(f32::to_bits).collect()
+    };
+    let truncated = flags("truncated")?;
+    let final_values = if file.has("final_values") {
+        matrix("final_values", steps, envs, file.f32("final_values", &window)?)?
+    } else if truncated.iter().all(|flag| *flag == 0) {
+        Array2::zeros((steps, envs))
+    } else {
+        return Err(file.error("has no tensor \"final_values\", which is needed because \"truncated\" is set somewhere"));
+    };
+    let rollout = Rollout {
+        steps,
+        envs,
+        obs: matrix("obs", rows, width, file.f32("obs", &shape)?)?,
+        actions: Actions::from_words(&spec.head, rows, &words)?,
+        logp: Array1::from_vec(file.f32("logp", &window)?),
+        rewards: matrix("rewards", steps, envs, file.f32("rewards", &window)?)?,
+        values: matrix("values", steps + 1, envs, file.f32("values", &[steps + 1, envs])?)?,
+        final_values,
+        terminated: flags("terminated")?,
+        truncated,
+    };
+    match rollout.validate(spec) {
+        Err(error @ (Error::Shape { .. } | Error::Value { .. } | Error::Config { .. })) => {
+            Err(format_error(path, error.to_string()))
+        }
+        other => other.map(|()| rollout),
+    }
+}
+
+/// Writes a rollout as [`read_rollout`] reads it.
+///
+/// # Errors
+/// [`Error::Format`] if the shapes do not belong together, [`Error::Io`].
+pub fn write_rollout(path: &Path, rollout: &Rollout) -> Result<()> {
+    let (steps, envs) = (rollout.steps, rollout.envs);
+    let window = || vec![steps, envs];
+    let action_shape = vec![steps, envs, rollout.actions.shape()[1]];
+    let writer = Writer::default()
+        .text("format", super::FORMAT)
+        .text("contents", "rollout")
+        .f32("obs", vec![steps, envs, rollout.obs.ncols()], &rollout.obs)
+        .f32("logp", window(), &rollout.logp)
+        .f32("rewards", window(), &rollout.rewards)
+        .f32("values", vec![steps + 1, envs], &rollout.values)
+        .f32("final_values", window(), &rollout.final_values)
+        .u32("terminated", window(), &rollout.terminated)
+        .u32("truncated", window(), &rollout.truncated);
+    let writer = match &rollout.actions {
+        Actions::Discrete(array) => writer.u32("actions", action_shape, array),
+        Actions::Continuous(array) => writer.f32("actions", action_shape, array),
+    };
+    write_atomically(path, &writer.finish(path)?)
+}

@@ -1,0 +1,190 @@
+//! safetensors in and out, with our errors.
+
+use super::format_error;
+use crate::{Error, Result};
+use safetensors::{Dtype, SafeTensors, View};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// A file being put together.
+#[derive(Default)]
+pub(super) struct Writer {
+    tensors: Vec<(String, Tensor)>,
+    metadata: HashMap<String, String>,
+}
+
+struct Tensor {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for &Tensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl Writer {
+    pub(super) fn text(mut self, key: &str, value: impl ToString) -> Self {
+        self.metadata.insert(key.to_owned(), value.to_string());
+        self
+    }
+
+    pub(super) fn f32<'a>(
+        self,
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        values: impl IntoIterator<Item = &'a f32>,
+    ) -> Self {
+        let bytes = values.into_iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.push(name.into(), Tensor { dtype: Dtype::F32, shape, bytes })
+    }
+
+    pub(super) fn u32<'a>(
+        self,
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        values: impl IntoIterator<Item = &'a u32>,
+    ) -> Self {
+        let bytes = values.into_iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.push(name.into(), Tensor { dtype: Dtype::U32, shape, bytes })
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(self, name: &str, dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>) -> Self {
+        self.push(name.into(), Tensor { dtype, shape, bytes })
+    }
+
+    #[cfg(test)]
+    pub(super) fn remove(&mut self, name: &str) {
+        self.tensors.retain(|(other, _)| other != name);
+    }
+
+    fn push(mut self, name: String, tensor: Tensor) -> Self {
+        self.tensors.push((name, tensor));
+        self
+    }
+
+    pub(super) fn finish(self, path: &Path) -> Result<Vec<u8>> {
+        let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        safetensors::serialize(tensors, Some(self.metadata))
+            .map_err(|error| format_error(path, format!("cannot be written: {error}")))
+    }
+}
+
+/// A file being read.
+pub(super) struct File<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+    metadata: HashMap<String, String>,
+    elements: usize,
+}
+
+impl<'a> File<'a> {
+    pub(super) fn open(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
+        let wrong = |error| format_error(path, format!("is not a whole safetensors file: {error}"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(Self { path, tensors, metadata, elements: bytes.len() / 4 })
+    }
+
+    /// An upper bound on the numbers in the file.
+    pub(super) fn elements(&self) -> usize {
+        self.elements
+    }
+
+    pub(super) fn error(&self, message: impl Into<String>) -> Error {
+        format_error(self.path, message)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Result<&str> {
+        self.metadata
+            .get(key)
+            .map(String::as_str)
+            .ok_or_else(|| self.error(format!("has no key \"{key}\" in __metadata__; was it written by wgpo?")))
+    }
+
+    pub(super) fn number<T: std::str::FromStr>(&self, key: &str) -> Result<T> {
+        let text = self.text(key)?;
+        text.parse().map_err(|_| self.error(format!("key \"{key}\" is \"{text}\", expected a whole number in range")))
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok()
+    }
+
+    /// Shape of a tensor.
+    pub(super) fn shape(&self, name: &str) -> Result<Vec<usize>> {
+        self.tensors
+            .tensor(name)
+            .map(|tensor| tensor.shape().to_vec())
+            .map_err(|_| self.error(format!("has no tensor \"{name}\"")))
+    }
+
+    fn bytes(&self, name: &str, shape: &[usize]) -> Result<(Dtype, &'a [u8])> {
+        let got = self.shape(name)?;
+        if got != shape {
+            return Err(self.error(format!("\"{name}\" has shape {got:?}, expected {shape:?}")));
+        }
+        let tensor = self.tensors.tensor(name).map_err(|error| self.error(error.to_string()))?;
+        Ok((tensor.dtype(), tensor.data()))
+    }
+
+    /// A finite `f32` tensor; `f64` is rounded, as NumPy writes it by default.
+    pub(super) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let (dtype, bytes) = self.bytes(name, shape)?;
+        let values: Vec<f32> = match dtype {
+            Dtype::F32 => chunks(bytes).map(f32::from_le_bytes).collect(),
+            Dtype::F64 => chunks(bytes).map(|word| f64::from_le_bytes(word) as f32).collect(),
+            _ => return Err(self.error(format!("\"{name}\" is {dtype}, expected F32 or F64"))),
+        };
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(index) => {
+                Err(self.error(format!("\"{name}\"[{index}] is {}, expected a finite number", values[index])))
+            }
+            None => Ok(values),
+        }
+    }
+
+    /// A tensor of whole numbers of any width, none negative or above 2³² − 1.
+    pub(super) fn u32(&self, name: &str, shape: &[usize]) -> Result<Vec<u32>> {
+        let (dtype, bytes) = self.bytes(name, shape)?;
+        let values: Vec<i128> = match dtype {
+            Dtype::BOOL | Dtype::U8 => bytes.iter().map(|byte| i128::from(*byte)).collect(),
+            Dtype::I8 => bytes.iter().map(|byte| i128::from(*byte as i8)).collect(),
+            Dtype::U16 => chunks(bytes).map(|word| u16::from_le_bytes(word).into()).collect(),
+            Dtype::I16 => chunks(bytes).map(|word| i16::from_le_bytes(word).into()).collect(),
+            Dtype::U32 => chunks(bytes).map(|word| u32::from_le_bytes(word).into()).collect(),
+            Dtype::I32 => chunks(bytes).map(|word| i32::from_le_bytes(word).into()).collect(),
+            Dtype::U64 => chunks(bytes).map(|word| u64::from_le_bytes(word).into()).collect(),
+            Dtype::I64 => chunks(bytes).map(|word| i64::from_le_bytes(word).into()).collect(),
+            _ => return Err(self.error(format!("\"{name}\" is {dtype}, expected whole numbers (I32, I64, U32, U8, BOOL)"))),
+        };
+        values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| {
+                u32::try_from(*value).map_err(|_| {
+                    self.error(format!("\"{name}\"[{index}] is {value}, expected a whole number from 0 to 2^32 - 1"))
+                })
+            })
+            .collect()
+    }
+}
+
+/// Little-endian words; safetensors has checked that the length fits the type.
+fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
+    bytes.as_chunks::<N>().0.iter().copied()
+}

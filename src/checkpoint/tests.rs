@@ -1,0 +1,187 @@
+use super::*;
+use crate::data::{Actions, Rollout};
+use crate::policy::{Activation, Head};
+use ndarray::{Array1, Array2, array};
+
+fn spec() -> PolicySpec {
+    PolicySpec {
+        obs_dim: 3,
+        trunk: vec![5],
+        policy_hidden: vec![4],
+        value_hidden: vec![],
+        activation: Activation::Relu,
+        head: Head::Gaussian { dims: 2 },
+    }
+}
+
+fn state(len: usize) -> LearnerState {
+    LearnerState {
+        parameters: (0..len).map(|i| i as f32 * 0.1 - 1.0).collect(),
+        exp_avg: (0..len).map(|i| -(i as f32)).collect(),
+        exp_avg_sq: (0..len).map(|i| i as f32).collect(),
+        optimizer_step: 7,
+        update: u64::MAX,
+        policy_step: 1 << 40,
+        seed: u64::MAX - 1,
+    }
+}
+
+fn config() -> PpoConfig {
+    PpoConfig { num_envs: 3, learning_rate: 0.1 + 0.2, target_kl: Some(1.0 / 3.0), ..PpoConfig::sb3() }
+}
+
+fn trainer_state() -> TrainerState {
+    let words = 3 * Env::Pendulum.state_words();
+    TrainerState {
+        learner: state(spec().layout().len()),
+        env: Env::Pendulum,
+        env_words: (0..words as u32).map(|i| u32::MAX - i).collect(),
+        env_step: 12,
+    }
+}
+
+fn rollout() -> Rollout {
+    Rollout {
+        steps: 2,
+        envs: 1,
+        obs: array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]],
+        actions: Actions::Continuous(array![[0.5, -0.5], [1.5, 2.5]]),
+        logp: Array1::from(vec![-1.0, -2.0]),
+        rewards: array![[1.0], [2.0]],
+        values: array![[0.1], [0.2], [0.3]],
+        final_values: array![[0.0], [0.7]],
+        terminated: array![[1], [0]],
+        truncated: array![[0], [1]],
+    }
+}
+
+#[test]
+fn what_was_saved_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("learner.safetensors");
+    let want = state(spec().layout().len());
+    save_learner(&path, &spec(), &config(), &want).unwrap();
+    let got = load_learner(&path).unwrap();
+    assert_eq!((got.spec.clone(), got.config.clone(), got.state.clone()), (spec(), config(), want));
+    got.expect_spec(&path, &spec()).unwrap();
+    let other = PolicySpec { obs_dim: 4, ..spec() };
+    assert!(got.expect_spec(&path, &other).unwrap_err().to_string().contains("obs_dim: 4"));
+    assert!(load_trainer(&path).unwrap_err().to_string().contains("holds a learner"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file may stay");
+}
+
+#[test]
+fn a_trainers_file_is_a_learners_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trainer.safetensors");
+    save_trainer(&path, &spec(), &config(), &trainer_state()).unwrap();
+    assert_eq!(load_trainer(&path).unwrap().state, trainer_state());
+    assert_eq!(load_learner(&path).unwrap().state, trainer_state().learner);
+}
+
+#[test]
+fn tensors_have_pytorchs_names_and_shapes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("learner.safetensors");
+    save_learner(&path, &spec(), &config(), &state(spec().layout().len())).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.tensor("policy.0.weight").unwrap().shape(), [4, 5]);
+    assert_eq!(file.tensor("optimizer.exp_avg_sq.value.0.bias").unwrap().shape(), [1]);
+    assert_eq!(file.tensor("log_std").unwrap().shape(), [2]);
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trainer.safetensors");
+    save_trainer(&path, &spec(), &config(), &trainer_state()).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let short = folder.path().join("short.safetensors");
+    for len in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
+        std::fs::write(&short, &whole[..len]).unwrap();
+        assert!(matches!(load_trainer(&short), Err(Error::Format { .. })), "{len} of {} bytes", whole.len());
+    }
+}
+
+/// A learner's file in which `change` altered tensors and keys.
+fn altered(change: impl FnOnce(Writer) -> Writer, without: &str) -> Error {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("altered.safetensors");
+    let state = state(spec().layout().len());
+    let mut writer = learner_writer(&path, &spec(), &config(), &state).unwrap().text("contents", "learner");
+    writer.remove(without);
+    std::fs::write(&path, change(writer).finish(&path).unwrap()).unwrap();
+    load_learner(&path).unwrap_err()
+}
+
+#[test]
+fn damage_is_named() {
+    let says = |error: Error, words: &str| {
+        assert!(matches!(error, Error::Format { .. }), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    };
+    says(altered(|w| w, "policy.1.bias"), "has no tensor \"policy.1.bias\"");
+    says(altered(|w| w.f32("value.0.bias", vec![2], &[0.0, 0.0]), "value.0.bias"), "has shape [2], expected [1]");
+    says(altered(|w| w.u32("value.0.bias", vec![1], &[1]), "value.0.bias"), "is U32, expected F32");
+    says(altered(|w| w.f32("value.0.bias", vec![1], &[f32::NAN]), "value.0.bias"), "is NaN, expected a finite");
+    let negative = |w: Writer| w.f32("optimizer.exp_avg_sq.value.0.bias", vec![1], &[-1.0]);
+    says(altered(negative, "optimizer.exp_avg_sq.value.0.bias"), "negative");
+    says(altered(|w| w.text("format", "wgpo-9"), ""), "wgpo-9");
+    says(altered(|w| w.text("seed", "-1"), ""), "key \"seed\" is \"-1\"");
+    says(altered(|w| w.text("spec", "{}"), ""), "key \"spec\"");
+    let huge = PolicySpec { policy_hidden: vec![usize::MAX / 3, 1 << 40], ..spec() };
+    says(altered(|w| w.text("spec", serde_json::to_string(&huge).unwrap()), ""), "more parameters than");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_io_error() {
+    let path = Path::new("no-such-folder/learner.safetensors");
+    let saved = save_learner(path, &spec(), &config(), &state(spec().layout().len()));
+    assert!(matches!(saved, Err(Error::Io { .. })));
+    assert!(matches!(load_learner(path), Err(Error::Io { .. })));
+}
+
+#[test]
+fn rollouts_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rollout.safetensors");
+    write_rollout(&path, &rollout()).unwrap();
+    assert_eq!(read_rollout(&path, &spec()).unwrap(), rollout());
+    let discrete = PolicySpec { head: Head::Categorical { actions: 3 }, ..spec() };
+    assert!(read_rollout(&path, &discrete).unwrap_err().to_string().contains("\"actions\" has shape [2, 1, 2]"));
+    let with = |actions: Array2<u32>| Rollout { actions: Actions::Discrete(actions), ..rollout() };
+    write_rollout(&path, &with(array![[0], [2]])).unwrap();
+    assert_eq!(read_rollout(&path, &discrete).unwrap(), with(array![[0], [2]]));
+    write_rollout(&path, &with(array![[0], [3]])).unwrap();
+    assert!(matches!(read_rollout(&path, &discrete), Err(Error::Format { .. })));
+}
+
+#[test]
+fn types_that_numpy_writes_are_read_and_gaps_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rollout.safetensors");
+    let spec = PolicySpec { head: Head::Categorical { actions: 2 }, ..spec() };
+    let base = |truncated: u8| {
+        Writer::default()
+            .f32("obs", vec![1, 1, 3], &[1.0, 2.0, 3.0])
+            .bytes("actions", safetensors::Dtype::I64, vec![1, 1], 1_i64.to_le_bytes().to_vec())
+            .bytes("logp", safetensors::Dtype::F64, vec![1, 1], (-0.5_f64).to_le_bytes().to_vec())
+            .f32("rewards", vec![1, 1], &[1.0])
+            .f32("values", vec![2, 1], &[0.0, 1.0])
+            .bytes("terminated", safetensors::Dtype::BOOL, vec![1, 1], vec![0])
+            .bytes("truncated", safetensors::Dtype::U8, vec![1, 1], vec![truncated])
+    };
+    std::fs::write(&path, base(0).finish(&path).unwrap()).unwrap();
+    let rollout = read_rollout(&path, &spec).unwrap();
+    assert_eq!((rollout.actions, rollout.logp), (Actions::Discrete(array![[1]]), Array1::from(vec![-0.5])));
+    for (truncated, words) in [(1, "final_values"), (2, "\"truncated\"[0] is 2, expected 0 or 1")] {
+        let mut writer = base(truncated);
+        if truncated == 2 {
+            writer = writer.f32("final_values", vec![1, 1], &[0.0]);
+        }
+        std::fs::write(&path, writer.finish(&path).unwrap()).unwrap();
+        let error = read_rollout(&path, &spec).unwrap_err();
+        assert!(matches!(error, Error::Format { .. }) && error.to_string().contains(words), "{error}");
+    }
+}
