@@ -77,15 +77,15 @@ fn a_good_rollout_changes_the_policy() {
             assert!(said.contains(words) || env == Env::Pendulum, "{words} is not in: {said}");
         }
         let first = place.bytes("o.safetensors");
-        assert_ne!(first, place.bytes("p/policy.safetensors"));
+        assert!(first != place.bytes("p/policy.safetensors"));
         // The same again gives the same file, and its output is a policy for the next update.
         let json = place.run(&format!("{UPDATE} --json"));
         let stats: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(stats["learning_rate"].as_f64().map(|rate| rate > 0.0), Some(true));
         assert_eq!(stats["minibatches"].as_array().map(|all| all.len() as u64), stats["optimizer_steps"].as_u64());
-        assert_eq!(first, place.bytes("o.safetensors"));
+        assert!(first == place.bytes("o.safetensors"));
         place.run("update r.safetensors --policy o.safetensors --config c.toml --out o2.safetensors --backend cpu");
-        assert_ne!(first, place.bytes("o2.safetensors"));
+        assert!(first != place.bytes("o2.safetensors"));
     }
 }
 
