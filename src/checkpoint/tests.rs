@@ -185,3 +185,16 @@ fn types_that_numpy_writes_are_read_and_gaps_are_named() {
         assert!(matches!(error, Error::Format { .. }) && error.to_string().contains(words), "{error}");
     }
 }
+
+#[test]
+fn equal_states_are_equal_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["a", "b", "c", "d"].map(|name| {
+        let path = folder.path().join(name);
+        save_trainer(&path, &spec(), &config(), &trainer_state()).unwrap();
+        std::fs::read(&path).unwrap()
+    });
+    assert!(files.iter().all(|file| *file == files[0]));
+    let header = u64::from_le_bytes(*files[0].first_chunk::<8>().unwrap());
+    assert_eq!(header % 8, 0, "the data must begin at a multiple of 8");
+}
