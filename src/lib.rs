@@ -5,6 +5,8 @@ pub mod config;
 pub mod data;
 pub mod env;
 mod error;
+pub mod gpu;
+pub mod kernels;
 pub mod learner;
 pub mod policy;
 pub mod rng;

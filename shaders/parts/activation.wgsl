@@ -42,11 +42,11 @@ fn activation_slope(code: u32, kept: f32) -> f32 {
             let c = clamp(kept, -20.0, 20.0);
             let u = activation_gelu_argument(kept);
             let s = math_sigmoid(u);
-            return s + kept * s * math_sigmoid(-u) * 1.5957691 * (1.0 + 0.134145 * c * c);
+            return s + c * s * math_sigmoid(-u) * 1.5957691 * (1.0 + 0.134145 * c * c);
         }
         case ACTIVATION_GELU_ERF: {
             let c = clamp(kept, -20.0, 20.0);
-            return 0.5 * math_erfc(-0.70710678 * kept) + kept * 0.39894228 * math_exp(-0.5 * c * c);
+            return 0.5 * math_erfc(-0.70710678 * kept) + c * 0.39894228 * exp(-0.5 * c * c);
         }
         default: { return 1.0; }
     }

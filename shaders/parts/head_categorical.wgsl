@@ -61,6 +61,9 @@ fn head_summary(row: u32, with_kl: bool) -> HeadSummary {
     }
     s.log_total_new = math_log1p(rest_new);
     s.log_total_old = math_log1p(rest_old);
+    // p log(p/q) = q - p - p log(q/p) + (p - q), and p - q sums to 0: where p is near q that form has terms of at least 0
+    // and nothing cancels. Elsewhere the plain term is exact, and its share of p - q is summed apart.
+    var excess = 0.0;
     for (var i = 0u; i < width; i += 1u) {
         let logp_new = head_logp_new(base + i, s);
         let p_new = exp(logp_new);
@@ -69,16 +72,18 @@ fn head_summary(row: u32, with_kl: bool) -> HeadSummary {
             let logp_old = head_logp_old(base + i, s);
             let p_old = exp(logp_old);
             let delta = logp_new - logp_old;
-            // Sum p log(p/q) = sum (q - p - p log(q/p)): every term is at least 0, so near p = q nothing cancels.
             if (abs(delta) < 0.5) {
                 s.kl_old_new += p_old * math_k3(delta);
                 s.kl_new_old += p_new * math_k3(-delta);
             } else {
-                s.kl_old_new += p_new - p_old - p_old * delta;
-                s.kl_new_old += p_old - p_new + p_new * delta;
+                s.kl_old_new -= p_old * delta;
+                s.kl_new_old += p_new * delta;
+                excess += p_new - p_old;
             }
         }
     }
+    s.kl_old_new += excess;
+    s.kl_new_old -= excess;
     s.logp = head_logp_new(base + head_chosen(row), s);
     return s;
 }

@@ -57,7 +57,7 @@ fn math_tanh(x: f32) -> f32 {
 
 // 1 / (1 + e^-x); relative error 2e-7.
 fn math_sigmoid(x: f32) -> f32 {
-    let e = math_exp(-abs(x));
+    let e = exp(-abs(x));
     return select(select(1.0, e, x < 0.0) / (1.0 + e), x, math_is_nan(x));
 }
 
@@ -75,7 +75,7 @@ fn math_erf_near(x: f32) -> f32 {
 
 // 1 - erf(x); absolute error 2e-7, and relative 2e-6 where it is small (x up to 5).
 fn math_erfc(x: f32) -> f32 {
-    let z = clamp(abs(x), 0.85, 9.0);
+    let z = clamp(abs(x), 0.85, 15.0);
     let t = 1.0 / (1.0 + 0.5 * z);
     let p = 0.28210896 + t * (0.28182405 + t * (0.2487859875 + t * (0.17051271 + t * (0.082772925 + t * (0.049140535
         + t * (-0.19876139 + t * 0.08402927))))));

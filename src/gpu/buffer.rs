@@ -85,6 +85,12 @@ impl<T: Element> Buffer<T> {
         &self.raw
     }
 
+    /// The same memory as elements of another type of the same or a smaller size.
+    pub(crate) fn cast<U: Element>(&self) -> Buffer<U> {
+        let len = self.bytes() / size_of::<U>() as u64;
+        Buffer { raw: self.raw.clone(), offset: self.offset, len, element: PhantomData }
+    }
+
     pub(super) fn binding(&self) -> wgpu::BufferBinding<'_> {
         wgpu::BufferBinding { buffer: &self.raw, offset: self.offset, size: std::num::NonZeroU64::new(self.bytes()) }
     }

@@ -26,6 +26,8 @@ parts! {
     SCHEDULE = "schedule",
     /// Words of the control buffer and columns of the trace.
     CONTROL = "control",
+    /// The bootstrap rule of all advantage kernels.
+    ADVANTAGE = "advantage",
     /// Categorical head.
     HEAD_CATEGORICAL = "head_categorical",
     /// Diagonal Gaussian head.

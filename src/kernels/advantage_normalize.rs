@@ -1,0 +1,59 @@
+//! Normalised advantages, A ← (A − mean) / (std + ε), in place, per segment.
+//!
+//! std = √(M2 / (count − ddof)): ddof 1 is PyTorch's, 0 is NumPy's and JAX's. A segment of one row is left as it is; where the
+//! denominator is 0 the result is 0.
+
+use super::span;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::{Error, Result};
+
+kernel! {
+    stem: "advantage_normalize",
+    parts: [],
+    schedule: false,
+    head: false,
+    params: {
+        /// Rows in all.
+        pub rows: u32,
+        /// Rows of a segment; the last may be shorter.
+        pub segment: u32,
+        /// Elements from one row to the next.
+        pub stride: u32,
+        /// Element of row 0.
+        pub offset: u32,
+        /// 0 or 1.
+        pub ddof: u32,
+        /// Added to the standard deviation.
+        pub eps: f32,
+        pad_0: u32,
+        pad_1: u32,
+    },
+    io: {
+        /// From [`super::reduce_moments`], `[segments]`.
+        moments: Read [f32; 4],
+        /// Read and written in place.
+        advantages: ReadWrite f32,
+    },
+}
+
+/// Binds one call per entry of `params`.
+///
+/// # Errors
+/// [`Error::BufferLength`], [`Error::Limit`], or [`Error::Config`] for a `ddof` above 1.
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        if p.ddof > 1 {
+            return Err(Error::config("adv_ddof", format!("is {}, must be 0 or 1", p.ddof)));
+        }
+        let segment = p.segment.clamp(1, p.rows.max(1));
+        let segments = u64::from(p.rows.div_ceil(segment));
+        elements(name, "moments", io.moments, segments, || format!("segments {segments}"))?;
+        elements(name, "advantages", io.advantages, span(p.offset, p.rows, p.stride, 1), || {
+            format!("offset {} + rows {} × stride {}", p.offset, p.rows, p.stride)
+        })?;
+        calls.push((Params { segment, ..*p }, Grid::Items(u64::from(p.rows))));
+    }
+    gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)
+}

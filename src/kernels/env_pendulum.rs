@@ -1,0 +1,85 @@
+//! Pendulum-v1: one torque, clipped to ±2, 200 steps, never terminates.
+//!
+//! Gymnasium's dynamics, one invocation per environment, same-step autoreset: the step that ends an episode
+//! writes the first observation of the next; the real last observation goes to `final_obs`. A time limit is truncation.
+//! Start states are the draw (seed, environment step, environment), see [`crate::rng`].
+
+use super::span;
+use crate::Result;
+use crate::env::Env;
+use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+
+kernel! {
+    stem: "env_pendulum",
+    parts: [MATH, PHILOX, SCHEDULE],
+    schedule: true,
+    head: false,
+    params: {
+        /// N.
+        pub envs: u32,
+        /// 0: step; 1: reset all and observe; 2: observe only.
+        pub mode: u32,
+        /// Added to the schedule's environment step.
+        pub step_offset: u32,
+        /// First element of the observations `[envs, obs_dim]` that this call writes.
+        pub obs_offset: u32,
+        /// First row of this step in `final_obs`, `rewards`, `terminated`, `truncated` and `episodes`.
+        pub row_offset: u32,
+        /// Steps after which an episode is truncated.
+        pub time_limit: u32,
+        /// First element of this step's actions.
+        pub action_offset: u32,
+        pad_0: u32,
+    },
+    io: {
+        /// `[envs, state_words]`, see [`Env::state_words`].
+        env_state: ReadWrite u32,
+        /// Words, `[envs, 1]` from `action_offset` on; not read unless stepping.
+        actions: Read u32,
+        /// `[envs, obs_dim]` from `obs_offset` on.
+        obs: ReadWrite f32,
+        /// `[rows, obs_dim]`: the real last observation where an episode ended, else 0.
+        final_obs: ReadWrite f32,
+        /// `[rows]`.
+        rewards: ReadWrite f32,
+        /// `[rows]`, 0 or 1.
+        terminated: ReadWrite u32,
+        /// `[rows]`, 0 or 1.
+        truncated: ReadWrite u32,
+        /// `(return, length)` of an episode that ended in this step, else (0, 0); `[rows]`.
+        episodes: ReadWrite [f32; 2],
+    },
+}
+
+const ENV: Env = Env::Pendulum;
+
+/// Binds one call per entry of `params`.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let (obs_dim, words) = (ENV.obs_dim() as u32, ENV.state_words() as u32);
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        let n = p.envs;
+        elements(name, "env_state", io.env_state, span(0, n, words, words), || format!("envs {n} × words {words}"))?;
+        let shape = || format!("offset {} + envs {n} × obs_dim {obs_dim}", p.obs_offset);
+        elements(name, "obs", io.obs, span(p.obs_offset, n, obs_dim, obs_dim), shape)?;
+        if p.mode == 0 {
+            let shape = || format!("offset {} + envs {n}", p.action_offset);
+            elements(name, "actions", io.actions, span(p.action_offset, n, 1, 1), shape)?;
+            let rows = u64::from(p.row_offset) + u64::from(n);
+            let shape = || format!("row_offset {} + envs {n}", p.row_offset);
+            elements(name, "final_obs", io.final_obs, rows * u64::from(obs_dim), || {
+                format!("(row_offset {} + envs {n}) × obs_dim {obs_dim}", p.row_offset)
+            })?;
+            elements(name, "rewards", io.rewards, rows, shape)?;
+            elements(name, "terminated", io.terminated, rows, shape)?;
+            elements(name, "truncated", io.truncated, rows, shape)?;
+            elements(name, "episodes", io.episodes, rows, shape)?;
+        }
+        calls.push((*p, Grid::Items(u64::from(n))));
+    }
+    gpu.bind(&DEF, &Variant::default(), Some(schedule), &io.buffers(), &calls)
+}

@@ -1,0 +1,64 @@
+//! Log-probability, entropy and both KL divergences of distribution rows, and the gradient of a weighted sum of them.
+//!
+//! For trainers with a loss of their own: any loss of these four has the gradient that this kernel gives, with w =
+//! ∂loss/∂(logp, entropy, KL(old‖new), KL(new‖old)) of each row.
+
+use super::parts;
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::policy::Head;
+
+kernel! {
+    stem: "head_evaluate",
+    parts: [MATH, PHILOX],
+    schedule: false,
+    head: true,
+    params: {
+        /// Rows.
+        pub rows: u32,
+        /// Width of a distribution row; set by `bind`.
+        pub width: u32,
+        /// Words of an action; set by `bind`.
+        pub action_dims: u32,
+        pad_0: u32,
+    },
+    io: {
+        /// The new distribution, `[rows, width]`.
+        head_outputs: Read f32,
+        /// The old distribution, `[rows, width]`.
+        head_outputs_old: Read f32,
+        /// Words, `[rows, action_dims]`.
+        actions: Read u32,
+        /// w per row, `[rows]`.
+        weights: Read [f32; 4],
+        /// `(logp, entropy, KL(old‖new), KL(new‖old))` per row, `[rows]`.
+        row_values: ReadWrite [f32; 4],
+        /// Gradient of Σ w · values by the new rows, `[rows, width]`.
+        d_head_outputs: ReadWrite f32,
+    },
+}
+
+/// Binds one call per entry of `params`.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        let rows = u64::from(p.rows);
+        let needs = rows * u64::from(width);
+        let shape = || format!("rows {rows} × width {width}");
+        elements(name, "head_outputs", io.head_outputs, needs, shape)?;
+        elements(name, "head_outputs_old", io.head_outputs_old, needs, shape)?;
+        elements(name, "d_head_outputs", io.d_head_outputs, needs, shape)?;
+        let shape = || format!("rows {rows} × action_dims {action_dims}");
+        elements(name, "actions", io.actions, rows * u64::from(action_dims), shape)?;
+        elements(name, "weights", io.weights, rows, || format!("rows {rows}"))?;
+        elements(name, "row_values", io.row_values, rows, || format!("rows {rows}"))?;
+        calls.push((Params { width, action_dims, ..*p }, Grid::Items(rows)));
+    }
+    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
+}

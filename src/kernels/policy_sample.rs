@@ -1,0 +1,63 @@
+//! Actions drawn from distribution rows (or the greedy ones), with their log-probabilities.
+//!
+//! Categorical: inverse distribution function of one uniform. Gaussian: mean + σ · Φ⁻¹(u). The uniform is the draw (seed, policy
+//! step, row, dimension), see [`crate::rng`]: it does not depend on how many rows there are.
+
+use super::{parts, span};
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::policy::Head;
+
+kernel! {
+    stem: "policy_sample",
+    parts: [MATH, PHILOX, SCHEDULE],
+    schedule: true,
+    head: true,
+    params: {
+        /// Rows.
+        pub rows: u32,
+        /// Width of a distribution row; set by `bind`.
+        pub width: u32,
+        /// Words of an action; set by `bind`.
+        pub action_dims: u32,
+        /// 1: the most probable action instead of a draw.
+        pub greedy: u32,
+        /// Added to the schedule's policy step.
+        pub step_offset: u32,
+        /// First element of `actions`.
+        pub actions_offset: u32,
+        /// First element of `logp`.
+        pub logp_offset: u32,
+        pad_0: u32,
+    },
+    io: {
+        /// `[rows, width]`.
+        head_outputs: Read f32,
+        /// Words, `[rows, action_dims]` from `actions_offset` on.
+        actions: ReadWrite u32,
+        /// `[rows]` from `logp_offset` on.
+        logp: ReadWrite f32,
+    },
+}
+
+/// Binds one call per entry of `params`.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        let needs = span(0, p.rows, width, width);
+        elements(name, "head_outputs", io.head_outputs, needs, || format!("rows {} × width {width}", p.rows))?;
+        elements(name, "actions", io.actions, span(p.actions_offset, p.rows, action_dims, action_dims), || {
+            format!("offset {} + rows {} × action_dims {action_dims}", p.actions_offset, p.rows)
+        })?;
+        let needs = span(p.logp_offset, p.rows, 1, 1);
+        elements(name, "logp", io.logp, needs, || format!("offset {} + rows {}", p.logp_offset, p.rows))?;
+        calls.push((Params { width, action_dims, ..*p }, Grid::Items(u64::from(p.rows))));
+    }
+    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
+}

@@ -1,0 +1,82 @@
+//! Count, mean and sum of squared deviations of segments of a vector, in a fixed tree.
+//!
+//! Two passes inside a chunk of 1,024 rows, then Chan's merge of chunks (Chan, Golub & LeVeque 1983); never E\[x²\] − E\[x\]², which
+//! loses all digits in f32 where the mean is large.
+
+use super::span;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::{Error, Result};
+
+kernel! {
+    stem: "reduce_moments",
+    parts: [],
+    schedule: false,
+    head: false,
+    params: {
+        /// Rows in all, at most 2²⁴ (counts are f32).
+        pub rows: u32,
+        /// Rows of a segment; the last may be shorter.
+        pub segment: u32,
+        /// Rows per partial; set by `bind`.
+        pub chunk: u32,
+        /// Partials per segment; set by `bind`.
+        pub chunks_per_segment: u32,
+        /// Elements from one row of `minuend` to the next.
+        pub stride: u32,
+        /// Element of row 0 in `minuend`.
+        pub offset: u32,
+        /// 1: the numbers are minuend − subtrahend.
+        pub subtract: u32,
+        /// Set by `bind`.
+        pub phase: u32,
+    },
+    io: {
+        /// The numbers.
+        minuend: Read f32,
+        /// What is subtracted, one number per row; any buffer will do where `subtract` is 0.
+        subtrahend: Read f32,
+        /// Scratch, `partials(rows, segment)`.
+        partials: ReadWrite [f32; 4],
+        /// `(count, mean, Σ (x − mean)², 0)` per segment, `[segments]`.
+        moments: ReadWrite [f32; 4],
+    },
+}
+
+const CHUNK: u32 = 1024;
+
+/// Elements of `partials`.
+pub fn partials(rows: u32, segment: u32) -> u64 {
+    u64::from(rows.div_ceil(segment.max(1))) * u64::from(segment.div_ceil(CHUNK))
+}
+
+/// Binds two calls per entry of `params`.
+///
+/// # Errors
+/// [`Error::BufferLength`] or [`Error::Limit`].
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let mut calls = Vec::with_capacity(2 * params.len());
+    for p in params {
+        if p.rows > 1 << 24 || p.segment == 0 {
+            let needs = u64::from(if p.segment == 0 { 0 } else { p.rows });
+            let limit = "rows (1 to 2²⁴, segments of at least 1)";
+            return Err(Error::Limit { what: name.to_owned(), limit, needs, has: 1 << 24 });
+        }
+        let needs = span(p.offset, p.rows, p.stride, 1);
+        let shape = || format!("offset {} + rows {} × stride {}", p.offset, p.rows, p.stride);
+        elements(name, "minuend", io.minuend, needs, shape)?;
+        if p.subtract != 0 {
+            elements(name, "subtrahend", io.subtrahend, u64::from(p.rows), || format!("rows {}", p.rows))?;
+        }
+        let segment = p.segment.min(p.rows.max(1));
+        let segments = p.rows.div_ceil(segment);
+        let chunks_per_segment = segment.div_ceil(CHUNK);
+        let all = partials(p.rows, segment);
+        elements(name, "partials", io.partials, all, || format!("segments {segments} × chunks {chunks_per_segment}"))?;
+        elements(name, "moments", io.moments, u64::from(segments), || format!("segments {segments}"))?;
+        for (phase, groups) in [(0, all), (1, u64::from(segments))] {
+            calls.push((Params { segment, chunk: CHUNK, chunks_per_segment, phase, ..*p }, Grid::Groups(groups)));
+        }
+    }
+    gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)
+}
