@@ -45,9 +45,9 @@ pub struct BackendArgs {
     #[arg(long, value_enum, default_value = "auto")]
     pub backend: BackendChoice,
 
-    /// Adapter to use, by its index in `wgpo info` or by a part of its name; implies `--backend gpu` and allows software
-    /// adapters such as llvmpipe
-    #[arg(long, value_name = "NAME|INDEX", env = "WGPO_ADAPTER")]
+    /// Adapter to use, by its index in `wgpo info` or a part of its name; implies `--backend gpu`, and is the way to use
+    /// a software adapter
+    #[arg(long, value_name = "NAME|INDEX")]
     pub adapter: Option<String>,
 }
 
@@ -106,7 +106,7 @@ pub struct TrainArgs {
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,
 
-    /// TOML file with settings that replace the preset's, for example `learning_rate = 3e-4`; a run's config.toml will do
+    /// TOML file with PPO settings that replace the preset's, for example `learning_rate = 3e-4`; a run's config.toml will do
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
 
@@ -152,7 +152,7 @@ pub struct TrainArgs {
 
     /// Greedy episodes of the evaluation at the end; 0 leaves it out
     #[arg(long, value_name = "N", default_value_t = 100)]
-    pub eval_episodes: u64,
+    pub eval_episodes: usize,
 }
 
 /// Options of `wgpo check`.
@@ -160,7 +160,7 @@ pub struct TrainArgs {
 #[command(after_help = "Exit code 1 if any comparison fails.")]
 pub struct CheckArgs {
     /// Adapter to check, by its index in `wgpo info` or by a part of its name [default: a hardware GPU, else a software one]
-    #[arg(long, value_name = "NAME|INDEX", env = "WGPO_ADAPTER", conflicts_with = "all")]
+    #[arg(long, value_name = "NAME|INDEX", conflicts_with = "all")]
     pub adapter: Option<String>,
 
     /// Check every adapter

@@ -1,9 +1,11 @@
-//! The one place that makes concrete learners and trainers: which backend, and why.
+//! The one place that makes concrete learners, trainers and devices: which backend, and why.
 
 use crate::args::{BackendArgs, BackendChoice};
 use crate::settings::RunConfig;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use wgpo::algo::{GpuLearner, GpuTrainer};
 use wgpo::env::Env;
+use wgpo::gpu::{AdapterChoice, AdapterSummary, Gpu, GpuOptions};
 use wgpo::policy::PolicySpec;
 use wgpo::reference::{self, CpuLearner, CpuTrainer};
 use wgpo::trainer::{EpisodeStats, Trainer};
@@ -16,6 +18,7 @@ pub struct Backend {
 }
 
 enum Place {
+    Gpu(Gpu),
     Cpu,
 }
 
@@ -28,6 +31,14 @@ pub fn forced(args: &BackendArgs) -> Option<&'static str> {
     }
 }
 
+/// The adapter that `name` means: an index or a part of a name; without one, the best that is there.
+fn adapter_choice(name: Option<&str>) -> AdapterChoice {
+    match name.map(str::parse) {
+        Some(Ok(choice)) => choice,
+        None => AdapterChoice::Best,
+    }
+}
+
 impl Backend {
     /// The backend that the command line asks for; with `auto`, a hardware GPU if there is one.
     pub fn choose(args: &BackendArgs) -> Result<Self> {
@@ -35,36 +46,56 @@ impl Backend {
             bail!("--adapter names a GPU, --backend cpu uses none; leave one of them out");
         }
         match forced(args) {
-            Some("gpu") => bail!("--backend gpu is not built yet"),
+            Some("gpu") => {
+                let adapter = adapter_choice(args.adapter.as_deref());
+                let gpu = Gpu::new(&GpuOptions { adapter, ..GpuOptions::default() });
+                let gpu = gpu.with_context(|| match args.adapter {
+                    Some(_) => "--adapter wants an index or a part of a name from `wgpo info`",
+                    None => "--backend gpu takes a hardware GPU; --adapter NAME takes a software one, --backend cpu the CPU",
+                })?;
+                Ok(Self::gpu(gpu, "as asked for"))
+            }
             Some(_) => Ok(Self::cpu("as asked for")),
-            None => Ok(Self::cpu("no GPU yet")),
+            None => Ok(match Gpu::new(&GpuOptions::default()) {
+                Ok(gpu) => Self::gpu(gpu, "the best hardware GPU here"),
+                Err(error) => Self::cpu(&why_no_gpu(&error)),
+            }),
         }
     }
 
     /// The backend of an earlier run, unless the command line insists on another.
     pub fn choose_again(args: &BackendArgs, saved: &RunConfig) -> Result<Self> {
-        if forced(args).is_none() {
-            let same = if saved.backend == "cpu" { BackendChoice::Cpu } else { BackendChoice::Gpu };
-            let mut backend = Self::choose(&BackendArgs { backend: same, adapter: saved.adapter.clone() })?;
-            backend.reason = format!("{} (as before)", backend.label());
+        let Some(_) = forced(args) else {
+            let backend = if saved.backend == "cpu" { BackendChoice::Cpu } else { BackendChoice::Gpu };
+            let mut backend = Self::choose(&BackendArgs { backend, adapter: saved.adapter.clone() })
+                .context("the run cannot go on where it was; --backend or --adapter takes it elsewhere")?;
+            backend.reason = backend.described("as before");
             return Ok(backend);
-        }
+        };
         let mut backend = Self::choose(args)?;
         if backend.name() != saved.backend || backend.adapter() != saved.adapter {
             let before = saved.adapter.as_deref().unwrap_or("the CPU reference");
-            backend.reason +=
-                &format!("; the run was on {before}, so its numbers will differ in rounding from here on");
+            backend.reason += &format!("; the run was on {before}, so its numbers differ in rounding from here on");
         }
         Ok(backend)
     }
 
-    fn cpu(why: &str) -> Self {
-        Self { place: Place::Cpu, reason: format!("CPU reference, f32 ({why})") }
+    fn gpu(gpu: Gpu, why: &str) -> Self {
+        let mut backend = Self { place: Place::Gpu(gpu), reason: String::new() };
+        backend.reason = backend.described(why);
+        backend
     }
 
-    fn label(&self) -> String {
+    fn cpu(why: &str) -> Self {
+        let mut backend = Self { place: Place::Cpu, reason: String::new() };
+        backend.reason = backend.described(why);
+        backend
+    }
+
+    fn described(&self, why: &str) -> String {
         match &self.place {
-            Place::Cpu => "CPU reference, f32".to_owned(),
+            Place::Gpu(gpu) => format!("GPU {} ({why})", gpu.describe()),
+            Place::Cpu => format!("CPU reference in f32 ({why})"),
         }
     }
 
@@ -76,6 +107,7 @@ impl Backend {
     /// `gpu` or `cpu`.
     pub fn name(&self) -> &'static str {
         match &self.place {
+            Place::Gpu(_) => "gpu",
             Place::Cpu => "cpu",
         }
     }
@@ -83,23 +115,57 @@ impl Backend {
     /// Name of the adapter, if one is used.
     pub fn adapter(&self) -> Option<String> {
         match &self.place {
+            Place::Gpu(gpu) => Some(gpu.adapter_info().name),
             Place::Cpu => None,
         }
     }
 
     /// A trainer at the beginning of the run.
     pub fn trainer(&self, run: &RunConfig) -> Result<Box<dyn Trainer>> {
+        let (env, spec, config) = (run.env, run.policy.clone(), run.ppo.clone());
         Ok(match &self.place {
-            Place::Cpu => Box::new(CpuTrainer::new(run.env, run.policy.clone(), run.ppo.clone(), run.seed)?),
+            Place::Gpu(gpu) => Box::new(GpuTrainer::new(gpu, env, spec, config, run.seed)?),
+            Place::Cpu => Box::new(CpuTrainer::new(env, spec, config, run.seed)?),
         })
     }
 
     /// A learner with fresh parameters.
     pub fn learner(&self, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Box<dyn Learner>> {
         Ok(match &self.place {
+            Place::Gpu(gpu) => Box::new(GpuLearner::new(gpu, spec, config, seed)?),
             Place::Cpu => Box::new(CpuLearner::<f32>::new(spec, config, seed)?),
         })
     }
+}
+
+/// Why `auto` found no GPU, in the user's words.
+fn why_no_gpu(error: &wgpo::Error) -> String {
+    let software = adapters().map_or(Vec::new(), |all| {
+        all.iter().filter(|one| one.is_software()).map(|one| one.info.name.clone()).collect::<Vec<_>>()
+    });
+    match (error, software.first()) {
+        (wgpo::Error::NoAdapter(_), Some(name)) => {
+            format!("no hardware GPU found; {name} is software, --adapter {} would take it", short(name))
+        }
+        (wgpo::Error::NoAdapter(_), None) => "no GPU found".to_owned(),
+        (error, _) => format!("the GPU cannot be used: {error}"),
+    }
+}
+
+/// The first word of an adapter's name, which is enough to choose it.
+fn short(name: &str) -> &str {
+    name.split_whitespace().next().unwrap_or(name)
+}
+
+/// Every adapter that wgpu finds.
+pub fn adapters() -> Result<Vec<AdapterSummary>> {
+    Ok(pollster::block_on(wgpo::gpu::adapters())?)
+}
+
+/// A device on the adapter that `name` means; without a name, on the best one, software included.
+pub fn device(name: Option<&str>) -> Result<Gpu> {
+    let options = GpuOptions { adapter: adapter_choice(name), allow_software: true, ..GpuOptions::default() };
+    Ok(Gpu::new(&options)?)
 }
 
 /// The settings tuned for `env`.
@@ -108,6 +174,11 @@ pub fn tuned(env: Env) -> PpoConfig {
 }
 
 /// Whole episodes of the greedy policy.
-pub fn evaluate(learner: &mut dyn Learner, env: Env, episodes: u64, seed: u64) -> Result<EpisodeStats> {
+pub fn evaluate(learner: &mut dyn Learner, env: Env, episodes: usize, seed: u64) -> Result<EpisodeStats> {
     Ok(reference::evaluate(learner, env, episodes, seed, ActMode::Greedy)?)
+}
+
+/// The adapter that `auto` would take.
+pub fn automatic() -> Option<wgpo::wgpu::AdapterInfo> {
+    Gpu::new(&GpuOptions::default()).ok().map(|gpu| gpu.adapter_info())
 }
