@@ -101,10 +101,9 @@ pub fn load_trainer(path: &Path) -> Result<Saved<TrainerState>> {
     }
     let Saved { spec, config, state: learner } = learner_from(&file)?;
     let name = file.text("env")?;
-    let env = Env::ALL
-        .into_iter()
-        .find(|env| env.name() == name)
-        .ok_or_else(|| file.error(format!("was trained on the environment \"{name}\", which this version does not have")))?;
+    let env = Env::ALL.into_iter().find(|env| env.name() == name).ok_or_else(|| {
+        file.error(format!("was trained on the environment \"{name}\", which this version does not have"))
+    })?;
     let env_words = file.u32("env.state", &[config.num_envs, env.state_words()])?;
     let env_step = file.number("env_step")?;
     Ok(Saved { spec, config, state: TrainerState { learner, env, env_words, env_step } })

@@ -297,7 +297,10 @@ mod tests {
     #[test]
     fn bad_settings_are_named() {
         let bad = PpoConfig { clip_coef: 0.0, ..PpoConfig::cleanrl() };
-        assert_eq!(bad.validate().unwrap_err().to_string(), format!("config: clip_coef: is 0, must be in (0, {}]", f32::MAX as f64));
+        assert_eq!(
+            bad.validate().unwrap_err().to_string(),
+            format!("config: clip_coef: is 0, must be in (0, {}]", f32::MAX as f64)
+        );
         let nan = PpoConfig { gamma: f64::NAN, ..PpoConfig::cleanrl() };
         assert!(nan.validate().is_err());
     }

@@ -280,12 +280,9 @@ pub(crate) fn finite<'a>(tensor: &str, mut values: impl Iterator<Item = &'a f32>
 
 fn flags(tensor: &str, array: ArrayView2<'_, u32>) -> Result<()> {
     match array.iter().enumerate().find(|(_, flag)| **flag > 1) {
-        Some((index, flag)) => Err(Error::Value {
-            tensor: tensor.into(),
-            index,
-            value: flag.to_string(),
-            expected: "0 or 1".into(),
-        }),
+        Some((index, flag)) => {
+            Err(Error::Value { tensor: tensor.into(), index, value: flag.to_string(), expected: "0 or 1".into() })
+        }
         None => Ok(()),
     }
 }

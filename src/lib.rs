@@ -9,12 +9,13 @@ pub mod gpu;
 pub mod kernels;
 pub mod learner;
 pub mod policy;
+pub mod reference;
 pub mod rng;
 pub mod trainer;
 
 pub use config::{AdvantageNorm, KlStop, Optimizer, PpoConfig, ValueLoss};
-pub use error::{Error, Result};
 pub use env::Env;
+pub use error::{Error, Result};
 pub use learner::{ActMode, Learner, LearnerState};
 pub use trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 pub use wgpu;

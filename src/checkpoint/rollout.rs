@@ -59,7 +59,9 @@ pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
     } else if truncated.iter().all(|flag| *flag == 0) {
         Array2::zeros((steps, envs))
     } else {
-        return Err(file.error("has no tensor \"final_values\", which is needed because \"truncated\" is set somewhere"));
+        return Err(
+            file.error("has no tensor \"final_values\", which is needed because \"truncated\" is set somewhere")
+        );
     };
     let rollout = Rollout {
         steps,

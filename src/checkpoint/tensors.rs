@@ -187,7 +187,11 @@ impl<'a> File<'a> {
             Dtype::I32 => chunks(bytes).map(|word| i32::from_le_bytes(word).into()).collect(),
             Dtype::U64 => chunks(bytes).map(|word| u64::from_le_bytes(word).into()).collect(),
             Dtype::I64 => chunks(bytes).map(|word| i64::from_le_bytes(word).into()).collect(),
-            _ => return Err(self.error(format!("\"{name}\" is {dtype}, expected whole numbers (I32, I64, U32, U8, BOOL)"))),
+            _ => {
+                return Err(
+                    self.error(format!("\"{name}\" is {dtype}, expected whole numbers (I32, I64, U32, U8, BOOL)"))
+                );
+            }
         };
         values
             .iter()

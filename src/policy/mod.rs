@@ -99,14 +99,7 @@ impl PolicySpec {
 
     /// All hidden layers shared, with one linear layer each for actor and critic.
     pub fn shared(obs_dim: usize, hidden: &[usize], activation: Activation, head: Head) -> Self {
-        Self {
-            obs_dim,
-            trunk: hidden.to_vec(),
-            policy_hidden: Vec::new(),
-            value_hidden: Vec::new(),
-            activation,
-            head,
-        }
+        Self { obs_dim, trunk: hidden.to_vec(), policy_hidden: Vec::new(), value_hidden: Vec::new(), activation, head }
     }
 
     /// Widths of `network` from input to output, the output included.
@@ -118,10 +111,9 @@ impl PolicySpec {
                 .chain(self.policy_hidden.iter().copied())
                 .chain(std::iter::once(self.head.raw_outputs()))
                 .collect(),
-            Network::Value => std::iter::once(trunk_out)
-                .chain(self.value_hidden.iter().copied())
-                .chain(std::iter::once(1))
-                .collect(),
+            Network::Value => {
+                std::iter::once(trunk_out).chain(self.value_hidden.iter().copied()).chain(std::iter::once(1)).collect()
+            }
         }
     }
 

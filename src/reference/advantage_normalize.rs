@@ -1,0 +1,24 @@
+//! Advantages with mean 0 and standard deviation 1.
+
+use super::Real;
+use super::reduce_moments::reduce_moments;
+use crate::{Error, Result};
+use ndarray::{Array1, ArrayView1};
+
+/// (A − mean A) / (std A + eps) over one scope (a minibatch or a batch), `[rows]`.
+///
+/// A scope of one row is returned as it is. Where std + eps is 0 the result is 0.
+///
+/// # Errors
+/// [`Error::Config`] if `ddof` is neither 0 nor 1.
+pub fn advantage_normalize<F: Real>(advantages: ArrayView1<'_, F>, ddof: u32, eps: F) -> Result<Array1<F>> {
+    if ddof > 1 {
+        return Err(Error::config("adv_ddof", format!("is {ddof}, must be 0 or 1")));
+    }
+    if advantages.len() <= 1 {
+        return Ok(advantages.to_owned());
+    }
+    let (mean, variance) = reduce_moments(advantages, ddof);
+    let scale = variance.sqrt() + eps;
+    Ok(advantages.mapv(|a| if scale == F::zero() { F::zero() } else { (a - mean) / scale }))
+}

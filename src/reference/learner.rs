@@ -1,0 +1,162 @@
+//! [`Learner`] on the CPU.
+
+use super::actor_critic::ActorCritic;
+use super::optim::Adam;
+use super::ppo_update::{Order, Rows, ppo_update};
+use super::real::cast;
+use super::{Real, head};
+use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_shape, finite};
+use crate::learner::{ActMode, Learner, LearnerState};
+use crate::policy::{ParamLayout, PolicySpec, initial_parameters};
+use crate::{PpoConfig, Result};
+use ndarray::{Array1, ArrayView2};
+
+/// A policy that acts and learns on the CPU, in `f32` or, as an oracle, in `f64`.
+///
+/// [`LearnerState`] is `f32`, so an `f64` learner loses digits when it is saved.
+#[derive(Debug, Clone)]
+pub struct CpuLearner<F: Real = f32> {
+    spec: PolicySpec,
+    layout: ParamLayout,
+    config: PpoConfig,
+    parameters: Vec<F>,
+    adam: Adam<F>,
+    update: u64,
+    policy_step: u64,
+    seed: u64,
+}
+
+impl<F: Real> CpuLearner<F> {
+    /// A learner with orthogonally initialised networks.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] if `spec` or `config` is out of range.
+    pub fn new(spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+        spec.validate()?;
+        config.validate()?;
+        let parameters: Vec<F> = initial_parameters(&spec, seed).into_iter().map(widen).collect();
+        let (layout, adam) = (spec.layout(), Adam::new(parameters.len()));
+        Ok(Self { spec, layout, config, parameters, adam, update: 0, policy_step: 0, seed })
+    }
+
+    /// Actions and their log-probabilities, without the values.
+    pub(crate) fn choose(&mut self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<(Actions, Array1<f32>)> {
+        self.check_obs(obs)?;
+        let obs: ndarray::Array2<F> = cast(obs);
+        let dist = self.networks()?.distribution(obs.view())?;
+        let actions = match mode {
+            ActMode::Greedy => head::greedy(&self.spec.head, dist.view())?,
+            ActMode::Sample => head::sample(&self.spec.head, dist.view(), self.seed, self.policy_step)?,
+        };
+        let logp = head::log_prob(&self.spec.head, dist.view(), &actions)?.mapv(F::as_f32);
+        if mode == ActMode::Sample {
+            self.policy_step += 1;
+        }
+        Ok((actions, logp))
+    }
+
+    /// V of each row.
+    pub(crate) fn values(&self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
+        self.check_obs(obs)?;
+        let obs: ndarray::Array2<F> = cast(obs);
+        Ok(self.networks()?.values(obs.view())?.mapv(F::as_f32))
+    }
+
+    pub(crate) fn policy_step(&self) -> u64 {
+        self.policy_step
+    }
+
+    pub(crate) fn set_policy_step(&mut self, step: u64) {
+        self.policy_step = step;
+    }
+
+    fn networks(&self) -> Result<ActorCritic<'_, F>> {
+        ActorCritic::new(&self.spec, &self.layout, &self.parameters)
+    }
+
+    fn check_obs(&self, obs: ArrayView2<'_, f32>) -> Result<()> {
+        check_shape("obs", obs.shape(), &[obs.nrows().max(1), self.spec.obs_dim])?;
+        finite("obs", obs.iter())
+    }
+
+    fn learn(&mut self, rows: &Rows<F>, order: Option<&[u32]>) -> Result<UpdateStats> {
+        let order = order.map_or(Order::Keyed { seed: self.seed, update: self.update }, Order::Given);
+        let lr = self.config.learning_rate_at(self.update);
+        let stats = ppo_update(&self.spec, &self.config, lr, &mut self.parameters, &mut self.adam, rows, order)?;
+        self.update += 1;
+        Ok(stats)
+    }
+}
+
+fn widen<F: Real>(value: f32) -> F {
+    F::of(f64::from(value))
+}
+
+fn narrow<F: Real>(values: &[F]) -> Vec<f32> {
+    values.iter().map(|value| value.as_f32()).collect()
+}
+
+impl<F: Real> Learner for CpuLearner<F> {
+    fn spec(&self) -> &PolicySpec {
+        &self.spec
+    }
+
+    fn config(&self) -> &PpoConfig {
+        &self.config
+    }
+
+    fn act(&mut self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted> {
+        let values = self.values(obs)?;
+        let (actions, logp) = self.choose(obs, mode)?;
+        Ok(Acted { actions, logp, values })
+    }
+
+    fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
+        rollout.validate(&self.spec)?;
+        let rows = Rows::from_rollout(rollout, self.config.gamma, self.config.gae_lambda)?;
+        self.learn(&rows, None)
+    }
+
+    fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
+        batch.validate(&self.spec)?;
+        self.learn(&Rows::from_batch(batch), order)
+    }
+
+    fn parameters(&self) -> Result<Vec<f32>> {
+        Ok(narrow(&self.parameters))
+    }
+
+    fn set_parameters(&mut self, parameters: &[f32]) -> Result<()> {
+        check_shape("parameters", &[parameters.len()], &[self.layout.len()])?;
+        finite("parameters", parameters.iter())?;
+        self.parameters = parameters.iter().copied().map(widen).collect();
+        Ok(())
+    }
+
+    fn state(&self) -> Result<LearnerState> {
+        Ok(LearnerState {
+            parameters: narrow(&self.parameters),
+            exp_avg: narrow(&self.adam.exp_avg),
+            exp_avg_sq: narrow(&self.adam.exp_avg_sq),
+            optimizer_step: self.adam.step,
+            update: self.update,
+            policy_step: self.policy_step,
+            seed: self.seed,
+        })
+    }
+
+    fn set_state(&mut self, state: &LearnerState) -> Result<()> {
+        for (name, values) in
+            [("parameters", &state.parameters), ("exp_avg", &state.exp_avg), ("exp_avg_sq", &state.exp_avg_sq)]
+        {
+            check_shape(name, &[values.len()], &[self.layout.len()])?;
+            finite(name, values.iter())?;
+        }
+        let wide = |values: &[f32]| values.iter().copied().map(widen).collect();
+        self.parameters = wide(&state.parameters);
+        self.adam =
+            Adam { exp_avg: wide(&state.exp_avg), exp_avg_sq: wide(&state.exp_avg_sq), step: state.optimizer_step };
+        (self.update, self.policy_step, self.seed) = (state.update, state.policy_step, state.seed);
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! The oracle: what every kernel and every update means, in plain ndarray mathematics.
+//!
+//! One file per stem, written as the formula reads in its paper, and generic over [`Real`]: in `f64` it says what is right, in
+//! `f32` it is what runs on a machine without a GPU ([`CpuLearner`], [`CpuTrainer`]). It shares no code with the kernels and
+//! never imports wgpu.
+//!
+//! Rows of a batch are independent until they are summed. Work is spread over threads in blocks of rows whose size does not
+//! depend on the number of threads, and block sums are added in order, so results have the same bits on any number of threads.
+
+pub mod actor_critic;
+pub mod advantage_gae;
+pub mod advantage_k_step;
+pub mod advantage_normalize;
+pub mod batch_shuffle;
+pub mod env;
+pub mod evaluate;
+pub mod head;
+pub mod head_categorical;
+pub mod head_gaussian;
+pub mod learner;
+pub mod loss_ppo;
+pub mod mlp;
+pub mod optim;
+pub mod ppo_update;
+pub mod real;
+pub mod reduce_moments;
+pub mod surrogate;
+pub mod trainer;
+
+pub use evaluate::evaluate;
+pub use learner::CpuLearner;
+pub use real::Real;
+pub use trainer::CpuTrainer;

@@ -1,0 +1,244 @@
+//! A whole PPO update as straight-line mathematics.
+
+use super::Real;
+use super::actor_critic::ActorCritic;
+use super::advantage_gae::{Window, advantage_gae};
+use super::advantage_normalize::advantage_normalize;
+use super::batch_shuffle::BatchShuffle;
+use super::loss_ppo::{PpoLoss, Targets, loss_ppo};
+use super::optim::{Adam, AdamSettings};
+use super::real::cast;
+use super::reduce_moments::explained_variance;
+use crate::data::{Actions, Batch, Rollout, UpdateStats};
+use crate::policy::{ParamLayout, PolicySpec};
+use crate::{AdvantageNorm, Error, KlStop, PpoConfig, Result};
+use ndarray::{Array1, Array2, Axis};
+
+/// The rows of an update, in any order; fields as in [`Batch`].
+#[derive(Debug, Clone)]
+pub struct Rows<F> {
+    /// `[rows, obs_dim]`.
+    pub obs: Array2<F>,
+    /// `[rows, action_dims]`.
+    pub actions: Actions,
+    /// `[rows]`.
+    pub logp_old: Array1<F>,
+    /// `[rows]`.
+    pub advantages: Array1<F>,
+    /// `[rows]`.
+    pub returns: Array1<F>,
+    /// `[rows]`.
+    pub values_old: Array1<F>,
+}
+
+impl<F: Real> Rows<F> {
+    /// The same rows in another precision.
+    pub fn from_batch(batch: &Batch) -> Self {
+        Self {
+            obs: cast(batch.obs.view()),
+            actions: batch.actions.clone(),
+            logp_old: cast(batch.logp_old.view()),
+            advantages: cast(batch.advantages.view()),
+            returns: cast(batch.returns.view()),
+            values_old: cast(batch.values_old.view()),
+        }
+    }
+
+    /// A rollout's rows with generalised advantages.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the rollout's arrays do not belong together.
+    pub fn from_rollout(rollout: &Rollout, gamma: f64, gae_lambda: f64) -> Result<Self> {
+        let (rewards, values, final_values) =
+            (cast(rollout.rewards.view()), cast(rollout.values.view()), cast(rollout.final_values.view()));
+        let window = Window {
+            rewards: rewards.view(),
+            values: values.view(),
+            final_values: final_values.view(),
+            terminated: rollout.terminated.view(),
+            truncated: rollout.truncated.view(),
+        };
+        let (advantages, returns) = advantage_gae(&window, F::of(gamma), F::of(gae_lambda))?;
+        Ok(Self {
+            obs: cast(rollout.obs.view()),
+            actions: rollout.actions.clone(),
+            logp_old: cast(rollout.logp.view()),
+            advantages: advantages.into_iter().collect(),
+            returns: returns.into_iter().collect(),
+            values_old: window.state_values().iter().copied().collect(),
+        })
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.obs.nrows()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows `indices`, in that order.
+    pub fn gather(&self, indices: &[u32]) -> Self {
+        let indices: Vec<usize> = indices.iter().map(|index| *index as usize).collect();
+        let pick = |column: &Array1<F>| column.select(Axis(0), &indices);
+        Self {
+            obs: self.obs.select(Axis(0), &indices),
+            actions: match &self.actions {
+                Actions::Discrete(array) => Actions::Discrete(array.select(Axis(0), &indices)),
+                Actions::Continuous(array) => Actions::Continuous(array.select(Axis(0), &indices)),
+            },
+            logp_old: pick(&self.logp_old),
+            advantages: pick(&self.advantages),
+            returns: pick(&self.returns),
+            values_old: pick(&self.values_old),
+        }
+    }
+}
+
+/// The order of the rows in each epoch.
+#[derive(Debug, Clone, Copy)]
+pub enum Order<'a> {
+    /// `update_epochs × rows` indices, epoch after epoch.
+    Given(&'a [u32]),
+    /// [`BatchShuffle`] of this seed and update.
+    Keyed {
+        /// Seed of the learner.
+        seed: u64,
+        /// Updates done before.
+        update: u64,
+    },
+}
+
+impl Order<'_> {
+    /// Refuses a given order of the wrong length or with an index out of range.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::Value`].
+    pub fn validate(&self, rows: usize, epochs: usize) -> Result<()> {
+        if rows > u32::MAX as usize {
+            return Err(Error::config("batch", format!("has {rows} rows, at most {} fit an index", u32::MAX)));
+        }
+        let Self::Given(order) = self else { return Ok(()) };
+        if order.len() != rows * epochs {
+            return Err(Error::shape("order", &[order.len()], &[epochs, rows]));
+        }
+        match order.iter().position(|index| *index as usize >= rows) {
+            Some(index) => Err(Error::Value {
+                tensor: "order".into(),
+                index,
+                value: order[index].to_string(),
+                expected: format!("a row below {rows}"),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn epoch(&self, rows: usize, epoch: usize) -> Vec<u32> {
+        match *self {
+            Self::Given(order) => order[epoch * rows..(epoch + 1) * rows].to_vec(),
+            Self::Keyed { seed, update } => BatchShuffle::new(rows as u32, seed, epoch as u32, update).order(),
+        }
+    }
+}
+
+/// Loss of one minibatch and its flat gradient, before clipping. `rows.advantages` are used as they are.
+///
+/// # Errors
+/// [`Error::Shape`] or [`Error::Value`] if rows, parameters and spec do not fit.
+pub fn minibatch_gradient<F: Real>(
+    spec: &PolicySpec,
+    layout: &ParamLayout,
+    config: &PpoConfig,
+    parameters: &[F],
+    rows: &Rows<F>,
+) -> Result<(PpoLoss<F>, Vec<F>)> {
+    let networks = ActorCritic::new(spec, layout, parameters)?;
+    let tape = networks.forward(rows.obs.view())?;
+    let targets = Targets {
+        actions: &rows.actions,
+        logp_old: rows.logp_old.view(),
+        advantages: rows.advantages.view(),
+        returns: rows.returns.view(),
+        values_old: rows.values_old.view(),
+    };
+    let loss = loss_ppo(&spec.head, config, tape.dist.view(), tape.values.view(), &targets)?;
+    let gradient = networks.backward(&tape, loss.d_dist.view(), loss.d_values.view())?;
+    Ok((loss, gradient))
+}
+
+/// One update (Schulman et al. 2017, algorithm 1, the inner loop): `update_epochs` passes over the rows in minibatches.
+///
+/// ```text
+/// normalise advantages over the batch, if so set
+/// for each epoch, for each minibatch of minibatch_rows rows in the epoch's order (the last may be smaller):
+///     normalise advantages over the minibatch, if so set
+///     loss, statistics
+///     if kl_stop is minibatch and approx_kl > limit: end the update before this step
+///     gradient, clip, Adam at learning rate lr (nothing if the gradient is not finite)
+/// after an epoch: if kl_stop is epoch and its last approx_kl > limit: end the update
+/// ```
+///
+/// # Errors
+/// [`Error::Config`], [`Error::Shape`] or [`Error::Value`] if the inputs do not fit; nothing was changed then.
+pub fn ppo_update<F: Real>(
+    spec: &PolicySpec,
+    config: &PpoConfig,
+    lr: f64,
+    parameters: &mut [F],
+    adam: &mut Adam<F>,
+    rows: &Rows<F>,
+    order: Order<'_>,
+) -> Result<UpdateStats> {
+    config.validate()?;
+    order.validate(rows.len(), config.update_epochs)?;
+    if rows.is_empty() {
+        return Err(Error::config("batch", "has 0 rows"));
+    }
+    let layout = spec.layout();
+    let settings = AdamSettings::from(config);
+    let normalize =
+        |advantages: &Array1<F>| advantage_normalize(advantages.view(), config.adv_ddof, F::of(config.adv_eps));
+    let whole = match config.norm_adv {
+        AdvantageNorm::Batch => Rows { advantages: normalize(&rows.advantages)?, ..rows.clone() },
+        AdvantageNorm::None | AdvantageNorm::Minibatch => rows.clone(),
+    };
+    let mut stats = UpdateStats {
+        explained_variance: explained_variance(rows.values_old.view(), rows.returns.view()).as_f64(),
+        learning_rate: lr,
+        ..UpdateStats::default()
+    };
+    let limit = config.kl_limit().unwrap_or(f64::INFINITY);
+    'update: for epoch in 0..config.update_epochs {
+        stats.epochs += 1;
+        let order = order.epoch(rows.len(), epoch);
+        for indices in order.chunks(config.minibatch_rows(rows.len())) {
+            let mut minibatch = whole.gather(indices);
+            if config.norm_adv == AdvantageNorm::Minibatch {
+                minibatch.advantages = normalize(&minibatch.advantages)?;
+            }
+            let (loss, gradient) = minibatch_gradient(spec, &layout, config, parameters, &minibatch)?;
+            let mut measured = loss.stats;
+            if config.kl_stop == KlStop::Minibatch && measured.approx_kl > limit {
+                stats.minibatches.push(measured);
+                stats.stopped_early = true;
+                break 'update;
+            }
+            let step = adam.step(&settings, lr, parameters, &gradient)?;
+            measured.stepped = step.stepped;
+            if step.stepped {
+                measured.grad_norm = step.grad_norm.as_f64();
+                stats.optimizer_steps += 1;
+            } else {
+                stats.skipped_steps += 1;
+            }
+            stats.minibatches.push(measured);
+        }
+        if config.kl_stop == KlStop::Epoch && stats.last().approx_kl > limit {
+            stats.stopped_early = epoch + 1 < config.update_epochs;
+            break;
+        }
+    }
+    Ok(stats)
+}

@@ -1,0 +1,329 @@
+//! Policy and value losses of one minibatch, each with its derivative: a mean over rows, to be minimised.
+//!
+//! Every function returns `(loss, derivative)`; the derivative is `[rows]`, with respect to `logp` or `values`, and is what
+//! PyTorch's autograd gives: `min` and `max` halve the gradient between equal branches, `clamp` lets it pass on its closed
+//! range.
+
+use super::Real;
+use super::reduce_moments::{mean, reduce_moments, sum};
+use crate::Result;
+use crate::data::check_shape;
+use ndarray::{Array1, ArrayView1};
+
+/// log-ratios beyond ±this are clamped before the exponential.
+pub const LOG_RATIO_LIMIT: f64 = 20.0;
+
+/// A loss and its derivative by each row.
+pub type Loss<F> = (F, Array1<F>);
+
+/// min(max(x, low), high) and its derivative: 1 on the closed range, 0 outside. NaN stays NaN.
+fn clamp<F: Real>(x: F, low: F, high: F) -> (F, F) {
+    if x < low {
+        (low, F::zero())
+    } else if x > high {
+        (high, F::zero())
+    } else {
+        (x, F::one())
+    }
+}
+
+/// The smaller of two (value, derivative) pairs; half of each derivative where the values are equal.
+fn min<F: Real>(a: (F, F), b: (F, F)) -> (F, F) {
+    if a.0 == b.0 {
+        (a.0, F::of(0.5) * (a.1 + b.1))
+    } else if b.0 < a.0 {
+        b
+    } else {
+        a
+    }
+}
+
+/// The larger of two (value, derivative) pairs; half of each derivative where the values are equal.
+fn max<F: Real>(a: (F, F), b: (F, F)) -> (F, F) {
+    let (value, derivative) = min((-a.0, -a.1), (-b.0, -b.1));
+    (-value, -derivative)
+}
+
+/// d = clamp(logp − logp_old, ±20) and its derivative by logp, per row.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the two differ in length.
+pub fn log_ratio<F: Real>(logp: ArrayView1<'_, F>, logp_old: ArrayView1<'_, F>) -> Result<(Array1<F>, Array1<F>)> {
+    check_shape("logp_old", logp_old.shape(), logp.shape())?;
+    let limit = F::of(LOG_RATIO_LIMIT);
+    Ok(logp.iter().zip(&logp_old).map(|(new, old)| clamp(*new - *old, -limit, limit)).unzip_arrays())
+}
+
+/// The clipped surrogate (Schulman et al. 2017, equation 7) with its own bound on either side, and with the dual clip
+/// (Ye et al. 2020, equation 5) where `dual_clip` c is given:
+///
+/// ```text
+/// r = exp(d);   s = min(r A, clamp(r, 1 − clip_low, 1 + clip_high) A);   where A < 0:  s = max(s, c A)
+/// loss = −mean s
+/// ```
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the arrays differ in length.
+pub fn clip<F: Real>(
+    logp: ArrayView1<'_, F>,
+    logp_old: ArrayView1<'_, F>,
+    advantages: ArrayView1<'_, F>,
+    clip_low: F,
+    clip_high: F,
+    dual_clip: Option<F>,
+) -> Result<Loss<F>> {
+    check_shape("advantages", advantages.shape(), logp.shape())?;
+    let (d, d_d) = log_ratio(logp, logp_old)?;
+    let (s, d_s): (Array1<F>, Array1<F>) = d
+        .iter()
+        .zip(&d_d)
+        .zip(&advantages)
+        .map(|((d, d_d), a)| {
+            let r = d.exp();
+            let (clamped, d_clamped) = clamp(r, F::one() - clip_low, F::one() + clip_high);
+            let mut s = min((r * *a, *a), (clamped * *a, d_clamped * *a));
+            if let (Some(c), true) = (dual_clip, *a < F::zero()) {
+                s = max(s, (c * *a, F::zero()));
+            }
+            (s.0, s.1 * r * *d_d)
+        })
+        .unzip_arrays();
+    Ok(negative_mean(s.view(), d_s))
+}
+
+/// The plain importance-weighted objective: −mean(r A).
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the arrays differ in length.
+pub fn unclipped<F: Real>(
+    logp: ArrayView1<'_, F>,
+    logp_old: ArrayView1<'_, F>,
+    advantages: ArrayView1<'_, F>,
+) -> Result<Loss<F>> {
+    check_shape("advantages", advantages.shape(), logp.shape())?;
+    let (d, d_d) = log_ratio(logp, logp_old)?;
+    let s = d.mapv(F::exp) * advantages;
+    let d_s = &s * &d_d;
+    Ok(negative_mean(s.view(), d_s))
+}
+
+/// The KL-penalised objective (Schulman et al. 2017, equation 8): −mean(r A) + beta · mean(kl). The derivative goes
+/// through r only.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the arrays differ in length.
+pub fn kl_penalty<F: Real>(
+    logp: ArrayView1<'_, F>,
+    logp_old: ArrayView1<'_, F>,
+    advantages: ArrayView1<'_, F>,
+    kl: ArrayView1<'_, F>,
+    beta: F,
+) -> Result<Loss<F>> {
+    check_shape("kl", kl.shape(), logp.shape())?;
+    let (loss, gradient) = unclipped(logp, logp_old, advantages)?;
+    Ok((loss + beta * mean(kl), gradient))
+}
+
+/// ½ mean (v − R)².
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the arrays differ in length.
+pub fn value_mse<F: Real>(values: ArrayView1<'_, F>, returns: ArrayView1<'_, F>) -> Result<Loss<F>> {
+    check_shape("returns", returns.shape(), values.shape())?;
+    let rows = values.iter().zip(&returns);
+    Ok(half_mean(rows.map(|(v, target)| square(*v - *target, F::one())).unzip_arrays()))
+}
+
+/// ½ mean max((v − R)², (v_c − R)²), v_c = v_old + clamp(v − v_old, ±range).
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the arrays differ in length.
+pub fn value_clip_max<F: Real>(
+    values: ArrayView1<'_, F>,
+    values_old: ArrayView1<'_, F>,
+    returns: ArrayView1<'_, F>,
+    range: F,
+) -> Result<Loss<F>> {
+    check_shape("values_old", values_old.shape(), values.shape())?;
+    check_shape("returns", returns.shape(), values.shape())?;
+    let rows = values.iter().zip(&values_old).zip(&returns);
+    Ok(half_mean(
+        rows.map(|((v, old), target)| {
+            let (change, d_change) = clamp(*v - *old, -range, range);
+            max(square(*v - *target, F::one()), square(*old + change - *target, d_change))
+        })
+        .unzip_arrays(),
+    ))
+}
+
+/// ½ mean (v_c − R)², v_c = v_old + clamp(v − v_old, ±range). Its gradient is 0 outside the range.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the arrays differ in length.
+pub fn value_clip_only<F: Real>(
+    values: ArrayView1<'_, F>,
+    values_old: ArrayView1<'_, F>,
+    returns: ArrayView1<'_, F>,
+    range: F,
+) -> Result<Loss<F>> {
+    check_shape("values_old", values_old.shape(), values.shape())?;
+    check_shape("returns", returns.shape(), values.shape())?;
+    let rows = values.iter().zip(&values_old).zip(&returns);
+    Ok(half_mean(
+        rows.map(|((v, old), target)| {
+            let (change, d_change) = clamp(*v - *old, -range, range);
+            square(*old + change - *target, d_change)
+        })
+        .unzip_arrays(),
+    ))
+}
+
+/// Huber's loss (1964): mean of ½ d² where |d| ≤ δ, else δ (|d| − ½ δ), with d = v − R.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the arrays differ in length.
+pub fn value_huber<F: Real>(values: ArrayView1<'_, F>, returns: ArrayView1<'_, F>, delta: F) -> Result<Loss<F>> {
+    check_shape("returns", returns.shape(), values.shape())?;
+    let (terms, gradient): (Array1<F>, Array1<F>) = values
+        .iter()
+        .zip(&returns)
+        .map(|(v, target)| {
+            let d = *v - *target;
+            if d.abs() <= delta {
+                (F::of(0.5) * d * d, d)
+            } else {
+                (delta * (d.abs() - F::of(0.5) * delta), delta * d.signum())
+            }
+        })
+        .unzip_arrays();
+    let rows = F::count(terms.len().max(1));
+    Ok((mean(terms.view()), gradient.mapv(|g| g / rows)))
+}
+
+/// What the probability ratios of a minibatch look like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RatioStats<F> {
+    /// mean −log r.
+    pub k1: F,
+    /// mean ½ (log r)².
+    pub k2: F,
+    /// mean (r − 1 − log r), never negative.
+    pub k3: F,
+    /// Share of rows with r outside [1 − clip_low, 1 + clip_high], whatever the advantage's sign.
+    pub clip_fraction: F,
+    /// Mean of r.
+    pub mean: F,
+    /// Standard deviation of r, ddof 0.
+    pub std: F,
+    /// Smallest r.
+    pub min: F,
+    /// Largest r.
+    pub max: F,
+}
+
+/// Three estimates of KL(old‖new) from samples (Schulman 2020, "Approximating KL divergence") and the ratio's spread.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the arrays differ in length.
+pub fn ratio_stats<F: Real>(
+    logp: ArrayView1<'_, F>,
+    logp_old: ArrayView1<'_, F>,
+    clip_low: F,
+    clip_high: F,
+) -> Result<RatioStats<F>> {
+    let (d, _) = log_ratio(logp, logp_old)?;
+    let rows = F::count(d.len().max(1));
+    let over = |terms: &dyn Fn(F) -> F| sum(d.iter().map(|d| terms(*d))) / rows;
+    let ratio = d.mapv(F::exp);
+    let (ratio_mean, variance) = reduce_moments(ratio.view(), 0);
+    let outside = |r: F| r < F::one() - clip_low || r > F::one() + clip_high;
+    Ok(RatioStats {
+        k1: over(&|d| -d),
+        k2: over(&|d| F::of(0.5) * d * d),
+        // exp_m1 keeps the digits that r − 1 would lose near 0.
+        k3: over(&|d| d.exp_m1() - d),
+        clip_fraction: F::count(ratio.iter().filter(|r| outside(**r)).count()) / rows,
+        mean: ratio_mean,
+        std: variance.sqrt(),
+        min: ratio.iter().copied().fold(F::infinity(), F::min),
+        max: ratio.iter().copied().fold(F::neg_infinity(), F::max),
+    })
+}
+
+fn square<F: Real>(error: F, d_error: F) -> (F, F) {
+    (error * error, F::of(2.0) * error * d_error)
+}
+
+fn half_mean<F: Real>((terms, gradient): (Array1<F>, Array1<F>)) -> Loss<F> {
+    let half = F::of(0.5);
+    let rows = F::count(terms.len().max(1));
+    (half * mean(terms.view()), gradient.mapv(|g| half * g / rows))
+}
+
+fn negative_mean<F: Real>(terms: ArrayView1<'_, F>, gradient: Array1<F>) -> Loss<F> {
+    let rows = F::count(terms.len().max(1));
+    (-mean(terms), gradient.mapv(|g| -g / rows))
+}
+
+/// `unzip` into arrays.
+trait UnzipArrays<F> {
+    fn unzip_arrays(self) -> (Array1<F>, Array1<F>);
+}
+
+impl<F: Real, I: Iterator<Item = (F, F)>> UnzipArrays<F> for I {
+    fn unzip_arrays(self) -> (Array1<F>, Array1<F>) {
+        let (a, b): (Vec<F>, Vec<F>) = self.unzip();
+        (a.into(), b.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    /// The lecture's table: ratio, advantage, which branch is the minimum, whether a gradient flows (ε = 0.2).
+    #[test]
+    fn six_clipping_cases() {
+        let eps = 0.2;
+        for (r, a, want, flows) in [
+            (1.1, 2.0, 1.1 * 2.0, true),
+            (0.9, -2.0, 0.9 * -2.0, true),
+            (0.5, 2.0, 0.5 * 2.0, true),
+            (0.5, -2.0, 0.8 * -2.0, false),
+            (1.5, 2.0, 1.2 * 2.0, false),
+            (1.5, -2.0, 1.5 * -2.0, true),
+        ] {
+            let logp = array![f64::ln(r)];
+            let (loss, gradient) = clip(logp.view(), array![0.0].view(), array![a].view(), eps, eps, None).unwrap();
+            assert!((loss + want).abs() < 1e-12, "r {r}, A {a}: {loss}");
+            let d = if flows { -r * a } else { 0.0 };
+            assert!((gradient[0] - d).abs() < 1e-12, "r {r}, A {a}: {gradient}");
+        }
+    }
+
+    #[test]
+    fn ties_are_autograds() {
+        let one = |logp: f64, a: f64, eps: f64, dual: Option<f64>| {
+            clip(array![logp].view(), array![0.0].view(), array![a].view(), eps, eps, dual).unwrap().1[0]
+        };
+        assert_eq!(one(0.0, 3.0, 0.2, None), -3.0, "ratio 1: half of each branch is the whole");
+        assert!((one(0.5_f64.ln(), -2.0, 0.5, None) - 1.0).abs() < 1e-12, "on the edge clamp lets its half pass");
+        assert_eq!(one(2.0_f64.ln(), -1.0, 0.2, Some(2.0)), 0.5 * 2.0_f64.ln().exp(), "half at the dual clip's edge");
+        assert_eq!(one(25.0, -1.0, 0.2, None), 0.0, "beyond the clamp of the log-ratio");
+        let (_, g) = value_clip_max(array![1.0].view(), array![1.0].view(), array![0.0].view(), 0.5).unwrap();
+        assert_eq!(g[0], 1.0, "inside the range both branches are equal");
+        // v = 1, v_c = −1, R = 0: equal squares, and only the unclipped one has a gradient.
+        let (_, g) = value_clip_max(array![1.0].view(), array![-2.0].view(), array![0.0].view(), 1.0).unwrap();
+        assert_eq!(g[0], 0.5);
+    }
+
+    #[test]
+    fn k3_is_never_negative_and_keeps_its_digits() {
+        for d in [-19.0_f32, -1.0, -1e-4, 0.0, 1e-4, 1.0, 19.0] {
+            let stats = ratio_stats(array![d].view(), array![0.0].view(), 0.2, 0.2).unwrap();
+            let wide = f64::from(d).exp_m1() - f64::from(d);
+            assert!(stats.k3 >= 0.0 && (f64::from(stats.k3) - wide).abs() <= 1e-2 * wide, "{d}: {}", stats.k3);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! [`Trainer`] on the CPU.
+
+use super::CpuLearner;
+use super::env::VecEnv;
+use crate::data::{Actions, Rollout, check_shape};
+use crate::env::Env;
+use crate::learner::{ActMode, Learner};
+use crate::policy::PolicySpec;
+use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
+use crate::{Error, PpoConfig, Result};
+use ndarray::{Array1, Array2, s};
+
+/// A [`CpuLearner`] with `num_envs` copies of an environment.
+#[derive(Debug, Clone)]
+pub struct CpuTrainer {
+    env: Env,
+    learner: CpuLearner<f32>,
+    envs: VecEnv,
+}
+
+impl CpuTrainer {
+    /// Environments in their start states and a fresh learner, all draws from `seed`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if `spec` or `config` is out of range or `spec` does not suit `env`.
+    pub fn new(env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+        if spec.obs_dim != env.obs_dim() {
+            let (got, want) = (spec.obs_dim, env.obs_dim());
+            return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
+        }
+        if spec.head != env.head() {
+            return Err(Error::config("head", format!("is {:?}, {} needs {:?}", spec.head, env.name(), env.head())));
+        }
+        let learner = CpuLearner::new(spec, config, seed)?;
+        let envs = VecEnv::new(env, learner.config().num_envs, seed);
+        Ok(Self { env, learner, envs })
+    }
+
+    /// `num_steps` steps of all environments, and the episodes that ended.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if an environment's state is not finite.
+    pub fn rollout(&mut self) -> Result<(Rollout, EpisodeStats)> {
+        let config = self.learner.config();
+        let (steps, envs) = (config.num_steps, config.num_envs);
+        let width = self.env.obs_dim();
+        let mut obs = Array2::zeros((steps * envs, width));
+        let mut words = Vec::with_capacity(steps * envs);
+        let mut logp = Array1::zeros(steps * envs);
+        let mut rewards = Array2::zeros((steps, envs));
+        let (mut terminated, mut truncated) = (Array2::zeros((steps, envs)), Array2::zeros((steps, envs)));
+        // Where truncated: the place in the window, and the observation before the reset.
+        let (mut cut, mut final_obs) = (Vec::new(), Vec::new());
+        let mut episodes = EpisodeStats::NONE;
+        let mut current = self.envs.obs();
+        for t in 0..steps {
+            let rows = s![t * envs..(t + 1) * envs];
+            let (actions, row_logp) = self.learner.choose(current.view(), ActMode::Sample)?;
+            let step = self.envs.step(&actions)?;
+            obs.slice_mut(s![t * envs..(t + 1) * envs, ..]).assign(&current);
+            words.extend(actions.words());
+            logp.slice_mut(rows).assign(&row_logp);
+            rewards.row_mut(t).assign(&step.rewards);
+            for n in 0..envs {
+                if step.truncated[n] != 0 && step.terminated[n] == 0 {
+                    cut.push([t, n]);
+                    final_obs.extend(step.final_obs.row(n));
+                }
+            }
+            terminated.row_mut(t).assign(&step.terminated);
+            truncated.row_mut(t).assign(&step.truncated);
+            episodes = episodes.merge(step.episodes);
+            current = self.envs.obs();
+        }
+        let mut values = Array2::zeros((steps + 1, envs));
+        for (place, value) in values.iter_mut().zip(self.learner.values(obs.view())?) {
+            *place = value;
+        }
+        values.row_mut(steps).assign(&self.learner.values(current.view())?);
+        let mut final_values = Array2::zeros((steps, envs));
+        if !cut.is_empty() {
+            let final_obs = Array2::from_shape_vec((cut.len(), width), final_obs)
+                .map_err(|_| Error::shape("final_obs", &[cut.len()], &[cut.len(), width]))?;
+            for (place, value) in cut.into_iter().zip(self.learner.values(final_obs.view())?) {
+                final_values[place] = value;
+            }
+        }
+        let actions = Actions::from_words(&self.env.head(), steps * envs, &words)?;
+        let rollout = Rollout { steps, envs, obs, actions, logp, rewards, values, final_values, terminated, truncated };
+        Ok((rollout, episodes))
+    }
+}
+
+impl Trainer for CpuTrainer {
+    fn env(&self) -> Env {
+        self.env
+    }
+
+    fn learner(&self) -> &dyn Learner {
+        &self.learner
+    }
+
+    fn learner_mut(&mut self) -> &mut dyn Learner {
+        &mut self.learner
+    }
+
+    fn iterate(&mut self) -> Result<IterationStats> {
+        let (envs, policy_step) = (self.envs.clone(), self.learner.policy_step());
+        let outcome = self.rollout().and_then(|(rollout, episodes)| Ok((self.learner.update(&rollout)?, episodes)));
+        let (update, episodes) = outcome.inspect_err(|_| {
+            self.envs = envs;
+            self.learner.set_policy_step(policy_step);
+        })?;
+        let env_steps = self.envs.steps_taken() * self.learner.config().num_envs as u64;
+        Ok(IterationStats { update, episodes, env_steps, updates: self.learner.state()?.update })
+    }
+
+    fn state(&self) -> Result<TrainerState> {
+        Ok(TrainerState {
+            learner: self.learner.state()?,
+            env: self.env,
+            env_words: self.envs.words().to_vec(),
+            env_step: self.envs.steps_taken(),
+        })
+    }
+
+    fn set_state(&mut self, state: &TrainerState) -> Result<()> {
+        let words = self.learner.config().num_envs * self.env.state_words();
+        check_shape("env.state", &[state.env_words.len()], &[words])?;
+        self.learner.set_state(&state.learner)?;
+        self.envs.restore(&state.env_words, state.env_step, state.learner.seed)
+    }
+}
