@@ -51,7 +51,9 @@ impl Backend {
                 let gpu = Gpu::new(&GpuOptions { adapter, ..GpuOptions::default() });
                 let gpu = gpu.with_context(|| match args.adapter {
                     Some(_) => "--adapter wants an index or a part of a name from `wgpo info`",
-                    None => "--backend gpu takes a hardware GPU; --adapter NAME takes a software one, --backend cpu the CPU",
+                    None => {
+                        "--backend gpu takes a hardware GPU; --adapter NAME takes a software one, --backend cpu the CPU"
+                    }
                 })?;
                 Ok(Self::gpu(gpu, "as asked for"))
             }
@@ -166,11 +168,6 @@ pub fn adapters() -> Result<Vec<AdapterSummary>> {
 pub fn device(name: Option<&str>) -> Result<Gpu> {
     let options = GpuOptions { adapter: adapter_choice(name), allow_software: true, ..GpuOptions::default() };
     Ok(Gpu::new(&options)?)
-}
-
-/// The settings tuned for `env`.
-pub fn tuned(env: Env) -> PpoConfig {
-    env.tuned()
 }
 
 /// Whole episodes of the greedy policy.

@@ -79,7 +79,8 @@ fn as_text(adapter: &AdapterSummary) -> String {
         text += &format!("  {name:<38} {value}\n");
     }
     let features = features(adapter);
-    text += &format!("  features: {}\n", if features.is_empty() { "none of interest".into() } else { features.join(", ") });
+    text +=
+        &format!("  features: {}\n", if features.is_empty() { "none of interest".into() } else { features.join(", ") });
     text
 }
 
