@@ -286,3 +286,18 @@ fn flags(tensor: &str, array: ArrayView2<'_, u32>) -> Result<()> {
         None => Ok(()),
     }
 }
+
+/// An order of `epochs × rows` indices, each epoch a permutation of the rows.
+pub(crate) fn check_order(order: &[u32], rows: usize, epochs: usize) -> Result<()> {
+    check_shape("order", &[order.len()], &[epochs * rows])?;
+    let mut seen = vec![usize::MAX; rows];
+    for (place, &index) in order.iter().enumerate() {
+        let epoch = place / rows;
+        let fresh = seen.get_mut(index as usize).is_some_and(|last| std::mem::replace(last, epoch) != epoch);
+        if !fresh {
+            let expected = format!("an index below {rows}, once in each epoch");
+            return Err(Error::Value { tensor: "order".into(), index: place, value: index.to_string(), expected });
+        }
+    }
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! wgpo
 
+pub mod algo;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
