@@ -71,17 +71,6 @@ pub enum Preset {
     Sb3,
 }
 
-impl Preset {
-    /// The word on the command line and in config.toml.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tuned => "tuned",
-            Self::Cleanrl => "cleanrl",
-            Self::Sb3 => "sb3",
-        }
-    }
-}
-
 /// Options of `wgpo train`.
 ///
 /// Settings come from the preset, then from `--config`, then from the options below; the later wins.
@@ -122,7 +111,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     pub steps: Option<u64>,
 
-    /// Widths of the hidden layers of policy and value network [default: 64,64]
+    /// Widths of the hidden layers of policy and value network [default: the preset's]
     #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
     pub hidden: Option<Vec<usize>>,
 

@@ -1,11 +1,10 @@
 //! `wgpo check`.
 
 use crate::args::CheckArgs;
-use crate::backend;
+use crate::backend::{self, CheckRow};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use std::process::ExitCode;
-use wgpo::check::CheckRow;
 use wgpo::gpu::Gpu;
 
 /// Compares every kernel and a whole update with the reference, on one adapter or on all.
@@ -13,7 +12,7 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
     let mut reports = Vec::new();
     let mut passed = true;
     for gpu in devices(args)? {
-        let rows = wgpo::check::check(&gpu)?;
+        let rows = backend::compare(&gpu)?;
         let all = !rows.is_empty() && rows.iter().all(|row| row.passed);
         passed &= all;
         if args.json {

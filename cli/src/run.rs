@@ -87,7 +87,7 @@ fn folder(args: &TrainArgs, backend: &str, seed: u64) -> Folder {
 pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> {
     let env = env(args.task);
     let seed = args.seed.unwrap_or(1);
-    let mut ppo = settings::of_task(args.preset.unwrap_or(Preset::Tuned), env);
+    let (mut ppo, hidden) = settings::of_task(args.preset.unwrap_or(Preset::Tuned), env);
     if let Some(path) = &args.config {
         ppo = settings::from_file(path, &ppo, &env.head())?;
     }
@@ -95,7 +95,7 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
     ppo.num_steps = args.rollout.unwrap_or(ppo.num_steps);
     ppo.total_timesteps = args.steps.unwrap_or(ppo.total_timesteps);
     ppo.validate()?;
-    let policy = env.policy(args.hidden.as_deref().unwrap_or(&[64, 64]));
+    let policy = env.policy(args.hidden.as_deref().unwrap_or(&hidden));
     policy.validate()?;
     let folder = folder(args, backend.name(), seed);
     if folder.is_taken() && !args.force {

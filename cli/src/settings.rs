@@ -43,11 +43,13 @@ impl RunConfig {
     }
 }
 
-/// The settings of `preset` for `env`.
-pub fn of_task(preset: Preset, env: Env) -> PpoConfig {
+/// The settings and hidden widths of `preset` for `env`.
+pub fn of_task(preset: Preset, env: Env) -> (PpoConfig, Vec<usize>) {
     match preset {
-        Preset::Tuned => crate::backend::tuned(env),
-        Preset::Cleanrl | Preset::Sb3 => published(preset.name(), &env.head()).unwrap_or_else(PpoConfig::cleanrl),
+        Preset::Tuned => env.tuned(),
+        // Both use two hidden layers of 64.
+        Preset::Cleanrl => (published("cleanrl", &env.head()).unwrap_or_else(PpoConfig::cleanrl), vec![64, 64]),
+        Preset::Sb3 => (PpoConfig::sb3(), vec![64, 64]),
     }
 }
 
