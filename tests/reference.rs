@@ -4,8 +4,8 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use proptest::prelude::*;
-use rand::rngs::StdRng;
 use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use wgpo::data::{Actions, Batch};
 use wgpo::env::Env;
 use wgpo::learner::{ActMode, Learner};
