@@ -287,17 +287,16 @@ fn flags(tensor: &str, array: ArrayView2<'_, u32>) -> Result<()> {
     }
 }
 
-/// An order of `epochs × rows` indices, each epoch a permutation of the rows.
+/// An order of `epochs × rows` indices below `rows`; usually each epoch is a permutation, but it need not be.
 pub(crate) fn check_order(order: &[u32], rows: usize, epochs: usize) -> Result<()> {
     check_shape("order", &[order.len()], &[epochs * rows])?;
-    let mut seen = vec![usize::MAX; rows];
-    for (place, &index) in order.iter().enumerate() {
-        let epoch = place / rows;
-        let fresh = seen.get_mut(index as usize).is_some_and(|last| std::mem::replace(last, epoch) != epoch);
-        if !fresh {
-            let expected = format!("an index below {rows}, once in each epoch");
-            return Err(Error::Value { tensor: "order".into(), index: place, value: index.to_string(), expected });
-        }
+    match order.iter().position(|index| *index as usize >= rows) {
+        Some(index) => Err(Error::Value {
+            tensor: "order".into(),
+            index,
+            value: order[index].to_string(),
+            expected: format!("a row below {rows}"),
+        }),
+        None => Ok(()),
     }
-    Ok(())
 }

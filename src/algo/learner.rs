@@ -57,10 +57,10 @@ impl GpuLearner {
     ///
     /// # Errors
     /// A bad spec or config, a limit, or out of memory.
-    pub fn new(gpu: &Gpu, spec: &PolicySpec, config: &PpoConfig, seed: u64) -> Result<Self> {
+    pub fn new(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
         spec.validate()?;
-        let model = Model::new(gpu, spec, config, &initial_parameters(spec, seed), seed)?;
-        Ok(Self { gpu: gpu.clone(), config: config.clone(), model, act: None, update: None })
+        let model = Model::new(gpu, &spec, &config, &initial_parameters(&spec, seed), seed)?;
+        Ok(Self { gpu: gpu.clone(), config, model, act: None, update: None })
     }
 
     /// The device.

@@ -30,7 +30,7 @@ impl GpuTrainer {
     ///
     /// # Errors
     /// A spec that does not suit the environment, a bad config, a limit, or out of memory.
-    pub fn new(gpu: &Gpu, env: Env, spec: &PolicySpec, config: &PpoConfig, seed: u64) -> Result<Self> {
+    pub fn new(gpu: &Gpu, env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
         if (spec.obs_dim, &spec.head) != (env.obs_dim(), &env.head()) {
             let message = format!(
                 "obs_dim {} and head {:?} do not suit {}, which has {} and {:?}",
@@ -42,7 +42,7 @@ impl GpuTrainer {
             );
             return Err(Error::config("spec", message));
         }
-        let learner = GpuLearner::new(gpu, spec, config, seed)?;
+        let learner = GpuLearner::new(gpu, spec, config.clone(), seed)?;
         let (steps, envs) = (small("num_steps", config.num_steps)?, small("num_envs", config.num_envs)?);
         small("batch rows", config.batch_size().saturating_add(config.num_envs))?;
         let rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
@@ -57,10 +57,10 @@ impl GpuTrainer {
             returns: advantage.returns.clone(),
             values_old: rollout.buffers.values.clone(),
         };
-        let update = PpoUpdate::new(gpu, &learner.model, config, &batch, None)?;
+        let update = PpoUpdate::new(gpu, &learner.model, &config, &batch, None)?;
         let calls = rollout.calls().iter().chain(advantage.calls()).chain(update.calls()).cloned().collect();
         let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;
-        let slot = learner.model.push_schedule(gpu, config, 0)?;
+        let slot = learner.model.push_schedule(gpu, &config, 0)?;
         gpu.run("reset", rollout.reset(), slot)?;
         Ok(Self { learner, env, env_step: 0, rollout, update, calls, staging })
     }
