@@ -4,7 +4,8 @@
 //! …, `log_std`) and Adam's moments as `optimizer.exp_avg.<name>` and `optimizer.exp_avg_sq.<name>`. A
 //! trainer's file adds `env.state` `[num_envs, words]` as `u32`. `__metadata__` holds strings: `format` = `wgpo-1`,
 //! `contents` (`learner` or `trainer`), `spec` and `config` (JSON), `seed`, `update`, `policy_step`, `optimizer_step`, and for a
-//! trainer `env` and `env_step`. PyTorch reads the policy as it is:
+//! trainer `env` and `env_step`. A file with `contents` = `policy` needs only `format`, `spec` and the parameters: that is what
+//! other trainers write; moments and counters begin at 0. PyTorch reads the policy as it is:
 //!
 //! ```python
 //! state = safetensors.torch.load_file("policy.safetensors")
@@ -62,7 +63,8 @@ pub fn save_learner(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &
     write_atomically(path, &writer.text("contents", "learner").finish(path)?)
 }
 
-/// Reads a learner from a learner's or a trainer's file.
+/// Reads a learner from a learner's, a trainer's or a policy's file. The config of a policy's file is
+/// [`PpoConfig::cleanrl`].
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read; [`Error::Format`] if it is truncated, of another format, or if a tensor or
@@ -175,8 +177,9 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
     if format != FORMAT {
         return Err(file.error(format!("is of format \"{format}\", this version reads \"{FORMAT}\"")));
     }
+    let bare = file.text("contents")? == "policy";
     let spec: PolicySpec = from_json(file, "spec")?;
-    let config: PpoConfig = from_json(file, "config")?;
+    let config: PpoConfig = if bare { PpoConfig::cleanrl() } else { from_json(file, "config")? };
     spec.validate().map_err(|error| file.error(format!("key \"spec\": {error}")))?;
     config.validate().map_err(|error| file.error(format!("key \"config\": {error}")))?;
     // Sizes that a file claims are held against the bytes that it has before anything is allocated by them.
@@ -184,6 +187,19 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
         return Err(file.error(format!("key \"spec\" names more parameters than the file holds: {spec:?}")));
     }
     let layout = spec.layout();
+    if bare {
+        let (parameters, zeros) = (flat(file, &layout, "")?, vec![0.0; layout.len()]);
+        let state = LearnerState {
+            parameters,
+            exp_avg: zeros.clone(),
+            exp_avg_sq: zeros,
+            optimizer_step: 0,
+            update: 0,
+            policy_step: 0,
+            seed: 0,
+        };
+        return Ok(Saved { spec, config, state });
+    }
     let exp_avg_sq = flat(file, &layout, "optimizer.exp_avg_sq.")?;
     if exp_avg_sq.iter().any(|square| *square < 0.0) {
         return Err(file.error("\"optimizer.exp_avg_sq\" has a negative element, expected mean squares"));

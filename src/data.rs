@@ -286,3 +286,17 @@ fn flags(tensor: &str, array: ArrayView2<'_, u32>) -> Result<()> {
         None => Ok(()),
     }
 }
+
+/// An order of `epochs × rows` indices below `rows`; usually each epoch is a permutation, but it need not be.
+pub(crate) fn check_order(order: &[u32], rows: usize, epochs: usize) -> Result<()> {
+    check_shape("order", &[order.len()], &[epochs * rows])?;
+    match order.iter().position(|index| *index as usize >= rows) {
+        Some(index) => Err(Error::Value {
+            tensor: "order".into(),
+            index,
+            value: order[index].to_string(),
+            expected: format!("a row below {rows}"),
+        }),
+        None => Ok(()),
+    }
+}

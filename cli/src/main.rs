@@ -1,1 +1,54 @@
-fn main(){}
+//! The program `wgpo`: trains, checks and updates policies on any GPU that wgpu reaches, or on the CPU reference.
+
+mod args;
+mod backend;
+mod check;
+mod curve;
+mod files;
+mod info;
+mod metrics;
+mod progress;
+mod run;
+mod settings;
+mod train;
+mod update;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match args::Cli::parse().command {
+        args::Command::Train(args) => train::train(&args),
+        args::Command::Check(args) => check::check(&args),
+        args::Command::Update(args) => update::update(&args),
+        args::Command::Info(args) => info::info(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {}", one_line(&error));
+        ExitCode::FAILURE
+    })
+}
+
+/// An error and its causes on one line; a cause that its effect already quotes is left out.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_error_is_one_line_without_repetition() {
+        let cause = std::io::Error::other("disk\n is full");
+        let error = anyhow::Error::new(cause).context("a.csv: disk is full").context("cannot write metrics");
+        assert_eq!(super::one_line(&error), "cannot write metrics: a.csv: disk is full");
+    }
+}

@@ -4,14 +4,14 @@ use super::format_error;
 use crate::{Error, Result};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// A file being put together.
 #[derive(Default)]
 pub(super) struct Writer {
     tensors: Vec<(String, Tensor)>,
-    metadata: HashMap<String, String>,
+    metadata: BTreeMap<String, String>,
 }
 
 struct Tensor {
@@ -77,10 +77,27 @@ impl Writer {
     }
 
     pub(super) fn finish(self, path: &Path) -> Result<Vec<u8>> {
+        let wrong = |error: &dyn std::fmt::Display| format_error(path, format!("cannot be written: {error}"));
         let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        safetensors::serialize(tensors, Some(self.metadata))
-            .map_err(|error| format_error(path, format!("cannot be written: {error}")))
+        let bytes = safetensors::serialize(tensors, None).map_err(|error| wrong(&error))?;
+        let metadata = serde_json::to_string(&self.metadata).map_err(|error| wrong(&error))?;
+        with_metadata(&bytes, &metadata).ok_or_else(|| wrong(&"the header has no end"))
     }
+}
+
+/// `file` (8 bytes of header length, header, data) with `__metadata__` put at the front of its header.
+///
+/// safetensors keeps metadata in a `HashMap`, so it would write the keys in another order each time; ours are sorted, so
+/// that equal states are equal files.
+fn with_metadata(file: &[u8], metadata: &str) -> Option<Vec<u8>> {
+    let (length, rest) = file.split_first_chunk::<8>()?;
+    let (header, data) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let tensors = header.trim_ascii().strip_prefix(b"{")?;
+    let comma = if tensors == b"}" { "" } else { "," };
+    let mut header = [format!("{{\"__metadata__\":{metadata}{comma}").as_bytes(), tensors].concat();
+    // The format wants the data to begin at a multiple of 8.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Some([&(header.len() as u64).to_le_bytes(), header.as_slice(), data].concat())
 }
 
 /// A file being read.

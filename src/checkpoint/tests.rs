@@ -185,3 +185,41 @@ fn types_that_numpy_writes_are_read_and_gaps_are_named() {
         assert!(matches!(error, Error::Format { .. }) && error.to_string().contains(words), "{error}");
     }
 }
+
+#[test]
+fn equal_states_are_equal_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["a", "b", "c", "d"].map(|name| {
+        let path = folder.path().join(name);
+        save_trainer(&path, &spec(), &config(), &trainer_state()).unwrap();
+        std::fs::read(&path).unwrap()
+    });
+    assert!(files.iter().all(|file| *file == files[0]));
+    let header = u64::from_le_bytes(*files[0].first_chunk::<8>().unwrap());
+    assert_eq!(header % 8, 0, "the data must begin at a multiple of 8");
+}
+
+#[test]
+fn a_policy_of_another_trainer_needs_no_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.safetensors");
+    let layout = spec().layout();
+    let parameters = state(layout.len()).parameters;
+    let write = |without: &str| {
+        let start = Writer::default()
+            .text("format", FORMAT)
+            .text("contents", "policy")
+            .text("spec", serde_json::to_string(&spec()).unwrap());
+        let ranges = layout.ranges().iter().filter(|range| range.name != without);
+        let writer = ranges.fold(start, |writer, range| {
+            writer.f32(range.name.clone(), range.shape.clone(), &parameters[range.indices()])
+        });
+        std::fs::write(&path, writer.finish(&path).unwrap()).unwrap();
+    };
+    write("");
+    let got = load_learner(&path).unwrap();
+    assert_eq!((&got.spec, &got.state.parameters), (&spec(), &parameters));
+    assert_eq!((got.state.exp_avg, got.state.optimizer_step), (vec![0.0; layout.len()], 0));
+    write("log_std");
+    assert!(load_learner(&path).unwrap_err().to_string().contains("\"log_std\""));
+}

@@ -226,11 +226,7 @@ impl Gpu {
         #[cfg(not(target_arch = "wasm32"))]
         {
             // Native scopes answer at once; nothing is waited for.
-            let found = [
-                pollster::block_on(validation),
-                pollster::block_on(internal),
-                pollster::block_on(memory),
-            ];
+            let found = [pollster::block_on(validation), pollster::block_on(internal), pollster::block_on(memory)];
             if let Some(error) = found.into_iter().flatten().next() {
                 return Err(wgpu_error(what, error));
             }

@@ -46,8 +46,10 @@ impl Gpu {
         self.scoped(def.name, || {
             let module = self.module(def.name, source);
             let entries = layout_entries(def);
-            let layout = device
-                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(def.name), entries: &entries });
+            let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(def.name),
+                entries: &entries,
+            });
             let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(def.name),
                 bind_group_layouts: &[Some(&layout)],

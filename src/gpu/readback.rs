@@ -1,7 +1,7 @@
 //! From the device to the host.
 
-use super::buffer::{Buffer, Element};
 use super::Gpu;
+use super::buffer::{Buffer, Element};
 use crate::{Error, Result};
 use std::future::Future;
 use std::marker::PhantomData;

@@ -1,9 +1,9 @@
 //! From buffers to bound calls, and from calls to a compute pass.
 
+use super::Gpu;
 use super::buffer::{Buffer, Element};
 use super::kernel::{Access, KernelDef, Variant};
 use super::schedule::{ScheduleRing, Slot};
-use super::Gpu;
 use crate::{Error, Result};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -134,7 +134,8 @@ impl Gpu {
             self.queue().write_buffer(&uniform, 0, &blocks);
             let size = NonZeroU64::new(size_of::<P>() as u64);
             let uniform = wgpu::BufferBinding { buffer: &uniform, offset: 0, size };
-            let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
+            let mut entries =
+                vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
             if let Some(ring) = schedule {
                 let resource = wgpu::BindingResource::Buffer(ring.binding());
                 entries.push(wgpu::BindGroupEntry { binding: 1, resource });

@@ -94,8 +94,7 @@ impl ScheduleRing {
     pub fn push(&self, gpu: &Gpu, schedule: &Schedule) -> Result<Slot> {
         let slot = self.next.fetch_add(1, Ordering::Relaxed) % Self::SLOTS;
         let offset = u64::from(slot * Self::STRIDE);
-        gpu.scoped("schedule", || gpu.queue().write_buffer(&self.raw, offset, bytemuck::bytes_of(schedule)))
-?;
+        gpu.scoped("schedule", || gpu.queue().write_buffer(&self.raw, offset, bytemuck::bytes_of(schedule)))?;
         Ok(Slot(slot * Self::STRIDE))
     }
 

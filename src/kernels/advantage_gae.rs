@@ -28,9 +28,12 @@ kernel! {
         pub gae_lambda: f32,
         /// 1: bootstrap from the values; 0: what lies beyond an end or the window counts as 0.
         pub bootstrap: u32,
-        pad_0: u32,
-        pad_1: u32,
-        pad_2: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
         /// `[steps, envs]`.
@@ -75,7 +78,14 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         }
         let window = Window { values: io.values, final_values: io.final_values, rewards: io.rewards };
         let ends = [("terminated", io.terminated), ("truncated", io.truncated)];
-        check_window(DEF.name, p.steps, p.envs, &window, &ends, &[("advantages", io.advantages), ("returns", io.returns)])?;
+        check_window(
+            DEF.name,
+            p.steps,
+            p.envs,
+            &window,
+            &ends,
+            &[("advantages", io.advantages), ("returns", io.returns)],
+        )?;
         calls.push((*p, Grid::Items(u64::from(p.envs))));
     }
     gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)

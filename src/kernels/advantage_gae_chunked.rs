@@ -28,7 +28,8 @@ kernel! {
         pub chunk: u32,
         /// Set by `bind`.
         pub phase: u32,
-        pad_0: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
     },
     io: {
         /// `[steps, envs]`.
@@ -69,7 +70,14 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     for p in params {
         let window = Window { values: io.values, final_values: io.final_values, rewards: io.rewards };
         let ends = [("terminated", io.terminated), ("truncated", io.truncated)];
-        check_window(DEF.name, p.steps, p.envs, &window, &ends, &[("advantages", io.advantages), ("returns", io.returns)])?;
+        check_window(
+            DEF.name,
+            p.steps,
+            p.envs,
+            &window,
+            &ends,
+            &[("advantages", io.advantages), ("returns", io.returns)],
+        )?;
         let chunk = chunk(p.steps);
         let maps = carries(p.steps, p.envs);
         elements(DEF.name, "carries", io.carries, maps, || format!("chunks of {chunk} steps × envs {}", p.envs))?;

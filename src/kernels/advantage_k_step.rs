@@ -52,7 +52,14 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         }
         let window = Window { values: io.values, final_values: io.final_values, rewards: io.rewards };
         let ends = [("terminated", io.terminated), ("truncated", io.truncated)];
-        check_window(DEF.name, p.steps, p.envs, &window, &ends, &[("advantages", io.advantages), ("returns", io.returns)])?;
+        check_window(
+            DEF.name,
+            p.steps,
+            p.envs,
+            &window,
+            &ends,
+            &[("advantages", io.advantages), ("returns", io.returns)],
+        )?;
         calls.push((*p, Grid::Items(u64::from(p.steps) * u64::from(p.envs))));
     }
     gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)

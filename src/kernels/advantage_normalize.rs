@@ -25,8 +25,10 @@ kernel! {
         pub ddof: u32,
         /// Added to the standard deviation.
         pub eps: f32,
-        pad_0: u32,
-        pad_1: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
     },
     io: {
         /// From [`super::reduce_moments`], `[segments]`.

@@ -23,9 +23,12 @@ kernel! {
         pub order_offset: u32,
         /// Epoch, part of the key.
         pub epoch: u32,
-        pad_0: u32,
-        pad_1: u32,
-        pad_2: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
         /// `[order_offset + rows]`; not read without `use_order`.

@@ -29,7 +29,8 @@ kernel! {
         pub time_limit: u32,
         /// First element of this step's actions.
         pub action_offset: u32,
-        pad_0: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
     },
     io: {
         /// `[envs, state_words]`, see [`Env::state_words`].

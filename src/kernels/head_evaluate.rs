@@ -20,7 +20,8 @@ kernel! {
         pub width: u32,
         /// Words of an action; set by `bind`.
         pub action_dims: u32,
-        pad_0: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
     },
     io: {
         /// The new distribution, `[rows, width]`.

@@ -41,8 +41,10 @@ kernel! {
         pub vf_coef: f32,
         /// 1 / rows; set by `bind`.
         pub inverse_rows: f32,
-        pad_0: u32,
-        pad_1: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
     },
     io: {
         /// Distribution rows, `[rows, width]`.

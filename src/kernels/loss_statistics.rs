@@ -25,8 +25,10 @@ kernel! {
         pub inverse_rows: f32,
         /// Weight of the value loss in the reported loss.
         pub vf_coef: f32,
-        pad_0: u32,
-        pad_1: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
     },
     io: {
         /// `[groups, 3]`, from `loss_ppo`.

@@ -25,8 +25,10 @@ kernel! {
         pub d_output_stride: u32,
         /// 1: add to what `d_input` holds.
         pub accumulate: u32,
-        pad_0: u32,
-        pad_1: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
     },
     io: {
         /// Flat parameters.

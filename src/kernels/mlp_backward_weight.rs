@@ -36,7 +36,8 @@ kernel! {
         pub slice_rows: u32,
         /// Elements from one slice to the next: the number of parameters.
         pub partial_stride: u32,
-        pad_0: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
     },
     io: {
         /// `[rows, outputs]`, rows `d_output_stride` apart.

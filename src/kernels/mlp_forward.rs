@@ -36,7 +36,8 @@ kernel! {
         pub extra: u32,
         /// First of those parameters.
         pub extra_offset: u32,
-        pad_0: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
     },
     io: {
         /// Flat parameters.

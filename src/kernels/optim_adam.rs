@@ -37,9 +37,12 @@ kernel! {
         pub one_minus_beta2: f32,
         /// ε, outside the root.
         pub eps: f32,
-        pad_0: u32,
-        pad_1: u32,
-        pad_2: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
         /// `[count]`.

@@ -23,9 +23,12 @@ kernel! {
         pub phase: u32,
         /// Largest norm; 0: do not clip.
         pub max_grad_norm: f32,
-        pad_0: u32,
-        pad_1: u32,
-        pad_2: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
         /// `[count]`.

@@ -28,7 +28,8 @@ kernel! {
         pub actions_offset: u32,
         /// First element of `logp`.
         pub logp_offset: u32,
-        pad_0: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
     },
     io: {
         /// `[rows, width]`.

@@ -1,7 +1,7 @@
 //! Number, returns and lengths of the episodes that ended in a window, in a fixed tree.
 
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
     stem: "reduce_episodes",

@@ -13,8 +13,10 @@ kernel! {
         pub count: u32,
         /// Number of slices.
         pub slices: u32,
-        pad_0: u32,
-        pad_1: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
     },
     io: {
         /// `[slices, count]`.

@@ -1,3 +1,6 @@
-//! Shared by the tests that need a device.
+//! What several test files share.
 
+#![allow(dead_code)] // each test file uses its own part
+
+pub mod golden;
 pub mod gpu;

@@ -1,0 +1,210 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Policy-optimisation kernels for any GPU, with a CPU reference that says what is right.
+///
+/// Start with `wgpo train cartpole`: it learns to balance a pole and leaves a picture of the learning curve.
+#[derive(Debug, Parser)]
+#[command(name = "wgpo", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The program's commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Learn a task with PPO and leave metrics, the policy and a picture of the learning curve
+    Train(TrainArgs),
+    /// Compare every kernel and a whole update with the f64 reference on this machine's adapter
+    Check(CheckArgs),
+    /// Do one PPO update on a rollout that another trainer recorded
+    Update(UpdateArgs),
+    /// List the adapters, their limits and features, and the kernel variants that would be chosen
+    Info(InfoArgs),
+}
+
+/// Where the numbers are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BackendChoice {
+    /// A hardware GPU if there is one, else the CPU
+    Auto,
+    /// The WGSL kernels on an adapter, environments included
+    Gpu,
+    /// The reference implementation, on this machine's cores
+    Cpu,
+}
+
+/// Backend and adapter, the same for every command that computes.
+#[derive(Debug, Clone, Args)]
+pub struct BackendArgs {
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "auto")]
+    pub backend: BackendChoice,
+
+    /// Adapter to use, by its index in `wgpo info` or a part of its name; implies `--backend gpu`, and is the way to use
+    /// a software adapter
+    #[arg(long, value_name = "NAME|INDEX")]
+    pub adapter: Option<String>,
+}
+
+/// The tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Task {
+    /// CartPole-v1: balance a pole on a cart; solved at a mean return of 475
+    Cartpole,
+    /// Pendulum-v1: swing a pendulum up and hold it; learnt at a mean return of −300
+    Pendulum,
+}
+
+/// Where the settings start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// Chosen for the task: reaches its mark within a minute or so
+    Tuned,
+    /// CleanRL's ppo.py and ppo_continuous_action.py
+    Cleanrl,
+    /// Stable-Baselines3's PPO defaults
+    Sb3,
+}
+
+/// Options of `wgpo train`.
+///
+/// Settings come from the preset, then from `--config`, then from the options below; the later wins.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A run folder holds metrics.csv (one row per update), config.toml (all settings), policy.safetensors (the whole
+state) and learning_curve.svg. Ctrl-C finishes the current update, saves, and says how to go on.
+
+Examples:
+  wgpo train cartpole
+  wgpo train pendulum --backend cpu --seed 3
+  wgpo train cartpole --resume --out runs/cartpole-cpu-s1")]
+pub struct TrainArgs {
+    /// What to learn
+    #[arg(value_enum)]
+    pub task: Task,
+
+    #[command(flatten)]
+    pub backend: BackendArgs,
+
+    /// Settings to start from [default: tuned]
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
+
+    /// TOML file with PPO settings that replace the preset's, for example `learning_rate = 3e-4`; a run's config.toml will do
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+
+    /// Environments that step side by side
+    #[arg(long, value_name = "N")]
+    pub envs: Option<usize>,
+
+    /// Steps of each environment per update
+    #[arg(long, value_name = "N")]
+    pub rollout: Option<usize>,
+
+    /// Environment steps of the whole run, at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+    pub steps: Option<u64>,
+
+    /// Widths of the hidden layers of policy and value network [default: the preset's]
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
+    pub hidden: Option<Vec<usize>>,
+
+    /// Seed of all random numbers [default: 1]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+
+    /// Run folder [default: runs/<task>-<backend>-s<seed>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Go on with the run in the folder, bit for bit as if it had not stopped
+    #[arg(long, conflicts_with_all = ["force", "preset", "config", "hidden"])]
+    pub resume: bool,
+
+    /// Replace the run that is in the folder
+    #[arg(long)]
+    pub force: bool,
+
+    /// Run all steps, also past the mark at which the task counts as solved
+    #[arg(long)]
+    pub no_stop: bool,
+
+    /// Save and leave after N updates of this sitting; go on later with --resume
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub pause_after: Option<u64>,
+
+    /// Greedy episodes of the evaluation at the end; 0 leaves it out
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub eval_episodes: usize,
+}
+
+/// Options of `wgpo check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 1 if any comparison fails.")]
+pub struct CheckArgs {
+    /// Adapter to check, by its index in `wgpo info` or by a part of its name [default: a hardware GPU, else a software one]
+    #[arg(long, value_name = "NAME|INDEX", conflicts_with = "all")]
+    pub adapter: Option<String>,
+
+    /// Check every adapter
+    #[arg(long)]
+    pub all: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `wgpo update`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The files are described in docs/rollout-format.md, with an example that makes a rollout from Python.
+If anything is wrong with them, nothing is written.")]
+pub struct UpdateArgs {
+    /// The rollout
+    #[arg(value_name = "ROLLOUT.safetensors")]
+    pub rollout: PathBuf,
+
+    /// The policy before the update, with or without optimiser state
+    #[arg(long, value_name = "P.safetensors")]
+    pub policy: PathBuf,
+
+    /// Settings; what is not in it is CleanRL's (or those of its `preset`)
+    #[arg(long, value_name = "C.toml")]
+    pub config: PathBuf,
+
+    /// Where to write the policy after the update
+    #[arg(long, value_name = "O.safetensors")]
+    pub out: PathBuf,
+
+    #[command(flatten)]
+    pub backend: BackendArgs,
+
+    /// Print the statistics as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `wgpo info`.
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

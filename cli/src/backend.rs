@@ -1,0 +1,195 @@
+//! The one place that makes concrete learners, trainers and devices: which backend, and why.
+
+use crate::args::{BackendArgs, BackendChoice};
+use crate::settings::RunConfig;
+use anyhow::{Context, Result, bail};
+use wgpo::algo::{GpuLearner, GpuTrainer};
+use wgpo::env::Env;
+use wgpo::gpu::{AdapterChoice, AdapterSummary, Gpu, GpuOptions};
+use wgpo::policy::PolicySpec;
+use wgpo::reference::{self, CpuLearner, CpuTrainer};
+use wgpo::trainer::{EpisodeStats, Trainer};
+use wgpo::{ActMode, Learner, PpoConfig};
+
+/// Where the numbers are computed, and why there.
+pub struct Backend {
+    place: Place,
+    reason: String,
+}
+
+enum Place {
+    Gpu(Gpu),
+    Cpu,
+}
+
+/// The backend that the command line insists on, if it does.
+pub fn forced(args: &BackendArgs) -> Option<&'static str> {
+    match (args.backend, &args.adapter) {
+        (BackendChoice::Gpu, _) | (BackendChoice::Auto, Some(_)) => Some("gpu"),
+        (BackendChoice::Cpu, _) => Some("cpu"),
+        (BackendChoice::Auto, None) => None,
+    }
+}
+
+/// The adapter that `name` means: an index or a part of a name; without one, the best that is there.
+fn adapter_choice(name: Option<&str>) -> AdapterChoice {
+    match name.map(str::parse) {
+        Some(Ok(choice)) => choice,
+        None => AdapterChoice::Best,
+    }
+}
+
+impl Backend {
+    /// The backend that the command line asks for; with `auto`, a hardware GPU if there is one.
+    pub fn choose(args: &BackendArgs) -> Result<Self> {
+        if args.backend == BackendChoice::Cpu && args.adapter.is_some() {
+            bail!("--adapter names a GPU, --backend cpu uses none; leave one of them out");
+        }
+        match forced(args) {
+            Some("gpu") => {
+                let adapter = adapter_choice(args.adapter.as_deref());
+                let gpu = Gpu::new(&GpuOptions { adapter, ..GpuOptions::default() });
+                let gpu = gpu.with_context(|| match args.adapter {
+                    Some(_) => "--adapter wants an index or a part of a name from `wgpo info`",
+                    None => {
+                        "--backend gpu takes a hardware GPU; --adapter NAME takes a software one, --backend cpu the CPU"
+                    }
+                })?;
+                Ok(Self::gpu(gpu, "as asked for"))
+            }
+            Some(_) => Ok(Self::cpu("as asked for")),
+            None => Ok(match Gpu::new(&GpuOptions::default()) {
+                Ok(gpu) => Self::gpu(gpu, "the best hardware GPU here"),
+                Err(error) => Self::cpu(&why_no_gpu(&error)),
+            }),
+        }
+    }
+
+    /// The backend of an earlier run, unless the command line insists on another.
+    pub fn choose_again(args: &BackendArgs, saved: &RunConfig) -> Result<Self> {
+        let Some(_) = forced(args) else {
+            let backend = if saved.backend == "cpu" { BackendChoice::Cpu } else { BackendChoice::Gpu };
+            let mut backend = Self::choose(&BackendArgs { backend, adapter: saved.adapter.clone() })
+                .context("the run cannot go on where it was; --backend or --adapter takes it elsewhere")?;
+            backend.reason = backend.described("as before");
+            return Ok(backend);
+        };
+        let mut backend = Self::choose(args)?;
+        if backend.name() != saved.backend || backend.adapter() != saved.adapter {
+            let before = saved.adapter.as_deref().unwrap_or("the CPU reference");
+            backend.reason += &format!("; the run was on {before}, so its numbers differ in rounding from here on");
+        }
+        Ok(backend)
+    }
+
+    fn gpu(gpu: Gpu, why: &str) -> Self {
+        let mut backend = Self { place: Place::Gpu(gpu), reason: String::new() };
+        backend.reason = backend.described(why);
+        backend
+    }
+
+    fn cpu(why: &str) -> Self {
+        let mut backend = Self { place: Place::Cpu, reason: String::new() };
+        backend.reason = backend.described(why);
+        backend
+    }
+
+    fn described(&self, why: &str) -> String {
+        match &self.place {
+            Place::Gpu(gpu) => format!("GPU {} ({why})", gpu.describe()),
+            Place::Cpu => format!("CPU reference in f32 ({why})"),
+        }
+    }
+
+    /// What was chosen and why, for one line.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// `gpu` or `cpu`.
+    pub fn name(&self) -> &'static str {
+        match &self.place {
+            Place::Gpu(_) => "gpu",
+            Place::Cpu => "cpu",
+        }
+    }
+
+    /// Name of the adapter, if one is used.
+    pub fn adapter(&self) -> Option<String> {
+        match &self.place {
+            Place::Gpu(gpu) => Some(gpu.adapter_info().name),
+            Place::Cpu => None,
+        }
+    }
+
+    /// A trainer at the beginning of the run.
+    pub fn trainer(&self, run: &RunConfig) -> Result<Box<dyn Trainer>> {
+        let (env, spec, config) = (run.env, run.policy.clone(), run.ppo.clone());
+        Ok(match &self.place {
+            Place::Gpu(gpu) => Box::new(GpuTrainer::new(gpu, env, &spec, &config, run.seed)?),
+            Place::Cpu => Box::new(CpuTrainer::new(env, spec, config, run.seed)?),
+        })
+    }
+
+    /// A learner with fresh parameters.
+    pub fn learner(&self, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Box<dyn Learner>> {
+        Ok(match &self.place {
+            Place::Gpu(gpu) => Box::new(GpuLearner::new(gpu, &spec, &config, seed)?),
+            Place::Cpu => Box::new(CpuLearner::<f32>::new(spec, config, seed)?),
+        })
+    }
+}
+
+/// Why `auto` found no GPU, in the user's words.
+fn why_no_gpu(error: &wgpo::Error) -> String {
+    let software = adapters().map_or(Vec::new(), |all| {
+        all.iter().filter(|one| one.is_software()).map(|one| one.info.name.clone()).collect::<Vec<_>>()
+    });
+    match (error, software.first()) {
+        (wgpo::Error::NoAdapter(_), Some(name)) => {
+            format!("no hardware GPU found, only {0}, a software one; --adapter {0} takes it", short(name))
+        }
+        (wgpo::Error::NoAdapter(_), None) => "no GPU found".to_owned(),
+        (error, _) => format!("the GPU cannot be used: {error}"),
+    }
+}
+
+/// The first word of an adapter's name, which is enough to choose it.
+fn short(name: &str) -> &str {
+    name.split_whitespace().next().unwrap_or(name)
+}
+
+/// Every adapter that wgpu finds.
+pub fn adapters() -> Result<Vec<AdapterSummary>> {
+    Ok(pollster::block_on(wgpo::gpu::adapters())?)
+}
+
+/// A device on the adapter that `name` means; without a name, on the best one, software included.
+pub fn device(name: Option<&str>) -> Result<Gpu> {
+    let options = GpuOptions { adapter: adapter_choice(name), allow_software: true, ..GpuOptions::default() };
+    Ok(Gpu::new(&options)?)
+}
+
+/// Whole episodes of the greedy policy.
+pub fn evaluate(learner: &mut dyn Learner, env: Env, episodes: usize, seed: u64) -> Result<EpisodeStats> {
+    Ok(reference::evaluate(learner, env, episodes, seed, ActMode::Greedy)?)
+}
+
+/// The adapter that `auto` would take.
+pub fn automatic() -> Option<wgpo::wgpu::AdapterInfo> {
+    Gpu::new(&GpuOptions::default()).ok().map(|gpu| gpu.adapter_info())
+}
+
+/// One comparison of `wgpo check`; gives way to the library's.
+pub struct CheckRow {
+    pub kernel: String,
+    pub shape: String,
+    pub worst_error: f64,
+    pub tolerance: f64,
+    pub passed: bool,
+}
+
+/// Every kernel and a whole update on `gpu` against the reference.
+pub fn compare(_gpu: &Gpu) -> Result<Vec<CheckRow>> {
+    bail!("check is not built yet")
+}

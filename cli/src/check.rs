@@ -1,0 +1,91 @@
+//! `wgpo check`.
+
+use crate::args::CheckArgs;
+use crate::backend::{self, CheckRow};
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+use wgpo::gpu::Gpu;
+
+/// Compares every kernel and a whole update with the reference, on one adapter or on all.
+pub fn check(args: &CheckArgs) -> Result<ExitCode> {
+    let mut reports = Vec::new();
+    let mut passed = true;
+    for gpu in devices(args)? {
+        let rows = backend::compare(&gpu)?;
+        let all = !rows.is_empty() && rows.iter().all(|row| row.passed);
+        passed &= all;
+        if args.json {
+            reports.push(as_json(&gpu, &rows, all));
+        } else {
+            print!("{}", as_text(&gpu, &rows));
+        }
+    }
+    if args.json {
+        println!("{:#}", json!({ "passed": passed, "adapters": reports }));
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn devices(args: &CheckArgs) -> Result<Vec<Gpu>> {
+    if !args.all {
+        return Ok(vec![backend::device(args.adapter.as_deref())?]);
+    }
+    let mut devices = Vec::new();
+    for adapter in backend::adapters()? {
+        match adapter.shortfall() {
+            Some(shortfall) => eprintln!("{}: left out: {shortfall}", adapter.info.name),
+            None => devices.push(backend::device(Some(&adapter.index.to_string()))?),
+        }
+    }
+    if devices.is_empty() {
+        bail!("no adapter that could be checked");
+    }
+    Ok(devices)
+}
+
+fn as_text(gpu: &Gpu, rows: &[CheckRow]) -> String {
+    let width = |of: fn(&CheckRow) -> &str, least: usize| {
+        rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0).max(least)
+    };
+    let (kernel, shape) = (width(|row| &row.kernel, 6), width(|row| &row.shape, 5));
+    let mut text = format!("{}\n", gpu.describe());
+    text += &format!("{:<kernel$}  {:<shape$}  {:>12}  {:>12}\n", "kernel", "shape", "worst error", "tolerance");
+    for row in rows {
+        let verdict = if row.passed { "pass" } else { "FAIL" };
+        text += &format!(
+            "{:<kernel$}  {:<shape$}  {:>12.3e}  {:>12.3e}  {verdict}\n",
+            row.kernel, row.shape, row.worst_error, row.tolerance
+        );
+    }
+    let failed = rows.iter().filter(|row| !row.passed).count();
+    text += &match failed {
+        0 => format!("all {} comparisons passed\n", rows.len()),
+        _ => format!("{failed} of {} comparisons FAILED\n", rows.len()),
+    };
+    text
+}
+
+fn as_json(gpu: &Gpu, rows: &[CheckRow], passed: bool) -> Value {
+    let info = gpu.adapter_info();
+    let rows: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "kernel": row.kernel,
+                "shape": row.shape,
+                "worst_error": row.worst_error,
+                "tolerance": row.tolerance,
+                "passed": row.passed,
+            })
+        })
+        .collect();
+    json!({
+        "adapter": info.name,
+        "backend": format!("{:?}", info.backend),
+        "driver": info.driver,
+        "driver_info": info.driver_info,
+        "passed": passed,
+        "rows": rows,
+    })
+}

@@ -1,0 +1,103 @@
+//! `wgpo info`.
+
+use crate::args::InfoArgs;
+use crate::backend;
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+use wgpo::gpu::AdapterSummary;
+use wgpo::wgpu::Features;
+
+/// Features that a kernel variant may one day be chosen by.
+const FEATURES: [(&str, Features); 4] = [
+    ("subgroups", Features::SUBGROUP),
+    ("shader-f16", Features::SHADER_F16),
+    ("timestamp-query", Features::TIMESTAMP_QUERY),
+    ("immediates", Features::IMMEDIATES),
+];
+
+/// How kernels are chosen today: by shape, not by adapter.
+const VARIANTS: [(&str, &str); 2] = [
+    ("all kernels", "portable form: WebGPU's default limits, no optional feature"),
+    ("advantage_gae", "advantage_gae_chunked where the window is long and environments are few"),
+];
+
+/// Lists what wgpu finds.
+pub fn info(args: &InfoArgs) -> Result<ExitCode> {
+    let adapters = backend::adapters()?;
+    let best = backend::automatic().map(|info| info.name);
+    if args.json {
+        let adapters: Vec<Value> = adapters.iter().map(as_json).collect();
+        let variants: serde_json::Map<_, _> =
+            VARIANTS.iter().map(|(kernel, form)| ((*kernel).to_owned(), json!(form))).collect();
+        let version = env!("CARGO_PKG_VERSION");
+        println!("{:#}", json!({ "version": version, "automatic": best, "adapters": adapters, "kernels": variants }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("wgpo {}", env!("CARGO_PKG_VERSION"));
+    if adapters.is_empty() {
+        println!("\nno adapter: there is no driver for Vulkan, Metal, DX12 or GL here");
+    }
+    for adapter in &adapters {
+        print!("\n{}", as_text(adapter));
+    }
+    println!("\nkernel variants");
+    for (kernel, form) in VARIANTS {
+        println!("  {kernel}: {form}");
+    }
+    println!("\n`--backend auto` takes {}", best.as_deref().unwrap_or("the CPU reference, for want of a hardware GPU"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The limits that decide what fits.
+fn limits(adapter: &AdapterSummary) -> [(&'static str, u64); 7] {
+    let limits = &adapter.limits;
+    [
+        ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
+        ("max_buffer_size", limits.max_buffer_size),
+        ("max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage.into()),
+        ("max_compute_workgroup_storage_size", limits.max_compute_workgroup_storage_size.into()),
+        ("max_compute_invocations_per_workgroup", limits.max_compute_invocations_per_workgroup.into()),
+        ("max_compute_workgroups_per_dimension", limits.max_compute_workgroups_per_dimension.into()),
+        ("min_storage_buffer_offset_alignment", limits.min_storage_buffer_offset_alignment.into()),
+    ]
+}
+
+fn features(adapter: &AdapterSummary) -> Vec<&'static str> {
+    FEATURES.iter().filter(|(_, feature)| adapter.features.contains(*feature)).map(|(name, _)| *name).collect()
+}
+
+fn as_text(adapter: &AdapterSummary) -> String {
+    let info = &adapter.info;
+    let kind = if adapter.is_software() { "software".to_owned() } else { format!("{:?}", info.device_type) };
+    let mut text = format!("{}: {} ({:?}, {kind})\n", adapter.index, info.name, info.backend);
+    text += &format!("  driver: {} {}\n", info.driver, info.driver_info);
+    if let Some(shortfall) = adapter.shortfall() {
+        text += &format!("  cannot be used: {shortfall}\n");
+    }
+    for (name, value) in limits(adapter) {
+        text += &format!("  {name:<38} {value}\n");
+    }
+    let features = features(adapter);
+    text +=
+        &format!("  features: {}\n", if features.is_empty() { "none of interest".into() } else { features.join(", ") });
+    text
+}
+
+fn as_json(adapter: &AdapterSummary) -> Value {
+    let info = &adapter.info;
+    let limits: serde_json::Map<_, _> =
+        limits(adapter).iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    json!({
+        "index": adapter.index,
+        "name": info.name,
+        "backend": format!("{:?}", info.backend),
+        "device_type": format!("{:?}", info.device_type),
+        "driver": info.driver,
+        "driver_info": info.driver_info,
+        "software": adapter.is_software(),
+        "shortfall": adapter.shortfall(),
+        "limits": limits,
+        "features": features(adapter),
+    })
+}

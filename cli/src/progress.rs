@@ -1,0 +1,64 @@
+//! What the user sees while it runs: a bar in a terminal, a line now and then elsewhere.
+
+use crate::metrics::Row;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Time between two lines where there is no terminal.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// A progress display on standard error.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    total: u64,
+    last_line: Option<Instant>,
+}
+
+impl Progress {
+    /// A display of a run of `total` environment steps, `done` of which an earlier sitting did.
+    pub fn new(total: u64, done: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(total).with_position(done);
+            let template = "{bar:24.cyan/blue} {percent:>3}% {human_pos}/{human_len} steps │ {msg} │ {elapsed_precise}";
+            // The template is a constant; should it be wrong, the plain bar is still a bar.
+            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_message("first rollout …");
+            bar
+        });
+        Self { bar, total, last_line: None }
+    }
+
+    /// Shows the latest iteration.
+    pub fn show(&mut self, row: &Row) {
+        let number = |value: Option<f64>, digits| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
+        let message = format!(
+            "{} steps/s │ return {} │ KL {}",
+            HumanCount(row.steps_per_second as u64),
+            number(row.mean_return, 1),
+            number(row.approx_kl, 4)
+        );
+        if let Some(bar) = &self.bar {
+            bar.set_position(row.env_steps.min(self.total));
+            bar.set_message(message);
+        } else if self.last_line.is_none_or(|time| time.elapsed() >= QUIET) {
+            eprintln!("{}/{} steps │ {message}", HumanCount(row.env_steps), HumanCount(self.total));
+            self.last_line = Some(Instant::now());
+        }
+    }
+
+    /// Prints a line without tearing the bar.
+    pub fn line(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// Leaves the bar as it is and moves below it.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.abandon();
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A run folder: which files it has, when it may be made and when it may be gone on with.
+
+use crate::args::{Preset, Task, TrainArgs};
+use crate::backend::Backend;
+use crate::settings::{self, RunConfig};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use wgpo::env::Env;
+
+/// The files of a run.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    const CONFIG: &str = "config.toml";
+    const METRICS: &str = "metrics.csv";
+    const POLICY: &str = "policy.safetensors";
+    const CURVE: &str = "learning_curve.svg";
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All settings.
+    pub fn config(&self) -> PathBuf {
+        self.path.join(Self::CONFIG)
+    }
+
+    /// One row per update.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join(Self::METRICS)
+    }
+
+    /// The whole state.
+    pub fn policy(&self) -> PathBuf {
+        self.path.join(Self::POLICY)
+    }
+
+    /// The picture.
+    pub fn curve(&self) -> PathBuf {
+        self.path.join(Self::CURVE)
+    }
+
+    /// The names of all four, for a message.
+    pub fn names() -> String {
+        [Self::CURVE, Self::METRICS, Self::CONFIG, Self::POLICY].join(", ")
+    }
+
+    /// Makes the folder, or empties it of an earlier run.
+    pub fn prepare(&self) -> Result<()> {
+        let make = || -> std::io::Result<()> {
+            std::fs::create_dir_all(&self.path)?;
+            for file in [self.config(), self.metrics(), self.policy(), self.curve()] {
+                match std::fs::remove_file(&file) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(())
+        };
+        make().with_context(|| format!("{}: cannot make the run folder", self.path.display()))
+    }
+
+    fn is_taken(&self) -> bool {
+        // What cannot be listed (a file, no permission) is not ours to fill either.
+        self.path.exists() && std::fs::read_dir(&self.path).map_or(true, |mut entries| entries.next().is_some())
+    }
+}
+
+/// The environment of a task.
+const fn env(task: Task) -> Env {
+    match task {
+        Task::Cartpole => Env::CartPole,
+        Task::Pendulum => Env::Pendulum,
+    }
+}
+
+fn folder(args: &TrainArgs, backend: &str, seed: u64) -> Folder {
+    let default = || Path::new("runs").join(format!("{}-{backend}-s{seed}", env(args.task).name()));
+    Folder { path: args.out.clone().unwrap_or_else(default) }
+}
+
+/// A new run's folder and settings; nothing is written yet.
+pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> {
+    let env = env(args.task);
+    let seed = args.seed.unwrap_or(1);
+    let (mut ppo, hidden) = settings::of_task(args.preset.unwrap_or(Preset::Tuned), env);
+    if let Some(path) = &args.config {
+        ppo = settings::from_file(path, &ppo, &env.head())?;
+    }
+    ppo.num_envs = args.envs.unwrap_or(ppo.num_envs);
+    ppo.num_steps = args.rollout.unwrap_or(ppo.num_steps);
+    ppo.total_timesteps = args.steps.unwrap_or(ppo.total_timesteps);
+    ppo.validate()?;
+    let policy = env.policy(args.hidden.as_deref().unwrap_or(&hidden));
+    policy.validate()?;
+    let folder = folder(args, backend.name(), seed);
+    if folder.is_taken() && !args.force {
+        bail!(
+            "{}: exists already; give --resume to go on with that run, --force to replace it, or --out another folder",
+            folder.path.display()
+        );
+    }
+    let adapter = backend.adapter();
+    Ok((folder, RunConfig { env, backend: backend.name().into(), adapter, seed, policy, ppo }))
+}
+
+/// An earlier run's folder and settings. What the command line says must agree with them; only `--steps` may differ.
+pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
+    let seed = args.seed.unwrap_or(1);
+    let folder = if args.out.is_some() {
+        folder(args, "", seed)
+    } else {
+        let found: Vec<_> = ["gpu", "cpu"]
+            .map(|name| folder(args, name, seed))
+            .into_iter()
+            .filter(|one| one.config().exists())
+            .collect();
+        let wanted = crate::backend::forced(&args.backend);
+        match (found.as_slice(), wanted) {
+            (_, Some(name)) => folder(args, name, seed),
+            ([one], None) => one.clone(),
+            ([], None) => bail!(
+                "no run of {} with seed {seed} in runs/: nothing to resume; give its folder with --out",
+                env(args.task).name()
+            ),
+            (_, None) => bail!("there is a gpu and a cpu run with seed {seed}; say which with --backend or --out"),
+        }
+    };
+    for file in [folder.config(), folder.policy()] {
+        if !file.exists() {
+            bail!("{}: not there, so there is no run to resume", file.display());
+        }
+    }
+    let mut config = RunConfig::read(&folder.config())?;
+    config.ppo.validate().with_context(|| format!("{}", folder.config().display()))?;
+    let differs = |option: &str, saved: &dyn std::fmt::Display, given: &dyn std::fmt::Display| {
+        format!("{} was run with {option} {saved}, not {given}; leave the option out", folder.path.display())
+    };
+    if config.env != env(args.task) {
+        bail!("{} is a run of {}, not of {}", folder.path.display(), config.env.name(), env(args.task).name());
+    }
+    if let Some(seed) = args.seed.filter(|seed| *seed != config.seed) {
+        bail!(differs("--seed", &config.seed, &seed));
+    }
+    if let Some(envs) = args.envs.filter(|envs| *envs != config.ppo.num_envs) {
+        bail!(differs("--envs", &config.ppo.num_envs, &envs));
+    }
+    if let Some(steps) = args.rollout.filter(|steps| *steps != config.ppo.num_steps) {
+        bail!(differs("--rollout", &config.ppo.num_steps, &steps));
+    }
+    config.ppo.total_timesteps = args.steps.unwrap_or(config.ppo.total_timesteps);
+    Ok((folder, config))
+}

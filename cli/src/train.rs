@@ -1,0 +1,206 @@
+//! `wgpo train`.
+
+use crate::args::TrainArgs;
+use crate::backend::{self, Backend};
+use crate::curve;
+use crate::metrics::Metrics;
+use crate::progress::Progress;
+use crate::run::{self, Folder};
+use crate::settings::RunConfig;
+use anyhow::{Context, Result};
+use indicatif::HumanCount;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use wgpo::trainer::Trainer;
+
+/// What a shell expects of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+/// Time between two saves; a crash loses no more than this.
+const SAVE_EVERY: Duration = Duration::from_secs(15);
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Solved,
+    AllSteps,
+    Paused,
+    Interrupted,
+}
+
+/// Learns, evaluates, and leaves the run folder.
+pub fn train(args: &TrainArgs) -> Result<ExitCode> {
+    let (folder, config, backend) = if args.resume {
+        let (folder, saved) = run::find(args)?;
+        let backend = Backend::choose_again(&args.backend, &saved)?;
+        let config = RunConfig { backend: backend.name().into(), adapter: backend.adapter(), ..saved };
+        (folder, config, backend)
+    } else {
+        let backend = Backend::choose(&args.backend)?;
+        let (folder, config) = run::plan(args, &backend)?;
+        (folder, config, backend)
+    };
+    let mut trainer = backend.trainer(&config)?;
+    let metrics = if args.resume {
+        trainer.load(&folder.policy())?;
+        config.write(&folder.config())?;
+        Metrics::resume(&folder.metrics(), trainer.state()?.learner.update)?
+    } else {
+        folder.prepare()?;
+        config.write(&folder.config())?;
+        trainer.save(&folder.policy())?;
+        Metrics::create(&folder.metrics())?
+    };
+    println!("backend: {}", backend.reason());
+    let mut session = Session { args, folder, config, metrics, trainer };
+    println!("{}", session.describe());
+    let end = session.run()?;
+    session.report(end)?;
+    Ok(if end == End::Interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+struct Session<'a> {
+    args: &'a TrainArgs,
+    folder: Folder,
+    config: RunConfig,
+    metrics: Metrics,
+    trainer: Box<dyn Trainer>,
+}
+
+impl Session<'_> {
+    fn describe(&self) -> String {
+        let RunConfig { env, policy, ppo, seed, .. } = &self.config;
+        let done = self.metrics.rows().last().map_or(String::new(), |row| {
+            format!(" · going on after update {} ({} steps)", row.update, HumanCount(row.env_steps))
+        });
+        format!(
+            "{}: {} environments × {} steps per update, {} steps at most · policy {}, {} parameters · seed {seed}{done}",
+            env.gymnasium_id(),
+            ppo.num_envs,
+            ppo.num_steps,
+            HumanCount(ppo.total_timesteps),
+            policy.sizes(wgpo::policy::Network::Policy).iter().map(ToString::to_string).collect::<Vec<_>>().join("-"),
+            HumanCount(policy.layout().len() as u64),
+        )
+    }
+
+    /// Iterates until there is a reason to end, then saves and draws. Also after an error everything that was reached is on disk.
+    fn run(&mut self) -> Result<End> {
+        let interrupted = watch_interrupts()?;
+        let updates = self.config.ppo.num_updates();
+        let batch = self.config.ppo.batch_size() as u64;
+        let mut done = self.trainer.state()?.learner.update;
+        let mut progress = Progress::new(updates * batch, done * batch);
+        let (mut sitting, mut saved, mut warned) = (0, Instant::now(), false);
+        let end = loop {
+            if !self.args.no_stop && self.metrics.reached(self.config.env.solved_at()) {
+                break End::Solved;
+            }
+            if done >= updates {
+                break End::AllSteps;
+            }
+            if interrupted.load(Ordering::SeqCst) {
+                break End::Interrupted;
+            }
+            if self.args.pause_after.is_some_and(|limit| sitting >= limit) {
+                break End::Paused;
+            }
+            let start = Instant::now();
+            let stats = self.trainer.iterate()?;
+            done = stats.updates;
+            sitting += 1;
+            let row = self.metrics.push(&stats, start.elapsed().as_secs_f64())?;
+            progress.show(row);
+            if row.skipped_steps > 0 && !warned {
+                warned = true;
+                progress.line(&format!(
+                    "warning: update {}: {} optimiser steps left out because the gradient was not finite",
+                    row.update, row.skipped_steps
+                ));
+            }
+            if saved.elapsed() >= SAVE_EVERY {
+                self.trainer.save(&self.folder.policy())?;
+                saved = Instant::now();
+            }
+        };
+        progress.finish();
+        self.trainer.save(&self.folder.policy())?;
+        self.draw()?;
+        Ok(end)
+    }
+
+    fn draw(&self) -> Result<()> {
+        let RunConfig { env, adapter, seed, .. } = &self.config;
+        let place = adapter.as_deref().unwrap_or("the CPU reference");
+        let title = format!("{} · PPO on {place} · seed {seed}", env.gymnasium_id());
+        curve::draw(&self.folder.curve(), *env, &title, self.metrics.rows())
+    }
+
+    /// Says what came out of it.
+    fn report(&mut self, end: End) -> Result<()> {
+        let (steps, seconds) = self.metrics.rows().last().map_or((0, 0.0), |row| (row.env_steps, row.seconds));
+        let at = format!("{} steps, {seconds:.1} s", HumanCount(steps));
+        let mark = self.config.env.solved_at();
+        let mean = match self.metrics.mean_return() {
+            Some((mean, episodes)) => format!("mean return {mean:.1} over the last {episodes} episodes"),
+            None => "no episode has ended".to_owned(),
+        };
+        match end {
+            End::Solved => println!("solved after {at}: {mean} (mark: {mark})"),
+            End::AllSteps => println!("all steps done after {at}: {mean} (mark: {mark})"),
+            End::Paused => println!("paused after {at}: {mean}\ngo on with: {}", self.resume_command()),
+            End::Interrupted => println!("interrupted after {at}: {mean}\ngo on with: {}", self.resume_command()),
+        }
+        if matches!(end, End::Solved | End::AllSteps) {
+            self.evaluate()?;
+        }
+        println!("run folder: {} ({})", self.folder.path().display(), Folder::names());
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
+        let episodes = self.args.eval_episodes;
+        if episodes == 0 {
+            return Ok(());
+        }
+        // Start states that training has not seen: another seed's.
+        let seed = self.config.seed ^ 0x6576_616c;
+        let result = backend::evaluate(self.trainer.learner_mut(), self.config.env, episodes, seed)?;
+        let mean = result.mean_return().context("evaluation: no episode ended")?;
+        println!(
+            "evaluation: mean return {mean:.1} over {} greedy episodes (smallest {:.1}, largest {:.1})",
+            result.count, result.return_min, result.return_max
+        );
+        Ok(())
+    }
+
+    fn resume_command(&self) -> String {
+        // Started by `cargo run`, the program is not on the user's path.
+        let program = match std::env::var_os("CARGO") {
+            Some(_) if cfg!(debug_assertions) => "cargo run --",
+            Some(_) => "cargo run --release --",
+            None => "wgpo",
+        };
+        let mut command =
+            format!("{program} train {} --resume --out {}", self.config.env.name(), self.folder.path().display());
+        if self.args.no_stop {
+            command.push_str(" --no-stop");
+        }
+        command
+    }
+}
+
+/// A flag that the first Ctrl-C sets; the second ends the program at once, which is safe: files are renamed into place.
+fn watch_interrupts() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::SeqCst) {
+            std::process::exit(INTERRUPTED.into());
+        }
+        eprintln!("\nstopping after this update; press Ctrl-C again to stop at once");
+    })
+    .context("cannot watch for Ctrl-C")?;
+    Ok(flag)
+}

@@ -1,0 +1,69 @@
+//! The program on the first adapter that there is, software included.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
+mod support;
+
+use serde_json::Value;
+use support::Place;
+
+/// Index of an adapter, or why there is none to test on.
+fn adapter(place: &Place) -> Option<u64> {
+    let info: Value = serde_json::from_str(&place.run("info --json")).unwrap();
+    let usable = info["adapters"].as_array().unwrap().iter().find(|adapter| adapter["shortfall"].is_null());
+    if let Some(adapter) = usable {
+        eprintln!(
+            "adapter: {} ({}, {} {})",
+            adapter["name"], adapter["backend"], adapter["driver"], adapter["driver_info"]
+        );
+        return adapter["index"].as_u64();
+    }
+    assert!(std::env::var_os("REQUIRE_GPU").is_none_or(|value| value != "1"), "REQUIRE_GPU=1 and no adapter");
+    eprintln!("skipped: no adapter");
+    None
+}
+
+#[test]
+fn info_says_what_is_there() {
+    let place = Place::new();
+    let text = place.run("info");
+    assert!(text.contains("kernel variants") && text.contains("`--backend auto` takes"), "{text}");
+    if adapter(&place).is_some() {
+        assert!(text.contains("max_storage_buffer_binding_size"), "{text}");
+    }
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_refused_with_those_that_are() {
+    let place = Place::new();
+    place.refused("train cartpole --adapter nowhere", 1, &["--adapter", "none matches \"nowhere\"", "found: "]);
+    place.refused("check --adapter 99", 1, &["there is no index 99"]);
+    assert!(place.list("").is_empty());
+}
+
+#[test]
+fn a_run_on_the_device_stops_and_goes_on_bit_for_bit() {
+    let place = Place::new();
+    let Some(index) = adapter(&place) else { return };
+    let small =
+        format!("train cartpole --adapter {index} --envs 4 --rollout 16 --steps 384 --hidden 8 --eval-episodes 2");
+    let said = place.run(&format!("{small} --out whole"));
+    assert!(said.contains("backend: GPU") && said.contains("evaluation: mean return"), "{said}");
+    place.run(&format!("{small} --out parts --pause-after 2"));
+    place.run("train cartpole --resume --out parts");
+    assert!(place.bytes("whole/policy.safetensors") == place.bytes("parts/policy.safetensors"));
+    assert!(place.text("whole/config.toml").contains("backend = \"gpu\""));
+}
+
+#[test]
+fn a_run_moves_between_device_and_cpu() {
+    let place = Place::new();
+    let Some(index) = adapter(&place) else { return };
+    let small = "train pendulum --envs 2 --rollout 8 --steps 64 --hidden 4 --eval-episodes 0";
+    place.run(&format!("{small} --adapter {index} --out r --pause-after 2"));
+    let said = place.run("train pendulum --resume --out r --backend cpu");
+    assert!(said.contains("its numbers differ in rounding"), "{said}");
+    assert_eq!(place.text("r/metrics.csv").lines().count(), 5);
+    assert!(place.text("r/config.toml").contains("backend = \"cpu\""));
+}

@@ -1,0 +1,171 @@
+//! `wgpo train` on the CPU: what it leaves, and that it can stop and go on at any time.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
+mod support;
+
+use predicates::str::contains;
+use support::Place;
+
+/// Small enough for a test: ten updates of 64 steps.
+const SMALL: &str = "train cartpole --backend cpu --envs 4 --rollout 16 --steps 640 --hidden 8 --eval-episodes 2";
+const FILES: [&str; 4] = ["config.toml", "learning_curve.svg", "metrics.csv", "policy.safetensors"];
+
+#[test]
+fn a_run_leaves_its_four_files() {
+    let place = Place::new();
+    let said = place.run(SMALL);
+    for words in ["backend: CPU", "CartPole-v1", "policy 4-8-2", "evaluation: mean return", "runs/cartpole-cpu-s1"] {
+        assert!(said.contains(words), "{words} is not in: {said}");
+    }
+    assert_eq!(place.list("runs/cartpole-cpu-s1"), FILES);
+
+    let metrics = place.text("runs/cartpole-cpu-s1/metrics.csv");
+    let mut lines = metrics.lines();
+    let header: Vec<_> = lines.next().unwrap().split(',').collect();
+    for column in
+        ["update", "env_steps", "steps_per_second", "mean_return", "approx_kl", "explained_variance", "learning_rate"]
+    {
+        assert!(header.contains(&column), "{column} is not in {header:?}");
+    }
+    let rows: Vec<Vec<_>> = lines.map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 10);
+    for (index, row) in rows.iter().enumerate() {
+        assert_eq!(row.len(), header.len());
+        assert_eq!((row[0], row[1]), ((index + 1).to_string().as_str(), ((index + 1) * 64).to_string().as_str()));
+        assert!(row.iter().all(|field| field.is_empty() || field.parse::<f64>().unwrap().is_finite()), "{row:?}");
+    }
+
+    let config = place.text("runs/cartpole-cpu-s1/config.toml");
+    for line in ["env = \"cartpole\"", "backend = \"cpu\"", "seed = 1", "num_envs = 4", "total_timesteps = 640"] {
+        assert!(config.contains(line), "{line} is not in: {config}");
+    }
+    let picture = place.text("runs/cartpole-cpu-s1/learning_curve.svg");
+    assert!(picture.starts_with("<svg") && picture.contains("environment steps"));
+}
+
+#[test]
+fn settings_come_from_preset_file_and_options_in_this_order() {
+    let place = Place::new();
+    std::fs::write(place.path("c.toml"), "num_envs = 2\nnum_steps = 16\ngamma = 0.9\nmax_grad_norm = \"off\"").unwrap();
+    place.run("train pendulum --backend cpu --preset sb3 --config c.toml --envs 3 --steps 96 --hidden 4 --eval-episodes 0 --out p");
+    let config = place.text("p/config.toml");
+    for line in ["num_envs = 3", "num_steps = 16", "gamma = 0.9", "minibatch_size = 64", "policy_hidden = [4]"] {
+        assert!(config.contains(line), "{line} is not in: {config}");
+    }
+    assert!(!config.contains("max_grad_norm"));
+    // A run's own file serves as --config.
+    place.run("train pendulum --backend cpu --config p/config.toml --hidden 4 --eval-episodes 0 --out q");
+    assert!(place.bytes("p/policy.safetensors") == place.bytes("q/policy.safetensors"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_does_not() {
+    let place = Place::new();
+    for (out, seed) in [("a", 5), ("b", 5), ("c", 6)] {
+        place.run(&format!("{SMALL} --seed {seed} --out {out}"));
+    }
+    assert!(place.bytes("a/policy.safetensors") == place.bytes("b/policy.safetensors"));
+    assert!(place.bytes("a/policy.safetensors") != place.bytes("c/policy.safetensors"));
+}
+
+#[test]
+fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
+    let place = Place::new();
+    place.run(&format!("{SMALL} --out whole"));
+    place.run(&format!("{SMALL} --out parts --pause-after 3"));
+    assert!(place.bytes("whole/policy.safetensors") != place.bytes("parts/policy.safetensors"));
+    let said = place.run("train cartpole --resume --out parts --pause-after 4");
+    assert!(said.contains("going on after update 3") && said.contains("go on with: "), "{said}");
+    place.run("train cartpole --resume --out parts");
+    assert!(place.bytes("whole/policy.safetensors") == place.bytes("parts/policy.safetensors"));
+    assert!(place.bytes("whole/config.toml") == place.bytes("parts/config.toml"));
+
+    // All but the two columns of time.
+    let timeless = |name: &str| -> Vec<Vec<String>> {
+        let drop = ["seconds", "steps_per_second"];
+        let text = place.text(name);
+        let header: Vec<_> = text.lines().next().unwrap().split(',').collect();
+        let keep: Vec<_> = (0..header.len()).filter(|column| !drop.contains(&header[*column])).collect();
+        text.lines()
+            .map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>())
+            .map(|row| keep.iter().map(|column| row[*column].clone()).collect())
+            .collect()
+    };
+    assert_eq!(timeless("whole/metrics.csv"), timeless("parts/metrics.csv"));
+}
+
+#[test]
+fn a_finished_run_can_be_resumed_with_more_steps() {
+    let place = Place::new();
+    place.run(&format!("{SMALL} --out r"));
+    place.run("train cartpole --resume --out r --steps 768 --eval-episodes 0");
+    assert_eq!(place.text("r/metrics.csv").lines().count(), 13);
+}
+
+#[test]
+fn an_existing_folder_is_refused_unless_told_otherwise() {
+    let place = Place::new();
+    place.run(&format!("{SMALL} --out r"));
+    let before = place.bytes("r/policy.safetensors");
+    place.refused(&format!("{SMALL} --seed 2 --out r"), 1, &["r: exists already", "--resume", "--force", "--out"]);
+    assert!(place.bytes("r/policy.safetensors") == before);
+    std::fs::write(place.path("file"), "").unwrap();
+    place.refused(&format!("{SMALL} --out file"), 1, &["file: exists already"]);
+    place.run(&format!("{SMALL} --seed 2 --out r --force"));
+    assert!(place.bytes("r/policy.safetensors") != before);
+    assert_eq!(place.list("r"), FILES);
+}
+
+#[test]
+fn resume_refuses_what_does_not_fit() {
+    let place = Place::new();
+    place.run(&format!("{SMALL} --out r --pause-after 2"));
+    place.refused("train pendulum --resume --out r", 1, &["r is a run of cartpole, not of pendulum"]);
+    place.refused("train cartpole --resume --out r --seed 9", 1, &["--seed 1, not 9"]);
+    place.refused("train cartpole --resume --out r --envs 8", 1, &["--envs 4, not 8"]);
+    place.refused("train cartpole --resume --out elsewhere", 1, &["elsewhere", "no run to resume"]);
+    let whole = place.bytes("r/policy.safetensors");
+    std::fs::write(place.path("r/policy.safetensors"), &whole[..whole.len() / 2]).unwrap();
+    place.refused("train cartpole --resume --out r", 1, &["policy.safetensors", "not a whole safetensors file"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupt_saves_and_the_run_can_go_on() {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    let place = Place::new();
+    let options = "train cartpole --backend cpu --envs 4 --rollout 16 --steps 6400000 --hidden 8 --no-stop --out r";
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("wgpo"))
+        .current_dir(place.path(""))
+        .args(options.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Once it has written a row it is in its loop.
+    let start = Instant::now();
+    while std::fs::read_to_string(place.path("r/metrics.csv")).map_or(0, |text| text.lines().count()) < 3 {
+        assert!(start.elapsed() < Duration::from_secs(60), "no update within a minute");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let code = child.wait().unwrap().code();
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("interrupted after") && said.contains("train cartpole --resume --out r --no-stop"), "{said}");
+    assert_eq!(place.list("r"), FILES);
+
+    let rows = place.text("r/metrics.csv").lines().count();
+    place
+        .wgpo("train cartpole --resume --out r --no-stop --pause-after 1")
+        .assert()
+        .success()
+        .stdout(contains("paused"));
+    assert_eq!(place.text("r/metrics.csv").lines().count(), rows + 1);
+}

@@ -1,0 +1,139 @@
+//! `wgpo update` on good and on bad files.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
+mod support;
+
+use ndarray::{Array1, Array2};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use support::Place;
+use wgpo::checkpoint::write_rollout;
+use wgpo::data::{Actions, Rollout};
+use wgpo::env::Env;
+
+const STEPS: usize = 7;
+const ENVS: usize = 3;
+const UPDATE: &str =
+    "update r.safetensors --policy p/policy.safetensors --config c.toml --out o.safetensors --backend cpu";
+
+/// A policy, settings and a rollout for it.
+fn place(env: Env) -> Place {
+    let place = Place::new();
+    place.run(&format!(
+        "train {} --backend cpu --envs 2 --rollout 8 --steps 16 --hidden 8 --eval-episodes 0 --out p",
+        env.name()
+    ));
+    std::fs::write(place.path("c.toml"), "learning_rate = 1e-3\nnum_minibatches = 2").unwrap();
+    let rows = STEPS * ENVS;
+    let wave = |k: usize| (k as f32 * 0.7).sin();
+    let actions = match env.head().is_discrete() {
+        true => Actions::Discrete(Array2::from_shape_fn((rows, 1), |(row, _)| (row % 2) as u32)),
+        false => Actions::Continuous(Array2::from_shape_fn((rows, 1), |(row, _)| wave(row))),
+    };
+    let rollout = Rollout {
+        steps: STEPS,
+        envs: ENVS,
+        obs: Array2::from_shape_fn((rows, env.obs_dim()), |(row, column)| 0.1 * wave(row * 5 + column)),
+        actions,
+        logp: Array1::from_elem(rows, -0.7),
+        rewards: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| wave(t + 11 * n)),
+        values: Array2::from_shape_fn((STEPS + 1, ENVS), |(t, n)| wave(3 * t + n)),
+        final_values: Array2::zeros((STEPS, ENVS)),
+        terminated: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t == 3 && n == 1)),
+        truncated: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t == 5 && n == 2)),
+    };
+    write_rollout(&place.path("r.safetensors"), &rollout).unwrap();
+    place
+}
+
+/// The rollout's tensors, to be changed.
+type Tensors = Vec<(String, Dtype, Vec<usize>, Vec<u8>)>;
+
+fn spoil(place: &Place, change: impl Fn(&mut Tensors)) {
+    let bytes = place.bytes("r.safetensors");
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors: Tensors = file
+        .iter()
+        .map(|(name, tensor)| (name.to_owned(), tensor.dtype(), tensor.shape().to_vec(), tensor.data().to_vec()))
+        .collect();
+    change(&mut tensors);
+    let views = tensors
+        .iter()
+        .map(|(name, dtype, shape, bytes)| (name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+    std::fs::write(place.path("r.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+fn tensor<'a>(tensors: &'a mut Tensors, name: &str) -> &'a mut (String, Dtype, Vec<usize>, Vec<u8>) {
+    tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap()
+}
+
+#[test]
+fn a_good_rollout_changes_the_policy() {
+    for env in Env::ALL {
+        let place = place(env);
+        let said = place.run(UPDATE);
+        for words in
+            ["7 steps × 3 environments = 21 rows", "policy_loss", "approx_kl", "8 optimiser steps", "o.safetensors"]
+        {
+            assert!(said.contains(words) || env == Env::Pendulum, "{words} is not in: {said}");
+        }
+        let first = place.bytes("o.safetensors");
+        assert!(first != place.bytes("p/policy.safetensors"));
+        // The same again gives the same file, and its output is a policy for the next update.
+        let json = place.run(&format!("{UPDATE} --json"));
+        let stats: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(stats["learning_rate"].as_f64().map(|rate| rate > 0.0), Some(true));
+        assert_eq!(stats["minibatches"].as_array().map(|all| all.len() as u64), stats["optimizer_steps"].as_u64());
+        assert!(first == place.bytes("o.safetensors"));
+        place.run("update r.safetensors --policy o.safetensors --config c.toml --out o2.safetensors --backend cpu");
+        assert!(first != place.bytes("o2.safetensors"));
+    }
+}
+
+#[test]
+fn a_bad_rollout_is_refused_and_nothing_is_written() {
+    type Change = fn(&mut Tensors);
+    let cases: [(&str, Change); 9] = [
+        ("\"logp\"", |all| all.retain(|tensor| tensor.0 != "logp")),
+        ("\"final_values\"", |all| all.retain(|tensor| tensor.0 != "final_values")),
+        ("\"rewards\" has shape [3, 7], expected [7, 3]", |all| tensor(all, "rewards").2 = vec![3, 7]),
+        ("\"obs\" has shape [7, 6, 2], expected [7, 6, 4]", |all| tensor(all, "obs").2 = vec![7, 6, 2]),
+        ("\"values\" has shape [3, 8], expected [8, 3]", |all| tensor(all, "values").2 = vec![3, 8]),
+        ("\"obs\"[2] is NaN", |all| tensor(all, "obs").3[8..12].copy_from_slice(&f32::NAN.to_le_bytes())),
+        ("\"logp\"[0] is -inf", |all| tensor(all, "logp").3[..4].copy_from_slice(&f32::NEG_INFINITY.to_le_bytes())),
+        ("\"actions\"[1] is 2", |all| tensor(all, "actions").3[4] = 2),
+        ("\"terminated\"[0] is 7", |all| tensor(all, "terminated").3[0] = 7),
+    ];
+    let place = place(Env::CartPole);
+    let good = place.bytes("r.safetensors");
+    for (words, change) in cases {
+        std::fs::write(place.path("r.safetensors"), &good).unwrap();
+        spoil(&place, change);
+        place.refused(UPDATE, 1, &["r.safetensors", words]);
+    }
+    for length in [0, 7, 8, 100, good.len() / 2, good.len() - 1] {
+        std::fs::write(place.path("r.safetensors"), &good[..length]).unwrap();
+        place.refused(UPDATE, 1, &["r.safetensors", "not a whole safetensors file"]);
+    }
+    assert_eq!(place.list(""), ["c.toml", "p", "r.safetensors"], "a refused update wrote something");
+}
+
+#[test]
+fn other_bad_files_are_refused_and_nothing_is_written() {
+    let place = place(Env::CartPole);
+    let whole = place.bytes("p/policy.safetensors");
+    std::fs::write(place.path("p/policy.safetensors"), &whole[..whole.len() - 1]).unwrap();
+    place.refused(UPDATE, 1, &["policy.safetensors"]);
+    std::fs::copy(place.path("r.safetensors"), place.path("p/policy.safetensors")).unwrap();
+    place.refused(UPDATE, 1, &["policy.safetensors"]);
+    std::fs::write(place.path("p/policy.safetensors"), &whole).unwrap();
+
+    std::fs::write(place.path("c.toml"), "update_epochs = 0").unwrap();
+    place.refused(UPDATE, 1, &["c.toml", "update_epochs"]);
+    std::fs::write(place.path("c.toml"), "").unwrap();
+    place.refused(&UPDATE.replace("r.safetensors", "none.safetensors"), 1, &["none.safetensors"]);
+    place.refused(&UPDATE.replace("--out o", "--out nowhere/o"), 1, &["nowhere", "no such folder"]);
+    place.refused("update r.safetensors", 2, &["--policy", "--config", "--out"]);
+    assert_eq!(place.list(""), ["c.toml", "p", "r.safetensors"], "a refused update wrote something");
+}

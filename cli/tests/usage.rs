@@ -1,0 +1,59 @@
+//! What the program says to people who ask, and to people who err.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
+mod support;
+
+use predicates::str::contains;
+use support::Place;
+
+#[test]
+fn help_names_every_command_and_option() {
+    let place = Place::new();
+    let help = place.run("--help");
+    for word in ["train", "check", "update", "info", "wgpo train cartpole"] {
+        assert!(help.contains(word), "{word} is not in: {help}");
+    }
+    let help = place.run("train --help");
+    for word in ["cartpole", "pendulum", "--backend", "--adapter", "--resume", "--config", "--no-stop", "Ctrl-C"] {
+        assert!(help.contains(word), "{word} is not in: {help}");
+    }
+    for command in ["check", "update", "info"] {
+        place.run(&format!("{command} --help"));
+    }
+    place.wgpo("--version").assert().success().stdout(contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn bad_arguments_are_refused_before_anything_happens() {
+    let place = Place::new();
+    place.wgpo("").assert().code(2);
+    place.refused("train", 2, &["<TASK>"]);
+    place.refused("train acrobot", 2, &["acrobot", "cartpole, pendulum"]);
+    place.refused("train cartpole --steps 0", 2, &["--steps"]);
+    place.refused("train cartpole --seed -1", 2, &["-1"]);
+    place.refused("train cartpole --resume --force", 2, &["--resume", "--force"]);
+    place.refused("train cartpole --backend cpu --envs 0", 1, &["num_envs", "at least 1"]);
+    place.refused("train cartpole --backend cpu --hidden 64,0", 1, &["policy_hidden", "at least 1"]);
+    place.refused("train cartpole --backend cpu --adapter 0", 1, &["--adapter", "--backend cpu"]);
+    place.refused("train cartpole --backend cpu --config nowhere.toml", 1, &["nowhere.toml", "No such file"]);
+    place.refused("train cartpole --backend cpu --resume", 1, &["runs/cartpole-cpu-s1", "no run to resume"]);
+    place.refused("train cartpole --resume", 1, &["cartpole", "nothing to resume"]);
+    assert!(place.list("").is_empty(), "a refused command wrote something");
+}
+
+#[test]
+fn settings_in_a_file_are_checked() {
+    let place = Place::new();
+    for (text, words) in [
+        ("lerning_rate = 1e-3", "unknown field `lerning_rate`"),
+        ("clip_coef = -0.2", "clip_coef: is -0.2"),
+        ("clip_coef = \"big\"", "expected f64"),
+        ("clip_coef =", "c.toml: "),
+    ] {
+        std::fs::write(place.path("c.toml"), text).unwrap();
+        place.refused("train cartpole --backend cpu --config c.toml", 1, &[words, "c.toml"]);
+    }
+    assert_eq!(place.list(""), ["c.toml"]);
+}

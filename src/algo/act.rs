@@ -1,0 +1,53 @@
+//! From observations to actions, log-probabilities and values.
+
+use super::model::Model;
+use super::network::{Activations, Block, Networks};
+use crate::Result;
+use crate::gpu::{Buffer, Call, Gpu, Slot};
+use crate::kernels::policy_sample;
+use crate::policy::Network;
+
+/// Acting on a fixed number of rows.
+#[derive(Debug)]
+pub struct ActPlan {
+    /// Action words, `[rows, action_dims]`.
+    pub actions: Buffer<u32>,
+    /// `[rows]`.
+    pub logp: Buffer<f32>,
+    /// V(obs), `[rows]`.
+    pub values: Buffer<f32>,
+    sample: Vec<Call>,
+    greedy: Vec<Call>,
+}
+
+impl ActPlan {
+    /// Allocates and binds for `obs` `[rows, obs_dim]`.
+    ///
+    /// # Errors
+    /// A buffer too short, a limit, or out of memory.
+    pub fn new(gpu: &Gpu, model: &Model, obs: &Buffer<f32>, rows: u32) -> Result<Self> {
+        let spec = &model.spec;
+        let networks = Networks { gpu, spec, layout: &model.layout, parameters: &model.parameters };
+        let values = gpu.buffer("values", u64::from(rows))?;
+        let actions = gpu.buffer("actions", u64::from(rows) * spec.head.action_dims() as u64)?;
+        let logp = gpu.buffer("logp", u64::from(rows))?;
+        let kept = Activations::new(gpu, spec, rows, &Network::ALL)?;
+        let block = Block { rows, obs_offset: 0, value_offset: 0 };
+        let forward: Vec<Call> =
+            networks.forward(&Network::ALL, obs, &kept, &values, &[block])?.into_iter().flatten().collect();
+        let draw = |greedy: u32| -> Result<Vec<Call>> {
+            let io = policy_sample::Io { head_outputs: kept.head_outputs(obs), actions: &actions, logp: &logp };
+            let params = policy_sample::Params { rows, greedy, ..Default::default() };
+            let mut calls = forward.clone();
+            calls.extend(policy_sample::bind(gpu, &spec.head, &[params], &io, &model.ring)?);
+            Ok(calls)
+        };
+        let (sample, greedy) = (draw(0)?, draw(1)?);
+        Ok(Self { actions, logp, values, sample, greedy })
+    }
+
+    /// Records the dispatches. `slot` comes from [`Model::push_schedule`].
+    pub fn record(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, greedy: bool, slot: Slot) {
+        gpu.record(encoder, "act", if greedy { &self.greedy } else { &self.sample }, slot);
+    }
+}

@@ -1,0 +1,307 @@
+//! The device behind the [`Learner`] trait, fed from host arrays.
+
+use super::act::ActPlan;
+use super::advantage::{AdvantagePlan, Estimator, RolloutBuffers};
+use super::model::Model;
+use super::update::{BatchBuffers, PpoUpdate};
+use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_shape, finite};
+use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
+use crate::learner::{ActMode, Learner, LearnerState};
+use crate::policy::{PolicySpec, initial_parameters};
+use crate::{Error, PpoConfig, Result};
+use ndarray::{Array1, ArrayView2};
+
+/// Dispatches of one submission of ours: far below any watchdog's patience, and enough that submitting costs nothing.
+const CALLS_PER_SUBMISSION: usize = 4096;
+
+/// A policy on the device. Observations and rollouts come from host arrays; for environments on the device see
+/// [`super::GpuTrainer`], and to record into an encoder of one's own [`PpoUpdate`].
+///
+/// Plans are made on first use and kept for the last shape of each kind.
+#[derive(Debug)]
+pub struct GpuLearner {
+    gpu: Gpu,
+    config: PpoConfig,
+    pub(super) model: Model,
+    act: Option<Acting>,
+    update: Option<Updating>,
+}
+
+#[derive(Debug)]
+struct Acting {
+    rows: u32,
+    obs: Buffer<f32>,
+    plan: ActPlan,
+    staging: ReadBack<u32>,
+}
+
+#[derive(Debug)]
+struct Updating {
+    key: UpdateKey,
+    rollout: Option<(RolloutBuffers, AdvantagePlan)>,
+    batch: BatchBuffers,
+    order: Option<Buffer<u32>>,
+    plan: PpoUpdate,
+    staging: ReadBack<u32>,
+}
+
+/// What decides a plan's buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UpdateKey {
+    Rollout { steps: u32, envs: u32 },
+    Batch { rows: u32, with_order: bool },
+}
+
+impl GpuLearner {
+    /// A policy with orthogonal initial weights from `seed`.
+    ///
+    /// # Errors
+    /// A bad spec or config, a limit, or out of memory.
+    pub fn new(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+        spec.validate()?;
+        let model = Model::new(gpu, &spec, &config, &initial_parameters(&spec, seed), seed)?;
+        Ok(Self { gpu: gpu.clone(), config, model, act: None, update: None })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Parameters, moments and counters on the device.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn acting(&mut self, rows: u32) -> Result<()> {
+        if self.act.as_ref().is_some_and(|acting| acting.rows == rows) {
+            return Ok(());
+        }
+        let obs = self.gpu.buffer("obs", u64::from(rows) * self.model.spec.obs_dim as u64)?;
+        let plan = ActPlan::new(&self.gpu, &self.model, &obs, rows)?;
+        let words = u64::from(rows) * (self.model.spec.head.action_dims() as u64 + 2);
+        let staging = ReadBack::new(&self.gpu, "acted", words)?;
+        self.act = Some(Acting { rows, obs, plan, staging });
+        Ok(())
+    }
+
+    /// Makes the plan for `key` unless it is there.
+    fn updating(&mut self, key: UpdateKey) -> Result<()> {
+        if self.update.as_ref().is_some_and(|updating| updating.key == key) {
+            return Ok(());
+        }
+        let (gpu, spec) = (&self.gpu, &self.model.spec);
+        let rows = match key {
+            UpdateKey::Rollout { steps, envs } => u64::from(steps) * u64::from(envs),
+            UpdateKey::Batch { rows, .. } => u64::from(rows),
+        };
+        let rollout = match key {
+            UpdateKey::Batch { .. } => None,
+            UpdateKey::Rollout { steps, envs } => {
+                let buffers = RolloutBuffers {
+                    steps,
+                    envs,
+                    rewards: gpu.buffer("rewards", rows)?,
+                    values: gpu.buffer("values", rows + u64::from(envs))?,
+                    final_values: gpu.buffer("final_values", rows)?,
+                    terminated: gpu.buffer("terminated", rows)?,
+                    truncated: gpu.buffer("truncated", rows)?,
+                };
+                let estimator = Estimator::Gae { gae_lambda: self.config.gae_lambda as f32 };
+                let plan = AdvantagePlan::new(gpu, &buffers, self.config.gamma as f32, estimator)?;
+                Some((buffers, plan))
+            }
+        };
+        let batch = BatchBuffers {
+            rows: rows as u32,
+            obs: gpu.buffer("obs", rows * spec.obs_dim as u64)?,
+            actions: gpu.buffer("actions", rows * spec.head.action_dims() as u64)?,
+            logp_old: gpu.buffer("logp_old", rows)?,
+            advantages: match &rollout {
+                Some((_, plan)) => plan.advantages.clone(),
+                None => gpu.buffer("advantages", rows)?,
+            },
+            returns: match &rollout {
+                Some((_, plan)) => plan.returns.clone(),
+                None => gpu.buffer("returns", rows)?,
+            },
+            values_old: match &rollout {
+                Some((buffers, _)) => buffers.values.clone(),
+                None => gpu.buffer("values_old", rows)?,
+            },
+        };
+        let order = match key {
+            UpdateKey::Batch { with_order: true, .. } => {
+                Some(gpu.buffer("order", rows * self.config.update_epochs as u64)?)
+            }
+            _ => None,
+        };
+        let plan = PpoUpdate::new(gpu, &self.model, &self.config, &batch, order.as_ref())?;
+        let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;
+        self.update = Some(Updating { key, rollout, batch, order, plan, staging });
+        Ok(())
+    }
+
+    /// Submits the plan in `self.update` and reads its statistics.
+    fn run_update(&mut self) -> Result<UpdateStats> {
+        let learning_rate = self.config.learning_rate_at(self.model.update);
+        let slot = self.model.push_schedule(&self.gpu, &self.config, 0)?;
+        let Some(updating) = &self.update else {
+            return Ok(UpdateStats::default());
+        };
+        let Updating { plan, staging, rollout, .. } = updating;
+        let advantages = rollout.iter().flat_map(|(_, plan)| plan.calls());
+        let calls: Vec<Call> = advantages.chain(plan.calls()).cloned().collect();
+        submit(
+            &self.gpu,
+            "ppo_update",
+            &calls,
+            slot,
+            |encoder| {
+                plan.record_start(encoder);
+                Ok(())
+            },
+            |encoder| plan.record_statistics(encoder, staging, 0),
+        )?;
+        let words = staging.fetch(&self.gpu)?;
+        let stats = plan.statistics(&words, learning_rate);
+        self.model.update += 1;
+        Ok(stats)
+    }
+}
+
+/// Submits `calls` in as few submissions as [`CALLS_PER_SUBMISSION`] allows, with something recorded before the first and after
+/// the last.
+pub(super) fn submit(
+    gpu: &Gpu,
+    label: &str,
+    calls: &[Call],
+    slot: Slot,
+    before: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<()>,
+    after: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<()>,
+) -> Result<()> {
+    let mut encoder = gpu.encoder(label);
+    before(&mut encoder)?;
+    let mut parts = calls.chunks(CALLS_PER_SUBMISSION).peekable();
+    while let Some(part) = parts.next() {
+        gpu.record(&mut encoder, label, part, slot);
+        if parts.peek().is_some() {
+            gpu.submit(std::mem::replace(&mut encoder, gpu.encoder(label)))?;
+        }
+    }
+    after(&mut encoder)?;
+    gpu.submit(encoder)
+}
+
+/// A host size as the shaders' u32.
+pub(super) fn small(what: &str, size: usize) -> Result<u32> {
+    u32::try_from(size).map_err(|_| Error::Limit {
+        what: what.to_owned(),
+        limit: "u32 element index",
+        needs: size as u64,
+        has: u64::from(u32::MAX),
+    })
+}
+
+impl Learner for GpuLearner {
+    fn spec(&self) -> &PolicySpec {
+        &self.model.spec
+    }
+
+    fn config(&self) -> &PpoConfig {
+        &self.config
+    }
+
+    fn act(&mut self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted> {
+        let rows = small("act", obs.nrows())?;
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.model.spec.obs_dim])?;
+        if rows == 0 {
+            return Err(Error::config("obs", "has 0 rows"));
+        }
+        finite("obs", obs.iter())?;
+        self.acting(rows)?;
+        let slot = self.model.push_schedule(&self.gpu, &self.config, 0)?;
+        let Some(Acting { obs: buffer, plan, staging, .. }) = &self.act else {
+            return Err(Error::config("obs", "has 0 rows"));
+        };
+        let host: Vec<f32> = obs.iter().copied().collect();
+        self.gpu.write(buffer, 0, &host)?;
+        let mut encoder = self.gpu.encoder("act");
+        plan.record(&self.gpu, &mut encoder, mode == ActMode::Greedy, slot);
+        let (rows, words) = (u64::from(rows), plan.actions.len());
+        staging.copy(&mut encoder, &plan.actions, 0, 0, words)?;
+        staging.copy(&mut encoder, &plan.logp.cast(), 0, words, rows)?;
+        staging.copy(&mut encoder, &plan.values.cast(), 0, words + rows, rows)?;
+        self.gpu.submit(encoder)?;
+        let read = staging.fetch(&self.gpu)?;
+        let (actions, rest) = read.split_at(words as usize);
+        let floats = |part: &[u32]| part.iter().map(|word| f32::from_bits(*word)).collect::<Array1<f32>>();
+        let (logp, values) = rest.split_at(rows as usize);
+        let actions = Actions::from_words(&self.model.spec.head, rows as usize, actions)?;
+        if mode == ActMode::Sample {
+            self.model.policy_step += 1;
+        }
+        Ok(Acted { actions, logp: floats(logp), values: floats(values) })
+    }
+
+    fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
+        rollout.validate(&self.model.spec)?;
+        let key = UpdateKey::Rollout { steps: small("steps", rollout.steps)?, envs: small("envs", rollout.envs)? };
+        small("rollout rows", rollout.rows())?;
+        self.updating(key)?;
+        if let Some(Updating { batch, rollout: Some((buffers, _)), .. }) = &self.update {
+            let gpu = &self.gpu;
+            let host = |array: &ndarray::Array2<f32>| array.iter().copied().collect::<Vec<f32>>();
+            let words = |array: &ndarray::Array2<u32>| array.iter().copied().collect::<Vec<u32>>();
+            gpu.write(&batch.obs, 0, &host(&rollout.obs))?;
+            gpu.write(&batch.actions, 0, &rollout.actions.words())?;
+            gpu.write(&batch.logp_old, 0, &rollout.logp.to_vec())?;
+            gpu.write(&buffers.rewards, 0, &host(&rollout.rewards))?;
+            gpu.write(&buffers.values, 0, &host(&rollout.values))?;
+            gpu.write(&buffers.final_values, 0, &host(&rollout.final_values))?;
+            gpu.write(&buffers.terminated, 0, &words(&rollout.terminated))?;
+            gpu.write(&buffers.truncated, 0, &words(&rollout.truncated))?;
+        }
+        self.run_update()
+    }
+
+    fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
+        batch.validate(&self.model.spec)?;
+        let rows = batch.rows();
+        if let Some(order) = order {
+            crate::data::check_order(order, rows, self.config.update_epochs)?;
+        }
+        self.updating(UpdateKey::Batch { rows: small("batch rows", rows)?, with_order: order.is_some() })?;
+        if let Some(Updating { batch: buffers, order: place, .. }) = &self.update {
+            let gpu = &self.gpu;
+            gpu.write(&buffers.obs, 0, &batch.obs.iter().copied().collect::<Vec<f32>>())?;
+            gpu.write(&buffers.actions, 0, &batch.actions.words())?;
+            gpu.write(&buffers.logp_old, 0, &batch.logp_old.to_vec())?;
+            gpu.write(&buffers.advantages, 0, &batch.advantages.to_vec())?;
+            gpu.write(&buffers.returns, 0, &batch.returns.to_vec())?;
+            gpu.write(&buffers.values_old, 0, &batch.values_old.to_vec())?;
+            if let (Some(place), Some(order)) = (place, order) {
+                gpu.write(place, 0, order)?;
+            }
+        }
+        self.run_update()
+    }
+
+    fn parameters(&self) -> Result<Vec<f32>> {
+        self.gpu.read(&self.model.parameters)
+    }
+
+    fn set_parameters(&mut self, parameters: &[f32]) -> Result<()> {
+        check_shape("parameters", &[parameters.len()], &[self.model.layout.len()])?;
+        finite("parameters", parameters.iter())?;
+        self.gpu.write(&self.model.parameters, 0, parameters)
+    }
+
+    fn state(&self) -> Result<LearnerState> {
+        self.model.state(&self.gpu)
+    }
+
+    fn set_state(&mut self, state: &LearnerState) -> Result<()> {
+        self.model.set_state(&self.gpu, state)
+    }
+}

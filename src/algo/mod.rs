@@ -1,0 +1,30 @@
+//! Plans: which kernels, in which order, over which buffers. No formulas.
+//!
+//! A plan allocates and binds everything when it is made; recording it into an encoder is a list of dispatches.
+//!
+//! | plan | from | to |
+//! | --- | --- | --- |
+//! | [`ActPlan`] | observations | actions, log-probabilities, values |
+//! | [`RolloutPlan`] | environments on the device | a rollout `[T, N]` with values |
+//! | [`AdvantagePlan`] | a rollout | advantages and returns |
+//! | [`PpoUpdate`] | rows with advantages | updated parameters, statistics |
+//!
+//! [`GpuLearner`] and [`GpuTrainer`] put them behind the traits that the CPU reference has, too.
+
+mod act;
+mod advantage;
+mod learner;
+mod model;
+mod network;
+mod rollout;
+mod trainer;
+mod update;
+mod update_build;
+
+pub use act::ActPlan;
+pub use advantage::{AdvantagePlan, Estimator, RolloutBuffers};
+pub use learner::GpuLearner;
+pub use model::Model;
+pub use rollout::RolloutPlan;
+pub use trainer::GpuTrainer;
+pub use update::{BatchBuffers, PpoUpdate};

@@ -1,0 +1,124 @@
+//! What an optimiser step changes, as buffers on the device.
+
+use crate::gpu::{Buffer, Gpu, Schedule, ScheduleRing, Slot};
+use crate::kernels::optim_adam::bias_corrections;
+use crate::learner::LearnerState;
+use crate::policy::{ParamLayout, PolicySpec};
+use crate::{Error, PpoConfig, Result};
+
+/// Parameters, moments and step count on the device, with the ring of per-update values and the host's counters.
+#[derive(Debug)]
+pub struct Model {
+    /// The policy's shape.
+    pub spec: PolicySpec,
+    /// Names and places in the flat vector.
+    pub layout: ParamLayout,
+    /// Flat parameters, `[layout.len()]`.
+    pub parameters: Buffer<f32>,
+    /// First moments, same layout.
+    pub exp_avg: Buffer<f32>,
+    /// Second moments, same layout.
+    pub exp_avg_sq: Buffer<f32>,
+    /// Steps taken since the start, `[1]`.
+    pub optimizer_step: Buffer<u32>,
+    /// Adam's bias corrections of every t.
+    pub(super) bias_correction: Buffer<[f32; 2]>,
+    /// Per-update values.
+    pub(super) ring: ScheduleRing,
+    /// Updates done.
+    pub update: u64,
+    /// Policy steps taken.
+    pub policy_step: u64,
+    /// Seed of all draws.
+    pub seed: u64,
+}
+
+impl Model {
+    /// Buffers for `spec`, with `parameters` and fresh moments.
+    ///
+    /// # Errors
+    /// A bad spec or config, parameters of another length, or out of memory.
+    pub fn new(gpu: &Gpu, spec: &PolicySpec, config: &PpoConfig, parameters: &[f32], seed: u64) -> Result<Self> {
+        spec.validate()?;
+        config.validate()?;
+        let layout = spec.layout();
+        crate::data::check_shape("parameters", &[parameters.len()], &[layout.len()])?;
+        let count = layout.len() as u64;
+        Ok(Self {
+            spec: spec.clone(),
+            parameters: gpu.upload("parameters", parameters)?,
+            exp_avg: gpu.buffer("exp_avg", count)?,
+            exp_avg_sq: gpu.buffer("exp_avg_sq", count)?,
+            optimizer_step: gpu.buffer("optimizer_step", 1)?,
+            bias_correction: gpu.upload("bias_correction", &bias_corrections(config.adam_beta1, config.adam_beta2)?)?,
+            ring: ScheduleRing::new(gpu)?,
+            layout,
+            update: 0,
+            policy_step: 0,
+            seed,
+        })
+    }
+
+    /// Writes the values of the coming update to the next slot of the ring.
+    ///
+    /// # Errors
+    /// A wgpu error.
+    pub fn push_schedule(&self, gpu: &Gpu, config: &PpoConfig, env_step: u64) -> Result<Slot> {
+        let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
+        let schedule = Schedule {
+            learning_rate: config.learning_rate_at(self.update) as f32,
+            clip_coef: config.clip_coef as f32,
+            ent_coef: config.ent_coef as f32,
+            clip_coef_vf: config.clip_coef_vf.unwrap_or(config.clip_coef) as f32,
+            seed_low: low(self.seed),
+            seed_high: high(self.seed),
+            update_low: low(self.update),
+            update_high: high(self.update),
+            policy_step_low: low(self.policy_step),
+            policy_step_high: high(self.policy_step),
+            env_step_low: low(env_step),
+            env_step_high: high(env_step),
+        };
+        self.ring.push(gpu, &schedule)
+    }
+
+    /// Everything that an update changes, read back.
+    ///
+    /// # Errors
+    /// A device error.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn state(&self, gpu: &Gpu) -> Result<LearnerState> {
+        Ok(LearnerState {
+            parameters: gpu.read(&self.parameters)?,
+            exp_avg: gpu.read(&self.exp_avg)?,
+            exp_avg_sq: gpu.read(&self.exp_avg_sq)?,
+            optimizer_step: gpu.read(&self.optimizer_step)?.first().copied().unwrap_or(0),
+            update: self.update,
+            policy_step: self.policy_step,
+            seed: self.seed,
+        })
+    }
+
+    /// Continues from `state`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if it belongs to another policy; nothing has changed then.
+    pub fn set_state(&mut self, gpu: &Gpu, state: &LearnerState) -> Result<()> {
+        let vectors = [
+            ("parameters", &state.parameters, &self.parameters),
+            ("exp_avg", &state.exp_avg, &self.exp_avg),
+            ("exp_avg_sq", &state.exp_avg_sq, &self.exp_avg_sq),
+        ];
+        for (name, vector, _) in vectors {
+            if vector.len() != self.layout.len() {
+                return Err(Error::shape(name, &[vector.len()], &[self.layout.len()]));
+            }
+        }
+        for (_, vector, buffer) in vectors {
+            gpu.write(buffer, 0, vector)?;
+        }
+        gpu.write(&self.optimizer_step, 0, &[state.optimizer_step])?;
+        (self.update, self.policy_step, self.seed) = (state.update, state.policy_step, state.seed);
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! A rollout wholly on the device: policy, draws, environments, values.
+
+use super::advantage::RolloutBuffers;
+use super::model::Model;
+use super::network::{Activations, Block, Networks};
+use crate::Result;
+use crate::env::Env;
+use crate::gpu::{Buffer, Call, Gpu};
+use crate::kernels::{env_cartpole, env_pendulum, policy_sample, reduce_episodes};
+use crate::policy::Network;
+
+/// Most rows that go through the critic at once: bounds the memory of its activations.
+const VALUE_ROWS: u32 = 16_384;
+
+/// `steps` steps of `envs` environments, then the values of everything that was seen.
+#[derive(Debug)]
+pub struct RolloutPlan {
+    /// Rewards, values and ends, for the advantages.
+    pub buffers: RolloutBuffers,
+    /// `[steps + 1, envs, obs_dim]`.
+    pub obs: Buffer<f32>,
+    /// Words, `[steps, envs, action_dims]`.
+    pub actions: Buffer<u32>,
+    /// `[steps, envs]`.
+    pub logp: Buffer<f32>,
+    /// `[envs, state_words]`, see [`Env::state_words`].
+    pub env_state: Buffer<u32>,
+    /// Episodes that ended, see [`reduce_episodes`].
+    pub summary: Buffer<f32>,
+    calls: Vec<Call>,
+    reset: Vec<Call>,
+}
+
+impl RolloutPlan {
+    /// Allocates and binds.
+    ///
+    /// # Errors
+    /// A limit, or out of memory.
+    pub fn new(gpu: &Gpu, model: &Model, env: Env, steps: u32, envs: u32) -> Result<Self> {
+        let spec = &model.spec;
+        let (obs_dim, words) = (spec.obs_dim as u64, spec.head.action_dims() as u64);
+        let n = u64::from(envs);
+        let rows = u64::from(steps) * n;
+        let obs = gpu.buffer("obs", (rows + n) * obs_dim)?;
+        let final_obs = gpu.buffer("final_obs", rows * obs_dim)?;
+        let actions = gpu.buffer("actions", rows * words)?;
+        let logp = gpu.buffer("logp", rows)?;
+        let env_state = gpu.buffer("env_state", n * env.state_words() as u64)?;
+        let episodes = gpu.buffer::<[f32; 2]>("episodes", rows)?;
+        let summary = gpu.buffer("episode summary", reduce_episodes::SUMMARY)?;
+        let buffers = RolloutBuffers {
+            steps,
+            envs,
+            rewards: gpu.buffer("rewards", rows)?,
+            values: gpu.buffer("values", rows + n)?,
+            final_values: gpu.buffer("final_values", rows)?,
+            terminated: gpu.buffer("terminated", rows)?,
+            truncated: gpu.buffer("truncated", rows)?,
+        };
+
+        // Observe, then act and step by turns; the critic sees all observations at once afterwards.
+        let environment = EnvBuffers {
+            env_state: &env_state,
+            actions: &actions,
+            obs: &obs,
+            final_obs: &final_obs,
+            rewards: &buffers.rewards,
+            terminated: &buffers.terminated,
+            truncated: &buffers.truncated,
+            episodes: &episodes,
+        };
+        let mut environment = environment.bind(gpu, model, env, steps, envs)?.into_iter();
+        let reset: Vec<Call> = environment.by_ref().take(1).collect();
+        let mut calls: Vec<Call> = environment.by_ref().take(1).collect();
+
+        let networks = Networks { gpu, spec, layout: &model.layout, parameters: &model.parameters };
+        let kept = Activations::new(gpu, spec, envs, &[Network::Trunk, Network::Policy])?;
+        let blocks: Vec<Block> =
+            (0..steps).map(|t| Block { rows: envs, obs_offset: t * envs * obs_dim as u32, value_offset: 0 }).collect();
+        let actor = [Network::Trunk, Network::Policy];
+        let forward = networks.forward(&actor, &obs, &kept, &buffers.values, &blocks)?;
+        let params: Vec<_> = (0..steps)
+            .map(|t| policy_sample::Params {
+                rows: envs,
+                step_offset: t,
+                actions_offset: t * envs * words as u32,
+                logp_offset: t * envs,
+                ..Default::default()
+            })
+            .collect();
+        let io = policy_sample::Io { head_outputs: kept.head_outputs(&obs), actions: &actions, logp: &logp };
+        let draws = policy_sample::bind(gpu, &spec.head, &params, &io, &model.ring)?;
+        for ((forward, draw), step) in forward.into_iter().zip(draws).zip(environment) {
+            calls.extend(forward);
+            calls.push(draw);
+            calls.push(step);
+        }
+
+        for (observations, values, all) in
+            [(&obs, &buffers.values, rows + n), (&final_obs, &buffers.final_values, rows)]
+        {
+            let most = u64::from(VALUE_ROWS).min(all);
+            let kept = Activations::new(gpu, spec, most as u32, &[Network::Trunk, Network::Value])?;
+            let blocks: Vec<Block> = (0..all)
+                .step_by(most as usize)
+                .map(|start| Block {
+                    rows: most.min(all - start) as u32,
+                    obs_offset: (start * obs_dim) as u32,
+                    value_offset: start as u32,
+                })
+                .collect();
+            let critic = [Network::Trunk, Network::Value];
+            calls.extend(networks.forward(&critic, observations, &kept, values, &blocks)?.into_iter().flatten());
+        }
+        let count = rows as u32;
+        let partials = gpu.buffer("episode partials", reduce_episodes::partials(count))?;
+        let io = reduce_episodes::Io { episodes: &episodes, partials: &partials, summary: &summary };
+        calls.extend(reduce_episodes::bind(gpu, &[reduce_episodes::Params { count, ..Default::default() }], &io)?);
+        Ok(Self { buffers, obs, actions, logp, env_state, summary, calls, reset })
+    }
+
+    /// The dispatches of one rollout, in order.
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// The dispatch that draws all start states; once, before the first rollout.
+    pub fn reset(&self) -> &[Call] {
+        &self.reset
+    }
+}
+
+/// The buffers of an environment kernel, whichever it is.
+struct EnvBuffers<'a> {
+    env_state: &'a Buffer<u32>,
+    actions: &'a Buffer<u32>,
+    obs: &'a Buffer<f32>,
+    final_obs: &'a Buffer<f32>,
+    rewards: &'a Buffer<f32>,
+    terminated: &'a Buffer<u32>,
+    truncated: &'a Buffer<u32>,
+    episodes: &'a Buffer<[f32; 2]>,
+}
+
+impl EnvBuffers<'_> {
+    /// One call that resets, one that observes, and one per step.
+    fn bind(&self, gpu: &Gpu, model: &Model, env: Env, steps: u32, envs: u32) -> Result<Vec<Call>> {
+        let (obs_dim, time_limit) = (env.obs_dim() as u32, env.time_limit());
+        let words = model.spec.head.action_dims() as u32;
+        // Environments differ in nothing but their kernel.
+        macro_rules! bind {
+            ($kernel:ident) => {{
+                let base = $kernel::Params { envs, time_limit, ..Default::default() };
+                let mut params = vec![$kernel::Params { mode: 1, ..base }, $kernel::Params { mode: 2, ..base }];
+                params.extend((0..steps).map(|t| $kernel::Params {
+                    step_offset: t,
+                    obs_offset: (t + 1) * envs * obs_dim,
+                    row_offset: t * envs,
+                    action_offset: t * envs * words,
+                    ..base
+                }));
+                let io = $kernel::Io {
+                    env_state: self.env_state,
+                    actions: self.actions,
+                    obs: self.obs,
+                    final_obs: self.final_obs,
+                    rewards: self.rewards,
+                    terminated: self.terminated,
+                    truncated: self.truncated,
+                    episodes: self.episodes,
+                };
+                $kernel::bind(gpu, &params, &io, &model.ring)
+            }};
+        }
+        match env {
+            Env::CartPole => bind!(env_cartpole),
+            Env::Pendulum => bind!(env_pendulum),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Environments and learning wholly on the device.
+
+use super::advantage::{AdvantagePlan, Estimator};
+use super::learner::{GpuLearner, small, submit};
+use super::rollout::RolloutPlan;
+use super::update::{BatchBuffers, PpoUpdate};
+use crate::env::Env;
+use crate::gpu::{Call, Gpu, ReadBack};
+use crate::kernels::reduce_episodes::SUMMARY;
+use crate::learner::Learner;
+use crate::policy::PolicySpec;
+use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
+use crate::{Error, PpoConfig, Result};
+
+/// Rollouts and updates on the device; the host sees one small buffer of statistics per iteration.
+#[derive(Debug)]
+pub struct GpuTrainer {
+    learner: GpuLearner,
+    env: Env,
+    env_step: u64,
+    rollout: RolloutPlan,
+    update: PpoUpdate,
+    /// Rollout, advantages and update, in order.
+    calls: Vec<Call>,
+    staging: ReadBack<u32>,
+}
+
+impl GpuTrainer {
+    /// Allocates and binds everything, and draws the start states.
+    ///
+    /// # Errors
+    /// A spec that does not suit the environment, a bad config, a limit, or out of memory.
+    pub fn new(gpu: &Gpu, env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+        if (spec.obs_dim, &spec.head) != (env.obs_dim(), &env.head()) {
+            let message = format!(
+                "obs_dim {} and head {:?} do not suit {}, which has {} and {:?}",
+                spec.obs_dim,
+                spec.head,
+                env.name(),
+                env.obs_dim(),
+                env.head()
+            );
+            return Err(Error::config("spec", message));
+        }
+        let learner = GpuLearner::new(gpu, spec, config.clone(), seed)?;
+        let (steps, envs) = (small("num_steps", config.num_steps)?, small("num_envs", config.num_envs)?);
+        small("batch rows", config.batch_size().saturating_add(config.num_envs))?;
+        let rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
+        let estimator = Estimator::Gae { gae_lambda: config.gae_lambda as f32 };
+        let advantage = AdvantagePlan::new(gpu, &rollout.buffers, config.gamma as f32, estimator)?;
+        let batch = BatchBuffers {
+            rows: steps * envs,
+            obs: rollout.obs.clone(),
+            actions: rollout.actions.clone(),
+            logp_old: rollout.logp.clone(),
+            advantages: advantage.advantages.clone(),
+            returns: advantage.returns.clone(),
+            values_old: rollout.buffers.values.clone(),
+        };
+        let update = PpoUpdate::new(gpu, &learner.model, &config, &batch, None)?;
+        let calls = rollout.calls().iter().chain(advantage.calls()).chain(update.calls()).cloned().collect();
+        let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;
+        let slot = learner.model.push_schedule(gpu, &config, 0)?;
+        gpu.run("reset", rollout.reset(), slot)?;
+        Ok(Self { learner, env, env_step: 0, rollout, update, calls, staging })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        self.learner.gpu()
+    }
+
+    /// Dispatches of one iteration: rollout, advantages, update.
+    pub fn dispatches(&self) -> (usize, usize, usize) {
+        let (all, rollout, update) = (self.calls.len(), self.rollout.calls().len(), self.update.calls().len());
+        (rollout, all - rollout - update, update)
+    }
+}
+
+impl Trainer for GpuTrainer {
+    fn env(&self) -> Env {
+        self.env
+    }
+
+    fn learner(&self) -> &dyn Learner {
+        &self.learner
+    }
+
+    fn learner_mut(&mut self) -> &mut dyn Learner {
+        &mut self.learner
+    }
+
+    fn iterate(&mut self) -> Result<IterationStats> {
+        let gpu = self.learner.gpu().clone();
+        let config = self.learner.config();
+        let learning_rate = config.learning_rate_at(self.learner.model.update);
+        let (steps, envs) = (config.num_steps as u64, config.num_envs as u64);
+        let slot = self.learner.model.push_schedule(&gpu, config, self.env_step)?;
+        let (update, staging, summary) = (&self.update, &self.staging, &self.rollout.summary);
+        let start = |encoder: &mut wgpu::CommandEncoder| {
+            update.record_start(encoder);
+            Ok(())
+        };
+        let finish = |encoder: &mut wgpu::CommandEncoder| {
+            update.record_statistics(encoder, staging, SUMMARY)?;
+            staging.copy(encoder, &summary.cast(), 0, 0, SUMMARY)
+        };
+        submit(&gpu, "iteration", &self.calls, slot, start, finish)?;
+        let words = staging.fetch(&gpu)?;
+        let (summary, statistics) = words.split_at(SUMMARY as usize);
+        let update = update.statistics(statistics, learning_rate);
+        let model = &mut self.learner.model;
+        model.update += 1;
+        model.policy_step += steps;
+        self.env_step += steps;
+        let float = |index: usize| f64::from(f32::from_bits(summary[index]));
+        let episodes = if float(0) > 0.0 {
+            EpisodeStats {
+                count: float(0) as u64,
+                return_sum: float(1),
+                length_sum: float(2),
+                return_min: float(3),
+                return_max: float(4),
+            }
+        } else {
+            EpisodeStats::NONE
+        };
+        Ok(IterationStats { update, episodes, env_steps: self.env_step * envs, updates: model.update })
+    }
+
+    fn state(&self) -> Result<TrainerState> {
+        Ok(TrainerState {
+            learner: self.learner.state()?,
+            env: self.env,
+            env_words: self.gpu().read(&self.rollout.env_state)?,
+            env_step: self.env_step,
+        })
+    }
+
+    fn set_state(&mut self, state: &TrainerState) -> Result<()> {
+        let envs = self.learner.config().num_envs;
+        let expected = [envs * self.env.state_words()];
+        crate::data::check_shape("env.state", &[state.env_words.len()], &expected)?;
+        self.learner.set_state(&state.learner)?;
+        self.gpu().write(&self.rollout.env_state, 0, &state.env_words)?;
+        self.env_step = state.env_step;
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! One PPO update, recorded once: epochs × minibatches of gather, forward, loss, backward, clip, Adam, early stop.
+
+use super::model::Model;
+use super::update_build::Builder;
+use crate::data::{MinibatchStats, UpdateStats};
+use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
+use crate::kernels::loss_statistics;
+use crate::{Error, PpoConfig, Result};
+
+/// Rows ready for an update, as they lie on the device; longer buffers will do.
+#[derive(Debug, Clone)]
+pub struct BatchBuffers {
+    /// Number of rows.
+    pub rows: u32,
+    /// `[rows, obs_dim]`.
+    pub obs: Buffer<f32>,
+    /// Words, `[rows, action_dims]`. Discrete indices must be below the number of choices.
+    pub actions: Buffer<u32>,
+    /// `[rows]`.
+    pub logp_old: Buffer<f32>,
+    /// Not normalised, `[rows]`. Left as they are.
+    pub advantages: Buffer<f32>,
+    /// `[rows]`.
+    pub returns: Buffer<f32>,
+    /// `[rows]`.
+    pub values_old: Buffer<f32>,
+}
+
+/// A PPO update on rows of a fixed number. It reads nothing back: early stop, clipping and the guard against
+/// non-finite gradients are decided on the device.
+#[derive(Debug)]
+pub struct PpoUpdate {
+    calls: Vec<Call>,
+    control: Buffer<u32>,
+    trace: Buffer<f32>,
+    variances: Buffer<[f32; 4]>,
+    minibatches: u32,
+    per_epoch: u32,
+    gradient: Buffer<f32>,
+}
+
+impl PpoUpdate {
+    /// Allocates and binds. With `order` (`[update_epochs, rows]`, each epoch a permutation) minibatches are cut from it;
+    /// without, from the keyed shuffle.
+    ///
+    /// # Errors
+    /// A bad config, a buffer too short, a limit, or out of memory; before anything ran.
+    pub fn new(
+        gpu: &Gpu,
+        model: &Model,
+        config: &PpoConfig,
+        batch: &BatchBuffers,
+        order: Option<&Buffer<u32>>,
+    ) -> Result<Self> {
+        config.validate()?;
+        let rows = batch.rows;
+        let minibatch = config.minibatch_rows(rows as usize) as u32;
+        if rows == 0 {
+            return Err(Error::config("rows", "is 0, must be at least 1"));
+        }
+        let per_epoch = rows.div_ceil(minibatch);
+        let minibatches = (config.update_epochs as u64)
+            .checked_mul(u64::from(per_epoch))
+            .and_then(|all| u32::try_from(all).ok())
+            .filter(|all| *all < 1 << 24)
+            .ok_or_else(|| Error::config("update_epochs", "times minibatches must be below 2²⁴"))?;
+
+        let plan = Builder::new(gpu, model, config, batch, minibatch, minibatches)?;
+        let mut calls = plan.explained_variance(batch)?;
+        let steps = plan.minibatch_steps()?;
+        for (epoch, steps) in (0_u32..).zip(steps.chunks(per_epoch as usize)) {
+            calls.extend(plan.epoch(batch, order, epoch)?);
+            calls.extend(steps.iter().flatten().cloned());
+        }
+        let Builder { control, trace, variances, gradient, .. } = plan;
+        Ok(Self { calls, control, trace, variances, minibatches, per_epoch, gradient })
+    }
+
+    /// The dispatches, in order; [`record`](Self::record) first clears two small buffers.
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// The last minibatch's gradient before clipping, `[parameters]`.
+    pub fn gradient(&self) -> &Buffer<f32> {
+        &self.gradient
+    }
+
+    /// Clears what the last update left in the control words and the statistics. Part of [`record`](Self::record).
+    pub fn record_start(&self, encoder: &mut wgpu::CommandEncoder) {
+        encoder.clear_buffer(self.control.raw(), 0, None);
+        encoder.clear_buffer(self.trace.raw(), 0, None);
+    }
+
+    /// Records the whole update into the caller's encoder. `slot` comes from [`Model::push_schedule`]; count
+    /// [`Model::update`] on afterwards.
+    pub fn record(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, slot: Slot) {
+        self.record_start(encoder);
+        gpu.record(encoder, "ppo_update", &self.calls, slot);
+    }
+
+    /// Words of the statistics, for a [`ReadBack`] of the caller's.
+    pub fn statistics_len(&self) -> u64 {
+        loss_statistics::CONTROL_WORDS + 8 + self.trace.len()
+    }
+
+    /// Records a copy of the statistics into `staging`, from its word `at` on.
+    ///
+    /// # Errors
+    /// [`Error::BufferLength`] if it does not fit.
+    pub fn record_statistics(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        staging: &ReadBack<u32>,
+        at: u64,
+    ) -> Result<()> {
+        let words = loss_statistics::CONTROL_WORDS;
+        staging.copy(encoder, &self.control, 0, at, words)?;
+        let variances = self.variances.cast();
+        staging.copy(encoder, &variances, 0, at + words, 4)?;
+        staging.copy(encoder, &variances, Builder::SECOND_VARIANCE * 4, at + words + 4, 4)?;
+        staging.copy(encoder, &self.trace.cast(), 0, at + words + 8, self.trace.len())
+    }
+
+    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied.
+    pub fn statistics(&self, words: &[u32], learning_rate: f64) -> UpdateStats {
+        let word = |index: usize| words.get(index).copied().unwrap_or(0);
+        let float = |index: usize| f64::from(f32::from_bits(word(index)));
+        let control = loss_statistics::CONTROL_WORDS as usize;
+        let visited = word(3).min(self.minibatches);
+        let minibatches = (0..visited as usize)
+            .map(|index| {
+                let column = |c: usize| float(control + 8 + index * loss_statistics::TRACE_WIDTH as usize + c);
+                MinibatchStats {
+                    policy_loss: column(0),
+                    value_loss: column(1),
+                    entropy: column(2),
+                    loss: column(3),
+                    old_approx_kl: column(4),
+                    approx_kl_k2: column(5),
+                    approx_kl: column(6),
+                    clipfrac: column(7),
+                    ratio_min: column(8),
+                    ratio_max: column(9),
+                    non_finite_rows: column(10) as u32,
+                    grad_norm: column(11),
+                    stepped: column(12) != 0.0,
+                }
+            })
+            .collect();
+        // (count, mean, M2, 0) of the returns, then of returns − values_old; equal counts cancel.
+        let (of_returns, of_residuals) = (float(control + 2), float(control + 6));
+        let explained = if of_returns > 0.0 { 1.0 - of_residuals / of_returns } else { f64::NAN };
+        UpdateStats {
+            minibatches,
+            optimizer_steps: word(4),
+            epochs: visited.div_ceil(self.per_epoch),
+            skipped_steps: word(5),
+            explained_variance: explained,
+            learning_rate,
+            stopped_early: word(0) != 0 && word(0) <= self.minibatches,
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! The oracle checked by itself: finite differences of its gradients in f64, and identities that need no other program.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+use proptest::prelude::*;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use wgpo::data::{Actions, Batch};
+use wgpo::env::Env;
+use wgpo::learner::{ActMode, Learner};
+use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
+use wgpo::reference::actor_critic::ActorCritic;
+use wgpo::reference::advantage_gae::{Window, advantage_gae, discounted_return, td_lambda};
+use wgpo::reference::advantage_k_step::advantage_k_step;
+use wgpo::reference::advantage_normalize::advantage_normalize;
+use wgpo::reference::optim::Adam;
+use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
+use wgpo::reference::{CpuLearner, CpuTrainer, evaluate, head};
+use wgpo::trainer::Trainer;
+use wgpo::{AdvantageNorm, KlStop, PpoConfig, ValueLoss};
+
+fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
+    Array2::from_shape_fn(shape, |_| rng.random_range(-1.0..1.0))
+}
+
+fn heads() -> [Head; 4] {
+    [
+        Head::Categorical { actions: 1 },
+        Head::Categorical { actions: 5 },
+        Head::Gaussian { dims: 1 },
+        Head::Gaussian { dims: 3 },
+    ]
+}
+
+fn some_actions(rng: &mut StdRng, head: &Head, rows: usize) -> Actions {
+    match head {
+        Head::Categorical { actions } => {
+            Actions::Discrete(Array2::from_shape_fn((rows, 1), |_| rng.random_range(0..*actions as u32)))
+        }
+        _ => Actions::Continuous(random(rng, (rows, head.action_dims())).mapv(|x| x as f32)),
+    }
+}
+
+/// Central difference of `f` at `x` along every element.
+fn differences(x: &Array2<f64>, f: impl Fn(ArrayView2<'_, f64>) -> f64) -> Array2<f64> {
+    let h = 1e-5;
+    Array2::from_shape_fn(x.dim(), |place| {
+        let at = |d: f64| {
+            let mut moved = x.clone();
+            moved[place] += d;
+            f(moved.view())
+        };
+        (at(h) - at(-h)) / (2.0 * h)
+    })
+}
+
+/// h² times a third derivative, and rounding over h.
+fn close(got: &Array2<f64>, want: &Array2<f64>, what: &str) {
+    let worst = (got - want).iter().fold(0.0_f64, |worst, d| worst.max(d.abs()));
+    assert!(worst < 1e-8, "{what}: off by {worst:e}");
+}
+
+#[test]
+fn gradients_of_heads_are_finite_differences() {
+    let rng = &mut StdRng::seed_from_u64(1);
+    for head in heads() {
+        let (new, old) = (random(rng, (6, head.width())), random(rng, (6, head.width())));
+        let w: Array1<f64> = (0..6).map(|_| rng.random_range(-2.0..2.0)).collect();
+        let actions = some_actions(rng, &head, 6);
+        let old = old.view();
+        let sum = |q: wgpo::Result<Array1<f64>>| (q.unwrap() * &w).sum();
+        let want = differences(&new, |x| sum(head::log_prob(&head, x, &actions)));
+        close(&head::log_prob_grad(&head, new.view(), &actions, w.view()).unwrap(), &want, "log_prob");
+        let want = differences(&new, |x| sum(head::entropy(&head, x)));
+        close(&head::entropy_grad(&head, new.view(), w.view()).unwrap(), &want, "entropy");
+        let want = differences(&new, |x| sum(head::kl(&head, old, x)));
+        close(&head::kl_old_new_grad(&head, old, new.view(), w.view()).unwrap(), &want, "KL(old‖new)");
+        let want = differences(&new, |x| sum(head::kl(&head, x, old)));
+        close(&head::kl_new_old_grad(&head, old, new.view(), w.view()).unwrap(), &want, "KL(new‖old)");
+    }
+}
+
+#[test]
+fn the_fisher_product_is_the_derivative_of_the_kl_gradient() {
+    let rng = &mut StdRng::seed_from_u64(2);
+    for head in heads() {
+        let (dist, tangent) = (random(rng, (4, head.width())), random(rng, (4, head.width())));
+        let ones = Array1::ones(4);
+        let gradient = |d: f64| {
+            let moved = &dist + &tangent * d;
+            head::kl_old_new_grad(&head, dist.view(), moved.view(), ones.view()).unwrap()
+        };
+        let want = (gradient(1e-5) - gradient(-1e-5)) / 2e-5;
+        close(&head::fisher_vector(&head, dist.view(), tangent.view()).unwrap(), &want, "Fisher");
+    }
+}
+
+#[test]
+fn kl_of_a_distribution_with_itself_is_zero_and_flat() {
+    let rng = &mut StdRng::seed_from_u64(3);
+    for head in heads() {
+        let dist = random(rng, (5, head.width()));
+        let other = random(rng, (5, head.width()));
+        let (dist, ones) = (dist.view(), Array1::ones(5));
+        assert!(head::kl(&head, dist, dist).unwrap().iter().all(|kl| kl.abs() < 1e-15));
+        for gradient in [
+            head::kl_old_new_grad(&head, dist, dist, ones.view()),
+            head::kl_new_old_grad(&head, dist, dist, ones.view()),
+        ] {
+            assert!(gradient.unwrap().iter().all(|d| d.abs() < 1e-15));
+        }
+        assert!(head::kl(&head, dist, other.view()).unwrap().iter().all(|kl| *kl >= 0.0));
+    }
+}
+
+#[test]
+fn draws_follow_the_distribution() {
+    let rows = 20_000;
+    let head = Head::Categorical { actions: 3 };
+    let p = [0.2_f64, 0.5, 0.3];
+    let dist = Array2::from_shape_fn((rows, 3), |(_, j)| p[j].ln() + 7.0);
+    let Actions::Discrete(drawn) = head::sample(&head, dist.view(), 5, 9).unwrap() else { panic!() };
+    for (j, p) in p.iter().enumerate() {
+        let share = drawn.iter().filter(|a| **a == j as u32).count() as f64 / rows as f64;
+        // Five standard deviations.
+        assert!((share - p).abs() < 5.0 * (p * (1.0 - p) / rows as f64).sqrt(), "{j}: {share}");
+    }
+    let head = Head::Gaussian { dims: 2 };
+    let dist = Array2::from_shape_fn((rows, 4), |(_, j)| [1.0, -2.0, 0.5_f64.ln(), 2.0_f64.ln()][j]);
+    let Actions::Continuous(drawn) = head::sample(&head, dist.view(), 5, 9).unwrap() else { panic!() };
+    for (d, (mean, std)) in [(1.0, 0.5), (-2.0, 2.0)].into_iter().enumerate() {
+        let column = drawn.column(d).mapv(f64::from);
+        let error = 5.0 * std / f64::sqrt(rows as f64);
+        assert!((column.mean().unwrap() - mean).abs() < error && (column.std(0.0) - std).abs() < error, "{d}");
+    }
+}
+
+fn spec(trunk: bool, activation: Activation, head: Head) -> PolicySpec {
+    PolicySpec {
+        obs_dim: 3,
+        trunk: if trunk { vec![5, 4] } else { vec![] },
+        policy_hidden: vec![6],
+        value_hidden: if trunk { vec![] } else { vec![4, 5] },
+        activation,
+        head,
+    }
+}
+
+fn batch(rng: &mut StdRng, spec: &PolicySpec, rows: usize) -> Batch {
+    let column = |rng: &mut StdRng, low: f32, high: f32| (0..rows).map(|_| rng.random_range(low..high)).collect();
+    Batch {
+        obs: random(rng, (rows, spec.obs_dim)).mapv(|x| x as f32),
+        actions: some_actions(rng, &spec.head, rows),
+        logp_old: column(rng, -3.0, -0.5),
+        advantages: column(rng, -1.0, 1.0),
+        returns: column(rng, -1.0, 1.0),
+        values_old: column(rng, -1.0, 1.0),
+    }
+}
+
+fn wide(spec: &PolicySpec) -> Vec<f64> {
+    // Larger than an initialisation, so that no gradient is nearly zero.
+    let rng = &mut StdRng::seed_from_u64(11);
+    initial_parameters(spec, 3).into_iter().map(|p| f64::from(p) + rng.random_range(-0.3..0.3)).collect()
+}
+
+#[test]
+fn gradients_of_the_whole_loss_are_finite_differences() {
+    let rng = &mut StdRng::seed_from_u64(4);
+    for (index, activation) in Activation::ALL.into_iter().enumerate() {
+        for trunk in [false, true] {
+            let head = heads()[1 + index % 3].clone();
+            let spec = spec(trunk, activation, head);
+            let layout = spec.layout();
+            let config = PpoConfig {
+                value_loss: [ValueLoss::Plain, ValueLoss::ClipMax, ValueLoss::ClipOnly][index % 3],
+                dual_clip: (index % 2 == 0).then_some(1.5),
+                ent_coef: 0.1,
+                ..PpoConfig::cleanrl()
+            };
+            let rows = Rows::<f64>::from_batch(&batch(rng, &spec, 7));
+            let parameters = wide(&spec);
+            let (_, gradient) = minibatch_gradient(&spec, &layout, &config, &parameters, &rows).unwrap();
+            let flat = Array2::from_shape_vec((1, parameters.len()), parameters).unwrap();
+            let want = differences(&flat, |x| {
+                minibatch_gradient(&spec, &layout, &config, x.as_slice().unwrap(), &rows).unwrap().0.stats.loss
+            });
+            let got = Array2::from_shape_vec((1, gradient.len()), gradient).unwrap();
+            // A difference may straddle a kink (ReLU, clip edges); with 1e-5 it does not for these numbers.
+            close(&got, &want, &format!("{activation:?}, trunk {trunk}"));
+        }
+    }
+}
+
+/// Arrays of a random window.
+struct Arrays {
+    rewards: Array2<f64>,
+    values: Array2<f64>,
+    final_values: Array2<f64>,
+    terminated: Array2<u32>,
+    truncated: Array2<u32>,
+}
+
+impl Arrays {
+    fn random(seed: u64, steps: usize, envs: usize, ends: f64) -> Self {
+        let rng = &mut StdRng::seed_from_u64(seed);
+        let mut flags = || Array2::from_shape_fn((steps, envs), |_| u32::from(rng.random_bool(ends)));
+        let (terminated, truncated) = (flags(), flags());
+        Self {
+            rewards: random(rng, (steps, envs)),
+            values: random(rng, (steps + 1, envs)),
+            final_values: random(rng, (steps, envs)),
+            terminated,
+            truncated,
+        }
+    }
+
+    fn window(&self) -> Window<'_, f64> {
+        Window {
+            rewards: self.rewards.view(),
+            values: self.values.view(),
+            final_values: self.final_values.view(),
+            terminated: self.terminated.view(),
+            truncated: self.truncated.view(),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn estimators_agree_with_each_other(seed: u64, steps in 1_usize..40, envs in 1_usize..5, ends in 0.0..0.4) {
+        let arrays = Arrays::random(seed, steps, envs, ends);
+        let window = arrays.window();
+        let same = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|d| d.abs() < 1e-12);
+        let (one_step, _) = advantage_gae(&window, 0.9, 0.0).unwrap();
+        let (all_steps, returns) = advantage_gae(&window, 0.9, 1.0).unwrap();
+        prop_assert!(same(&one_step, &advantage_k_step(&window, 1, 0.9).unwrap().0));
+        prop_assert!(same(&all_steps, &advantage_k_step(&window, steps, 0.9).unwrap().0));
+        prop_assert!(same(&returns, &discounted_return(&window, 0.9).unwrap()));
+        let (_, returns) = advantage_gae(&window, 0.9, 0.7).unwrap();
+        prop_assert!(same(&returns, &td_lambda(&window, 0.9, 0.7).unwrap()));
+        for t in 0..steps {
+            for n in 0..envs {
+                let delta = window.rewards[[t, n]] + 0.9 * window.next(t, n) - window.values[[t, n]];
+                prop_assert!((one_step[[t, n]] - delta).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn normalised_advantages_have_mean_zero_and_deviation_one(seed: u64, rows in 2_usize..300, ddof in 0_u32..2) {
+        let rng = &mut StdRng::seed_from_u64(seed);
+        let a: Array1<f64> = (0..rows).map(|_| 1e6 + rng.random_range(-1.0..1.0)).collect();
+        let normal = advantage_normalize(a.view(), ddof, 0.0).unwrap();
+        prop_assert!(normal.mean().unwrap().abs() < 1e-8);
+        prop_assert!((normal.std(f64::from(ddof)) - 1.0).abs() < 1e-8);
+    }
+}
+
+#[test]
+fn normalising_is_safe_at_one_row_and_without_spread() {
+    let one = Array1::from(vec![3.0_f64]);
+    assert_eq!(advantage_normalize(one.view(), 1, 1e-8).unwrap(), one);
+    let flat = Array1::from(vec![3.0_f64; 5]);
+    for eps in [0.0, 1e-8] {
+        assert_eq!(advantage_normalize(flat.view(), 1, eps).unwrap(), Array1::<f64>::zeros(5));
+    }
+    assert!(advantage_normalize(flat.view(), 2, 0.0).is_err());
+}
+
+#[test]
+fn bad_shapes_are_errors() {
+    let arrays = Arrays::random(1, 4, 2, 0.2);
+    let short = Arrays::random(1, 3, 2, 0.2);
+    let window = Window { values: short.values.view(), ..arrays.window() };
+    assert_eq!(
+        advantage_gae(&window, 0.9, 0.9).unwrap_err().to_string(),
+        "\"values\" has shape [4, 2], expected [5, 2]"
+    );
+    let spec = spec(false, Activation::Tanh, Head::Categorical { actions: 3 });
+    let mut learner = CpuLearner::<f32>::new(spec.clone(), PpoConfig::cleanrl(), 1).unwrap();
+    let before = learner.state().unwrap();
+    assert!(learner.act(Array2::zeros((2, 4)).view(), ActMode::Sample).is_err());
+    assert!(learner.act(Array2::from_elem((2, 3), f32::NAN).view(), ActMode::Sample).is_err());
+    let good = batch(&mut StdRng::seed_from_u64(1), &spec, 4);
+    assert!(learner.update_batch(&good, Some(&[0; 15])).is_err());
+    assert!(learner.update_batch(&good, Some(&[4; 16])).is_err());
+    let bad = Batch { advantages: Array1::zeros(3), ..good };
+    assert!(learner.update_batch(&bad, None).is_err());
+    assert!(learner.set_parameters(&[0.0]).is_err());
+    assert_eq!(learner.state().unwrap(), before, "an error has changed nothing");
+}
+
+#[test]
+fn the_loss_does_not_depend_on_the_order_of_rows_and_parts_add_up() {
+    let rng = &mut StdRng::seed_from_u64(6);
+    let spec = spec(true, Activation::Tanh, Head::Gaussian { dims: 2 });
+    let (layout, config, parameters) = (spec.layout(), PpoConfig::cleanrl(), wide(&spec));
+    // More than one block of rows.
+    let rows = Rows::<f64>::from_batch(&batch(rng, &spec, 600));
+    let run = |rows: &Rows<f64>| {
+        let (loss, gradient) = minibatch_gradient(&spec, &layout, &config, &parameters, rows).unwrap();
+        (loss.stats.loss, gradient)
+    };
+    let (loss, gradient) = run(&rows);
+    let reversed: Vec<u32> = (0..600).rev().collect();
+    let (loss_reversed, gradient_reversed) = run(&rows.gather(&reversed));
+    let (first, second) = (run(&rows.gather(&reversed[..200])), run(&rows.gather(&reversed[200..])));
+    assert!((loss - loss_reversed).abs() < 1e-12);
+    assert!((loss - (first.0 + 2.0 * second.0) / 3.0).abs() < 1e-12);
+    for (i, g) in gradient.iter().enumerate() {
+        assert!((g - gradient_reversed[i]).abs() < 1e-12);
+        assert!((g - (first.1[i] + 2.0 * second.1[i]) / 3.0).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let rng = &mut StdRng::seed_from_u64(7);
+    let spec = spec(false, Activation::Tanh, Head::Categorical { actions: 4 });
+    let rows = Rows::<f32>::from_batch(&batch(rng, &spec, 1000));
+    let parameters = initial_parameters(&spec, 1);
+    let layout = spec.layout();
+    let gradient = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| minibatch_gradient(&spec, &layout, &PpoConfig::cleanrl(), &parameters, &rows).unwrap().1)
+    };
+    assert_eq!(gradient(1), gradient(3));
+}
+
+#[test]
+fn kl_stops_the_update() {
+    let rng = &mut StdRng::seed_from_u64(8);
+    let spec = spec(false, Activation::Tanh, Head::Gaussian { dims: 2 });
+    let rows = Rows::<f64>::from_batch(&batch(rng, &spec, 20));
+    let run = |kl_stop| {
+        let config = PpoConfig { target_kl: Some(1e-3), kl_stop, minibatch_size: Some(5), ..PpoConfig::cleanrl() };
+        let (mut parameters, mut adam) = (wide(&spec), Adam::new(spec.layout().len()));
+        let order = Order::Keyed { seed: 1, update: 0 };
+        let stats = ppo_update(&spec, &config, 0.01, &mut parameters, &mut adam, &rows, order).unwrap();
+        (stats, parameters != wide(&spec))
+    };
+    // The stored log-probabilities are random, so the first minibatch is over the limit.
+    let (stats, moved) = run(KlStop::Minibatch);
+    assert_eq!((stats.minibatches.len(), stats.optimizer_steps, stats.epochs, stats.stopped_early), (1, 0, 1, true));
+    assert!(!moved && !stats.minibatches[0].stepped);
+    let (stats, moved) = run(KlStop::Epoch);
+    assert_eq!((stats.minibatches.len(), stats.optimizer_steps, stats.epochs, stats.stopped_early), (4, 4, 1, true));
+    assert!(moved);
+}
+
+#[test]
+fn a_gradient_that_overflows_is_skipped_and_counted() {
+    let spec = spec(false, Activation::Tanh, Head::Gaussian { dims: 2 });
+    let good = batch(&mut StdRng::seed_from_u64(9), &spec, 8);
+    let bad = Batch { returns: Array1::from_elem(8, 3e38), ..good };
+    let config = PpoConfig { norm_adv: AdvantageNorm::None, ..PpoConfig::cleanrl() };
+    let mut learner = CpuLearner::<f32>::new(spec, config, 1).unwrap();
+    let before = learner.state().unwrap();
+    let stats = learner.update_batch(&bad, None).unwrap();
+    assert_eq!((stats.optimizer_steps, stats.skipped_steps), (0, 16));
+    let after = learner.state().unwrap();
+    assert_eq!((after.parameters, after.exp_avg, after.optimizer_step), (before.parameters, before.exp_avg, 0));
+}
+
+fn trainer(env: Env) -> CpuTrainer {
+    let (tuned, hidden) = env.tuned();
+    let config = PpoConfig { num_envs: 3, num_steps: 90, total_timesteps: 6 * 270, ..tuned };
+    CpuTrainer::new(env, env.policy(&hidden), config, 42).unwrap()
+}
+
+#[test]
+fn a_run_that_stopped_and_resumed_has_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    for env in Env::ALL {
+        let path = folder.path().join(env.name());
+        let mut whole = trainer(env);
+        let all: Vec<_> = (0..6).map(|_| whole.iterate().unwrap()).collect();
+        let mut first = trainer(env);
+        for _ in 0..3 {
+            first.iterate().unwrap();
+        }
+        // Evaluation between the two leaves no trace.
+        evaluate(first.learner_mut(), env, 3, 7, ActMode::Greedy).unwrap();
+        first.save(&path).unwrap();
+        let mut second = trainer(env);
+        second.load(&path).unwrap();
+        for want in &all[3..] {
+            // Debug text, as NaN is not equal to itself.
+            assert_eq!(format!("{:?}", second.iterate().unwrap()), format!("{want:?}"));
+        }
+        assert_eq!(second.state().unwrap(), whole.state().unwrap());
+    }
+}
+
+#[test]
+fn a_trainers_first_ratios_are_one() {
+    let mut trainer = trainer(Env::Pendulum);
+    let first = trainer.iterate().unwrap().update.minibatches[0];
+    assert!((first.ratio_min - 1.0).abs() < 1e-5 && (first.ratio_max - 1.0).abs() < 1e-5);
+}
+
+#[test]
+fn the_actors_columns_are_raw_outputs_then_log_std() {
+    let spec = spec(true, Activation::Silu, Head::Gaussian { dims: 2 });
+    let (layout, mut parameters) = (spec.layout(), wide(&spec));
+    let start = layout.log_std().unwrap();
+    parameters[start..].copy_from_slice(&[0.25, -0.5]);
+    let networks = ActorCritic::new(&spec, &layout, &parameters).unwrap();
+    let obs = random(&mut StdRng::seed_from_u64(10), (300, 3));
+    let tape = networks.forward(obs.view()).unwrap();
+    assert!(tape.dist.axis_iter(Axis(0)).all(|row| row[2] == 0.25 && row[3] == -0.5));
+    assert_eq!(networks.distribution(obs.view()).unwrap(), tape.dist);
+    assert_eq!(networks.values(obs.view()).unwrap(), tape.values);
+}

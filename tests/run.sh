@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs them all; what CI runs, and what you can run.
+#
+# The GPU tests run on Mesa's software Vulkan driver (lavapipe), so that they need no GPU and give the same numbers
+# everywhere. To run them on a GPU of yours instead, name its driver: VK_DRIVER_FILES=/usr/share/vulkan/icd.d/….json
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# The description of the lavapipe driver, if it is installed.
+lavapipe() {
+    local file
+    for file in /usr/share/vulkan/icd.d/lvp_icd*.json /etc/vulkan/icd.d/lvp_icd*.json /usr/local/share/vulkan/icd.d/lvp_icd*.json; do
+        if [[ -e $file ]]; then
+            printf '%s\n' "$file"
+            return
+        fi
+    done
+}
+
+vulkan_loader() { { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q 'libvulkan\.so\.1'; }
+
+chosen=${VK_DRIVER_FILES:-${VK_ICD_FILENAMES:-}}
+missing=()
+command -v cc >/dev/null || missing+=(gcc libc6-dev) # Rust links with it
+if [[ -z $chosen ]] && { [[ -z $(lavapipe) ]] || ! vulkan_loader; }; then
+    missing+=(mesa-vulkan-drivers libvulkan1)
+fi
+if ((${#missing[@]})); then
+    step "Installing ${missing[*]}"
+    command -v apt-get >/dev/null || fail "this machine lacks ${missing[*]} (Debian's names) and has no apt-get. \
+Install Mesa's Vulkan driver 'lavapipe' and a C linker with your own package manager, or name a driver with VK_DRIVER_FILES."
+    root=()
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null || fail "installing ${missing[*]} needs root: run this as root once, or install them yourself"
+        root=(sudo)
+    fi
+    ${root[@]+"${root[@]}"} apt-get update
+    ${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+fi
+command -v cargo >/dev/null || fail "no cargo: install Rust from https://rustup.rs"
+for component in rustfmt clippy; do
+    if ! cargo "${component/rust/}" --version >/dev/null 2>&1; then
+        step "Adding $component"
+        rustup component add "$component"
+    fi
+done
+
+if [[ -z $chosen ]]; then
+    VK_DRIVER_FILES=$(lavapipe)
+    [[ -n $VK_DRIVER_FILES ]] || fail "mesa-vulkan-drivers is installed, but has no lvp_icd*.json"
+    export VK_DRIVER_FILES
+fi
+if [[ -z ${XDG_RUNTIME_DIR:-} ]]; then
+    XDG_RUNTIME_DIR=$(mktemp -d) # the Vulkan loader complains without one
+    trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
+    export XDG_RUNTIME_DIR
+fi
+export LP_NUM_THREADS=0 # lavapipe on the calling thread: the tests run side by side already
+export REQUIRE_GPU=1    # no adapter is a failure, not a skip
+
+# Cheap failures first.
+step "Format"
+cargo fmt --all --check
+step "Lints"
+cargo clippy --locked --workspace --all-targets -- -D warnings
+step "Library without default features"
+cargo check --locked -p wgpo --no-default-features
+step "Documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+step "Tests on ${chosen:-$VK_DRIVER_FILES}"
+cargo test --locked --workspace
+step "All passed"

@@ -1,0 +1,80 @@
+//! Whether outputs are what a file expects.
+
+use super::{Case, Outputs};
+use safetensors::Dtype;
+
+/// How close a backend must come.
+#[derive(Debug, Clone, Copy)]
+pub enum Rule {
+    /// f64: 1e-8 of the tensor's largest element (the files' README). Where the file holds f32, or a number that its
+    /// source averaged in f32, half a unit in the last place of that is added.
+    Oracle,
+    /// f32: the file's own pair, |got − want| ≤ A + R |want|, both times a factor: 1 where `exp` and its kin are good to
+    /// a few units in the last place, more where a device's are looser.
+    File(f64),
+}
+
+/// Stable-Baselines3 takes this mean over booleans cast to f32.
+const AVERAGED_IN_F32: [&str; 1] = ["out.log.clip_fraction"];
+
+/// What the cosine and sine of an unwrapped angle θ may be off because θ is kept in f32: half a unit in the last place of the
+/// recorded state that the step begins with, and of the state that it ends with. The files' tolerances leave this out, and
+/// at |θ| = 39 it is more than they allow.
+fn angle_rounding(case: &Case, name: &str, index: usize) -> f64 {
+    let pendulum = case.metadata.get("environment").is_some_and(|id| id == "Pendulum-v1");
+    match (pendulum && name == "out.obs", case.tensors.get("out.state")) {
+        (true, Some(state)) => 2.0 * 2.0_f64.powi(-24) * state.values[index / 3 * 2].abs(),
+        _ => 0.0,
+    }
+}
+
+/// Every expected output that is missing, has another length, or is off. Empty if all is well.
+pub fn check(case: &Case, outputs: &Outputs, rule: Rule, leaves_out: impl Fn(&str) -> bool) -> Vec<String> {
+    let expected = case.tensors.iter().filter(|(name, _)| name.starts_with("out.") && !leaves_out(name));
+    let mut failures = Vec::new();
+    let mut compared = 0;
+    for (name, want) in expected {
+        compared += 1;
+        let Some(got) = outputs.get(name) else {
+            failures.push(format!("\"{name}\" was not computed"));
+            continue;
+        };
+        if got.len() != want.values.len() {
+            failures.push(format!("\"{name}\" has {} elements, expected {}", got.len(), want.values.len()));
+            continue;
+        }
+        let largest = want.values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        let bound: Box<dyn Fn(f64) -> f64 + '_> = match (want.dtype, rule) {
+            (Dtype::I32, _) => Box::new(|_| 0.0),
+            (dtype, Rule::Oracle) if dtype == Dtype::F32 || AVERAGED_IN_F32.contains(&name.as_str()) => {
+                Box::new(move |want| 1e-8 * largest + 6e-8 * want.abs())
+            }
+            (_, Rule::Oracle) => Box::new(move |_| 1e-8 * largest),
+            (_, Rule::File(factor)) => match case.tolerance(name) {
+                Ok((rtol, atol)) => Box::new(move |want| factor * (atol + rtol * want.abs())),
+                Err(message) => {
+                    failures.push(message);
+                    continue;
+                }
+            },
+        };
+        let slack = |index| if matches!(rule, Rule::File(_)) { angle_rounding(case, name, index) } else { 0.0 };
+        let worst = got
+            .iter()
+            .zip(&want.values)
+            .enumerate()
+            .filter(|(index, (got, want))| {
+                let off = (*got - *want).abs();
+                off.is_nan() || off > bound(**want) + slack(*index)
+            })
+            .max_by(|(_, (a, b)), (_, (c, d))| (*a - *b).abs().total_cmp(&(*c - *d).abs()));
+        if let Some((index, (got, want))) = worst {
+            let bound = bound(*want);
+            failures.push(format!("\"{name}\"[{index}] is {got:e}, expected {want:e} ± {bound:.1e}"));
+        }
+    }
+    if compared == 0 {
+        failures.push("nothing to compare".into());
+    }
+    failures
+}

@@ -1,0 +1,97 @@
+//! Golden cases (`tests/golden/README.md`): reading them, running them on a backend, comparing.
+
+pub mod case;
+pub mod compare;
+pub mod ppo;
+pub mod reference;
+
+pub use case::{Case, Kind};
+pub use compare::{Rule, check};
+
+use std::collections::BTreeMap;
+
+/// Outputs of one run, by the file's names (`out.advantages`), row-major.
+pub type Outputs = BTreeMap<String, Vec<f64>>;
+
+/// Something that computes what the files hold.
+pub trait Backend {
+    /// For messages.
+    fn name(&self) -> String;
+
+    /// How close it must come.
+    fn rule(&self) -> Rule;
+
+    /// Computes the case's outputs. More than the file lists is fine, less is a failure.
+    fn run(&mut self, kind: Kind, case: &Case) -> Result<Outputs, String>;
+
+    /// Outputs that this backend does not compute, by kind; a reason each time it is not empty.
+    fn leaves_out(&self, _kind: Kind, _output: &str) -> bool {
+        false
+    }
+}
+
+/// Kinds that are not built yet.
+const PENDING_KINDS: [&str; 6] = ["fvp", "vtrace", "obs_norm", "reward_scaling", "ppo_penalty_update", "trpo_update"];
+
+/// Heads that are not built yet, whatever the kind.
+const PENDING_HEADS: [&str; 8] = [
+    "multi_discrete",
+    "masked_categorical",
+    "bernoulli",
+    "gaussian_state_std",
+    "tanh_gaussian",
+    "tanh_gaussian_state_std",
+    "beta",
+    "discretised",
+];
+
+/// Environments that are not built yet.
+const PENDING_ENVIRONMENTS: [&str; 2] = ["Acrobot-v1", "MountainCarContinuous-v0"];
+
+/// The kind of a case, `None` if it is pending, an error if nobody knows it.
+pub fn kind_of(case: &Case) -> Result<Option<Kind>, String> {
+    let name = case.text("kind")?;
+    let pending = |key: &str, list: &[&str]| case.metadata.get(key).is_some_and(|value| list.contains(&value.as_str()));
+    if pending("kind", &PENDING_KINDS)
+        || pending("head", &PENDING_HEADS)
+        || pending("environment", &PENDING_ENVIRONMENTS)
+    {
+        return Ok(None);
+    }
+    Kind::ALL.into_iter().find(|kind| kind.name() == name).map(Some).ok_or_else(|| format!("unknown kind \"{name}\""))
+}
+
+/// Every `.safetensors` file of the folder that `WGPO_GOLDEN_DIR` names, or of `tests/golden`.
+pub fn cases() -> Vec<Case> {
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    let folder = std::env::var("WGPO_GOLDEN_DIR").unwrap_or_else(|_| committed.to_owned());
+    let mut paths: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{folder}: {error}"))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{folder} has no .safetensors file");
+    paths.iter().map(|path| Case::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).collect()
+}
+
+/// Runs every case on `backend` and panics with all failures.
+pub fn run_all(backend: &mut dyn Backend) {
+    let (mut failures, mut ran, mut pending) = (Vec::new(), BTreeMap::<&str, usize>::new(), 0);
+    for case in cases() {
+        match run_one(backend, &case) {
+            Ok(Some(kind)) => *ran.entry(kind.name()).or_default() += 1,
+            Ok(None) => pending += 1,
+            Err(messages) => failures.extend(messages.iter().map(|message| format!("{}: {message}", case.file()))),
+        }
+    }
+    println!("{}: passed {ran:?}, pending {pending}", backend.name());
+    assert!(failures.is_empty(), "{}: {} failures\n{}", backend.name(), failures.len(), failures.join("\n"));
+}
+
+fn run_one(backend: &mut dyn Backend, case: &Case) -> Result<Option<Kind>, Vec<String>> {
+    let Some(kind) = kind_of(case).map_err(|message| vec![message])? else { return Ok(None) };
+    let outputs = backend.run(kind, case).map_err(|message| vec![message])?;
+    let failures = check(case, &outputs, backend.rule(), |output| backend.leaves_out(kind, output));
+    if failures.is_empty() { Ok(Some(kind)) } else { Err(failures) }
+}

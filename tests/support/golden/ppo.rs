@@ -1,0 +1,210 @@
+//! The two kinds of PPO update: what a file asks for, and its outputs from what a run returns.
+
+use super::{Case, Kind, Outputs};
+use wgpo::data::{Actions, Batch, UpdateStats};
+use wgpo::policy::{Activation, Head, PolicySpec};
+use wgpo::{PpoConfig, ValueLoss};
+
+/// Everything that an implementation needs; all inputs of the files are exact in f32.
+pub struct PpoCase {
+    pub spec: PolicySpec,
+    pub config: PpoConfig,
+    pub parameters: Vec<f32>,
+    pub batch: Batch,
+    /// `[n_epochs, rows]`.
+    pub order: Vec<u32>,
+}
+
+/// What an implementation returns.
+pub struct PpoRun {
+    /// Parameters after the update.
+    pub parameters: Vec<f64>,
+    /// Gradient of the first minibatch, before clipping.
+    pub gradient1: Vec<f64>,
+    /// Parameters after the first optimiser step.
+    pub step1: Vec<f64>,
+    pub stats: UpdateStats,
+}
+
+pub fn activation(name: &str) -> Result<Activation, String> {
+    match name {
+        "identity" => Ok(Activation::Identity),
+        "tanh" => Ok(Activation::Tanh),
+        "relu" => Ok(Activation::Relu),
+        "elu" => Ok(Activation::Elu),
+        "silu" => Ok(Activation::Silu),
+        "gelu_tanh" => Ok(Activation::GeluTanh),
+        "gelu_erf" => Ok(Activation::GeluErf),
+        other => Err(format!("unknown activation \"{other}\"")),
+    }
+}
+
+/// The head of a case whose raw outputs are `raw` wide.
+pub fn head(case: &Case, raw: usize) -> Result<Head, String> {
+    match case.text("head")? {
+        "categorical" => Ok(Head::Categorical { actions: raw }),
+        "gaussian" => Ok(Head::Gaussian { dims: raw }),
+        other => Err(format!("unknown head \"{other}\"")),
+    }
+}
+
+pub fn actions(case: &Case, head: &Head) -> Result<Actions, String> {
+    let values = &case.tensor("in.actions")?.values;
+    let words: Vec<u32> = if head.is_discrete() {
+        values.iter().map(|index| *index as u32).collect()
+    } else {
+        values.iter().map(|value| (*value as f32).to_bits()).collect()
+    };
+    Actions::from_words(head, words.len() / head.action_dims(), &words).map_err(|error| error.to_string())
+}
+
+/// The files' name of one of our parameters: `policy` is `pi`, `value` is `vf`.
+fn file_name(name: &str) -> String {
+    match name.split_once('.') {
+        Some(("policy", rest)) => format!("pi.{rest}"),
+        Some(("value", rest)) => format!("vf.{rest}"),
+        _ => name.to_owned(),
+    }
+}
+
+impl PpoCase {
+    pub fn read(kind: Kind, case: &Case) -> Result<Self, String> {
+        let (pi, vf) = (case.list("pi_sizes")?, case.list("vf_sizes")?);
+        let shared = case.metadata.get("trunk").is_some_and(|trunk| trunk == "shared");
+        let hidden = |sizes: &[usize]| sizes[1..sizes.len() - 1].to_vec();
+        let spec = PolicySpec {
+            obs_dim: case.tensor("in.obs")?.shape[1],
+            trunk: if shared { case.list("trunk_sizes")?[1..].to_vec() } else { Vec::new() },
+            policy_hidden: hidden(&pi),
+            value_hidden: hidden(&vf),
+            activation: activation(case.text("activation")?)?,
+            head: head(case, pi[pi.len() - 1])?,
+        };
+        let base = match kind {
+            Kind::PpoUpdateCleanrl => PpoConfig::cleanrl(),
+            _ => PpoConfig::sb3(),
+        };
+        let clip_coef_vf = case.option("clip_range_vf")?;
+        let value_loss = match (clip_coef_vf, kind) {
+            (None, _) => ValueLoss::Plain,
+            (Some(_), Kind::PpoUpdateCleanrl) => ValueLoss::ClipMax,
+            (Some(_), _) => ValueLoss::ClipOnly,
+        };
+        let whole = |key: &str| case.number(key).map(|value| value as usize);
+        let config = PpoConfig {
+            learning_rate: case.number("lr")?,
+            anneal_lr: false,
+            update_epochs: whole("n_epochs")?,
+            minibatch_size: Some(whole("batch_size")?),
+            norm_adv: if case.flag("normalize_advantage")? {
+                wgpo::AdvantageNorm::Minibatch
+            } else {
+                wgpo::AdvantageNorm::None
+            },
+            adv_ddof: 1,
+            adv_eps: case.number("advantage_eps")?,
+            clip_coef: case.number("clip_range")?,
+            value_loss,
+            clip_coef_vf,
+            ent_coef: case.number("ent_coef")?,
+            vf_coef: case.number("vf_coef")?,
+            max_grad_norm: case.option("max_grad_norm")?,
+            target_kl: case.option("target_kl")?,
+            adam_eps: case.number("adam_eps")?,
+            adam_beta1: case.number("adam_beta1")?,
+            adam_beta2: case.number("adam_beta2")?,
+            ..base
+        };
+        let mut parameters = Vec::new();
+        for range in spec.layout().ranges() {
+            let name = format!("in.{}", file_name(&range.name));
+            if case.tensor(&name)?.shape != range.shape {
+                return Err(format!(
+                    "\"{name}\" has shape {:?}, expected {:?}",
+                    case.tensor(&name)?.shape,
+                    range.shape
+                ));
+            }
+            parameters.extend(case.values::<f32>(&name)?);
+        }
+        let batch = Batch {
+            obs: case.matrix("in.obs")?,
+            actions: actions(case, &spec.head)?,
+            logp_old: case.vector("in.old_log_prob")?,
+            advantages: case.vector("in.advantages")?,
+            returns: case.vector("in.returns")?,
+            values_old: case.vector("in.old_values")?,
+        };
+        let order = case.tensor("in.minibatch_order")?.values.iter().map(|index| *index as u32).collect();
+        Ok(Self { spec, config, parameters, batch, order })
+    }
+
+    /// The first minibatch alone, as an update of one step: its parameters are `step1`.
+    pub fn first_minibatch(&self) -> Self {
+        let rows = self.config.minibatch_rows(self.batch.rows());
+        let indices: Vec<usize> = self.order[..rows].iter().map(|index| *index as usize).collect();
+        let axis = ndarray::Axis(0);
+        let pick = |column: &ndarray::Array1<f32>| column.select(axis, &indices);
+        let batch = Batch {
+            obs: self.batch.obs.select(axis, &indices),
+            actions: match &self.batch.actions {
+                Actions::Discrete(array) => Actions::Discrete(array.select(axis, &indices)),
+                Actions::Continuous(array) => Actions::Continuous(array.select(axis, &indices)),
+            },
+            logp_old: pick(&self.batch.logp_old),
+            advantages: pick(&self.batch.advantages),
+            returns: pick(&self.batch.returns),
+            values_old: pick(&self.batch.values_old),
+        };
+        Self {
+            spec: self.spec.clone(),
+            config: PpoConfig { update_epochs: 1, target_kl: None, ..self.config.clone() },
+            parameters: self.parameters.clone(),
+            batch,
+            order: (0..rows as u32).collect(),
+        }
+    }
+
+    /// All outputs under the file's names.
+    pub fn outputs(&self, run: &PpoRun) -> Outputs {
+        let mut outputs = Outputs::new();
+        for range in self.spec.layout().ranges() {
+            let name = file_name(&range.name);
+            outputs.insert(format!("out.{name}"), run.parameters[range.indices()].to_vec());
+            outputs.insert(format!("out.grad1.{name}"), run.gradient1[range.indices()].to_vec());
+            outputs.insert(format!("out.step1.{name}"), run.step1[range.indices()].to_vec());
+        }
+        let stats = &run.stats;
+        let minibatches = &stats.minibatches;
+        let mut one = |name: &str, value: f64| outputs.insert(format!("out.{name}"), vec![value]);
+        one("optimizer_steps", f64::from(stats.optimizer_steps));
+        one("n_updates", f64::from(stats.epochs));
+        one("epochs_done", f64::from(stats.epochs));
+        one("log.policy_gradient_loss", stats.mean(|m| m.policy_loss));
+        one("log.value_loss", stats.mean(|m| m.value_loss));
+        one("log.clip_fraction", stats.mean(|m| m.clipfrac));
+        one("log.entropy_loss", -stats.mean(|m| m.entropy));
+        one("log.loss", stats.last().loss);
+        one("log.explained_variance", stats.explained_variance);
+        let rows = self.batch.rows();
+        let per_epoch = rows.div_ceil(self.config.minibatch_rows(rows));
+        let last_epoch = &minibatches[(stats.epochs as usize - 1) * per_epoch..];
+        one("log.approx_kl", last_epoch.iter().map(|m| m.approx_kl).sum::<f64>() / last_epoch.len() as f64);
+        if let Some(start) = self.spec.layout().log_std() {
+            let log_std = &run.parameters[start..];
+            one("log.std", log_std.iter().map(|value| value.exp()).sum::<f64>() / log_std.len() as f64);
+        }
+        let mut trace = |name: &str, field: fn(&wgpo::data::MinibatchStats) -> f64| {
+            outputs.insert(format!("out.trace.{name}"), minibatches.iter().map(field).collect());
+        };
+        trace("policy_loss", |m| m.policy_loss);
+        trace("value_loss", |m| m.value_loss);
+        trace("entropy", |m| m.entropy);
+        trace("loss", |m| m.loss);
+        trace("approx_kl", |m| m.approx_kl);
+        trace("clip_fraction", |m| m.clipfrac);
+        let norms = minibatches.iter().filter(|m| m.stepped).map(|m| m.grad_norm).collect();
+        outputs.insert("out.trace.grad_norm".into(), norms);
+        outputs
+    }
+}

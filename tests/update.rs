@@ -1,0 +1,355 @@
+//! Whole updates: the device against the f64 reference, the same bits twice, and what is counted.
+
+#[path = "support/gpu.rs"]
+mod support;
+
+use ndarray::{Array1, Array2};
+use wgpo::algo::{GpuLearner, GpuTrainer};
+use wgpo::data::{Actions, Batch, UpdateStats};
+use wgpo::gpu::Gpu;
+use wgpo::policy::{Activation, Head, PolicySpec};
+use wgpo::reference::CpuLearner;
+use wgpo::rng::{Draw, block, normal, uniform};
+use wgpo::{AdvantageNorm, Env, KlStop, Learner, Optimizer, PpoConfig, Trainer, ValueLoss};
+
+/// A seeded batch near the policy's own distribution.
+fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
+    let n = |row: usize, column: usize| normal(block(seed, Draw::Initialisation, row as u32, column as u32, 9)[0]);
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 3).unwrap();
+    let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
+    let acted = learner.act(obs.view(), wgpo::ActMode::Sample).unwrap();
+    // Ratios near 1, some outside the clip range.
+    let logp_old = Array1::from_shape_fn(rows, |row| acted.logp[row] + 0.2 * n(row, 100));
+    let values_old = Array1::from_shape_fn(rows, |row| acted.values[row] + 0.3 * n(row, 101));
+    let advantages = Array1::from_shape_fn(rows, |row| n(row, 102) + 0.5);
+    let returns = Array1::from_shape_fn(rows, |row| values_old[row] + advantages[row]);
+    Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old }
+}
+
+/// ‖got − want‖ / ‖want − start‖: the error of the step that the update took, against its length.
+fn step_error(start: &[f32], got: &[f32], want: &[f32]) -> f64 {
+    let norm = |a: &[f32], b: &[f32]| {
+        a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
+    };
+    norm(got, want) / norm(want, start)
+}
+
+struct Case {
+    name: &'static str,
+    spec: PolicySpec,
+    config: PpoConfig,
+    rows: usize,
+}
+
+fn cases() -> Vec<Case> {
+    let discrete = Head::Categorical { actions: 3 };
+    let continuous = Head::Gaussian { dims: 2 };
+    let base = PpoConfig {
+        update_epochs: 2,
+        num_minibatches: 4,
+        learning_rate: 1e-3,
+        anneal_lr: false,
+        ..PpoConfig::cleanrl()
+    };
+    let separate = |head: &Head, activation| PolicySpec::separate(5, &[33, 17], activation, head.clone());
+    let deep_trunk = PolicySpec {
+        obs_dim: 4,
+        trunk: vec![32, 31],
+        policy_hidden: vec![9],
+        value_hidden: vec![7, 5],
+        activation: Activation::Elu,
+        head: continuous.clone(),
+    };
+    vec![
+        Case {
+            name: "cleanrl, discrete",
+            spec: separate(&discrete, Activation::Tanh),
+            config: base.clone(),
+            rows: 130,
+        },
+        Case {
+            name: "cleanrl, continuous, dual clip, AdamW",
+            spec: separate(&continuous, Activation::Tanh),
+            config: PpoConfig { dual_clip: Some(1.5), optimizer: Optimizer::AdamW, weight_decay: 0.1, ..base.clone() },
+            rows: 127,
+        },
+        Case {
+            name: "sb3, shared trunk, last minibatch of one",
+            spec: PolicySpec::shared(4, &[16, 8], Activation::Tanh, discrete.clone()),
+            config: PpoConfig {
+                minibatch_size: Some(16),
+                value_loss: ValueLoss::ClipOnly,
+                clip_coef_vf: Some(0.1),
+                update_epochs: 2,
+                anneal_lr: false,
+                ..PpoConfig::sb3()
+            },
+            rows: 65,
+        },
+        Case {
+            name: "deep trunk, GELU by erf, no clip of the gradient, L2 decay",
+            spec: PolicySpec { activation: Activation::GeluErf, ..deep_trunk.clone() },
+            config: PpoConfig {
+                max_grad_norm: None,
+                weight_decay: 0.01,
+                norm_adv: AdvantageNorm::Batch,
+                adv_ddof: 0,
+                ..base.clone()
+            },
+            rows: 97,
+        },
+        Case {
+            name: "deep trunk, ELU, no normalisation",
+            spec: deep_trunk,
+            config: PpoConfig { norm_adv: AdvantageNorm::None, value_loss: ValueLoss::Plain, ..base.clone() },
+            rows: 64,
+        },
+        Case {
+            name: "linear policy, batch of one",
+            spec: PolicySpec::separate(1, &[], Activation::Relu, continuous),
+            config: PpoConfig { num_minibatches: 1, ..base.clone() },
+            rows: 1,
+        },
+        Case {
+            name: "SiLU, a minibatch of several slices",
+            spec: separate(&discrete, Activation::Silu),
+            config: PpoConfig { num_minibatches: 1, update_epochs: 3, ..base },
+            rows: 1030,
+        },
+    ]
+}
+
+fn compare_stats(name: &str, got: &UpdateStats, want: &UpdateStats) {
+    assert_eq!(got.minibatches.len(), want.minibatches.len(), "{name}: minibatches");
+    assert_eq!(
+        (got.optimizer_steps, got.epochs, got.skipped_steps, got.stopped_early),
+        (want.optimizer_steps, want.epochs, want.skipped_steps, want.stopped_early),
+        "{name}"
+    );
+    for (index, (g, w)) in got.minibatches.iter().zip(&want.minibatches).enumerate() {
+        for (field, g, w) in [
+            ("policy_loss", g.policy_loss, w.policy_loss),
+            ("value_loss", g.value_loss, w.value_loss),
+            ("entropy", g.entropy, w.entropy),
+            ("loss", g.loss, w.loss),
+            ("old_approx_kl", g.old_approx_kl, w.old_approx_kl),
+            ("approx_kl_k2", g.approx_kl_k2, w.approx_kl_k2),
+            ("approx_kl", g.approx_kl, w.approx_kl),
+            ("ratio_min", g.ratio_min, w.ratio_min),
+            ("ratio_max", g.ratio_max, w.ratio_max),
+            ("grad_norm", g.grad_norm, w.grad_norm),
+        ] {
+            // Means of terms of magnitude 1; the policy drifts by the step error, about 1e-5, over an update.
+            assert!((g - w).abs() <= 3e-5 * (1.0 + w.abs()), "{name}: minibatch {index}: {field} is {g}, not {w}");
+        }
+        assert!(
+            (g.clipfrac - w.clipfrac).abs() <= 0.02,
+            "{name}: minibatch {index}: clipfrac {} not {}",
+            g.clipfrac,
+            w.clipfrac
+        );
+        assert_eq!((g.non_finite_rows, g.stepped), (w.non_finite_rows, w.stepped), "{name}: minibatch {index}");
+    }
+    let (g, w) = (got.explained_variance, want.explained_variance);
+    assert!(
+        (g - w).abs() <= 1e-5 * (1.0 + w.abs()) || (g.is_nan() && w.is_nan()),
+        "{name}: explained variance {g}, not {w}"
+    );
+}
+
+#[test]
+fn whole_updates_agree_with_the_f64_reference() {
+    for checks in [false, true] {
+        let Some(gpu) = support::gpu(checks) else { return };
+        for case in cases() {
+            let batch = batch(&case.spec, case.rows, 11);
+            let mut oracle = CpuLearner::<f64>::new(case.spec.clone(), case.config.clone(), 7).unwrap();
+            let mut device = GpuLearner::new(&gpu, case.spec.clone(), case.config.clone(), 7).unwrap();
+            let start = device.parameters().unwrap();
+            for round in 0..2 {
+                let want = oracle.update_batch(&batch, None).unwrap();
+                let got = device.update_batch(&batch, None).unwrap();
+                let error = step_error(&start, &device.parameters().unwrap(), &oracle.parameters().unwrap());
+                println!("{}: round {round}: step error {error:.1e}", case.name);
+                // Adam divides by √v: an element whose gradient is near ε = 1e-5 moves by lr · δg/ε, and δg is about
+                // 2^-24 · √rows · 0.5. Over all elements that is well below a ten-thousandth of the step.
+                assert!(error < 1e-4, "{}: step error {error}", case.name);
+                compare_stats(case.name, &got, &want);
+            }
+        }
+        gpu.healthy().unwrap();
+    }
+}
+
+#[test]
+fn an_order_of_the_callers_is_followed() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let case = cases().swap_remove(0);
+    let batch = batch(&case.spec, case.rows, 5);
+    // Reversed in the first epoch, rotated in the second.
+    let rows = case.rows as u32;
+    let order: Vec<u32> = (0..rows).rev().chain((0..rows).map(|row| (row + 40) % rows)).collect();
+    let mut oracle = CpuLearner::<f64>::new(case.spec.clone(), case.config.clone(), 7).unwrap();
+    let mut device = GpuLearner::new(&gpu, case.spec.clone(), case.config.clone(), 7).unwrap();
+    let start = device.parameters().unwrap();
+    let want = oracle.update_batch(&batch, Some(&order)).unwrap();
+    let got = device.update_batch(&batch, Some(&order)).unwrap();
+    assert!(step_error(&start, &device.parameters().unwrap(), &oracle.parameters().unwrap()) < 1e-4);
+    compare_stats("order", &got, &want);
+    let wrong: Vec<u32> = order.iter().map(|row| row + 1).collect();
+    let before = device.state().unwrap();
+    assert!(device.update_batch(&batch, Some(&wrong)).unwrap_err().to_string().contains("a row below 130"));
+    assert_eq!(device.state().unwrap(), before);
+}
+
+#[test]
+fn early_stops_end_the_update_at_the_same_minibatch() {
+    let Some(gpu) = support::gpu(false) else { return };
+    for kl_stop in [KlStop::Minibatch, KlStop::Epoch] {
+        let spec = PolicySpec::separate(5, &[16], Activation::Tanh, Head::Categorical { actions: 3 });
+        let config = PpoConfig {
+            kl_stop,
+            target_kl: Some(0.05),
+            update_epochs: 8,
+            learning_rate: 0.01,
+            anneal_lr: false,
+            ..PpoConfig::cleanrl()
+        };
+        let batch = batch(&spec, 100, 2);
+        let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
+        let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();
+        let (got, want) = (device.update_batch(&batch, None).unwrap(), oracle.update_batch(&batch, None).unwrap());
+        assert!(want.stopped_early && want.optimizer_steps < 32, "the case must stop: {} steps", want.optimizer_steps);
+        compare_stats("early stop", &got, &want);
+        assert_eq!(device.state().unwrap().optimizer_step, oracle.state().unwrap().optimizer_step);
+    }
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_changes_nothing() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let spec = PolicySpec::separate(3, &[8], Activation::Relu, Head::Gaussian { dims: 1 });
+    let config = PpoConfig { num_minibatches: 1, update_epochs: 2, ..PpoConfig::cleanrl() };
+    let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 1).unwrap();
+    let mut batch = batch(&spec, 10, 3);
+    // Finite, but its square is not: the value loss overflows.
+    batch.returns[4] = 3e38;
+    let before = device.state().unwrap();
+    let stats = device.update_batch(&batch, None).unwrap();
+    let after = device.state().unwrap();
+    assert_eq!((stats.optimizer_steps, stats.skipped_steps), (0, 2));
+    assert_eq!(stats.minibatches[0].non_finite_rows, 1);
+    assert_eq!(
+        (after.parameters, after.exp_avg, after.exp_avg_sq),
+        (before.parameters, before.exp_avg, before.exp_avg_sq)
+    );
+    assert_eq!(after.optimizer_step, 0);
+}
+
+#[test]
+fn the_same_update_twice_gives_the_same_bits() {
+    let Some(gpu) = support::gpu(false) else { return };
+    for case in cases() {
+        let batch = batch(&case.spec, case.rows, 4);
+        let run = || {
+            let mut device = GpuLearner::new(&gpu, case.spec.clone(), case.config.clone(), 7).unwrap();
+            let stats = format!("{:?}", device.update_batch(&batch, None).unwrap());
+            (stats, device.state().unwrap())
+        };
+        assert_eq!(run(), run(), "{}", case.name);
+    }
+}
+
+fn trainer(gpu: &Gpu, env: Env) -> GpuTrainer {
+    let config =
+        PpoConfig { num_envs: 5, num_steps: 33, update_epochs: 2, total_timesteps: 5 * 33 * 8, ..PpoConfig::cleanrl() };
+    GpuTrainer::new(gpu, env, env.policy(&[16, 16]), config, 21).unwrap()
+}
+
+#[test]
+fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.safetensors");
+    for env in Env::ALL {
+        let mut whole = trainer(&gpu, env);
+        let stats: Vec<_> = (0..6).map(|_| whole.iterate().unwrap()).collect();
+        let mut first = trainer(&gpu, env);
+        for _ in 0..3 {
+            first.iterate().unwrap();
+        }
+        first.save(&path).unwrap();
+        let mut second = trainer(&gpu, env);
+        second.load(&path).unwrap();
+        let resumed: Vec<_> = (0..3).map(|_| second.iterate().unwrap()).collect();
+        assert_eq!(format!("{resumed:?}"), format!("{:?}", &stats[3..]), "{}", env.name());
+        assert_eq!(second.state().unwrap(), whole.state().unwrap(), "{}", env.name());
+    }
+}
+
+#[test]
+fn the_device_rolls_out_what_the_reference_rolls_out() {
+    let Some(gpu) = support::gpu(false) else { return };
+    for env in Env::ALL {
+        let mut device = trainer(&gpu, env);
+        let config = device.learner().config().clone();
+        let mut cpu = wgpo::reference::CpuTrainer::new(env, env.policy(&[16, 16]), config, 21).unwrap();
+        let (got, want) = (device.iterate().unwrap(), cpu.iterate().unwrap());
+        assert_eq!(got.env_steps, want.env_steps);
+        assert_eq!((got.episodes.count, got.episodes.length_sum), (want.episodes.count, want.episodes.length_sum));
+        assert!(
+            (got.episodes.return_sum - want.episodes.return_sum).abs() <= 1e-4 * (1.0 + want.episodes.return_sum.abs())
+        );
+        compare_stats(env.name(), &got.update, &want.update);
+        let (a, b) = (device.learner().parameters().unwrap(), cpu.learner().parameters().unwrap());
+        let start = wgpo::policy::initial_parameters(&env.policy(&[16, 16]), 21);
+        let error = step_error(&start, &a, &b);
+        assert!(error < 2e-4, "{}: step error {error} between two f32 runs", env.name());
+    }
+}
+
+#[test]
+fn one_update_is_one_submission_without_a_read_back_inside() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let env = Env::CartPole;
+    let config = PpoConfig { num_envs: 4, num_steps: 64, ..PpoConfig::cleanrl() };
+    let mut trainer = GpuTrainer::new(&gpu, env, env.policy(&[64, 64]), config, 1).unwrap();
+    trainer.iterate().unwrap();
+    let before = gpu.counts();
+    trainer.iterate().unwrap();
+    let spent = gpu.counts() - before;
+    let (rollout, advantage, update) = trainer.dispatches();
+    println!("dispatches: rollout {rollout}, advantages {advantage}, update {update}; {spent:?}");
+    assert_eq!((spent.submissions, spent.readbacks), (1, 1), "the read-back is the statistics, afterwards");
+    assert_eq!(spent.dispatches, (rollout + advantage + update) as u64);
+    // 4 for explained variance; per epoch 3 gathers and 3 for the advantages; per minibatch 6 forward, 2 loss, 10 backward,
+    // 1 reduction, 2 clip, 1 Adam.
+    assert_eq!((advantage, update), (1, 4 + 4 * (6 + 4 * 22)));
+}
+
+#[test]
+fn acting_agrees_with_the_reference() {
+    let Some(gpu) = support::gpu(false) else { return };
+    for head in [Head::Categorical { actions: 4 }, Head::Gaussian { dims: 3 }] {
+        let spec = PolicySpec::separate(6, &[32], Activation::Tanh, head);
+        let mut device = GpuLearner::new(&gpu, spec.clone(), PpoConfig::cleanrl(), 5).unwrap();
+        let mut oracle = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 5).unwrap();
+        for rows in [1, 65] {
+            let obs = Array2::from_shape_fn((rows, 6), |(r, c)| {
+                uniform(block(1, Draw::Initialisation, r as u32, c as u32, 0)[0])
+            });
+            for mode in [wgpo::ActMode::Sample, wgpo::ActMode::Greedy] {
+                let (got, want) = (device.act(obs.view(), mode).unwrap(), oracle.act(obs.view(), mode).unwrap());
+                match (&got.actions, &want.actions) {
+                    (Actions::Discrete(got), Actions::Discrete(want)) => assert_eq!(got, want),
+                    (Actions::Continuous(got), Actions::Continuous(want)) => {
+                        assert!(got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-5), "{got} {want}");
+                    }
+                    other => panic!("different kinds of action: {other:?}"),
+                }
+                assert!(got.logp.iter().zip(&want.logp).all(|(g, w)| (g - w).abs() < 1e-5));
+                assert!(got.values.iter().zip(&want.values).all(|(g, w)| (g - w).abs() < 1e-5));
+            }
+        }
+    }
+}
