@@ -3,6 +3,8 @@
 //! The evaluation runs on the CPU's environments with the greedy policy, 100 episodes. On a software adapter this is the
 //! longest test of all; networks and batches are chosen so that it stays affordable there.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code, though not inside a #[test]
+
 #[path = "support/gpu.rs"]
 mod support;
 
