@@ -251,7 +251,7 @@ fn normalize_case(c: Normalize) -> Case {
             }
         }
         let moments = Guarded::holding(gpu, "moments", &moments)?;
-        let advantages = Guarded::holding(gpu, "advantages", &data)?;
+        let advantages = Guarded::updated(gpu, "advantages", &data)?;
         let mut p = advantage_normalize::Params::default();
         (p.rows, p.segment, p.stride, p.offset) = (rows as u32, segment as u32, stride as u32, offset as u32);
         (p.ddof, p.eps) = (ddof, eps);

@@ -285,7 +285,7 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
             .collect();
         let initial = [stopped, 0, 0, 5, 0, 0, 0, 0];
         let loss_partials = Guarded::holding(gpu, "loss_partials", &partials)?;
-        let control = Guarded::holding(gpu, "control", &initial)?;
+        let control = Guarded::updated(gpu, "control", &initial)?;
         let width = loss_statistics::TRACE_WIDTH as usize;
         let trace = Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?;
         let (ring, slot) = schedule(gpu, &Schedule { ent_coef: ENT_COEF, ..Schedule::default() })?;

@@ -135,7 +135,7 @@ fn backward_input_case(c: Layer, accumulate: bool) -> Case {
             Guarded::holding(gpu, "kept", &words)?,
         );
         let d_input = if accumulate {
-            Guarded::holding(gpu, "d_input", &before)?
+            Guarded::updated(gpu, "d_input", &before)?
         } else {
             Guarded::output(gpu, "d_input", rows * inputs)?
         };
