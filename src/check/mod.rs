@@ -13,6 +13,7 @@ mod batch;
 mod env;
 mod head;
 mod loss;
+mod loss_statistics;
 mod mlp;
 mod optim;
 mod reduce;
@@ -82,7 +83,7 @@ impl std::fmt::Debug for Case {
     }
 }
 
-/// Every case, in order of stage.
+/// Every case, in order of stage. One more file of cases is one more line here.
 pub fn cases() -> Vec<Case> {
     [
         env::cases(),
@@ -91,6 +92,7 @@ pub fn cases() -> Vec<Case> {
         batch::cases(),
         mlp::cases(),
         loss::cases(),
+        loss_statistics::cases(),
         optim::cases(),
         reduce::cases(),
     ]
