@@ -17,6 +17,7 @@ mod mlp;
 mod optim;
 mod reduce;
 mod support;
+mod update;
 
 use crate::Result;
 use crate::gpu::Gpu;
@@ -93,6 +94,7 @@ pub fn cases() -> Vec<Case> {
         loss::cases(),
         optim::cases(),
         reduce::cases(),
+        update::cases(),
     ]
     .into_iter()
     .flatten()
