@@ -126,7 +126,7 @@ impl Backend {
     pub fn trainer(&self, run: &RunConfig) -> Result<Box<dyn Trainer>> {
         let (env, spec, config) = (run.env, run.policy.clone(), run.ppo.clone());
         Ok(match &self.place {
-            Place::Gpu(gpu) => Box::new(GpuTrainer::new(gpu, env, &spec, &config, run.seed)?),
+            Place::Gpu(gpu) => Box::new(GpuTrainer::new(gpu, env, spec, config, run.seed)?),
             Place::Cpu => Box::new(CpuTrainer::new(env, spec, config, run.seed)?),
         })
     }
@@ -134,7 +134,7 @@ impl Backend {
     /// A learner with fresh parameters.
     pub fn learner(&self, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Box<dyn Learner>> {
         Ok(match &self.place {
-            Place::Gpu(gpu) => Box::new(GpuLearner::new(gpu, &spec, &config, seed)?),
+            Place::Gpu(gpu) => Box::new(GpuLearner::new(gpu, spec, config, seed)?),
             Place::Cpu => Box::new(CpuLearner::<f32>::new(spec, config, seed)?),
         })
     }
