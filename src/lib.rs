@@ -74,11 +74,8 @@
 //! - Random draws are a function of (seed, step, environment, dimension), [`rng`].
 //! - A bad input is an [`Error`] before anything has changed; nothing panics.
 
-<<<<<<< HEAD
 pub mod algo;
-=======
 pub mod check;
->>>>>>> wt-b
 pub mod checkpoint;
 pub mod config;
 pub mod data;

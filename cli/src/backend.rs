@@ -179,17 +179,3 @@ pub fn evaluate(learner: &mut dyn Learner, env: Env, episodes: usize, seed: u64)
 pub fn automatic() -> Option<wgpo::wgpu::AdapterInfo> {
     Gpu::new(&GpuOptions::default()).ok().map(|gpu| gpu.adapter_info())
 }
-
-/// One comparison of `wgpo check`; gives way to the library's.
-pub struct CheckRow {
-    pub kernel: String,
-    pub shape: String,
-    pub worst_error: f64,
-    pub tolerance: f64,
-    pub passed: bool,
-}
-
-/// Every kernel and a whole update on `gpu` against the reference.
-pub fn compare(_gpu: &Gpu) -> Result<Vec<CheckRow>> {
-    bail!("check is not built yet")
-}

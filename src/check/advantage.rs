@@ -164,7 +164,8 @@ fn gae_case(chunked: bool, steps: usize, envs: usize, settings: (f32, f32, u32),
     let kernel = if chunked { "advantage_gae_chunked" } else { "advantage_gae" };
     let plain = if bootstrap == 1 { "" } else { ", rewards alone" };
     let shape = format!("{steps} × {envs}, γ {gamma} λ {lambda}{plain}");
-    let reason = "a few roundings per step over the recurrence's memory, min(T, 1/(1 − γλ)); scale: the discounted |terms|";
+    let reason =
+        "a few roundings per step over the recurrence's memory, min(T, 1/(1 − γλ)); scale: the discounted |terms|";
     Case::new(kernel, shape, (tolerance, reason), move |gpu, report| {
         run_gae(gpu, report, &Rollout::new(steps, envs, one_in), settings, chunked)
     })
@@ -173,33 +174,38 @@ fn gae_case(chunked: bool, steps: usize, envs: usize, settings: (f32, f32, u32),
 fn k_step_case(steps: usize, envs: usize, k: usize, gamma: f32) -> Case {
     let tolerance = EPS * (4.0 + 3.0 * k.min(steps) as f64);
     let reason = "three roundings per reward: power, product, sum; scale: the discounted |terms|";
-    Case::new("advantage_k_step", format!("{steps} × {envs}, k {k} γ {gamma}"), (tolerance, reason), move |gpu, report| {
-        let rollout = Rollout::new(steps, envs, 17);
-        let b = rollout.buffers(gpu)?;
-        let p = advantage_k_step::Params { steps: steps as u32, envs: envs as u32, k: k as u32, gamma };
-        let io = advantage_k_step::Io {
-            rewards: b.rewards.io(),
-            values: b.values.io(),
-            final_values: b.final_values.io(),
-            terminated: b.terminated.io(),
-            truncated: b.truncated.io(),
-            advantages: b.advantages.io(),
-            returns: b.returns.io(),
-        };
-        gpu.run("check", &advantage_k_step::bind(gpu, &[p], &io)?, Slot::default())?;
-        let gamma = f64::from(gamma);
-        let (want, sizes) = rollout.oracle(|window| {
-            // The first term and the last value are there whatever k.
-            let size = |(t, n): (usize, usize)| {
-                let rewards = (t..steps.min(t + k)).map(|s| window.rewards[[s, n]].abs());
-                let next = (t..steps.min(t + k)).map(|s| window.next(s, n).abs()).fold(0.0, f64::max);
-                rewards.sum::<f64>() + next + window.values[[t, n]].abs()
+    Case::new(
+        "advantage_k_step",
+        format!("{steps} × {envs}, k {k} γ {gamma}"),
+        (tolerance, reason),
+        move |gpu, report| {
+            let rollout = Rollout::new(steps, envs, 17);
+            let b = rollout.buffers(gpu)?;
+            let p = advantage_k_step::Params { steps: steps as u32, envs: envs as u32, k: k as u32, gamma };
+            let io = advantage_k_step::Io {
+                rewards: b.rewards.io(),
+                values: b.values.io(),
+                final_values: b.final_values.io(),
+                terminated: b.terminated.io(),
+                truncated: b.truncated.io(),
+                advantages: b.advantages.io(),
+                returns: b.returns.io(),
             };
-            let sizes: Vec<f64> = Array2::from_shape_fn((steps, envs), size).iter().copied().collect();
-            (k_step(window, k, gamma), sizes)
-        });
-        b.compare(gpu, report, want?, &sizes)
-    })
+            gpu.run("check", &advantage_k_step::bind(gpu, &[p], &io)?, Slot::default())?;
+            let gamma = f64::from(gamma);
+            let (want, sizes) = rollout.oracle(|window| {
+                // The first term and the last value are there whatever k.
+                let size = |(t, n): (usize, usize)| {
+                    let rewards = (t..steps.min(t + k)).map(|s| window.rewards[[s, n]].abs());
+                    let next = (t..steps.min(t + k)).map(|s| window.next(s, n).abs()).fold(0.0, f64::max);
+                    rewards.sum::<f64>() + next + window.values[[t, n]].abs()
+                };
+                let sizes: Vec<f64> = Array2::from_shape_fn((steps, envs), size).iter().copied().collect();
+                (k_step(window, k, gamma), sizes)
+            });
+            b.compare(gpu, report, want?, &sizes)
+        },
+    )
 }
 
 #[derive(Clone, Copy)]

@@ -75,10 +75,8 @@ fn gather_case(rows: u32, width: u32, order: Order) -> Case {
         p.use_order = u32::from(!matches!(order, Order::Keyed(..)));
         let io = batch_gather::Io { order: list.io(), source: source.io(), gathered: gathered.io() };
         gpu.run("check", &batch_gather::bind(gpu, &[p], &io, &ring)?, slot)?;
-        let want: Vec<u32> = sources
-            .iter()
-            .flat_map(|row| data[row * width_words..(row + 1) * width_words].iter().copied())
-            .collect();
+        let want: Vec<u32> =
+            sources.iter().flat_map(|row| data[row * width_words..(row + 1) * width_words].iter().copied()).collect();
         report.exact("gathered", &gathered.read(gpu, report)?, &want);
         Ok(())
     })

@@ -1,12 +1,12 @@
 //! Environments: steps from random states, with ends, resets and time limits.
 
-use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use super::Case;
+use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use crate::Result;
 use crate::env::Env;
 use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
 use crate::kernels::{env_cartpole, env_pendulum};
 use crate::reference::env::{EnvAction, Outcome, observe, start, step};
-use crate::Result;
 
 const SEED: u64 = 0xfeed_5eed_0bad_cafe;
 
@@ -153,7 +153,9 @@ fn compare(gpu: &Gpu, report: &Report, env: Env, world: &World, want: &Want, row
     // Sizes of what is added: angles of Pendulum reach 13 radians and its rewards 17; returns reach 70.
     let size = if env == Env::CartPole { 2.4 } else { 13.0 };
     let (states, steps) = split(env, &world.env_state.read(gpu, report)?);
-    report.floats("env_state", &states, &want.state, |i| if i % (env.state_dim() + 1) == env.state_dim() { 70.0 } else { size });
+    report.floats("env_state", &states, &want.state, |i| {
+        if i % (env.state_dim() + 1) == env.state_dim() { 70.0 } else { size }
+    });
     report.exact("env_state (steps)", &steps, &want.steps);
     report.floats("obs", &world.obs.read(gpu, report)?[row * dim..(row + n) * dim], &want.obs, |_| size);
     if want.rewards.is_empty() {
@@ -236,7 +238,8 @@ pub(super) fn cases() -> Vec<Case> {
         let kernel = if env == Env::CartPole { "env_cartpole" } else { "env_pendulum" };
         for (envs, steps) in [(1, 3), (63, 2), (64, 2), (65, 3), (1021, 1)] {
             let shape = format!("{envs} environments, {steps} steps, observe, reset");
-            let case = Case::new(kernel, shape, (16.0 * EPS, reason), move |gpu, report| run(gpu, report, env, envs, steps));
+            let case =
+                Case::new(kernel, shape, (16.0 * EPS, reason), move |gpu, report| run(gpu, report, env, envs, steps));
             cases.push(case.quick(envs == 65));
         }
     }

@@ -47,7 +47,8 @@ impl Loss {
         let (rows, offset, dims) = (self.rows, self.row_offset, self.head.action_dims());
         let mut dist = rows_of(&self.head, &mut random, rows, 1.5);
         let words = actions_of(&self.head, &mut random, &dist);
-        let logp = log_prob(&self.head, array(&self.head, &dist).view(), &Actions::from_words(&self.head, rows, &words)?)?;
+        let logp =
+            log_prob(&self.head, array(&self.head, &dist).view(), &Actions::from_words(&self.head, rows, &words)?)?;
         let mut samples = vec![[f32::NAN; 4]; offset];
         let mut values = Vec::new();
         for (row, logp) in logp.iter().enumerate() {
@@ -131,7 +132,13 @@ impl Minibatch {
             returns: column(2),
             values_old: column(3),
         };
-        oracle(&self.head, &self.config, self.dist.slice(s![rows.clone(), ..]), self.values.slice(s![rows.clone()]), &targets)
+        oracle(
+            &self.head,
+            &self.config,
+            self.dist.slice(s![rows.clone(), ..]),
+            self.values.slice(s![rows.clone()]),
+            &targets,
+        )
     }
 }
 
@@ -148,8 +155,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let d_values = Guarded::output(gpu, "d_values", rows)?;
     let groups = rows.div_ceil(GROUP);
     let loss_partials = Guarded::<[f32; 4]>::output(gpu, "loss_partials", groups * 3)?;
-    let values =
-        Schedule { clip_coef: CLIP, clip_coef_vf: CLIP_VF, ent_coef: ENT_COEF, ..Schedule::default() };
+    let values = Schedule { clip_coef: CLIP, clip_coef_vf: CLIP_VF, ent_coef: ENT_COEF, ..Schedule::default() };
     let (ring, slot) = schedule(gpu, &values)?;
     let mut p = loss_ppo::Params::default();
     (p.rows, p.row_offset, p.value_loss) = (rows as u32, c.row_offset as u32, c.value_loss as u32);

@@ -124,10 +124,11 @@ fn backward_input_case(c: Layer, accumulate: bool) -> Case {
         let stride = outputs + slack;
         let d_output = random.normals(rows * stride, 1.0);
         let before = random.normals(rows * inputs, 1.0);
-        let words: Vec<f32> =
-            random.normals(rows * inputs, 1.5).into_iter().map(|z| {
-                if activation.keeps_preactivation() { z } else { activate(activation, f64::from(z)) as f32 }
-            }).collect();
+        let words: Vec<f32> = random
+            .normals(rows * inputs, 1.5)
+            .into_iter()
+            .map(|z| if activation.keeps_preactivation() { z } else { activate(activation, f64::from(z)) as f32 })
+            .collect();
         let buffers = (
             Guarded::holding(gpu, "parameters", &parameters)?,
             Guarded::holding(gpu, "d_output", &d_output)?,

@@ -115,7 +115,8 @@ struct Steps {
 
 fn adam_case(c: Steps) -> Case {
     let Steps { count, steps, optimizer, weight_decay, max_grad_norm, eps, bad_step } = c;
-    let mut shape = format!("{count} numbers, {steps} steps, {optimizer:?}, decay {weight_decay}, limit {max_grad_norm}");
+    let mut shape =
+        format!("{count} numbers, {steps} steps, {optimizer:?}, decay {weight_decay}, limit {max_grad_norm}");
     if let Some(step) = bad_step {
         shape += &format!(", step {step} not finite");
     }
@@ -150,8 +151,8 @@ fn adam_case(c: Steps) -> Case {
             let stepped = adam.step(&settings, lr.into(), &mut parameters, &wide(&own))?;
             if !stepped.stepped {
                 let after = device.read(gpu, report)?;
-                for (name, before, after) in
-                    [("parameters", 0, 0), ("exp_avg", 1, 1), ("exp_avg_sq", 2, 2)].map(|(n, i, j)| (n, &before[i], &after[j]))
+                for (name, before, after) in [("parameters", 0, 0), ("exp_avg", 1, 1), ("exp_avg_sq", 2, 2)]
+                    .map(|(n, i, j)| (n, &before[i], &after[j]))
                 {
                     report.exact(&format!("{name} (step refused)"), after, before);
                 }

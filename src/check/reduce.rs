@@ -100,7 +100,11 @@ fn episodes_case(count: usize, one_in: u32) -> Case {
         let ended = random.flags(count, one_in);
         let data: Vec<[f32; 2]> = ended
             .iter()
-            .map(|flag| if *flag == 1 { [random.range(-300.0, 100.0), (1 + random.below(500)) as f32] } else { [0.0; 2] })
+            .map(
+                |flag| {
+                    if *flag == 1 { [random.range(-300.0, 100.0), (1 + random.below(500)) as f32] } else { [0.0; 2] }
+                },
+            )
             .collect();
         let episodes = Guarded::holding(gpu, "episodes", &data)?;
         let partials = Guarded::output(gpu, "partials", reduce_episodes::partials(count as u32) as usize)?;
