@@ -142,7 +142,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::BufferLength`] if it does not fit.
     pub fn write<T: Element>(&self, buffer: &Buffer<T>, start: u64, data: &[T]) -> Result<()> {
-        let needs = start + data.len() as u64;
+        let needs = start.saturating_add(data.len() as u64);
         if needs > buffer.len {
             let shape = format!("start {start} + {} elements", data.len());
             return Err(Error::BufferLength { kernel: "write", buffer: "data", holds: buffer.len, needs, shape });
