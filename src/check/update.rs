@@ -14,7 +14,7 @@ use ndarray::{Array1, Array2};
 /// error = |got − want| / root mean square of all changes. Adam divides the gradient by its own size: where that is near
 /// ε = 1e-5, a rounding δ of the gradient (about 2⁻²⁴ √rows times its largest element) moves the parameter by lr · δ / ε. A few
 /// thousandths of a step are left of that in the worst element of a few thousand.
-const STEP: (f64, &str) = (2e-2, "worst element of an Adam step with ε 1e-5: δ(gradient) / ε against the mean step");
+const STEP: (f64, &str) = (2e-3, "worst element of an Adam step with ε 1e-5: δ(gradient) / ε against the mean step");
 
 pub(super) fn cases() -> Vec<Case> {
     let discrete = || Head::Categorical { actions: 3 };
