@@ -1,16 +1,16 @@
 //! The kernels and plans on a device as a backend.
 
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
-use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_loss};
+use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss};
 use std::error::Error;
+use wgpo::Learner;
 use wgpo::algo::{AdvantagePlan, BatchBuffers, Estimator, GpuLearner, Model, PpoUpdate, RolloutBuffers};
 use wgpo::gpu::{Buffer, Call, Gpu, Schedule, ScheduleRing, Slot};
 use wgpo::kernels::{
-    advantage_gae, advantage_gae_chunked, env_cartpole, env_pendulum, head_evaluate, loss_statistics,
-    mlp_backward_input, mlp_backward_weight, mlp_forward, optim_adam, optim_clip, reduce_partials,
+    advantage_gae, advantage_gae_chunked, head_evaluate, loss_statistics, mlp_backward_input, mlp_backward_weight,
+    mlp_forward, optim_adam, optim_clip, reduce_partials,
 };
 use wgpo::policy::{Activation, Head};
-use wgpo::{Env, Learner};
 
 pub(super) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -44,7 +44,7 @@ impl Backend for Device {
             Kind::Mlp => mlp(gpu, case),
             Kind::Adam => adam(gpu, case),
             Kind::PpoUpdate | Kind::PpoUpdateCleanrl => ppo(gpu, kind, case),
-            Kind::Env => env(gpu, case),
+            Kind::Env => gpu_env::run(gpu, case),
         };
         outputs.map_err(|error| error.to_string())
     }
@@ -62,10 +62,6 @@ impl Backend for Device {
 
 pub(super) fn put(outputs: &mut Outputs, name: &str, values: &[f32]) {
     outputs.insert(format!("out.{name}"), values.iter().map(|value| f64::from(*value)).collect());
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
 }
 
 /// The case's rollout with its T and N.
@@ -407,112 +403,4 @@ fn ppo(gpu: &Gpu, kind: Kind, case: &Case) -> Result<Outputs> {
         step1: wide(gpu.read(&model.parameters)?),
         stats,
     }))
-}
-
-/// What one step of independent environments wrote.
-struct Stepped {
-    env_state: Vec<f32>,
-    obs: Vec<f32>,
-    final_obs: Vec<f32>,
-    rewards: Vec<f32>,
-    terminated: Vec<u32>,
-    truncated: Vec<u32>,
-}
-
-fn step(gpu: &Gpu, env: Env, env_state: &[u32], actions: &[u32], time_limit: u32) -> Result<Stepped> {
-    let n = actions.len() as u64;
-    let obs_dim = env.obs_dim() as u64;
-    let env_state = gpu.upload("env_state", env_state)?;
-    let actions = gpu.upload("actions", actions)?;
-    let (obs, final_obs) = (gpu.buffer("obs", n * obs_dim)?, gpu.buffer("final_obs", n * obs_dim)?);
-    let (rewards, episodes) = (gpu.buffer("rewards", n)?, gpu.buffer("episodes", n)?);
-    let (terminated, truncated) = (gpu.buffer("terminated", n)?, gpu.buffer("truncated", n)?);
-    let ring = ScheduleRing::new(gpu)?;
-    // Environments differ in nothing but their kernel.
-    macro_rules! bind {
-        ($kernel:ident) => {{
-            let params = $kernel::Params { envs: n as u32, time_limit, ..Default::default() };
-            let io = $kernel::Io {
-                env_state: &env_state,
-                actions: &actions,
-                obs: &obs,
-                final_obs: &final_obs,
-                rewards: &rewards,
-                terminated: &terminated,
-                truncated: &truncated,
-                episodes: &episodes,
-            };
-            $kernel::bind(gpu, &[params], &io, &ring)?
-        }};
-    }
-    let calls = match env {
-        Env::CartPole => bind!(env_cartpole),
-        Env::Pendulum => bind!(env_pendulum),
-        other => return Err(format!("no kernel for {other:?}").into()),
-    };
-    gpu.run("env", &calls, ring.push(gpu, &Schedule::default())?)?;
-    Ok(Stepped {
-        env_state: gpu.read(&env_state)?.into_iter().map(f32::from_bits).collect(),
-        obs: gpu.read(&obs)?,
-        final_obs: gpu.read(&final_obs)?,
-        rewards: gpu.read(&rewards)?,
-        terminated: gpu.read(&terminated)?,
-        truncated: gpu.read(&truncated)?,
-    })
-}
-
-/// All steps of all copies side by side, each from its recorded state. An episode's end replaces the state by the next
-/// episode's, so the new state is taken from a run without a time limit, and from `final_obs` where CartPole fell.
-fn env(gpu: &Gpu, case: &Case) -> Result<Outputs> {
-    let id = case.text("environment")?;
-    let env = Env::ALL.into_iter().find(|env| env.gymnasium_id() == id).ok_or("unknown environment")?;
-    let trajectory = case.text("mode")? == "trajectory";
-    let start = if trajectory { "in.state0" } else { "in.state" };
-    let (size, copies) = (env.state_dim(), case.tensor(start)?.shape[0]);
-    let mut states = case.values::<f32>(start)?;
-    states.extend(case.values::<f32>("out.state")?);
-    let actions = if env.head().is_discrete() {
-        case.tensor("in.actions")?.values.iter().map(|index| *index as u32).collect()
-    } else {
-        bits(&case.values::<f32>("in.actions")?)
-    };
-    let n = actions.len();
-    let words: Vec<u32> = (0..n)
-        .flat_map(|row| {
-            let mut words = bits(&states[row * size..(row + 1) * size]);
-            words.extend([0.0_f32.to_bits(), (row / copies) as u32]);
-            words
-        })
-        .collect();
-    let limited = step(gpu, env, &words, &actions, env.time_limit())?;
-    let unlimited = step(gpu, env, &words, &actions, u32::MAX)?;
-
-    let mut outputs = Outputs::new();
-    let mut alive = vec![true; copies];
-    let obs_dim = env.obs_dim();
-    for row in 0..n {
-        let observed = row * obs_dim..(row + 1) * obs_dim;
-        let (fell, late) = (limited.terminated[row], limited.truncated[row]);
-        let state = if unlimited.terminated[row] == 0 {
-            &unlimited.env_state[row * (size + 2)..][..size]
-        } else {
-            &unlimited.final_obs[observed.clone()]
-        };
-        let obs = if fell + late == 0 { &limited.obs[observed] } else { &limited.final_obs[observed] };
-        let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
-        let alive = &mut alive[row % copies];
-        for (name, values) in [
-            ("state", wide(state)),
-            ("obs", wide(obs)),
-            ("reward", wide(&limited.rewards[row..=row])),
-            ("terminated", vec![f64::from(fell)]),
-            ("truncated", vec![f64::from(late)]),
-            ("valid", vec![1.0]),
-        ] {
-            let place = outputs.entry(format!("out.{name}")).or_insert_with(Vec::new);
-            place.extend(values.into_iter().map(|value| if *alive { value } else { 0.0 }));
-        }
-        *alive &= !trajectory || fell + late == 0;
-    }
-    Ok(outputs)
 }

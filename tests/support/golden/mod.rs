@@ -3,6 +3,7 @@
 pub mod case;
 pub mod compare;
 pub mod gpu;
+mod gpu_env;
 mod gpu_loss;
 pub mod ppo;
 pub mod reference;
