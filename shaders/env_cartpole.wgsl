@@ -86,7 +86,8 @@ fn env_cartpole(
         episode_return += 1.0;
         episode_steps += 1u;
         let fell = abs(state.x) > 2.4 || abs(state.z) > 0.20943951;
-        let late = !fell && episode_steps >= params.time_limit;
+        // Both may hold, as in Gymnasium; whoever bootstraps lets terminated win.
+        let late = episode_steps >= params.time_limit;
         var last = vec4<f32>();
         var episode = vec2<f32>();
         if (fell || late) {

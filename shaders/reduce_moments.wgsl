@@ -5,7 +5,7 @@
 //
 // minuend    [..]; row i's element is at i * stride + offset
 // subtrahend [rows]; not read unless subtract is 1
-// partials   [segments, chunks_per_segment] of (count, mean, M2, 0)
+// partials   [segments, chunks_per_segment] of (count, mean less the segment's first number, M2, 0)
 // moments    [segments] of (count, mean, M2, 0); M2 = sum of squared deviations from the mean
 // with segments = ceil(rows / segment), chunks_per_segment = ceil(segment / chunk)
 
@@ -72,7 +72,7 @@ fn sum_lanes(lane: u32, x: f32) -> f32 {
 }
 
 // Two passes over the rows begin..end, shifted by `origin`: equal numbers have a variance of exactly 0, and a large
-// mean costs no digits.
+// mean costs no digits, neither here nor where chunks are merged: the mean stays shifted.
 fn moments_of_chunk(lane: u32, begin: u32, end: u32, origin: f32) -> vec4<f32> {
     let count = f32(end - begin);
     var sum = 0.0;
@@ -85,7 +85,7 @@ fn moments_of_chunk(lane: u32, begin: u32, end: u32, origin: f32) -> vec4<f32> {
         let deviation = (number(i) - origin) - mean;
         squares += deviation * deviation;
     }
-    return vec4<f32>(count, origin + mean, sum_lanes(lane, squares), 0.0);
+    return vec4<f32>(count, mean, sum_lanes(lane, squares), 0.0);
 }
 
 fn moments_of_segment(lane: u32, segment: u32) -> vec4<f32> {
@@ -131,7 +131,8 @@ fn reduce_moments(
         }
         let result = moments_of_segment(lane, group);
         if (lane == 0u) {
-            moments[group] = result;
+            let origin = number(group * params.segment);
+            moments[group] = vec4<f32>(result.x, origin + result.y, result.z, 0.0);
         }
     }
 }

@@ -1,6 +1,81 @@
-//! wgpo
+//! WGSL compute kernels for policy-optimisation reinforcement learning, with a thin host layer that schedules them and a
+//! CPU reference that says what the right answer is.
+//!
+//! # The flow
+//!
+//! ```text
+//! rollout [T, N] ──► advantage_gae ──► reduce_moments ──► advantage_normalize
+//!    ▲                                                          │
+//! policy_sample, env_*                                          ▼
+//!    ▲          batch_gather, batch_pack (keyed shuffle) ──► minibatch {obs, action, logp_old, advantage, return, value_old}
+//!    │                                                          │
+//!    │             mlp_forward × layers ──► heads ──► loss_ppo ──► loss_statistics, early stop
+//!    │                                                  │ gradient at the heads
+//!    │             mlp_backward_* × layers ◄────────────┘
+//!    │                      │ flat gradient ──► optim_clip
+//!    └── flat parameters ◄──┴── optim_adam
+//! ```
+//!
+//! - Collect: [`kernels::env_cartpole`], [`kernels::env_pendulum`], [`kernels::policy_sample`]; put together in
+//!   [`algo::RolloutPlan`].
+//! - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
+//!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`].
+//! - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
+//! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
+//!   [`kernels::reduce_partials`].
+//! - Loss: [`kernels::loss_ppo`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for losses of your own.
+//! - Optimiser: [`kernels::optim_clip`], [`kernels::optim_adam`].
+//!
+//! [`algo::PpoUpdate`] is the whole right half, recorded into a command encoder of yours; nothing that it decides is read back.
+//!
+//! # Where to begin
+//!
+//! To train on an environment of ours, wholly on the device:
+//!
+//! ```no_run
+//! use wgpo::gpu::{Gpu, GpuOptions};
+//! use wgpo::{Env, Trainer, algo::GpuTrainer};
+//!
+//! let gpu = Gpu::new(&GpuOptions::default())?;
+//! let (config, hidden) = Env::CartPole.tuned();
+//! let mut trainer = GpuTrainer::new(&gpu, Env::CartPole, Env::CartPole.policy(&hidden), config, 1)?;
+//! for _ in 0..50 {
+//!     let stats = trainer.iterate()?;
+//!     println!("{} steps: mean return {:?}", stats.env_steps, stats.episodes.mean_return());
+//! }
+//! # Ok::<(), wgpo::Error>(())
+//! ```
+//!
+//! To use it behind a trainer of yours, with rollouts as host arrays, take a [`Learner`]: [`algo::GpuLearner`] on the device, or
+//! [`reference::CpuLearner`] without one; they are interchangeable:
+//!
+//! ```
+//! use ndarray::array;
+//! use wgpo::policy::{Activation, Head, PolicySpec};
+//! use wgpo::reference::CpuLearner;
+//! use wgpo::{ActMode, Learner, PpoConfig};
+//!
+//! let spec = PolicySpec::separate(3, &[32, 32], Activation::Tanh, Head::Gaussian { dims: 1 });
+//! let mut learner = CpuLearner::<f32>::new(spec, PpoConfig::cleanrl_continuous(), 1)?;
+//! let acted = learner.act(array![[0.1, -0.2, 0.3]].view(), ActMode::Sample)?;
+//! assert_eq!((acted.actions.shape(), acted.logp.len(), acted.values.len()), ([1, 1], 1, 1));
+//! # Ok::<(), wgpo::Error>(())
+//! ```
+//!
+//! To record into an encoder of yours, over buffers of yours, see `examples/embed.rs`; to use single kernels,
+//! `examples/custom_loop.rs`.
+//!
+//! # Conventions
+//!
+//! - Rollouts are time-major `[T, N]`: row `t · N + n` is step t of environment n. `terminated` and `truncated` belong to the
+//!   transition that ended the episode.
+//! - All trainable numbers are one flat vector, [`policy::ParamLayout`]; weights are `[out, in]` as PyTorch has them.
+//! - Log-probabilities, entropies and KL divergences are in nats, summed over action dimensions.
+//! - Random draws are a function of (seed, step, environment, dimension), [`rng`].
+//! - A bad input is an [`Error`] before anything has changed; nothing panics.
 
 pub mod algo;
+pub mod check;
 pub mod checkpoint;
 pub mod config;
 pub mod data;

@@ -1,6 +1,6 @@
 //! Learning gates on the CPU: the settings of `Env::tuned` solve their environment from several seeds.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use wgpo::env::Env;
 use wgpo::learner::ActMode;

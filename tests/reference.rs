@@ -1,11 +1,11 @@
 //! The oracle checked by itself: finite differences of its gradients in f64, and identities that need no other program.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use proptest::prelude::*;
-use rand::rngs::StdRng;
 use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use wgpo::data::{Actions, Batch};
 use wgpo::env::Env;
 use wgpo::learner::{ActMode, Learner};

@@ -1,5 +1,7 @@
 //! Whole updates: the device against the f64 reference, the same bits twice, and what is counted.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code, though not inside a #[test]
+
 #[path = "support/gpu.rs"]
 mod support;
 

@@ -1,6 +1,8 @@
 //! `wgpo train` on the CPU: what it leaves, and that it can stop and go on at any time.
 
-#[allow(dead_code, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
 mod support;
 
 use predicates::str::contains;

@@ -1,6 +1,8 @@
 //! What the program says to people who ask, and to people who err.
 
-#[allow(dead_code, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
 mod support;
 
 use predicates::str::contains;

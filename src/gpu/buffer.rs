@@ -49,7 +49,7 @@ impl<T: Element> Buffer<T> {
         if !raw.usage().contains(wgpu::BufferUsages::STORAGE) {
             return refuse(format!("usage {:?} lacks STORAGE", raw.usage()));
         }
-        if offset % 256 != 0 {
+        if !offset.is_multiple_of(256) {
             return refuse(format!("offset {offset} is not a multiple of 256"));
         }
         let bytes = len.checked_mul(size_of::<T>() as u64).and_then(|bytes| bytes.checked_add(offset));
@@ -142,7 +142,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::BufferLength`] if it does not fit.
     pub fn write<T: Element>(&self, buffer: &Buffer<T>, start: u64, data: &[T]) -> Result<()> {
-        let needs = start + data.len() as u64;
+        let needs = start.saturating_add(data.len() as u64);
         if needs > buffer.len {
             let shape = format!("start {start} + {} elements", data.len());
             return Err(Error::BufferLength { kernel: "write", buffer: "data", holds: buffer.len, needs, shape });

@@ -265,3 +265,29 @@ fn limits_for(adapter: &wgpu::Limits, options: &GpuOptions, name: &str) -> Resul
     }
     Ok(limits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_of_wgpu_has_its_variant() {
+        let source = || Box::<dyn std::error::Error + Send + Sync>::from("words");
+        let memory = wgpu_error("buffer \"x\"", wgpu::Error::OutOfMemory { source: source() });
+        assert_eq!(memory.to_string(), "buffer \"x\": out of device memory: words");
+        let description = "bad".to_owned();
+        let refused = wgpu_error("kernel", wgpu::Error::Validation { source: source(), description });
+        assert_eq!(refused.to_string(), "kernel: wgpu refused: bad");
+    }
+
+    #[test]
+    fn larger_bindings_are_asked_for_only_as_far_as_they_exist() {
+        let adapter = wgpu::Limits { max_buffer_size: 1 << 30, max_storage_buffer_binding_size: 1 << 29, ..Default::default() };
+        let limits = |wanted| limits_for(&adapter, &GpuOptions { binding_bytes: wanted, ..Default::default() }, "name");
+        assert_eq!(limits(None).unwrap(), wgpu::Limits::default());
+        assert_eq!(limits(Some(1)).unwrap(), wgpu::Limits::default());
+        let raised = limits(Some(1 << 29)).unwrap();
+        assert_eq!((raised.max_storage_buffer_binding_size, raised.max_buffer_size), (1 << 29, 1 << 29));
+        assert!(matches!(limits(Some(1 << 30)), Err(Error::Limit { needs, has, .. }) if needs == 2 * has));
+    }
+}

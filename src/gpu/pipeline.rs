@@ -109,3 +109,40 @@ fn layout_entries(def: &KernelDef) -> Vec<wgpu::BindGroupLayoutEntry> {
     }
     entries
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::GpuOptions;
+    use crate::kernels::{advantage_gae, loss_ppo};
+
+    #[test]
+    fn a_shader_that_does_not_compile_is_an_error() {
+        let gpu = match Gpu::new(&GpuOptions { allow_software: true, bounds_checks: true, ..GpuOptions::default() }) {
+            Ok(gpu) => gpu,
+            Err(error) => {
+                assert!(std::env::var("REQUIRE_GPU").as_deref() != Ok("1"), "REQUIRE_GPU=1, but {error}");
+                return println!("SKIPPED, no GPU: {error}");
+            }
+        };
+        let plain = Variant::default();
+        let whole = advantage_gae::DEF;
+        // Words that are no WGSL; an entry point under another name; a binding of another kind; a part missing; no such constant.
+        let broken = [
+            (KernelDef { source: "this is no shader", ..whole }, plain.clone()),
+            (KernelDef { name: "another_name", ..whole }, plain.clone()),
+            (KernelDef { name: "other_bindings", bindings: &[], ..whole }, plain.clone()),
+            (KernelDef { name: "no_parts", parts: &[], ..whole }, plain.clone()),
+            (whole, Variant { head: None, constants: vec![("NO_SUCH", 1.0)] }),
+            (loss_ppo::DEF, plain.clone()),
+        ];
+        for (def, variant) in broken {
+            let made = gpu.pipeline(&def, &variant);
+            assert!(matches!(made, Err(Error::Wgpu { .. })), "{}: {made:?}", def.name);
+        }
+        // A failure leaves neither the device nor the cache in a bad state.
+        gpu.healthy().unwrap();
+        gpu.pipeline(&whole, &plain).unwrap();
+        gpu.healthy().unwrap();
+    }
+}

@@ -63,8 +63,10 @@ pub fn check(case: &Case, outputs: &Outputs, rule: Rule, leaves_out: impl Fn(&st
             .iter()
             .zip(&want.values)
             .enumerate()
-            // `!(a <= b)`, so that NaN fails.
-            .filter(|(index, (got, want))| !((*got - *want).abs() <= bound(**want) + slack(*index)))
+            .filter(|(index, (got, want))| {
+                let off = (*got - *want).abs();
+                off.is_nan() || off > bound(**want) + slack(*index)
+            })
             .max_by(|(_, (a, b)), (_, (c, d))| (*a - *b).abs().total_cmp(&(*c - *d).abs()));
         if let Some((index, (got, want))) = worst {
             let bound = bound(*want);

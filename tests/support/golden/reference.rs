@@ -139,7 +139,7 @@ fn dist<F: Real>(case: &Case) -> Result<Outputs, String> {
     ];
     for (name, gradient) in gradients {
         let gradient = gradient.map_err(text)?;
-        out.put(&format!("grad.{name}.params"), &gradient.slice(s![.., ..raw]));
+        out.put(&format!("grad.{name}.params"), gradient.slice(s![.., ..raw]).iter());
         out.put(&format!("grad.{name}.log_std"), &gradient.slice(s![.., raw..]).sum_axis(Axis(0)));
     }
     let tangent = case.matrix::<F>("in.tangent")?;
@@ -223,7 +223,7 @@ fn mlp<F: Real>(case: &Case) -> Result<Outputs, String> {
     let gradient = mlp.backward(&tape, cotangent.view()).map_err(text)?;
     let tangent: Vec<_> = tangent.iter().map(dense).collect();
     let mut out = Out(Outputs::new());
-    out.put("y", &tape.output());
+    out.put("y", tape.output().iter());
     out.put("grad.x", &gradient.input);
     out.put("jvp", &mlp.jvp(&tape, &tangent).map_err(text)?);
     for (i, (weight, bias)) in gradient.layers.iter().enumerate() {
@@ -344,7 +344,7 @@ fn env<F: Real>(case: &Case) -> Result<Outputs, String> {
                 ("valid", vec![1.0]),
             ];
             for (name, values) in rows {
-                let place = outputs.entry(format!("out.{name}")).or_insert_with(Vec::new);
+                let place = outputs.entry(format!("out.{name}")).or_default();
                 place.extend(values.into_iter().map(|value| if alive[n] { value } else { 0.0 }));
             }
             alive[n] &= !trajectory || !(outcome.terminated || truncated);

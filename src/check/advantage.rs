@@ -1,0 +1,304 @@
+//! Advantages: the column form, the chunked form, k steps, normalisation.
+
+use super::Case;
+use super::support::{EPS, Guarded, Random, Report, wide};
+use crate::Result;
+use crate::gpu::{Gpu, Slot};
+use crate::kernels::{advantage_gae, advantage_gae_chunked, advantage_k_step, advantage_normalize};
+use crate::reference::advantage_gae::{Window, advantage_gae as gae, discounted_reward};
+use crate::reference::advantage_k_step::advantage_k_step as k_step;
+use crate::reference::advantage_normalize::advantage_normalize as normalize;
+use ndarray::{Array1, Array2};
+
+/// A window as the device sees it and as the oracle does.
+struct Rollout {
+    steps: usize,
+    envs: usize,
+    rewards: Vec<f32>,
+    values: Vec<f32>,
+    final_values: Vec<f32>,
+    terminated: Vec<u32>,
+    truncated: Vec<u32>,
+}
+
+struct Buffers {
+    rewards: Guarded<f32>,
+    values: Guarded<f32>,
+    final_values: Guarded<f32>,
+    terminated: Guarded<u32>,
+    truncated: Guarded<u32>,
+    advantages: Guarded<f32>,
+    returns: Guarded<f32>,
+}
+
+impl Rollout {
+    /// Each flag is set once in `one_in` transitions, sometimes both.
+    fn new(steps: usize, envs: usize, one_in: u32) -> Self {
+        let mut random = Random::new((steps * 1000 + envs) as u64);
+        let rows = steps * envs;
+        let truncated = random.flags(rows, one_in);
+        // Not to be read where nothing was truncated.
+        let final_values =
+            truncated.iter().map(|flag| if *flag == 0 { f32::NAN } else { random.range(-2.0, 2.0) }).collect();
+        Self {
+            steps,
+            envs,
+            rewards: random.normals(rows, 1.0),
+            values: random.normals(rows + envs, 1.0),
+            final_values,
+            terminated: random.flags(rows, one_in),
+            truncated,
+        }
+    }
+
+    fn buffers(&self, gpu: &Gpu) -> Result<Buffers> {
+        let rows = self.steps * self.envs;
+        Ok(Buffers {
+            rewards: Guarded::holding(gpu, "rewards", &self.rewards)?,
+            values: Guarded::holding(gpu, "values", &self.values)?,
+            final_values: Guarded::holding(gpu, "final_values", &self.final_values)?,
+            terminated: Guarded::holding(gpu, "terminated", &self.terminated)?,
+            truncated: Guarded::holding(gpu, "truncated", &self.truncated)?,
+            advantages: Guarded::output(gpu, "advantages", rows)?,
+            returns: Guarded::output(gpu, "returns", rows)?,
+        })
+    }
+
+    fn oracle<R>(&self, formula: impl FnOnce(&Window<'_, f64>) -> R) -> R {
+        let floats = |rows: usize, values: &[f32]| {
+            Array2::from_shape_fn((rows, self.envs), |(t, n)| f64::from(values[t * self.envs + n]))
+        };
+        let flags = |values: &[u32]| Array2::from_shape_fn((self.steps, self.envs), |(t, n)| values[t * self.envs + n]);
+        formula(&Window {
+            rewards: floats(self.steps, &self.rewards).view(),
+            values: floats(self.steps + 1, &self.values).view(),
+            final_values: floats(self.steps, &self.final_values).view(),
+            terminated: flags(&self.terminated).view(),
+            truncated: flags(&self.truncated).view(),
+        })
+    }
+}
+
+/// Sum of the absolute terms behind each advantage, discounted like the advantage itself.
+fn sizes(window: &Window<'_, f64>, gamma: f64, lambda: f64) -> Vec<f64> {
+    let (steps, envs) = window.dim();
+    let mut sizes = vec![0.0; steps * envs];
+    for n in 0..envs {
+        let mut carry = 0.0;
+        for t in (0..steps).rev() {
+            let keep = if window.end(t, n) { 0.0 } else { gamma * lambda };
+            let own = window.rewards[[t, n]].abs() + gamma * window.next(t, n).abs() + window.values[[t, n]].abs();
+            carry = own + keep * carry;
+            sizes[t * envs + n] = carry;
+        }
+    }
+    sizes
+}
+
+impl Buffers {
+    fn compare(&self, gpu: &Gpu, report: &Report, want: (Array2<f64>, Array2<f64>), sizes: &[f64]) -> Result<()> {
+        let flat = |array: Array2<f64>| array.iter().copied().collect::<Vec<_>>();
+        report.floats("advantages", &self.advantages.read(gpu, report)?, &flat(want.0), |i| sizes[i]);
+        report.floats("returns", &self.returns.read(gpu, report)?, &flat(want.1), |i| sizes[i]);
+        Ok(())
+    }
+}
+
+fn run_gae(
+    gpu: &Gpu,
+    report: &Report,
+    rollout: &Rollout,
+    (gamma, lambda, bootstrap): (f32, f32, u32),
+    chunked: bool,
+) -> Result<()> {
+    let (steps, envs) = (rollout.steps as u32, rollout.envs as u32);
+    let b = rollout.buffers(gpu)?;
+    let scratch = Guarded::output(gpu, "carries", advantage_gae_chunked::carries(steps, envs) as usize)?;
+    let calls = if chunked {
+        let mut p = advantage_gae_chunked::Params::default();
+        (p.steps, p.envs, p.gamma, p.gae_lambda, p.bootstrap) = (steps, envs, gamma, lambda, bootstrap);
+        let io = advantage_gae_chunked::Io {
+            rewards: b.rewards.io(),
+            values: b.values.io(),
+            final_values: b.final_values.io(),
+            terminated: b.terminated.io(),
+            truncated: b.truncated.io(),
+            advantages: b.advantages.io(),
+            returns: b.returns.io(),
+            carries: scratch.io(),
+        };
+        advantage_gae_chunked::bind(gpu, &[p], &io)?
+    } else {
+        let mut p = advantage_gae::Params::default();
+        (p.steps, p.envs, p.gamma, p.gae_lambda, p.bootstrap) = (steps, envs, gamma, lambda, bootstrap);
+        let io = advantage_gae::Io {
+            rewards: b.rewards.io(),
+            values: b.values.io(),
+            final_values: b.final_values.io(),
+            terminated: b.terminated.io(),
+            truncated: b.truncated.io(),
+            advantages: b.advantages.io(),
+            returns: b.returns.io(),
+        };
+        advantage_gae::bind(gpu, &[p], &io)?
+    };
+    gpu.run("check", &calls, Slot::default())?;
+    let (gamma, lambda) = (f64::from(gamma), f64::from(lambda));
+    let (want, sizes) = rollout.oracle(|window| {
+        let want = if bootstrap == 1 {
+            gae(window, gamma, lambda)
+        } else {
+            discounted_reward(window, gamma).map(|returns| (&returns - &window.state_values(), returns))
+        };
+        (want, sizes(window, gamma, lambda))
+    });
+    scratch.read(gpu, report)?;
+    b.compare(gpu, report, want?, &sizes)
+}
+
+fn gae_case(chunked: bool, steps: usize, envs: usize, settings: (f32, f32, u32), one_in: u32) -> Case {
+    let (gamma, lambda, bootstrap) = settings;
+    let memory = 1.0 / (1.0 - f64::from(gamma) * f64::from(lambda)).max(1e-12);
+    // Four roundings make a term, three take it one step on; the chunked form rounds its products once more.
+    let tolerance = EPS * (4.0 + if chunked { 5.0 } else { 3.0 } * memory.min(steps as f64));
+    let kernel = if chunked { "advantage_gae_chunked" } else { "advantage_gae" };
+    let plain = if bootstrap == 1 { "" } else { ", rewards alone" };
+    let shape = format!("{steps} × {envs}, γ {gamma} λ {lambda}{plain}");
+    let reason =
+        "a few roundings per step over the recurrence's memory, min(T, 1/(1 − γλ)); scale: the discounted |terms|";
+    Case::new(kernel, shape, (tolerance, reason), move |gpu, report| {
+        run_gae(gpu, report, &Rollout::new(steps, envs, one_in), settings, chunked)
+    })
+}
+
+fn k_step_case(steps: usize, envs: usize, k: usize, gamma: f32) -> Case {
+    let tolerance = EPS * (4.0 + 3.0 * k.min(steps) as f64);
+    let reason = "three roundings per reward: power, product, sum; scale: the discounted |terms|";
+    Case::new(
+        "advantage_k_step",
+        format!("{steps} × {envs}, k {k} γ {gamma}"),
+        (tolerance, reason),
+        move |gpu, report| {
+            let rollout = Rollout::new(steps, envs, 17);
+            let b = rollout.buffers(gpu)?;
+            let p = advantage_k_step::Params { steps: steps as u32, envs: envs as u32, k: k as u32, gamma };
+            let io = advantage_k_step::Io {
+                rewards: b.rewards.io(),
+                values: b.values.io(),
+                final_values: b.final_values.io(),
+                terminated: b.terminated.io(),
+                truncated: b.truncated.io(),
+                advantages: b.advantages.io(),
+                returns: b.returns.io(),
+            };
+            gpu.run("check", &advantage_k_step::bind(gpu, &[p], &io)?, Slot::default())?;
+            let gamma = f64::from(gamma);
+            let (want, sizes) = rollout.oracle(|window| {
+                // The first term and the last value are there whatever k.
+                let size = |(t, n): (usize, usize)| {
+                    let rewards = (t..steps.min(t + k)).map(|s| window.rewards[[s, n]].abs());
+                    let next = (t..steps.min(t + k)).map(|s| window.next(s, n).abs()).fold(0.0, f64::max);
+                    rewards.sum::<f64>() + next + window.values[[t, n]].abs()
+                };
+                let sizes: Vec<f64> = Array2::from_shape_fn((steps, envs), size).iter().copied().collect();
+                (k_step(window, k, gamma), sizes)
+            });
+            b.compare(gpu, report, want?, &sizes)
+        },
+    )
+}
+
+#[derive(Clone, Copy)]
+struct Normalize {
+    rows: usize,
+    segment: usize,
+    stride: usize,
+    offset: usize,
+    ddof: u32,
+    eps: f32,
+    /// All advantages the same.
+    flat: bool,
+}
+
+fn normalize_case(c: Normalize) -> Case {
+    let Normalize { rows, segment, stride, offset, ddof, eps, flat } = c;
+    let equal = if flat { ", equal advantages" } else { "" };
+    let shape = format!("{rows} rows in segments of {segment}, stride {stride}, ddof {ddof}, ε {eps}{equal}");
+    let reason = "given the mean and M2 rounded to f32; subtraction, square root and two divisions of at most 3 ulp each; \
+                  scale: 1 + |mean| / deviation";
+    Case::new("advantage_normalize", shape, (16.0 * EPS, reason), move |gpu, report| {
+        let mut random = Random::new((rows * 31 + segment) as u64);
+        let mut data = random.normals(rows * stride + offset, 1.0);
+        if flat {
+            data.fill(0.3);
+        }
+        let mut want = data.clone();
+        let mut moments = Vec::new();
+        let mut sizes = vec![0.0; rows];
+        let mut normalized = vec![0.0; rows];
+        for first in (0..rows).step_by(segment) {
+            let last = rows.min(first + segment);
+            let column: Array1<f64> = (first..last).map(|row| f64::from(data[row * stride + offset])).collect();
+            let n = column.len() as f64;
+            let mean = if flat { column[0] } else { column.sum() / n };
+            let squares = column.mapv(|x| (x - mean) * (x - mean)).sum();
+            moments.push([n as f32, mean as f32, squares as f32, 0.0]);
+            let deviation = (squares / (n - f64::from(ddof)).max(1.0)).sqrt();
+            let own = normalize(column.view(), ddof, f64::from(eps))?;
+            for (row, value) in (first..last).zip(own) {
+                normalized[row] = value;
+                sizes[row] = if deviation > 0.0 { 1.0 + mean.abs() / deviation } else { 1.0 };
+            }
+        }
+        let moments = Guarded::holding(gpu, "moments", &moments)?;
+        let advantages = Guarded::holding(gpu, "advantages", &data)?;
+        let mut p = advantage_normalize::Params::default();
+        (p.rows, p.segment, p.stride, p.offset) = (rows as u32, segment as u32, stride as u32, offset as u32);
+        (p.ddof, p.eps) = (ddof, eps);
+        let io = advantage_normalize::Io { moments: moments.io(), advantages: advantages.io() };
+        gpu.run("check", &advantage_normalize::bind(gpu, &[p], &io)?, Slot::default())?;
+        let got = advantages.read(gpu, report)?;
+        let column: Vec<f32> = (0..rows).map(|row| got[row * stride + offset]).collect();
+        report.floats("advantages", &column, &normalized, |row| sizes[row]);
+        // Everything but the column stays as it was.
+        for row in 0..rows {
+            want[row * stride + offset] = got[row * stride + offset];
+        }
+        report.floats("what lies between", &got, &wide(&want), |_| 1e-30);
+        Ok(())
+    })
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let usual = (0.99, 0.95, 1);
+    let mut cases = Vec::new();
+    for (steps, envs) in [(1, 1), (1, 65), (2, 3), (63, 64), (64, 63), (65, 1), (127, 65), (128, 7)] {
+        cases.push(gae_case(false, steps, envs, usual, 9).quick(steps == 128));
+    }
+    for settings in [(1.0, 1.0, 1), (0.0, 0.95, 1), (0.99, 0.0, 1), (0.99, 1.0, 1), (0.9, 1.0, 0)] {
+        cases.push(gae_case(false, 67, 5, settings, 13));
+        cases.push(gae_case(true, 67, 5, settings, 13));
+    }
+    for (steps, envs) in [(1, 1), (1, 65), (16, 1), (17, 3), (65, 63), (257, 2), (1024, 5), (4099, 2), (65_537, 1)] {
+        cases.push(gae_case(true, steps, envs, usual, 50).quick(steps == 65_537));
+    }
+    cases.push(gae_case(true, 4099, 1, (1.0, 1.0, 1), 100_000));
+    for (steps, envs, k) in [(1, 1, 1), (64, 3, 5), (65, 7, 1), (33, 65, 100), (127, 2, 63)] {
+        cases.push(k_step_case(steps, envs, k, 0.97).quick(steps == 64));
+    }
+    cases.push(k_step_case(67, 3, 67, 1.0));
+    let usual = Normalize { rows: 65, segment: 65, stride: 1, offset: 0, ddof: 1, eps: 1e-8, flat: false };
+    for c in [
+        usual,
+        Normalize { rows: 1, segment: 1, ..usual },
+        Normalize { rows: 2, segment: 2, ..usual },
+        Normalize { rows: 64, segment: 63, ddof: 0, ..usual },
+        Normalize { rows: 131, segment: 32, stride: 4, offset: 1, ..usual },
+        Normalize { rows: 67, segment: 67, stride: 4, offset: 3, ddof: 0, eps: 1e-5, ..usual },
+        Normalize { flat: true, ..usual },
+        Normalize { flat: true, eps: 0.0, ddof: 0, ..usual },
+    ] {
+        cases.push(normalize_case(c).quick(c.rows == 131));
+    }
+    cases
+}

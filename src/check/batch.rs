@@ -1,0 +1,132 @@
+//! Gather and pack: words move, so every comparison is exact.
+
+use super::Case;
+use super::support::{Guarded, Random, schedule};
+use crate::gpu::Schedule;
+use crate::kernels::{batch_gather, batch_pack};
+use crate::reference::batch_shuffle::BatchShuffle;
+
+const EXACT: (f64, &str) = (0.0, "words are copied; the order is integer arithmetic");
+const SEED: u64 = 0x0123_4567_89ab_cdef;
+
+/// Where row j of the result comes from, and the order buffer that says so if it is the caller's.
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    /// Shuffled by key; epoch and update.
+    Keyed(u32, u64),
+    /// The caller's, from this element on.
+    Given(u32),
+    /// The caller's, with indices beyond the last row.
+    Beyond,
+}
+
+impl Order {
+    fn name(self) -> String {
+        match self {
+            Self::Keyed(epoch, update) => format!("keyed by epoch {epoch} of update {update}"),
+            Self::Given(offset) => format!("given order from {offset}"),
+            Self::Beyond => "given order past the end".to_owned(),
+        }
+    }
+
+    /// (order buffer, its first element, source of each row).
+    fn make(self, rows: u32) -> (Vec<u32>, u32, Vec<usize>) {
+        let mut random = Random::new(u64::from(rows));
+        let (order, offset) = match self {
+            Self::Keyed(epoch, update) => {
+                let sources = BatchShuffle::new(rows, SEED, epoch, update).order();
+                return (vec![0], 0, sources.into_iter().map(|row| row as usize).collect());
+            }
+            Self::Given(offset) => ((0..offset + rows).map(|_| random.below(rows)).collect::<Vec<_>>(), offset),
+            Self::Beyond => ((0..rows).map(|_| random.word()).collect(), 0),
+        };
+        let sources = order[offset as usize..].iter().map(|row| (*row).min(rows - 1) as usize).collect();
+        (order, offset, sources)
+    }
+
+    fn schedule(self) -> Schedule {
+        let update = if let Self::Keyed(_, update) = self { update } else { 0 };
+        Schedule {
+            seed_low: SEED as u32,
+            seed_high: (SEED >> 32) as u32,
+            update_low: update as u32,
+            update_high: (update >> 32) as u32,
+            ..Schedule::default()
+        }
+    }
+
+    fn epoch(self) -> u32 {
+        if let Self::Keyed(epoch, _) = self { epoch } else { 0 }
+    }
+}
+
+fn gather_case(rows: u32, width: u32, order: Order) -> Case {
+    let shape = format!("{rows} rows of {width}, {}", order.name());
+    Case::new("batch_gather", shape, EXACT, move |gpu, report| {
+        let (list, offset, sources) = order.make(rows);
+        let width_words = width as usize;
+        let data = Random::new(7).words((rows * width) as usize);
+        let list = Guarded::holding(gpu, "order", &list)?;
+        let source = Guarded::holding(gpu, "source", &data)?;
+        let gathered = Guarded::output(gpu, "gathered", data.len())?;
+        let (ring, slot) = schedule(gpu, &order.schedule())?;
+        let mut p = batch_gather::Params::default();
+        (p.rows, p.width, p.order_offset, p.epoch) = (rows, width, offset, order.epoch());
+        p.use_order = u32::from(!matches!(order, Order::Keyed(..)));
+        let io = batch_gather::Io { order: list.io(), source: source.io(), gathered: gathered.io() };
+        gpu.run("check", &batch_gather::bind(gpu, &[p], &io, &ring)?, slot)?;
+        let want: Vec<u32> =
+            sources.iter().flat_map(|row| data[row * width_words..(row + 1) * width_words].iter().copied()).collect();
+        report.exact("gathered", &gathered.read(gpu, report)?, &want);
+        Ok(())
+    })
+}
+
+fn pack_case(rows: u32, order: Order) -> Case {
+    let shape = format!("{rows} rows, {}", order.name());
+    Case::new("batch_pack", shape, EXACT, move |gpu, report| {
+        let (list, offset, sources) = order.make(rows);
+        let mut random = Random::new(8);
+        let mut column = || random.normals(rows as usize, 1.0);
+        let data = [column(), column(), column(), column()];
+        let list = Guarded::holding(gpu, "order", &list)?;
+        let [logp_old, advantages, returns, values_old] = [
+            Guarded::holding(gpu, "logp_old", &data[0])?,
+            Guarded::holding(gpu, "advantages", &data[1])?,
+            Guarded::holding(gpu, "returns", &data[2])?,
+            Guarded::holding(gpu, "values_old", &data[3])?,
+        ];
+        let samples = Guarded::<[f32; 4]>::output(gpu, "samples", rows as usize)?;
+        let (ring, slot) = schedule(gpu, &order.schedule())?;
+        let use_order = u32::from(!matches!(order, Order::Keyed(..)));
+        let p = batch_pack::Params { rows, use_order, order_offset: offset, epoch: order.epoch() };
+        let io = batch_pack::Io {
+            order: list.io(),
+            logp_old: logp_old.io(),
+            advantages: advantages.io(),
+            returns: returns.io(),
+            values_old: values_old.io(),
+            samples: samples.io(),
+        };
+        gpu.run("check", &batch_pack::bind(gpu, &[p], &io, &ring)?, slot)?;
+        let want: Vec<[f32; 4]> = sources.iter().map(|&row| [0, 1, 2, 3].map(|i| data[i][row])).collect();
+        report.exact("samples", &samples.read(gpu, report)?, &want);
+        Ok(())
+    })
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for rows in [1, 2, 3, 63, 64, 65, 127, 1000, 4096, 4099] {
+        let order = Order::Keyed(rows % 5, 3 + (u64::from(rows) << 32));
+        cases.push(gather_case(rows, [1, 3, 4, 33][rows as usize % 4], order).quick(rows == 1000));
+        cases.push(pack_case(rows, order).quick(rows == 1000));
+    }
+    for (rows, width, order) in
+        [(1, 1, Order::Given(0)), (65, 7, Order::Given(130)), (64, 65, Order::Given(1)), (63, 2, Order::Beyond)]
+    {
+        cases.push(gather_case(rows, width, order).quick(rows == 65));
+        cases.push(pack_case(rows, order).quick(rows == 65));
+    }
+    cases
+}

@@ -1,0 +1,375 @@
+//! PPO's loss and its statistics.
+
+use super::Case;
+use super::head::{actions_of, array, logp_sizes, name, rows_of};
+use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use crate::data::Actions;
+use crate::gpu::{Gpu, Schedule};
+use crate::kernels::{loss_ppo, loss_statistics};
+use crate::policy::Head;
+use crate::reference::head::{entropy_grad, log_prob, log_prob_grad};
+use crate::reference::loss_ppo::{Targets, loss_ppo as oracle};
+use crate::{PpoConfig, Result, ValueLoss};
+use ndarray::{Array1, Array2, s};
+
+const CLIP: f32 = 0.2;
+const CLIP_VF: f32 = 0.25;
+const ENT_COEF: f32 = 0.03;
+const VF_COEF: f32 = 0.7;
+/// Rows of one workgroup, hence of one partial sum.
+const GROUP: usize = 64;
+
+#[derive(Clone)]
+struct Loss {
+    head: Head,
+    rows: usize,
+    row_offset: usize,
+    value_loss: ValueLoss,
+    dual_clip: Option<f32>,
+    /// Log-ratios up to ±25, beyond the clamp.
+    wild: bool,
+    /// NaN and infinities among the inputs.
+    broken: bool,
+}
+
+/// Inputs of one minibatch, stepped away from the places where the derivative jumps.
+struct Inputs {
+    dist: Vec<f32>,
+    values: Vec<f32>,
+    /// Of all rows, the offset before the minibatch included.
+    words: Vec<u32>,
+    samples: Vec<[f32; 4]>,
+}
+
+impl Loss {
+    fn inputs(&self) -> Result<Inputs> {
+        let mut random = Random::new((self.rows * 10 + self.head.width()) as u64);
+        let (rows, offset, dims) = (self.rows, self.row_offset, self.head.action_dims());
+        let mut dist = rows_of(&self.head, &mut random, rows, 1.5);
+        let words = actions_of(&self.head, &mut random, &dist);
+        let logp =
+            log_prob(&self.head, array(&self.head, &dist).view(), &Actions::from_words(&self.head, rows, &words)?)?;
+        let mut samples = vec![[f32::NAN; 4]; offset];
+        let mut values = Vec::new();
+        for (row, logp) in logp.iter().enumerate() {
+            let log_ratio = if self.wild && row % 4 == 0 {
+                [-25.0, -19.0, 15.0, 25.0][row / 4 % 4]
+            } else {
+                // Not near 1 ± 0.2, nor near a dual clip of 3.
+                let bands = [(0.4, 0.79), (0.81, 1.19), (1.21, 2.9), (3.1, 4.0)];
+                let (low, high) = bands[random.below(4) as usize];
+                random.range(low, high).ln()
+            };
+            let old = random.range(-2.0, 2.0);
+            let moved = if random.below(2) == 0 { random.range(0.0, 0.24) } else { random.range(0.26, 1.5) };
+            values.push(if random.below(2) == 0 { old + moved } else { old - moved });
+            let logp_old = (logp - f64::from(log_ratio)) as f32;
+            samples.push([logp_old, random.range(-2.0, 2.0), random.range(-3.0, 3.0), old]);
+        }
+        if self.broken {
+            for row in (0..rows).step_by(5) {
+                match row % 4 {
+                    0 => dist[row * self.head.width()] = f32::NAN,
+                    1 => values[row] = f32::INFINITY,
+                    2 => samples[offset + row][1] = f32::NAN,
+                    _ => samples[offset + row][2] = f32::NEG_INFINITY,
+                }
+            }
+        }
+        let words = [vec![0; offset * dims], words].concat();
+        Ok(Inputs { dist, values, words, samples })
+    }
+
+    fn config(&self) -> PpoConfig {
+        PpoConfig {
+            clip_coef: CLIP.into(),
+            clip_coef_vf: Some(CLIP_VF.into()),
+            dual_clip: self.dual_clip.map(f64::from),
+            value_loss: self.value_loss,
+            vf_loss_scale: 0.5,
+            ent_coef: ENT_COEF.into(),
+            vf_coef: VF_COEF.into(),
+            ..PpoConfig::cleanrl()
+        }
+    }
+}
+
+/// The oracle's view of the rows of a minibatch.
+struct Minibatch {
+    head: Head,
+    config: PpoConfig,
+    dist: Array2<f64>,
+    values: Array1<f64>,
+    words: Vec<u32>,
+    samples: [Array1<f64>; 4],
+}
+
+impl Minibatch {
+    fn new(c: &Loss, inputs: &Inputs) -> Self {
+        let column = |i: usize| inputs.samples[c.row_offset..].iter().map(|sample| f64::from(sample[i])).collect();
+        Self {
+            head: c.head.clone(),
+            config: c.config(),
+            dist: array(&c.head, &inputs.dist),
+            values: wide(&inputs.values).into(),
+            words: inputs.words[c.row_offset * c.head.action_dims()..].to_vec(),
+            samples: [column(0), column(1), column(2), column(3)],
+        }
+    }
+
+    fn actions(&self, rows: std::ops::Range<usize>) -> Result<Actions> {
+        let dims = self.head.action_dims();
+        Actions::from_words(&self.head, rows.len(), &self.words[rows.start * dims..rows.end * dims])
+    }
+
+    fn oracle(&self, rows: std::ops::Range<usize>) -> Result<crate::reference::loss_ppo::PpoLoss<f64>> {
+        let actions = self.actions(rows.clone())?;
+        let column = |i: usize| self.samples[i].slice(s![rows.clone()]);
+        let targets = Targets {
+            actions: &actions,
+            logp_old: column(0),
+            advantages: column(1),
+            returns: column(2),
+            values_old: column(3),
+        };
+        oracle(
+            &self.head,
+            &self.config,
+            self.dist.slice(s![rows.clone(), ..]),
+            self.values.slice(s![rows.clone()]),
+            &targets,
+        )
+    }
+}
+
+fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
+    let inputs = c.inputs()?;
+    let rows = c.rows;
+    let buffers = (
+        Guarded::holding(gpu, "head_outputs", &inputs.dist)?,
+        Guarded::holding(gpu, "values", &inputs.values)?,
+        Guarded::holding(gpu, "actions", &inputs.words)?,
+        Guarded::holding(gpu, "samples", &inputs.samples)?,
+    );
+    let d_head_outputs = Guarded::output(gpu, "d_head_outputs", inputs.dist.len())?;
+    let d_values = Guarded::output(gpu, "d_values", rows)?;
+    let groups = rows.div_ceil(GROUP);
+    let loss_partials = Guarded::<[f32; 4]>::output(gpu, "loss_partials", groups * 3)?;
+    let values = Schedule { clip_coef: CLIP, clip_coef_vf: CLIP_VF, ent_coef: ENT_COEF, ..Schedule::default() };
+    let (ring, slot) = schedule(gpu, &values)?;
+    let mut p = loss_ppo::Params::default();
+    (p.rows, p.row_offset, p.value_loss) = (rows as u32, c.row_offset as u32, c.value_loss as u32);
+    (p.dual_clip, p.vf_loss_scale, p.vf_coef) = (c.dual_clip.unwrap_or(0.0), 0.5, VF_COEF);
+    let io = loss_ppo::Io {
+        head_outputs: buffers.0.io(),
+        values: buffers.1.io(),
+        actions: buffers.2.io(),
+        samples: buffers.3.io(),
+        d_head_outputs: d_head_outputs.io(),
+        d_values: d_values.io(),
+        loss_partials: loss_partials.io(),
+    };
+    gpu.run("check", &loss_ppo::bind(gpu, &c.head, &[p], &io, &ring)?, slot)?;
+    let partials = loss_partials.read(gpu, report)?;
+    let d_dist = d_head_outputs.read(gpu, report)?;
+    let d_v = d_values.read(gpu, report)?;
+
+    let m = Minibatch::new(c, &inputs);
+    if c.broken {
+        for group in 0..groups {
+            let own = m.oracle(group * GROUP..rows.min((group + 1) * GROUP))?;
+            let want = f64::from(own.stats.non_finite_rows);
+            report.floats("loss_partials (not finite)", &[partials[group * 3 + 1][3]], &[want], |_| 1.0);
+        }
+        return Ok(());
+    }
+    let sizes = Sizes::new(&m, rows)?;
+    let whole = m.oracle(0..rows)?;
+    let want: Vec<f64> = whole.d_dist.iter().copied().collect();
+    report.floats("d_head_outputs", &d_dist, &want, |i| sizes.d_dist[i]);
+    report.floats("d_values", &d_v, &whole.d_values.to_vec(), |row| sizes.d_values[row]);
+    for group in 0..groups {
+        let range = group * GROUP..rows.min((group + 1) * GROUP);
+        let stats = m.oracle(range.clone())?.stats;
+        let n = range.len() as f64;
+        let sums = [
+            stats.policy_loss,
+            stats.value_loss,
+            stats.entropy,
+            stats.old_approx_kl,
+            stats.approx_kl_k2,
+            stats.approx_kl,
+            stats.clipfrac,
+            f64::from(stats.non_finite_rows) / n,
+        ]
+        .map(|mean| mean * n);
+        let got: Vec<f32> = partials[group * 3..group * 3 + 3].iter().flatten().copied().collect();
+        let size = |i: usize| range.clone().map(|row| sizes.terms[row][i]).sum::<f64>();
+        report.floats("loss_partials (sums)", &got[..8], &sums, size);
+        let extremes = [stats.ratio_min, stats.ratio_max];
+        let most = range.clone().map(|row| sizes.logp[row]).fold(1.0, f64::max);
+        report.floats("loss_partials (ratios)", &got[8..10], &extremes, |i| extremes[i] * most);
+        report.exact("loss_partials (padding)", &got[10..], &[0.0, 0.0]);
+    }
+    Ok(())
+}
+
+/// The size of the terms that each output adds up.
+struct Sizes {
+    logp: Vec<f64>,
+    d_dist: Vec<f64>,
+    d_values: Vec<f64>,
+    terms: Vec<[f64; 8]>,
+}
+
+impl Sizes {
+    fn new(m: &Minibatch, rows: usize) -> Result<Self> {
+        let actions = m.actions(0..rows)?;
+        let logp = log_prob(&m.head, m.dist.view(), &actions)?;
+        let ones = Array1::ones(rows);
+        let d_logp = log_prob_grad(&m.head, m.dist.view(), &actions, ones.view())?;
+        let d_entropy = entropy_grad(&m.head, m.dist.view(), ones.view())?;
+        let own = logp_sizes(&m.head, &m.dist, &actions)?;
+        let (mut d_dist, mut d_values, mut terms, mut sizes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let n = rows as f64;
+        for row in 0..rows {
+            let [logp_old, advantage, target, value_old] = [0, 1, 2, 3].map(|i| m.samples[i][row]);
+            let log_ratio = (logp[row] - logp_old).clamp(-20.0, 20.0);
+            // The ratio's relative error is the absolute one of its logarithm.
+            let size = 1.0 + own[row] + logp_old.abs() + log_ratio.abs();
+            let surrogate = (advantage * log_ratio.exp()).abs() * size;
+            let value = (m.values[row].abs() + target.abs() + value_old.abs()).powi(2);
+            for (d_logp, d_entropy) in d_logp.row(row).iter().zip(d_entropy.row(row)) {
+                let by_entropy = m.config.ent_coef * (d_entropy.abs() + own[row]);
+                d_dist.push((surrogate * (d_logp.abs() + own[row]) + by_entropy) / n);
+            }
+            d_values.push(m.config.vf_coef * value.sqrt() / n);
+            let k3 = log_ratio.exp_m1().abs() * size;
+            terms.push([surrogate, value, size, size, log_ratio.abs() * size, k3, 1.0, 1.0]);
+            sizes.push(size);
+        }
+        Ok(Self { logp: sizes, d_dist, d_values, terms })
+    }
+}
+
+fn loss_case(c: Loss) -> Case {
+    let mut shape = format!("{} rows, {}, {:?}", c.rows, name(&c.head), c.value_loss);
+    if c.row_offset > 0 {
+        shape += &format!(", from row {}", c.row_offset);
+    }
+    if let Some(dual_clip) = c.dual_clip {
+        shape += &format!(", dual clip {dual_clip}");
+    }
+    shape += if c.wild { ", log-ratios beyond the clamp" } else { "" };
+    shape += if c.broken { ", not finite" } else { "" };
+    // exp(20) has 43 ulp of its own.
+    let reason = "the log-ratio's rounding and a device's exp (3 + 2|x| ulp), then a tree of 6 levels; scale: the terms, with \
+                  the logarithms that the ratio comes from";
+    Case::new("loss_ppo", shape, (3e-6, reason), move |gpu, report| run(gpu, report, &c))
+}
+
+fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Case {
+    let shape = format!("{rows} rows, stop {kl_stop} at {kl_limit}, control {stopped}");
+    let groups = rows.div_ceil(GROUP);
+    let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 6.0);
+    let reason = "partial sums in 64 chains and a tree of 6 levels, then the mean; scale: sum of |terms|";
+    Case::new("loss_statistics", shape, (tolerance, reason), move |gpu, report| {
+        let index = 2_usize;
+        let mut random = Random::new(rows as u64);
+        let partials: Vec<[f32; 4]> = (0..3 * groups)
+            .map(|i| match i % 3 {
+                2 => [random.range(0.2, 0.9), random.range(1.1, 3.0), 0.0, 0.0],
+                1 => [random.range(0.0, 9.0), random.range(0.0, 9.0), random.below(64) as f32, random.below(3) as f32],
+                _ => [0; 4].map(|_: i32| random.range(-30.0, 60.0)),
+            })
+            .collect();
+        let initial = [stopped, 0, 0, 5, 0, 0, 0, 0];
+        let loss_partials = Guarded::holding(gpu, "loss_partials", &partials)?;
+        let control = Guarded::holding(gpu, "control", &initial)?;
+        let width = loss_statistics::TRACE_WIDTH as usize;
+        let trace = Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?;
+        let (ring, slot) = schedule(gpu, &Schedule { ent_coef: ENT_COEF, ..Schedule::default() })?;
+        let mut p = loss_statistics::Params::default();
+        (p.index, p.kl_stop, p.kl_limit, p.vf_coef) = (index as u32, kl_stop, kl_limit, VF_COEF);
+        let io = loss_statistics::Io { loss_partials: loss_partials.io(), control: control.io(), trace: trace.io() };
+        gpu.run("check", &loss_statistics::bind(gpu, &[(p, rows as u32)], &io, &ring)?, slot)?;
+
+        let over = |k: usize, i: usize| partials.iter().skip(k).step_by(3).map(move |v| f64::from(v[i]));
+        let n = rows as f64;
+        let mean = |k: usize, i: usize| over(k, i).sum::<f64>() / n;
+        let size = |k: usize, i: usize| over(k, i).map(f64::abs).sum::<f64>() / n;
+        let (ent_coef, vf_coef) = (f64::from(ENT_COEF), f64::from(VF_COEF));
+        let want = [
+            mean(0, 0),
+            mean(0, 1),
+            mean(0, 2),
+            mean(0, 0) - ent_coef * mean(0, 2) + vf_coef * mean(0, 1),
+            mean(0, 3),
+            mean(1, 0),
+            mean(1, 1),
+            mean(1, 2),
+            over(2, 0).fold(f64::INFINITY, f64::min),
+            over(2, 1).fold(0.0, f64::max),
+            over(1, 3).sum(),
+        ];
+        let loss_size = size(0, 0) + ent_coef * size(0, 2) + vf_coef * size(0, 1);
+        let sizes = [size(0, 0), size(0, 1), size(0, 2), loss_size, size(0, 3)];
+        let got = trace.read(gpu, report)?;
+        let words = control.read(gpu, report)?;
+        let mine = index * width..index * width + want.len();
+        // An update that had stopped at or before this minibatch leaves its statistics alone.
+        if stopped != 0 && index as u32 + 1 >= stopped {
+            report.untouched("trace", got.iter().enumerate());
+            report.exact("control", &words, &initial);
+            return Ok(());
+        }
+        report.floats("trace", &got[mine.clone()], &want, |i| sizes.get(i).copied().unwrap_or(0.0));
+        report.untouched("trace", got.iter().enumerate().filter(|(i, _)| !mine.contains(i)));
+        let stop = if kl_stop != 0 && want[6] > f64::from(kl_limit) { index as u32 + kl_stop } else { stopped };
+        report.exact("control", &words, &[stop, 0, 0, 6, 0, 0, 0, 0]);
+        Ok(())
+    })
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let categorical = |actions| Head::Categorical { actions };
+    let gaussian = |dims| Head::Gaussian { dims };
+    let usual = Loss {
+        head: categorical(2),
+        rows: 65,
+        row_offset: 0,
+        value_loss: ValueLoss::Plain,
+        dual_clip: None,
+        wild: false,
+        broken: false,
+    };
+    let mut cases = Vec::new();
+    for head in [categorical(2), gaussian(1)] {
+        for rows in [1, 63, 64, 65, 1021] {
+            cases.push(loss_case(Loss { head: head.clone(), rows, ..usual.clone() }).quick(rows == 65));
+        }
+        for value_loss in [ValueLoss::Plain, ValueLoss::ClipMax, ValueLoss::ClipOnly] {
+            for dual_clip in [None, Some(3.0)] {
+                let c = Loss { head: head.clone(), rows: 131, row_offset: 67, value_loss, dual_clip, ..usual.clone() };
+                cases.push(loss_case(c).quick(dual_clip.is_some()));
+            }
+        }
+        cases.push(loss_case(Loss { head: head.clone(), wild: true, ..usual.clone() }));
+        cases.push(loss_case(Loss { head, rows: 127, broken: true, ..usual.clone() }));
+    }
+    for head in [categorical(1), categorical(33), gaussian(3), gaussian(17)] {
+        cases.push(loss_case(Loss { head, rows: 67, value_loss: ValueLoss::ClipMax, ..usual.clone() }));
+    }
+    for (rows, kl_stop, kl_limit, stopped) in [
+        (1, 0, 0.01, 0),
+        (64, 1, 0.01, 0),
+        (65, 2, 0.01, 0),
+        (4097, 1, 1e6, 0),
+        (10_007, 2, 1e-3, 9),
+        (130, 1, 0.01, 3),
+        (130, 1, 0.01, 1),
+    ] {
+        cases.push(statistics_case(rows, kl_stop, kl_limit, stopped).quick(rows == 10_007));
+    }
+    cases
+}

@@ -1,0 +1,110 @@
+//! Every kernel against the f64 reference, on any adapter: one table of cases that the tests and the program walk.
+//!
+//! A case makes seeded inputs, runs one kernel (or the short chain that it belongs to) and compares what it wrote with
+//! [`crate::reference`] in f64 on the same f32 inputs. Each buffer lies between guard words that must not change, and each output
+//! begins full of a mark that must be gone where the kernel writes and still there where it does not.
+//!
+//! error = |got − want| / max(|want|, scale), where scale is the size of the terms that were added up. A tolerance follows
+//! from the number of roundings and from the accuracy that devices give for `exp`, `log` and division; its reason is
+//! kept beside it.
+
+mod advantage;
+mod batch;
+mod env;
+mod head;
+mod loss;
+mod mlp;
+mod optim;
+mod reduce;
+mod support;
+mod update;
+
+use crate::Result;
+use crate::gpu::Gpu;
+use support::Report;
+
+/// What one case found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckRow {
+    /// Stem of the kernel, or name of the update.
+    pub kernel: String,
+    /// Sizes and choices of the case.
+    pub shape: String,
+    /// Largest error of any element; infinite where a fault makes it meaningless.
+    pub worst_error: f64,
+    /// Largest error that passes.
+    pub tolerance: f64,
+    /// Whether there was no fault and the error stayed within the tolerance.
+    pub passed: bool,
+    /// Why the tolerance is what it is.
+    pub reason: String,
+    /// What is wrong, if it did not pass: the worst element, a guard word that changed, an element never written.
+    pub fault: Option<String>,
+}
+
+type Run = Box<dyn Fn(&Gpu) -> Result<CheckRow> + Send + Sync>;
+
+/// One comparison of one kernel at one shape.
+pub struct Case {
+    /// Stem of the kernel.
+    pub kernel: &'static str,
+    /// Sizes and choices.
+    pub shape: String,
+    /// Whether [`check`] runs it.
+    pub quick: bool,
+    /// Runs it; a device that fails is an error, a wrong number is a row that did not pass.
+    pub run: Run,
+}
+
+impl Case {
+    fn new(
+        kernel: &'static str,
+        shape: String,
+        (tolerance, reason): (f64, &str),
+        body: impl Fn(&Gpu, &Report) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let (label, reason) = (shape.clone(), reason.to_owned());
+        let run = move |gpu: &Gpu| {
+            let report = Report::new(kernel, &label, tolerance, &reason);
+            body(gpu, &report)?;
+            Ok(report.row())
+        };
+        Self { kernel, shape, quick: false, run: Box::new(run) }
+    }
+
+    fn quick(self, quick: bool) -> Self {
+        Self { quick, ..self }
+    }
+}
+
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kernel, self.shape)
+    }
+}
+
+/// Every case, in order of stage.
+pub fn cases() -> Vec<Case> {
+    [
+        env::cases(),
+        head::cases(),
+        advantage::cases(),
+        batch::cases(),
+        mlp::cases(),
+        loss::cases(),
+        optim::cases(),
+        reduce::cases(),
+        update::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A quick and representative part of [`cases`], run on `gpu`.
+///
+/// # Errors
+/// Those of the device; wrong numbers are rows with `passed` false.
+pub fn check(gpu: &Gpu) -> Result<Vec<CheckRow>> {
+    cases().iter().filter(|case| case.quick).map(|case| (case.run)(gpu)).collect()
+}

@@ -1,0 +1,291 @@
+//! Gradient clipping and Adam, alone and over several steps.
+
+use super::Case;
+use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use crate::gpu::{Gpu, Schedule, Slot};
+use crate::kernels::loss_statistics::TRACE_WIDTH;
+use crate::kernels::{optim_adam, optim_clip};
+use crate::reference::optim::{Adam, AdamSettings};
+use crate::reference::reduce_moments::reduce_norm;
+use crate::{Optimizer, Result};
+use ndarray::Array1;
+
+/// Roundings of a norm: 64 squares a lane, a tree of 6 levels, the partial sums; half of them survive the root.
+fn norm_tolerance(count: usize) -> f64 {
+    EPS * (0.5 * (64.0 + 6.0 + (count as f64 / 4096.0 / 64.0).ceil() + 6.0) + 8.0)
+}
+
+/// Words of the control buffer.
+const STEP: usize = 1;
+const SCALE: usize = 2;
+const TAKEN: usize = 4;
+const SKIPPED: usize = 5;
+/// Columns of the trace.
+const NORM: usize = 11;
+const STEPPED: usize = 12;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Bad {
+    No,
+    Nan,
+    Infinity,
+    /// The sum of squares overflows.
+    Huge,
+    /// The update stopped before.
+    Stopped,
+}
+
+fn gradient(random: &mut Random, count: usize, bad: Bad) -> Vec<f32> {
+    let mut gradient = random.normals(count, 0.3);
+    let last = count - 1;
+    match bad {
+        Bad::Nan => gradient[last] = f32::NAN,
+        Bad::Infinity => gradient[count / 2] = f32::NEG_INFINITY,
+        Bad::Huge => gradient[last] = 3e38,
+        Bad::No | Bad::Stopped => {}
+    }
+    gradient
+}
+
+fn clip_case(count: usize, max_grad_norm: f32, bad: Bad, why: &str) -> Case {
+    let shape = format!("{count} numbers, limit {max_grad_norm}{why}");
+    let reason = "64 squares a lane and 6 levels of the tree, halved by the root; scale: the norm";
+    Case::new("optim_clip", shape, (norm_tolerance(count), reason), move |gpu, report| {
+        let data = gradient(&mut Random::new(count as u64), count, bad);
+        let index = 1_usize;
+        let initial = [u32::from(bad == Bad::Stopped) * 2, 7, 7, 3, 4, 5, 0, 0];
+        let width = TRACE_WIDTH as usize;
+        let groups = optim_clip::groups(count as u32) as usize;
+        let buffers = (
+            Guarded::holding(gpu, "gradient", &data)?,
+            Guarded::<[f32; 2]>::output(gpu, "norm_partials", groups)?,
+            Guarded::holding(gpu, "control", &initial)?,
+            Guarded::holding(gpu, "optimizer_step", &[41_u32])?,
+            Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?,
+        );
+        let mut p = optim_clip::Params::default();
+        (p.count, p.index, p.max_grad_norm) = (count as u32, index as u32, max_grad_norm);
+        let io = optim_clip::Io {
+            gradient: buffers.0.io(),
+            norm_partials: buffers.1.io(),
+            control: buffers.2.io(),
+            optimizer_step: buffers.3.io(),
+            trace: buffers.4.io(),
+        };
+        gpu.run("check", &optim_clip::bind(gpu, &[p], &io)?, Slot::default())?;
+        buffers.1.read(gpu, report)?;
+        let control = buffers.2.read(gpu, report)?;
+        let trace = buffers.4.read(gpu, report)?;
+        let step = buffers.3.read(gpu, report)?;
+        let mut want = initial;
+        let row = index * width;
+        if bad == Bad::No {
+            let norm = reduce_norm(Array1::from(wide(&data)).view());
+            let limit = f64::from(max_grad_norm);
+            let scale = if limit > 0.0 { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
+            let got = [trace[row + NORM], f32::from_bits(control[SCALE]), trace[row + STEPPED]];
+            report.floats("norm, factor, stepped", &got, &[norm, scale, 1.0], |_| 1e-30);
+            (want[STEP], want[TAKEN]) = (1, initial[TAKEN] + 1);
+            let mine = [row + NORM, row + STEPPED];
+            report.untouched("trace", trace.iter().enumerate().filter(|(i, _)| !mine.contains(i)));
+        } else {
+            want[STEP] = 0;
+            want[SKIPPED] += u32::from(bad != Bad::Stopped);
+            report.untouched("trace", trace.iter().enumerate());
+        }
+        // The factor was compared above, or counts for nothing.
+        want[SCALE] = control[SCALE];
+        report.exact("control", &control, &want);
+        report.exact("optimizer_step", &step, &[41 + u32::from(bad == Bad::No)]);
+        Ok(())
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Steps {
+    count: usize,
+    steps: usize,
+    optimizer: Optimizer,
+    weight_decay: f32,
+    max_grad_norm: f32,
+    eps: f32,
+    /// The step whose gradient is not finite.
+    bad_step: Option<usize>,
+}
+
+fn adam_case(c: Steps) -> Case {
+    let Steps { count, steps, optimizer, weight_decay, max_grad_norm, eps, bad_step } = c;
+    let mut shape =
+        format!("{count} numbers, {steps} steps, {optimizer:?}, decay {weight_decay}, limit {max_grad_norm}");
+    if let Some(step) = bad_step {
+        shape += &format!(", step {step} not finite");
+    }
+    // A root and a division of 3 ulp each besides the roundings of a step.
+    let tolerance = EPS * (16.0 + 6.0 * steps as f64) + if max_grad_norm > 0.0 { norm_tolerance(count) } else { 0.0 };
+    let reason = "per step: moments and parameters rounded, root and division of 3 ulp; the clip's factor has the norm's error; \
+                  scale: parameter + steps × learning rate, and the moments' own size";
+    Case::new("optim_adam", shape, (tolerance, reason), move |gpu, report| {
+        let mut random = Random::new((count + steps) as u64);
+        let lr = 0.01_f32;
+        let (beta1, beta2) = (0.9_f32, 0.999_f32);
+        let initial = random.normals(count, 1.0);
+        let settings = AdamSettings {
+            optimizer,
+            beta1: beta1.into(),
+            beta2: beta2.into(),
+            eps: eps.into(),
+            weight_decay: weight_decay.into(),
+            max_grad_norm: (max_grad_norm > 0.0).then_some(max_grad_norm.into()),
+        };
+        let device = Device::new(gpu, &c, &initial, &settings)?;
+        let mut adam = Adam::<f64>::new(count);
+        let mut parameters = wide(&initial);
+        // Sums of the absolute terms of both moments.
+        let mut sizes = (vec![0.0; count], vec![0.0; count]);
+        for step in 0..steps {
+            let bad = if bad_step == Some(step) { Bad::Nan } else { Bad::No };
+            let own = gradient(&mut random, count, bad);
+            let before = device.read(gpu, report)?;
+            device.step(gpu, &own, lr)?;
+            let before_step = parameters.clone();
+            let stepped = adam.step(&settings, lr.into(), &mut parameters, &wide(&own))?;
+            if !stepped.stepped {
+                let after = device.read(gpu, report)?;
+                for (name, before, after) in [("parameters", 0, 0), ("exp_avg", 1, 1), ("exp_avg_sq", 2, 2)]
+                    .map(|(n, i, j)| (n, &before[i], &after[j]))
+                {
+                    report.exact(&format!("{name} (step refused)"), after, before);
+                }
+                continue;
+            }
+            let limit = settings.max_grad_norm.map_or(1.0, |max| (max / (stepped.grad_norm + 1e-6)).min(1.0));
+            for i in 0..count {
+                let decay = if optimizer == Optimizer::Adam { f64::from(weight_decay) } else { 0.0 };
+                let g = (f64::from(own[i]) * limit).abs() + decay * before_step[i].abs();
+                sizes.0[i] = settings.beta1 * sizes.0[i] + (1.0 - settings.beta1) * g;
+                sizes.1[i] = settings.beta2 * sizes.1[i] + (1.0 - settings.beta2) * g * g;
+            }
+        }
+        let [p, m, v] = device.read(gpu, report)?;
+        let moved = steps as f64 * f64::from(lr);
+        // Where terms of the first moment cancel, so do their errors' share in the step; 4 bounds |terms| / √v.
+        report.floats("parameters", &p, &parameters, |i| parameters[i].abs() + 4.0 * moved);
+        report.floats("exp_avg", &m, &adam.exp_avg, |i| sizes.0[i]);
+        report.floats("exp_avg_sq", &v, &adam.exp_avg_sq, |i| sizes.1[i]);
+        report.exact("optimizer_step", &device.optimizer_step.read(gpu, report)?, &[adam.step]);
+        Ok(())
+    })
+}
+
+/// The buffers of clip and Adam.
+struct Device {
+    c: Steps,
+    gradient: Guarded<f32>,
+    bias_correction: crate::gpu::Buffer<[f32; 2]>,
+    norm_partials: Guarded<[f32; 2]>,
+    control: Guarded<u32>,
+    optimizer_step: Guarded<u32>,
+    trace: Guarded<f32>,
+    state: [Guarded<f32>; 3],
+}
+
+impl Device {
+    fn new(gpu: &Gpu, c: &Steps, parameters: &[f32], settings: &AdamSettings) -> Result<Self> {
+        let count = c.count;
+        let table = optim_adam::bias_corrections(settings.beta1, settings.beta2)?;
+        Ok(Self {
+            c: *c,
+            gradient: Guarded::holding(gpu, "gradient", &vec![0.0; count])?,
+            // Its length is that of the table, so there is no room for guards; it is only read.
+            bias_correction: gpu.upload("bias_correction", &table)?,
+            norm_partials: Guarded::output(gpu, "norm_partials", optim_clip::groups(count as u32) as usize)?,
+            control: Guarded::holding(gpu, "control", &[0; 8])?,
+            optimizer_step: Guarded::holding(gpu, "optimizer_step", &[0])?,
+            trace: Guarded::output(gpu, "trace", TRACE_WIDTH as usize)?,
+            state: [
+                Guarded::holding(gpu, "parameters", parameters)?,
+                Guarded::holding(gpu, "exp_avg", &vec![0.0; count])?,
+                Guarded::holding(gpu, "exp_avg_sq", &vec![0.0; count])?,
+            ],
+        })
+    }
+
+    fn step(&self, gpu: &Gpu, gradient: &[f32], lr: f32) -> Result<()> {
+        gpu.write(self.gradient.io(), 0, gradient)?;
+        let mut clip = optim_clip::Params::default();
+        (clip.count, clip.max_grad_norm) = (self.c.count as u32, self.c.max_grad_norm);
+        let io = optim_clip::Io {
+            gradient: self.gradient.io(),
+            norm_partials: self.norm_partials.io(),
+            control: self.control.io(),
+            optimizer_step: self.optimizer_step.io(),
+            trace: self.trace.io(),
+        };
+        let mut calls = optim_clip::bind(gpu, &[clip], &io)?;
+        let mut adam = optim_adam::Params::default();
+        adam.count = self.c.count as u32;
+        adam.decoupled = u32::from(self.c.optimizer == Optimizer::AdamW);
+        (adam.weight_decay, adam.eps) = (self.c.weight_decay, self.c.eps);
+        let (beta1, beta2) = (0.9_f32, 0.999_f32);
+        (adam.beta1, adam.one_minus_beta1) = (beta1, (1.0 - f64::from(beta1)) as f32);
+        (adam.beta2, adam.one_minus_beta2) = (beta2, (1.0 - f64::from(beta2)) as f32);
+        let io = optim_adam::Io {
+            gradient: self.gradient.io(),
+            bias_correction: &self.bias_correction,
+            control: self.control.io(),
+            optimizer_step: self.optimizer_step.io(),
+            parameters: self.state[0].io(),
+            exp_avg: self.state[1].io(),
+            exp_avg_sq: self.state[2].io(),
+        };
+        let (ring, slot) = schedule(gpu, &Schedule { learning_rate: lr, ..Schedule::default() })?;
+        calls.extend(optim_adam::bind(gpu, &[adam], &io, &ring)?);
+        gpu.run("check", &calls, slot)
+    }
+
+    fn read(&self, gpu: &Gpu, report: &Report) -> Result<[Vec<f32>; 3]> {
+        let [p, m, v] = &self.state;
+        Ok([p.read(gpu, report)?, m.read(gpu, report)?, v.read(gpu, report)?])
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for count in [1, 63, 64, 65, 4095, 4096, 4097, 300_007] {
+        cases.push(clip_case(count, 0.5, Bad::No, "").quick(count == 300_007));
+    }
+    cases.push(clip_case(1009, 0.0, Bad::No, " (off)"));
+    cases.push(clip_case(1009, 1e6, Bad::No, " (not reached)"));
+    for (bad, why) in [
+        (Bad::Nan, ", a NaN"),
+        (Bad::Infinity, ", an infinity"),
+        (Bad::Huge, ", a norm that overflows"),
+        (Bad::Stopped, ", after an early stop"),
+    ] {
+        cases.push(clip_case(5000, 0.5, bad, why).quick(bad == Bad::Nan));
+        cases.push(clip_case(1, 0.5, bad, why));
+    }
+    let usual = Steps {
+        count: 65,
+        steps: 5,
+        optimizer: Optimizer::Adam,
+        weight_decay: 0.0,
+        max_grad_norm: 0.5,
+        eps: 1e-5,
+        bad_step: None,
+    };
+    for count in [1, 63, 64, 65, 10_007] {
+        cases.push(adam_case(Steps { count, ..usual }).quick(count == 10_007));
+    }
+    for c in [
+        Steps { max_grad_norm: 0.0, eps: 1e-8, ..usual },
+        Steps { optimizer: Optimizer::AdamW, weight_decay: 0.1, ..usual },
+        Steps { weight_decay: 0.01, max_grad_norm: 0.0, ..usual },
+        Steps { steps: 20, ..usual },
+        Steps { bad_step: Some(2), ..usual },
+        Steps { bad_step: Some(0), optimizer: Optimizer::AdamW, weight_decay: 0.1, ..usual },
+    ] {
+        cases.push(adam_case(c).quick(c.bad_step.is_some()));
+    }
+    cases
+}

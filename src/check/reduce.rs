@@ -1,0 +1,156 @@
+//! Reductions: moments, partial gradients, episodes.
+
+use super::Case;
+use super::support::{EPS, Guarded, Random, wide};
+use crate::gpu::Slot;
+use crate::kernels::{reduce_episodes, reduce_moments, reduce_partials};
+use crate::reference::reduce_moments::reduce_moments as moments_of;
+use ndarray::Array1;
+
+#[derive(Clone, Copy)]
+struct Moments {
+    rows: usize,
+    segment: usize,
+    stride: usize,
+    offset: usize,
+    subtract: bool,
+    mean: f32,
+    /// All numbers the same.
+    flat: bool,
+}
+
+fn moments_case(c: Moments) -> Case {
+    let Moments { rows, segment, stride, offset, subtract, mean, flat } = c;
+    let words = [if subtract { ", difference of two" } else { "" }, if flat { ", equal numbers" } else { "" }].concat();
+    let shape = format!("{rows} rows in segments of {segment}, stride {stride}, mean {mean}{words}");
+    // A lane adds 16 numbers, the tree has 6 levels; squares double the error of a deviation; each merge of chunks adds five.
+    let tolerance = EPS * (2.0 * (16.0 + 6.0) + 5.0 * (segment as f64 / 1024.0).max(1.0).log2().ceil() + 8.0);
+    let reason = "16 numbers a lane and 6 levels of the tree, twice for squares, five roundings for each merge of chunks; \
+                  scale: |mean| + deviation, and M2";
+    Case::new("reduce_moments", shape, (tolerance, reason), move |gpu, report| {
+        let mut random = Random::new((rows + 3 * segment) as u64);
+        let mut minuend = random.normals(rows * stride + offset, 1.0);
+        minuend.iter_mut().for_each(|x| *x = if flat { mean } else { *x + mean });
+        let subtrahend = random.normals(rows, 0.5);
+        let segments = rows.div_ceil(segment);
+        let partials = reduce_moments::partials(rows as u32, segment as u32) as usize;
+        let buffers = (
+            Guarded::holding(gpu, "minuend", &minuend)?,
+            Guarded::holding(gpu, "subtrahend", &subtrahend)?,
+            Guarded::<[f32; 4]>::output(gpu, "partials", partials)?,
+            Guarded::<[f32; 4]>::output(gpu, "moments", segments)?,
+        );
+        let mut p = reduce_moments::Params::default();
+        (p.rows, p.segment, p.stride, p.offset) = (rows as u32, segment as u32, stride as u32, offset as u32);
+        p.subtract = subtract.into();
+        let io = reduce_moments::Io {
+            minuend: buffers.0.io(),
+            subtrahend: buffers.1.io(),
+            partials: buffers.2.io(),
+            moments: buffers.3.io(),
+        };
+        gpu.run("check", &reduce_moments::bind(gpu, &[p], &io)?, Slot::default())?;
+        buffers.2.read(gpu, report)?;
+        let got = buffers.3.read(gpu, report)?;
+        for (own, first) in got.iter().zip((0..rows).step_by(segment)) {
+            let last = rows.min(first + segment);
+            let number = |row: usize| {
+                let value = minuend[row * stride + offset];
+                // The difference is rounded to f32 before anything else, here and there.
+                f64::from(if subtract { value - subtrahend[row] } else { value })
+            };
+            let column: Array1<f64> = (first..last).map(number).collect();
+            let (mean, variance) = moments_of(column.view(), 0);
+            let n = column.len() as f64;
+            let (mean, squares) = if flat { (column[0], 0.0) } else { (mean, variance * n) };
+            report.exact("moments (count)", &[own[0], own[3]], &[n as f32, 0.0]);
+            report.floats("moments (mean)", &own[1..2], &[mean], |_| mean.abs() + variance.sqrt());
+            report.floats("moments (M2)", &own[2..3], &[squares], |_| if flat { 1e-30 } else { squares });
+        }
+        Ok(())
+    })
+}
+
+fn partials_case(count: usize, slices: usize) -> Case {
+    let shape = format!("{slices} slices of {count}");
+    let tolerance = EPS * (slices as f64 / 4.0 + 6.0);
+    let reason = "a quarter of the slices in each chain, three to join them, three left over; scale: sum of |terms|";
+    Case::new("reduce_partials", shape, (tolerance, reason), move |gpu, report| {
+        let data = Random::new((count + slices) as u64).normals(count * slices, 1.0);
+        let partials = Guarded::holding(gpu, "partials", &data)?;
+        let gradient = Guarded::output(gpu, "gradient", count)?;
+        let mut p = reduce_partials::Params::default();
+        (p.count, p.slices) = (count as u32, slices as u32);
+        let io = reduce_partials::Io { partials: partials.io(), gradient: gradient.io() };
+        gpu.run("check", &reduce_partials::bind(gpu, &[p], &io)?, Slot::default())?;
+        let column = |j: usize| (0..slices).map(move |s| s * count + j);
+        let want: Vec<f64> = (0..count).map(|j| column(j).map(|i| f64::from(data[i])).sum()).collect();
+        let sizes: Vec<f64> = (0..count).map(|j| column(j).map(|i| f64::from(data[i]).abs()).sum()).collect();
+        report.floats("gradient", &gradient.read(gpu, report)?, &want, |j| sizes[j]);
+        Ok(())
+    })
+}
+
+fn episodes_case(count: usize, one_in: u32) -> Case {
+    let shape = format!("{count} entries, one in {one_in} an episode's end");
+    let tolerance = EPS * (16.0 + 6.0 + (count as f64 / 65_536.0).ceil() + 6.0);
+    let reason = "16 numbers a lane and 6 levels of the tree, twice; scale: sum of |returns|";
+    Case::new("reduce_episodes", shape, (tolerance, reason), move |gpu, report| {
+        let mut random = Random::new(count as u64);
+        let ended = random.flags(count, one_in);
+        let data: Vec<[f32; 2]> = ended
+            .iter()
+            .map(
+                |flag| {
+                    if *flag == 1 { [random.range(-300.0, 100.0), (1 + random.below(500)) as f32] } else { [0.0; 2] }
+                },
+            )
+            .collect();
+        let episodes = Guarded::holding(gpu, "episodes", &data)?;
+        let partials = Guarded::output(gpu, "partials", reduce_episodes::partials(count as u32) as usize)?;
+        let summary = Guarded::output(gpu, "summary", reduce_episodes::SUMMARY as usize)?;
+        let mut p = reduce_episodes::Params::default();
+        p.count = count as u32;
+        let io = reduce_episodes::Io { episodes: episodes.io(), partials: partials.io(), summary: summary.io() };
+        gpu.run("check", &reduce_episodes::bind(gpu, &[p], &io)?, Slot::default())?;
+        partials.read(gpu, report)?;
+        let returns: Vec<f64> = wide(&data.iter().filter(|e| e[1] > 0.0).map(|e| e[0]).collect::<Vec<_>>());
+        let lengths = data.iter().map(|e| f64::from(e[1])).sum();
+        let some = |x: f64| if returns.is_empty() { 0.0 } else { x };
+        let want = [
+            returns.len() as f64,
+            returns.iter().sum(),
+            lengths,
+            some(returns.iter().copied().fold(f64::INFINITY, f64::min)),
+            some(returns.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+        ];
+        let size = returns.iter().map(|r| r.abs()).sum::<f64>();
+        report.floats("summary", &summary.read(gpu, report)?, &want, |i| if i == 1 { size } else { 1e-30 });
+        Ok(())
+    })
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let usual = Moments { rows: 65, segment: 65, stride: 1, offset: 0, subtract: false, mean: 0.0, flat: false };
+    for rows in [1, 2, 63, 64, 1023, 1024, 1025, 5003] {
+        cases.push(moments_case(Moments { rows, segment: rows, ..usual }));
+    }
+    for c in [
+        Moments { rows: 5003, segment: 5003, mean: 1e4, ..usual },
+        Moments { rows: 200_003, segment: 200_003, mean: 3.0, ..usual },
+        Moments { rows: 131, segment: 32, stride: 4, offset: 1, ..usual },
+        Moments { rows: 4000, segment: 1999, subtract: true, stride: 4, offset: 2, ..usual },
+        Moments { rows: 67, segment: 1, ..usual },
+        Moments { rows: 3001, segment: 3001, flat: true, mean: 0.3, ..usual },
+    ] {
+        cases.push(moments_case(c).quick(c.rows == 4000 || c.mean > 9.0));
+    }
+    for (count, slices) in [(1, 1), (63, 2), (64, 3), (65, 4), (127, 5), (1009, 64), (4099, 7)] {
+        cases.push(partials_case(count, slices).quick(slices == 64));
+    }
+    for (count, one_in) in [(1, 1), (1, 1_000_000), (63, 3), (64, 5), (65, 7), (1025, 20), (5003, 100), (70_001, 50)] {
+        cases.push(episodes_case(count, one_in).quick(count == 5003));
+    }
+    cases
+}

@@ -1,0 +1,263 @@
+//! What every case needs: seeded inputs, guarded buffers, and the comparison.
+
+use super::CheckRow;
+use crate::Result;
+use crate::gpu::{Buffer, Element, Gpu, Schedule, ScheduleRing, Slot};
+use crate::rng::{Draw, block, normal, uniform};
+use std::cell::RefCell;
+use std::fmt::Debug;
+
+/// Half a unit in the last place of 1, the error of one f32 rounding.
+pub(super) const EPS: f64 = 1.0 / 16_777_216.0;
+
+/// A NaN that no arithmetic makes: what memory holds before a kernel writes.
+const SENTINEL: u32 = 0x7fc5_a5a5;
+
+/// Words before and after a buffer's elements; 256 bytes, so that the elements are aligned as WebGPU asks.
+const GUARD: usize = 64;
+
+/// Seeded inputs: the same on every machine.
+pub(super) struct Random {
+    seed: u64,
+    next: u64,
+}
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, next: 0 }
+    }
+
+    pub(super) fn word(&mut self) -> u32 {
+        self.next += 1;
+        // A stream of its own: initialisation never has so many matrices.
+        block(self.seed, Draw::Initialisation, u32::MAX, 0, self.next)[0]
+    }
+
+    pub(super) fn range(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * uniform(self.word())
+    }
+
+    pub(super) fn below(&mut self, n: u32) -> u32 {
+        self.word() % n
+    }
+
+    pub(super) fn normals(&mut self, len: usize, deviation: f32) -> Vec<f32> {
+        (0..len).map(|_| deviation * normal(self.word())).collect()
+    }
+
+    pub(super) fn ranges(&mut self, len: usize, low: f32, high: f32) -> Vec<f32> {
+        (0..len).map(|_| self.range(low, high)).collect()
+    }
+
+    pub(super) fn words(&mut self, len: usize) -> Vec<u32> {
+        (0..len).map(|_| self.word()).collect()
+    }
+
+    /// 1 once in `one_in`, else 0.
+    pub(super) fn flags(&mut self, len: usize, one_in: u32) -> Vec<u32> {
+        (0..len).map(|_| u32::from(self.below(one_in) == 0)).collect()
+    }
+}
+
+/// A buffer between guard words. Inputs have them too: what is read past an end is then NaN and shows in the result.
+pub(super) struct Guarded<T> {
+    label: &'static str,
+    words: Buffer<u32>,
+    elements: Buffer<T>,
+    len: usize,
+}
+
+impl<T: Element> Guarded<T> {
+    /// `len` elements, none of them written yet.
+    pub(super) fn output(gpu: &Gpu, label: &'static str, len: usize) -> Result<Self> {
+        let count = len * size_of::<T>() / 4;
+        let words: Buffer<u32> = gpu.upload(label, &vec![SENTINEL; count + 2 * GUARD])?;
+        // The binding takes the second guard in: no kernel asks for a binding's length.
+        let elements = Buffer::from_wgpu(words.raw(), 4 * GUARD as u64, (len + 4 * GUARD / size_of::<T>()) as u64)?;
+        Ok(Self { label, words, elements, len })
+    }
+
+    /// A copy of `data`.
+    pub(super) fn holding(gpu: &Gpu, label: &'static str, data: &[T]) -> Result<Self> {
+        let guarded = Self::output(gpu, label, data.len())?;
+        gpu.write(&guarded.elements, 0, data)?;
+        Ok(guarded)
+    }
+
+    pub(super) fn io(&self) -> &Buffer<T> {
+        &self.elements
+    }
+
+    /// The elements; a guard word that changed is a fault.
+    pub(super) fn read(&self, gpu: &Gpu, report: &Report) -> Result<Vec<T>> {
+        let words = gpu.read(&self.words)?;
+        report.guards(self.label, &words);
+        let inside = &words[GUARD..GUARD + self.len * size_of::<T>() / 4];
+        Ok(bytemuck::pod_collect_to_vec(inside))
+    }
+}
+
+/// A ring with one slot filled.
+pub(super) fn schedule(gpu: &Gpu, values: &Schedule) -> Result<(ScheduleRing, Slot)> {
+    let ring = ScheduleRing::new(gpu)?;
+    let slot = ring.push(gpu, values)?;
+    Ok((ring, slot))
+}
+
+/// The largest error so far, and the first fault.
+pub(super) struct Report {
+    row: RefCell<CheckRow>,
+}
+
+impl Report {
+    pub(super) fn new(kernel: &str, shape: &str, tolerance: f64, reason: &str) -> Self {
+        let (kernel, shape, reason) = (kernel.to_owned(), shape.to_owned(), reason.to_owned());
+        let row = CheckRow { kernel, shape, worst_error: 0.0, tolerance, passed: true, reason, fault: None };
+        Self { row: RefCell::new(row) }
+    }
+
+    pub(super) fn row(self) -> CheckRow {
+        self.row.into_inner()
+    }
+
+    /// Makes the case fail. The first fault is kept.
+    pub(super) fn fault(&self, message: String) {
+        let mut row = self.row.borrow_mut();
+        row.passed = false;
+        row.worst_error = f64::INFINITY;
+        row.fault.get_or_insert(message);
+    }
+
+    /// error = |got − want| / max(|want|, scale), element by element.
+    pub(super) fn floats(&self, name: &str, got: &[f32], want: &[f64], scale: impl Fn(usize) -> f64) {
+        if got.len() != want.len() {
+            return self.fault(format!("\"{name}\" has {} elements, expected {}", got.len(), want.len()));
+        }
+        for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
+            if got.to_bits() == SENTINEL {
+                return self.fault(format!("\"{name}\"[{i}] was never written"));
+            }
+            let size = want.abs().max(scale(i));
+            let error = if f64::from(got) == want { 0.0 } else { (f64::from(got) - want).abs() / size };
+            let mut row = self.row.borrow_mut();
+            // A NaN is the worst.
+            let error = if error.is_nan() { f64::INFINITY } else { error };
+            if error > row.tolerance {
+                let message = format!("\"{name}\"[{i}] is {got:e}, expected {want:e}, scale {size:e}: error {error:e}");
+                row.passed = false;
+                row.fault.get_or_insert(message);
+            }
+            row.worst_error = row.worst_error.max(error);
+        }
+    }
+
+    /// The same, bit by bit or word by word.
+    pub(super) fn exact<U: PartialEq + Debug>(&self, name: &str, got: &[U], want: &[U]) {
+        if got.len() != want.len() {
+            return self.fault(format!("\"{name}\" has {} elements, expected {}", got.len(), want.len()));
+        }
+        if let Some(i) = (0..got.len()).find(|&i| got[i] != want[i]) {
+            self.fault(format!("\"{name}\"[{i}] is {:?}, expected exactly {:?}", got[i], want[i]));
+        }
+    }
+
+    /// Elements that the kernel must leave alone.
+    pub(super) fn untouched<'a>(&self, name: &str, got: impl IntoIterator<Item = (usize, &'a f32)>) {
+        if let Some((i, value)) = got.into_iter().find(|(_, value)| value.to_bits() != SENTINEL) {
+            self.fault(format!("\"{name}\"[{i}] was overwritten with {value:e}"));
+        }
+    }
+
+    fn guards(&self, name: &str, words: &[u32]) {
+        let (before, rest) = words.split_at(GUARD);
+        let after = &rest[rest.len() - GUARD..];
+        if let Some(i) = before.iter().position(|word| *word != SENTINEL) {
+            self.fault(format!("\"{name}\": guard word {} before the first was overwritten", GUARD - i));
+        }
+        if let Some(i) = after.iter().position(|word| *word != SENTINEL) {
+            self.fault(format!("\"{name}\": guard word {} after the last was overwritten", i + 1));
+        }
+    }
+}
+
+/// f32 words as f64.
+pub(super) fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|value| f64::from(*value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report::new("kernel", "shape", 1e-6, "reason")
+    }
+
+    fn fault(report: Report) -> String {
+        let row = report.row();
+        assert!(!row.passed);
+        row.fault.unwrap()
+    }
+
+    #[test]
+    fn equal_numbers_pass_and_small_errors_are_measured() {
+        let r = report();
+        r.floats("x", &[1.0, 2.0 + 2.4e-7], &[1.0, 2.0], |_| 1.0);
+        let row = r.row();
+        assert!(row.passed && row.worst_error > 1e-7 && row.worst_error < 2e-7);
+    }
+
+    #[test]
+    fn a_corrupted_element_fails() {
+        let mut values = Random::new(1).normals(65, 1.0);
+        let want = wide(&values);
+        values[64] += 1e-4;
+        let r = report();
+        r.floats("x", &values, &want, |_| 1.0);
+        assert!(fault(r).contains("\"x\"[64]"));
+        for bad in [f32::NAN, f32::INFINITY] {
+            let r = report();
+            r.floats("x", &[bad], &[1.0], |_| 1.0);
+            let row = r.row();
+            assert!(row.worst_error == f64::INFINITY && !row.passed);
+        }
+    }
+
+    #[test]
+    fn a_shift_by_one_row_fails() {
+        let values = Random::new(2).normals(33 * 5, 1.0);
+        let want = wide(&values);
+        let r = report();
+        r.floats("x", &values[5..], &want[..32 * 5], |_| 1.0);
+        assert!(!r.row().passed);
+        let r = report();
+        r.exact("x", &values[5..], &values[..32 * 5]);
+        assert!(!r.row().passed);
+    }
+
+    #[test]
+    fn what_was_never_written_or_should_not_have_been_fails() {
+        let mark = f32::from_bits(SENTINEL);
+        let r = report();
+        r.floats("x", &[1.0, mark], &[1.0, f64::NAN], |_| 1.0);
+        assert_eq!(fault(r), "\"x\"[1] was never written");
+        let r = report();
+        r.untouched("x", [mark, 0.0].iter().enumerate());
+        assert!(fault(r).contains("[1] was overwritten"));
+    }
+
+    #[test]
+    fn a_changed_guard_fails() {
+        let whole = vec![SENTINEL; 2 * GUARD + 3];
+        let r = report();
+        r.guards("x", &whole);
+        assert!(r.row().passed);
+        for (place, words) in [(GUARD - 1, "1 before"), (GUARD + 3, "1 after"), (2 * GUARD + 2, "64 after")] {
+            let mut broken = whole.clone();
+            broken[place] = 0;
+            let r = report();
+            r.guards("x", &broken);
+            assert!(fault(r).contains(words), "{place}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Nothing of a kernel may be missing: its shader, host file, oracle, case and row in the README share one stem.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Kernels whose oracle has another stem, and why.
+const ORACLES: &[(&str, &str)] = &[
+    ("advantage_gae_chunked", "advantage_gae"), // a variant: the same answer
+    ("batch_gather", "batch_shuffle"),          // the order is what there is to know
+    ("batch_pack", "batch_shuffle"),
+    ("env_cartpole", "env"), // both environments in one file
+    ("env_pendulum", "env"),
+    ("head_evaluate", "head"),     // one function per quantity
+    ("loss_statistics", "loss_ppo"), // loss and statistics come from one function
+    ("mlp_backward_input", "mlp"), // a network forward and backward
+    ("mlp_backward_weight", "mlp"),
+    ("mlp_forward", "mlp"),
+    ("optim_adam", "optim"), // clip and step are one
+    ("optim_clip", "optim"),
+    ("policy_sample", "head"),
+    ("reduce_episodes", "trainer"), // statistics of episodes are made where they end
+    ("reduce_partials", "mlp"),     // the sum over rows, which the device takes in slices
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Stems of the files with `extension` directly in `folder`.
+fn stems(folder: &str, extension: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap();
+    let files = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    files
+        .map(|path| {
+            assert!(path.extension().is_some_and(|e| e == extension), "stray file {}", path.display());
+            path.file_stem().unwrap().to_string_lossy().into_owned()
+        })
+        .collect()
+}
+
+fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+fn kernels() -> BTreeSet<String> {
+    set(wgpo::kernels::ALL.iter().map(|def| def.name))
+}
+
+#[test]
+fn every_kernel_has_a_shader_and_a_host_file_and_there_are_no_others() {
+    assert_eq!(stems("shaders", "wgsl"), kernels());
+    let mut host = stems("src/kernels", "rs");
+    for shared in ["mod", "parts"] {
+        assert!(host.remove(shared));
+    }
+    assert_eq!(host, kernels());
+    assert_eq!(stems("shaders/parts", "wgsl"), set(wgpo::kernels::parts::ALL.iter().map(|part| part.name)));
+}
+
+#[test]
+fn kernels_are_listed_once_and_in_order() {
+    let names: Vec<_> = wgpo::kernels::ALL.iter().map(|def| def.name).collect();
+    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    let stages = ["env", "policy", "advantage", "batch", "mlp", "head", "loss", "optim", "cg", "reduce"];
+    for name in names {
+        assert!(stages.iter().any(|stage| name.starts_with(&format!("{stage}_"))), "{name} begins with no stage");
+    }
+}
+
+#[test]
+fn every_kernel_has_an_oracle() {
+    let kernels = kernels();
+    for (kernel, _) in ORACLES {
+        assert!(kernels.contains(*kernel), "{kernel} is no kernel");
+    }
+    for kernel in &kernels {
+        let alias = ORACLES.iter().find(|(name, _)| name == kernel).map(|(_, oracle)| *oracle);
+        let file = root().join("src/reference").join(format!("{}.rs", alias.unwrap_or(kernel)));
+        assert!(file.exists(), "{kernel}: no oracle {}", file.display());
+    }
+}
+
+#[test]
+fn every_kernel_has_cases_and_a_quick_one() {
+    let cases = wgpo::check::cases();
+    let of = |quick: bool| set(cases.iter().filter(|case| case.quick || !quick).map(|case| case.kernel));
+    let kernels = kernels();
+    for (what, named) in [("case", of(false)), ("quick case", of(true))] {
+        let missing: Vec<_> = kernels.difference(&named).collect();
+        assert!(missing.is_empty(), "no {what} for {missing:?}");
+    }
+    let labels: BTreeSet<_> = cases.iter().map(|case| (case.kernel, &case.shape)).collect();
+    assert_eq!(labels.len(), cases.len(), "two cases have one name");
+}
+
+#[test]
+fn the_readme_lists_every_kernel() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("<!-- kernels -->").expect("README.md: no line <!-- kernels -->");
+    let (table, _) = rest.split_once("<!-- /kernels -->").expect("README.md: no line <!-- /kernels -->");
+    // | `stem` | what it computes |
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    assert_eq!(set(rows.map(|(stem, _)| stem)), kernels());
+}
+
+#[test]
+fn a_kernel_is_named_in_its_own_files() {
+    for def in wgpo::kernels::ALL {
+        assert!(def.source.contains(&format!("fn {}(", def.name)), "{}: entry point", def.name);
+        let host = Path::new("src/kernels").join(format!("{}.rs", def.name));
+        let text = std::fs::read_to_string(root().join(&host)).unwrap();
+        assert!(text.contains(&format!("stem: \"{}\"", def.name)), "{}: stem", host.display());
+    }
+}

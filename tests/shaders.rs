@@ -1,0 +1,220 @@
+//! Every shader without a GPU: composed, validated within WebGPU's defaults, specialised, and compared with its Rust definition.
+
+use naga::back::pipeline_constants::process_overrides;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use wgpo::gpu::{Access, KernelDef, Schedule, Variant};
+use wgpo::kernels::{ALL, parts};
+use wgpo::policy::Activation;
+
+/// WebGPU's default limits.
+const STORAGE_BUFFERS: usize = 8;
+const WORKGROUP_BYTES: u32 = 16_384;
+const INVOCATIONS: u32 = 256;
+
+/// Each kernel, with each head part if it takes one.
+fn variants() -> impl Iterator<Item = (&'static KernelDef, Variant)> {
+    ALL.iter().flat_map(|def| {
+        let heads: Vec<_> = if def.head { parts::HEADS.iter().copied().map(Some).collect() } else { vec![None] };
+        heads.into_iter().map(move |head| (def, Variant { head, constants: Vec::new() }))
+    })
+}
+
+fn label(def: &KernelDef, variant: &Variant) -> String {
+    variant.head.map_or_else(|| def.name.to_owned(), |head| format!("{} with {}", def.name, head.name))
+}
+
+fn validator() -> Validator {
+    Validator::new(ValidationFlags::all(), Capabilities::empty())
+}
+
+fn parse(def: &KernelDef, variant: &Variant) -> (Module, ModuleInfo) {
+    let source = def.compose(variant);
+    let name = label(def, variant);
+    let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&source)));
+    let info = validator().validate(&module).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&source)));
+    (module, info)
+}
+
+fn wgsl(inner: &TypeInner) -> String {
+    let scalar = |scalar: &naga::Scalar| match (scalar.kind, scalar.width) {
+        (ScalarKind::Float, 4) => "f32",
+        (ScalarKind::Uint, 4) => "u32",
+        other => panic!("unexpected scalar {other:?}"),
+    };
+    match inner {
+        TypeInner::Scalar(s) => scalar(s).to_owned(),
+        TypeInner::Vector { size, scalar: s } => format!("vec{}<{}>", *size as u8, scalar(s)),
+        other => panic!("unexpected type {other:?}"),
+    }
+}
+
+type Fields = (Vec<(String, String, u32)>, u32);
+
+/// (name, type, offset) of the members of the uniform at `binding`, and its size.
+fn uniform(module: &Module, binding: u32, variable: &str) -> Fields {
+    let (_, global) = module
+        .global_variables
+        .iter()
+        .find(|(_, global)| global.binding.is_some_and(|place| place.binding == binding))
+        .unwrap();
+    assert_eq!(global.space, AddressSpace::Uniform, "binding {binding}");
+    assert_eq!(global.name.as_deref(), Some(variable));
+    let TypeInner::Struct { members, span } = &module.types[global.ty].inner else { panic!("{variable} is no struct") };
+    let fields = members
+        .iter()
+        .map(|m| (m.name.clone().unwrap_or_default(), wgsl(&module.types[m.ty].inner), m.offset))
+        .collect();
+    (fields, *span)
+}
+
+#[test]
+fn bindings_and_params_are_those_of_the_definition() {
+    for (def, variant) in variants() {
+        let name = label(def, &variant);
+        let (module, _) = parse(def, &variant);
+
+        let (fields, size) = uniform(&module, 0, "params");
+        let want: Vec<_> = def.params.iter().map(|f| (f.name.to_owned(), f.kind.to_owned(), f.offset as u32)).collect();
+        assert_eq!(fields, want, "{name}: Params");
+        assert_eq!((size as usize, size % 16), (def.params_size, 0), "{name}: size of Params");
+
+        if def.schedule {
+            let (fields, size) = uniform(&module, 1, "schedule");
+            let names: Vec<_> = fields.iter().map(|field| field.0.as_str()).collect();
+            assert_eq!(names, Schedule::FIELDS, "{name}: Schedule");
+            // Four settings, then words of counters; without gaps.
+            let kind = |i: usize| if i < 4 { "f32" } else { "u32" };
+            assert!(fields.iter().enumerate().all(|(i, f)| f.1 == kind(i) && f.2 as usize == 4 * i), "{name}: {fields:?}");
+            assert_eq!(size as usize, size_of::<Schedule>());
+        }
+
+        let mut buffers = Vec::new();
+        for (_, global) in module.global_variables.iter() {
+            let AddressSpace::Storage { access } = global.space else { continue };
+            let place = global.binding.unwrap();
+            assert_eq!(place.group, 0, "{name}");
+            let TypeInner::Array { base, size: naga::ArraySize::Dynamic, .. } = module.types[global.ty].inner else {
+                panic!("{name}: a storage buffer is a runtime-sized array")
+            };
+            let access = if access.contains(StorageAccess::STORE) { Access::ReadWrite } else { Access::Read };
+            let element = wgsl(&module.types[base].inner);
+            buffers.push((place.binding, global.name.clone().unwrap_or_default(), access, element));
+        }
+        buffers.sort_by_key(|buffer| buffer.0);
+        let want: Vec<_> = (def.first_binding()..)
+            .zip(def.bindings)
+            .map(|(number, b)| (number, b.name.to_owned(), b.access, b.element.to_owned()))
+            .collect();
+        assert_eq!(buffers, want, "{name}: storage buffers");
+        assert!(buffers.len() <= STORAGE_BUFFERS, "{name}: {} storage buffers", buffers.len());
+        let bound = module.global_variables.iter().filter(|(_, global)| global.binding.is_some()).count();
+        assert_eq!(bound, buffers.len() + 1 + usize::from(def.schedule), "{name}: nothing else is bound");
+    }
+}
+
+/// The values of the overrides that choose an activation: each code for each of them.
+fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
+    let names: Vec<_> = module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
+    assert!(names.iter().all(|name| ["WG", "ACTIVATION", "INPUT_ACTIVATION"].contains(&name.as_str())), "{names:?}");
+    let choices: Vec<_> = names.into_iter().filter(|name| name != "WG").collect();
+    if choices.is_empty() {
+        return vec![Vec::new()];
+    }
+    let all = |code: f64| choices.iter().map(|name| (name.clone(), code)).collect();
+    Activation::ALL.iter().map(|activation| all(f64::from(activation.code()))).collect()
+}
+
+#[test]
+fn specialised_shaders_are_valid_and_within_webgpu_defaults() {
+    for (def, variant) in variants() {
+        let name = label(def, &variant);
+        let (module, info) = parse(def, &variant);
+        for constants in specialisations(&module) {
+            let constants = constants.into_iter().collect();
+            let (special, _) = process_overrides(&module, &info, None, &constants)
+                .unwrap_or_else(|error| panic!("{name} with {constants:?}: {error}"));
+            let info = validator().validate(&special).unwrap_or_else(|error| panic!("{name} with {constants:?}: {error:?}"));
+
+            let [entry] = special.entry_points.as_slice() else { panic!("{name}: one entry point") };
+            assert_eq!(entry.name, def.name);
+            let invocations = entry.workgroup_size.iter().product::<u32>();
+            assert_eq!(invocations, wgpo::kernels::WORKGROUP, "{name}");
+            assert!(invocations <= INVOCATIONS);
+
+            let mut layouter = naga::proc::Layouter::default();
+            layouter.update(special.to_ctx()).unwrap();
+            let shared = special.global_variables.iter().filter(|(_, global)| global.space == AddressSpace::WorkGroup);
+            let bytes: u32 = shared.map(|(_, global)| layouter[global.ty].size).sum();
+            assert!(bytes <= WORKGROUP_BYTES, "{name}: {bytes} bytes of workgroup memory");
+
+            let options = naga::back::spv::Options::default();
+            let pipeline = naga::back::spv::PipelineOptions {
+                shader_stage: naga::ShaderStage::Compute,
+                entry_point: def.name.to_owned(),
+            };
+            let words = naga::back::spv::write_vec(&special, &info, &options, Some(&pipeline));
+            assert!(words.unwrap_or_else(|error| panic!("{name}: {error}")).len() > 5, "{name}");
+        }
+    }
+}
+
+#[test]
+fn parts_keep_to_their_names() {
+    for part in parts::ALL {
+        // The head parts are two halves of one interface.
+        let stem = if part.name.starts_with("head_") { "head" } else { part.name };
+        for line in part.source.lines() {
+            let Some((kind, rest)) = line.split_once(' ') else { continue };
+            if !["fn", "const", "struct", "override", "alias", "var"].contains(&kind) {
+                continue;
+            }
+            assert!(["fn", "const", "struct"].contains(&kind), "{}: a part holds no {kind}", part.name);
+            let name = rest.split(['(', ':', ' ']).next().unwrap_or_default().to_lowercase();
+            let own = name == stem || name.starts_with(stem);
+            assert!(own, "part {}: \"{name}\" does not begin with \"{stem}\"", part.name);
+        }
+    }
+}
+
+#[test]
+fn files_open_with_a_sentence_and_stay_short() {
+    let sources = ALL.iter().map(|def| (def.name, def.source));
+    for (name, source) in sources.chain(parts::ALL.iter().map(|part| (part.name, part.source))) {
+        let opening: Vec<_> = source.lines().take_while(|line| line.starts_with("//")).collect();
+        let text = opening.join(" ");
+        assert!(text.starts_with("// ") && text.contains('.'), "{name}: no opening sentence");
+        let lines = source.lines().count();
+        assert!(lines <= 150, "{name}: {lines} lines");
+        assert!(source.lines().all(|line| line.chars().count() <= 128), "{name}: a line is too long");
+    }
+    let defined: BTreeSet<_> = parts::ALL.iter().map(|part| part.name).collect();
+    for def in ALL {
+        assert!(def.parts.iter().all(|part| defined.contains(part.name)), "{}", def.name);
+    }
+}
+
+/// Browsers that are not Firefox compile WGSL with Tint; where its program is installed, it has to agree.
+#[test]
+fn tint_accepts_every_kernel() {
+    if Command::new("tint").arg("--version").output().is_err() {
+        println!("SKIPPED: no program `tint` on the path");
+        return;
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tint");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (def, variant) in variants() {
+        let name = label(def, &variant);
+        let (input, output) = (folder.join("kernel.wgsl"), folder.join("out.wgsl"));
+        std::fs::write(&input, def.compose(&variant)).unwrap();
+        let ran = Command::new("tint").arg(&input).args(["--format", "wgsl", "-o"]).arg(&output).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{name}: {said}");
+        assert!(!said.contains("error"), "{name}: {said}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
