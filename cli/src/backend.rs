@@ -126,7 +126,7 @@ impl Backend {
     pub fn trainer(&self, run: &RunConfig) -> Result<Box<dyn Trainer>> {
         let (env, spec, config) = (run.env, run.policy.clone(), run.ppo.clone());
         Ok(match &self.place {
-            Place::Gpu(gpu) => Box::new(GpuTrainer::new(gpu, env, &spec, &config, run.seed)?),
+            Place::Gpu(gpu) => Box::new(GpuTrainer::new(gpu, env, spec, config, run.seed)?),
             Place::Cpu => Box::new(CpuTrainer::new(env, spec, config, run.seed)?),
         })
     }
@@ -134,7 +134,7 @@ impl Backend {
     /// A learner with fresh parameters.
     pub fn learner(&self, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Box<dyn Learner>> {
         Ok(match &self.place {
-            Place::Gpu(gpu) => Box::new(GpuLearner::new(gpu, &spec, &config, seed)?),
+            Place::Gpu(gpu) => Box::new(GpuLearner::new(gpu, spec, config, seed)?),
             Place::Cpu => Box::new(CpuLearner::<f32>::new(spec, config, seed)?),
         })
     }
@@ -178,18 +178,4 @@ pub fn evaluate(learner: &mut dyn Learner, env: Env, episodes: usize, seed: u64)
 /// The adapter that `auto` would take.
 pub fn automatic() -> Option<wgpo::wgpu::AdapterInfo> {
     Gpu::new(&GpuOptions::default()).ok().map(|gpu| gpu.adapter_info())
-}
-
-/// One comparison of `wgpo check`; gives way to the library's.
-pub struct CheckRow {
-    pub kernel: String,
-    pub shape: String,
-    pub worst_error: f64,
-    pub tolerance: f64,
-    pub passed: bool,
-}
-
-/// Every kernel and a whole update on `gpu` against the reference.
-pub fn compare(_gpu: &Gpu) -> Result<Vec<CheckRow>> {
-    bail!("check is not built yet")
 }

@@ -1,10 +1,11 @@
 //! `wgpo check`.
 
 use crate::args::CheckArgs;
-use crate::backend::{self, CheckRow};
+use crate::backend;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use std::process::ExitCode;
+use wgpo::check::CheckRow;
 use wgpo::gpu::Gpu;
 
 /// Compares every kernel and a whole update with the reference, on one adapter or on all.
@@ -12,7 +13,7 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
     let mut reports = Vec::new();
     let mut passed = true;
     for gpu in devices(args)? {
-        let rows = backend::compare(&gpu)?;
+        let rows = wgpo::check::check(&gpu)?;
         let all = !rows.is_empty() && rows.iter().all(|row| row.passed);
         passed &= all;
         if args.json {
@@ -57,6 +58,9 @@ fn as_text(gpu: &Gpu, rows: &[CheckRow]) -> String {
             "{:<kernel$}  {:<shape$}  {:>12.3e}  {:>12.3e}  {verdict}\n",
             row.kernel, row.shape, row.worst_error, row.tolerance
         );
+        if let Some(fault) = &row.fault {
+            text += &format!("    {fault}\n");
+        }
     }
     let failed = rows.iter().filter(|row| !row.passed).count();
     text += &match failed {
@@ -76,6 +80,8 @@ fn as_json(gpu: &Gpu, rows: &[CheckRow], passed: bool) -> Value {
                 "shape": row.shape,
                 "worst_error": row.worst_error,
                 "tolerance": row.tolerance,
+                "reason": row.reason,
+                "fault": row.fault,
                 "passed": row.passed,
             })
         })

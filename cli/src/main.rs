@@ -8,6 +8,7 @@ mod files;
 mod info;
 mod metrics;
 mod progress;
+mod quiet;
 mod run;
 mod settings;
 mod train;
@@ -17,6 +18,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    quiet::start();
     let result = match args::Cli::parse().command {
         args::Command::Train(args) => train::train(&args),
         args::Command::Check(args) => check::check(&args),

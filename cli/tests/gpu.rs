@@ -67,3 +67,16 @@ fn a_run_moves_between_device_and_cpu() {
     assert_eq!(place.text("r/metrics.csv").lines().count(), 5);
     assert!(place.text("r/config.toml").contains("backend = \"cpu\""));
 }
+
+#[test]
+fn check_compares_kernels_and_says_so() {
+    let place = Place::new();
+    let Some(index) = adapter(&place) else { return };
+    let report: Value = serde_json::from_str(&place.run(&format!("check --adapter {index} --json"))).unwrap();
+    assert_eq!(report["passed"], true);
+    let rows = report["adapters"][0]["rows"].as_array().unwrap();
+    for kernel in ["advantage_gae", "mlp_forward", "loss_ppo", "optim_adam"] {
+        let row = rows.iter().find(|row| row["kernel"] == kernel).unwrap();
+        assert!(row["worst_error"].as_f64() <= row["tolerance"].as_f64(), "{row}");
+    }
+}

@@ -18,6 +18,7 @@ mod mlp;
 mod optim;
 mod reduce;
 mod support;
+mod update;
 
 use crate::Result;
 use crate::gpu::Gpu;
@@ -95,6 +96,7 @@ pub fn cases() -> Vec<Case> {
         loss_statistics::cases(),
         optim::cases(),
         reduce::cases(),
+        update::cases(),
     ]
     .into_iter()
     .flatten()

@@ -49,7 +49,7 @@ impl<T: Element> Buffer<T> {
         if !raw.usage().contains(wgpu::BufferUsages::STORAGE) {
             return refuse(format!("usage {:?} lacks STORAGE", raw.usage()));
         }
-        if offset % 256 != 0 {
+        if !offset.is_multiple_of(256) {
             return refuse(format!("offset {offset} is not a multiple of 256"));
         }
         let bytes = len.checked_mul(size_of::<T>() as u64).and_then(|bytes| bytes.checked_add(offset));
