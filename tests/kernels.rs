@@ -23,7 +23,10 @@ fn run(kernel: &str) {
         gpu.healthy().unwrap();
         let worst = worst.unwrap_or_else(|| panic!("no case for {kernel}"));
         assert!(failed.is_empty(), "{kernel}, {} of {count} cases:\n{}", failed.len(), failed.join("\n"));
-        println!("{kernel}: {count} cases, worst {:.1e} of {:.1e} at {}", worst.worst_error, worst.tolerance, worst.shape);
+        println!(
+            "{kernel}: {count} cases, worst {:.1e} of {:.1e} at {}",
+            worst.worst_error, worst.tolerance, worst.shape
+        );
     }
 }
 

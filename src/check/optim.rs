@@ -222,13 +222,18 @@ impl Device {
             trace: self.trace.io(),
         };
         let mut calls = optim_clip::bind(gpu, &[clip], &io)?;
-        let mut adam = optim_adam::Params::default();
-        adam.count = self.c.count as u32;
-        adam.decoupled = u32::from(self.c.optimizer == Optimizer::AdamW);
-        (adam.weight_decay, adam.eps) = (self.c.weight_decay, self.c.eps);
         let (beta1, beta2) = (0.9_f32, 0.999_f32);
-        (adam.beta1, adam.one_minus_beta1) = (beta1, (1.0 - f64::from(beta1)) as f32);
-        (adam.beta2, adam.one_minus_beta2) = (beta2, (1.0 - f64::from(beta2)) as f32);
+        let adam = optim_adam::Params {
+            count: self.c.count as u32,
+            decoupled: u32::from(self.c.optimizer == Optimizer::AdamW),
+            weight_decay: self.c.weight_decay,
+            eps: self.c.eps,
+            beta1,
+            beta2,
+            one_minus_beta1: (1.0 - f64::from(beta1)) as f32,
+            one_minus_beta2: (1.0 - f64::from(beta2)) as f32,
+            ..Default::default()
+        };
         let io = optim_adam::Io {
             gradient: self.gradient.io(),
             bias_correction: &self.bias_correction,
