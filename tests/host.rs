@@ -1,5 +1,7 @@
 //! The host layer: what does not fit is a clear error before anything ran, and what fits is right at any size.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
 mod support;
 
 use support::gpu::gpu;

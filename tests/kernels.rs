@@ -1,5 +1,7 @@
 //! One test per kernel: all its cases against the f64 reference, with wgpu's bounds checks and without them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
 mod support;
 
 use wgpo::check::{CheckRow, cases};
