@@ -8,7 +8,7 @@ use crate::gpu::{Gpu, Schedule};
 use crate::kernels::loss_ppo;
 use crate::policy::Head;
 use crate::reference::head::{entropy_grad, log_prob, log_prob_grad};
-use crate::reference::loss_ppo::{Targets, loss_ppo as oracle};
+use crate::reference::loss_ppo::{PpoLoss, Targets, loss_ppo as oracle};
 use crate::{PpoConfig, Result, ValueLoss};
 use ndarray::{Array1, Array2, s};
 
@@ -122,7 +122,7 @@ impl Minibatch {
         Actions::from_words(&self.head, rows.len(), &self.words[rows.start * dims..rows.end * dims])
     }
 
-    fn oracle(&self, rows: std::ops::Range<usize>) -> Result<crate::reference::loss_ppo::PpoLoss<f64>> {
+    fn oracle(&self, rows: std::ops::Range<usize>) -> Result<PpoLoss<f64>> {
         let actions = self.actions(rows.clone())?;
         let column = |i: usize| self.samples[i].slice(s![rows.clone()]);
         let targets = Targets {
@@ -262,7 +262,6 @@ fn loss_case(c: Loss) -> Case {
     }
     shape += if c.wild { ", log-ratios beyond the clamp" } else { "" };
     shape += if c.broken { ", not finite" } else { "" };
-    // exp(20) has 43 ulp of its own.
     let reason = "the log-ratio's rounding and a device's exp (3 + 2|x| ulp), then a tree of 6 levels; scale: the terms, with \
                   the logarithms that the ratio comes from";
     Case::new("loss_ppo", shape, (3e-6, reason), move |gpu, report| run(gpu, report, &c))

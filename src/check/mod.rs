@@ -9,6 +9,7 @@
 //! kept beside it.
 
 mod advantage;
+mod advantage_normalize;
 mod batch;
 mod env;
 mod head;
@@ -90,6 +91,7 @@ pub fn cases() -> Vec<Case> {
         env::cases(),
         head::cases(),
         advantage::cases(),
+        advantage_normalize::cases(),
         batch::cases(),
         mlp::cases(),
         loss::cases(),
