@@ -42,10 +42,10 @@ pub struct KlHinge {
 }
 
 impl KlPenalty {
-    /// Smallest β that the adaptation leaves.
-    pub const MIN_KL_COEF: f64 = 1e-8;
-    /// Largest β that the adaptation leaves.
-    pub const MAX_KL_COEF: f64 = 1e8;
+    /// Smallest β that the adaptation leaves, 2⁻²⁶: exact in f32.
+    pub const MIN_KL_COEF: f64 = 1.0 / 67_108_864.0;
+    /// Largest β that the adaptation leaves, 2²⁶.
+    pub const MAX_KL_COEF: f64 = 67_108_864.0;
 
     /// The paper's: β 1 at first, adapted to a target of 0.01, KL(old‖new), no clip.
     pub const fn adaptive() -> Self {
