@@ -31,8 +31,15 @@ fn update_case() -> Outcome<(PolicySpec, PpoConfig, Batch)> {
     let acted = CpuLearner::<f32>::new(spec.clone(), config.clone(), 1)?.act(obs.view(), ActMode::Sample)?;
     let advantages = acted.values.mapv(|value| 1.0 - value);
     let returns = &acted.values + &advantages;
-    let batch =
-        Batch { obs, actions: acted.actions, logp_old: acted.logp, advantages, returns, values_old: acted.values };
+    let batch = Batch {
+        obs,
+        actions: acted.actions,
+        logp_old: acted.logp,
+        advantages,
+        returns,
+        values_old: acted.values,
+        old_dist: None,
+    };
     Ok((spec, config, batch))
 }
 

@@ -1,9 +1,10 @@
 //! Parameters, state and rollouts on disk: one safetensors file each, written whole or not at all.
 //!
 //! A learner's file holds, as `f32`, every parameter under its name in [`ParamLayout`] (`policy.0.weight` `[out, in]`,
-//! …, `log_std`) and Adam's moments as `optimizer.exp_avg.<name>` and `optimizer.exp_avg_sq.<name>`. A
-//! trainer's file adds `env.state` `[num_envs, words]` as `u32`. `__metadata__` holds strings: `format` = `wgpo-1`,
-//! `contents` (`learner` or `trainer`), `spec` and `config` (JSON), `seed`, `update`, `policy_step`, `optimizer_step`, and for a
+//! …, `log_std`) and Adam's moments as `optimizer.exp_avg.<name>` and `optimizer.exp_avg_sq.<name>`. Where TRPO starts warm, its last
+//! direction is `trust_region.direction.<name>`. A trainer's file adds `env.state` `[num_envs, words]` as `u32`. `__metadata__` holds strings: `format` = `wgpo-1`,
+//! `contents` (`learner` or `trainer`), `spec` and `config` (JSON), `seed`, `update`, `policy_step`, `optimizer_step`, `kl_coef`,
+//! `learning_rate` (both 0 where nothing adapts them; they may be absent), and for a
 //! trainer `env` and `env_step`. A file with `contents` = `policy` needs only `format`, `spec` and the parameters: that is what
 //! other trainers write; moments and counters begin at 0. PyTorch reads the policy as it is:
 //!
@@ -26,6 +27,9 @@ use crate::{Error, PpoConfig, Result};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use tensors::{File, Writer};
+
+/// Before the names of the parameters: the last solution of TRPO's conjugate gradients.
+const DIRECTION: &str = "trust_region.direction.";
 
 /// The value of the key `format` in `__metadata__`.
 pub const FORMAT: &str = "wgpo-1";
@@ -158,12 +162,19 @@ fn learner_writer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &Le
         .text("seed", state.seed)
         .text("update", state.update)
         .text("policy_step", state.policy_step)
-        .text("optimizer_step", state.optimizer_step);
+        .text("optimizer_step", state.optimizer_step)
+        .text("kl_coef", state.kl_coef)
+        .text("learning_rate", state.learning_rate);
+    let direction = Some((DIRECTION, &state.search_direction)).filter(|(_, values)| !values.is_empty());
+    let direction = direction.map(|(prefix, values)| ("search_direction", prefix, values));
     for (name, prefix, values) in [
         ("parameters", "", &state.parameters),
         ("exp_avg", "optimizer.exp_avg.", &state.exp_avg),
         ("exp_avg_sq", "optimizer.exp_avg_sq.", &state.exp_avg_sq),
-    ] {
+    ]
+    .into_iter()
+    .chain(direction)
+    {
         check_shape(name, &[values.len()], &[layout.len()])?;
         for range in layout.ranges() {
             writer = writer.f32(format!("{prefix}{}", range.name), range.shape.clone(), &values[range.indices()]);
@@ -197,6 +208,9 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
             update: 0,
             policy_step: 0,
             seed: 0,
+            kl_coef: 0.0,
+            learning_rate: 0.0,
+            search_direction: Vec::new(),
         };
         return Ok(Saved { spec, config, state });
     }
@@ -212,8 +226,28 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
         update: file.number("update")?,
         policy_step: file.number("policy_step")?,
         seed: file.number("seed")?,
+        kl_coef: adapted(file, "kl_coef")?,
+        learning_rate: adapted(file, "learning_rate")?,
+        search_direction: if layout
+            .ranges()
+            .first()
+            .is_some_and(|range| file.has(&format!("{DIRECTION}{}", range.name)))
+        {
+            flat(file, &layout, DIRECTION)?
+        } else {
+            Vec::new()
+        },
     };
     Ok(Saved { spec, config, state })
+}
+
+/// A number that an update adapts. Files of versions that adapted nothing do not have it.
+fn adapted(file: &File<'_>, key: &str) -> Result<f32> {
+    let value = if file.has_text(key) { file.number(key)? } else { 0.0_f32 };
+    if value.is_finite() && value >= 0.0 {
+        return Ok(value);
+    }
+    Err(file.error(format!("key \"{key}\" is {value}, expected a finite number from 0")))
 }
 
 /// Weights of all layers, saturating.

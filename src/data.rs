@@ -162,6 +162,9 @@ pub struct Batch {
     pub returns: Array1<f32>,
     /// V_old(obs), `[rows]`; read by value clipping and explained variance only.
     pub values_old: Array1<f32>,
+    /// Distribution rows of the old policy, `[rows, head.width()]`, for analytic KL divergences (KL penalty, learning rate by
+    /// KL). Where absent, the policy at the start of the update is the old one. TRPO measures from that one always.
+    pub old_dist: Option<Array2<f32>>,
 }
 
 impl Batch {
@@ -191,21 +194,30 @@ impl Batch {
             check_shape(name, column.shape(), &[rows])?;
             finite(name, column.iter())?;
         }
+        if let Some(old_dist) = &self.old_dist {
+            check_shape("old_dist", old_dist.shape(), &[rows, spec.head.width()])?;
+            finite("old_dist", old_dist.iter())?;
+        }
         Ok(())
     }
 }
 
 /// What one minibatch of an update measured, before its optimiser step.
+///
+/// A minibatch of TRPO's critic has `value_loss`, `loss` (the same), `non_finite_rows`, `grad_norm` and `stepped`; the rest is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct MinibatchStats {
-    /// Clipped surrogate loss (to be minimised).
+    /// Surrogate loss (to be minimised).
     pub policy_loss: f64,
     /// Value loss, `vf_loss_scale` included, `vf_coef` not.
     pub value_loss: f64,
     /// Mean entropy of the action distribution, in nats.
     pub entropy: f64,
-    /// `policy_loss − ent_coef · entropy + vf_coef · value_loss`.
+    /// `policy_loss − ent_coef · entropy + vf_coef · value_loss`, and the KL penalty where there is one.
     pub loss: f64,
+    /// Mean analytic KL against the old policy, where the configuration asks for one
+    /// ([`PpoConfig::kl_direction`](crate::PpoConfig::kl_direction)); else 0.
+    pub kl: f64,
     /// k1 estimate of KL(old‖new): mean −log r. May be negative.
     pub old_approx_kl: f64,
     /// k2 estimate: mean ½ (log r)².
@@ -226,6 +238,41 @@ pub struct MinibatchStats {
     pub stepped: bool,
 }
 
+/// What a natural-gradient step did. L is the mean of r A over all rows, to be maximised; g its gradient at the start.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TrustRegionStats {
+    /// KL of the policy at the start against itself: 0 but for rounding.
+    pub kl_before: f64,
+    /// KL after the step; `kl_before` if none was taken.
+    pub kl_after: f64,
+    /// L at the start.
+    pub surrogate_before: f64,
+    /// L after the step; `surrogate_before` if none was taken.
+    pub surrogate_after: f64,
+    /// gᵀ step of the full step, what the gradient promises of L.
+    pub expected_improvement: f64,
+    /// Candidates that were evaluated.
+    pub tries: u32,
+    /// Whether one was taken; if not, the policy's parameters are the bits that they were.
+    pub accepted: bool,
+    /// Which, from 0.
+    pub accepted_try: Option<u32>,
+    /// Iterations of conjugate gradients.
+    pub cg_iterations: u32,
+    /// ‖r‖² at their start and after each.
+    pub residuals: Vec<f64>,
+    /// Whether they ended at a direction p with pᵀ F p ≤ 0 (or NaN), damping included.
+    pub negative_curvature: bool,
+    /// ‖g‖.
+    pub gradient_norm: f64,
+    /// xᵀ F x of the solution x, damping included.
+    pub quadratic_form: f64,
+    /// √(2 δ / xᵀ F x): the full step is this times x. 0 where there is no step.
+    pub step_scale: f64,
+    /// Mean entropy at the start, in nats.
+    pub entropy: f64,
+}
+
 /// What one update did.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UpdateStats {
@@ -239,10 +286,16 @@ pub struct UpdateStats {
     pub skipped_steps: u32,
     /// 1 − Var(returns − values_old) / Var(returns), ddof 0; NaN if the returns do not vary.
     pub explained_variance: f64,
-    /// Learning rate of this update.
+    /// Learning rate of this update; the last one, where it follows the KL.
     pub learning_rate: f64,
     /// Whether `target_kl` ended the update before its last minibatch.
     pub stopped_early: bool,
+    /// Mean analytic KL over all rows at the end, with a KL penalty.
+    pub kl: Option<f64>,
+    /// β of the next update, with a KL penalty.
+    pub kl_coef: Option<f64>,
+    /// The policy's step, with TRPO and the natural gradient.
+    pub trust_region: Option<TrustRegionStats>,
 }
 
 impl UpdateStats {

@@ -32,14 +32,14 @@ pub trait Learner {
     /// [`crate::Error::Shape`] or [`crate::Error::Value`] if `obs` does not fit or is not finite.
     fn act(&mut self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted>;
 
-    /// Advantages and one PPO update on `rollout`.
+    /// Advantages and one update on `rollout`.
     ///
     /// # Errors
     /// Whatever [`Rollout::validate`] finds, or a device error.
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats>;
 
-    /// One PPO update on rows with given advantages. `order`, if given, holds `update_epochs × rows` indices: the
-    /// permutation of each epoch in turn; without it the keyed shuffle is used.
+    /// One update on rows with given advantages. `order`, if given, holds `update_epochs × rows` indices: the
+    /// permutation of each epoch in turn; without it the keyed shuffle is used. With TRPO the epochs are the critic's.
     ///
     /// # Errors
     /// Whatever [`Batch::validate`] finds, an order of the wrong length or with an index out of range, or a device error.
@@ -105,4 +105,10 @@ pub struct LearnerState {
     pub policy_step: u64,
     /// Seed of all draws.
     pub seed: u64,
+    /// β of the next update where the KL penalty is adapted. 0: nothing has adapted it, the configuration's is used.
+    pub kl_coef: f32,
+    /// Learning rate of the next update where it follows the KL. 0: the configuration's.
+    pub learning_rate: f32,
+    /// The last solution of the conjugate gradients, in the parameters' layout, where they start warm; else empty.
+    pub search_direction: Vec<f32>,
 }

@@ -89,7 +89,10 @@ pub mod reference;
 pub mod rng;
 pub mod trainer;
 
-pub use config::{AdvantageNorm, KlStop, Optimizer, PpoConfig, ValueLoss};
+pub use config::{
+    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlPenalty, KlStop, Optimizer,
+    PpoConfig, TrustRegion, ValueLoss,
+};
 pub use env::Env;
 pub use error::{Error, Result};
 pub use learner::{ActMode, Learner, LearnerState};

@@ -156,6 +156,7 @@ fn batch(rng: &mut StdRng, spec: &PolicySpec, rows: usize) -> Batch {
         advantages: column(rng, -1.0, 1.0),
         returns: column(rng, -1.0, 1.0),
         values_old: column(rng, -1.0, 1.0),
+        old_dist: None,
     }
 }
 

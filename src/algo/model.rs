@@ -96,6 +96,9 @@ impl Model {
             update: self.update,
             policy_step: self.policy_step,
             seed: self.seed,
+            kl_coef: 0.0,
+            learning_rate: 0.0,
+            search_direction: Vec::new(),
         })
     }
 

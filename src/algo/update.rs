@@ -5,7 +5,7 @@ use super::update_build::Builder;
 use crate::data::{MinibatchStats, UpdateStats};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::kernels::loss_statistics;
-use crate::{Error, PpoConfig, Result};
+use crate::{Algorithm, Error, Optimizer, PpoConfig, Result};
 
 /// Rows ready for an update, as they lie on the device; longer buffers will do.
 #[derive(Debug, Clone)]
@@ -53,6 +53,13 @@ impl PpoUpdate {
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
         config.validate()?;
+        if config.algorithm != Algorithm::Ppo {
+            let message = format!("is {}, the device has ppo only", config.algorithm.name());
+            return Err(Error::config("algorithm", message));
+        }
+        if config.kl_direction().is_some() || config.optimizer == Optimizer::RmsProp {
+            return Err(Error::config("kl_penalty", "adaptive_lr and RMSProp are not on the device"));
+        }
         let rows = batch.rows;
         let minibatch = config.minibatch_rows(rows as usize) as u32;
         if rows == 0 {
@@ -136,6 +143,7 @@ impl PpoUpdate {
                     value_loss: column(1),
                     entropy: column(2),
                     loss: column(3),
+                    kl: 0.0,
                     old_approx_kl: column(4),
                     approx_kl_k2: column(5),
                     approx_kl: column(6),
@@ -159,6 +167,7 @@ impl PpoUpdate {
             explained_variance: explained,
             learning_rate,
             stopped_early: word(0) != 0 && word(0) <= self.minibatches,
+            ..UpdateStats::default()
         }
     }
 }

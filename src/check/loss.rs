@@ -131,6 +131,7 @@ impl Minibatch {
             advantages: column(1),
             returns: column(2),
             values_old: column(3),
+            old_dist: None,
         };
         oracle(
             &self.head,

@@ -136,6 +136,8 @@ fn adam_case(c: Steps) -> Case {
             eps: eps.into(),
             weight_decay: weight_decay.into(),
             max_grad_norm: (max_grad_norm > 0.0).then_some(max_grad_norm.into()),
+            rmsprop_alpha: 0.99,
+            rmsprop_eps: 1e-5,
         };
         let device = Device::new(gpu, &c, &initial, &settings)?;
         let mut adam = Adam::<f64>::new(count);

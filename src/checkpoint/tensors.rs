@@ -71,6 +71,11 @@ impl Writer {
         self.tensors.retain(|(other, _)| other != name);
     }
 
+    #[cfg(test)]
+    pub(super) fn remove_text(&mut self, key: &str) {
+        self.metadata.remove(key);
+    }
+
     fn push(mut self, name: String, tensor: Tensor) -> Self {
         self.tensors.push((name, tensor));
         self
@@ -135,7 +140,11 @@ impl<'a> File<'a> {
 
     pub(super) fn number<T: std::str::FromStr>(&self, key: &str) -> Result<T> {
         let text = self.text(key)?;
-        text.parse().map_err(|_| self.error(format!("key \"{key}\" is \"{text}\", expected a whole number in range")))
+        text.parse().map_err(|_| self.error(format!("key \"{key}\" is \"{text}\", expected a number in range")))
+    }
+
+    pub(super) fn has_text(&self, key: &str) -> bool {
+        self.metadata.contains_key(key)
     }
 
     pub(super) fn has(&self, name: &str) -> bool {

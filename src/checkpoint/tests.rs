@@ -23,6 +23,9 @@ fn state(len: usize) -> LearnerState {
         update: u64::MAX,
         policy_step: 1 << 40,
         seed: u64::MAX - 1,
+        kl_coef: 0.1 + 0.2,
+        learning_rate: 1.0 / 3.0,
+        search_direction: (0..len).map(|i| i as f32 * 0.01).collect(),
     }
 }
 
@@ -222,4 +225,24 @@ fn a_policy_of_another_trainer_needs_no_state() {
     assert_eq!((got.state.exp_avg, got.state.optimizer_step), (vec![0.0; layout.len()], 0));
     write("log_std");
     assert!(load_learner(&path).unwrap_err().to_string().contains("\"log_std\""));
+}
+
+/// Files of versions in which nothing was adapted, and damage to what is.
+#[test]
+fn what_is_adapted_may_be_absent_but_not_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("learner.safetensors");
+    let old =
+        LearnerState { kl_coef: 0.0, learning_rate: 0.0, search_direction: vec![], ..state(spec().layout().len()) };
+    let mut writer = learner_writer(&path, &spec(), &config(), &old).unwrap().text("contents", "learner");
+    writer.remove_text("kl_coef");
+    writer.remove_text("learning_rate");
+    std::fs::write(&path, writer.finish(&path).unwrap()).unwrap();
+    assert_eq!(load_learner(&path).unwrap().state, old);
+    for bad in ["-1", "NaN", "inf", "many"] {
+        let error = altered(|w| w.text("kl_coef", bad), "");
+        assert!(error.to_string().contains("\"kl_coef\" is"), "{error}");
+    }
+    let error = altered(|w| w, "trust_region.direction.log_std");
+    assert!(error.to_string().contains("trust_region.direction.log_std"), "{error}");
 }

@@ -14,12 +14,12 @@ pub const BLOCK_ROWS: usize = 256;
 /// A policy's networks with their numbers.
 #[derive(Debug, Clone)]
 pub struct ActorCritic<'a, F> {
-    spec: &'a PolicySpec,
-    layout: &'a ParamLayout,
-    trunk: Mlp<'a, F>,
-    policy: Mlp<'a, F>,
-    value: Mlp<'a, F>,
-    log_std: ArrayView1<'a, F>,
+    pub(super) spec: &'a PolicySpec,
+    pub(super) layout: &'a ParamLayout,
+    pub(super) trunk: Mlp<'a, F>,
+    pub(super) policy: Mlp<'a, F>,
+    pub(super) value: Mlp<'a, F>,
+    pub(super) log_std: ArrayView1<'a, F>,
 }
 
 /// A forward pass, block by block.
@@ -142,16 +142,21 @@ impl<'a, F: Real> ActorCritic<'a, F> {
             }
             Ok(part)
         })?;
+        Ok(self.sum(parts))
+    }
+
+    /// Flat gradients of the blocks, added in order.
+    pub(super) fn sum(&self, parts: Vec<Vec<F>>) -> Vec<F> {
         let mut gradient = vec![F::zero(); self.layout.len()];
         for part in parts {
             for (sum, term) in gradient.iter_mut().zip(part) {
                 *sum += term;
             }
         }
-        Ok(gradient)
+        gradient
     }
 
-    fn scatter(&self, network: Network, gradient: &MlpGradient<F>, flat: &mut [F]) {
+    pub(super) fn scatter(&self, network: Network, gradient: &MlpGradient<F>, flat: &mut [F]) {
         for (layer, (weight, bias)) in self.layout.layers(network).iter().zip(&gradient.layers) {
             for (place, value) in flat[layer.weight..].iter_mut().zip(weight) {
                 *place = *value;
@@ -163,7 +168,7 @@ impl<'a, F: Real> ActorCritic<'a, F> {
     }
 }
 
-fn dense<'a, F: Real>(layer: &LayerRange, parameters: &'a [F]) -> Result<Dense<'a, F>> {
+pub(super) fn dense<'a, F: Real>(layer: &LayerRange, parameters: &'a [F]) -> Result<Dense<'a, F>> {
     let weight = &parameters[layer.weight..layer.weight + layer.outputs * layer.inputs];
     let weight = ArrayView2::from_shape((layer.outputs, layer.inputs), weight)
         .map_err(|_| Error::shape("weight", &[weight.len()], &[layer.outputs, layer.inputs]))?;
@@ -171,7 +176,7 @@ fn dense<'a, F: Real>(layer: &LayerRange, parameters: &'a [F]) -> Result<Dense<'
 }
 
 /// `work` on each block of rows, in parallel, results in order.
-fn row_blocks<T: Send>(
+pub(super) fn row_blocks<T: Send>(
     rows: usize,
     work: impl Fn(std::ops::Range<usize>) -> Result<T> + Sync + Send,
 ) -> Result<Vec<T>> {

@@ -4,11 +4,12 @@ use super::actor_critic::ActorCritic;
 use super::optim::Adam;
 use super::ppo_update::{Order, Rows, ppo_update};
 use super::real::cast;
+use super::trpo_update::trpo_update;
 use super::{Real, head};
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_shape, finite};
 use crate::learner::{ActMode, Learner, LearnerState};
 use crate::policy::{ParamLayout, PolicySpec, initial_parameters};
-use crate::{PpoConfig, Result};
+use crate::{KlPenalty, PpoConfig, Result};
 use ndarray::{Array1, ArrayView2};
 
 /// A policy that acts and learns on the CPU, in `f32` or, as an oracle, in `f64`.
@@ -24,6 +25,10 @@ pub struct CpuLearner<F: Real = f32> {
     update: u64,
     policy_step: u64,
     seed: u64,
+    /// As in [`LearnerState`].
+    kl_coef: F,
+    learning_rate: F,
+    search_direction: Vec<F>,
 }
 
 impl<F: Real> CpuLearner<F> {
@@ -36,7 +41,21 @@ impl<F: Real> CpuLearner<F> {
         config.validate()?;
         let parameters: Vec<F> = initial_parameters(&spec, seed).into_iter().map(widen).collect();
         let (layout, adam) = (spec.layout(), Adam::new(parameters.len()));
-        Ok(Self { spec, layout, config, parameters, adam, update: 0, policy_step: 0, seed })
+        let (kl_coef, learning_rate, search_direction) = (F::zero(), F::zero(), Vec::new());
+        let (update, policy_step) = (0, 0);
+        Ok(Self {
+            spec,
+            layout,
+            config,
+            parameters,
+            adam,
+            update,
+            policy_step,
+            seed,
+            kl_coef,
+            learning_rate,
+            search_direction,
+        })
     }
 
     /// Actions and their log-probabilities, without the values.
@@ -82,7 +101,26 @@ impl<F: Real> CpuLearner<F> {
     fn learn(&mut self, rows: &Rows<F>, order: Option<&[u32]>) -> Result<UpdateStats> {
         let order = order.map_or(Order::Keyed { seed: self.seed, update: self.update }, Order::Given);
         let lr = self.config.learning_rate_at(self.update);
-        let stats = ppo_update(&self.spec, &self.config, lr, &mut self.parameters, &mut self.adam, rows, order)?;
+        let stats = if self.config.algorithm.is_trust_region() {
+            let (parameters, direction) = (&mut self.parameters, &mut self.search_direction);
+            trpo_update(&self.spec, &self.config, lr, parameters, &mut self.adam, direction, rows, order)?
+        } else {
+            let rate = self.config.adaptive_lr.filter(|_| self.learning_rate > F::zero());
+            let lr = rate.map_or(lr, |_| self.learning_rate.as_f64());
+            let mut config = self.config.clone();
+            if let Some(penalty) = config.kl_penalty.as_mut().filter(|penalty| penalty.adaptive) {
+                if self.kl_coef > F::zero() {
+                    penalty.kl_coef = self.kl_coef.as_f64().clamp(KlPenalty::MIN_KL_COEF, KlPenalty::MAX_KL_COEF);
+                }
+            }
+            ppo_update(&self.spec, &config, lr, &mut self.parameters, &mut self.adam, rows, order)?
+        };
+        if let (Some(next), true) = (stats.kl_coef, self.config.kl_penalty.is_some_and(|penalty| penalty.adaptive)) {
+            self.kl_coef = F::of(next);
+        }
+        if self.config.adaptive_lr.is_some() {
+            self.learning_rate = F::of(stats.learning_rate);
+        }
         self.update += 1;
         Ok(stats)
     }
@@ -142,6 +180,9 @@ impl<F: Real> Learner for CpuLearner<F> {
             update: self.update,
             policy_step: self.policy_step,
             seed: self.seed,
+            kl_coef: self.kl_coef.as_f32(),
+            learning_rate: self.learning_rate.as_f32(),
+            search_direction: narrow(&self.search_direction),
         })
     }
 
@@ -152,11 +193,19 @@ impl<F: Real> Learner for CpuLearner<F> {
             check_shape(name, &[values.len()], &[self.layout.len()])?;
             finite(name, values.iter())?;
         }
+        if !state.search_direction.is_empty() {
+            check_shape("search_direction", &[state.search_direction.len()], &[self.layout.len()])?;
+            finite("search_direction", state.search_direction.iter())?;
+        }
+        finite("kl_coef", [state.kl_coef].iter())?;
+        finite("learning_rate", [state.learning_rate].iter())?;
         let wide = |values: &[f32]| values.iter().copied().map(widen).collect();
         self.parameters = wide(&state.parameters);
         self.adam =
             Adam { exp_avg: wide(&state.exp_avg), exp_avg_sq: wide(&state.exp_avg_sq), step: state.optimizer_step };
         (self.update, self.policy_step, self.seed) = (state.update, state.policy_step, state.seed);
+        (self.kl_coef, self.learning_rate) = (widen(state.kl_coef), widen(state.learning_rate));
+        self.search_direction = wide(&state.search_direction);
         Ok(())
     }
 }

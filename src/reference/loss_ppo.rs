@@ -1,10 +1,11 @@
-//! PPO's loss over one minibatch: value, statistics and gradient at the heads.
+//! The loss of PPO, with or without a KL penalty, and of A2C over one minibatch: value, statistics and gradient at the heads.
 
 use super::reduce_moments::mean;
+use super::trpo_update::mean_kl;
 use super::{Real, head, surrogate};
 use crate::data::{Actions, MinibatchStats, check_shape};
 use crate::policy::Head;
-use crate::{PpoConfig, Result, ValueLoss};
+use crate::{Algorithm, Error, KlDirection, PpoConfig, Result, ValueLoss};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 /// What the loss compares the policy with; all `[rows]`.
@@ -20,6 +21,8 @@ pub struct Targets<'a, F> {
     pub returns: ArrayView1<'a, F>,
     /// Values then.
     pub values_old: ArrayView1<'a, F>,
+    /// Distribution rows then, `[rows, head.width()]`; read where [`PpoConfig::kl_direction`] names a KL.
+    pub old_dist: Option<ArrayView2<'a, F>>,
 }
 
 /// The loss and its gradient.
@@ -33,7 +36,7 @@ pub struct PpoLoss<F> {
     pub d_values: Array1<F>,
 }
 
-/// `policy_loss − ent_coef · mean entropy + vf_coef · value_loss` (see [`PpoConfig`]) for distribution rows `dist`
+/// `policy_loss − ent_coef · mean entropy + vf_coef · value_loss`, and the KL penalty (see [`PpoConfig`]) for distribution rows `dist`
 /// `[rows, head.width()]` and `values` `[rows]`.
 ///
 /// Terms are those of [`surrogate`]. log r is the clamped one in every statistic. A row counts as not finite when its
@@ -55,8 +58,13 @@ pub fn loss_ppo<F: Real>(
     let entropies = head::entropy(head, dist)?;
 
     let dual_clip = config.dual_clip.map(F::of);
-    let (policy_loss, d_logp) =
-        surrogate::clip(logp.view(), targets.logp_old, targets.advantages, clip_coef, clip_coef, dual_clip)?;
+    let (policy_loss, d_logp) = if config.algorithm == Algorithm::A2c {
+        surrogate::policy_gradient(logp.view(), targets.advantages)?
+    } else if config.clips() {
+        surrogate::clip(logp.view(), targets.logp_old, targets.advantages, clip_coef, clip_coef, dual_clip)?
+    } else {
+        surrogate::unclipped(logp.view(), targets.logp_old, targets.advantages)?
+    };
     let range = F::of(config.clip_coef_vf.unwrap_or(config.clip_coef));
     let (half_value_loss, d_half) = match config.value_loss {
         ValueLoss::Plain => surrogate::value_mse(values, targets.returns)?,
@@ -68,11 +76,15 @@ pub fn loss_ppo<F: Real>(
     let value_loss = scale * half_value_loss;
     let entropy = mean(entropies.view());
     let (ent_coef, vf_coef) = (F::of(config.ent_coef), F::of(config.vf_coef));
-    let loss = policy_loss - ent_coef * entropy + vf_coef * value_loss;
+    let (kl, penalty, d_penalty) = kl_penalty(head, config, dist, targets)?;
+    let loss = policy_loss - ent_coef * entropy + vf_coef * value_loss + penalty;
 
     let d_entropy = Array1::from_elem(dist.nrows(), -ent_coef / rows);
-    let d_dist = head::log_prob_grad(head, dist, targets.actions, d_logp.view())?
+    let mut d_dist = head::log_prob_grad(head, dist, targets.actions, d_logp.view())?
         + head::entropy_grad(head, dist, d_entropy.view())?;
+    if let Some(d_penalty) = d_penalty {
+        d_dist += &d_penalty;
+    }
     let d_values = d_half.mapv(|d| vf_coef * scale * d);
 
     let bad = |r: usize| {
@@ -85,6 +97,7 @@ pub fn loss_ppo<F: Real>(
         value_loss: value_loss.as_f64(),
         entropy: entropy.as_f64(),
         loss: loss.as_f64(),
+        kl: kl.as_f64(),
         old_approx_kl: ratio.k1.as_f64(),
         approx_kl_k2: ratio.k2.as_f64(),
         approx_kl: ratio.k3.as_f64(),
@@ -96,4 +109,36 @@ pub fn loss_ppo<F: Real>(
         stepped: false,
     };
     Ok(PpoLoss { stats, d_dist, d_values })
+}
+
+/// Mean KL, the penalty and its gradient by the distribution rows:
+///
+/// ```text
+/// KL = mean kl;   h = max(0, KL − factor · target_kl);   penalty = β KL + coef h²;   d penalty / d KL = β + 2 coef h
+/// ```
+fn kl_penalty<F: Real>(
+    head: &Head,
+    config: &PpoConfig,
+    dist: ArrayView2<'_, F>,
+    targets: &Targets<'_, F>,
+) -> Result<(F, F, Option<Array2<F>>)> {
+    let Some(direction) = config.kl_direction() else { return Ok((F::zero(), F::zero(), None)) };
+    let old = targets.old_dist.ok_or_else(|| Error::shape("old_dist", &[0, 0], dist.shape()))?;
+    let kl = mean_kl(head, direction, old, dist)?;
+    let Some(settings) = config.kl_penalty else { return Ok((kl, F::zero(), None)) };
+    let beta = F::of(settings.kl_coef);
+    let (mut penalty, mut slope) = (beta * kl, beta);
+    if let Some(hinge) = settings.hinge {
+        let over = kl - F::of(hinge.factor * settings.target_kl);
+        if over > F::zero() {
+            penalty += F::of(hinge.coef) * over * over;
+            slope += F::of(2.0 * hinge.coef) * over;
+        }
+    }
+    let each = Array1::from_elem(dist.nrows(), slope / F::count(dist.nrows().max(1)));
+    let gradient = match direction {
+        KlDirection::OldNew => head::kl_old_new_grad(head, old, dist, each.view())?,
+        KlDirection::NewOld => head::kl_new_old_grad(head, old, dist, each.view())?,
+    };
+    Ok((kl, penalty, Some(gradient)))
 }

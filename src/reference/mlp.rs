@@ -110,8 +110,17 @@ impl<F: Real> Mlp<'_, F> {
     /// # Errors
     /// [`crate::Error::Shape`] if `tangent` has not this network's shape.
     pub fn jvp(&self, tape: &Tape<F>, tangent: &[Dense<'_, F>]) -> Result<Array2<F>> {
+        self.jvp_from(tape, tangent, Array2::zeros(tape.activations[0].dim()))
+    }
+
+    /// [`jvp`](Self::jvp) with the input changing by `input` `[rows, inputs]`: ḣ_0 = input.
+    ///
+    /// # Errors
+    /// As [`jvp`](Self::jvp), or if `input` has not the input's shape.
+    pub fn jvp_from(&self, tape: &Tape<F>, tangent: &[Dense<'_, F>], input: Array2<F>) -> Result<Array2<F>> {
         check_shape("tangent", &[tangent.len()], &[self.layers.len()])?;
-        let mut hidden = Array2::zeros(tape.activations[0].dim());
+        check_shape("input", input.shape(), tape.activations[0].shape())?;
+        let mut hidden = input;
         for (index, (layer, change)) in self.layers.iter().zip(tangent).enumerate() {
             check_shape(&format!("tangent.{index}.weight"), change.weight.shape(), layer.weight.shape())?;
             check_shape(&format!("tangent.{index}.bias"), change.bias.shape(), layer.bias.shape())?;

@@ -8,12 +8,15 @@
 //! depend on the number of threads, and block sums are added in order, so results have the same bits on any number of threads.
 
 pub mod actor_critic;
+pub mod actor_critic_parts;
 pub mod advantage_gae;
 pub mod advantage_k_step;
 pub mod advantage_normalize;
 pub mod batch_shuffle;
+pub mod cg;
 pub mod env;
 pub mod evaluate;
+pub mod fisher;
 pub mod head;
 pub mod head_categorical;
 pub mod head_gaussian;
@@ -26,6 +29,7 @@ pub mod real;
 pub mod reduce_moments;
 pub mod surrogate;
 pub mod trainer;
+pub mod trpo_update;
 
 pub use evaluate::evaluate;
 pub use learner::CpuLearner;

@@ -1,4 +1,4 @@
-//! A whole PPO update as straight-line mathematics.
+//! A whole update of PPO, with or without a KL penalty, or of A2C, as straight-line mathematics.
 
 use super::Real;
 use super::actor_critic::ActorCritic;
@@ -9,6 +9,7 @@ use super::loss_ppo::{PpoLoss, Targets, loss_ppo};
 use super::optim::{Adam, AdamSettings};
 use super::real::cast;
 use super::reduce_moments::explained_variance;
+use super::trpo_update::mean_kl;
 use crate::data::{Actions, Batch, Rollout, UpdateStats};
 use crate::policy::{ParamLayout, PolicySpec};
 use crate::{AdvantageNorm, Error, KlStop, PpoConfig, Result};
@@ -29,6 +30,8 @@ pub struct Rows<F> {
     pub returns: Array1<F>,
     /// `[rows]`.
     pub values_old: Array1<F>,
+    /// `[rows, head.width()]`.
+    pub old_dist: Option<Array2<F>>,
 }
 
 impl<F: Real> Rows<F> {
@@ -41,6 +44,7 @@ impl<F: Real> Rows<F> {
             advantages: cast(batch.advantages.view()),
             returns: cast(batch.returns.view()),
             values_old: cast(batch.values_old.view()),
+            old_dist: batch.old_dist.as_ref().map(|rows| cast(rows.view())),
         }
     }
 
@@ -66,6 +70,7 @@ impl<F: Real> Rows<F> {
             advantages: advantages.into_iter().collect(),
             returns: returns.into_iter().collect(),
             values_old: window.state_values().iter().copied().collect(),
+            old_dist: None,
         })
     }
 
@@ -93,6 +98,7 @@ impl<F: Real> Rows<F> {
             advantages: pick(&self.advantages),
             returns: pick(&self.returns),
             values_old: pick(&self.values_old),
+            old_dist: self.old_dist.as_ref().map(|rows| rows.select(Axis(0), &indices)),
         }
     }
 }
@@ -135,7 +141,8 @@ impl Order<'_> {
         }
     }
 
-    fn epoch(&self, rows: usize, epoch: usize) -> Vec<u32> {
+    /// The rows of epoch `epoch` of an order that was validated.
+    pub(super) fn epoch(&self, rows: usize, epoch: usize) -> Vec<u32> {
         match *self {
             Self::Given(order) => order[epoch * rows..(epoch + 1) * rows].to_vec(),
             Self::Keyed { seed, update } => BatchShuffle::new(rows as u32, seed, epoch as u32, update).order(),
@@ -162,6 +169,7 @@ pub fn minibatch_gradient<F: Real>(
         advantages: rows.advantages.view(),
         returns: rows.returns.view(),
         values_old: rows.values_old.view(),
+        old_dist: rows.old_dist.as_ref().map(|rows| rows.view()),
     };
     let loss = loss_ppo(&spec.head, config, tape.dist.view(), tape.values.view(), &targets)?;
     let gradient = networks.backward(&tape, loss.d_dist.view(), loss.d_values.view())?;
@@ -176,9 +184,13 @@ pub fn minibatch_gradient<F: Real>(
 ///     normalise advantages over the minibatch, if so set
 ///     loss, statistics
 ///     if kl_stop is minibatch and approx_kl > limit: end the update before this step
-///     gradient, clip, Adam at learning rate lr (nothing if the gradient is not finite)
+///     if adaptive_lr: lr follows the minibatch's analytic KL
+///     gradient, clip, optimiser at learning rate lr (nothing if the gradient is not finite)
 /// after an epoch: if kl_stop is epoch and its last approx_kl > limit: end the update
+/// with a KL penalty: β for the next update, by the KL over all rows at the end
 /// ```
+///
+/// β of this update is `config.kl_penalty.kl_coef`; the next one is in the statistics. A2C is the same with one epoch.
 ///
 /// # Errors
 /// [`Error::Config`], [`Error::Shape`] or [`Error::Value`] if the inputs do not fit; nothing was changed then.
@@ -200,10 +212,13 @@ pub fn ppo_update<F: Real>(
     let settings = AdamSettings::from(config);
     let normalize =
         |advantages: &Array1<F>| advantage_normalize(advantages.view(), config.adv_ddof, F::of(config.adv_eps));
-    let whole = match config.norm_adv {
+    let mut whole = match config.norm_adv {
         AdvantageNorm::Batch => Rows { advantages: normalize(&rows.advantages)?, ..rows.clone() },
         AdvantageNorm::None | AdvantageNorm::Minibatch => rows.clone(),
     };
+    if config.kl_direction().is_some() && whole.old_dist.is_none() {
+        whole.old_dist = Some(ActorCritic::new(spec, &layout, parameters)?.distribution(rows.obs.view())?);
+    }
     let mut stats = UpdateStats {
         explained_variance: explained_variance(rows.values_old.view(), rows.returns.view()).as_f64(),
         learning_rate: lr,
@@ -225,7 +240,10 @@ pub fn ppo_update<F: Real>(
                 stats.stopped_early = true;
                 break 'update;
             }
-            let step = adam.step(&settings, lr, parameters, &gradient)?;
+            if let Some(rate) = &config.adaptive_lr {
+                stats.learning_rate = rate.next(stats.learning_rate, measured.kl);
+            }
+            let step = adam.step(&settings, stats.learning_rate, parameters, &gradient)?;
             measured.stepped = step.stepped;
             if step.stepped {
                 measured.grad_norm = step.grad_norm.as_f64();
@@ -239,6 +257,12 @@ pub fn ppo_update<F: Real>(
             stats.stopped_early = epoch + 1 < config.update_epochs;
             break;
         }
+    }
+    if let (Some(penalty), Some(old)) = (&config.kl_penalty, &whole.old_dist) {
+        let dist = ActorCritic::new(spec, &layout, parameters)?.distribution(rows.obs.view())?;
+        let kl = mean_kl(&spec.head, penalty.direction, old.view(), dist.view())?.as_f64();
+        stats.kl = Some(kl);
+        stats.kl_coef = Some(penalty.next_kl_coef(penalty.kl_coef, kl));
     }
     Ok(stats)
 }

@@ -107,6 +107,15 @@ pub fn unclipped<F: Real>(
     Ok(negative_mean(s.view(), d_s))
 }
 
+/// The plain policy gradient's loss, −mean(logp A): no ratio, so it is right on the policy that drew the actions only.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the arrays differ in length.
+pub fn policy_gradient<F: Real>(logp: ArrayView1<'_, F>, advantages: ArrayView1<'_, F>) -> Result<Loss<F>> {
+    check_shape("advantages", advantages.shape(), logp.shape())?;
+    Ok(negative_mean((&logp * &advantages).view(), advantages.to_owned()))
+}
+
 /// The KL-penalised objective (Schulman et al. 2017, equation 8): −mean(r A) + beta · mean(kl). The derivative goes
 /// through r only.
 ///

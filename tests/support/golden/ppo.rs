@@ -134,6 +134,7 @@ impl PpoCase {
             advantages: case.vector("in.advantages")?,
             returns: case.vector("in.returns")?,
             values_old: case.vector("in.old_values")?,
+            old_dist: None,
         };
         let order = case.tensor("in.minibatch_order")?.values.iter().map(|index| *index as u32).collect();
         Ok(Self { spec, config, parameters, batch, order })
@@ -155,6 +156,7 @@ impl PpoCase {
             advantages: pick(&self.batch.advantages),
             returns: pick(&self.batch.returns),
             values_old: pick(&self.batch.values_old),
+            old_dist: self.batch.old_dist.as_ref().map(|rows| rows.select(axis, &indices)),
         };
         Self {
             spec: self.spec.clone(),

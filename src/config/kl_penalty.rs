@@ -1,0 +1,141 @@
+//! What the analytic KL divergence of a minibatch controls: a penalty in the loss, or the learning rate.
+
+use super::KlDirection;
+use super::validate::{Range, check};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// β · KL in the loss, and how β changes. The old policy is the one at the start of the update.
+///
+/// ```text
+/// loss = surrogate + kl_coef · KL + hinge.coef · max(0, KL − hinge.factor · target_kl)² + …      KL: mean over the minibatch
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KlPenalty {
+    /// β at the start of the run; of an update, in [`crate::reference::ppo_update::ppo_update`].
+    pub kl_coef: f64,
+    /// Once per update, after all epochs and over all rows (Schulman et al. 2017, section 4):
+    /// β ← 2 β if KL > 1.5 `target_kl`, β / 2 if KL < `target_kl` / 1.5, kept in
+    /// [[`MIN_KL_COEF`](Self::MIN_KL_COEF), [`MAX_KL_COEF`](Self::MAX_KL_COEF)]. Otherwise β stays.
+    pub adaptive: bool,
+    /// The KL that the adaptation aims at and the hinge counts from. Apart from
+    /// [`PpoConfig::target_kl`](crate::PpoConfig::target_kl), which ends an update early.
+    pub target_kl: f64,
+    /// Which way round, in the loss and in the adaptation.
+    pub direction: KlDirection,
+    /// The further penalty beyond a limit, off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hinge: Option<KlHinge>,
+    /// Whether the ratio is clipped too. Without, the surrogate is −mean r A.
+    pub clip: bool,
+}
+
+/// `coef · max(0, KL − factor · target_kl)²`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KlHinge {
+    /// Weight; 1000 in Schulman's modular_rl.
+    pub coef: f64,
+    /// Where it begins, in units of `target_kl`; 2 in modular_rl.
+    pub factor: f64,
+}
+
+impl KlPenalty {
+    /// Smallest β that the adaptation leaves, 2⁻²⁶: exact in f32.
+    pub const MIN_KL_COEF: f64 = 1.0 / 67_108_864.0;
+    /// Largest β that the adaptation leaves, 2²⁶.
+    pub const MAX_KL_COEF: f64 = 67_108_864.0;
+
+    /// The paper's: β 1 at first, adapted to a target of 0.01, KL(old‖new), no clip.
+    pub const fn adaptive() -> Self {
+        Self { kl_coef: 1.0, adaptive: true, target_kl: 0.01, direction: KlDirection::OldNew, hinge: None, clip: false }
+    }
+
+    /// A fixed β beside the clip.
+    pub const fn fixed(kl_coef: f64, direction: KlDirection) -> Self {
+        Self { kl_coef, adaptive: false, direction, clip: true, ..Self::adaptive() }
+    }
+
+    /// β after an update that ended at `kl`; a KL that is not a number leaves it.
+    pub fn next_kl_coef(&self, kl_coef: f64, kl: f64) -> f64 {
+        if !self.adaptive {
+            kl_coef
+        } else if kl > 1.5 * self.target_kl {
+            (2.0 * kl_coef).min(Self::MAX_KL_COEF)
+        } else if kl < self.target_kl / 1.5 {
+            (0.5 * kl_coef).max(Self::MIN_KL_COEF)
+        } else {
+            kl_coef
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        let max = f64::from(f32::MAX);
+        let hinge = self.hinge.unwrap_or(KlHinge { coef: 1.0, factor: 1.0 });
+        check(&[
+            Range::closed("kl_penalty.kl_coef", self.kl_coef, 0.0, max),
+            Range::above("kl_penalty.target_kl", self.target_kl, 0.0, max),
+            Range::closed("kl_penalty.hinge.coef", hinge.coef, 0.0, max),
+            Range::closed("kl_penalty.hinge.factor", hinge.factor, 0.0, max),
+        ])?;
+        if self.adaptive && !(Self::MIN_KL_COEF..=Self::MAX_KL_COEF).contains(&self.kl_coef) {
+            let (low, high) = (Self::MIN_KL_COEF, Self::MAX_KL_COEF);
+            let message = format!("is {}, must be in [{low}, {high}] where it is adapted", self.kl_coef);
+            return Err(Error::config("kl_penalty.kl_coef", message));
+        }
+        Ok(())
+    }
+}
+
+/// The learning rate follows the KL of each minibatch, before its step (rsl_rl):
+///
+/// ```text
+/// lr ← max(lr / factor, min)  if KL > 2 target_kl
+/// lr ← min(lr · factor, max)  if 0 < KL < target_kl / 2       (at the first minibatch KL is 0, which says nothing)
+/// ```
+///
+/// KL is analytic, the mean over the minibatch, in the penalty's direction if there is one, else KL(old‖new). The rate is
+/// kept from update to update and is part of the saved state.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdaptiveLr {
+    /// The KL that is aimed at.
+    pub target_kl: f64,
+    /// Above 1.
+    pub factor: f64,
+    /// Smallest rate.
+    pub min: f64,
+    /// Largest rate.
+    pub max: f64,
+}
+
+impl Default for AdaptiveLr {
+    /// rsl_rl's.
+    fn default() -> Self {
+        Self { target_kl: 0.01, factor: 1.5, min: 1e-5, max: 1e-2 }
+    }
+}
+
+impl AdaptiveLr {
+    /// The rate for a minibatch at `kl`, from the rate before.
+    pub fn next(&self, learning_rate: f64, kl: f64) -> f64 {
+        if kl > 2.0 * self.target_kl {
+            (learning_rate / self.factor).max(self.min)
+        } else if kl < 0.5 * self.target_kl && kl > 0.0 {
+            (learning_rate * self.factor).min(self.max)
+        } else {
+            learning_rate
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        let max = f64::from(f32::MAX);
+        check(&[
+            Range::above("adaptive_lr.target_kl", self.target_kl, 0.0, max),
+            Range::above("adaptive_lr.factor", self.factor, 1.0, max),
+            Range::above("adaptive_lr.min", self.min, 0.0, max),
+            Range::closed("adaptive_lr.max", self.max, self.min, max),
+        ])
+    }
+}

@@ -1,0 +1,177 @@
+//! Settings of one run, in CleanRL's words, for the GPU and the CPU alike.
+
+mod choices;
+mod kl_penalty;
+mod presets;
+mod trust_region;
+mod validate;
+
+pub use choices::{AdvantageNorm, Algorithm, KlDirection, KlStop, Optimizer, ValueLoss};
+pub use kl_penalty::{AdaptiveLr, KlHinge, KlPenalty};
+pub use trust_region::{Acceptance, FisherForm, TrustRegion};
+
+use serde::{Deserialize, Serialize};
+
+/// All settings, one type for all algorithms and both implementations.
+///
+/// What each [`Algorithm`] reads:
+///
+/// - All: rollout, discount, learning rate, minibatches, advantage normalisation, value loss, optimiser.
+/// - `ppo`, `ppo_penalty`: the loss below, `target_kl`, [`kl_penalty`](Self::kl_penalty),
+///   [`adaptive_lr`](Self::adaptive_lr).
+/// - `trpo`, `npg`: [`trust_region`](Self::trust_region) for the policy. The rest is the critic's: `update_epochs` passes
+///   in minibatches over `vf_loss_scale · mean (v − R)²`, whatever `value_loss` and `vf_coef` say, on the parameters of
+///   the value network alone.
+/// - `a2c`: the loss below with `policy = −mean logp A`.
+///
+/// Loss of a minibatch, to be minimised (Schulman et al. 2017, equations 7 and 9):
+///
+/// ```text
+/// r      = exp(clamp(logp − logp_old, ±20))
+/// policy = −mean min(r A, clamp(r, 1 − clip_coef, 1 + clip_coef) A)       (where A < 0 with dual_clip c: max(·, c A))
+///          −mean r A                                                      (with kl_penalty, where its clip is false)
+/// loss   = policy − ent_coef · mean entropy + vf_coef · vf_loss_scale · value_loss (+ kl_penalty)
+/// ```
+///
+/// Start from a preset and change fields; [`validate`](Self::validate) is called wherever a configuration is used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PpoConfig {
+    /// Environments that step side by side (N).
+    pub num_envs: usize,
+    /// Steps of each environment per update (T); a batch has T × N rows.
+    pub num_steps: usize,
+    /// Environment steps of the whole run; sets the number of updates, hence the slope of the learning rate.
+    pub total_timesteps: u64,
+    /// The optimiser's step size at the start.
+    pub learning_rate: f64,
+    /// Learning rate falls linearly: update u (from 0) of U uses `learning_rate · (1 − u/U)`.
+    pub anneal_lr: bool,
+    /// Discount γ, in [0, 1].
+    pub gamma: f64,
+    /// λ of generalised advantage estimation, in [0, 1].
+    pub gae_lambda: f64,
+    /// Minibatches per epoch; the last may be smaller. Ignored where `minibatch_size` is set.
+    pub num_minibatches: usize,
+    /// Rows of a minibatch, in place of `num_minibatches`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minibatch_size: Option<usize>,
+    /// Passes over the batch (K).
+    pub update_epochs: usize,
+    /// Scope of advantage normalisation.
+    pub norm_adv: AdvantageNorm,
+    /// 1: divide by n − 1 (PyTorch); 0: divide by n (NumPy, JAX). A scope of one row is left as it is.
+    pub adv_ddof: u32,
+    /// Added to the standard deviation.
+    pub adv_eps: f64,
+    /// ε of the clipped surrogate, above 0.
+    pub clip_coef: f64,
+    /// c > 1 of the dual clip (Ye et al. 2020), off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dual_clip: Option<f64>,
+    /// Form of the value loss (CleanRL's `clip_vloss`, as three choices).
+    pub value_loss: ValueLoss,
+    /// Clip range of the value; `clip_coef` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_coef_vf: Option<f64>,
+    /// Factor of the mean squared error before `vf_coef`: ½ (CleanRL) or 1 (Stable-Baselines3). The reported
+    /// `value_loss` includes it.
+    pub vf_loss_scale: f64,
+    /// Weight of the entropy bonus.
+    pub ent_coef: f64,
+    /// Weight of the value loss.
+    pub vf_coef: f64,
+    /// Limit of the joint gradient norm: g · min(1, max / (norm + 1e-6)); off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_grad_norm: Option<f64>,
+    /// Early stop: limit of `approx_kl` before `target_kl_factor`; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_kl: Option<f64>,
+    /// The limit is `target_kl_factor · target_kl`: 1 (CleanRL) or 1.5 (Stable-Baselines3).
+    pub target_kl_factor: f64,
+    /// When the limit is looked at.
+    pub kl_stop: KlStop,
+    /// Adam, AdamW or RMSProp.
+    pub optimizer: Optimizer,
+    /// Added to √v̂, outside the root (PyTorch's placement).
+    pub adam_eps: f64,
+    /// Decay of the first moment, in [0, 1).
+    pub adam_beta1: f64,
+    /// Decay of the second moment, in [0, 1).
+    pub adam_beta2: f64,
+    /// Weight decay, see [`Optimizer`].
+    pub weight_decay: f64,
+    /// α of RMSProp's mean square, in [0, 1).
+    #[serde(default = "rmsprop_alpha")]
+    pub rmsprop_alpha: f64,
+    /// ε of RMSProp, added outside the root.
+    #[serde(default = "rmsprop_eps")]
+    pub rmsprop_eps: f64,
+    /// Which algorithm.
+    #[serde(default)]
+    pub algorithm: Algorithm,
+    /// KL penalty of `ppo_penalty`, and of `ppo` as a regulariser; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl_penalty: Option<KlPenalty>,
+    /// Learning rate by KL, off if absent; for `ppo` and `ppo_penalty`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive_lr: Option<AdaptiveLr>,
+    /// The policy's step of `trpo` and `npg`.
+    #[serde(default)]
+    pub trust_region: TrustRegion,
+}
+
+/// PyTorch's.
+const fn rmsprop_alpha() -> f64 {
+    0.99
+}
+
+/// Stable-Baselines3's for A2C.
+const fn rmsprop_eps() -> f64 {
+    1e-5
+}
+
+impl PpoConfig {
+    /// Rows of one batch: `num_steps × num_envs`.
+    pub fn batch_size(&self) -> usize {
+        self.num_steps * self.num_envs
+    }
+
+    /// Rows of a full minibatch for a batch of `rows`, at least 1 and at most `rows`.
+    pub fn minibatch_rows(&self, rows: usize) -> usize {
+        self.minibatch_size.unwrap_or_else(|| rows.div_ceil(self.num_minibatches.max(1))).clamp(1, rows.max(1))
+    }
+
+    /// Updates of the whole run: `total_timesteps / batch_size`, rounded down as CleanRL does, at least 1.
+    pub fn num_updates(&self) -> u64 {
+        (self.total_timesteps / (self.batch_size().max(1) as u64)).max(1)
+    }
+
+    /// Learning rate of update `update` (from 0); 0 after the last when annealing.
+    pub fn learning_rate_at(&self, update: u64) -> f64 {
+        if self.anneal_lr {
+            self.learning_rate * (1.0 - update as f64 / self.num_updates() as f64).max(0.0)
+        } else {
+            self.learning_rate
+        }
+    }
+
+    /// Limit of `approx_kl`, if there is one.
+    pub fn kl_limit(&self) -> Option<f64> {
+        self.target_kl.map(|target| target * self.target_kl_factor)
+    }
+
+    /// Whether the surrogate clips the ratio.
+    pub fn clips(&self) -> bool {
+        self.kl_penalty.is_none_or(|penalty| penalty.clip)
+    }
+
+    /// Whether an update compares distributions, not only log-probabilities, and in which direction.
+    pub fn kl_direction(&self) -> Option<KlDirection> {
+        let by_rate = self.adaptive_lr.map(|_| KlDirection::OldNew);
+        self.kl_penalty.map(|penalty| penalty.direction).or(by_rate)
+    }
+}
+
+#[cfg(test)]
+mod tests;

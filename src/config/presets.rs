@@ -1,0 +1,156 @@
+//! Settings that other libraries publish.
+
+use super::{AdvantageNorm, Algorithm, KlPenalty, KlStop, Optimizer, PpoConfig, TrustRegion, ValueLoss};
+
+impl PpoConfig {
+    /// CleanRL's `ppo.py` (discrete actions).
+    pub fn cleanrl() -> Self {
+        Self {
+            num_envs: 4,
+            num_steps: 128,
+            total_timesteps: 500_000,
+            learning_rate: 2.5e-4,
+            anneal_lr: true,
+            gamma: 0.99,
+            gae_lambda: 0.95,
+            num_minibatches: 4,
+            minibatch_size: None,
+            update_epochs: 4,
+            norm_adv: AdvantageNorm::Minibatch,
+            adv_ddof: 1,
+            adv_eps: 1e-8,
+            clip_coef: 0.2,
+            dual_clip: None,
+            value_loss: ValueLoss::ClipMax,
+            clip_coef_vf: None,
+            vf_loss_scale: 0.5,
+            ent_coef: 0.01,
+            vf_coef: 0.5,
+            max_grad_norm: Some(0.5),
+            target_kl: None,
+            target_kl_factor: 1.0,
+            kl_stop: KlStop::Epoch,
+            optimizer: Optimizer::Adam,
+            adam_eps: 1e-5,
+            adam_beta1: 0.9,
+            adam_beta2: 0.999,
+            weight_decay: 0.0,
+            rmsprop_alpha: 0.99,
+            rmsprop_eps: 1e-5,
+            algorithm: Algorithm::Ppo,
+            kl_penalty: None,
+            adaptive_lr: None,
+            trust_region: TrustRegion::sb3_contrib(),
+        }
+    }
+
+    /// CleanRL's `ppo_continuous_action.py`.
+    pub fn cleanrl_continuous() -> Self {
+        Self {
+            num_envs: 1,
+            num_steps: 2048,
+            total_timesteps: 1_000_000,
+            learning_rate: 3e-4,
+            num_minibatches: 32,
+            update_epochs: 10,
+            ent_coef: 0.0,
+            ..Self::cleanrl()
+        }
+    }
+
+    /// Stable-Baselines3's `PPO` defaults.
+    pub fn sb3() -> Self {
+        Self {
+            num_envs: 1,
+            num_steps: 2048,
+            total_timesteps: 1_000_000,
+            learning_rate: 3e-4,
+            anneal_lr: false,
+            num_minibatches: 32,
+            minibatch_size: Some(64),
+            update_epochs: 10,
+            value_loss: ValueLoss::Plain,
+            vf_loss_scale: 1.0,
+            ent_coef: 0.0,
+            target_kl_factor: 1.5,
+            kl_stop: KlStop::Minibatch,
+            ..Self::cleanrl()
+        }
+    }
+
+    /// PPO with the adaptive KL penalty in place of the clip (Schulman et al. 2017, section 4 and table 3).
+    pub fn ppo_penalty() -> Self {
+        Self {
+            algorithm: Algorithm::PpoPenalty,
+            kl_penalty: Some(KlPenalty::adaptive()),
+            value_loss: ValueLoss::Plain,
+            ..Self::cleanrl_continuous()
+        }
+    }
+
+    /// sb3-contrib's `TRPO` defaults. See [`TrustRegion::sb3_contrib`] on Gaussians.
+    pub fn trpo_sb3_contrib() -> Self {
+        Self {
+            algorithm: Algorithm::Trpo,
+            trust_region: TrustRegion::sb3_contrib(),
+            learning_rate: 1e-3,
+            minibatch_size: Some(128),
+            max_grad_norm: None,
+            norm_adv: AdvantageNorm::Batch,
+            ..Self::sb3()
+        }
+    }
+
+    /// OpenAI baselines' `trpo_mpi` for MuJoCo.
+    pub fn trpo_baselines() -> Self {
+        Self {
+            trust_region: TrustRegion::baselines(),
+            num_steps: 1024,
+            gae_lambda: 0.98,
+            update_epochs: 5,
+            minibatch_size: Some(64),
+            adv_ddof: 0,
+            adv_eps: 0.0,
+            adam_eps: 1e-8,
+            ..Self::trpo_sb3_contrib()
+        }
+    }
+
+    /// OpenAI Spinning Up's `trpo`. Its critic takes 80 steps of the whole batch.
+    pub fn trpo_spinningup() -> Self {
+        Self {
+            trust_region: TrustRegion::spinningup(),
+            num_steps: 4000,
+            gae_lambda: 0.97,
+            update_epochs: 80,
+            num_minibatches: 1,
+            minibatch_size: None,
+            adv_ddof: 0,
+            adv_eps: 0.0,
+            adam_eps: 1e-8,
+            ..Self::trpo_sb3_contrib()
+        }
+    }
+
+    /// The natural policy gradient: TRPO without its line search.
+    pub fn npg() -> Self {
+        Self { algorithm: Algorithm::Npg, ..Self::trpo_spinningup() }
+    }
+
+    /// Stable-Baselines3's `A2C` defaults, with more environments side by side: RMSProp, one step per 5 steps of each.
+    pub fn a2c() -> Self {
+        Self {
+            algorithm: Algorithm::A2c,
+            num_envs: 16,
+            num_steps: 5,
+            learning_rate: 7e-4,
+            gae_lambda: 1.0,
+            update_epochs: 1,
+            num_minibatches: 1,
+            minibatch_size: None,
+            norm_adv: AdvantageNorm::None,
+            optimizer: Optimizer::RmsProp,
+            ..Self::sb3()
+        }
+    }
+}

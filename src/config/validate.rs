@@ -1,0 +1,130 @@
+//! Ranges of the settings.
+
+use super::{AdaptiveLr, Algorithm, KlPenalty, PpoConfig};
+use crate::{Error, Result};
+
+/// A setting and where it may lie.
+pub(super) struct Range {
+    field: &'static str,
+    value: f64,
+    low: f64,
+    high: f64,
+    /// Whether the ends are themselves allowed.
+    with_low: bool,
+    with_high: bool,
+}
+
+impl Range {
+    /// [low, high].
+    pub const fn closed(field: &'static str, value: f64, low: f64, high: f64) -> Self {
+        Self { field, value, low, high, with_low: true, with_high: true }
+    }
+
+    /// (low, high].
+    pub const fn above(field: &'static str, value: f64, low: f64, high: f64) -> Self {
+        Self { with_low: false, ..Self::closed(field, value, low, high) }
+    }
+
+    /// [low, high).
+    pub const fn below(field: &'static str, value: f64, low: f64, high: f64) -> Self {
+        Self { with_high: false, ..Self::closed(field, value, low, high) }
+    }
+
+    /// (low, high).
+    pub const fn inside(field: &'static str, value: f64, low: f64, high: f64) -> Self {
+        Self { with_low: false, ..Self::below(field, value, low, high) }
+    }
+}
+
+/// The first setting out of range, as an error; NaN always is.
+pub(super) fn check(ranges: &[Range]) -> Result<()> {
+    for Range { field, value, low, high, with_low, with_high } in ranges {
+        let above = if *with_low { value >= low } else { value > low };
+        let below = if *with_high { value <= high } else { value < high };
+        if !(above && below) {
+            let (open, close) = (if *with_low { '[' } else { '(' }, if *with_high { ']' } else { ')' });
+            return Err(Error::config(*field, format!("is {value}, must be in {open}{low}, {high}{close}")));
+        }
+    }
+    Ok(())
+}
+
+impl PpoConfig {
+    /// Refuses settings out of range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the first bad field, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        let at_least_one = [
+            ("num_envs", self.num_envs),
+            ("num_steps", self.num_steps),
+            ("num_minibatches", self.num_minibatches),
+            ("minibatch_size", self.minibatch_size.unwrap_or(1)),
+            ("update_epochs", self.update_epochs),
+        ];
+        for (field, value) in at_least_one {
+            if value == 0 {
+                return Err(Error::config(field, "is 0, must be at least 1"));
+            }
+        }
+        if self.adv_ddof > 1 {
+            return Err(Error::config("adv_ddof", format!("is {}, must be 0 or 1", self.adv_ddof)));
+        }
+        let max = f64::from(f32::MAX);
+        check(&[
+            Range::closed("learning_rate", self.learning_rate, 0.0, max),
+            Range::closed("gamma", self.gamma, 0.0, 1.0),
+            Range::closed("gae_lambda", self.gae_lambda, 0.0, 1.0),
+            Range::closed("adv_eps", self.adv_eps, 0.0, max),
+            Range::above("clip_coef", self.clip_coef, 0.0, max),
+            Range::above("dual_clip", self.dual_clip.unwrap_or(2.0), 1.0, max),
+            Range::above("clip_coef_vf", self.clip_coef_vf.unwrap_or(1.0), 0.0, max),
+            Range::closed("vf_loss_scale", self.vf_loss_scale, 0.0, max),
+            Range::closed("ent_coef", self.ent_coef, -max, max),
+            Range::closed("vf_coef", self.vf_coef, 0.0, max),
+            Range::above("max_grad_norm", self.max_grad_norm.unwrap_or(1.0), 0.0, max),
+            Range::above("target_kl", self.target_kl.unwrap_or(1.0), 0.0, max),
+            Range::above("target_kl_factor", self.target_kl_factor, 0.0, max),
+            Range::closed("adam_eps", self.adam_eps, 0.0, max),
+            Range::below("adam_beta1", self.adam_beta1, 0.0, 1.0),
+            Range::below("adam_beta2", self.adam_beta2, 0.0, 1.0),
+            Range::closed("weight_decay", self.weight_decay, 0.0, max),
+            Range::below("rmsprop_alpha", self.rmsprop_alpha, 0.0, 1.0),
+            Range::closed("rmsprop_eps", self.rmsprop_eps, 0.0, max),
+        ])?;
+        self.trust_region.validate()?;
+        self.kl_penalty.iter().try_for_each(KlPenalty::validate)?;
+        self.adaptive_lr.iter().try_for_each(AdaptiveLr::validate)?;
+        self.validate_algorithm()
+    }
+
+    /// What an algorithm needs, and settings that it would silently leave aside.
+    fn validate_algorithm(&self) -> Result<()> {
+        let name = self.algorithm.name();
+        let is_ppo = matches!(self.algorithm, Algorithm::Ppo | Algorithm::PpoPenalty);
+        let wrong = |field: &'static str, message: String| Err(Error::config(field, message));
+        if self.algorithm == Algorithm::PpoPenalty && self.kl_penalty.is_none() {
+            return wrong("kl_penalty", format!("is absent, {name} needs it"));
+        }
+        if !is_ppo && self.kl_penalty.is_some() {
+            return wrong("kl_penalty", format!("is set, {name} has no such penalty"));
+        }
+        if !is_ppo && self.adaptive_lr.is_some() {
+            return wrong("adaptive_lr", format!("is set, {name} does not adapt its learning rate"));
+        }
+        if self.adaptive_lr.is_some() && self.anneal_lr {
+            return wrong("anneal_lr", "is true, must be false where adaptive_lr sets the learning rate".into());
+        }
+        if self.algorithm == Algorithm::A2c && self.update_epochs != 1 {
+            let epochs = self.update_epochs;
+            return wrong("update_epochs", format!("is {epochs}, must be 1: a2c has no ratio for a second pass"));
+        }
+        if !is_ppo && self.target_kl.is_some() {
+            return wrong("target_kl", format!("is set, {name} does not stop early"));
+        }
+        if self.algorithm.is_trust_region() && self.ent_coef != 0.0 {
+            return wrong("ent_coef", format!("is {}, {name} has no entropy bonus", self.ent_coef));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Fisher information of a policy, as a product with vectors.
+
+use super::Real;
+use super::actor_critic::ActorCritic;
+use super::actor_critic_parts::PolicyTape;
+use super::head;
+use crate::data::{Actions, check_shape};
+use crate::policy::{ParamLayout, PolicySpec};
+use crate::{Error, FisherForm, Result};
+use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
+
+/// F v of one policy at one set of observations, the forward pass done once.
+///
+/// ```text
+/// Gauss–Newton:  F v = (1/n) Σ_r J_rᵀ M_r J_r v + damping · v
+/// empirical:     F v = (1/n) Σ_r s_r (s_rᵀ v)   + damping · v,     s_r = J_rᵀ ∇ log π(a_r | obs_r)
+/// ```
+///
+/// J_r is the Jacobian of row r's distribution parameters, M_r their Fisher matrix ([`head::fisher_vector`]); the rows are
+/// every `subsample`-th. The first is the Hessian of the mean KL at the policy itself (Schulman et al. 2015, appendix C;
+/// Martens 2014 on why the Gauss–Newton form is positive semi-definite). Vectors have the layout of all parameters. With
+/// a shared trunk, J is the actor's; at the critic's parameters F is damping alone.
+#[derive(Debug, Clone)]
+pub struct Fisher<'a, F> {
+    networks: ActorCritic<'a, F>,
+    spec: &'a PolicySpec,
+    tape: PolicyTape<F>,
+    /// Gradient of each row's log π(action) by its distribution row, in the empirical form.
+    scores: Option<Array2<F>>,
+    damping: F,
+}
+
+impl<'a, F: Real> Fisher<'a, F> {
+    /// The matrix at `parameters` for every `subsample`-th row of `obs`; `actions` (all rows) are read by the empirical form.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Value`] if something does not fit, [`Error::Config`] if there is no row.
+    pub fn new(
+        spec: &'a PolicySpec,
+        layout: &'a ParamLayout,
+        parameters: &'a [F],
+        obs: ArrayView2<'_, F>,
+        actions: &Actions,
+        form: FisherForm,
+        subsample: usize,
+        damping: F,
+    ) -> Result<Self> {
+        if obs.nrows() == 0 {
+            return Err(Error::config("obs", "has 0 rows"));
+        }
+        let every: Vec<usize> = (0..obs.nrows()).step_by(subsample.max(1)).collect();
+        let networks = ActorCritic::new(spec, layout, parameters)?;
+        let tape = networks.forward_policy(obs.slice(s![..;subsample.max(1), ..]))?;
+        let scores = match form {
+            FisherForm::GaussNewton => None,
+            FisherForm::Empirical => {
+                actions.validate(&spec.head, obs.nrows())?;
+                let actions = match actions {
+                    Actions::Discrete(array) => Actions::Discrete(array.select(Axis(0), &every)),
+                    Actions::Continuous(array) => Actions::Continuous(array.select(Axis(0), &every)),
+                };
+                let ones = Array1::ones(every.len());
+                Some(head::log_prob_grad(&spec.head, tape.dist.view(), &actions, ones.view())?)
+            }
+        };
+        Ok(Self { networks, spec, tape, scores, damping })
+    }
+
+    /// Rows that the product is over.
+    pub fn rows(&self) -> usize {
+        self.tape.dist.nrows()
+    }
+
+    /// F v, damping included.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `v` has not the parameters' length.
+    pub fn apply(&self, v: &[F]) -> Result<Vec<F>> {
+        let tangent = self.networks.jvp_policy(&self.tape, v)?;
+        let mut d_dist = match &self.scores {
+            None => head::fisher_vector(&self.spec.head, self.tape.dist.view(), tangent.view())?,
+            Some(scores) => {
+                let mut rows = scores.clone();
+                Zip::from(rows.rows_mut()).and(tangent.rows()).for_each(|mut score, tangent| {
+                    let along = score.dot(&tangent);
+                    score *= along;
+                });
+                rows
+            }
+        };
+        d_dist /= F::count(self.rows());
+        let mut product = self.networks.backward_policy(&self.tape, d_dist.view())?;
+        for (product, v) in product.iter_mut().zip(v) {
+            *product += self.damping * *v;
+        }
+        Ok(product)
+    }
+}
+
+/// [`Fisher::apply`] in one call: the Gauss–Newton form over all rows.
+///
+/// # Errors
+/// [`Error::Shape`] if something does not fit, [`Error::Config`] if there is no row.
+pub fn fisher_vector_product<F: Real>(
+    spec: &PolicySpec,
+    parameters: &[F],
+    obs: ArrayView2<'_, F>,
+    damping: F,
+    v: &[F],
+) -> Result<Vec<F>> {
+    let layout = spec.layout();
+    check_shape("v", &[v.len()], &[layout.len()])?;
+    let none = Actions::Discrete(Array2::zeros((0, 0)));
+    Fisher::new(spec, &layout, parameters, obs, &none, FisherForm::GaussNewton, 1, damping)?.apply(v)
+}

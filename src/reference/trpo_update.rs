@@ -1,0 +1,264 @@
+//! A whole update of TRPO or of the natural policy gradient, as straight-line mathematics.
+
+use super::Real;
+use super::actor_critic::ActorCritic;
+use super::advantage_normalize::advantage_normalize;
+use super::cg::{CgSettings, conjugate_gradient, dot};
+use super::fisher::Fisher;
+use super::head;
+use super::optim::{Adam, AdamSettings};
+use super::ppo_update::{Order, Rows};
+use super::reduce_moments::{explained_variance, mean, reduce_norm};
+use super::surrogate;
+use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
+use crate::policy::{Head, Network, ParamLayout, PolicySpec};
+use crate::{Acceptance, AdvantageNorm, Algorithm, Error, KlDirection, PpoConfig, Result, TrustRegion};
+use ndarray::{Array1, ArrayView1, ArrayView2};
+use std::ops::Range;
+
+/// One candidate of the line search.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Try<F> {
+    /// L of the candidate, over all rows.
+    pub surrogate: F,
+    /// Its KL against the policy at the start.
+    pub kl: F,
+}
+
+/// A natural-gradient step and what led to it.
+#[derive(Debug, Clone)]
+pub struct PolicyStep<F> {
+    /// All parameters after it; the ones before, bit for bit, if no candidate was taken.
+    pub parameters: Vec<F>,
+    /// g, the gradient of L.
+    pub gradient: Vec<F>,
+    /// x with F x ≈ g.
+    pub direction: Vec<F>,
+    /// Every candidate that was evaluated, in order.
+    pub tries: Vec<Try<F>>,
+    /// The numbers of it.
+    pub stats: TrustRegionStats,
+}
+
+/// The policy's step (Schulman et al. 2015, appendix C), from `warm_start` or 0 with the conjugate gradients.
+///
+/// ```text
+/// L(θ) = mean r A over all rows, A as given;  KL(θ) = mean KL between π_θ and π at the start, in the configured direction
+/// g = ∇L;  x ≈ (F + damping)⁻¹ g;  step = √(2 max_kl / xᵀ (F + damping) x) · x
+/// TRPO: for j = 0, 1, …:  take θ + factorʲ · step if KL ≤ kl_margin · max_kl and L is accepted; else keep θ
+/// NPG:  take θ + step unless its L or KL is not finite
+/// ```
+///
+/// There is no step where g is 0 or xᵀ F x is not above 0 or not finite.
+///
+/// # Errors
+/// [`Error::Shape`] or [`Error::Value`] if rows, parameters and spec do not fit.
+pub fn policy_step<F: Real>(
+    spec: &PolicySpec,
+    layout: &ParamLayout,
+    config: &PpoConfig,
+    parameters: &[F],
+    rows: &Rows<F>,
+    warm_start: Option<&[F]>,
+) -> Result<PolicyStep<F>> {
+    let region = &config.trust_region;
+    let networks = ActorCritic::new(spec, layout, parameters)?;
+    let tape = networks.forward_policy(rows.obs.view())?;
+    let old = tape.dist.view();
+    let (surrogate_before, d_logp) = surrogate(&spec.head, old, rows)?;
+    let gradient =
+        networks.backward_policy(&tape, head::log_prob_grad(&spec.head, old, &rows.actions, d_logp.view())?.view())?;
+    let (form, every) = (region.fisher, region.fisher_subsample);
+    let damping = F::of(region.damping);
+    let fisher = Fisher::new(spec, layout, parameters, rows.obs.view(), &rows.actions, form, every, damping)?;
+    let settings = CgSettings::from(region);
+    let (direction, report) = conjugate_gradient(|v| fisher.apply(v), &gradient, warm_start, &settings)?;
+    let quadratic_form = dot(&direction, &fisher.apply(&direction)?);
+    let scale = (F::of(2.0 * region.max_kl) / quadratic_form).sqrt();
+    let scale = if quadratic_form > F::zero() && scale.is_finite() { scale } else { F::zero() };
+    let expected = scale * dot(&gradient, &direction);
+    let kl_before = mean_kl(&spec.head, region.kl_direction, old, old)?;
+    let mut step = PolicyStep {
+        parameters: parameters.to_vec(),
+        tries: Vec::new(),
+        stats: TrustRegionStats {
+            kl_before: kl_before.as_f64(),
+            kl_after: kl_before.as_f64(),
+            surrogate_before: surrogate_before.as_f64(),
+            surrogate_after: surrogate_before.as_f64(),
+            expected_improvement: expected.as_f64(),
+            cg_iterations: report.iterations,
+            residuals: report.residuals,
+            negative_curvature: report.negative_curvature,
+            gradient_norm: reduce_norm(ArrayView1::from(&gradient)).as_f64(),
+            quadratic_form: quadratic_form.as_f64(),
+            step_scale: scale.as_f64(),
+            entropy: mean(head::entropy(&spec.head, old)?.view()).as_f64(),
+            ..TrustRegionStats::default()
+        },
+        gradient,
+        direction,
+    };
+    if scale == F::zero() {
+        return Ok(step);
+    }
+    let search = config.algorithm != Algorithm::Npg;
+    let mut fraction = F::one();
+    for index in 0..if search { region.line_search_steps } else { 1 } {
+        let along = fraction * scale;
+        let candidate: Vec<F> = parameters.iter().zip(&step.direction).map(|(p, x)| *p + along * *x).collect();
+        let dist = ActorCritic::new(spec, layout, &candidate)?.distribution(rows.obs.view())?;
+        let tried = Try {
+            surrogate: surrogate(&spec.head, dist.view(), rows)?.0,
+            kl: mean_kl(&spec.head, region.kl_direction, old, dist.view())?,
+        };
+        step.tries.push(tried);
+        step.stats.tries += 1;
+        let taken = if search {
+            accepts(region, tried, surrogate_before, fraction * expected)
+        } else {
+            tried.surrogate.is_finite() && tried.kl.is_finite()
+        };
+        if taken {
+            step.parameters = candidate;
+            step.stats.accepted = true;
+            step.stats.accepted_try = Some(index as u32);
+            step.stats.surrogate_after = tried.surrogate.as_f64();
+            step.stats.kl_after = tried.kl.as_f64();
+            break;
+        }
+        fraction *= F::of(region.line_search_factor);
+    }
+    Ok(step)
+}
+
+/// Whether the line search takes a candidate. NaN is never taken.
+fn accepts<F: Real>(region: &TrustRegion, tried: Try<F>, before: F, expected: F) -> bool {
+    let improvement = tried.surrogate - before;
+    let improves = match region.acceptance {
+        Acceptance::Improves => improvement > F::zero(),
+        Acceptance::NotWorse => improvement >= F::zero(),
+        Acceptance::Ratio(ratio) => improvement > F::zero() && improvement > F::of(ratio) * expected,
+    };
+    improves && improvement.is_finite() && tried.kl <= F::of(region.kl_margin * region.max_kl)
+}
+
+/// L and its derivative by each row's log-probability.
+fn surrogate<F: Real>(head: &Head, dist: ArrayView2<'_, F>, rows: &Rows<F>) -> Result<(F, Array1<F>)> {
+    let logp = head::log_prob(head, dist, &rows.actions)?;
+    let (loss, d_logp) = surrogate::unclipped(logp.view(), rows.logp_old.view(), rows.advantages.view())?;
+    Ok((-loss, -d_logp))
+}
+
+/// Mean KL between `old` and `new` distribution rows.
+///
+/// # Errors
+/// [`Error::Shape`] if they do not fit.
+pub fn mean_kl<F: Real>(
+    head: &Head,
+    direction: KlDirection,
+    old: ArrayView2<'_, F>,
+    new: ArrayView2<'_, F>,
+) -> Result<F> {
+    let (p, q) = if direction == KlDirection::OldNew { (old, new) } else { (new, old) };
+    Ok(mean(head::kl(head, p, q)?.view()))
+}
+
+/// Where the critic's own parameters lie.
+pub fn value_range(layout: &ParamLayout) -> Range<usize> {
+    let layers = layout.layers(Network::Value);
+    let first = layers.first().map_or(0, |layer| layer.weight);
+    first..layers.last().map_or(first, |layer| layer.bias + layer.outputs)
+}
+
+/// The critic's part: `update_epochs` passes in minibatches over `vf_loss_scale · mean (v − R)²`, each a step of the
+/// optimiser on the critic's own parameters. Adds to `stats`.
+///
+/// # Errors
+/// [`Error::Shape`] if rows, parameters and spec do not fit.
+pub fn critic_update<F: Real>(
+    spec: &PolicySpec,
+    layout: &ParamLayout,
+    config: &PpoConfig,
+    lr: f64,
+    parameters: &mut [F],
+    adam: &mut Adam<F>,
+    rows: &Rows<F>,
+    order: Order<'_>,
+    stats: &mut UpdateStats,
+) -> Result<()> {
+    let settings = AdamSettings::from(config);
+    let scale = F::of(2.0 * config.vf_loss_scale);
+    for epoch in 0..config.update_epochs {
+        stats.epochs += 1;
+        let order = order.epoch(rows.len(), epoch);
+        for indices in order.chunks(config.minibatch_rows(rows.len())) {
+            let minibatch = rows.gather(indices);
+            let networks = ActorCritic::new(spec, layout, parameters)?;
+            let tape = networks.forward_value(minibatch.obs.view())?;
+            let (half_loss, d_half) = surrogate::value_mse(tape.values.view(), minibatch.returns.view())?;
+            let d_values = d_half.mapv(|d| scale * d);
+            let gradient = networks.backward_value(&tape, d_values.view())?;
+            let bad = tape.values.iter().zip(&d_values).filter(|(v, d)| !(v.is_finite() && d.is_finite())).count();
+            let step = adam.step_within(value_range(layout), &settings, lr, parameters, &gradient)?;
+            stats.optimizer_steps += u32::from(step.stepped);
+            stats.skipped_steps += u32::from(!step.stepped);
+            let loss = (scale * half_loss).as_f64();
+            stats.minibatches.push(MinibatchStats {
+                value_loss: loss,
+                loss,
+                non_finite_rows: bad as u32,
+                grad_norm: if step.stepped { step.grad_norm.as_f64() } else { 0.0 },
+                stepped: step.stepped,
+                ..MinibatchStats::default()
+            });
+        }
+    }
+    Ok(())
+}
+
+/// One update: advantages normalised over all rows unless `norm_adv` is none, the policy's step, then the critic's.
+///
+/// `search_direction` is the last solution of the conjugate gradients where they start warm (empty before the first), and
+/// is left alone elsewhere. A solution that is not finite is not kept.
+///
+/// # Errors
+/// [`Error::Config`], [`Error::Shape`] or [`Error::Value`] if the inputs do not fit; nothing was changed then.
+pub fn trpo_update<F: Real>(
+    spec: &PolicySpec,
+    config: &PpoConfig,
+    lr: f64,
+    parameters: &mut [F],
+    adam: &mut Adam<F>,
+    search_direction: &mut Vec<F>,
+    rows: &Rows<F>,
+    order: Order<'_>,
+) -> Result<UpdateStats> {
+    config.validate()?;
+    order.validate(rows.len(), config.update_epochs)?;
+    if rows.is_empty() {
+        return Err(Error::config("batch", "has 0 rows"));
+    }
+    let layout = spec.layout();
+    let warm = config.trust_region.cg_warm_start;
+    let start = Some(search_direction.as_slice()).filter(|start| warm && !start.is_empty());
+    let step = match config.norm_adv {
+        AdvantageNorm::None => policy_step(spec, &layout, config, parameters, rows, start)?,
+        AdvantageNorm::Minibatch | AdvantageNorm::Batch => {
+            let advantages = advantage_normalize(rows.advantages.view(), config.adv_ddof, F::of(config.adv_eps))?;
+            policy_step(spec, &layout, config, parameters, &Rows { advantages, ..rows.clone() }, start)?
+        }
+    };
+    let mut stats = UpdateStats {
+        explained_variance: explained_variance(rows.values_old.view(), rows.returns.view()).as_f64(),
+        learning_rate: lr,
+        trust_region: Some(step.stats),
+        ..UpdateStats::default()
+    };
+    if warm && step.direction.iter().all(|x| x.is_finite()) {
+        *search_direction = step.direction;
+    }
+    parameters.copy_from_slice(&step.parameters);
+    critic_update(spec, &layout, config, lr, parameters, adam, rows, order, &mut stats)?;
+    Ok(stats)
+}
