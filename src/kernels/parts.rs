@@ -26,6 +26,8 @@ parts! {
     SCHEDULE = "schedule",
     /// Words of the control buffer and columns of the trace.
     CONTROL = "control",
+    /// Places of the scalars of conjugate gradients.
+    CG = "cg",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
     /// Categorical head.
