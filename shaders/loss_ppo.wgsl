@@ -47,6 +47,7 @@ var<workgroup> ratios: array<vec2<f32>, 64>;
 
 fn head_new(i: u32) -> f32 { return head_outputs[i]; }
 fn head_old(i: u32) -> f32 { return head_outputs[i]; }  // no KL is asked for here
+fn head_tangent(i: u32) -> f32 { return 0.0; }  // nor a Fisher product
 fn head_width() -> u32 { return params.width; }
 fn head_action(row: u32, d: u32) -> u32 {
     return actions[(params.row_offset + row) * params.action_dims + d];

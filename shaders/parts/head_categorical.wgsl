@@ -2,7 +2,8 @@
 // and philox. Same interface as head_gaussian.
 //
 // The kernel says where its rows are: head_new(i), head_old(i) (element i of the new and old rows, flat),
-// head_action(row, d) (a word: the index) and head_width() (logits per row). All results are in nats.
+// head_action(row, d) (a word: the index), head_tangent(i) (element i of a change of the new rows) and head_width() (logits
+// per row). All results are in nats.
 
 struct HeadSummary {
     logp: f32,
@@ -16,17 +17,11 @@ struct HeadSummary {
     log_total_old: f32,
 }
 
-fn head_logp_new(i: u32, summary: HeadSummary) -> f32 {
-    return (head_new(i) - summary.max_new) - summary.log_total_new;
-}
+fn head_logp_new(i: u32, summary: HeadSummary) -> f32 { return (head_new(i) - summary.max_new) - summary.log_total_new; }
 
-fn head_logp_old(i: u32, summary: HeadSummary) -> f32 {
-    return (head_old(i) - summary.max_old) - summary.log_total_old;
-}
+fn head_logp_old(i: u32, summary: HeadSummary) -> f32 { return (head_old(i) - summary.max_old) - summary.log_total_old; }
 
-fn head_chosen(row: u32) -> u32 {
-    return min(head_action(row, 0u), head_width() - 1u);
-}
+fn head_chosen(row: u32) -> u32 { return min(head_action(row, 0u), head_width() - 1u); }
 
 fn head_summary(row: u32, with_kl: bool) -> HeadSummary {
     var s = HeadSummary();
@@ -35,9 +30,7 @@ fn head_summary(row: u32, with_kl: bool) -> HeadSummary {
     var best_new = 0u;
     var best_old = 0u;
     s.max_new = head_new(base);
-    if (with_kl) {
-        s.max_old = head_old(base);
-    }
+    if (with_kl) { s.max_old = head_old(base); }
     for (var i = 1u; i < width; i += 1u) {
         if (head_new(base + i) > s.max_new) {
             s.max_new = head_new(base + i);
@@ -52,12 +45,8 @@ fn head_summary(row: u32, with_kl: bool) -> HeadSummary {
     var rest_new = 0.0;
     var rest_old = 0.0;
     for (var i = 0u; i < width; i += 1u) {
-        if (i != best_new) {
-            rest_new += math_exp(head_new(base + i) - s.max_new);
-        }
-        if (with_kl && i != best_old) {
-            rest_old += math_exp(head_old(base + i) - s.max_old);
-        }
+        if (i != best_new) { rest_new += math_exp(head_new(base + i) - s.max_new); }
+        if (with_kl && i != best_old) { rest_old += math_exp(head_old(base + i) - s.max_old); }
     }
     s.log_total_new = math_log1p(rest_new);
     s.log_total_old = math_log1p(rest_old);
@@ -108,6 +97,24 @@ fn head_gradient(row: u32, i: u32, summary: HeadSummary, w: vec4<f32>) -> f32 {
     return gradient;
 }
 
+// What head_fisher_product needs once per row: the tangent of the most probable logit, and the mean of the tangent less that.
+// Written so, an almost certain choice keeps its digits.
+fn head_tangent_center(row: u32, summary: HeadSummary) -> vec2<f32> {
+    let base = row * head_width();
+    let reference = head_tangent(base + head_mode(row, 0u));
+    var mean = 0.0;
+    for (var i = 0u; i < head_width(); i += 1u) {
+        mean += exp(head_logp_new(base + i, summary)) * (head_tangent(base + i) - reference);
+    }
+    return vec2<f32>(reference, mean);
+}
+
+// Element i of F t, t the row's tangent and F = diag(p) - p p' the Fisher matrix of the row's distribution.
+fn head_fisher_product(row: u32, i: u32, summary: HeadSummary, center: vec2<f32>) -> f32 {
+    let place = row * head_width() + i;
+    return exp(head_logp_new(place, summary)) * ((head_tangent(place) - center.x) - center.y);
+}
+
 // The first index at which the running sum of probabilities exceeds a uniform number; if rounding lets none do so, the
 // last index that has a probability.
 fn head_draw(row: u32, d: u32, key: vec2<u32>, step: vec2<u32>) -> u32 {
@@ -124,12 +131,8 @@ fn head_draw(row: u32, d: u32, key: vec2<u32>, step: vec2<u32>) -> u32 {
     for (var i = 0u; i < width; i += 1u) {
         let weight = exp(head_new(base + i) - largest);
         running += weight;
-        if (weight > 0.0) {
-            chosen = i;
-        }
-        if (running > bound) {
-            break;
-        }
+        if (weight > 0.0) { chosen = i; }
+        if (running > bound) { break; }
     }
     return chosen;
 }
@@ -139,9 +142,7 @@ fn head_mode(row: u32, d: u32) -> u32 {
     let base = row * head_width();
     var best = 0u;
     for (var i = 1u; i < head_width(); i += 1u) {
-        if (head_new(base + i) > head_new(base + best)) {
-            best = i;
-        }
+        if (head_new(base + i) > head_new(base + best)) { best = i; }
     }
     return best;
 }

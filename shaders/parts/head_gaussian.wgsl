@@ -2,7 +2,8 @@
 // draws. Needs parts math and philox. Same interface as head_categorical.
 //
 // The kernel says where its rows are: head_new(i), head_old(i) (element i of the new and old rows, flat),
-// head_action(row, d) (a word: the bits of the float) and head_width() (2 D). All results are in nats.
+// head_action(row, d) (a word: the bits of the float), head_tangent(i) (element i of a change of the new rows) and
+// head_width() (2 D). All results are in nats.
 
 struct HeadSummary {
     logp: f32,
@@ -68,6 +69,22 @@ fn head_gradient(row: u32, i: u32, summary: HeadSummary, w: vec4<f32>) -> f32 {
         gradient += select(by_log_std, by_mean, of_mean);
     }
     return gradient;
+}
+
+// Nothing that head_fisher_product needs once per row.
+fn head_tangent_center(row: u32, summary: HeadSummary) -> vec2<f32> {
+    return vec2<f32>();
+}
+
+// Element i of F t, t the row's tangent and F = diag(1/deviation^2, 2) the Fisher matrix of the row's distribution.
+fn head_fisher_product(row: u32, i: u32, summary: HeadSummary, center: vec2<f32>) -> f32 {
+    let place = row * head_width() + i;
+    let dims = head_width() / 2u;
+    if (i >= dims) {
+        return 2.0 * head_tangent(place);
+    }
+    let inverse = head_exp(-head_new(place + dims));
+    return head_tangent(place) * inverse * inverse;
 }
 
 fn head_draw(row: u32, d: u32, key: vec2<u32>, step: vec2<u32>) -> u32 {

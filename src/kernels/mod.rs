@@ -6,12 +6,12 @@
 //! | stage | kernels |
 //! | --- | --- |
 //! | environment | [`env_cartpole`], [`env_pendulum`] |
-//! | policy | [`policy_sample`], [`head_evaluate`] |
+//! | policy | [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
 //! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`reduce_moments`], [`advantage_normalize`] |
 //! | minibatch | [`batch_gather`], [`batch_pack`] |
-//! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`reduce_partials`] |
-//! | loss | [`loss_ppo`], [`loss_statistics`] |
-//! | optimiser | [`optim_clip`], [`optim_adam`] |
+//! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
+//! | loss | [`loss_ppo`], [`loss_statistics`], [`loss_trust_region`] |
+//! | optimiser | [`optim_clip`], [`optim_adam`], [`cg_step`], [`optim_line_search`] |
 //! | statistics | [`reduce_episodes`] |
 
 pub mod advantage_gae;
@@ -20,16 +20,21 @@ pub mod advantage_k_step;
 pub mod advantage_normalize;
 pub mod batch_gather;
 pub mod batch_pack;
+pub mod cg_step;
 pub mod env_cartpole;
 pub mod env_pendulum;
 pub mod head_evaluate;
+pub mod head_fisher;
 pub mod loss_ppo;
 pub mod loss_statistics;
+pub mod loss_trust_region;
 pub mod mlp_backward_input;
 pub mod mlp_backward_weight;
 pub mod mlp_forward;
+pub mod mlp_jvp;
 pub mod optim_adam;
 pub mod optim_clip;
+pub mod optim_line_search;
 pub mod parts;
 pub mod policy_sample;
 pub mod reduce_episodes;
@@ -46,16 +51,21 @@ pub const ALL: &[KernelDef] = &[
     advantage_normalize::DEF,
     batch_gather::DEF,
     batch_pack::DEF,
+    cg_step::DEF,
     env_cartpole::DEF,
     env_pendulum::DEF,
     head_evaluate::DEF,
+    head_fisher::DEF,
     loss_ppo::DEF,
     loss_statistics::DEF,
+    loss_trust_region::DEF,
     mlp_backward_input::DEF,
     mlp_backward_weight::DEF,
     mlp_forward::DEF,
+    mlp_jvp::DEF,
     optim_adam::DEF,
     optim_clip::DEF,
+    optim_line_search::DEF,
     policy_sample::DEF,
     reduce_episodes::DEF,
     reduce_moments::DEF,

@@ -28,6 +28,8 @@ parts! {
     CONTROL = "control",
     /// Columns of the trace.
     TRACE = "trace",
+    /// Places of the scalars of conjugate gradients.
+    CG = "cg",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
     /// Categorical head.

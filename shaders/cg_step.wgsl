@@ -1,0 +1,150 @@
+// One phase of conjugate gradients for A x = b, A = F + damping I, where another kernel computes products with F.
+//
+// Needs parts math and cg.
+//
+// gradient     [count]               of the loss: b = −gradient
+// product      [count]               in: F p (phase 2) or F x (phase 7; with `warm` also 0); out: the damped product
+// direction    [count]               p
+// solution     [count]               x; with `warm` it holds the first guess
+// residual     [count]               r
+// cg_partials  [groups]              two sums of 4,096 elements each
+// cg           [32 + cg_iterations]  scalars, parts/cg.wgsl
+//
+// Phases, in order: start 0, 1; each iteration 2, 3, 4, 5, 6; finish 7, 8. In 1, 3, 5 and 8 a single workgroup adds partials
+// and its lane 0 decides; the others only read the scalars. Once done, iterations change neither x, r nor p.
+
+struct Params {
+    count: u32,
+    groups: u32,
+    phase: u32,
+    cg_iterations: u32,
+    iteration: u32,
+    damping: f32,
+    tolerance: f32,  // done when r . r <= tolerance * b . b
+    absolute: f32,   // done when r . r < absolute
+    max_kl: f32,
+    warm: u32,
+    pad_0: u32,
+    pad_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> gradient: array<f32>;
+@group(0) @binding(2) var<storage, read_write> product: array<f32>;
+@group(0) @binding(3) var<storage, read_write> direction: array<f32>;
+@group(0) @binding(4) var<storage, read_write> solution: array<f32>;
+@group(0) @binding(5) var<storage, read_write> residual: array<f32>;
+@group(0) @binding(6) var<storage, read_write> cg_partials: array<vec2<f32>>;
+@group(0) @binding(7) var<storage, read_write> cg: array<f32>;
+
+const WG: u32 = 64u;
+const SPAN: u32 = 4096u;  // elements of one partial
+
+var<workgroup> sums: array<vec2<f32>, 64>;
+
+// What one element does in a phase, and its terms of the phase's sums.
+fn element(i: u32) -> vec2<f32> {
+    let done = cg[CG_DONE] != 0.0;
+    switch params.phase {
+        case 0u: {
+            let b = -gradient[i];
+            var r = b;
+            if (params.warm != 0u) {
+                r -= product[i] + params.damping * solution[i];
+            } else {
+                solution[i] = 0.0;
+            }
+            residual[i] = r;
+            direction[i] = r;
+            return vec2<f32>(r * r, b * b);
+        }
+        case 2u: {
+            if (done) { return vec2<f32>(); }
+            let p = direction[i];
+            product[i] += params.damping * p;
+            return vec2<f32>(p * product[i], 0.0);
+        }
+        case 4u: {
+            if (done) { return vec2<f32>(); }
+            solution[i] += cg[CG_ALPHA] * direction[i];
+            residual[i] -= cg[CG_ALPHA] * product[i];
+            return vec2<f32>(residual[i] * residual[i], 0.0);
+        }
+        case 6u: {
+            if (!done) { direction[i] = residual[i] + cg[CG_BETA] * direction[i]; }
+            return vec2<f32>();
+        }
+        default: {
+            let x = solution[i];
+            product[i] += params.damping * x;
+            return vec2<f32>(x * product[i], -gradient[i] * x);
+        }
+    }
+}
+
+// Why the solve ends at a residual r . r; 0 if it goes on.
+fn ends(rr: f32, bb: f32) -> f32 {
+    if (!math_is_finite(rr) || !math_is_finite(bb)) { return CG_NOT_FINITE; }
+    return select(0.0, CG_RESIDUAL, rr == 0.0 || rr <= params.tolerance * bb || rr < params.absolute);
+}
+
+fn decide(total: vec2<f32>) {
+    if (params.phase == 1u) {
+        for (var i = 0u; i < 32u + params.cg_iterations; i++) { cg[i] = 0.0; }
+        cg[CG_RR] = total.x;
+        cg[CG_BB] = total.y;
+        cg[CG_TRACE] = total.x;
+        cg[CG_DONE] = ends(total.x, total.y);
+    } else if (params.phase == 8u) {
+        cg[CG_XHX] = total.x;
+        cg[CG_BX] = total.y;
+        // Also 0 where x does not lead uphill: a zero gradient, or a first guess of another update.
+        let steps = total.x > 0.0 && total.y > 0.0 && math_is_finite(total.x) && math_is_finite(total.y);
+        let scale = sqrt(2.0 * params.max_kl / select(1.0, total.x, steps));
+        cg[CG_STEP_SCALE] = select(0.0, scale, steps && math_is_finite(scale));
+    } else if (cg[CG_DONE] != 0.0) {
+        cg[CG_ALPHA] = 0.0;
+    } else if (params.phase == 3u) {
+        cg[CG_PAP] = total.x;
+        let curved = total.x > 0.0 && math_is_finite(total.x);
+        let alpha = cg[CG_RR] / select(1.0, total.x, curved);
+        if (curved && math_is_finite(alpha)) {
+            cg[CG_ALPHA] = alpha;
+            cg[CG_ITERATIONS] += 1.0;
+        } else {
+            cg[CG_ALPHA] = 0.0;
+            cg[CG_DONE] = select(CG_NOT_FINITE, CG_CURVATURE, math_is_finite(total.x));
+            cg[CG_NEGATIVE_CURVATURE] += 1.0;
+        }
+    } else {
+        cg[CG_BETA] = total.x / cg[CG_RR];
+        cg[CG_RR] = total.x;
+        cg[CG_TRACE + 1u + params.iteration] = total.x;
+        cg[CG_DONE] = ends(total.x, cg[CG_BB]);
+    }
+}
+
+@compute @workgroup_size(64)
+fn cg_step(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let group = workgroup.y * groups.x + workgroup.x;
+    let decides = params.phase == 1u || params.phase == 3u || params.phase == 5u || params.phase == 8u;
+    var own = vec2<f32>();
+    if (decides) {
+        for (var i = lane; i < params.groups; i += WG) { own += cg_partials[i]; }
+    } else {
+        let end = min((group + 1u) * SPAN, params.count);
+        for (var i = group * SPAN + lane; i < end; i += WG) { own += element(i); }
+    }
+    sums[lane] = own;
+    workgroupBarrier();  // all lanes have stored
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        if (lane < half) { sums[lane] += sums[lane + half]; }
+        workgroupBarrier();  // this level of the tree is complete
+    }
+    if (lane == 0u && decides) { decide(sums[0]); }
+    if (lane == 0u && !decides && group < params.groups) { cg_partials[group] = sums[0]; }
+}

@@ -1,0 +1,69 @@
+// The Fisher matrix of every row's distribution times the row's tangent, from head outputs and their tangent.
+//
+// Needs parts math, philox and one head part.
+//
+// head_outputs    [rows, width]      distribution rows
+// head_tangents   [rows, width]      t, from mlp_jvp
+// actions         [all, action_dims] u32 words; row r's are row r * row_stride; read only if `empirical`
+// d_head_outputs  [rows, width]      scale * F t: what the backward kernels bring home
+//
+// F is the expectation of s s' over actions, s the derivative of an action's log-probability by the row; with
+// `empirical` it is s s' of the stored action.
+
+struct Params {
+    rows: u32,
+    width: u32,
+    action_dims: u32,
+    empirical: u32,
+    row_stride: u32,
+    scale: f32,
+    pad_0: u32,
+    pad_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> head_outputs: array<f32>;
+@group(0) @binding(2) var<storage, read> head_tangents: array<f32>;
+@group(0) @binding(3) var<storage, read> actions: array<u32>;
+@group(0) @binding(4) var<storage, read_write> d_head_outputs: array<f32>;
+
+override WG: u32 = 64u;
+
+// The weights of head_gradient that ask for the derivative of the log-probability.
+const SCORE: vec4<f32> = vec4<f32>(1.0, 0.0, 0.0, 0.0);
+
+fn head_new(i: u32) -> f32 { return head_outputs[i]; }
+fn head_old(i: u32) -> f32 { return head_outputs[i]; }  // no KL is asked for here
+fn head_tangent(i: u32) -> f32 { return head_tangents[i]; }
+fn head_width() -> u32 { return params.width; }
+fn head_action(row: u32, d: u32) -> u32 {
+    return actions[row * params.row_stride * params.action_dims + d];
+}
+
+@compute @workgroup_size(WG)
+fn head_fisher(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = (workgroup.y * groups.x + workgroup.x) * WG + lane;
+    if (row >= params.rows) {
+        return;
+    }
+    let base = row * params.width;
+    let summary = head_summary(row, false);
+    if (params.empirical != 0u) {
+        var along = 0.0;
+        for (var i = 0u; i < params.width; i += 1u) {
+            along += head_gradient(row, i, summary, SCORE) * head_tangents[base + i];
+        }
+        for (var i = 0u; i < params.width; i += 1u) {
+            d_head_outputs[base + i] = params.scale * along * head_gradient(row, i, summary, SCORE);
+        }
+        return;
+    }
+    let center = head_tangent_center(row, summary);
+    for (var i = 0u; i < params.width; i += 1u) {
+        d_head_outputs[base + i] = params.scale * head_fisher_product(row, i, summary, center);
+    }
+}

@@ -1,0 +1,69 @@
+// Surrogate and KL divergences of all rows at candidate parameters, as partial sums, from new and old head outputs.
+//
+// Needs parts math, philox and one head part.
+//
+// head_outputs      [rows, width]        distribution rows at the candidate
+// head_outputs_old  [rows, width]        distribution rows at the parameters before the step
+// actions           [rows, action_dims]  u32 words
+// samples           [rows]               (logp_old, advantage, not read, not read)
+// trust_partials    [groups]             per workgroup: sums of (ratio * advantage, KL(old‖new), KL(new‖old)), and how many
+//                                        rows are not finite
+//
+// ratio = exp(clamp(logp − logp_old, ±20)).
+
+struct Params {
+    rows: u32,
+    width: u32,
+    action_dims: u32,
+    groups: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> head_outputs: array<f32>;
+@group(0) @binding(2) var<storage, read> head_outputs_old: array<f32>;
+@group(0) @binding(3) var<storage, read> actions: array<u32>;
+@group(0) @binding(4) var<storage, read> samples: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> trust_partials: array<vec4<f32>>;
+
+const WG: u32 = 64u;
+const LOG_RATIO_LIMIT: f32 = 20.0;
+
+var<workgroup> sums: array<vec4<f32>, 64>;
+
+fn head_new(i: u32) -> f32 { return head_outputs[i]; }
+fn head_old(i: u32) -> f32 { return head_outputs_old[i]; }
+fn head_tangent(i: u32) -> f32 { return 0.0; }  // no Fisher product is asked for here
+fn head_width() -> u32 { return params.width; }
+fn head_action(row: u32, d: u32) -> u32 { return actions[row * params.action_dims + d]; }
+
+@compute @workgroup_size(64)
+fn loss_trust_region(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let group = workgroup.y * groups.x + workgroup.x;
+    let row = group * WG + lane;
+    var own = vec4<f32>();
+    if (row < params.rows) {
+        let sample = samples[row];
+        let summary = head_summary(row, true);
+        let difference = summary.logp - sample.x;
+        let surrogate = exp(clamp(difference, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)) * sample.y;
+        // A clamp may swallow a NaN, so the inputs are looked at, not only the results.
+        let finite = math_is_finite(difference) && math_is_finite(surrogate) && math_is_finite(summary.kl_old_new)
+            && math_is_finite(summary.kl_new_old);
+        own = vec4<f32>(surrogate, summary.kl_old_new, summary.kl_new_old, select(1.0, 0.0, finite));
+    }
+    sums[lane] = own;
+    workgroupBarrier();  // all lanes have stored
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        if (lane < half) {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();  // this level of the tree is complete
+    }
+    if (lane == 0u && group < params.groups) {
+        trust_partials[group] = sums[0];
+    }
+}

@@ -1,0 +1,126 @@
+// One phase of a backtracking line search along x, which accepts or refuses candidates on the device.
+//
+// Needs parts math and cg.
+//
+// parameters      [count]                    the candidate, at the end the outcome
+// parameters_old  [count]                    kept in phase 0
+// solution        [count]                    x, from cg_step
+// cg              [32 + cg_iterations]       scalars, parts/cg.wgsl
+// trust_partials  [groups]                   from loss_trust_region: sums (surrogate, KL(old‖new), KL(new‖old), not finite)
+// search          [8 + 2 line_search_steps]  SEARCH_ below
+//
+// Phases, in order: 0 keep; 1 objective before, from partials of the untouched policy; each try 2 candidate, (network and
+// loss), 3 decide; 4 restore, unless accepted. In 1 and 3 a single workgroup adds the partials and its lane 0 decides.
+// Once accepted, or where the step scale is 0, tries do nothing. Parameters are copied, so a refusal leaves the same bits.
+
+struct Params {
+    count: u32,
+    groups: u32,
+    phase: u32,
+    index: u32,              // number of the try, from 0
+    line_search_steps: u32,
+    factor: f32,             // of the full step in this try
+    max_kl: f32,
+    kl_margin: f32,          // accepted below max_kl * kl_margin
+    kl_direction: u32,       // 0 KL(old‖new), 1 KL(new‖old)
+    acceptance: u32,         // improvement: 0 above 0, 1 at least 0, 2 above ratio * expected
+    ratio: f32,
+    inverse_rows: f32,
+    line_search: u32,        // 0: accept whatever is finite
+    pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> parameters: array<f32>;
+@group(0) @binding(2) var<storage, read_write> parameters_old: array<f32>;
+@group(0) @binding(3) var<storage, read> solution: array<f32>;
+@group(0) @binding(4) var<storage, read> cg: array<f32>;
+@group(0) @binding(5) var<storage, read> trust_partials: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> search: array<f32>;
+
+const SEARCH_OBJECTIVE_BEFORE: u32 = 0u;
+const SEARCH_ACCEPTED: u32 = 1u;
+const SEARCH_ACCEPTED_TRY: u32 = 2u;
+const SEARCH_KL: u32 = 3u;         // of the accepted try
+const SEARCH_OBJECTIVE: u32 = 4u;  // of the accepted try
+const SEARCH_TRIES: u32 = 5u;
+const SEARCH_EXPECTED: u32 = 6u;   // expected improvement of the last try
+const SEARCH_KL_BEFORE: u32 = 7u;
+const SEARCH_OF_TRIES: u32 = 8u;   // (KL, objective) of each try
+
+const WG: u32 = 64u;
+
+var<workgroup> sums: array<vec4<f32>, 64>;
+
+// Phases 0, 2 and 4, element by element.
+fn move_parameters(i: u32) {
+    let accepted = search[SEARCH_ACCEPTED] != 0.0;
+    if (params.phase == 0u) {
+        parameters_old[i] = parameters[i];
+    } else if (params.phase == 4u) {
+        if (!accepted) { parameters[i] = parameters_old[i]; }
+    } else if (!accepted) {
+        let change = params.factor * cg[CG_STEP_SCALE] * solution[i];
+        // What x does not reach (the value function) keeps its bits.
+        if (change != 0.0) { parameters[i] = parameters_old[i] + change; }
+    }
+}
+
+fn decide(total: vec4<f32>) {
+    let objective = total.x * params.inverse_rows;
+    let kl = select(total.y, total.z, params.kl_direction == 1u) * params.inverse_rows;
+    if (params.phase == 1u) {
+        for (var i = 0u; i < SEARCH_OF_TRIES + 2u * params.line_search_steps; i++) { search[i] = 0.0; }
+        search[SEARCH_OBJECTIVE_BEFORE] = objective;
+        search[SEARCH_KL_BEFORE] = kl;
+        return;
+    }
+    if (search[SEARCH_ACCEPTED] != 0.0 || cg[CG_STEP_SCALE] == 0.0) {
+        return;
+    }
+    let improvement = objective - search[SEARCH_OBJECTIVE_BEFORE];
+    let expected = params.factor * cg[CG_STEP_SCALE] * cg[CG_BX];
+    search[SEARCH_TRIES] += 1.0;
+    search[SEARCH_EXPECTED] = expected;
+    search[SEARCH_OF_TRIES + 2u * params.index] = kl;
+    search[SEARCH_OF_TRIES + 2u * params.index + 1u] = objective;
+
+    var accepts = math_is_finite(improvement) && math_is_finite(kl) && total.w == 0.0;
+    if (params.line_search != 0u) {
+        var improves = improvement > 0.0;
+        if (params.acceptance == 1u) { improves = improvement >= 0.0; }
+        if (params.acceptance == 2u) { improves = improvement > params.ratio * expected; }
+        accepts = accepts && improves && kl < params.max_kl * params.kl_margin;
+    }
+    if (accepts) {
+        search[SEARCH_ACCEPTED] = 1.0;
+        search[SEARCH_ACCEPTED_TRY] = f32(params.index);
+        search[SEARCH_KL] = kl;
+        search[SEARCH_OBJECTIVE] = objective;
+    }
+}
+
+@compute @workgroup_size(64)
+fn optim_line_search(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let decides = params.phase == 1u || params.phase == 3u;
+    let i = (workgroup.y * groups.x + workgroup.x) * WG + lane;
+    if (!decides && i < params.count) { move_parameters(i); }
+
+    var own = vec4<f32>();
+    if (decides) {
+        for (var j = lane; j < params.groups; j += WG) { own += trust_partials[j]; }
+    }
+    sums[lane] = own;
+    workgroupBarrier();  // all lanes have stored
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        if (lane < half) { sums[lane] += sums[lane + half]; }
+        workgroupBarrier();  // this level of the tree is complete
+    }
+    if (decides && lane == 0u) { decide(sums[0]); }
+}

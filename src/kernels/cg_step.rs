@@ -1,0 +1,152 @@
+//! Conjugate gradients for A x = b with A = F + damping · I and b = −gradient, every scalar on the device.
+//!
+//! ```text
+//! α = r·r / p·Ap;   x += α p;   r −= α Ap;   β = r′·r′ / r·r;   p = r + β p
+//! ```
+//!
+//! Hestenes & Stiefel 1952. It knows F only by products that another kernel leaves in `product`, so any symmetric operator does. The calls go
+//! round that operator:
+//!
+//! ```text
+//! [warm: product ← F x]  start(p)    then cg_iterations times:  product ← F p, iteration(p, i)    then  product ← F x, finish(p)
+//! ```
+//!
+//! It is done, and the iterations that are left change nothing, when r·r is 0, at most `tolerance` · b·b or below `absolute`; when
+//! p·Ap is not above 0; or when a sum is not finite. None of these makes a NaN: x is then what the iterations before gave. The last phase gives the
+//! length of the trust region's step, √(2 max_kl / x·Ax) (Schulman et al. 2015, appendix C), or 0 where x·Ax or b·x is not
+//! above 0 or not finite.
+
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+
+kernel! {
+    stem: "cg_step",
+    parts: [MATH, CG],
+    schedule: false,
+    head: false,
+    params: {
+        /// Unknowns.
+        pub count: u32,
+        /// Partial sums; set by `bind`.
+        pub groups: u32,
+        /// See [`start`], [`iteration`] and [`finish`], which set it.
+        pub phase: u32,
+        /// Largest number of iterations.
+        pub cg_iterations: u32,
+        /// Number of this iteration, from 0.
+        pub iteration: u32,
+        /// Added to the diagonal of F.
+        pub damping: f32,
+        /// Done when r·r ≤ `tolerance` · b·b.
+        pub tolerance: f32,
+        /// Done when r·r < `absolute`; 0: off.
+        pub absolute: f32,
+        /// δ of the step's length.
+        pub max_kl: f32,
+        /// 1: `solution` holds a first guess and `product` F times it.
+        pub warm: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+    },
+    io: {
+        /// Gradient of the loss, −b, `[count]`.
+        gradient: Read f32,
+        /// F p or F x from the operator, then with damping · p or damping · x added, `[count]`.
+        product: ReadWrite f32,
+        /// p, `[count]`.
+        direction: ReadWrite f32,
+        /// x, `[count]`.
+        solution: ReadWrite f32,
+        /// r, `[count]`.
+        residual: ReadWrite f32,
+        /// `[groups(count)]`.
+        cg_partials: ReadWrite [f32; 2],
+        /// `[scalars(cg_iterations)]`, by the constants of this module.
+        cg: ReadWrite f32,
+    },
+}
+
+/// r·r.
+pub const RR: usize = 0;
+/// p·Ap of the last iteration.
+pub const PAP: usize = 1;
+/// α of the last iteration; 0 once done.
+pub const ALPHA: usize = 2;
+/// β of the last iteration.
+pub const BETA: usize = 3;
+/// b·b, the squared norm of the gradient.
+pub const BB: usize = 4;
+/// 0, or why it ended early: 1 the residual is small, 2 the curvature is not positive, 3 a sum is not finite.
+pub const DONE: usize = 5;
+/// Steps taken.
+pub const ITERATIONS: usize = 6;
+/// Times that p·Ap was not above 0.
+pub const NEGATIVE_CURVATURE: usize = 7;
+/// x·Ax.
+pub const XHX: usize = 8;
+/// b·x.
+pub const BX: usize = 9;
+/// √(2 max_kl / x·Ax), or 0: no step.
+pub const STEP_SCALE: usize = 10;
+/// First of `cg_iterations` + 1 values of r·r: before the first iteration and after each; 0 where none was.
+pub const TRACE: usize = 16;
+
+/// Length of `cg`.
+pub const fn scalars(cg_iterations: u32) -> u64 {
+    32 + cg_iterations as u64
+}
+
+/// Partial sums for `count` unknowns.
+pub const fn groups(count: u32) -> u32 {
+    count.div_ceil(4096)
+}
+
+/// The two calls before the first iteration. With `warm`, `product` holds F x before them.
+pub const fn start(params: Params) -> [Params; 2] {
+    [Params { phase: 0, ..params }, Params { phase: 1, ..params }]
+}
+
+/// The five calls of iteration `index`, after `product` ← F `direction`.
+pub const fn iteration(params: Params, index: u32) -> [Params; 5] {
+    let p = Params { iteration: index, ..params };
+    [
+        Params { phase: 2, ..p },
+        Params { phase: 3, ..p },
+        Params { phase: 4, ..p },
+        Params { phase: 5, ..p },
+        Params { phase: 6, ..p },
+    ]
+}
+
+/// The two calls that give the step's length, after `product` ← F `solution`.
+pub const fn finish(params: Params) -> [Params; 2] {
+    [Params { phase: 7, ..params }, Params { phase: 8, ..params }]
+}
+
+/// Binds one call per entry of `params`: what [`start`], [`iteration`] and [`finish`] give, in any selection.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        let (count, groups) = (u64::from(p.count), groups(p.count));
+        let shape = || format!("count {count}");
+        elements(name, "gradient", io.gradient, count, shape)?;
+        elements(name, "product", io.product, count, shape)?;
+        elements(name, "direction", io.direction, count, shape)?;
+        elements(name, "solution", io.solution, count, shape)?;
+        elements(name, "residual", io.residual, count, shape)?;
+        elements(name, "cg_partials", io.cg_partials, u64::from(groups), || format!("groups {groups}"))?;
+        let needs = scalars(p.cg_iterations).max(TRACE as u64 + 2 + u64::from(p.iteration));
+        elements(name, "cg", io.cg, needs, || {
+            format!("32 + cg_iterations {}, for iteration {}", p.cg_iterations, p.iteration)
+        })?;
+        let decides = matches!(p.phase, 1 | 3 | 5 | 8);
+        calls.push((Params { groups, ..*p }, Grid::Groups(if decides { 1 } else { groups.into() })));
+    }
+    gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)
+}

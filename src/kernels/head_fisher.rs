@@ -1,0 +1,78 @@
+//! The Fisher matrix of each row's action distribution times the row's tangent, `scale` · F t.
+//!
+//! ```text
+//! categorical  (F t)ᵢ = pᵢ (tᵢ − Σⱼ pⱼ tⱼ)
+//! Gaussian     (F t) = t / σ² for a mean, 2 t for a log_std
+//! empirical    F = s sᵀ,  s = ∂ log p(action) / ∂ row
+//! ```
+//!
+//! Between [`mlp_jvp`](super::mlp_jvp) and the backward kernels it makes the Gauss–Newton product Jᵀ F J v (Schraudolph 2002;
+//! Schulman et al. 2015, appendix C.1), positive semi-definite by construction. The empirical form is another matrix: it is not the
+//! curvature of the KL divergence away from the optimum (Kunstner et al. 2019).
+
+use super::parts;
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::policy::Head;
+
+kernel! {
+    stem: "head_fisher",
+    parts: [MATH, PHILOX],
+    schedule: false,
+    head: true,
+    params: {
+        /// Rows of the product.
+        pub rows: u32,
+        /// Width of a distribution row; set by `bind`.
+        pub width: u32,
+        /// Words of an action; set by `bind`.
+        pub action_dims: u32,
+        /// 1: the outer product of the stored action's score instead of its expectation.
+        pub empirical: u32,
+        /// Row r of the product is row r · `row_stride` of `actions`; at least 1.
+        pub row_stride: u32,
+        /// Factor, such as 1 / rows.
+        pub scale: f32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+    },
+    io: {
+        /// Distribution rows, `[rows, width]`.
+        head_outputs: Read f32,
+        /// Their change t, `[rows, width]`.
+        head_tangents: Read f32,
+        /// Action words, `[(rows − 1) · row_stride + 1, action_dims]`. Any other buffer of words if not `empirical`.
+        actions: Read u32,
+        /// `scale` · F t, `[rows, width]`.
+        d_head_outputs: ReadWrite f32,
+    },
+}
+
+/// Binds one call per entry of `params`.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        let rows = u64::from(p.rows);
+        let needs = rows * u64::from(width);
+        let shape = || format!("rows {rows} × width {width}");
+        elements(name, "head_outputs", io.head_outputs, needs, shape)?;
+        elements(name, "head_tangents", io.head_tangents, needs, shape)?;
+        elements(name, "d_head_outputs", io.d_head_outputs, needs, shape)?;
+        if p.empirical != 0 {
+            let needs = (rows.saturating_sub(1) * u64::from(p.row_stride) + 1) * u64::from(action_dims);
+            elements(name, "actions", io.actions, needs, || {
+                format!("((rows {rows} − 1) × row_stride {} + 1) × action_dims {action_dims}", p.row_stride)
+            })?;
+        }
+        calls.push((Params { width, action_dims, ..*p }, Grid::Items(rows)));
+    }
+    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
+}

@@ -1,0 +1,71 @@
+//! The trust region's two numbers at candidate parameters, surrogate and KL divergence, as partial sums over rows.
+//!
+//! ```text
+//! surrogate = mean(r A),  r = exp(clamp(logp − logp_old, ±20));   KL(old‖new) and KL(new‖old), mean over rows
+//! ```
+//!
+//! Schulman et al. 2015, equation 14. No gradient: that of the surrogate at the old parameters is the plain policy gradient's.
+
+use super::parts;
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::policy::Head;
+
+kernel! {
+    stem: "loss_trust_region",
+    parts: [MATH, PHILOX],
+    schedule: false,
+    head: true,
+    params: {
+        /// Rows.
+        pub rows: u32,
+        /// Width of a distribution row; set by `bind`.
+        pub width: u32,
+        /// Words of an action; set by `bind`.
+        pub action_dims: u32,
+        /// Workgroups, hence partial sums; set by `bind`.
+        pub groups: u32,
+    },
+    io: {
+        /// Distribution rows at the candidate, `[rows, width]`.
+        head_outputs: Read f32,
+        /// Distribution rows before the step, `[rows, width]`; may be the same buffer.
+        head_outputs_old: Read f32,
+        /// Action words, `[rows, action_dims]`.
+        actions: Read u32,
+        /// `(logp_old, advantage, _, _)`, `[rows]`.
+        samples: Read [f32; 4],
+        /// Sums of `(r A, KL(old‖new), KL(new‖old), rows that are not finite)`, `[groups(rows)]`.
+        trust_partials: ReadWrite [f32; 4],
+    },
+}
+
+/// Partial sums for `rows` rows.
+pub const fn groups(rows: u32) -> u32 {
+    rows.div_ceil(super::WORKGROUP)
+}
+
+/// Binds one call per entry of `params`.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        let rows = u64::from(p.rows);
+        let needs = rows * u64::from(width);
+        let shape = || format!("rows {rows} × width {width}");
+        elements(name, "head_outputs", io.head_outputs, needs, shape)?;
+        elements(name, "head_outputs_old", io.head_outputs_old, needs, shape)?;
+        let shape = || format!("rows {rows} × action_dims {action_dims}");
+        elements(name, "actions", io.actions, rows * u64::from(action_dims), shape)?;
+        elements(name, "samples", io.samples, rows, || format!("rows {rows}"))?;
+        let groups = groups(p.rows);
+        elements(name, "trust_partials", io.trust_partials, u64::from(groups), || format!("groups {groups}"))?;
+        calls.push((Params { width, action_dims, groups, ..*p }, Grid::Items(rows)));
+    }
+    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
+}

@@ -1,0 +1,107 @@
+//! The tangent of one dense layer, T = (X dWᵀ + dX Wᵀ + db) ⊙ f′(kept): forward-mode differentiation along a change of the parameters.
+//!
+//! Layer after layer it carries J v, the change of the network's outputs along v, with the activations that one forward pass kept.
+//! Two matrix products a layer, one in the first, whose input does not depend on the parameters. Pearlmutter 1994, equation 9.
+
+use super::{span, tiles};
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::policy::Activation;
+
+kernel! {
+    stem: "mlp_jvp",
+    parts: [MATH, ACTIVATION],
+    schedule: false,
+    head: false,
+    params: {
+        /// Rows of the batch.
+        pub rows: u32,
+        /// Input width.
+        pub inputs: u32,
+        /// Output width.
+        pub outputs: u32,
+        /// First element of the weight in `parameters` and of its change in `tangent`.
+        pub weight: u32,
+        /// First element of the bias' change in `tangent`.
+        pub bias: u32,
+        /// First element of row 0 of `input`.
+        pub input_offset: u32,
+        /// Elements from one row of `input` to the next.
+        pub input_stride: u32,
+        /// 0: the input does not depend on the parameters (the first layer).
+        pub with_input_tangent: u32,
+        /// Elements from one row of `output_tangent` to the next, at least `outputs + extra`.
+        pub output_stride: u32,
+        /// Columns after the outputs that are copies of `tangent[extra_offset..]`.
+        pub extra: u32,
+        /// First of those elements.
+        pub extra_offset: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+    },
+    io: {
+        /// Flat parameters.
+        parameters: Read f32,
+        /// Their change, in the same layout.
+        tangent: Read f32,
+        /// `[rows, inputs]`: X, as the forward pass kept it.
+        input: Read f32,
+        /// `[rows, inputs]`: dX. Any other buffer in the first layer.
+        input_tangent: Read f32,
+        /// `[rows, outputs]`: what the forward pass kept of this layer's activation. Any other buffer if it has none.
+        kept: Read f32,
+        /// `[rows, outputs + extra]`.
+        output_tangent: ReadWrite f32,
+    },
+}
+
+/// Binds one call per entry of `params`; `input_activation` is applied to X where it is loaded, `activation` is the one whose slope
+/// is multiplied in ([`Activation::Identity`]: none).
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(
+    gpu: &Gpu,
+    input_activation: Activation,
+    activation: Activation,
+    params: &[Params],
+    io: &Io<'_>,
+) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        let weights = u64::from(p.weight) + u64::from(p.outputs) * u64::from(p.inputs);
+        let biases = u64::from(p.bias) + u64::from(p.outputs);
+        let extra = if p.extra == 0 { 0 } else { u64::from(p.extra_offset) + u64::from(p.extra) };
+        let shape =
+            || format!("weight at {} + outputs {} × inputs {}, bias at {}", p.weight, p.outputs, p.inputs, p.bias);
+        elements(name, "parameters", io.parameters, weights, shape)?;
+        elements(name, "tangent", io.tangent, weights.max(biases).max(extra), shape)?;
+        elements(name, "input", io.input, span(p.input_offset, p.rows, p.input_stride, p.inputs), || {
+            format!("offset {} + rows {} × inputs {}", p.input_offset, p.rows, p.inputs)
+        })?;
+        if p.with_input_tangent != 0 {
+            let needs = span(0, p.rows, p.inputs, p.inputs);
+            elements(name, "input_tangent", io.input_tangent, needs, || {
+                format!("rows {} × inputs {}", p.rows, p.inputs)
+            })?;
+        }
+        if activation != Activation::Identity {
+            let needs = span(0, p.rows, p.outputs, p.outputs);
+            elements(name, "kept", io.kept, needs, || format!("rows {} × outputs {}", p.rows, p.outputs))?;
+        }
+        let width = p.outputs + p.extra;
+        elements(name, "output_tangent", io.output_tangent, span(0, p.rows, p.output_stride, width), || {
+            format!("rows {} × columns {width}, stride {}", p.rows, p.output_stride)
+        })?;
+        calls.push((*p, Grid::Groups(tiles(p.rows) * tiles(width))));
+    }
+    let variant = Variant {
+        head: None,
+        constants: vec![
+            ("INPUT_ACTIVATION", f64::from(input_activation.code())),
+            ("ACTIVATION", f64::from(activation.code())),
+        ],
+    };
+    gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
+}

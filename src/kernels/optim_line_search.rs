@@ -1,0 +1,142 @@
+//! A backtracking line search that accepts or refuses on the device.
+//!
+//! Try j is θ = θ_old + `factor` · step_scale · x, with x and step_scale from [`cg_step`](super::cg_step). It is accepted if all its rows are
+//! finite, KL < `max_kl` · `kl_margin` and the surrogate improves as `acceptance` says (Schulman et al. 2015, appendix C; the ratio to the
+//! expected improvement `factor` · step_scale · b·x is that of the authors' own code). After the first accepted try the others do nothing;
+//! if none was, the parameters are those of before, bit for bit. The calls go round the network and
+//! [`loss_trust_region`](super::loss_trust_region):
+//!
+//! ```text
+//! keep(p)   loss at θ_old, before(p)   tries times:  candidate(p, j, factor), loss at θ, decide(p, j, factor)   restore(p)
+//! ```
+
+use super::{cg_step, loss_trust_region};
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+
+kernel! {
+    stem: "optim_line_search",
+    parts: [MATH, CG],
+    schedule: false,
+    head: false,
+    params: {
+        /// Elements of the parameters.
+        pub count: u32,
+        /// Partial sums of the loss, [`loss_trust_region::groups`].
+        pub groups: u32,
+        /// See [`keep`], [`before`], [`candidate`], [`decide`] and [`restore`], which set it.
+        pub phase: u32,
+        /// Number of the try, from 0.
+        pub index: u32,
+        /// Largest number of tries.
+        pub line_search_steps: u32,
+        /// Share of the full step in this try, shrinkʲ.
+        pub factor: f32,
+        /// δ.
+        pub max_kl: f32,
+        /// A try is accepted below `max_kl` · `kl_margin`.
+        pub kl_margin: f32,
+        /// 0: KL(old‖new), 1: KL(new‖old).
+        pub kl_direction: u32,
+        /// Improvement: 0 above 0, 1 at least 0, 2 above `ratio` · expected.
+        pub acceptance: u32,
+        /// See `acceptance`.
+        pub ratio: f32,
+        /// 1 / rows of the loss.
+        pub inverse_rows: f32,
+        /// 0: no conditions but that all numbers are finite (natural gradient).
+        pub line_search: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
+    },
+    io: {
+        /// θ, `[count]`.
+        parameters: ReadWrite f32,
+        /// θ_old, `[count]`.
+        parameters_old: ReadWrite f32,
+        /// x, `[count]`; 0 where a parameter is not to move.
+        solution: Read f32,
+        /// Scalars of [`cg_step`], `[cg_step::scalars(..)]`.
+        cg: Read f32,
+        /// From [`loss_trust_region`], `[groups]`.
+        trust_partials: Read [f32; 4],
+        /// `[words(line_search_steps)]`, by the constants of this module.
+        search: ReadWrite f32,
+    },
+}
+
+/// Mean surrogate at θ_old.
+pub const OBJECTIVE_BEFORE: usize = 0;
+/// 1 if a try was accepted.
+pub const ACCEPTED: usize = 1;
+/// Number of that try, from 0.
+pub const ACCEPTED_TRY: usize = 2;
+/// Its KL.
+pub const KL: usize = 3;
+/// Its surrogate.
+pub const OBJECTIVE: usize = 4;
+/// Tries that were looked at.
+pub const TRIES: usize = 5;
+/// Improvement that the last of them promised.
+pub const EXPECTED: usize = 6;
+/// KL at θ_old: 0 but for rounding.
+pub const KL_BEFORE: usize = 7;
+/// First of a (KL, surrogate) per try; 0 where none was looked at.
+pub const OF_TRIES: usize = 8;
+
+/// Length of `search`.
+pub const fn words(line_search_steps: u32) -> u64 {
+    OF_TRIES as u64 + 2 * line_search_steps as u64
+}
+
+/// θ_old = θ.
+pub const fn keep(params: Params) -> Params {
+    Params { phase: 0, ..params }
+}
+
+/// Clears `search` and takes the surrogate of before from the partial sums at θ_old.
+pub const fn before(params: Params) -> Params {
+    Params { phase: 1, ..params }
+}
+
+/// θ of try `index`.
+pub const fn candidate(params: Params, index: u32, factor: f32) -> Params {
+    Params { phase: 2, index, factor, ..params }
+}
+
+/// Accepts or refuses try `index` by the partial sums at θ.
+pub const fn decide(params: Params, index: u32, factor: f32) -> Params {
+    Params { phase: 3, index, factor, ..params }
+}
+
+/// θ = θ_old unless a try was accepted.
+pub const fn restore(params: Params) -> Params {
+    Params { phase: 4, ..params }
+}
+
+/// Binds one call per entry of `params`.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        let count = u64::from(p.count);
+        let shape = || format!("count {count}");
+        elements(name, "parameters", io.parameters, count, shape)?;
+        elements(name, "parameters_old", io.parameters_old, count, shape)?;
+        elements(name, "solution", io.solution, count, shape)?;
+        elements(name, "cg", io.cg, cg_step::scalars(0), || "32 scalars".to_owned())?;
+        elements(name, "trust_partials", io.trust_partials, p.groups.into(), || format!("groups {}", p.groups))?;
+        let steps = p.line_search_steps.max(p.index.saturating_add(1));
+        elements(name, "search", io.search, words(steps), || format!("8 + 2 × line_search_steps {steps}"))?;
+        let grid = if matches!(p.phase, 1 | 3) { Grid::Groups(1) } else { Grid::Items(count) };
+        calls.push((*p, grid));
+    }
+    gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)
+}
