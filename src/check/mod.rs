@@ -9,14 +9,20 @@
 //! kept beside it.
 
 mod advantage;
+mod advantage_normalize;
 mod batch;
+mod cg;
 mod env;
 mod head;
+mod line_search;
 mod loss;
+mod loss_statistics;
 mod mlp;
+mod mlp_jvp;
 mod optim;
 mod reduce;
 mod support;
+mod trust_region;
 mod update;
 
 use crate::Result;
@@ -83,16 +89,22 @@ impl std::fmt::Debug for Case {
     }
 }
 
-/// Every case, in order of stage.
+/// Every case, in order of stage. One more file of cases is one more line here.
 pub fn cases() -> Vec<Case> {
     [
         env::cases(),
         head::cases(),
         advantage::cases(),
+        advantage_normalize::cases(),
         batch::cases(),
         mlp::cases(),
+        mlp_jvp::cases(),
         loss::cases(),
+        loss_statistics::cases(),
         optim::cases(),
+        trust_region::cases(),
+        cg::cases(),
+        line_search::cases(),
         reduce::cases(),
         update::cases(),
     ]

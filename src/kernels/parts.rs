@@ -24,10 +24,12 @@ parts! {
     SHUFFLE = "shuffle",
     /// The per-update uniform, [`crate::gpu::Schedule`].
     SCHEDULE = "schedule",
-    /// Words of the control buffer and columns of the trace.
+    /// Words of the control buffer.
     CONTROL = "control",
     /// Places of the scalars of conjugate gradients.
     CG = "cg",
+    /// Columns of the trace.
+    TRACE = "trace",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
     /// Categorical head.
