@@ -10,14 +10,14 @@ const ORACLES: &[(&str, &str)] = &[
     ("advantage_gae_chunked", "advantage_gae"), // a variant: the same answer
     ("batch_gather", "batch_shuffle"),          // the order is what there is to know
     ("batch_pack", "batch_shuffle"),
-    ("cg_step", "cg"), // a phase of the whole solve
+    ("cg_step", "cg"),       // a phase of the whole solve
     ("env_cartpole", "env"), // both environments in one file
     ("env_pendulum", "env"),
-    ("head_evaluate", "head"),       // one function per quantity
+    ("head_evaluate", "head"), // one function per quantity
     ("head_fisher", "head"),
-    ("loss_statistics", "loss_ppo"), // loss and statistics come from one function
+    ("loss_statistics", "loss_ppo"),    // loss and statistics come from one function
     ("loss_trust_region", "surrogate"), // ratio times advantage; the divergences are the head's
-    ("mlp_backward_input", "mlp"),   // a network forward and backward
+    ("mlp_backward_input", "mlp"),      // a network forward and backward
     ("mlp_backward_weight", "mlp"),
     ("mlp_forward", "mlp"),
     ("mlp_jvp", "mlp"),

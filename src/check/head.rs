@@ -51,12 +51,13 @@ pub(super) fn largest(dist: &Array2<f64>) -> Vec<f64> {
 pub(super) fn logp_sizes(head: &Head, dist: &Array2<f64>, actions: &Actions) -> Result<Vec<f64>> {
     let logp = log_prob(head, dist.view(), actions)?;
     let most = largest(dist);
+    let dims = head.action_dims() as f64;
     // A Gaussian's terms cancel: z²/2 against log σ, of each dimension.
     Ok(logp.iter().zip(most).map(|(logp, most)| logp.abs() + 2.0 * most * dims).collect())
 }
 
-/// Sizes of a divergence from rows that differ by up to `change`. It is of second order in the change d, whose own rounding is that of the
-/// numbers subtracted; the sum of p d is at most the largest change, and its square where deviations differ.
+/// Sizes of a divergence from rows that differ by up to `change`. It is of second order in the change d, whose own rounding is
+/// that of the numbers subtracted; the sum of p d is at most the largest change, and its square where deviations differ.
 pub(super) fn kl_sizes(head: &Head, p: &Array2<f64>, change: f32) -> Vec<f64> {
     let (dims, d) = (head.action_dims() as f64, f64::from(change));
     largest(p).iter().map(|most| dims * (d + d * d) * (2.0 * d).exp() * (1.0 + most)).collect()

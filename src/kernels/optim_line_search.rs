@@ -10,7 +10,7 @@
 //! keep(p)   loss at θ_old, before(p)   tries times:  candidate(p, j, factor), loss at θ, decide(p, j, factor)   restore(p)
 //! ```
 
-use super::{cg_step, loss_trust_region};
+use super::cg_step;
 use crate::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
@@ -22,7 +22,7 @@ kernel! {
     params: {
         /// Elements of the parameters.
         pub count: u32,
-        /// Partial sums of the loss, [`loss_trust_region::groups`].
+        /// Partial sums of the loss, [`groups`](super::loss_trust_region::groups).
         pub groups: u32,
         /// See [`keep`], [`before`], [`candidate`], [`decide`] and [`restore`], which set it.
         pub phase: u32,
@@ -62,7 +62,7 @@ kernel! {
         solution: Read f32,
         /// Scalars of [`cg_step`], `[cg_step::scalars(..)]`.
         cg: Read f32,
-        /// From [`loss_trust_region`], `[groups]`.
+        /// From [`loss_trust_region`](super::loss_trust_region), `[groups]`.
         trust_partials: Read [f32; 4],
         /// `[words(line_search_steps)]`, by the constants of this module.
         search: ReadWrite f32,
