@@ -85,7 +85,7 @@ fn element(i: u32) -> vec2<f32> {
 // Why the solve ends at a residual r . r; 0 if it goes on.
 fn ends(rr: f32, bb: f32) -> f32 {
     if (!math_is_finite(rr) || !math_is_finite(bb)) { return CG_NOT_FINITE; }
-    return select(0.0, CG_RESIDUAL, rr == 0.0 || rr <= params.tolerance * bb || rr < params.absolute);
+    return select(0.0, CG_RESIDUAL, bb == 0.0 || rr == 0.0 || rr <= params.tolerance * bb || rr < params.absolute);
 }
 
 fn decide(total: vec2<f32>) {

@@ -1,6 +1,6 @@
 // One step of Adam or AdamW on the flat parameters, from the flat gradient and its moments.
 //
-// gradient, parameters, exp_avg, exp_avg_sq  [count]
+// gradient, parameters, exp_avg, exp_avg_sq  [offset + count]
 // bias_correction  [table]  entry t − 1: (1 / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ)), made on the host in f64; later steps use the last
 // control          [8]      parts/control.wgsl; without permission to step nothing is written
 // optimizer_step   [1]      t, already counted on for this step
@@ -17,7 +17,7 @@ struct Params {
     beta2: f32,
     one_minus_beta2: f32,
     eps: f32,
-    pad_0: u32,
+    offset: u32,           // first element that is stepped
     pad_1: u32,
     pad_2: u32,
 }
@@ -40,10 +40,11 @@ fn optim_adam(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let index = (workgroup.y * groups.x + workgroup.x) * WG + lane;
-    if (index >= params.count || control[CONTROL_STEP] == 0u) {
+    let item = (workgroup.y * groups.x + workgroup.x) * WG + lane;
+    if (item >= params.count || control[CONTROL_STEP] == 0u) {
         return;
     }
+    let index = params.offset + item;
     let t = clamp(optimizer_step[0], 1u, params.table);
     let correction = bias_correction[t - 1u];
     let lr = schedule.learning_rate;

@@ -21,9 +21,9 @@ struct Params {
     line_search_steps: u32,
     factor: f32,             // of the full step in this try
     max_kl: f32,
-    kl_margin: f32,          // accepted below max_kl * kl_margin
+    kl_margin: f32,          // accepted up to max_kl * kl_margin
     kl_direction: u32,       // 0 KL(old‖new), 1 KL(new‖old)
-    acceptance: u32,         // improvement: 0 above 0, 1 at least 0, 2 above ratio * expected
+    acceptance: u32,         // improvement: 0 above 0, 1 at least 0, 2 above 0 and ratio * expected
     ratio: f32,
     inverse_rows: f32,
     line_search: u32,        // 0: accept whatever is finite
@@ -91,8 +91,8 @@ fn decide(total: vec4<f32>) {
     if (params.line_search != 0u) {
         var improves = improvement > 0.0;
         if (params.acceptance == 1u) { improves = improvement >= 0.0; }
-        if (params.acceptance == 2u) { improves = improvement > params.ratio * expected; }
-        accepts = accepts && improves && kl < params.max_kl * params.kl_margin;
+        if (params.acceptance == 2u) { improves = improves && improvement > params.ratio * expected; }
+        accepts = accepts && improves && kl <= params.max_kl * params.kl_margin;
     }
     if (accepts) {
         search[SEARCH_ACCEPTED] = 1.0;

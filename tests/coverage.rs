@@ -10,15 +10,20 @@ const ORACLES: &[(&str, &str)] = &[
     ("advantage_gae_chunked", "advantage_gae"), // a variant: the same answer
     ("batch_gather", "batch_shuffle"),          // the order is what there is to know
     ("batch_pack", "batch_shuffle"),
+    ("cg_step", "cg"),       // a phase of the whole solve
     ("env_cartpole", "env"), // both environments in one file
     ("env_pendulum", "env"),
-    ("head_evaluate", "head"),       // one function per quantity
-    ("loss_statistics", "loss_ppo"), // loss and statistics come from one function
-    ("mlp_backward_input", "mlp"),   // a network forward and backward
+    ("head_evaluate", "head"), // one function per quantity
+    ("head_fisher", "head"),
+    ("loss_statistics", "loss_ppo"),    // loss and statistics come from one function
+    ("loss_trust_region", "surrogate"), // ratio times advantage; the divergences are the head's
+    ("mlp_backward_input", "mlp"),      // a network forward and backward
     ("mlp_backward_weight", "mlp"),
     ("mlp_forward", "mlp"),
+    ("mlp_jvp", "mlp"),
     ("optim_adam", "optim"), // clip and step are one
     ("optim_clip", "optim"),
+    ("optim_line_search", "trpo_update"), // the search is a loop in the step
     ("policy_sample", "head"),
     ("reduce_episodes", "trainer"), // statistics of episodes are made where they end
     ("reduce_partials", "mlp"),     // the sum over rows, which the device takes in slices

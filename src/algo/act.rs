@@ -32,7 +32,7 @@ impl ActPlan {
         let actions = gpu.buffer("actions", u64::from(rows) * spec.head.action_dims() as u64)?;
         let logp = gpu.buffer("logp", u64::from(rows))?;
         let kept = Activations::new(gpu, spec, rows, &Network::ALL)?;
-        let block = Block { rows, obs_offset: 0, value_offset: 0 };
+        let block = Block { rows, obs_offset: 0, obs_stride: spec.obs_dim as u32, value_offset: 0 };
         let forward: Vec<Call> =
             networks.forward(&Network::ALL, obs, &kept, &values, &[block])?.into_iter().flatten().collect();
         let draw = |greedy: u32| -> Result<Vec<Call>> {

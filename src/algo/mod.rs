@@ -8,23 +8,29 @@
 //! | [`RolloutPlan`] | environments on the device | a rollout `[T, N]` with values |
 //! | [`AdvantagePlan`] | a rollout | advantages and returns |
 //! | [`PpoUpdate`] | rows with advantages | updated parameters, statistics |
+//! | [`FisherPlan`] | observations, a vector v | F v |
+//! | [`TrustRegionUpdate`] | rows with advantages | a TRPO or NPG step, the critic's steps, statistics |
 //!
 //! [`GpuLearner`] and [`GpuTrainer`] put them behind the traits that the CPU reference has, too.
 
 mod act;
 mod advantage;
+mod fisher;
 mod learner;
 mod model;
 mod network;
 mod rollout;
 mod trainer;
+mod trust_region;
 mod update;
 mod update_build;
 
 pub use act::ActPlan;
 pub use advantage::{AdvantagePlan, Estimator, RolloutBuffers};
+pub use fisher::FisherPlan;
 pub use learner::GpuLearner;
 pub use model::Model;
 pub use rollout::RolloutPlan;
 pub use trainer::GpuTrainer;
+pub use trust_region::TrustRegionUpdate;
 pub use update::{BatchBuffers, PpoUpdate};

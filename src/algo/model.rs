@@ -6,6 +6,9 @@ use crate::learner::LearnerState;
 use crate::policy::{ParamLayout, PolicySpec};
 use crate::{Error, PpoConfig, Result};
 
+/// A clip range that no ratio leaves (they are clamped to e^±20).
+const NO_CLIP: f64 = 1e30;
+
 /// Parameters, moments and step count on the device, with the ring of per-update values and the host's counters.
 #[derive(Debug)]
 pub struct Model {
@@ -21,6 +24,8 @@ pub struct Model {
     pub exp_avg_sq: Buffer<f32>,
     /// Steps taken since the start, `[1]`.
     pub optimizer_step: Buffer<u32>,
+    /// The natural gradient's last direction x, same layout; where conjugate gradients start warm they begin at it.
+    pub search_direction: Buffer<f32>,
     /// Adam's bias corrections of every t.
     pub(super) bias_correction: Buffer<[f32; 2]>,
     /// Per-update values.
@@ -50,6 +55,7 @@ impl Model {
             exp_avg: gpu.buffer("exp_avg", count)?,
             exp_avg_sq: gpu.buffer("exp_avg_sq", count)?,
             optimizer_step: gpu.buffer("optimizer_step", 1)?,
+            search_direction: gpu.buffer("search_direction", count)?,
             bias_correction: gpu.upload("bias_correction", &bias_corrections(config.adam_beta1, config.adam_beta2)?)?,
             ring: ScheduleRing::new(gpu)?,
             layout,
@@ -65,10 +71,13 @@ impl Model {
     /// A wgpu error.
     pub fn push_schedule(&self, gpu: &Gpu, config: &PpoConfig, env_step: u64) -> Result<Slot> {
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
+        // The trust region bounds the step by itself: its gradient is of the plain surrogate.
+        let trust_region = config.algorithm.is_trust_region();
+        let clip_coef = if trust_region || !config.clips() { NO_CLIP } else { config.clip_coef };
         let schedule = Schedule {
             learning_rate: config.learning_rate_at(self.update) as f32,
-            clip_coef: config.clip_coef as f32,
-            ent_coef: config.ent_coef as f32,
+            clip_coef: clip_coef as f32,
+            ent_coef: if trust_region { 0.0 } else { config.ent_coef as f32 },
             clip_coef_vf: config.clip_coef_vf.unwrap_or(config.clip_coef) as f32,
             seed_low: low(self.seed),
             seed_high: high(self.seed),

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::gpu::{Buffer, Call, Gpu};
-use crate::kernels::{mlp_backward_input, mlp_backward_weight, mlp_forward};
+use crate::kernels::{mlp_backward_input, mlp_backward_weight, mlp_forward, mlp_jvp};
 use crate::policy::{Activation, LayerRange, Network, ParamLayout, PolicySpec};
 
 /// Some rows that go through the networks together.
@@ -12,6 +12,8 @@ pub(super) struct Block {
     pub rows: u32,
     /// First element of the observations.
     pub obs_offset: u32,
+    /// Elements from one row of the observations to the next: `obs_dim`, or a multiple to take every k-th row.
+    pub obs_stride: u32,
     /// First element of the values.
     pub value_offset: u32,
 }
@@ -109,7 +111,7 @@ impl Networks<'_> {
                         weight: layer.weight as u32,
                         bias: layer.bias as u32,
                         input_offset: if from_obs { block.obs_offset } else { 0 },
-                        input_stride: layer.inputs as u32,
+                        input_stride: if from_obs { block.obs_stride } else { layer.inputs as u32 },
                         output_offset: if last && network == Network::Value { block.value_offset } else { 0 },
                         output_stride: (layer.outputs + extra) as u32,
                         extra: extra as u32,
@@ -150,6 +152,56 @@ impl Networks<'_> {
     }
 }
 
+impl Networks<'_> {
+    /// Calls, in order, that carry the change `tangent` of the parameters forward through trunk and policy, at the activations
+    /// `kept`; the last of `tangents` are changes of distribution rows.
+    pub fn tangents(
+        &self,
+        obs: &Buffer<f32>,
+        kept: &Activations,
+        tangent: &Buffer<f32>,
+        tangents: &Activations,
+        block: Block,
+    ) -> Result<Vec<Call>> {
+        let mut calls = Vec::new();
+        for network in [Network::Trunk, Network::Policy] {
+            let layers = self.layout.layers(network);
+            for (index, layer) in layers.iter().enumerate() {
+                let last = index + 1 == layers.len() && network == Network::Policy;
+                let (input, from_obs) = self.input(network, index, obs, kept);
+                let (input_tangent, _) = self.input(network, index, obs, tangents);
+                let extra = if last { self.spec.head.free_parameters() } else { 0 };
+                let params = mlp_jvp::Params {
+                    rows: block.rows,
+                    inputs: layer.inputs as u32,
+                    outputs: layer.outputs as u32,
+                    weight: layer.weight as u32,
+                    bias: layer.bias as u32,
+                    input_offset: if from_obs { block.obs_offset } else { 0 },
+                    input_stride: if from_obs { block.obs_stride } else { layer.inputs as u32 },
+                    with_input_tangent: u32::from(!from_obs),
+                    output_stride: (layer.outputs + extra) as u32,
+                    extra: extra as u32,
+                    extra_offset: self.layout.log_std().unwrap_or(0) as u32,
+                    ..Default::default()
+                };
+                let io = mlp_jvp::Io {
+                    parameters: self.parameters,
+                    tangent,
+                    input,
+                    input_tangent,
+                    kept: &kept.of(network)[index],
+                    output_tangent: &tangents.of(network)[index],
+                };
+                let on_load = if from_obs { Activation::Identity } else { self.on_load() };
+                let slope = if last { Activation::Identity } else { self.spec.activation };
+                calls.extend(mlp_jvp::bind(self.gpu, on_load, slope, &[params], &io)?);
+            }
+        }
+        Ok(calls)
+    }
+}
+
 /// Buffers of the backward pass.
 #[derive(Debug)]
 pub(super) struct Gradients {
@@ -178,9 +230,11 @@ impl Gradients {
 }
 
 impl Networks<'_> {
-    /// Calls of each block, in order, from the gradients at the heads to partial gradients of all parameters.
+    /// Calls of each block, in order, from the gradients at the heads to partial gradients of the parameters of the networks in
+    /// `wanted`. Partial gradients of the others are not written.
     pub fn backward(
         &self,
+        wanted: &[Network],
         obs: &Buffer<f32>,
         kept: &Activations,
         gradients: &Gradients,
@@ -188,7 +242,9 @@ impl Networks<'_> {
     ) -> Result<Vec<Vec<Call>>> {
         let mut lists = vec![Vec::new(); blocks.len()];
         // Both heads add to the gradient at the trunk's output before the trunk's own layers use it.
-        for network in [Network::Policy, Network::Value, Network::Trunk] {
+        let both = wanted.contains(&Network::Policy) && wanted.contains(&Network::Value);
+        let order = [Network::Policy, Network::Value, Network::Trunk];
+        for network in order.into_iter().filter(|network| wanted.contains(network)) {
             let layers = self.layout.layers(network);
             for (index, layer) in layers.iter().enumerate().rev() {
                 let last = index + 1 == layers.len();
@@ -202,12 +258,12 @@ impl Networks<'_> {
                 let io = mlp_backward_weight::Io { d_output, input, partials: &gradients.partials };
                 let on_load = if from_obs { Activation::Identity } else { self.on_load() };
                 append(&mut lists, mlp_backward_weight::bind(self.gpu, on_load, &weight, &io)?);
-                if from_obs {
+                // At a trunk's output the policy's part is stored first, and the value's part completes the sum.
+                let joins_trunk = index == 0 && network != Network::Trunk;
+                if from_obs || (joins_trunk && !wanted.contains(&Network::Trunk)) {
                     continue;
                 }
                 let (d_input, _) = self.input(network, index, obs, &gradients.hidden);
-                // At a trunk's output the policy's part is stored first, and the value's part completes the sum.
-                let joins_trunk = index == 0 && network != Network::Trunk;
                 let params: Vec<_> = blocks
                     .iter()
                     .map(|block| mlp_backward_input::Params {
@@ -216,17 +272,17 @@ impl Networks<'_> {
                         outputs: layer.outputs as u32,
                         weight: layer.weight as u32,
                         d_output_stride: stride as u32,
-                        accumulate: u32::from(joins_trunk && network == Network::Value),
+                        accumulate: u32::from(both && joins_trunk && network == Network::Value),
                         ..Default::default()
                     })
                     .collect();
-                let complete = !(joins_trunk && network == Network::Policy);
+                let complete = !(both && joins_trunk && network == Network::Policy);
                 let activation = if complete { self.spec.activation } else { Activation::Identity };
                 let io = mlp_backward_input::Io { parameters: self.parameters, d_output, kept: input, d_input };
                 append(&mut lists, mlp_backward_input::bind(self.gpu, activation, &params, &io)?);
             }
         }
-        if let Some(log_std) = self.layout.log_std() {
+        if let Some(log_std) = self.layout.log_std().filter(|_| wanted.contains(&Network::Policy)) {
             // Free parameters are the last columns of a distribution row: their gradient is a sum over rows.
             let free = LayerRange { inputs: 0, outputs: self.spec.head.free_parameters(), weight: 0, bias: log_std };
             let mut params = self.weight_params(&free, self.spec.head.width(), false, blocks);
@@ -260,7 +316,7 @@ impl Networks<'_> {
                 weight: layer.weight as u32,
                 bias: layer.bias as u32,
                 input_offset: if from_obs { block.obs_offset } else { 0 },
-                input_stride: layer.inputs as u32,
+                input_stride: if from_obs { block.obs_stride } else { layer.inputs as u32 },
                 d_output_stride: d_output_stride as u32,
                 slice_rows: mlp_backward_weight::slice_rows(block.rows, count as u64),
                 partial_stride: count as u32,

@@ -75,8 +75,14 @@ impl RolloutPlan {
 
         let networks = Networks { gpu, spec, layout: &model.layout, parameters: &model.parameters };
         let kept = Activations::new(gpu, spec, envs, &[Network::Trunk, Network::Policy])?;
-        let blocks: Vec<Block> =
-            (0..steps).map(|t| Block { rows: envs, obs_offset: t * envs * obs_dim as u32, value_offset: 0 }).collect();
+        let blocks: Vec<Block> = (0..steps)
+            .map(|t| Block {
+                rows: envs,
+                obs_offset: t * envs * obs_dim as u32,
+                obs_stride: obs_dim as u32,
+                value_offset: 0,
+            })
+            .collect();
         let actor = [Network::Trunk, Network::Policy];
         let forward = networks.forward(&actor, &obs, &kept, &buffers.values, &blocks)?;
         let params: Vec<_> = (0..steps)
@@ -106,6 +112,7 @@ impl RolloutPlan {
                 .map(|start| Block {
                     rows: most.min(all - start) as u32,
                     obs_offset: (start * obs_dim) as u32,
+                    obs_stride: obs_dim as u32,
                     value_offset: start as u32,
                 })
                 .collect();

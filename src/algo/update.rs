@@ -5,7 +5,7 @@ use super::update_build::Builder;
 use crate::data::{MinibatchStats, UpdateStats};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::kernels::loss_statistics;
-use crate::{Algorithm, Error, Optimizer, PpoConfig, Result};
+use crate::{AdvantageNorm, Algorithm, Error, Optimizer, PpoConfig, Result, ValueLoss};
 
 /// Rows ready for an update, as they lie on the device; longer buffers will do.
 #[derive(Debug, Clone)]
@@ -52,7 +52,6 @@ impl PpoUpdate {
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
-        config.validate()?;
         if config.algorithm != Algorithm::Ppo {
             let message = format!("is {}, the device has ppo only", config.algorithm.name());
             return Err(Error::config("algorithm", message));
@@ -60,6 +59,36 @@ impl PpoUpdate {
         if config.kl_direction().is_some() || config.optimizer == Optimizer::RmsProp {
             return Err(Error::config("kl_penalty", "adaptive_lr and RMSProp are not on the device"));
         }
+        Self::build(gpu, model, config, batch, order, false)
+    }
+
+    /// The critic's part alone, `vf_loss_scale · mean (v − R)²`, for methods that move the policy otherwise.
+    pub(super) fn critic(
+        gpu: &Gpu,
+        model: &Model,
+        config: &PpoConfig,
+        batch: &BatchBuffers,
+        order: Option<&Buffer<u32>>,
+    ) -> Result<Self> {
+        let config = PpoConfig {
+            value_loss: ValueLoss::Plain,
+            vf_coef: 1.0,
+            norm_adv: AdvantageNorm::None,
+            target_kl: None,
+            ..config.clone()
+        };
+        Self::build(gpu, model, &config, batch, order, true)
+    }
+
+    fn build(
+        gpu: &Gpu,
+        model: &Model,
+        config: &PpoConfig,
+        batch: &BatchBuffers,
+        order: Option<&Buffer<u32>>,
+        critic_only: bool,
+    ) -> Result<Self> {
+        config.validate()?;
         let rows = batch.rows;
         let minibatch = config.minibatch_rows(rows as usize) as u32;
         if rows == 0 {
@@ -72,7 +101,7 @@ impl PpoUpdate {
             .filter(|all| *all < 1 << 24)
             .ok_or_else(|| Error::config("update_epochs", "times minibatches must be below 2²⁴"))?;
 
-        let plan = Builder::new(gpu, model, config, batch, minibatch, minibatches)?;
+        let plan = Builder::new(gpu, model, config, batch, minibatch, minibatches, critic_only)?;
         let mut calls = plan.explained_variance(batch)?;
         let steps = plan.minibatch_steps()?;
         for (epoch, steps) in (0_u32..).zip(steps.chunks(per_epoch as usize)) {

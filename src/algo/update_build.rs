@@ -9,7 +9,7 @@ use crate::kernels::{
     advantage_normalize, batch_gather, batch_pack, loss_ppo, loss_statistics, optim_adam, optim_clip, reduce_moments,
     reduce_partials,
 };
-use crate::policy::Network;
+use crate::policy::{Network, ParamLayout};
 use crate::{PpoConfig, Result};
 
 /// Buffers and sizes while an update is put together.
@@ -20,6 +20,7 @@ pub(super) struct Builder<'a> {
     rows: u32,
     minibatch: u32,
     minibatches: u32,
+    critic_only: bool,
     obs: Buffer<f32>,
     actions: Buffer<u32>,
     samples: Buffer<[f32; 4]>,
@@ -44,6 +45,7 @@ impl<'a> Builder<'a> {
         batch: &BatchBuffers,
         minibatch: u32,
         minibatches: u32,
+        critic_only: bool,
     ) -> Result<Self> {
         let (spec, layout, rows) = (&model.spec, &model.layout, batch.rows);
         let all = u64::from(rows);
@@ -57,6 +59,7 @@ impl<'a> Builder<'a> {
             rows,
             minibatch,
             minibatches,
+            critic_only,
             obs: gpu.buffer("minibatch obs", all * spec.obs_dim as u64)?,
             actions: gpu.buffer("minibatch actions", all * spec.head.action_dims() as u64)?,
             samples: gpu.buffer("samples", all)?,
@@ -168,14 +171,20 @@ impl<'a> Builder<'a> {
             .map(|start| Block {
                 rows: self.minibatch.min(self.rows - start),
                 obs_offset: start * self.networks.spec.obs_dim as u32,
+                obs_stride: self.networks.spec.obs_dim as u32,
                 value_offset: 0,
             })
             .collect();
-        let all = &Network::ALL;
-        let mut lists = self.networks.forward(all, &self.obs, &self.kept, &self.values, &blocks)?;
+        // The critic alone leaves a shared trunk as it is: its layers are the policy's, too.
+        let (forward, backward): (&[Network], &[Network]) = if self.critic_only {
+            (&[Network::Trunk, Network::Value], &[Network::Value])
+        } else {
+            (&Network::ALL, &Network::ALL)
+        };
+        let mut lists = self.networks.forward(forward, &self.obs, &self.kept, &self.values, &blocks)?;
         let starts: Vec<u32> = starts.collect();
         let losses = self.losses(&blocks, &starts)?;
-        let backward = self.networks.backward(&self.obs, &self.kept, &self.gradients, &blocks)?;
+        let backward = self.networks.backward(backward, &self.obs, &self.kept, &self.gradients, &blocks)?;
         let optimiser = self.optimiser(&blocks)?;
         for (((list, losses), backward), optimiser) in lists.iter_mut().zip(losses).zip(backward).zip(optimiser) {
             list.extend(losses);
@@ -275,8 +284,10 @@ impl<'a> Builder<'a> {
         };
         let clip = optim_clip::bind(gpu, &params, &io)?;
 
+        let range = if self.critic_only { value_range(self.networks.layout) } else { 0..count };
         let params = optim_adam::Params {
-            count,
+            count: range.len() as u32,
+            offset: range.start,
             decoupled: u32::from(config.optimizer == Optimizer::AdamW),
             weight_decay: config.weight_decay as f32,
             beta1: config.adam_beta1 as f32,
@@ -304,4 +315,11 @@ impl<'a> Builder<'a> {
             })
             .collect())
     }
+}
+
+/// Where the critic's own parameters lie.
+fn value_range(layout: &ParamLayout) -> std::ops::Range<u32> {
+    let layers = layout.layers(Network::Value);
+    let first = layers.first().map_or(0, |layer| layer.weight);
+    first as u32..layers.last().map_or(first, |layer| layer.bias + layer.outputs) as u32
 }

@@ -43,7 +43,7 @@ pub(super) fn array(head: &Head, dist: &[f32]) -> Array2<f64> {
 }
 
 /// Size of the largest number in each row, and 1.
-fn largest(dist: &Array2<f64>) -> Vec<f64> {
+pub(super) fn largest(dist: &Array2<f64>) -> Vec<f64> {
     dist.rows().into_iter().map(|row| row.iter().fold(1.0, |most: f64, x| most.max(x.abs()))).collect()
 }
 
@@ -54,6 +54,13 @@ pub(super) fn logp_sizes(head: &Head, dist: &Array2<f64>, actions: &Actions) -> 
     let dims = head.action_dims() as f64;
     // A Gaussian's terms cancel: z²/2 against log σ, of each dimension.
     Ok(logp.iter().zip(most).map(|(logp, most)| logp.abs() + 2.0 * most * dims).collect())
+}
+
+/// Sizes of a divergence from rows that differ by up to `change`. It is of second order in the change d, whose own rounding is
+/// that of the numbers subtracted; the sum of p d is at most the largest change, and its square where deviations differ.
+pub(super) fn kl_sizes(head: &Head, p: &Array2<f64>, change: f32) -> Vec<f64> {
+    let (dims, d) = (head.action_dims() as f64, f64::from(change));
+    largest(p).iter().map(|most| dims * (d + d * d) * (2.0 * d).exp() * (1.0 + most)).collect()
 }
 
 fn evaluate(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, change: f32) -> Result<()> {
@@ -96,16 +103,12 @@ fn evaluate(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, c
     ];
     let sizes = logp_sizes(head, &p, &actions)?;
     let most = largest(&p);
-    let dims = head.action_dims() as f64;
-    // A divergence is of second order in the change d, whose own rounding is that of the numbers subtracted; the sum of p d
-    // is at most the largest change, and its square where deviations differ.
-    let d = f64::from(change);
-    let kl_size = |row: usize| dims * (d + d * d) * (2.0 * d).exp() * (1.0 + most[row]);
+    let kl_sizes = kl_sizes(head, &p, change);
     let got = row_values.read(gpu, report)?;
     let columns = ["logp", "entropy", "kl_old_new", "kl_new_old"];
     for (i, (name, want)) in columns.iter().zip(&want).enumerate() {
         let column: Vec<f32> = got.iter().map(|row| row[i]).collect();
-        report.floats(name, &column, &want.to_vec(), |row| if i < 2 { sizes[row] } else { kl_size(row) });
+        report.floats(name, &column, &want.to_vec(), |row| if i < 2 { sizes[row] } else { kl_sizes[row] });
     }
 
     let ones = Array1::ones(rows);

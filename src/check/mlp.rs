@@ -14,30 +14,30 @@ const FUNCTION: f64 = 1.5e-6;
 const REASON: &str = "one rounding per term of a sum in order (each term: product and addition); an activation adds 1.5e-6; \
                       scale: the sum of |terms|";
 
-fn tolerance(terms: usize, functions: &[Activation]) -> (f64, &'static str) {
+pub(super) fn tolerance(terms: usize, functions: &[Activation]) -> (f64, &'static str) {
     let curved = functions.iter().any(|f| !matches!(f, Activation::Identity | Activation::Relu));
     (EPS * (terms as f64 + 2.0) + if curved { FUNCTION } else { 0.0 }, REASON)
 }
 
 /// `[rows, columns]` with row r at offset + r · stride.
-fn matrix(data: &[f32], rows: usize, columns: usize, offset: usize, stride: usize) -> Array2<f64> {
+pub(super) fn matrix(data: &[f32], rows: usize, columns: usize, offset: usize, stride: usize) -> Array2<f64> {
     Array2::from_shape_fn((rows, columns), |(r, c)| f64::from(data[offset + r * stride + c]))
 }
 
 #[derive(Clone, Copy)]
-struct Layer {
-    rows: usize,
-    inputs: usize,
-    outputs: usize,
-    input_activation: Activation,
-    activation: Activation,
+pub(super) struct Layer {
+    pub(super) rows: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) input_activation: Activation,
+    pub(super) activation: Activation,
     /// Copied parameters after the outputs.
-    extra: usize,
+    pub(super) extra: usize,
     /// Elements of offset and of slack between rows, everywhere.
-    slack: usize,
+    pub(super) slack: usize,
 }
 
-const PLAIN: Layer = Layer {
+pub(super) const PLAIN: Layer = Layer {
     rows: 1,
     inputs: 1,
     outputs: 1,
@@ -48,7 +48,7 @@ const PLAIN: Layer = Layer {
 };
 
 impl Layer {
-    fn shape(&self) -> String {
+    pub(super) fn shape(&self) -> String {
         let Self { rows, inputs, outputs, input_activation, activation, extra, slack } = self;
         let mut text = format!("{rows} × {inputs} → {outputs}");
         for (label, function) in [("of", input_activation), ("then", activation)] {
@@ -106,7 +106,7 @@ fn forward_case(c: Layer) -> Case {
 }
 
 /// Preactivation and output of which a forward pass keeps one.
-fn kept(f: Activation, word: f32) -> (f64, f64) {
+pub(super) fn kept(f: Activation, word: f32) -> (f64, f64) {
     let kept = f64::from(word);
     match f {
         _ if f.keeps_preactivation() => (kept, activate(f, kept)),

@@ -11,14 +11,18 @@
 mod advantage;
 mod advantage_normalize;
 mod batch;
+mod cg;
 mod env;
 mod head;
+mod line_search;
 mod loss;
 mod loss_statistics;
 mod mlp;
+mod mlp_jvp;
 mod optim;
 mod reduce;
 mod support;
+mod trust_region;
 mod update;
 
 use crate::Result;
@@ -94,9 +98,13 @@ pub fn cases() -> Vec<Case> {
         advantage_normalize::cases(),
         batch::cases(),
         mlp::cases(),
+        mlp_jvp::cases(),
         loss::cases(),
         loss_statistics::cases(),
         optim::cases(),
+        trust_region::cases(),
+        cg::cases(),
+        line_search::cases(),
         reduce::cases(),
         update::cases(),
     ]

@@ -11,7 +11,7 @@
 //! [warm: product ← F x]  start(p)    then cg_iterations times:  product ← F p, iteration(p, i)    then  product ← F x, finish(p)
 //! ```
 //!
-//! It is done, and the iterations that are left change nothing, when r·r is 0, at most `tolerance` · b·b or below `absolute`; when
+//! It is done, and the iterations that are left change nothing, when r·r or b·b is 0, r·r is at most `tolerance` · b·b or below `absolute`; when
 //! p·Ap is not above 0; or when a sum is not finite. None of these makes a NaN: x is then what the iterations before gave. The last phase gives the
 //! length of the trust region's step, √(2 max_kl / x·Ax) (Schulman et al. 2015, appendix C), or 0 where x·Ax or b·x is not
 //! above 0 or not finite.

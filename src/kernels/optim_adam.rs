@@ -19,7 +19,7 @@ kernel! {
     schedule: true,
     head: false,
     params: {
-        /// Elements of the parameters.
+        /// Elements that are stepped.
         pub count: u32,
         /// Entries of `bias_correction`; set by `bind`.
         pub table: u32,
@@ -37,15 +37,15 @@ kernel! {
         pub one_minus_beta2: f32,
         /// ε, outside the root.
         pub eps: f32,
-        #[doc(hidden)]
-        pub pad_0: u32,
+        /// First element that is stepped.
+        pub offset: u32,
         #[doc(hidden)]
         pub pad_1: u32,
         #[doc(hidden)]
         pub pad_2: u32,
     },
     io: {
-        /// `[count]`.
+        /// `[offset + count]`.
         gradient: Read f32,
         /// `(1 / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ))` for t = 1, 2, …
         bias_correction: Read [f32; 2],
@@ -53,11 +53,11 @@ kernel! {
         control: Read u32,
         /// `[1]`: t.
         optimizer_step: Read u32,
-        /// `[count]`.
+        /// `[offset + count]`.
         parameters: ReadWrite f32,
-        /// First moments, `[count]`.
+        /// First moments, `[offset + count]`.
         exp_avg: ReadWrite f32,
-        /// Second moments, `[count]`.
+        /// Second moments, `[offset + count]`.
         exp_avg_sq: ReadWrite f32,
     },
 }
@@ -95,7 +95,8 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) 
             ("exp_avg", io.exp_avg),
             ("exp_avg_sq", io.exp_avg_sq),
         ] {
-            elements(name, binding, buffer, count, || format!("count {count}"))?;
+            let needs = u64::from(p.offset) + count;
+            elements(name, binding, buffer, needs, || format!("offset {} + count {count}", p.offset))?;
         }
         elements(name, "control", io.control, CONTROL_WORDS, || "control words".to_owned())?;
         elements(name, "optimizer_step", io.optimizer_step, 1, || "1".to_owned())?;

@@ -1,7 +1,7 @@
 //! A backtracking line search that accepts or refuses on the device.
 //!
 //! Try j is θ = θ_old + `factor` · step_scale · x, with x and step_scale from [`cg_step`](super::cg_step). It is accepted if all its rows are
-//! finite, KL < `max_kl` · `kl_margin` and the surrogate improves as `acceptance` says (Schulman et al. 2015, appendix C; the ratio to the
+//! finite, KL ≤ `max_kl` · `kl_margin` and the surrogate improves as `acceptance` says (Schulman et al. 2015, appendix C; the ratio to the
 //! expected improvement `factor` · step_scale · b·x is that of the authors' own code). After the first accepted try the others do nothing;
 //! if none was, the parameters are those of before, bit for bit. The calls go round the network and
 //! [`loss_trust_region`](super::loss_trust_region):
@@ -10,7 +10,7 @@
 //! keep(p)   loss at θ_old, before(p)   tries times:  candidate(p, j, factor), loss at θ, decide(p, j, factor)   restore(p)
 //! ```
 
-use super::{cg_step, loss_trust_region};
+use super::cg_step;
 use crate::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
@@ -22,7 +22,7 @@ kernel! {
     params: {
         /// Elements of the parameters.
         pub count: u32,
-        /// Partial sums of the loss, [`loss_trust_region::groups`].
+        /// Partial sums of the loss, [`groups`](super::loss_trust_region::groups).
         pub groups: u32,
         /// See [`keep`], [`before`], [`candidate`], [`decide`] and [`restore`], which set it.
         pub phase: u32,
@@ -34,11 +34,11 @@ kernel! {
         pub factor: f32,
         /// δ.
         pub max_kl: f32,
-        /// A try is accepted below `max_kl` · `kl_margin`.
+        /// A try is accepted up to a KL of `max_kl` · `kl_margin`.
         pub kl_margin: f32,
         /// 0: KL(old‖new), 1: KL(new‖old).
         pub kl_direction: u32,
-        /// Improvement: 0 above 0, 1 at least 0, 2 above `ratio` · expected.
+        /// Improvement: 0 above 0, 1 at least 0, 2 above 0 and above `ratio` · expected.
         pub acceptance: u32,
         /// See `acceptance`.
         pub ratio: f32,
@@ -62,7 +62,7 @@ kernel! {
         solution: Read f32,
         /// Scalars of [`cg_step`], `[cg_step::scalars(..)]`.
         cg: Read f32,
-        /// From [`loss_trust_region`], `[groups]`.
+        /// From [`loss_trust_region`](super::loss_trust_region), `[groups]`.
         trust_partials: Read [f32; 4],
         /// `[words(line_search_steps)]`, by the constants of this module.
         search: ReadWrite f32,

@@ -1,0 +1,373 @@
+//! One TRPO or NPG update, recorded once: gradient, conjugate gradients, line search, critic. Nothing is read back.
+
+use super::fisher::{FisherPlan, networks, sum_partials};
+use super::model::Model;
+use super::network::{Activations, Block, Gradients};
+use super::update::{BatchBuffers, PpoUpdate};
+use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection};
+use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
+use crate::gpu::{Buffer, Call, Gpu, ReadBack};
+use crate::kernels::{
+    advantage_normalize, batch_pack, cg_step, loss_ppo, loss_statistics, loss_trust_region, optim_line_search,
+    reduce_moments,
+};
+use crate::policy::Network;
+use crate::{PpoConfig, Result};
+
+const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
+
+/// A natural-gradient step of the policy on all rows (Schulman et al. 2015, appendix C), then the critic's minibatches.
+///
+/// Conjugate gradients keep their scalars in a small buffer and become no-ops once they are done; candidates of the line
+/// search are evaluated and taken or refused on the device, and if none is taken the policy's parameters are the bits that they
+/// were.
+#[derive(Debug)]
+pub struct TrustRegionUpdate {
+    calls: Vec<Call>,
+    critic: PpoUpdate,
+    control: Buffer<u32>,
+    trace: Buffer<f32>,
+    cg: Buffer<f32>,
+    search: Buffer<f32>,
+    cg_iterations: u32,
+    fisher_dispatches: usize,
+}
+
+impl TrustRegionUpdate {
+    /// Allocates and binds. `order` is the critic's, as in [`PpoUpdate::new`].
+    ///
+    /// # Errors
+    /// A bad config, a buffer too short, a limit, or out of memory; before anything ran.
+    pub fn new(
+        gpu: &Gpu,
+        model: &Model,
+        config: &PpoConfig,
+        batch: &BatchBuffers,
+        order: Option<&Buffer<u32>>,
+    ) -> Result<Self> {
+        config.validate()?;
+        let critic = PpoUpdate::critic(gpu, model, config, batch, order)?;
+        let region = &config.trust_region;
+        let cg_iterations = region.cg_iterations as u32;
+        let step = PolicyStep {
+            gpu,
+            model,
+            config,
+            rows: batch.rows,
+            samples: gpu.buffer("samples", u64::from(batch.rows))?,
+            kept: Activations::new(gpu, &model.spec, batch.rows, &ACTOR)?,
+            gradient: gpu.buffer("gradient", model.layout.len() as u64)?,
+            trust_partials: gpu.buffer("trust_partials", u64::from(loss_trust_region::groups(batch.rows)))?,
+            control: gpu.buffer("control", loss_statistics::CONTROL_WORDS)?,
+            trace: gpu.buffer("trace", loss_statistics::TRACE_WIDTH)?,
+            cg: gpu.buffer("cg", cg_step::scalars(cg_iterations))?,
+            search: gpu.buffer("search", optim_line_search::words(region.line_search_steps as u32))?,
+        };
+        let mut calls = step.advantages(batch)?;
+        calls.extend(step.policy_gradient(batch)?);
+        let (solve, fisher_dispatches) = step.solve(batch)?;
+        calls.extend(solve);
+        calls.extend(step.line_search(batch)?);
+        calls.extend(critic.calls().iter().cloned());
+        let PolicyStep { control, trace, cg, search, .. } = step;
+        Ok(Self { calls, critic, control, trace, cg, search, cg_iterations, fisher_dispatches })
+    }
+
+    /// The dispatches, in order.
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// Dispatches of one Fisher-vector product.
+    pub fn fisher_dispatches(&self) -> usize {
+        self.fisher_dispatches
+    }
+
+    /// Clears what the last update left in control words and statistics.
+    pub fn record_start(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.critic.record_start(encoder);
+        encoder.clear_buffer(self.control.raw(), 0, None);
+        encoder.clear_buffer(self.trace.raw(), 0, None);
+    }
+
+    /// Words of the statistics.
+    pub fn statistics_len(&self) -> u64 {
+        self.critic.statistics_len() + self.trace.len() + self.cg.len() + self.search.len()
+    }
+
+    /// Records a copy of the statistics into `staging`, from its word `at` on.
+    ///
+    /// # Errors
+    /// [`crate::Error::BufferLength`] if it does not fit.
+    pub fn record_statistics(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        staging: &ReadBack<u32>,
+        at: u64,
+    ) -> Result<()> {
+        self.critic.record_statistics(encoder, staging, at)?;
+        let mut at = at + self.critic.statistics_len();
+        for buffer in [&self.trace, &self.cg, &self.search] {
+            staging.copy(encoder, &buffer.cast(), 0, at, buffer.len())?;
+            at += buffer.len();
+        }
+        Ok(())
+    }
+
+    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied.
+    pub fn statistics(&self, words: &[u32], learning_rate: f64) -> UpdateStats {
+        let (critic, rest) = words.split_at((self.critic.statistics_len() as usize).min(words.len()));
+        let float = |index: u64| rest.get(index as usize).map_or(0.0, |word| f64::from(f32::from_bits(*word)));
+        let trace = |column: u64| float(column);
+        let cg = |index: usize| float(self.trace.len() + index as u64);
+        let search = |index: usize| float(self.trace.len() + self.cg.len() + index as u64);
+        let iterations = cg(cg_step::ITERATIONS).min(f64::from(self.cg_iterations)) as u32;
+        let accepted = search(optim_line_search::ACCEPTED) != 0.0;
+        let (kl_before, surrogate_before) =
+            (search(optim_line_search::KL_BEFORE), search(optim_line_search::OBJECTIVE_BEFORE));
+        let policy = TrustRegionStats {
+            kl_before,
+            kl_after: if accepted { search(optim_line_search::KL) } else { kl_before },
+            surrogate_before,
+            surrogate_after: if accepted { search(optim_line_search::OBJECTIVE) } else { surrogate_before },
+            expected_improvement: cg(cg_step::STEP_SCALE) * cg(cg_step::BX),
+            tries: search(optim_line_search::TRIES) as u32,
+            accepted,
+            accepted_try: accepted.then(|| search(optim_line_search::ACCEPTED_TRY) as u32),
+            cg_iterations: iterations,
+            residuals: (0..=iterations as usize).map(|index| cg(cg_step::TRACE + index)).collect(),
+            negative_curvature: cg(cg_step::NEGATIVE_CURVATURE) != 0.0,
+            gradient_norm: cg(cg_step::BB).sqrt(),
+            quadratic_form: cg(cg_step::XHX),
+            step_scale: cg(cg_step::STEP_SCALE),
+            entropy: trace(2),
+        };
+        let mut stats = self.critic.statistics(critic, learning_rate);
+        // The policy has no part in the critic's minibatches: only these columns mean something there.
+        for minibatch in &mut stats.minibatches {
+            *minibatch = MinibatchStats {
+                value_loss: minibatch.value_loss,
+                loss: minibatch.value_loss,
+                non_finite_rows: minibatch.non_finite_rows,
+                grad_norm: minibatch.grad_norm,
+                stepped: minibatch.stepped,
+                ..MinibatchStats::default()
+            };
+        }
+        stats.trust_region = Some(policy);
+        stats
+    }
+}
+
+/// Buffers and sizes while the policy's step is put together.
+struct PolicyStep<'a> {
+    gpu: &'a Gpu,
+    model: &'a Model,
+    config: &'a PpoConfig,
+    rows: u32,
+    samples: Buffer<[f32; 4]>,
+    /// Of the policy at the start; its distribution rows are the old ones.
+    kept: Activations,
+    gradient: Buffer<f32>,
+    trust_partials: Buffer<[f32; 4]>,
+    control: Buffer<u32>,
+    trace: Buffer<f32>,
+    cg: Buffer<f32>,
+    search: Buffer<f32>,
+}
+
+impl PolicyStep<'_> {
+    fn count(&self) -> u32 {
+        self.model.layout.len() as u32
+    }
+
+    fn block(&self) -> Block {
+        let obs_stride = self.model.spec.obs_dim as u32;
+        Block { rows: self.rows, obs_offset: 0, obs_stride, value_offset: 0 }
+    }
+
+    /// All rows in their own order, packed, with advantages normalised over all of them.
+    fn advantages(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
+        let (gpu, rows, config) = (self.gpu, self.rows, self.config);
+        let order = gpu.upload("order", &(0..rows).collect::<Vec<u32>>())?;
+        let io = batch_pack::Io {
+            order: &order,
+            logp_old: &batch.logp_old,
+            advantages: &batch.advantages,
+            returns: &batch.returns,
+            values_old: &batch.values_old,
+            samples: &self.samples,
+        };
+        let params = batch_pack::Params { rows, use_order: 1, ..Default::default() };
+        let mut calls = batch_pack::bind(gpu, &[params], &io, &self.model.ring)?;
+        if config.norm_adv != AdvantageNorm::None {
+            // The advantage is the second of a sample's four numbers.
+            let (stride, offset, segment) = (4, 1, rows);
+            let samples = self.samples.cast();
+            let moments = gpu.buffer("moments", 1)?;
+            let io = reduce_moments::Io {
+                minuend: &samples,
+                subtrahend: &batch.advantages,
+                partials: &gpu.buffer("moment partials", reduce_moments::partials(rows, rows))?,
+                moments: &moments,
+            };
+            let params = reduce_moments::Params { rows, segment, stride, offset, ..Default::default() };
+            calls.extend(reduce_moments::bind(gpu, &[params], &io)?);
+            let io = advantage_normalize::Io { moments: &moments, advantages: &samples };
+            let (ddof, eps) = (config.adv_ddof, config.adv_eps as f32);
+            let params = advantage_normalize::Params { rows, segment, stride, offset, ddof, eps, ..Default::default() };
+            calls.extend(advantage_normalize::bind(gpu, &[params], &io)?);
+        }
+        Ok(calls)
+    }
+
+    /// The gradient of −L at the start, and the entropy there.
+    fn policy_gradient(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
+        let (gpu, model, rows) = (self.gpu, self.model, self.rows);
+        let networks = networks(gpu, model);
+        let blocks = [self.block()];
+        let gradients = Gradients::new(gpu, &model.spec, &model.layout, rows)?;
+        let mut calls: Vec<Call> = networks
+            .forward(&ACTOR, &batch.obs, &self.kept, &batch.values_old, &blocks)?
+            .into_iter()
+            .flatten()
+            .collect();
+        let loss_partials = gpu.buffer("loss_partials", u64::from(loss_ppo::groups(rows)) * 3)?;
+        let io = loss_ppo::Io {
+            head_outputs: self.kept.head_outputs(&batch.obs),
+            values: &batch.values_old,
+            actions: &batch.actions,
+            samples: &self.samples,
+            d_head_outputs: &gradients.d_head_outputs,
+            d_values: &gradients.d_values,
+            loss_partials: &loss_partials,
+        };
+        // Without a clip range (the schedule's is out of reach) the loss is −mean r A.
+        let params = loss_ppo::Params { rows, ..Default::default() };
+        calls.extend(loss_ppo::bind(gpu, &model.spec.head, &[params], &io, &model.ring)?);
+        let io = loss_statistics::Io { loss_partials: &loss_partials, control: &self.control, trace: &self.trace };
+        calls.extend(loss_statistics::bind(gpu, &[(Default::default(), rows)], &io, &model.ring)?);
+        let backward = networks.backward(&ACTOR, &batch.obs, &self.kept, &gradients, &blocks)?;
+        calls.extend(backward.into_iter().flatten());
+        calls.extend(sum_partials(gpu, model, rows, &gradients.partials, &self.gradient)?);
+        Ok(calls)
+    }
+
+    /// x ≈ (F + damping)⁻¹ g and the length of the step; and how many dispatches one product with F is.
+    fn solve(&self, batch: &BatchBuffers) -> Result<(Vec<Call>, usize)> {
+        let (gpu, model, region) = (self.gpu, self.model, &self.config.trust_region);
+        let count = u64::from(self.count());
+        let every = region.fisher_subsample as u32;
+        let fisher = FisherPlan::new(gpu, model, &batch.obs, &batch.actions, self.rows, every, region.fisher)?;
+        let (direction, residual) = (gpu.buffer("direction", count)?, gpu.buffer("residual", count)?);
+        let (solution, product) = (&model.search_direction, gpu.buffer("product", count)?);
+        let params = cg_step::Params {
+            count: self.count(),
+            cg_iterations: region.cg_iterations as u32,
+            damping: region.damping as f32,
+            tolerance: region.cg_tolerance as f32,
+            absolute: region.cg_absolute_tolerance.unwrap_or(0.0) as f32,
+            max_kl: region.max_kl as f32,
+            warm: u32::from(region.cg_warm_start),
+            ..Default::default()
+        };
+        let io = cg_step::Io {
+            gradient: &self.gradient,
+            product: &product,
+            direction: &direction,
+            solution,
+            residual: &residual,
+            cg_partials: &gpu.buffer("cg_partials", u64::from(cg_step::groups(self.count())))?,
+            cg: &self.cg,
+        };
+        let along_direction = fisher.product(gpu, model, &direction, &product)?;
+        let along_solution = fisher.product(gpu, model, solution, &product)?;
+
+        let mut calls = fisher.prepare().to_vec();
+        if region.cg_warm_start {
+            calls.extend(along_solution.iter().cloned());
+        }
+        calls.extend(cg_step::bind(gpu, &cg_step::start(params), &io)?);
+        for index in 0..region.cg_iterations as u32 {
+            calls.extend(along_direction.iter().cloned());
+            calls.extend(cg_step::bind(gpu, &cg_step::iteration(params, index), &io)?);
+        }
+        let dispatches = along_solution.len();
+        calls.extend(along_solution);
+        calls.extend(cg_step::bind(gpu, &cg_step::finish(params), &io)?);
+        Ok((calls, dispatches))
+    }
+
+    /// Candidates along x, each evaluated over all rows and taken or refused.
+    fn line_search(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
+        let (gpu, model, region) = (self.gpu, self.model, &self.config.trust_region);
+        let trial = Activations::new(gpu, &model.spec, self.rows, &ACTOR)?;
+        let old = self.kept.head_outputs(&batch.obs);
+        let evaluate = |new: &Buffer<f32>| -> Result<Vec<Call>> {
+            let io = loss_trust_region::Io {
+                head_outputs: new,
+                head_outputs_old: old,
+                actions: &batch.actions,
+                samples: &self.samples,
+                trust_partials: &self.trust_partials,
+            };
+            let params = loss_trust_region::Params { rows: self.rows, ..Default::default() };
+            loss_trust_region::bind(gpu, &model.spec.head, &[params], &io)
+        };
+        let search = self.config.algorithm != Algorithm::Npg;
+        let steps = if search { region.line_search_steps as u32 } else { 1 };
+        let (acceptance, ratio) = match region.acceptance {
+            Acceptance::Improves => (0, 0.0),
+            Acceptance::NotWorse => (1, 0.0),
+            Acceptance::Ratio(ratio) => (2, ratio as f32),
+        };
+        let params = optim_line_search::Params {
+            count: self.count(),
+            groups: loss_trust_region::groups(self.rows),
+            line_search_steps: region.line_search_steps as u32,
+            max_kl: region.max_kl as f32,
+            kl_margin: region.kl_margin as f32,
+            kl_direction: u32::from(region.kl_direction == KlDirection::NewOld),
+            acceptance,
+            ratio,
+            inverse_rows: (1.0 / f64::from(self.rows)) as f32,
+            line_search: u32::from(search),
+            ..Default::default()
+        };
+        let io = optim_line_search::Io {
+            parameters: &model.parameters,
+            parameters_old: &gpu.buffer("parameters_old", u64::from(self.count()))?,
+            solution: &model.search_direction,
+            cg: &self.cg,
+            trust_partials: &self.trust_partials,
+            search: &self.search,
+        };
+        // The order in which they run: keep, before, (candidate, decide) × steps, restore.
+        let mut all = vec![optim_line_search::keep(params), optim_line_search::before(params)];
+        for index in 0..steps {
+            let factor = region.line_search_factor.powi(index as i32) as f32;
+            all.push(optim_line_search::candidate(params, index, factor));
+            all.push(optim_line_search::decide(params, index, factor));
+        }
+        all.push(optim_line_search::restore(params));
+        let mut phases = optim_line_search::bind(gpu, &all, &io)?.into_iter();
+        let forward: Vec<Call> = networks(gpu, model)
+            .forward(&ACTOR, &batch.obs, &trial, &batch.values_old, &[self.block()])?
+            .into_iter()
+            .flatten()
+            .collect();
+        let (at_start, at_trial) = (evaluate(old)?, evaluate(trial.head_outputs(&batch.obs))?);
+
+        let mut calls: Vec<Call> = phases.by_ref().take(1).collect();
+        calls.extend(at_start);
+        calls.extend(phases.by_ref().take(1));
+        for _ in 0..steps {
+            calls.extend(phases.by_ref().take(1));
+            calls.extend(forward.iter().cloned());
+            calls.extend(at_trial.iter().cloned());
+            calls.extend(phases.by_ref().take(1));
+        }
+        calls.extend(phases);
+        Ok(calls)
+    }
+}

@@ -1,0 +1,99 @@
+//! Tangents of dense layers.
+
+use super::Case;
+use super::mlp::{Layer, PLAIN, kept, matrix, tolerance};
+use super::support::{Guarded, Random};
+use crate::gpu::Slot;
+use crate::kernels::mlp_jvp;
+use crate::policy::Activation;
+use crate::reference::mlp::{Dense, Mlp, activate, derivative};
+use ndarray::{Array1, Array2};
+
+/// `first`: the input has no tangent.
+fn case(c: Layer, first: bool) -> Case {
+    let Layer { rows, inputs, outputs, input_activation, activation, extra, slack } = c;
+    let shape = c.shape() + if first { ", first layer" } else { "" };
+    let tolerance = tolerance(2 * inputs + 1, &[input_activation, activation]);
+    Case::new("mlp_jvp", shape, tolerance, move |gpu, report| {
+        let mut random = Random::new((rows * 7 + inputs * 5 + outputs * 3) as u64);
+        // A weight, a gap, a bias, a gap, copies.
+        let (bias_at, extra_at) = (slack + outputs * inputs + slack, 3 * slack + outputs * inputs + outputs);
+        let parameters = random.normals(extra_at + extra, 0.7);
+        let tangent = random.normals(extra_at + extra, 0.7);
+        let (input_stride, output_stride) = (inputs + slack, outputs + extra + slack);
+        let x = random.normals(slack + rows * input_stride, 1.5);
+        let dx = random.normals(rows * inputs, 1.0);
+        let words: Vec<f32> = random
+            .normals(rows * outputs, 1.5)
+            .into_iter()
+            .map(|z| if activation.keeps_preactivation() { z } else { activate(activation, f64::from(z)) as f32 })
+            .collect();
+        let input = Guarded::holding(gpu, "input", &x)?;
+        let buffers = (
+            Guarded::holding(gpu, "parameters", &parameters)?,
+            Guarded::holding(gpu, "tangent", &tangent)?,
+            Guarded::holding(gpu, "input_tangent", &dx)?,
+            Guarded::holding(gpu, "kept", &words)?,
+        );
+        let output = Guarded::output(gpu, "output_tangent", rows * output_stride)?;
+        let mut p = mlp_jvp::Params::default();
+        (p.rows, p.inputs, p.outputs, p.extra) = (rows as u32, inputs as u32, outputs as u32, extra as u32);
+        (p.weight, p.bias, p.extra_offset) = (slack as u32, bias_at as u32, extra_at as u32);
+        (p.input_offset, p.input_stride) = (slack as u32, input_stride as u32);
+        (p.with_input_tangent, p.output_stride) = (u32::from(!first), output_stride as u32);
+        let io = mlp_jvp::Io {
+            parameters: buffers.0.io(),
+            tangent: buffers.1.io(),
+            input: input.io(),
+            // What is not read may be anything.
+            input_tangent: if first { input.io() } else { buffers.2.io() },
+            kept: if activation == Activation::Identity { input.io() } else { buffers.3.io() },
+            output_tangent: output.io(),
+        };
+        let calls = mlp_jvp::bind(gpu, input_activation, activation, &[p], &io)?;
+        gpu.run("check", &calls, Slot::default())?;
+
+        let (weight, d_weight) =
+            (matrix(&parameters, outputs, inputs, slack, inputs), matrix(&tangent, outputs, inputs, slack, inputs));
+        let d_bias: Array1<f64> = tangent[bias_at..bias_at + outputs].iter().map(|b| f64::from(*b)).collect();
+        let hidden = matrix(&x, rows, inputs, slack, input_stride).mapv(|z| activate(input_activation, z));
+        let d_hidden = matrix(&dx, rows, inputs, 0, inputs) * f64::from(u8::from(!first));
+        // Along the parameters, and along the input: a linear map's derivative is itself.
+        let none = Array1::zeros(outputs);
+        let layers = vec![Dense { weight: weight.view(), bias: none.view() }];
+        let net = Mlp { layers, activation: Activation::Identity, activate_output: false };
+        let change = [Dense { weight: d_weight.view(), bias: d_bias.view() }];
+        let sums = net.jvp(&net.forward(hidden.view())?, &change)? + net.forward(d_hidden.view())?.output();
+        let want = Array2::from_shape_fn((rows, outputs), |(r, j)| {
+            let (z, y) = kept(activation, words[r * outputs + j]);
+            sums[[r, j]] * derivative(activation, z, y)
+        });
+        let sizes = hidden.mapv(f64::abs).dot(&d_weight.mapv(f64::abs).t())
+            + d_hidden.mapv(f64::abs).dot(&weight.mapv(f64::abs).t())
+            + d_bias.mapv(f64::abs);
+        let got = output.read(gpu, report)?;
+        for r in 0..rows {
+            let (row, rest) = got[r * output_stride..][..output_stride].split_at(outputs);
+            report.floats(&format!("output_tangent row {r}"), row, &want.row(r).to_vec(), |j| sizes[[r, j]]);
+            report.exact("output_tangent (copies)", &rest[..extra], &tangent[extra_at..]);
+            report.untouched("output_tangent (between rows)", rest[extra..].iter().enumerate());
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let sizes = [(1, 1, 1), (63, 4, 2), (64, 64, 64), (65, 33, 31), (31, 2, 65), (33, 65, 1), (67, 1, 33), (1, 127, 3)];
+    let mut cases = Vec::new();
+    for (rows, inputs, outputs) in sizes {
+        let c = Layer { rows, inputs, outputs, ..PLAIN };
+        cases.push(case(Layer { activation: Activation::Tanh, ..c }, false).quick((rows, inputs) == (64, 64)));
+        cases.push(case(Layer { activation: Activation::Tanh, slack: 2, ..c }, true).quick((rows, inputs) == (63, 4)));
+        cases.push(case(Layer { extra: 3, slack: 2, ..c }, false));
+    }
+    for activation in Activation::ALL {
+        let c = Layer { rows: 33, inputs: 13, outputs: 37, slack: 1, ..PLAIN };
+        cases.push(case(Layer { activation, input_activation: activation, ..c }, false).quick(true));
+    }
+    cases
+}

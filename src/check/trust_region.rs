@@ -1,0 +1,206 @@
+//! Fisher products, and the surrogate with its divergences.
+
+use super::Case;
+use super::head::{actions_of, array, kl_sizes, largest, logp_sizes, name, rows_of};
+use super::support::{Guarded, Random, Report, wide};
+use crate::Result;
+use crate::data::Actions;
+use crate::gpu::{Gpu, Slot};
+use crate::kernels::{head_fisher, loss_trust_region};
+use crate::policy::Head;
+use crate::reference::head::{fisher_vector, kl, log_prob, log_prob_grad};
+use crate::reference::surrogate::log_ratio;
+use ndarray::{Array1, Array2, Zip};
+
+const SCALE: f32 = 0.37;
+/// Rows of one workgroup, hence of one partial sum.
+const GROUP: usize = 64;
+
+/// One row in `row_stride` belongs to the product; `None`: the expectation, and no actions.
+fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row_stride: Option<usize>) -> Result<()> {
+    let mut random = Random::new((rows * 100 + head.width()) as u64);
+    let dist = rows_of(head, &mut random, rows, spread);
+    let tangents = random.normals(dist.len(), 1.0);
+    let words = actions_of(head, &mut random, &dist);
+    let dims = head.action_dims();
+    // The rows that are not in the product have other actions.
+    let stride = row_stride.unwrap_or(1);
+    let all: Vec<u32> =
+        (0..((rows - 1) * stride + 1) * dims)
+            .map(|i| {
+                if (i / dims).is_multiple_of(stride) { words[i / dims / stride * dims + i % dims] } else { 0x7f80_0000 }
+            })
+            .collect();
+    let buffers = (
+        Guarded::holding(gpu, "head_outputs", &dist)?,
+        Guarded::holding(gpu, "head_tangents", &tangents)?,
+        Guarded::holding(gpu, "actions", if row_stride.is_some() { &all } else { &[7] })?,
+    );
+    let d_head_outputs = Guarded::output(gpu, "d_head_outputs", dist.len())?;
+    let mut p = head_fisher::Params::default();
+    (p.rows, p.scale, p.empirical, p.row_stride) = (rows as u32, SCALE, row_stride.is_some().into(), stride as u32);
+    let io = head_fisher::Io {
+        head_outputs: buffers.0.io(),
+        head_tangents: buffers.1.io(),
+        actions: buffers.2.io(),
+        d_head_outputs: d_head_outputs.io(),
+    };
+    gpu.run("check", &head_fisher::bind(gpu, head, &[p], &io)?, Slot::default())?;
+
+    let (p, t) = (array(head, &dist), array(head, &tangents));
+    let most = largest(&p);
+    let (mut want, mut sizes) = (Array2::zeros(p.dim()), Array2::zeros(p.dim()));
+    if row_stride.is_some() {
+        let actions = Actions::from_words(head, rows, &words)?;
+        let score = log_prob_grad(head, p.view(), &actions, Array1::ones(rows).view())?;
+        for row in 0..rows {
+            let (s, t) = (score.row(row), t.row(row));
+            let size = s.mapv(|s| s.abs() + most[row]);
+            want.row_mut(row).assign(&(&s * s.dot(&t)));
+            sizes.row_mut(row).assign(&(&size * size.dot(&t.mapv(f64::abs))));
+        }
+    } else {
+        want = fisher_vector(head, p.view(), t.view())?;
+        // Of a product with |t| whose terms do not cancel.
+        let along = t.mapv(f64::abs);
+        for row in 0..rows {
+            let largest = along.row(row).fold(0.0, |a: f64, b| a.max(*b));
+            let size = match head {
+                Head::Categorical { .. } => {
+                    let top = p.row(row).fold(f64::NEG_INFINITY, |a: f64, b| a.max(*b));
+                    let weights = p.row(row).mapv(|l| (l - top).exp());
+                    &weights / weights.sum() * largest
+                }
+                Head::Gaussian { .. } => want.row(row).mapv(f64::abs),
+            };
+            sizes.row_mut(row).assign(&(size * (1.0 + most[row])));
+        }
+    }
+    let scaled = |a: Array2<f64>| (a * f64::from(SCALE)).into_iter().collect::<Vec<f64>>();
+    let (want, sizes) = (scaled(want), scaled(sizes));
+    report.floats("d_head_outputs", &d_head_outputs.read(gpu, report)?, &want, |i| sizes[i]);
+    Ok(())
+}
+
+/// `wild`: log-ratios beyond the clamp. `broken`: rows that are not finite.
+fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild: bool, broken: bool) -> Result<()> {
+    let mut random = Random::new((rows * 31 + head.width()) as u64);
+    let mut new = rows_of(head, &mut random, rows, 1.5);
+    let old: Vec<f32> = new.iter().map(|x| x + random.range(-change, change)).collect();
+    let words = actions_of(head, &mut random, &old);
+    let actions = Actions::from_words(head, rows, &words)?;
+    let logp_old = log_prob(head, array(head, &old).view(), &actions)?;
+    let mut samples: Vec<[f32; 4]> = Vec::new();
+    for (row, logp) in logp_old.iter().enumerate() {
+        let shift = if wild && row % 3 == 0 { [-25.0, 25.0, 15.0][row / 3 % 3] } else { 0.0 };
+        samples.push([(logp + shift) as f32, random.range(-2.0, 2.0), f32::NAN, f32::NAN]);
+    }
+    let mut non_finite = vec![0.0; rows.div_ceil(GROUP)];
+    if broken {
+        for row in (0..rows).step_by(5) {
+            match row % 3 {
+                0 => new[row * head.width()] = f32::NAN,
+                1 => samples[row][0] = f32::NEG_INFINITY,
+                _ => samples[row][1] = f32::NAN,
+            }
+            non_finite[row / GROUP] += 1.0;
+        }
+    }
+    let buffers = (
+        Guarded::holding(gpu, "head_outputs", &new)?,
+        Guarded::holding(gpu, "head_outputs_old", &old)?,
+        Guarded::holding(gpu, "actions", &words)?,
+        Guarded::holding(gpu, "samples", &samples)?,
+    );
+    let trust_partials = Guarded::<[f32; 4]>::output(gpu, "trust_partials", non_finite.len())?;
+    let mut p = loss_trust_region::Params::default();
+    p.rows = rows as u32;
+    let io = loss_trust_region::Io {
+        head_outputs: buffers.0.io(),
+        head_outputs_old: buffers.1.io(),
+        actions: buffers.2.io(),
+        samples: buffers.3.io(),
+        trust_partials: trust_partials.io(),
+    };
+    gpu.run("check", &loss_trust_region::bind(gpu, head, &[p], &io)?, Slot::default())?;
+    let got = trust_partials.read(gpu, report)?;
+    let column = |i: usize| got.iter().map(|partial| partial[i]).collect::<Vec<_>>();
+    report.floats("trust_partials (not finite)", &column(3), &non_finite, |_| 1.0);
+    if broken {
+        return Ok(());
+    }
+
+    let (p, q) = (array(head, &new), array(head, &old));
+    let logp = log_prob(head, p.view(), &actions)?;
+    let stored = Array1::from(wide(&samples.iter().map(|sample| sample[0]).collect::<Vec<_>>()));
+    let (log_ratios, _) = log_ratio(logp.view(), stored.view())?;
+    let advantages = Array1::from(wide(&samples.iter().map(|sample| sample[1]).collect::<Vec<_>>()));
+    let terms = Zip::from(&log_ratios).and(&advantages).map_collect(|d, a| d.exp() * a);
+    let logp_sizes = Array1::from(logp_sizes(head, &p, &actions)?);
+    let surrogate_sizes = terms.mapv(f64::abs) * (logp_sizes + stored.mapv(f64::abs) + 1.0);
+    let kl_sizes = Array1::from(kl_sizes(head, &p, change));
+    let sums = |rows: &Array1<f64>| -> Vec<f64> {
+        rows.as_slice().unwrap_or_default().chunks(GROUP).map(|own| own.iter().sum()).collect()
+    };
+    for (i, (what, want, sizes)) in [
+        ("surrogate", terms, surrogate_sizes),
+        ("kl_old_new", kl(head, q.view(), p.view())?, kl_sizes.clone()),
+        ("kl_new_old", kl(head, p.view(), q.view())?, kl_sizes),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sizes = sums(&sizes);
+        report.floats(&format!("trust_partials ({what})"), &column(i), &sums(&want), |group| sizes[group]);
+    }
+    Ok(())
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let categorical = |actions| Head::Categorical { actions };
+    let gaussian = |dims| Head::Gaussian { dims };
+    let reason =
+        "as in head_evaluate: a device's exp, a dozen roundings; scale: the terms, with the largest output of the row";
+    let mut cases = Vec::new();
+    for (head, rows, spread) in [
+        (categorical(1), 3, 1.0),
+        (categorical(2), 65, 2.0),
+        (categorical(31), 63, 2.0),
+        (categorical(65), 1, 2.0),
+        (categorical(7), 127, 15.0),
+        (gaussian(1), 65, 2.0),
+        (gaussian(3), 63, 1.0),
+        (gaussian(17), 67, 1.0),
+    ] {
+        for row_stride in [None, Some(1), Some(3)] {
+            let form = row_stride.map_or("exact".to_owned(), |k| format!("empirical, one row in {k}"));
+            let shape = format!("{rows} rows, {}, spread {spread}, {form}", name(&head));
+            let head = head.clone();
+            let body = move |gpu: &Gpu, report: &Report| fisher(gpu, report, &head, rows, spread, row_stride);
+            cases.push(Case::new("head_fisher", shape, (3e-6, reason), body).quick(rows == 65));
+        }
+    }
+    for (head, rows, change, wild, broken) in [
+        (categorical(2), 1, 0.1, false, false),
+        (categorical(2), 65, 0.1, false, false),
+        (categorical(7), 1021, 1e-3, false, false),
+        (categorical(3), 257, 0.3, true, false),
+        (categorical(3), 257, 0.3, false, true),
+        (gaussian(1), 64, 0.1, false, false),
+        (gaussian(17), 193, 0.03, false, false),
+        (gaussian(2), 63, 0.3, true, false),
+        (gaussian(2), 131, 0.3, false, true),
+    ] {
+        let why = if wild {
+            ", wild"
+        } else if broken {
+            ", not finite"
+        } else {
+            ""
+        };
+        let shape = format!("{rows} rows, {}, change {change}{why}", name(&head));
+        let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &head, rows, change, wild, broken);
+        cases.push(Case::new("loss_trust_region", shape, (1e-6, reason), body).quick(rows == 65 || rows == 257));
+    }
+    cases
+}
