@@ -19,11 +19,14 @@ pub enum Kind {
     Adam,
     PpoUpdate,
     PpoUpdateCleanrl,
+    Fvp,
+    PpoPenaltyUpdate,
+    TrpoUpdate,
     Env,
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Gae,
         Self::KStepAdvantage,
         Self::DiscountedReturn,
@@ -34,6 +37,9 @@ impl Kind {
         Self::Adam,
         Self::PpoUpdate,
         Self::PpoUpdateCleanrl,
+        Self::Fvp,
+        Self::PpoPenaltyUpdate,
+        Self::TrpoUpdate,
         Self::Env,
     ];
 
@@ -50,6 +56,9 @@ impl Kind {
             Self::Adam => "adam",
             Self::PpoUpdate => "ppo_update",
             Self::PpoUpdateCleanrl => "ppo_update_cleanrl",
+            Self::Fvp => "fvp",
+            Self::PpoPenaltyUpdate => "ppo_penalty_update",
+            Self::TrpoUpdate => "trpo_update",
             Self::Env => "env",
         }
     }

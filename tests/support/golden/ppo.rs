@@ -1,9 +1,10 @@
-//! The two kinds of PPO update: what a file asks for, and its outputs from what a run returns.
+//! The three kinds of PPO update: what a file asks for, and its outputs from what a run returns.
 
 use super::{Case, Kind, Outputs};
+use ndarray::Array1;
 use wgpo::data::{Actions, Batch, UpdateStats};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{PpoConfig, ValueLoss};
+use wgpo::{AdvantageNorm, KlPenalty, PpoConfig, ValueLoss};
 
 /// Everything that an implementation needs; all inputs of the files are exact in f32.
 pub struct PpoCase {
@@ -59,7 +60,7 @@ pub fn actions(case: &Case, head: &Head) -> Result<Actions, String> {
 }
 
 /// The files' name of one of our parameters: `policy` is `pi`, `value` is `vf`.
-fn file_name(name: &str) -> String {
+pub fn file_name(name: &str) -> String {
     match name.split_once('.') {
         Some(("policy", rest)) => format!("pi.{rest}"),
         Some(("value", rest)) => format!("vf.{rest}"),
@@ -67,7 +68,82 @@ fn file_name(name: &str) -> String {
     }
 }
 
+/// The policy of a case with separate networks; where it has no value network, ours is one layer that nothing reads.
+pub fn separate(case: &Case, pi: &str) -> Result<PolicySpec, String> {
+    let hidden = |sizes: &[usize]| sizes[1..sizes.len() - 1].to_vec();
+    let pi = case.list(pi)?;
+    let with_value = case.metadata.get("vf_sizes").is_some_and(|sizes| sizes != "none");
+    Ok(PolicySpec {
+        obs_dim: case.tensor("in.obs")?.shape[1],
+        trunk: Vec::new(),
+        policy_hidden: hidden(&pi),
+        value_hidden: if with_value { hidden(&case.list("vf_sizes")?) } else { Vec::new() },
+        activation: activation(case.text("activation")?)?,
+        head: head(case, pi[pi.len() - 1])?,
+    })
+}
+
+/// The flat vector whose parts are `<prefix><name>`; a value network that the file does not have is 0.
+pub fn flat(case: &Case, spec: &PolicySpec, prefix: &str) -> Result<Vec<f32>, String> {
+    let mut flat = Vec::new();
+    for range in spec.layout().ranges() {
+        let name = format!("{prefix}{}", file_name(&range.name));
+        if range.name.starts_with("value.") && !case.has(&name) {
+            flat.extend(vec![0.0; range.len()]);
+            continue;
+        }
+        let shape = &case.tensor(&name)?.shape;
+        if *shape != range.shape {
+            return Err(format!("\"{name}\" has shape {shape:?}, expected {:?}", range.shape));
+        }
+        flat.extend(case.values::<f32>(&name)?);
+    }
+    Ok(flat)
+}
+
 impl PpoCase {
+    /// The adaptive KL penalty.
+    pub fn read_penalty(case: &Case) -> Result<Self, String> {
+        let spec = separate(case, "pi_sizes")?;
+        let whole = |key: &str| case.number(key).map(|value| value as usize);
+        let config = PpoConfig {
+            learning_rate: case.number("lr")?,
+            anneal_lr: false,
+            update_epochs: whole("n_epochs")?,
+            minibatch_size: Some(whole("batch_size")?),
+            norm_adv: if case.flag("normalize_advantage")? { AdvantageNorm::Minibatch } else { AdvantageNorm::None },
+            adv_ddof: 1,
+            adv_eps: case.number("advantage_eps")?,
+            ent_coef: 0.0,
+            vf_coef: case.number("vf_coef")?,
+            vf_loss_scale: 0.5,
+            max_grad_norm: case.option("max_grad_norm")?,
+            adam_eps: case.number("adam_eps")?,
+            adam_beta1: case.number("adam_beta1")?,
+            adam_beta2: case.number("adam_beta2")?,
+            kl_penalty: Some(KlPenalty {
+                kl_coef: case.number("beta")?,
+                target_kl: case.number("target_kl")?,
+                ..KlPenalty::adaptive()
+            }),
+            ..PpoConfig::ppo_penalty()
+        };
+        let parameters = flat(case, &spec, "in.")?;
+        let logp_old: Array1<f32> = case.vector("in.old_log_prob")?;
+        let zeros = Array1::zeros(logp_old.len());
+        let batch = Batch {
+            obs: case.matrix("in.obs")?,
+            actions: actions(case, &spec.head)?,
+            logp_old,
+            advantages: case.vector("in.advantages")?,
+            returns: if case.has("in.returns") { case.vector("in.returns")? } else { zeros.clone() },
+            values_old: zeros,
+            old_dist: Some(super::reference::rows(case, "in.old_params", "in.old_log_std")?),
+        };
+        let order = case.tensor("in.minibatch_order")?.values.iter().map(|index| *index as u32).collect();
+        Ok(Self { spec, config, parameters, batch, order })
+    }
+
     pub fn read(kind: Kind, case: &Case) -> Result<Self, String> {
         let (pi, vf) = (case.list("pi_sizes")?, case.list("vf_sizes")?);
         let shared = case.metadata.get("trunk").is_some_and(|trunk| trunk == "shared");
@@ -115,18 +191,7 @@ impl PpoCase {
             adam_beta2: case.number("adam_beta2")?,
             ..base
         };
-        let mut parameters = Vec::new();
-        for range in spec.layout().ranges() {
-            let name = format!("in.{}", file_name(&range.name));
-            if case.tensor(&name)?.shape != range.shape {
-                return Err(format!(
-                    "\"{name}\" has shape {:?}, expected {:?}",
-                    case.tensor(&name)?.shape,
-                    range.shape
-                ));
-            }
-            parameters.extend(case.values::<f32>(&name)?);
-        }
+        let parameters = flat(case, &spec, "in.")?;
         let batch = Batch {
             obs: case.matrix("in.obs")?,
             actions: actions(case, &spec.head)?,
@@ -205,6 +270,12 @@ impl PpoCase {
         trace("loss", |m| m.loss);
         trace("approx_kl", |m| m.approx_kl);
         trace("clip_fraction", |m| m.clipfrac);
+        trace("surrogate", |m| -m.policy_loss);
+        trace("kl", |m| m.kl);
+        if let (Some(kl), Some(beta)) = (stats.kl, stats.kl_coef) {
+            outputs.insert("out.kl".into(), vec![kl]);
+            outputs.insert("out.beta_next".into(), vec![beta]);
+        }
         let norms = minibatches.iter().filter(|m| m.stepped).map(|m| m.grad_norm).collect();
         outputs.insert("out.trace.grad_norm".into(), norms);
         outputs

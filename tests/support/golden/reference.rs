@@ -1,20 +1,24 @@
 //! The reference as a backend, in f64 and in f32.
 
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
+use super::trust_region::{FvpCase, TrpoCase, TrpoRun};
 use super::{Backend, Case, Kind, Outputs, Rule};
 use ndarray::{Array1, Array2, Axis, Ix2, concatenate, s};
 use std::marker::PhantomData;
 use wgpo::Optimizer;
+use wgpo::data::UpdateStats;
 use wgpo::env::Env;
 use wgpo::policy::Head;
 use wgpo::reference::advantage_gae::{Window, advantage_gae, discounted_return, discounted_reward, td_lambda};
 use wgpo::reference::advantage_k_step::advantage_k_step;
 use wgpo::reference::advantage_normalize::advantage_normalize;
 use wgpo::reference::env::{EnvAction, observe, step};
+use wgpo::reference::fisher::fisher_vector_product;
 use wgpo::reference::mlp::{Dense, Mlp};
 use wgpo::reference::optim::{Adam, AdamSettings};
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::reduce_moments::explained_variance;
+use wgpo::reference::trpo_update::{critic_update, policy_step, trpo_update};
 use wgpo::reference::{Real, head as heads, surrogate};
 
 pub struct Reference<F> {
@@ -50,7 +54,10 @@ impl<F: Real> Backend for Reference<F> {
             Kind::Surrogate => losses::<F>(case),
             Kind::Mlp => mlp::<F>(case),
             Kind::Adam => adam::<F>(case),
-            Kind::PpoUpdate | Kind::PpoUpdateCleanrl => ppo::<F>(kind, case),
+            Kind::PpoUpdate | Kind::PpoUpdateCleanrl => ppo::<F>(&PpoCase::read(kind, case)?),
+            Kind::PpoPenaltyUpdate => ppo::<F>(&PpoCase::read_penalty(case)?),
+            Kind::Fvp => fvp::<F>(&FvpCase::read(case)?),
+            Kind::TrpoUpdate => trpo::<F>(&TrpoCase::read(case)?),
             Kind::Env => env::<F>(case),
         }
     }
@@ -109,7 +116,7 @@ fn estimator<F: Real>(kind: Kind, case: &Case) -> Result<Outputs, String> {
 }
 
 /// Distribution rows: raw outputs, and log_std on every row where there is one.
-fn rows<F: Real>(case: &Case, params: &str, log_std: &str) -> Result<Array2<F>, String> {
+pub fn rows<F: Real>(case: &Case, params: &str, log_std: &str) -> Result<Array2<F>, String> {
     let raw = case.matrix::<F>(params)?;
     if !case.has(log_std) {
         return Ok(raw);
@@ -277,8 +284,50 @@ fn adam<F: Real>(case: &Case) -> Result<Outputs, String> {
     Ok(outputs)
 }
 
-fn ppo<F: Real>(kind: Kind, case: &Case) -> Result<Outputs, String> {
-    let ppo = PpoCase::read(kind, case)?;
+fn fvp<F: Real>(case: &FvpCase) -> Result<Outputs, String> {
+    let obs = case.obs.mapv(|value| F::of(f64::from(value)));
+    let (parameters, v) = (real(&case.parameters), real(&case.v));
+    let product = fisher_vector_product(&case.spec, &parameters, obs.view(), F::of(case.damping), &v).map_err(text)?;
+    Ok(case.outputs(&wide(&product)))
+}
+
+fn trpo<F: Real>(case: &TrpoCase) -> Result<Outputs, String> {
+    let (spec, layout, config) = (&case.spec, &case.spec.layout(), &case.config);
+    let mut parameters: Vec<F> = real(&case.parameters);
+    let rows = Rows::<F>::from_batch(&case.batch);
+    let mut of_policy = case.policy_rows.as_ref().map_or_else(|| rows.clone(), |indices| rows.gather(indices));
+    if config.norm_adv != wgpo::AdvantageNorm::None {
+        let eps = F::of(config.adv_eps);
+        of_policy.advantages = advantage_normalize(of_policy.advantages.view(), 1, eps).map_err(text)?;
+    }
+    let step = policy_step(spec, layout, config, &parameters, &of_policy, None).map_err(text)?;
+    let (lr, order) = (config.learning_rate_at(0), Order::Given(&case.order));
+    let mut adam = Adam::new(parameters.len());
+    let mut stats = UpdateStats { trust_region: Some(step.stats.clone()), ..UpdateStats::default() };
+    let mut apart = step.parameters.clone();
+    critic_update(spec, layout, config, lr, &mut apart, &mut adam, &rows, order, &mut stats).map_err(text)?;
+    if case.policy_rows.is_some() {
+        parameters = apart;
+    } else {
+        // The whole update is the same two parts.
+        adam = Adam::new(parameters.len());
+        let mut direction = Vec::new();
+        stats =
+            trpo_update(spec, config, lr, &mut parameters, &mut adam, &mut direction, &rows, order).map_err(text)?;
+        if parameters != apart {
+            return Err("trpo_update is not policy_step and critic_update".into());
+        }
+    }
+    let tries = step.tries.iter().map(|tried| [tried.surrogate.as_f64(), tried.kl.as_f64()]).collect();
+    let (gradient, direction) = (wide(&step.gradient), wide(&step.direction));
+    Ok(case.outputs(&TrpoRun { parameters: wide(&parameters), gradient, direction, tries, stats }))
+}
+
+fn real<F: Real>(values: &[f32]) -> Vec<F> {
+    values.iter().map(|value| F::of(f64::from(*value))).collect()
+}
+
+fn ppo<F: Real>(ppo: &PpoCase) -> Result<Outputs, String> {
     let run = |ppo: &PpoCase| {
         let mut parameters: Vec<F> = ppo.parameters.iter().map(|value| F::of(f64::from(*value))).collect();
         let mut adam = Adam::new(parameters.len());
@@ -297,7 +346,7 @@ fn ppo<F: Real>(kind: Kind, case: &Case) -> Result<Outputs, String> {
     let start: Vec<F> = first.parameters.iter().map(|value| F::of(f64::from(*value))).collect();
     let (_, gradient1) =
         minibatch_gradient(&first.spec, &first.spec.layout(), &first.config, &start, &rows).map_err(text)?;
-    let (parameters, stats) = run(&ppo)?;
+    let (parameters, stats) = run(ppo)?;
     let (step1, _) = run(&first)?;
     Ok(ppo.outputs(&PpoRun { parameters, gradient1: wide(&gradient1), step1, stats }))
 }

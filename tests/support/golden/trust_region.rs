@@ -1,0 +1,153 @@
+//! Fisher-vector products and TRPO updates: what a file asks for, and its outputs from what a run returns.
+
+use super::ppo::{actions, file_name, flat, separate};
+use super::{Case, Outputs};
+use ndarray::Array2;
+use wgpo::data::{Batch, UpdateStats};
+use wgpo::policy::{Head, PolicySpec};
+use wgpo::{Acceptance, AdvantageNorm, FisherForm, KlDirection, PpoConfig, TrustRegion};
+
+/// A product of the Fisher matrix; the value network of `spec` is nothing that the file has, its numbers are 0.
+pub struct FvpCase {
+    pub spec: PolicySpec,
+    pub parameters: Vec<f32>,
+    pub obs: Array2<f32>,
+    pub v: Vec<f32>,
+    pub damping: f64,
+}
+
+impl FvpCase {
+    pub fn read(case: &Case) -> Result<Self, String> {
+        let spec = separate(case, "sizes")?;
+        let (parameters, v) = (flat(case, &spec, "in.")?, flat(case, &spec, "in.v.")?);
+        Ok(Self { parameters, v, obs: case.matrix("in.obs")?, damping: case.number("damping")?, spec })
+    }
+
+    pub fn outputs(&self, product: &[f64]) -> Outputs {
+        policy_parts(&self.spec, "fvp", product, 1.0).collect()
+    }
+}
+
+/// The actor's parts of a flat vector, times `factor`.
+fn policy_parts<'a>(
+    spec: &PolicySpec,
+    prefix: &'a str,
+    flat: &'a [f64],
+    factor: f64,
+) -> impl Iterator<Item = (String, Vec<f64>)> + 'a {
+    let ranges = spec.layout().ranges().to_vec();
+    ranges.into_iter().filter(|range| !range.name.starts_with("value.")).map(move |range| {
+        let values = flat[range.indices()].iter().map(|value| factor * value).collect();
+        (format!("out.{prefix}.{}", file_name(&range.name)), values)
+    })
+}
+
+/// A TRPO update with the settings for a KL that is summed over action dimensions, as ours is.
+pub struct TrpoCase {
+    pub spec: PolicySpec,
+    pub config: PpoConfig,
+    pub parameters: Vec<f32>,
+    /// All rows; the critic sees them all.
+    pub batch: Batch,
+    /// The rows of the policy's step, where they are not all in order (sb3-contrib's `sub_sampling_factor`, which takes
+    /// them away from gradient and line search too, unlike our `fisher_subsample`).
+    pub policy_rows: Option<Vec<u32>>,
+    /// Of the critic, `[update_epochs, rows]`.
+    pub order: Vec<u32>,
+    /// Our KL is this times the file's.
+    dims: f64,
+}
+
+/// What an implementation returns.
+pub struct TrpoRun {
+    /// After policy and critic.
+    pub parameters: Vec<f64>,
+    pub gradient: Vec<f64>,
+    pub direction: Vec<f64>,
+    /// (L, KL) of each candidate.
+    pub tries: Vec<[f64; 2]>,
+    pub stats: UpdateStats,
+}
+
+impl TrpoCase {
+    pub fn read(case: &Case) -> Result<Self, String> {
+        let spec = separate(case, "pi_sizes")?;
+        let whole = |key: &str| case.number(key).map(|value| value as usize);
+        let indices = |name: &str| -> Result<Vec<u32>, String> {
+            Ok(case.tensor(name)?.values.iter().map(|index| *index as u32).collect())
+        };
+        let normalize = case.flag("normalize_advantage")?;
+        let config = PpoConfig {
+            learning_rate: case.number("lr")?,
+            update_epochs: whole("n_critic_updates")?,
+            minibatch_size: Some(whole("batch_size")?),
+            norm_adv: if normalize { AdvantageNorm::Batch } else { AdvantageNorm::None },
+            adv_eps: case.number("advantage_eps")?,
+            adam_eps: case.number("adam_eps")?,
+            adam_beta1: case.number("adam_beta1")?,
+            adam_beta2: case.number("adam_beta2")?,
+            trust_region: TrustRegion {
+                max_kl: case.number("equivalent_target_kl_if_kl_is_summed")?,
+                kl_direction: KlDirection::NewOld,
+                damping: case.number("equivalent_cg_damping_if_kl_is_summed")?,
+                cg_iterations: whole("cg_max_steps")?,
+                cg_tolerance: 0.0,
+                cg_absolute_tolerance: Some(case.number("cg_residual_tol")?),
+                cg_warm_start: false,
+                line_search_steps: whole("line_search_max_iter")?,
+                line_search_factor: case.number("line_search_shrinking_factor")?,
+                kl_margin: 1.0,
+                acceptance: Acceptance::Improves,
+                fisher_subsample: 1,
+                fisher: FisherForm::GaussNewton,
+            },
+            ..PpoConfig::trpo_sb3_contrib()
+        };
+        let every = whole("sub_sampling_factor")?;
+        let policy_rows =
+            if every > 1 { Some(indices("in.policy_order")?.into_iter().step_by(every).collect()) } else { None };
+        let batch = Batch {
+            obs: case.matrix("in.obs")?,
+            actions: actions(case, &spec.head)?,
+            logp_old: case.vector("in.old_log_prob")?,
+            advantages: case.vector("in.advantages")?,
+            returns: case.vector("in.returns")?,
+            values_old: case.vector("in.old_values")?,
+            old_dist: None,
+        };
+        let dims = if let Head::Gaussian { dims } = spec.head { dims as f64 } else { 1.0 };
+        let parameters = flat(case, &spec, "in.")?;
+        Ok(Self { config, parameters, batch, policy_rows, order: indices("in.critic_order")?, dims, spec })
+    }
+
+    /// All outputs under the file's names and in its units.
+    pub fn outputs(&self, run: &TrpoRun) -> Outputs {
+        let mut outputs: Outputs = policy_parts(&self.spec, "policy_gradient", &run.gradient, 1.0)
+            .chain(policy_parts(&self.spec, "search_direction", &run.direction, self.dims))
+            .collect();
+        for range in self.spec.layout().ranges() {
+            outputs.insert(format!("out.{}", file_name(&range.name)), run.parameters[range.indices()].to_vec());
+        }
+        let Some(step) = &run.stats.trust_region else { return outputs };
+        // After the last permitted iteration the file has no residual.
+        let residuals = step.residuals.iter().take(self.config.trust_region.cg_iterations).copied();
+        outputs.insert("out.cg_residual_sq".into(), residuals.collect());
+        outputs.insert("out.try_objective".into(), run.tries.iter().map(|[surrogate, _]| *surrogate).collect());
+        outputs.insert("out.try_kl".into(), run.tries.iter().map(|[_, kl]| kl / self.dims).collect());
+        for (name, value) in [
+            ("direction_quadratic_form", step.quadratic_form * self.dims),
+            ("step_scale", step.step_scale / self.dims),
+            ("cg_iterations", step.cg_iterations.into()),
+            ("accepted", f64::from(u8::from(step.accepted))),
+            ("accepted_try", step.accepted_try.map_or(-1.0, f64::from)),
+            ("tries", step.tries.into()),
+            ("objective_before", step.surrogate_before),
+            ("log.policy_objective", step.surrogate_after),
+            ("log.kl_divergence_loss", step.kl_after / self.dims),
+            ("log.value_loss", run.stats.mean(|minibatch| minibatch.value_loss)),
+        ] {
+            outputs.insert(format!("out.{name}"), vec![value]);
+        }
+        outputs
+    }
+}
