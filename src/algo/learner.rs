@@ -3,7 +3,8 @@
 use super::act::ActPlan;
 use super::advantage::{AdvantagePlan, Estimator, RolloutBuffers};
 use super::model::Model;
-use super::update::{BatchBuffers, PpoUpdate};
+use super::plan::UpdatePlan;
+use super::update::BatchBuffers;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_shape, finite};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::learner::{ActMode, Learner, LearnerState};
@@ -15,7 +16,7 @@ use ndarray::{Array1, ArrayView2};
 const CALLS_PER_SUBMISSION: usize = 4096;
 
 /// A policy on the device. Observations and rollouts come from host arrays; for environments on the device see
-/// [`super::GpuTrainer`], and to record into an encoder of one's own [`PpoUpdate`].
+/// [`super::GpuTrainer`], and to record into an encoder of one's own [`super::PpoUpdate`].
 ///
 /// Plans are made on first use and kept for the last shape of each kind.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ struct Updating {
     rollout: Option<(RolloutBuffers, AdvantagePlan)>,
     batch: BatchBuffers,
     order: Option<Buffer<u32>>,
-    plan: PpoUpdate,
+    plan: UpdatePlan,
     staging: ReadBack<u32>,
 }
 
@@ -136,7 +137,7 @@ impl GpuLearner {
             }
             _ => None,
         };
-        let plan = PpoUpdate::new(gpu, &self.model, &self.config, &batch, order.as_ref())?;
+        let plan = UpdatePlan::new(gpu, &self.model, &self.config, &batch, order.as_ref())?;
         let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;
         self.update = Some(Updating { key, rollout, batch, order, plan, staging });
         Ok(())
@@ -165,7 +166,7 @@ impl GpuLearner {
         )?;
         let words = staging.fetch(&self.gpu)?;
         let stats = plan.statistics(&words, learning_rate);
-        self.model.update += 1;
+        self.model.updated(&self.gpu, &stats)?;
         Ok(stats)
     }
 }

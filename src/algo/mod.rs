@@ -19,6 +19,7 @@ mod fisher;
 mod learner;
 mod model;
 mod network;
+mod plan;
 mod rollout;
 mod trainer;
 mod trust_region;

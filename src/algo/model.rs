@@ -1,5 +1,6 @@
 //! What an optimiser step changes, as buffers on the device.
 
+use crate::data::UpdateStats;
 use crate::gpu::{Buffer, Gpu, Schedule, ScheduleRing, Slot};
 use crate::kernels::optim_adam::bias_corrections;
 use crate::learner::LearnerState;
@@ -36,6 +37,8 @@ pub struct Model {
     pub policy_step: u64,
     /// Seed of all draws.
     pub seed: u64,
+    /// Whether `search_direction` is part of the state.
+    warm: bool,
 }
 
 impl Model {
@@ -62,6 +65,7 @@ impl Model {
             update: 0,
             policy_step: 0,
             seed,
+            warm: config.algorithm.is_trust_region() && config.trust_region.cg_warm_start,
         })
     }
 
@@ -91,6 +95,20 @@ impl Model {
         self.ring.push(gpu, &schedule)
     }
 
+    /// Counts an update on, once its statistics are known. A search direction that led nowhere is not begun at again.
+    ///
+    /// # Errors
+    /// A wgpu error.
+    pub(super) fn updated(&mut self, gpu: &Gpu, stats: &UpdateStats) -> Result<()> {
+        self.update += 1;
+        match &stats.trust_region {
+            Some(step) if self.warm && !step.quadratic_form.is_finite() => {
+                gpu.write(&self.search_direction, 0, &vec![0.0; self.layout.len()])
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Everything that an update changes, read back.
     ///
     /// # Errors
@@ -107,7 +125,8 @@ impl Model {
             seed: self.seed,
             kl_coef: 0.0,
             learning_rate: 0.0,
-            search_direction: Vec::new(),
+            // Before the first update there is none.
+            search_direction: if self.warm && self.update > 0 { gpu.read(&self.search_direction)? } else { Vec::new() },
         })
     }
 
@@ -126,10 +145,17 @@ impl Model {
                 return Err(Error::shape(name, &[vector.len()], &[self.layout.len()]));
             }
         }
+        let direction = &state.search_direction;
+        if !direction.is_empty() && direction.len() != self.layout.len() {
+            return Err(Error::shape("search_direction", &[direction.len()], &[self.layout.len()]));
+        }
         for (_, vector, buffer) in vectors {
             gpu.write(buffer, 0, vector)?;
         }
         gpu.write(&self.optimizer_step, 0, &[state.optimizer_step])?;
+        let mut direction = direction.clone();
+        direction.resize(self.layout.len(), 0.0);
+        gpu.write(&self.search_direction, 0, &direction)?;
         (self.update, self.policy_step, self.seed) = (state.update, state.policy_step, state.seed);
         Ok(())
     }

@@ -2,8 +2,9 @@
 
 use super::advantage::{AdvantagePlan, Estimator};
 use super::learner::{GpuLearner, small, submit};
+use super::plan::UpdatePlan;
 use super::rollout::RolloutPlan;
-use super::update::{BatchBuffers, PpoUpdate};
+use super::update::BatchBuffers;
 use crate::env::Env;
 use crate::gpu::{Call, Gpu, ReadBack};
 use crate::kernels::reduce_episodes::SUMMARY;
@@ -19,7 +20,7 @@ pub struct GpuTrainer {
     env: Env,
     env_step: u64,
     rollout: RolloutPlan,
-    update: PpoUpdate,
+    update: UpdatePlan,
     /// Rollout, advantages and update, in order.
     calls: Vec<Call>,
     staging: ReadBack<u32>,
@@ -57,7 +58,7 @@ impl GpuTrainer {
             returns: advantage.returns.clone(),
             values_old: rollout.buffers.values.clone(),
         };
-        let update = PpoUpdate::new(gpu, &learner.model, &config, &batch, None)?;
+        let update = UpdatePlan::new(gpu, &learner.model, &config, &batch, None)?;
         let calls = rollout.calls().iter().chain(advantage.calls()).chain(update.calls()).cloned().collect();
         let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;
         let slot = learner.model.push_schedule(gpu, &config, 0)?;
@@ -110,7 +111,7 @@ impl Trainer for GpuTrainer {
         let (summary, statistics) = words.split_at(SUMMARY as usize);
         let update = update.statistics(statistics, learning_rate);
         let model = &mut self.learner.model;
-        model.update += 1;
+        model.updated(&gpu, &update)?;
         model.policy_step += steps;
         self.env_step += steps;
         let float = |index: usize| f64::from(f32::from_bits(summary[index]));

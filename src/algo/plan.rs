@@ -1,0 +1,71 @@
+//! The update that the configuration asks for.
+
+use super::model::Model;
+use super::trust_region::TrustRegionUpdate;
+use super::update::{BatchBuffers, PpoUpdate};
+use crate::data::UpdateStats;
+use crate::gpu::{Buffer, Call, Gpu, ReadBack};
+use crate::{PpoConfig, Result};
+
+/// One update of any algorithm, recorded once.
+#[derive(Debug)]
+pub(super) enum UpdatePlan {
+    Ppo(PpoUpdate),
+    TrustRegion(TrustRegionUpdate),
+}
+
+impl UpdatePlan {
+    pub fn new(
+        gpu: &Gpu,
+        model: &Model,
+        config: &PpoConfig,
+        batch: &BatchBuffers,
+        order: Option<&Buffer<u32>>,
+    ) -> Result<Self> {
+        if config.algorithm.is_trust_region() {
+            TrustRegionUpdate::new(gpu, model, config, batch, order).map(Self::TrustRegion)
+        } else {
+            PpoUpdate::new(gpu, model, config, batch, order).map(Self::Ppo)
+        }
+    }
+
+    pub fn calls(&self) -> &[Call] {
+        match self {
+            Self::Ppo(plan) => plan.calls(),
+            Self::TrustRegion(plan) => plan.calls(),
+        }
+    }
+
+    pub fn record_start(&self, encoder: &mut wgpu::CommandEncoder) {
+        match self {
+            Self::Ppo(plan) => plan.record_start(encoder),
+            Self::TrustRegion(plan) => plan.record_start(encoder),
+        }
+    }
+
+    pub fn statistics_len(&self) -> u64 {
+        match self {
+            Self::Ppo(plan) => plan.statistics_len(),
+            Self::TrustRegion(plan) => plan.statistics_len(),
+        }
+    }
+
+    pub fn record_statistics(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        staging: &ReadBack<u32>,
+        at: u64,
+    ) -> Result<()> {
+        match self {
+            Self::Ppo(plan) => plan.record_statistics(encoder, staging, at),
+            Self::TrustRegion(plan) => plan.record_statistics(encoder, staging, at),
+        }
+    }
+
+    pub fn statistics(&self, words: &[u32], learning_rate: f64) -> UpdateStats {
+        match self {
+            Self::Ppo(plan) => plan.statistics(words, learning_rate),
+            Self::TrustRegion(plan) => plan.statistics(words, learning_rate),
+        }
+    }
+}
