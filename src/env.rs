@@ -4,7 +4,7 @@
 //! words per environment, so a run saved on one resumes on the other.
 
 use crate::policy::{Activation, Head, PolicySpec};
-use crate::{PpoConfig, ValueLoss};
+use crate::{Algorithm, KlPenalty, PpoConfig, TrustRegion, ValueLoss};
 use serde::{Deserialize, Serialize};
 
 /// An environment that runs wholly on the device.
@@ -126,6 +126,53 @@ impl Env {
                 vec![64, 64],
             ),
         }
+    }
+
+    /// [`tuned`](Self::tuned) for any algorithm. `tests/learning_cpu.rs` holds TRPO to its mark on both environments, and the
+    /// KL penalty and A2C on CartPole; the others are the same settings under another algorithm and no more than a start.
+    pub fn tuned_for(self, algorithm: Algorithm) -> (PpoConfig, Vec<usize>) {
+        let (ppo, hidden) = self.tuned();
+        let config = match algorithm {
+            Algorithm::Ppo => ppo,
+            Algorithm::PpoPenalty => PpoConfig {
+                algorithm,
+                kl_penalty: Some(KlPenalty::adaptive()),
+                total_timesteps: if self == Self::CartPole { 59_392 } else { ppo.total_timesteps },
+                ..ppo
+            },
+            Algorithm::Trpo | Algorithm::Npg => PpoConfig {
+                algorithm,
+                num_envs: ppo.num_envs,
+                num_steps: ppo.num_steps,
+                total_timesteps: if self == Self::CartPole { 61_440 } else { ppo.total_timesteps },
+                // Of the critic, which needs its many passes: the policy is no better than its advantages.
+                learning_rate: ppo.learning_rate,
+                update_epochs: ppo.update_epochs,
+                num_minibatches: ppo.num_minibatches,
+                minibatch_size: None,
+                gamma: ppo.gamma,
+                gae_lambda: 0.95,
+                trust_region: TrustRegion {
+                    max_kl: if self == Self::CartPole { 0.01 } else { 0.02 },
+                    cg_iterations: 10,
+                    cg_tolerance: 1e-6,
+                    cg_absolute_tolerance: None,
+                    ..TrustRegion::sb3_contrib()
+                },
+                ..PpoConfig::trpo_sb3_contrib()
+            },
+            Algorithm::A2c => PpoConfig {
+                num_envs: 16,
+                num_steps: 8,
+                total_timesteps: 200_000,
+                learning_rate: 2e-3,
+                anneal_lr: true,
+                gamma: ppo.gamma,
+                gae_lambda: 0.95,
+                ..PpoConfig::a2c()
+            },
+        };
+        (config, hidden)
     }
 
     /// Separate tanh networks of the given widths.
