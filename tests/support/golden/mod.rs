@@ -5,6 +5,7 @@ pub mod compare;
 pub mod gpu;
 mod gpu_env;
 mod gpu_loss;
+mod gpu_trust;
 pub mod ppo;
 pub mod reference;
 pub mod trust_region;
