@@ -10,9 +10,9 @@ const ORACLES: &[(&str, &str)] = &[
     ("batch_pack", "batch_shuffle"),
     ("env_cartpole", "env"), // both environments in one file
     ("env_pendulum", "env"),
-    ("head_evaluate", "head"),       // one function per quantity
+    ("head_evaluate", "head"),     // one function per quantity
     ("loss_statistics", "loss_ppo"), // loss and statistics come from one function
-    ("mlp_backward_input", "mlp"),   // a network forward and backward
+    ("mlp_backward_input", "mlp"), // a network forward and backward
     ("mlp_backward_weight", "mlp"),
     ("mlp_forward", "mlp"),
     ("optim_adam", "optim"), // clip and step are one

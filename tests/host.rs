@@ -113,8 +113,7 @@ fn a_binding_beyond_128_mib_is_refused_before_anything_runs() {
     let before = gpu.counts();
     let len = (128 << 20) / 4 + 1_u64;
     let text = message(gpu.buffer::<f32>("large", len));
-    let want =
-        "buffer \"large\" needs 134217732 for max_storage_buffer_binding_size (bytes), the device allows 134217728";
+    let want = "buffer \"large\" needs 134217732 for max_storage_buffer_binding_size (bytes), the device allows 134217728";
     assert_eq!(text, want);
     // Someone else's buffer may be larger than one binding.
     let raw = gpu.device().create_buffer(&wgpu::BufferDescriptor {
@@ -143,7 +142,8 @@ fn a_larger_binding_may_be_asked_for() {
 fn one_buffer_is_not_read_and_written_at_once() {
     let gpu = device!();
     let raw = gpu.buffer::<f32>("both", 256).unwrap();
-    let halves = [0, 512].map(|offset| Buffer::<f32>::from_wgpu(raw.raw(), offset, 64).unwrap());
+    let halves =
+        [0, 512].map(|offset| Buffer::<f32>::from_wgpu(raw.raw(), offset, 64).unwrap());
     let text = message(sum(&gpu, 64, &halves[0], &halves[1]));
     assert_eq!(
         text,
@@ -156,12 +156,7 @@ fn one_buffer_is_not_read_and_written_at_once() {
 fn ranges_of_someone_elses_buffer_are_checked() {
     let gpu = device!();
     let raw = |usage| {
-        gpu.device().create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: 1024,
-            usage,
-            mapped_at_creation: false,
-        })
+        gpu.device().create_buffer(&wgpu::BufferDescriptor { label: None, size: 1024, usage, mapped_at_creation: false })
     };
     let storage = raw(wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
     assert!(message(Buffer::<f32>::from_wgpu(&raw(wgpu::BufferUsages::UNIFORM), 0, 1)).contains("lacks STORAGE"));

@@ -282,8 +282,7 @@ mod tests {
 
     #[test]
     fn larger_bindings_are_asked_for_only_as_far_as_they_exist() {
-        let adapter =
-            wgpu::Limits { max_buffer_size: 1 << 30, max_storage_buffer_binding_size: 1 << 29, ..Default::default() };
+        let adapter = wgpu::Limits { max_buffer_size: 1 << 30, max_storage_buffer_binding_size: 1 << 29, ..Default::default() };
         let limits = |wanted| limits_for(&adapter, &GpuOptions { binding_bytes: wanted, ..Default::default() }, "name");
         assert_eq!(limits(None).unwrap(), wgpu::Limits::default());
         assert_eq!(limits(Some(1)).unwrap(), wgpu::Limits::default());
