@@ -9,9 +9,9 @@
 // loss_partials   [groups, 3]          per workgroup: sums (policy, value, entropy, k1), (k2, k3, clipped, not finite),
 //                                      and (least ratio, greatest ratio, 0, 0)
 //
-// policy = −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20)); loss = mean(policy − ent_coef · entropy +
-// vf_coef · vf_loss_scale · value error). At a tie the gradient is what automatic differentiation gives: a clamp
-// passes it on its closed range, a min or max of equals hands each half.
+// policy = −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20));
+// loss = mean(policy − ent_coef · entropy + vf_coef · vf_loss_scale · value error). At a tie the gradient is what automatic
+// differentiation gives: a clamp passes it on its closed range, a min or max of equals hands each half.
 
 struct Params {
     rows: u32,

@@ -2,7 +2,7 @@
 //
 // loss_partials  [groups, 3]                 as loss_ppo left them
 // control        [8]                         parts/control.wgsl
-// trace          [minibatches, TRACE_WIDTH]  row params.index is written, unless the update had stopped before
+// trace          [minibatches, TRACE_WIDTH]  parts/trace.wgsl; row params.index, unless the update had stopped before
 //
 // A single workgroup. approx_kl (k3) above kl_limit stops the update: before this minibatch's step (kl_stop 1), or, looked at
 // in an epoch's last minibatch only, after it (kl_stop 2).

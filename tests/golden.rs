@@ -2,6 +2,7 @@
 
 mod support;
 
+use support::golden::gpu::Device;
 use support::golden::reference::Reference;
 use support::golden::{Backend, cases, check, kind_of, run_all};
 
@@ -13,6 +14,12 @@ fn reference_in_f64() {
 #[test]
 fn reference_in_f32() {
     run_all(&mut Reference::single());
+}
+
+#[test]
+fn on_the_gpu() {
+    let Some(gpu) = support::gpu::gpu(false) else { return };
+    run_all(&mut Device::new(gpu));
 }
 
 /// The comparison itself: of a run that passes, every kind of damage to every output must be found.

@@ -1,5 +1,7 @@
 //! The host layer: what does not fit is a clear error before anything ran, and what fits is right at any size.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
 mod support;
 
 use support::gpu::gpu;
@@ -113,7 +115,8 @@ fn a_binding_beyond_128_mib_is_refused_before_anything_runs() {
     let before = gpu.counts();
     let len = (128 << 20) / 4 + 1_u64;
     let text = message(gpu.buffer::<f32>("large", len));
-    let want = "buffer \"large\" needs 134217732 for max_storage_buffer_binding_size (bytes), the device allows 134217728";
+    let want =
+        "buffer \"large\" needs 134217732 for max_storage_buffer_binding_size (bytes), the device allows 134217728";
     assert_eq!(text, want);
     // Someone else's buffer may be larger than one binding.
     let raw = gpu.device().create_buffer(&wgpu::BufferDescriptor {
@@ -142,8 +145,7 @@ fn a_larger_binding_may_be_asked_for() {
 fn one_buffer_is_not_read_and_written_at_once() {
     let gpu = device!();
     let raw = gpu.buffer::<f32>("both", 256).unwrap();
-    let halves =
-        [0, 512].map(|offset| Buffer::<f32>::from_wgpu(raw.raw(), offset, 64).unwrap());
+    let halves = [0, 512].map(|offset| Buffer::<f32>::from_wgpu(raw.raw(), offset, 64).unwrap());
     let text = message(sum(&gpu, 64, &halves[0], &halves[1]));
     assert_eq!(
         text,
@@ -156,7 +158,12 @@ fn one_buffer_is_not_read_and_written_at_once() {
 fn ranges_of_someone_elses_buffer_are_checked() {
     let gpu = device!();
     let raw = |usage| {
-        gpu.device().create_buffer(&wgpu::BufferDescriptor { label: None, size: 1024, usage, mapped_at_creation: false })
+        gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 1024,
+            usage,
+            mapped_at_creation: false,
+        })
     };
     let storage = raw(wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
     assert!(message(Buffer::<f32>::from_wgpu(&raw(wgpu::BufferUsages::UNIFORM), 0, 1)).contains("lacks STORAGE"));
@@ -208,17 +215,22 @@ fn a_lost_device_is_an_error() {
     let (partials, gradient) = (gpu.buffer("partials", 64).unwrap(), gpu.buffer("gradient", 64).unwrap());
     let calls = sum(&gpu, 64, &partials, &gradient).unwrap();
     gpu.device().destroy();
+    // wgpu tells of a loss when it is next polled: until then work may be taken, and is lost.
+    drop(gpu.run("lost", &calls, Slot::default()));
+    let first = gpu.read(&gradient);
+    assert!(matches!(first, Err(Error::DeviceLost(_) | Error::Wgpu { .. })), "{first:?}");
+    drop(gpu.wait());
     let results = [
+        gpu.healthy(),
         gpu.run("lost", &calls, Slot::default()),
         gpu.read(&gradient).map(drop),
-        gpu.buffer::<f32>("more", 64).and_then(|more| gpu.read(&more)).map(drop),
-        gpu.write(&gradient, 0, &[1.0]).and_then(|()| gpu.wait()),
-        gpu.healthy(),
+        sum(&gpu, 64, &partials, &gradient).map(drop),
+        gpu.wait(),
     ];
     for (i, result) in results.iter().enumerate() {
         assert!(matches!(result, Err(Error::DeviceLost(_) | Error::Wgpu { .. })), "{i}: {result:?}");
     }
-    assert!(matches!(results[4], Err(Error::DeviceLost(_))), "{:?}", results[4]);
+    assert!(matches!(results[0], Err(Error::DeviceLost(_))), "{:?}", results[0]);
 }
 
 #[test]

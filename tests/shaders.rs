@@ -1,5 +1,7 @@
 //! Every shader without a GPU: composed, validated within WebGPU's defaults, specialised, and compared with its Rust definition.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
 use naga::back::pipeline_constants::process_overrides;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
@@ -34,7 +36,8 @@ fn validator() -> Validator {
 fn parse(def: &KernelDef, variant: &Variant) -> (Module, ModuleInfo) {
     let source = def.compose(variant);
     let name = label(def, variant);
-    let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&source)));
+    let module =
+        naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&source)));
     let info = validator().validate(&module).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&source)));
     (module, info)
 }
@@ -88,7 +91,10 @@ fn bindings_and_params_are_those_of_the_definition() {
             assert_eq!(names, Schedule::FIELDS, "{name}: Schedule");
             // Four settings, then words of counters; without gaps.
             let kind = |i: usize| if i < 4 { "f32" } else { "u32" };
-            assert!(fields.iter().enumerate().all(|(i, f)| f.1 == kind(i) && f.2 as usize == 4 * i), "{name}: {fields:?}");
+            assert!(
+                fields.iter().enumerate().all(|(i, f)| f.1 == kind(i) && f.2 as usize == 4 * i),
+                "{name}: {fields:?}"
+            );
             assert_eq!(size as usize, size_of::<Schedule>());
         }
 
@@ -137,7 +143,8 @@ fn specialised_shaders_are_valid_and_within_webgpu_defaults() {
             let constants = constants.into_iter().collect();
             let (special, _) = process_overrides(&module, &info, None, &constants)
                 .unwrap_or_else(|error| panic!("{name} with {constants:?}: {error}"));
-            let info = validator().validate(&special).unwrap_or_else(|error| panic!("{name} with {constants:?}: {error:?}"));
+            let info =
+                validator().validate(&special).unwrap_or_else(|error| panic!("{name} with {constants:?}: {error:?}"));
 
             let [entry] = special.entry_points.as_slice() else { panic!("{name}: one entry point") };
             assert_eq!(entry.name, def.name);
@@ -217,4 +224,3 @@ fn tint_accepts_every_kernel() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
-

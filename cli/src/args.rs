@@ -119,7 +119,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     pub seed: Option<u64>,
 
-    /// Run folder [default: runs/<task>-<backend>-s<seed>]
+    /// Run folder [default: runs/TASK-BACKEND-sSEED]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 

@@ -2,7 +2,7 @@
 
 /// Mesa's Vulkan layers look for a Wayland display, and complain on standard error where `XDG_RUNTIME_DIR` is not set, as in
 /// a container. Starts the program over with one; returns if that is not needed or not possible.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub fn start() {
     use std::os::unix::process::CommandExt;
 
@@ -19,5 +19,5 @@ pub fn start() {
 }
 
 /// Nothing to do elsewhere.
-#[cfg(not(unix))]
+#[cfg(not(target_os = "linux"))]
 pub fn start() {}

@@ -6,22 +6,6 @@ const CONTROL_VISITED: u32 = 3u;        // minibatches whose statistics count
 const CONTROL_STEPS_TAKEN: u32 = 4u;
 const CONTROL_STEPS_SKIPPED: u32 = 5u;  // because the gradient was not finite
 
-// Columns of a row of statistics.
-const TRACE_POLICY_LOSS: u32 = 0u;
-const TRACE_VALUE_LOSS: u32 = 1u;
-const TRACE_ENTROPY: u32 = 2u;
-const TRACE_LOSS: u32 = 3u;
-const TRACE_KL_1: u32 = 4u;
-const TRACE_KL_2: u32 = 5u;
-const TRACE_KL_3: u32 = 6u;
-const TRACE_CLIPFRAC: u32 = 7u;
-const TRACE_RATIO_MIN: u32 = 8u;
-const TRACE_RATIO_MAX: u32 = 9u;
-const TRACE_NON_FINITE: u32 = 10u;
-const TRACE_GRAD_NORM: u32 = 11u;
-const TRACE_STEPPED: u32 = 12u;
-const TRACE_WIDTH: u32 = 16u;
-
 // Whether the update was stopped so early that minibatch `index` does not step.
 fn control_stopped_before(stop: u32, index: u32) -> bool {
     return stop != 0u && index + 1u >= stop;

@@ -183,7 +183,7 @@ fn run(gpu: &Gpu, report: &Report, env: Env, envs: usize, steps: usize) -> Resul
         .collect();
     // One row of observations more than steps; the first rows of a window belong to the step before.
     let world = World {
-        env_state: Guarded::holding(gpu, "env_state", &initial)?,
+        env_state: Guarded::updated(gpu, "env_state", &initial)?,
         actions: Guarded::holding(gpu, "actions", &actions)?,
         obs: Guarded::output(gpu, "obs", rows * env.obs_dim())?,
         final_obs: Guarded::output(gpu, "final_obs", rows * env.obs_dim())?,

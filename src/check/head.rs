@@ -75,8 +75,7 @@ fn evaluate(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, c
     );
     let row_values = Guarded::<[f32; 4]>::output(gpu, "row_values", rows)?;
     let d_head_outputs = Guarded::output(gpu, "d_head_outputs", new.len())?;
-    let mut p = head_evaluate::Params::default();
-    p.rows = rows as u32;
+    let p = head_evaluate::Params { rows: rows as u32, ..Default::default() };
     let io = head_evaluate::Io {
         head_outputs: buffers.0.io(),
         head_outputs_old: buffers.1.io(),

@@ -9,10 +9,12 @@
 //! kept beside it.
 
 mod advantage;
+mod advantage_normalize;
 mod batch;
 mod env;
 mod head;
 mod loss;
+mod loss_statistics;
 mod mlp;
 mod optim;
 mod reduce;
@@ -83,15 +85,17 @@ impl std::fmt::Debug for Case {
     }
 }
 
-/// Every case, in order of stage.
+/// Every case, in order of stage. One more file of cases is one more line here.
 pub fn cases() -> Vec<Case> {
     [
         env::cases(),
         head::cases(),
         advantage::cases(),
+        advantage_normalize::cases(),
         batch::cases(),
         mlp::cases(),
         loss::cases(),
+        loss_statistics::cases(),
         optim::cases(),
         reduce::cases(),
         update::cases(),

@@ -59,8 +59,8 @@ fn clip_case(count: usize, max_grad_norm: f32, bad: Bad, why: &str) -> Case {
         let buffers = (
             Guarded::holding(gpu, "gradient", &data)?,
             Guarded::<[f32; 2]>::output(gpu, "norm_partials", groups)?,
-            Guarded::holding(gpu, "control", &initial)?,
-            Guarded::holding(gpu, "optimizer_step", &[41_u32])?,
+            Guarded::updated(gpu, "control", &initial)?,
+            Guarded::updated(gpu, "optimizer_step", &[41_u32])?,
             Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?,
         );
         let mut p = optim_clip::Params::default();
@@ -201,13 +201,13 @@ impl Device {
             // Its length is that of the table, so there is no room for guards; it is only read.
             bias_correction: gpu.upload("bias_correction", &table)?,
             norm_partials: Guarded::output(gpu, "norm_partials", optim_clip::groups(count as u32) as usize)?,
-            control: Guarded::holding(gpu, "control", &[0; 8])?,
-            optimizer_step: Guarded::holding(gpu, "optimizer_step", &[0])?,
+            control: Guarded::updated(gpu, "control", &[0; 8])?,
+            optimizer_step: Guarded::updated(gpu, "optimizer_step", &[0])?,
             trace: Guarded::output(gpu, "trace", TRACE_WIDTH as usize)?,
             state: [
-                Guarded::holding(gpu, "parameters", parameters)?,
-                Guarded::holding(gpu, "exp_avg", &vec![0.0; count])?,
-                Guarded::holding(gpu, "exp_avg_sq", &vec![0.0; count])?,
+                Guarded::updated(gpu, "parameters", parameters)?,
+                Guarded::updated(gpu, "exp_avg", &vec![0.0; count])?,
+                Guarded::updated(gpu, "exp_avg_sq", &vec![0.0; count])?,
             ],
         })
     }
@@ -224,13 +224,18 @@ impl Device {
             trace: self.trace.io(),
         };
         let mut calls = optim_clip::bind(gpu, &[clip], &io)?;
-        let mut adam = optim_adam::Params::default();
-        adam.count = self.c.count as u32;
-        adam.decoupled = u32::from(self.c.optimizer == Optimizer::AdamW);
-        (adam.weight_decay, adam.eps) = (self.c.weight_decay, self.c.eps);
         let (beta1, beta2) = (0.9_f32, 0.999_f32);
-        (adam.beta1, adam.one_minus_beta1) = (beta1, (1.0 - f64::from(beta1)) as f32);
-        (adam.beta2, adam.one_minus_beta2) = (beta2, (1.0 - f64::from(beta2)) as f32);
+        let adam = optim_adam::Params {
+            count: self.c.count as u32,
+            decoupled: u32::from(self.c.optimizer == Optimizer::AdamW),
+            weight_decay: self.c.weight_decay,
+            eps: self.c.eps,
+            beta1,
+            beta2,
+            one_minus_beta1: (1.0 - f64::from(beta1)) as f32,
+            one_minus_beta2: (1.0 - f64::from(beta2)) as f32,
+            ..Default::default()
+        };
         let io = optim_adam::Io {
             gradient: self.gradient.io(),
             bias_correction: &self.bias_correction,

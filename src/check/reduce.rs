@@ -109,8 +109,7 @@ fn episodes_case(count: usize, one_in: u32) -> Case {
         let episodes = Guarded::holding(gpu, "episodes", &data)?;
         let partials = Guarded::output(gpu, "partials", reduce_episodes::partials(count as u32) as usize)?;
         let summary = Guarded::output(gpu, "summary", reduce_episodes::SUMMARY as usize)?;
-        let mut p = reduce_episodes::Params::default();
-        p.count = count as u32;
+        let p = reduce_episodes::Params { count: count as u32, ..Default::default() };
         let io = reduce_episodes::Io { episodes: episodes.io(), partials: partials.io(), summary: summary.io() };
         gpu.run("check", &reduce_episodes::bind(gpu, &[p], &io)?, Slot::default())?;
         partials.read(gpu, report)?;

@@ -10,8 +10,12 @@ use std::fmt::Debug;
 /// Half a unit in the last place of 1, the error of one f32 rounding.
 pub(super) const EPS: f64 = 1.0 / 16_777_216.0;
 
-/// A NaN that no arithmetic makes: what memory holds before a kernel writes.
-const SENTINEL: u32 = 0x7fc5_a5a5;
+/// What outputs and their guards hold before a kernel writes: 1.7e28, which no case computes.
+const UNWRITTEN: u32 = 0x6e5b_a5a5;
+
+/// What lies round an input: a NaN, so that a number read past an end shows even where it is multiplied by 0. Not round
+/// an output, as it would come through arithmetic unchanged.
+const OUTSIDE: u32 = 0x7fc5_a5a5;
 
 /// Words before and after a buffer's elements; 256 bytes, so that the elements are aligned as WebGPU asks.
 const GUARD: usize = 64;
@@ -59,27 +63,39 @@ impl Random {
     }
 }
 
-/// A buffer between guard words. Inputs have them too: what is read past an end is then NaN and shows in the result.
+/// A buffer between guard words.
 pub(super) struct Guarded<T> {
     label: &'static str,
     words: Buffer<u32>,
     elements: Buffer<T>,
     len: usize,
+    guard: u32,
 }
 
 impl<T: Element> Guarded<T> {
     /// `len` elements, none of them written yet.
     pub(super) fn output(gpu: &Gpu, label: &'static str, len: usize) -> Result<Self> {
-        let count = len * size_of::<T>() / 4;
-        let words: Buffer<u32> = gpu.upload(label, &vec![SENTINEL; count + 2 * GUARD])?;
-        // The binding takes the second guard in: no kernel asks for a binding's length.
-        let elements = Buffer::from_wgpu(words.raw(), 4 * GUARD as u64, (len + 4 * GUARD / size_of::<T>()) as u64)?;
-        Ok(Self { label, words, elements, len })
+        Self::new(gpu, label, len, UNWRITTEN)
     }
 
-    /// A copy of `data`.
+    /// A copy of `data`, to be read and written.
+    pub(super) fn updated(gpu: &Gpu, label: &'static str, data: &[T]) -> Result<Self> {
+        let guarded = Self::new(gpu, label, data.len(), UNWRITTEN)?;
+        gpu.write(&guarded.elements, 0, data)?;
+        Ok(guarded)
+    }
+
+    fn new(gpu: &Gpu, label: &'static str, len: usize, guard: u32) -> Result<Self> {
+        let count = len * size_of::<T>() / 4;
+        let words: Buffer<u32> = gpu.upload(label, &vec![guard; count + 2 * GUARD])?;
+        // The binding takes the second guard in: no kernel asks for a binding's length.
+        let elements = Buffer::from_wgpu(words.raw(), 4 * GUARD as u64, (len + 4 * GUARD / size_of::<T>()) as u64)?;
+        Ok(Self { label, words, elements, len, guard })
+    }
+
+    /// A copy of `data`, to be read only.
     pub(super) fn holding(gpu: &Gpu, label: &'static str, data: &[T]) -> Result<Self> {
-        let guarded = Self::output(gpu, label, data.len())?;
+        let guarded = Self::new(gpu, label, data.len(), OUTSIDE)?;
         gpu.write(&guarded.elements, 0, data)?;
         Ok(guarded)
     }
@@ -91,7 +107,7 @@ impl<T: Element> Guarded<T> {
     /// The elements; a guard word that changed is a fault.
     pub(super) fn read(&self, gpu: &Gpu, report: &Report) -> Result<Vec<T>> {
         let words = gpu.read(&self.words)?;
-        report.guards(self.label, &words);
+        report.guards(self.label, &words, self.guard);
         let inside = &words[GUARD..GUARD + self.len * size_of::<T>() / 4];
         Ok(bytemuck::pod_collect_to_vec(inside))
     }
@@ -134,7 +150,7 @@ impl Report {
             return self.fault(format!("\"{name}\" has {} elements, expected {}", got.len(), want.len()));
         }
         for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
-            if got.to_bits() == SENTINEL {
+            if got.to_bits() == UNWRITTEN {
                 return self.fault(format!("\"{name}\"[{i}] was never written"));
             }
             let size = want.abs().max(scale(i));
@@ -163,18 +179,18 @@ impl Report {
 
     /// Elements that the kernel must leave alone.
     pub(super) fn untouched<'a>(&self, name: &str, got: impl IntoIterator<Item = (usize, &'a f32)>) {
-        if let Some((i, value)) = got.into_iter().find(|(_, value)| value.to_bits() != SENTINEL) {
+        if let Some((i, value)) = got.into_iter().find(|(_, value)| value.to_bits() != UNWRITTEN) {
             self.fault(format!("\"{name}\"[{i}] was overwritten with {value:e}"));
         }
     }
 
-    fn guards(&self, name: &str, words: &[u32]) {
+    fn guards(&self, name: &str, words: &[u32], guard: u32) {
         let (before, rest) = words.split_at(GUARD);
         let after = &rest[rest.len() - GUARD..];
-        if let Some(i) = before.iter().position(|word| *word != SENTINEL) {
+        if let Some(i) = before.iter().position(|word| *word != guard) {
             self.fault(format!("\"{name}\": guard word {} before the first was overwritten", GUARD - i));
         }
-        if let Some(i) = after.iter().position(|word| *word != SENTINEL) {
+        if let Some(i) = after.iter().position(|word| *word != guard) {
             self.fault(format!("\"{name}\": guard word {} after the last was overwritten", i + 1));
         }
     }
@@ -237,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_was_never_written_or_should_not_have_been_fails() {
-        let mark = f32::from_bits(SENTINEL);
+        let mark = f32::from_bits(UNWRITTEN);
         let r = report();
         r.floats("x", &[1.0, mark], &[1.0, f64::NAN], |_| 1.0);
         assert_eq!(fault(r), "\"x\"[1] was never written");
@@ -248,15 +264,15 @@ mod tests {
 
     #[test]
     fn a_changed_guard_fails() {
-        let whole = vec![SENTINEL; 2 * GUARD + 3];
+        let whole = vec![UNWRITTEN; 2 * GUARD + 3];
         let r = report();
-        r.guards("x", &whole);
+        r.guards("x", &whole, UNWRITTEN);
         assert!(r.row().passed);
         for (place, words) in [(GUARD - 1, "1 before"), (GUARD + 3, "1 after"), (2 * GUARD + 2, "64 after")] {
             let mut broken = whole.clone();
             broken[place] = 0;
             let r = report();
-            r.guards("x", &broken);
+            r.guards("x", &broken, UNWRITTEN);
             assert!(fault(r).contains(words), "{place}");
         }
     }

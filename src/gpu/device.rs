@@ -22,7 +22,7 @@ pub(super) struct Inner {
     pub dispatches: AtomicU64,
     pub submissions: AtomicU64,
     pub readbacks: AtomicU64,
-    /// First error that no scope caught, or the reason of the loss; only for devices that we made.
+    /// The reason of the loss, or the first error that no scope caught; only for devices that we made.
     fault: Arc<Mutex<Option<Fault>>>,
 }
 
@@ -125,7 +125,11 @@ impl Gpu {
     fn watch(&self) {
         let note = |slot: &Arc<Mutex<Option<Fault>>>, fault: Fault| {
             if let Ok(mut slot) = slot.lock() {
-                slot.get_or_insert(fault);
+                // The first counts, but a loss explains whatever came before it.
+                match fault {
+                    Fault::Lost(_) => *slot = Some(fault),
+                    Fault::Uncaptured(_) => _ = slot.get_or_insert(fault),
+                }
             }
         };
         let slot = Arc::clone(&self.inner.fault);
@@ -282,7 +286,8 @@ mod tests {
 
     #[test]
     fn larger_bindings_are_asked_for_only_as_far_as_they_exist() {
-        let adapter = wgpu::Limits { max_buffer_size: 1 << 30, max_storage_buffer_binding_size: 1 << 29, ..Default::default() };
+        let adapter =
+            wgpu::Limits { max_buffer_size: 1 << 30, max_storage_buffer_binding_size: 1 << 29, ..Default::default() };
         let limits = |wanted| limits_for(&adapter, &GpuOptions { binding_bytes: wanted, ..Default::default() }, "name");
         assert_eq!(limits(None).unwrap(), wgpu::Limits::default());
         assert_eq!(limits(Some(1)).unwrap(), wgpu::Limits::default());

@@ -69,7 +69,7 @@ impl<T: Element> ReadBack<T> {
     /// # Errors
     /// A lost device.
     pub async fn fetch_async(&self, gpu: &Gpu) -> Result<Vec<T>> {
-        let mapped = self.start(gpu);
+        let mapped = self.start(gpu)?;
         mapped.await?;
         self.take(gpu)
     }
@@ -80,24 +80,27 @@ impl<T: Element> ReadBack<T> {
     /// A lost device.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn fetch(&self, gpu: &Gpu) -> Result<Vec<T>> {
-        let mapped = self.start(gpu);
+        let mapped = self.start(gpu)?;
         gpu.wait()?;
         pollster::block_on(mapped)?;
         self.take(gpu)
     }
 
-    fn start(&self, gpu: &Gpu) -> Mapped {
+    fn start(&self, gpu: &Gpu) -> Result<Mapped> {
         gpu.inner.readbacks.fetch_add(1, Ordering::Relaxed);
         let mapped = Mapped::default();
         let shared = Arc::clone(&mapped.0);
-        self.staging.map_async(wgpu::MapMode::Read, .., move |outcome| {
-            let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            state.outcome = Some(outcome.map_err(|error| Error::DeviceLost(error.to_string())));
-            if let Some(waker) = state.waker.take() {
-                waker.wake();
-            }
-        });
-        mapped
+        // On a device that is lost, the staging buffer may be no buffer.
+        gpu.scoped("read-back", || {
+            self.staging.map_async(wgpu::MapMode::Read, .., move |outcome| {
+                let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                state.outcome = Some(outcome.map_err(|error| Error::DeviceLost(error.to_string())));
+                if let Some(waker) = state.waker.take() {
+                    waker.wake();
+                }
+            });
+        })?;
+        Ok(mapped)
     }
 
     fn take(&self, gpu: &Gpu) -> Result<Vec<T>> {

@@ -74,7 +74,7 @@ impl ScheduleRing {
     /// An empty ring.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
+    /// [`crate::Error::OutOfMemory`].
     pub fn new(gpu: &Gpu) -> Result<Self> {
         let raw = gpu.scoped("schedule", || {
             gpu.device().create_buffer(&wgpu::BufferDescriptor {

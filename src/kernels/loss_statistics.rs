@@ -9,7 +9,7 @@ use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
 kernel! {
     stem: "loss_statistics",
-    parts: [CONTROL, SCHEDULE],
+    parts: [CONTROL, TRACE, SCHEDULE],
     schedule: true,
     head: false,
     params: {
@@ -43,7 +43,7 @@ kernel! {
 /// Words of the control buffer, see `shaders/parts/control.wgsl`. All 0 before an update.
 pub const CONTROL_WORDS: u64 = 8;
 
-/// Numbers per minibatch in the trace, see `shaders/parts/control.wgsl`.
+/// Numbers per minibatch in the trace, see `shaders/parts/trace.wgsl`.
 pub const TRACE_WIDTH: u64 = 16;
 
 /// Binds one call per entry of `params`; `rows` are those of each minibatch.

@@ -9,7 +9,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
     stem: "optim_clip",
-    parts: [MATH, CONTROL],
+    parts: [MATH, CONTROL, TRACE],
     schedule: false,
     head: false,
     params: {

@@ -24,8 +24,10 @@ parts! {
     SHUFFLE = "shuffle",
     /// The per-update uniform, [`crate::gpu::Schedule`].
     SCHEDULE = "schedule",
-    /// Words of the control buffer and columns of the trace.
+    /// Words of the control buffer.
     CONTROL = "control",
+    /// Columns of the trace.
+    TRACE = "trace",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
     /// Categorical head.

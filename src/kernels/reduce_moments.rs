@@ -35,7 +35,7 @@ kernel! {
         minuend: Read f32,
         /// What is subtracted, one number per row; any buffer will do where `subtract` is 0.
         subtrahend: Read f32,
-        /// Scratch, `partials(rows, segment)`.
+        /// Scratch, `partials(rows, segment)`; means in it are less the segment's first number, so that merging keeps their digits.
         partials: ReadWrite [f32; 4],
         /// `(count, mean, Σ (x − mean)², 0)` per segment, `[segments]`.
         moments: ReadWrite [f32; 4],

@@ -1,0 +1,87 @@
+//! Normalised advantages.
+
+use super::Case;
+use super::support::{EPS, Guarded, Random, wide};
+use crate::gpu::Slot;
+use crate::kernels::advantage_normalize;
+use crate::reference::advantage_normalize::advantage_normalize as normalize;
+use ndarray::Array1;
+
+#[derive(Clone, Copy)]
+struct Normalize {
+    rows: usize,
+    segment: usize,
+    stride: usize,
+    offset: usize,
+    ddof: u32,
+    eps: f32,
+    /// All advantages the same.
+    flat: bool,
+}
+
+fn normalize_case(c: Normalize) -> Case {
+    let Normalize { rows, segment, stride, offset, ddof, eps, flat } = c;
+    let equal = if flat { ", equal advantages" } else { "" };
+    let shape = format!("{rows} rows in segments of {segment}, stride {stride}, ddof {ddof}, ε {eps}{equal}");
+    let reason = "given the mean and M2 rounded to f32; subtraction, square root and two divisions of at most 3 ulp each; \
+                  scale: 1 + |mean| / deviation";
+    Case::new("advantage_normalize", shape, (16.0 * EPS, reason), move |gpu, report| {
+        let mut random = Random::new((rows * 31 + segment) as u64);
+        let mut data = random.normals(rows * stride + offset, 1.0);
+        if flat {
+            data.fill(0.3);
+        }
+        let mut want = data.clone();
+        let mut moments = Vec::new();
+        let mut sizes = vec![0.0; rows];
+        let mut normalized = vec![0.0; rows];
+        for first in (0..rows).step_by(segment) {
+            let last = rows.min(first + segment);
+            let column: Array1<f64> = (first..last).map(|row| f64::from(data[row * stride + offset])).collect();
+            let n = column.len() as f64;
+            let mean = if flat { column[0] } else { column.sum() / n };
+            let squares = column.mapv(|x| (x - mean) * (x - mean)).sum();
+            moments.push([n as f32, mean as f32, squares as f32, 0.0]);
+            let deviation = (squares / (n - f64::from(ddof)).max(1.0)).sqrt();
+            let own = normalize(column.view(), ddof, f64::from(eps))?;
+            for (row, value) in (first..last).zip(own) {
+                normalized[row] = value;
+                sizes[row] = if deviation > 0.0 { 1.0 + mean.abs() / deviation } else { 1.0 };
+            }
+        }
+        let moments = Guarded::holding(gpu, "moments", &moments)?;
+        let advantages = Guarded::updated(gpu, "advantages", &data)?;
+        let mut p = advantage_normalize::Params::default();
+        (p.rows, p.segment, p.stride, p.offset) = (rows as u32, segment as u32, stride as u32, offset as u32);
+        (p.ddof, p.eps) = (ddof, eps);
+        let io = advantage_normalize::Io { moments: moments.io(), advantages: advantages.io() };
+        gpu.run("check", &advantage_normalize::bind(gpu, &[p], &io)?, Slot::default())?;
+        let got = advantages.read(gpu, report)?;
+        let column: Vec<f32> = (0..rows).map(|row| got[row * stride + offset]).collect();
+        report.floats("advantages", &column, &normalized, |row| sizes[row]);
+        // Everything but the column stays as it was.
+        for row in 0..rows {
+            want[row * stride + offset] = got[row * stride + offset];
+        }
+        report.floats("what lies between", &got, &wide(&want), |_| 1e-30);
+        Ok(())
+    })
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let usual = Normalize { rows: 65, segment: 65, stride: 1, offset: 0, ddof: 1, eps: 1e-8, flat: false };
+    for c in [
+        usual,
+        Normalize { rows: 1, segment: 1, ..usual },
+        Normalize { rows: 2, segment: 2, ..usual },
+        Normalize { rows: 64, segment: 63, ddof: 0, ..usual },
+        Normalize { rows: 131, segment: 32, stride: 4, offset: 1, ..usual },
+        Normalize { rows: 67, segment: 67, stride: 4, offset: 3, ddof: 0, eps: 1e-5, ..usual },
+        Normalize { flat: true, ..usual },
+        Normalize { flat: true, eps: 0.0, ddof: 0, ..usual },
+    ] {
+        cases.push(normalize_case(c).quick(c.rows == 131));
+    }
+    cases
+}
