@@ -44,9 +44,14 @@ impl Backend for Device {
             Kind::Mlp => mlp(gpu, case),
             Kind::Adam => adam(gpu, case),
             Kind::PpoUpdate | Kind::PpoUpdateCleanrl => ppo(gpu, kind, case),
+            Kind::Fvp | Kind::PpoPenaltyUpdate | Kind::TrpoUpdate => Err(format!("{} is not on the device", kind.name())),
             Kind::Env => gpu_env::run(gpu, case),
         };
         outputs.map_err(|error| error.to_string())
+    }
+
+    fn lacks(&self, kind: Kind) -> bool {
+        matches!(kind, Kind::Fvp | Kind::PpoPenaltyUpdate | Kind::TrpoUpdate)
     }
 
     fn leaves_out(&self, kind: Kind, case: &Case, output: &str) -> bool {
