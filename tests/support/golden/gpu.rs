@@ -44,7 +44,9 @@ impl Backend for Device {
             Kind::Mlp => mlp(gpu, case),
             Kind::Adam => adam(gpu, case),
             Kind::PpoUpdate | Kind::PpoUpdateCleanrl => ppo(gpu, kind, case),
-            Kind::Fvp | Kind::PpoPenaltyUpdate | Kind::TrpoUpdate => Err(format!("{} is not on the device", kind.name())),
+            Kind::Fvp | Kind::PpoPenaltyUpdate | Kind::TrpoUpdate => {
+                return Err(format!("{} is not on the device", kind.name()));
+            }
             Kind::Env => gpu_env::run(gpu, case),
         };
         outputs.map_err(|error| error.to_string())
