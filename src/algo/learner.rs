@@ -129,6 +129,7 @@ impl GpuLearner {
                 Some((buffers, _)) => buffers.values.clone(),
                 None => gpu.buffer("values_old", rows)?,
             },
+            old_dist: None,
         };
         let order = match key {
             UpdateKey::Batch { with_order: true, .. } => {
