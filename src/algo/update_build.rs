@@ -3,14 +3,27 @@
 use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::update::BatchBuffers;
-use crate::config::{AdvantageNorm, KlStop, Optimizer, ValueLoss};
+use crate::config::{AdvantageNorm, Algorithm, KlStop, Optimizer, ValueLoss};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{
-    advantage_normalize, batch_gather, batch_pack, loss_ppo, loss_statistics, optim_adam, optim_clip, reduce_moments,
-    reduce_partials,
+    advantage_normalize, batch_gather, batch_pack, loss_kl, loss_ppo, loss_statistics, loss_trust_region, optim_adam,
+    optim_clip, optim_rmsprop, reduce_moments, reduce_partials,
 };
 use crate::policy::{Network, ParamLayout};
 use crate::{Error, PpoConfig, Result};
+
+/// The trunk, if there is one, and the policy.
+const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
+
+/// What an update needs to compare distributions.
+struct Divergence {
+    /// Distribution rows of the old policy, in the batch's order and in the epoch's.
+    old: Buffer<f32>,
+    gathered: Buffer<f32>,
+    /// All rows through the policy at the start, unless the caller gave their distributions.
+    start: Option<Activations>,
+    trust_partials: Buffer<[f32; 4]>,
+}
 
 /// Buffers and sizes while an update is put together.
 pub(super) struct Builder<'a> {
@@ -35,6 +48,7 @@ pub(super) struct Builder<'a> {
     norm_partials: Buffer<[f32; 2]>,
     pub control: Buffer<u32>,
     pub trace: Buffer<f32>,
+    divergence: Option<Divergence>,
 }
 
 impl<'a> Builder<'a> {
@@ -52,7 +66,21 @@ impl<'a> Builder<'a> {
         let count = layout.len() as u64;
         let segments = rows.div_ceil(minibatch);
         let partials = reduce_moments::partials(rows, minibatch).max(reduce_moments::partials(rows, rows));
+        let divergence = if config.kl_direction().is_some() {
+            let given = batch.old_dist.clone();
+            let start = given.is_none().then(|| Activations::new(gpu, spec, rows, &ACTOR)).transpose()?;
+            let made = start.as_ref().map(|start| start.head_outputs(&batch.obs).clone());
+            Some(Divergence {
+                old: given.or(made).unwrap_or_else(|| batch.obs.clone()),
+                gathered: gpu.buffer("minibatch old_dist", all * spec.head.width() as u64)?,
+                start,
+                trust_partials: gpu.buffer("trust_partials", u64::from(loss_trust_region::groups(rows)))?,
+            })
+        } else {
+            None
+        };
         Ok(Self {
+            divergence,
             networks: Networks { gpu, spec, layout, parameters: &model.parameters },
             model,
             config,
@@ -62,7 +90,7 @@ impl<'a> Builder<'a> {
             critic_only,
             obs: gpu.buffer("minibatch obs", all * spec.obs_dim as u64)?,
             actions: gpu.buffer("minibatch actions", all * spec.head.action_dims() as u64)?,
-            samples: gpu.buffer("samples", all)?,
+            samples: gpu.buffer("samples", all + 1)?,
             kept: Activations::new(gpu, spec, minibatch, &Network::ALL)?,
             gradients: Gradients::new(gpu, spec, layout, minibatch)?,
             values: gpu.buffer("minibatch values", u64::from(minibatch))?,
@@ -113,6 +141,96 @@ impl<'a> Builder<'a> {
         reduce_moments::bind(self.networks.gpu, &[params], &io)
     }
 
+    /// Every row in the batch's own order.
+    fn whole(&self) -> [Block; 1] {
+        [Block { rows: self.rows, obs_offset: 0, obs_stride: self.networks.spec.obs_dim as u32, value_offset: 0 }]
+    }
+
+    /// Distribution rows of the policy at the start, where they are needed and not given.
+    pub fn old_rows(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
+        let Some(start) = self.divergence.as_ref().and_then(|divergence| divergence.start.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let lists = self.networks.forward(&ACTOR, &batch.obs, start, &self.values, &self.whole())?;
+        Ok(lists.into_iter().flatten().collect())
+    }
+
+    /// β of the next update, from the KL over all rows at the final parameters.
+    pub fn adapt(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
+        let (Some(divergence), Some(_)) = (&self.divergence, &self.config.kl_penalty) else {
+            return Ok(Vec::new());
+        };
+        let (gpu, spec) = (self.networks.gpu, self.networks.spec);
+        let end = Activations::new(gpu, spec, self.rows, &ACTOR)?;
+        let lists = self.networks.forward(&ACTOR, &batch.obs, &end, &self.values, &self.whole())?;
+        let mut calls: Vec<Call> = lists.into_iter().flatten().collect();
+        // Only the divergences count here, so that the order of the samples does not matter.
+        let io = loss_trust_region::Io {
+            head_outputs: end.head_outputs(&batch.obs),
+            head_outputs_old: &divergence.old,
+            actions: &batch.actions,
+            samples: &self.samples,
+            trust_partials: &divergence.trust_partials,
+        };
+        let params = loss_trust_region::Params { rows: self.rows, ..Default::default() };
+        calls.extend(loss_trust_region::bind(gpu, &spec.head, &[params], &io)?);
+        let params = loss_kl::Params { phase: 2, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
+        calls.extend(loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(divergence), &self.model.ring)?);
+        Ok(calls)
+    }
+
+    fn kl_io<'b>(&'b self, divergence: &'b Divergence) -> loss_kl::Io<'b> {
+        loss_kl::Io {
+            trust_partials: &divergence.trust_partials,
+            control: &self.control,
+            trace: &self.trace,
+            samples: &self.samples,
+            kl_state: &self.model.kl_state,
+        }
+    }
+
+    /// For each minibatch what its KL decides, before the loss and after the early stop was decided.
+    fn divergences(&self, blocks: &[Block], starts: &[u32]) -> Result<Vec<[Vec<Call>; 2]>> {
+        let Some(divergence) = &self.divergence else {
+            return Ok(vec![[Vec::new(), Vec::new()]; blocks.len()]);
+        };
+        let (gpu, ring) = (self.networks.gpu, &self.model.ring);
+        let io = loss_trust_region::Io {
+            head_outputs: self.kept.head_outputs(&self.values),
+            head_outputs_old: &divergence.gathered,
+            actions: &self.actions,
+            samples: &self.samples,
+            trust_partials: &divergence.trust_partials,
+        };
+        let params: Vec<_> = blocks
+            .iter()
+            .zip(starts)
+            .map(|(block, start)| loss_trust_region::Params {
+                rows: block.rows,
+                row_offset: *start,
+                ..Default::default()
+            })
+            .collect();
+        let measure = loss_trust_region::bind(gpu, &self.networks.spec.head, &params, &io)?;
+        let base = loss_kl::Params { kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
+        let phases = if self.config.adaptive_lr.is_some() { 2 } else { 1 };
+        let params: Vec<_> = (0_u32..)
+            .zip(blocks)
+            .flat_map(|(index, block)| {
+                (0..phases).map(move |phase| (loss_kl::Params { index, phase, ..base }, block.rows))
+            })
+            .collect();
+        let decide = loss_kl::bind(gpu, &params, &self.kl_io(divergence), ring)?;
+        Ok(measure
+            .into_iter()
+            .zip(decide.chunks(phases as usize))
+            .map(|(measure, decide)| {
+                let (before, after) = decide.split_at(1);
+                [std::iter::once(measure).chain(before.iter().cloned()).collect(), after.to_vec()]
+            })
+            .collect())
+    }
+
     /// The whole batch in the order of `epoch`, with normalised advantages.
     pub fn epoch(&self, batch: &BatchBuffers, order: Option<&Buffer<u32>>, epoch: u32) -> Result<Vec<Call>> {
         let (gpu, spec, rows) = (self.networks.gpu, self.networks.spec, self.rows);
@@ -142,6 +260,11 @@ impl<'a> Builder<'a> {
         calls.extend(batch_gather::bind(gpu, &[gather(spec.obs_dim)], &io, ring)?);
         let io = batch_gather::Io { order, source: &batch.actions, gathered: &self.actions };
         calls.extend(batch_gather::bind(gpu, &[gather(spec.head.action_dims())], &io, ring)?);
+        if let Some(Divergence { old, gathered, .. }) = &self.divergence {
+            let (source, gathered) = (old.cast(), gathered.cast());
+            let io = batch_gather::Io { order, source: &source, gathered: &gathered };
+            calls.extend(batch_gather::bind(gpu, &[gather(spec.head.width())], &io, ring)?);
+        }
         let io = batch_pack::Io {
             order,
             logp_old: &batch.logp_old,
@@ -227,10 +350,18 @@ impl<'a> Builder<'a> {
             ValueLoss::ClipMax => 1,
             ValueLoss::ClipOnly => 2,
         };
+        let surrogate = match config.algorithm {
+            Algorithm::A2c => 2,
+            _ if !config.clips() => 1,
+            _ => 0,
+        };
+        let kl_sample = if config.kl_penalty.is_some() { self.rows } else { 0 };
         let params: Vec<_> = blocks
             .iter()
             .zip(starts)
             .map(|(block, start)| loss_ppo::Params {
+                surrogate,
+                kl_sample,
                 rows: block.rows,
                 row_offset: *start,
                 value_loss,
@@ -248,6 +379,7 @@ impl<'a> Builder<'a> {
             d_head_outputs: &self.gradients.d_head_outputs,
             d_values: &self.gradients.d_values,
             loss_partials: &self.loss_partials,
+            head_outputs_old: self.divergence.as_ref().map_or(self.kept.head_outputs(&self.values), |d| &d.gathered),
         };
         let losses = loss_ppo::bind(gpu, &self.networks.spec.head, &params, &io, ring)?;
 
@@ -271,6 +403,7 @@ impl<'a> Builder<'a> {
                     kl_stop,
                     kl_limit: limit.unwrap_or(0.0) as f32,
                     vf_coef: config.vf_coef as f32,
+                    with_kl: u32::from(self.divergence.is_some()),
                     ..Default::default()
                 };
                 (params, block.rows)
@@ -278,7 +411,14 @@ impl<'a> Builder<'a> {
             .collect();
         let io = loss_statistics::Io { loss_partials: &self.loss_partials, control: &self.control, trace: &self.trace };
         let statistics = loss_statistics::bind(gpu, &params, &io, ring)?;
-        Ok(losses.into_iter().zip(statistics).map(|(loss, statistics)| vec![loss, statistics]).collect())
+        Ok(losses
+            .into_iter()
+            .zip(statistics)
+            .zip(self.divergences(blocks, starts)?)
+            .map(|((loss, statistics), [before, after])| {
+                before.into_iter().chain([loss, statistics]).chain(after).collect()
+            })
+            .collect())
     }
 
     /// From partial gradients to new parameters, for each minibatch.
@@ -309,6 +449,37 @@ impl<'a> Builder<'a> {
         let clip = optim_clip::bind(gpu, &params, &io)?;
 
         let range = if self.critic_only { value_range(self.networks.layout) } else { 0..count };
+        let step = if config.optimizer == Optimizer::RmsProp {
+            let params = optim_rmsprop::Params {
+                count: range.len() as u32,
+                offset: range.start,
+                weight_decay: config.weight_decay as f32,
+                alpha: config.rmsprop_alpha as f32,
+                one_minus_alpha: (1.0 - config.rmsprop_alpha) as f32,
+                eps: config.rmsprop_eps as f32,
+                ..Default::default()
+            };
+            let io = optim_rmsprop::Io {
+                gradient: &self.gradient,
+                control: &self.control,
+                parameters: &model.parameters,
+                exp_avg_sq: &model.exp_avg_sq,
+            };
+            optim_rmsprop::bind(gpu, &[params], &io, &model.ring)?
+        } else {
+            self.adam(range)?
+        };
+        Ok(reduce
+            .into_iter()
+            .zip(clip.chunks(2))
+            .map(|(reduce, clip)| {
+                std::iter::once(reduce).chain(clip.iter().cloned()).chain(step.iter().cloned()).collect()
+            })
+            .collect())
+    }
+
+    fn adam(&self, range: std::ops::Range<u32>) -> Result<Vec<Call>> {
+        let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
         let params = optim_adam::Params {
             count: range.len() as u32,
             offset: range.start,
@@ -330,14 +501,7 @@ impl<'a> Builder<'a> {
             exp_avg: &model.exp_avg,
             exp_avg_sq: &model.exp_avg_sq,
         };
-        let adam = optim_adam::bind(gpu, &[params], &io, &model.ring)?;
-        Ok(reduce
-            .into_iter()
-            .zip(clip.chunks(2))
-            .map(|(reduce, clip)| {
-                std::iter::once(reduce).chain(clip.iter().cloned()).chain(adam.iter().cloned()).collect()
-            })
-            .collect())
+        optim_adam::bind(gpu, &[params], &io, &model.ring)
     }
 }
 
