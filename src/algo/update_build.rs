@@ -3,52 +3,52 @@
 use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::update::BatchBuffers;
-use crate::config::{AdvantageNorm, Algorithm, KlStop, Optimizer, ValueLoss};
+use crate::config::{AdvantageNorm, Algorithm, KlStop, ValueLoss};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{
-    advantage_normalize, batch_gather, batch_pack, loss_kl, loss_ppo, loss_statistics, loss_trust_region, optim_adam,
-    optim_clip, optim_rmsprop, reduce_moments, reduce_partials,
+    advantage_normalize, batch_gather, batch_pack, loss_ppo, loss_statistics, loss_trust_region, optim_clip,
+    reduce_moments,
 };
-use crate::policy::{Network, ParamLayout};
+use crate::policy::Network;
 use crate::{Error, PpoConfig, Result};
 
 /// The trunk, if there is one, and the policy.
-const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
+pub(super) const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
 
 /// What an update needs to compare distributions.
-struct Divergence {
+pub(super) struct Divergence {
     /// Distribution rows of the old policy, in the batch's order and in the epoch's.
-    old: Buffer<f32>,
-    gathered: Buffer<f32>,
+    pub old: Buffer<f32>,
+    pub gathered: Buffer<f32>,
     /// All rows through the policy at the start, unless the caller gave their distributions.
-    start: Option<Activations>,
-    trust_partials: Buffer<[f32; 4]>,
+    pub start: Option<Activations>,
+    pub trust_partials: Buffer<[f32; 4]>,
 }
 
 /// Buffers and sizes while an update is put together.
 pub(super) struct Builder<'a> {
-    networks: Networks<'a>,
-    model: &'a Model,
-    config: &'a PpoConfig,
-    rows: u32,
-    minibatch: u32,
-    minibatches: u32,
-    critic_only: bool,
-    obs: Buffer<f32>,
-    actions: Buffer<u32>,
-    samples: Buffer<[f32; 4]>,
-    kept: Activations,
-    gradients: Gradients,
-    values: Buffer<f32>,
-    loss_partials: Buffer<[f32; 4]>,
-    moment_partials: Buffer<[f32; 4]>,
-    moments: Buffer<[f32; 4]>,
+    pub networks: Networks<'a>,
+    pub model: &'a Model,
+    pub config: &'a PpoConfig,
+    pub rows: u32,
+    pub minibatch: u32,
+    pub minibatches: u32,
+    pub critic_only: bool,
+    pub obs: Buffer<f32>,
+    pub actions: Buffer<u32>,
+    pub samples: Buffer<[f32; 4]>,
+    pub kept: Activations,
+    pub gradients: Gradients,
+    pub values: Buffer<f32>,
+    pub loss_partials: Buffer<[f32; 4]>,
+    pub moment_partials: Buffer<[f32; 4]>,
+    pub moments: Buffer<[f32; 4]>,
     pub variances: Buffer<[f32; 4]>,
     pub gradient: Buffer<f32>,
-    norm_partials: Buffer<[f32; 2]>,
+    pub norm_partials: Buffer<[f32; 2]>,
     pub control: Buffer<u32>,
     pub trace: Buffer<f32>,
-    divergence: Option<Divergence>,
+    pub divergence: Option<Divergence>,
 }
 
 impl<'a> Builder<'a> {
@@ -139,96 +139,6 @@ impl<'a> Builder<'a> {
         };
         let params = reduce_moments::Params { rows: self.rows, segment: self.rows, stride: 1, ..Default::default() };
         reduce_moments::bind(self.networks.gpu, &[params], &io)
-    }
-
-    /// Every row in the batch's own order.
-    fn whole(&self) -> [Block; 1] {
-        [Block { rows: self.rows, obs_offset: 0, obs_stride: self.networks.spec.obs_dim as u32, value_offset: 0 }]
-    }
-
-    /// Distribution rows of the policy at the start, where they are needed and not given.
-    pub fn old_rows(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
-        let Some(start) = self.divergence.as_ref().and_then(|divergence| divergence.start.as_ref()) else {
-            return Ok(Vec::new());
-        };
-        let lists = self.networks.forward(&ACTOR, &batch.obs, start, &self.values, &self.whole())?;
-        Ok(lists.into_iter().flatten().collect())
-    }
-
-    /// β of the next update, from the KL over all rows at the final parameters.
-    pub fn adapt(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
-        let (Some(divergence), Some(_)) = (&self.divergence, &self.config.kl_penalty) else {
-            return Ok(Vec::new());
-        };
-        let (gpu, spec) = (self.networks.gpu, self.networks.spec);
-        let end = Activations::new(gpu, spec, self.rows, &ACTOR)?;
-        let lists = self.networks.forward(&ACTOR, &batch.obs, &end, &self.values, &self.whole())?;
-        let mut calls: Vec<Call> = lists.into_iter().flatten().collect();
-        // Only the divergences count here, so that the order of the samples does not matter.
-        let io = loss_trust_region::Io {
-            head_outputs: end.head_outputs(&batch.obs),
-            head_outputs_old: &divergence.old,
-            actions: &batch.actions,
-            samples: &self.samples,
-            trust_partials: &divergence.trust_partials,
-        };
-        let params = loss_trust_region::Params { rows: self.rows, ..Default::default() };
-        calls.extend(loss_trust_region::bind(gpu, &spec.head, &[params], &io)?);
-        let params = loss_kl::Params { phase: 2, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
-        calls.extend(loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(divergence), &self.model.ring)?);
-        Ok(calls)
-    }
-
-    fn kl_io<'b>(&'b self, divergence: &'b Divergence) -> loss_kl::Io<'b> {
-        loss_kl::Io {
-            trust_partials: &divergence.trust_partials,
-            control: &self.control,
-            trace: &self.trace,
-            samples: &self.samples,
-            kl_state: &self.model.kl_state,
-        }
-    }
-
-    /// For each minibatch what its KL decides, before the loss and after the early stop was decided.
-    fn divergences(&self, blocks: &[Block], starts: &[u32]) -> Result<Vec<[Vec<Call>; 2]>> {
-        let Some(divergence) = &self.divergence else {
-            return Ok(vec![[Vec::new(), Vec::new()]; blocks.len()]);
-        };
-        let (gpu, ring) = (self.networks.gpu, &self.model.ring);
-        let io = loss_trust_region::Io {
-            head_outputs: self.kept.head_outputs(&self.values),
-            head_outputs_old: &divergence.gathered,
-            actions: &self.actions,
-            samples: &self.samples,
-            trust_partials: &divergence.trust_partials,
-        };
-        let params: Vec<_> = blocks
-            .iter()
-            .zip(starts)
-            .map(|(block, start)| loss_trust_region::Params {
-                rows: block.rows,
-                row_offset: *start,
-                ..Default::default()
-            })
-            .collect();
-        let measure = loss_trust_region::bind(gpu, &self.networks.spec.head, &params, &io)?;
-        let base = loss_kl::Params { kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
-        let phases = if self.config.adaptive_lr.is_some() { 2 } else { 1 };
-        let params: Vec<_> = (0_u32..)
-            .zip(blocks)
-            .flat_map(|(index, block)| {
-                (0..phases).map(move |phase| (loss_kl::Params { index, phase, ..base }, block.rows))
-            })
-            .collect();
-        let decide = loss_kl::bind(gpu, &params, &self.kl_io(divergence), ring)?;
-        Ok(measure
-            .into_iter()
-            .zip(decide.chunks(phases as usize))
-            .map(|(measure, decide)| {
-                let (before, after) = decide.split_at(1);
-                [std::iter::once(measure).chain(before.iter().cloned()).collect(), after.to_vec()]
-            })
-            .collect())
     }
 
     /// The whole batch in the order of `epoch`, with normalised advantages.
@@ -420,94 +330,4 @@ impl<'a> Builder<'a> {
             })
             .collect())
     }
-
-    /// From partial gradients to new parameters, for each minibatch.
-    fn optimiser(&self, blocks: &[Block]) -> Result<Vec<Vec<Call>>> {
-        let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
-        let count = self.networks.layout.len() as u32;
-        let params: Vec<_> = blocks
-            .iter()
-            .map(|block| {
-                let slice = crate::kernels::mlp_backward_weight::slice_rows(block.rows, u64::from(count));
-                reduce_partials::Params { count, slices: block.rows.div_ceil(slice), ..Default::default() }
-            })
-            .collect();
-        let io = reduce_partials::Io { partials: &self.gradients.partials, gradient: &self.gradient };
-        let reduce = reduce_partials::bind(gpu, &params, &io)?;
-
-        let max_grad_norm = config.max_grad_norm.unwrap_or(0.0) as f32;
-        let params: Vec<_> = (0..self.minibatches)
-            .map(|index| optim_clip::Params { count, index, max_grad_norm, ..Default::default() })
-            .collect();
-        let io = optim_clip::Io {
-            gradient: &self.gradient,
-            norm_partials: &self.norm_partials,
-            control: &self.control,
-            optimizer_step: &model.optimizer_step,
-            trace: &self.trace,
-        };
-        let clip = optim_clip::bind(gpu, &params, &io)?;
-
-        let range = if self.critic_only { value_range(self.networks.layout) } else { 0..count };
-        let step = if config.optimizer == Optimizer::RmsProp {
-            let params = optim_rmsprop::Params {
-                count: range.len() as u32,
-                offset: range.start,
-                weight_decay: config.weight_decay as f32,
-                alpha: config.rmsprop_alpha as f32,
-                one_minus_alpha: (1.0 - config.rmsprop_alpha) as f32,
-                eps: config.rmsprop_eps as f32,
-                ..Default::default()
-            };
-            let io = optim_rmsprop::Io {
-                gradient: &self.gradient,
-                control: &self.control,
-                parameters: &model.parameters,
-                exp_avg_sq: &model.exp_avg_sq,
-            };
-            optim_rmsprop::bind(gpu, &[params], &io, &model.ring)?
-        } else {
-            self.adam(range)?
-        };
-        Ok(reduce
-            .into_iter()
-            .zip(clip.chunks(2))
-            .map(|(reduce, clip)| {
-                std::iter::once(reduce).chain(clip.iter().cloned()).chain(step.iter().cloned()).collect()
-            })
-            .collect())
-    }
-
-    fn adam(&self, range: std::ops::Range<u32>) -> Result<Vec<Call>> {
-        let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
-        let params = optim_adam::Params {
-            count: range.len() as u32,
-            offset: range.start,
-            decoupled: u32::from(config.optimizer == Optimizer::AdamW),
-            weight_decay: config.weight_decay as f32,
-            beta1: config.adam_beta1 as f32,
-            one_minus_beta1: (1.0 - config.adam_beta1) as f32,
-            beta2: config.adam_beta2 as f32,
-            one_minus_beta2: (1.0 - config.adam_beta2) as f32,
-            eps: config.adam_eps as f32,
-            ..Default::default()
-        };
-        let io = optim_adam::Io {
-            gradient: &self.gradient,
-            bias_correction: &model.bias_correction,
-            control: &self.control,
-            optimizer_step: &model.optimizer_step,
-            parameters: &model.parameters,
-            exp_avg: &model.exp_avg,
-            exp_avg_sq: &model.exp_avg_sq,
-        };
-        optim_adam::bind(gpu, &[params], &io, &model.ring)
-    }
-}
-
-/// Where the critic's own parameters lie.
-fn value_range(layout: &ParamLayout) -> std::ops::Range<u32> {
-    let layers = layout.layers(Network::Value);
-    let first = layers.first().map_or(0, |layer| layer.weight);
-    first as u32..layers.last().map_or(first, |layer| layer.bias + layer.outputs) as u32
 }
