@@ -8,11 +8,14 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ndarray::Array2;
 use std::hint::black_box;
-use wgpo::algo::GpuLearner;
-use wgpo::data::Batch;
-use wgpo::gpu::{Gpu, GpuOptions};
-use wgpo::policy::{Activation, Head, PolicySpec};
+use wgpo::algo::{FisherPlan, GpuLearner, Model};
+use wgpo::config::FisherForm;
+use wgpo::data::{Actions, Batch};
+use wgpo::gpu::{Call, Gpu, GpuOptions, Slot};
+use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::CpuLearner;
+use wgpo::reference::actor_critic::ActorCritic;
+use wgpo::reference::fisher::Fisher;
 use wgpo::{ActMode, Learner, PpoConfig};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -59,6 +62,50 @@ fn updates(criterion: &mut Criterion, gpu: &Gpu) -> Outcome<()> {
     Ok(())
 }
 
+/// One Fisher-vector product against one forward pass, 4,096 rows of 17-64-64-6 tanh, on both backends.
+fn products(criterion: &mut Criterion, gpu: &Gpu) -> Outcome<()> {
+    let spec = PolicySpec::separate(17, &[64, 64], Activation::Tanh, Head::Gaussian { dims: 6 });
+    let (layout, rows) = (spec.layout(), 4096_usize);
+    let parameters = initial_parameters(&spec, 1);
+    let obs = Array2::from_shape_fn((rows, 17), |(row, column)| ((row * 17 + column) as f32 * 0.37).sin());
+    let v: Vec<f32> = (0..layout.len()).map(|i| (i as f32 * 0.11).cos()).collect();
+    let actions = Actions::Continuous(Array2::zeros((rows, 6)));
+    let mut group = criterion.benchmark_group("fvp");
+    group.sample_size(20);
+
+    let networks = ActorCritic::new(&spec, &layout, &parameters)?;
+    group.bench_function(BenchmarkId::new("cpu", "forward"), |bench| {
+        bench.iter(|| black_box(networks.forward_policy(obs.view()).is_ok()));
+    });
+    let form = FisherForm::GaussNewton;
+    let fisher = Fisher::new(&spec, &layout, &parameters, obs.view(), &actions, form, 1, 0.0)?;
+    group.bench_function(BenchmarkId::new("cpu", "product"), |bench| {
+        bench.iter(|| black_box(fisher.apply(&v).is_ok()));
+    });
+
+    let model = Model::new(gpu, &spec, &PpoConfig::trpo_sb3_contrib(), &parameters, 1)?;
+    let device_obs = gpu.upload("obs", &obs.iter().copied().collect::<Vec<f32>>())?;
+    let plan = FisherPlan::new(gpu, &model, &device_obs, &gpu.buffer("actions", 1)?, rows as u32, 1, form)?;
+    let (vector, product) = (gpu.upload("v", &v)?, gpu.buffer::<f32>("product", v.len() as u64)?);
+    let calls = plan.product(gpu, &model, &vector, &product)?;
+    let run = |calls: &[Call]| gpu.run("bench", calls, Slot::default()).and_then(|()| gpu.wait());
+    run(plan.prepare())?;
+    run(&calls)?;
+    let (got, want) = (gpu.read(&product)?, fisher.apply(&v)?);
+    let largest = want.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
+    if got.iter().zip(&want).any(|(g, w)| (g - w).abs() > 1e-4 * largest) {
+        return Err("the product differs from the reference's".into());
+    }
+    group.bench_function(BenchmarkId::new("gpu", "forward"), |bench| {
+        bench.iter(|| black_box(run(plan.prepare()).is_ok()));
+    });
+    group.bench_function(BenchmarkId::new("gpu", "product"), |bench| {
+        bench.iter(|| black_box(run(&calls).is_ok()));
+    });
+    group.finish();
+    Ok(())
+}
+
 fn kernels(criterion: &mut Criterion, gpu: &Gpu) -> Outcome<()> {
     let mut group = criterion.benchmark_group("check");
     group.sample_size(10);
@@ -79,6 +126,7 @@ fn all(criterion: &mut Criterion) {
     let outcome = device().and_then(|gpu| {
         println!("adapter: {}", gpu.describe());
         updates(criterion, &gpu)?;
+        products(criterion, &gpu)?;
         kernels(criterion, &gpu)
     });
     if let Err(error) = outcome {

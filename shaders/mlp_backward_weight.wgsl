@@ -91,6 +91,9 @@ fn mlp_backward_weight(
     let busy = first_output + output_quad * 4u < params.outputs && first_column + column_quad * 4u <= params.inputs;
     let begin = slice * params.slice_rows;
     let end = min(begin + params.slice_rows, params.rows);
+    if (begin >= params.rows) {
+        return;  // past the last slice: a grid of two dimensions is padded
+    }
 
     var sums_0 = vec4<f32>();
     var sums_1 = vec4<f32>();

@@ -164,7 +164,7 @@ impl Env {
             Algorithm::A2c => PpoConfig {
                 num_envs: 16,
                 num_steps: 8,
-                total_timesteps: 200_000,
+                total_timesteps: 150_000,
                 learning_rate: 2e-3,
                 anneal_lr: true,
                 gamma: ppo.gamma,

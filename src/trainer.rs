@@ -131,3 +131,16 @@ pub struct TrainerState {
     /// Steps that each environment has taken (all have taken as many).
     pub env_step: u64,
 }
+
+impl TrainerState {
+    /// Refuses a state of another environment.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with both names.
+    pub fn expect_env(&self, env: Env) -> Result<()> {
+        if self.env == env {
+            return Ok(());
+        }
+        Err(Error::config("env", format!("is {}, the state is of {}", env.name(), self.env.name())))
+    }
+}

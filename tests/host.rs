@@ -112,7 +112,6 @@ fn more_workgroups_than_one_dimension_holds() {
 #[test]
 fn a_binding_beyond_128_mib_is_refused_before_anything_runs() {
     let gpu = device!();
-    let before = gpu.counts();
     let len = (128 << 20) / 4 + 1_u64;
     let text = message(gpu.buffer::<f32>("large", len));
     let want =
@@ -127,6 +126,7 @@ fn a_binding_beyond_128_mib_is_refused_before_anything_runs() {
     });
     let partials = Buffer::<f32>::from_wgpu(&raw, 0, len).unwrap();
     let gradient = gpu.buffer("gradient", 64).unwrap();
+    let before = gpu.counts();
     let text = message(sum(&gpu, 64, &partials, &gradient));
     assert!(text.starts_with("reduce_partials: buffer \"partials\" needs 134217732"), "{text}");
     assert_eq!(gpu.counts(), before);
@@ -188,7 +188,7 @@ fn an_embedders_device_is_used_and_its_buffers_are_not_mixed_up() {
     owner.queue().submit(Some(encoder.finish()));
     assert_eq!(owner.read(&gradient).unwrap(), [1.0; 64]);
     assert_eq!(owner.read(&partials).unwrap(), [0.0; 64]);
-    assert_eq!(embedded.counts(), Counts { dispatches: 1, submissions: 0, readbacks: 0 });
+    assert_eq!(embedded.counts(), Counts { dispatches: 1, submissions: 0, readbacks: 0, created: 2 });
     // A buffer of another device is refused by wgpu, and arrives as an error.
     let stranger = other.buffer("gradient", 64).unwrap();
     let refused = sum(&embedded, 64, &partials, &stranger);
@@ -244,11 +244,11 @@ fn work_is_counted() {
     for _ in 0..3 {
         gpu.record(&mut encoder, "sum", &calls, Slot::default());
     }
-    assert_eq!(gpu.counts() - start, Counts { dispatches: 3, submissions: 0, readbacks: 0 });
+    assert_eq!(gpu.counts() - start, Counts { dispatches: 3, submissions: 0, readbacks: 0, created: 0 });
     gpu.submit(encoder).unwrap();
-    assert_eq!(gpu.counts() - start, Counts { dispatches: 3, submissions: 1, readbacks: 0 });
+    assert_eq!(gpu.counts() - start, Counts { dispatches: 3, submissions: 1, readbacks: 0, created: 0 });
     assert_eq!(gpu.read(&gradient).unwrap(), [1.5; 64]);
-    assert_eq!(gpu.counts() - start, Counts { dispatches: 3, submissions: 2, readbacks: 1 });
+    assert_eq!(gpu.counts() - start, Counts { dispatches: 3, submissions: 2, readbacks: 1, created: 1 });
 }
 
 #[test]

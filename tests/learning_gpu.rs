@@ -10,15 +10,16 @@ mod support;
 
 use wgpo::algo::GpuTrainer;
 use wgpo::reference::evaluate;
-use wgpo::{ActMode, Env, Trainer};
+use wgpo::{ActMode, Algorithm, Env, Trainer};
 
 const EPISODES: usize = 100;
 
 /// Trains with the tuned settings and returns the best mean return over 100 greedy episodes that was seen, with the steps it took.
 /// The policy is evaluated when the training episodes suggest that it is there, and at the end.
-fn train(env: Env, seed: u64, most_steps: u64) -> Option<(f64, u64)> {
+fn train(env: Env, algorithm: Algorithm, seed: u64) -> Option<(f64, u64)> {
     let gpu = support::gpu(false)?;
-    let (config, hidden) = env.tuned();
+    let (config, hidden) = env.tuned_for(algorithm);
+    let most_steps = config.num_updates() * config.batch_size() as u64;
     let mut trainer = GpuTrainer::new(&gpu, env, env.policy(&hidden), config, seed).unwrap();
     let mut best = (f64::NEG_INFINITY, 0);
     loop {
@@ -34,7 +35,7 @@ fn train(env: Env, seed: u64, most_steps: u64) -> Option<(f64, u64)> {
         }
         if best.0 >= env.solved_at() || over {
             gpu.healthy().unwrap();
-            println!("{}: seed {seed}: {:.1} after {} steps", env.name(), best.0, best.1);
+            println!("{} {}: seed {seed}: {:.1} after {} steps", algorithm.name(), env.name(), best.0, best.1);
             return Some(best);
         }
     }
@@ -45,19 +46,40 @@ fn margin(env: Env) -> f64 {
     if env.solved_at() > 0.0 { 0.8 } else { 1.2 }
 }
 
-fn gate(env: Env, most_steps: u64) {
+fn gate(env: Env, algorithm: Algorithm) {
     for seed in [1, 2, 3] {
-        let Some((mean, steps)) = train(env, seed, most_steps) else { return };
-        assert!(mean >= env.solved_at(), "{}: seed {seed}: mean return {mean} after {steps} steps", env.name());
+        let Some((mean, steps)) = train(env, algorithm, seed) else { return };
+        let name = format!("{} {}", algorithm.name(), env.name());
+        assert!(mean >= env.solved_at(), "{name}: seed {seed}: mean return {mean} after {steps} steps");
     }
 }
 
 #[test]
 fn cartpole_is_solved_within_its_steps() {
-    gate(Env::CartPole, Env::CartPole.tuned().0.total_timesteps);
+    gate(Env::CartPole, Algorithm::Ppo);
 }
 
 #[test]
 fn pendulum_is_learnt_within_its_steps() {
-    gate(Env::Pendulum, Env::Pendulum.tuned().0.total_timesteps);
+    gate(Env::Pendulum, Algorithm::Ppo);
+}
+
+#[test]
+fn cartpole_is_solved_by_trpo() {
+    gate(Env::CartPole, Algorithm::Trpo);
+}
+
+#[test]
+fn pendulum_is_learnt_by_trpo() {
+    gate(Env::Pendulum, Algorithm::Trpo);
+}
+
+#[test]
+fn cartpole_is_solved_by_the_kl_penalty() {
+    gate(Env::CartPole, Algorithm::PpoPenalty);
+}
+
+#[test]
+fn cartpole_is_solved_by_a2c() {
+    gate(Env::CartPole, Algorithm::A2c);
 }

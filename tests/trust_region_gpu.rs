@@ -254,6 +254,7 @@ fn one_update_is_one_submission_and_reads_nothing_back() {
     let spent = gpu.counts() - before;
     println!("{:?} {spent:?}", trainer.dispatches());
     assert_eq!((spent.submissions, spent.readbacks), (1, 1), "the read-back is the statistics, afterwards");
+    assert_eq!(spent.created, 0, "no buffer, bind group or pipeline is made per update");
 
     // One product: per layer a tangent, a weight gradient and (but for the first) an input gradient; head and reduction.
     let spec = Env::CartPole.policy(&[64, 64]);

@@ -25,7 +25,7 @@ fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
     let values_old = Array1::from_shape_fn(rows, |row| acted.values[row] + 0.3 * n(row, 101));
     let advantages = Array1::from_shape_fn(rows, |row| n(row, 102) + 0.5);
     let returns = Array1::from_shape_fn(rows, |row| values_old[row] + advantages[row]);
-    Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old }
+    Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None }
 }
 
 /// ‖got − want‖ / ‖want − start‖: the error of the step that the update took, against its length.
@@ -323,6 +323,7 @@ fn one_update_is_one_submission_without_a_read_back_inside() {
     let (rollout, advantage, update) = trainer.dispatches();
     println!("dispatches: rollout {rollout}, advantages {advantage}, update {update}; {spent:?}");
     assert_eq!((spent.submissions, spent.readbacks), (1, 1), "the read-back is the statistics, afterwards");
+    assert_eq!(spent.created, 0, "no buffer, bind group or pipeline is made per update");
     assert_eq!(spent.dispatches, (rollout + advantage + update) as u64);
     // 4 for explained variance; per epoch 3 gathers and 3 for the advantages; per minibatch 6 forward, 2 loss, 10 backward,
     // 1 reduction, 2 clip, 1 Adam.
@@ -354,4 +355,92 @@ fn acting_agrees_with_the_reference() {
             }
         }
     }
+}
+
+#[test]
+fn an_order_that_repeats_rows_normalises_as_the_reference_does() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let case = cases().swap_remove(3);
+    assert_eq!(case.config.norm_adv, AdvantageNorm::Batch);
+    let batch = batch(&case.spec, case.rows, 5);
+    // Half of the rows twice in each epoch.
+    let order: Vec<u32> = (0..2 * case.rows as u32).map(|place| place % (case.rows as u32 / 2)).collect();
+    let mut oracle = CpuLearner::<f64>::new(case.spec.clone(), case.config.clone(), 7).unwrap();
+    let mut device = GpuLearner::new(&gpu, case.spec.clone(), case.config.clone(), 7).unwrap();
+    let start = device.parameters().unwrap();
+    let want = oracle.update_batch(&batch, Some(&order)).unwrap();
+    let got = device.update_batch(&batch, Some(&order)).unwrap();
+    compare_stats("repeated rows", &got, &want);
+    assert!(step_error(&start, &device.parameters().unwrap(), &oracle.parameters().unwrap()) < 1e-4);
+}
+
+#[test]
+fn what_cannot_run_everywhere_is_refused_before_it_runs() {
+    use wgpo::kernels::{mlp_backward_weight, mlp_forward};
+    let Some(gpu) = support::gpu(false) else { return };
+    let long = 70_000_u32;
+    let (a, b) = (gpu.buffer::<f32>("a", 70_001).unwrap(), gpu.buffer::<f32>("b", 70_001).unwrap());
+    let c = gpu.buffer::<f32>("c", 70_001).unwrap();
+    let params = mlp_forward::Params {
+        rows: 1,
+        inputs: long,
+        outputs: 1,
+        bias: long,
+        input_stride: long,
+        output_stride: 1,
+        ..Default::default()
+    };
+    let io = mlp_forward::Io { parameters: &a, input: &b, output: &c };
+    let identity = Activation::Identity;
+    let error = mlp_forward::bind(&gpu, identity, identity, &[params], &io).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "mlp_forward: a loop over inputs 70000 needs 91875 for iterations of one invocation, the device allows 60000"
+    );
+
+    // More workgroups than one dimension has: the padded grid's last ones must not write.
+    let rows = 65_537_u32;
+    let ones = gpu.upload("ones", &vec![1.0_f32; rows as usize]).unwrap();
+    let mark = 7.5_f32;
+    let partials = gpu.upload("partials", &vec![mark; 2 * rows as usize + 64]).unwrap();
+    let params = mlp_backward_weight::Params {
+        rows,
+        inputs: 1,
+        outputs: 1,
+        bias: 1,
+        input_stride: 1,
+        d_output_stride: 1,
+        slice_rows: 1,
+        partial_stride: 2,
+        ..Default::default()
+    };
+    let io = mlp_backward_weight::Io { d_output: &ones, input: &ones, partials: &partials };
+    let calls = mlp_backward_weight::bind(&gpu, identity, &[params], &io).unwrap();
+    gpu.run("padded", &calls, Default::default()).unwrap();
+    let read = gpu.read(&partials).unwrap();
+    assert!(read[..2 * rows as usize].iter().all(|sum| *sum == 1.0));
+    assert!(read[2 * rows as usize..].iter().all(|word| *word == mark));
+}
+
+#[test]
+fn a_model_made_for_other_decays_is_refused() {
+    use wgpo::algo::{BatchBuffers, Model, PpoUpdate};
+    let Some(gpu) = support::gpu(false) else { return };
+    let spec = PolicySpec::separate(2, &[4], Activation::Tanh, Head::Categorical { actions: 2 });
+    let config = PpoConfig::cleanrl();
+    let start = wgpo::policy::initial_parameters(&spec, 1);
+    let model = Model::new(&gpu, &spec, &config, &start, 1).unwrap();
+    let batch = BatchBuffers {
+        rows: 8,
+        obs: gpu.buffer("obs", 16).unwrap(),
+        actions: gpu.buffer("actions", 8).unwrap(),
+        logp_old: gpu.buffer("logp", 8).unwrap(),
+        advantages: gpu.buffer("advantages", 8).unwrap(),
+        returns: gpu.buffer("returns", 8).unwrap(),
+        values_old: gpu.buffer("values", 8).unwrap(),
+    };
+    let other = PpoConfig { adam_beta2: 0.99, ..config };
+    assert!(
+        PpoUpdate::new(&gpu, &model, &other, &batch, None).unwrap_err().to_string().contains("the model was made for")
+    );
 }

@@ -16,11 +16,13 @@
 mod act;
 mod advantage;
 mod fisher;
+#[cfg(not(target_arch = "wasm32"))] // waits for statistics, which a browser must not
 mod learner;
 mod model;
 mod network;
 mod plan;
 mod rollout;
+#[cfg(not(target_arch = "wasm32"))]
 mod trainer;
 mod trust_region;
 mod update;
@@ -29,9 +31,11 @@ mod update_build;
 pub use act::ActPlan;
 pub use advantage::{AdvantagePlan, Estimator, RolloutBuffers};
 pub use fisher::FisherPlan;
+#[cfg(not(target_arch = "wasm32"))]
 pub use learner::GpuLearner;
 pub use model::Model;
 pub use rollout::RolloutPlan;
+#[cfg(not(target_arch = "wasm32"))]
 pub use trainer::GpuTrainer;
 pub use trust_region::TrustRegionUpdate;
 pub use update::{BatchBuffers, PpoUpdate};

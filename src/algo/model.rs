@@ -29,6 +29,8 @@ pub struct Model {
     pub search_direction: Buffer<f32>,
     /// Adam's bias corrections of every t.
     pub(super) bias_correction: Buffer<[f32; 2]>,
+    /// The decays that the table is for.
+    betas: (f64, f64),
     /// Per-update values.
     pub(super) ring: ScheduleRing,
     /// Updates done.
@@ -60,6 +62,7 @@ impl Model {
             optimizer_step: gpu.buffer("optimizer_step", 1)?,
             search_direction: gpu.buffer("search_direction", count)?,
             bias_correction: gpu.upload("bias_correction", &bias_corrections(config.adam_beta1, config.adam_beta2)?)?,
+            betas: (config.adam_beta1, config.adam_beta2),
             ring: ScheduleRing::new(gpu)?,
             layout,
             update: 0,
@@ -67,6 +70,15 @@ impl Model {
             seed,
             warm: config.algorithm.is_trust_region() && config.trust_region.cg_warm_start,
         })
+    }
+
+    /// Refuses a configuration whose Adam decays are not those that the model was made with.
+    pub(super) fn check_betas(&self, config: &PpoConfig) -> Result<()> {
+        if self.betas == (config.adam_beta1, config.adam_beta2) {
+            return Ok(());
+        }
+        let (now, then) = ((config.adam_beta1, config.adam_beta2), self.betas);
+        Err(Error::config("adam_beta1", format!("and adam_beta2 are {now:?}, but the model was made for {then:?}")))
     }
 
     /// Writes the values of the coming update to the next slot of the ring.
@@ -149,6 +161,10 @@ impl Model {
         if !direction.is_empty() && direction.len() != self.layout.len() {
             return Err(Error::shape("search_direction", &[direction.len()], &[self.layout.len()]));
         }
+        for (name, vector, _) in vectors {
+            crate::data::finite(name, vector.iter())?;
+        }
+        crate::data::finite("search_direction", direction.iter())?;
         for (_, vector, buffer) in vectors {
             gpu.write(buffer, 0, vector)?;
         }

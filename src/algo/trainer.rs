@@ -9,7 +9,7 @@ use crate::env::Env;
 use crate::gpu::{Call, Gpu, ReadBack};
 use crate::kernels::reduce_episodes::SUMMARY;
 use crate::learner::Learner;
-use crate::policy::PolicySpec;
+use crate::policy::{Network, PolicySpec};
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 use crate::{Error, PpoConfig, Result};
 
@@ -64,6 +64,22 @@ impl GpuTrainer {
         let slot = learner.model.push_schedule(gpu, &config, 0)?;
         gpu.run("reset", rollout.reset(), slot)?;
         Ok(Self { learner, env, env_step: 0, rollout, update, calls, staging })
+    }
+
+    /// Size in bytes of the largest buffer that [`new`](Self::new) will ask for: what
+    /// [`GpuOptions::binding_bytes`](crate::gpu::GpuOptions::binding_bytes) must be where it is above WebGPU's 128 MiB.
+    pub fn binding_bytes(spec: &PolicySpec, config: &PpoConfig) -> u64 {
+        let rows = (config.num_steps as u64).saturating_mul(config.num_envs as u64);
+        let at_once = if config.algorithm.is_trust_region() {
+            rows
+        } else {
+            (config.minibatch_rows(config.batch_size()) as u64).max(rows.min(16_384))
+        };
+        let widest = Network::ALL.into_iter().flat_map(|network| spec.sizes(network)).chain([spec.head.width()]).max();
+        let obs = rows.saturating_add(config.num_envs as u64).saturating_mul(spec.obs_dim as u64);
+        let kept = at_once.saturating_mul(widest.unwrap_or(1) as u64);
+        let samples = rows.saturating_mul(4).max(rows.saturating_mul(spec.head.width() as u64));
+        4 * obs.max(kept).max(samples).max(spec.layout().len() as u64)
     }
 
     /// The device.
@@ -139,6 +155,7 @@ impl Trainer for GpuTrainer {
     }
 
     fn set_state(&mut self, state: &TrainerState) -> Result<()> {
+        state.expect_env(self.env)?;
         let envs = self.learner.config().num_envs;
         let expected = [envs * self.env.state_words()];
         crate::data::check_shape("env.state", &[state.env_words.len()], &expected)?;

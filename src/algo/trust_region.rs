@@ -31,6 +31,7 @@ pub struct TrustRegionUpdate {
     search: Buffer<f32>,
     cg_iterations: u32,
     fisher_dispatches: usize,
+    gradient: Buffer<f32>,
 }
 
 impl TrustRegionUpdate {
@@ -69,8 +70,8 @@ impl TrustRegionUpdate {
         calls.extend(solve);
         calls.extend(step.line_search(batch)?);
         calls.extend(critic.calls().iter().cloned());
-        let PolicyStep { control, trace, cg, search, .. } = step;
-        Ok(Self { calls, critic, control, trace, cg, search, cg_iterations, fisher_dispatches })
+        let PolicyStep { control, trace, cg, search, gradient, .. } = step;
+        Ok(Self { calls, critic, control, trace, cg, search, cg_iterations, fisher_dispatches, gradient })
     }
 
     /// The dispatches, in order.
@@ -83,7 +84,24 @@ impl TrustRegionUpdate {
         self.fisher_dispatches
     }
 
-    /// Clears what the last update left in control words and statistics.
+    /// Gradient of the loss −L at the start of the update, `[parameters]`.
+    pub fn gradient(&self) -> &Buffer<f32> {
+        &self.gradient
+    }
+
+    /// Words of the line search, by the constants of [`optim_line_search`]: among them KL and L of every candidate.
+    pub fn search(&self) -> &Buffer<f32> {
+        &self.search
+    }
+
+    /// Records the whole update into the caller's encoder. `slot` comes from [`Model::push_schedule`]; count
+    /// [`Model::update`] on afterwards.
+    pub fn record(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, slot: crate::gpu::Slot) {
+        self.record_start(encoder);
+        gpu.record(encoder, "trust_region", &self.calls, slot);
+    }
+
+    /// Clears what the last update left in control words and statistics. Part of [`record`](Self::record).
     pub fn record_start(&self, encoder: &mut wgpu::CommandEncoder) {
         self.critic.record_start(encoder);
         encoder.clear_buffer(self.control.raw(), 0, None);
@@ -105,6 +123,7 @@ impl TrustRegionUpdate {
         staging: &ReadBack<u32>,
         at: u64,
     ) -> Result<()> {
+        staging.check(at, self.statistics_len())?;
         self.critic.record_statistics(encoder, staging, at)?;
         let mut at = at + self.critic.statistics_len();
         for buffer in [&self.trace, &self.cg, &self.search] {

@@ -89,6 +89,7 @@ impl PpoUpdate {
         critic_only: bool,
     ) -> Result<Self> {
         config.validate()?;
+        model.check_betas(config)?;
         let rows = batch.rows;
         let minibatch = config.minibatch_rows(rows as usize) as u32;
         if rows == 0 {
@@ -99,10 +100,16 @@ impl PpoUpdate {
             .checked_mul(u64::from(per_epoch))
             .and_then(|all| u32::try_from(all).ok())
             .filter(|all| *all < 1 << 24)
-            .ok_or_else(|| Error::config("update_epochs", "times minibatches must be below 2²⁴"))?;
+            .ok_or_else(|| {
+                Error::config(
+                    "update_epochs",
+                    format!("{} × {per_epoch} minibatches must be below 2²⁴", config.update_epochs),
+                )
+            })?;
 
         let plan = Builder::new(gpu, model, config, batch, minibatch, minibatches, critic_only)?;
         let mut calls = plan.explained_variance(batch)?;
+        calls.extend(plan.batch_moments(batch)?);
         let steps = plan.minibatch_steps()?;
         for (epoch, steps) in (0_u32..).zip(steps.chunks(per_epoch as usize)) {
             calls.extend(plan.epoch(batch, order, epoch)?);
@@ -150,6 +157,7 @@ impl PpoUpdate {
         staging: &ReadBack<u32>,
         at: u64,
     ) -> Result<()> {
+        staging.check(at, self.statistics_len())?;
         let words = loss_statistics::CONTROL_WORDS;
         staging.copy(encoder, &self.control, 0, at, words)?;
         let variances = self.variances.cast();

@@ -10,7 +10,7 @@ use crate::kernels::{
     reduce_partials,
 };
 use crate::policy::{Network, ParamLayout};
-use crate::{PpoConfig, Result};
+use crate::{Error, PpoConfig, Result};
 
 /// Buffers and sizes while an update is put together.
 pub(super) struct Builder<'a> {
@@ -98,12 +98,33 @@ impl<'a> Builder<'a> {
         Ok(calls)
     }
 
+    /// Moments of all advantages, where they are normalised over the batch: before any epoch's order, which may leave rows out.
+    pub fn batch_moments(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
+        if self.config.norm_adv != AdvantageNorm::Batch {
+            return Ok(Vec::new());
+        }
+        let io = reduce_moments::Io {
+            minuend: &batch.advantages,
+            subtrahend: &batch.values_old,
+            partials: &self.moment_partials,
+            moments: &self.moments,
+        };
+        let params = reduce_moments::Params { rows: self.rows, segment: self.rows, stride: 1, ..Default::default() };
+        reduce_moments::bind(self.networks.gpu, &[params], &io)
+    }
+
     /// The whole batch in the order of `epoch`, with normalised advantages.
     pub fn epoch(&self, batch: &BatchBuffers, order: Option<&Buffer<u32>>, epoch: u32) -> Result<Vec<Call>> {
         let (gpu, spec, rows) = (self.networks.gpu, self.networks.spec, self.rows);
         let ring = &self.model.ring;
         let use_order = u32::from(order.is_some());
-        let order_offset = if order.is_some() { epoch * rows } else { 0 };
+        let order_offset = u64::from(epoch) * u64::from(if order.is_some() { rows } else { 0 });
+        let order_offset = u32::try_from(order_offset).map_err(|_| Error::Limit {
+            what: format!("order of epoch {epoch} × rows {rows}"),
+            limit: "u32 element index",
+            needs: order_offset,
+            has: u64::from(u32::MAX),
+        })?;
         // Without an order any buffer stands in for it: it is not read.
         let order = order.unwrap_or(&batch.actions);
         let mut calls = Vec::new();
@@ -135,19 +156,22 @@ impl<'a> Builder<'a> {
         let segment = match self.config.norm_adv {
             AdvantageNorm::None => return Ok(calls),
             AdvantageNorm::Minibatch => self.minibatch,
+            // Their moments are known since the update began.
             AdvantageNorm::Batch => rows,
         };
         // The advantage is the second of a sample's four numbers.
         let (stride, offset) = (4, 1);
         let samples = self.samples.cast();
-        let io = reduce_moments::Io {
-            minuend: &samples,
-            subtrahend: &batch.advantages,
-            partials: &self.moment_partials,
-            moments: &self.moments,
-        };
-        let params = reduce_moments::Params { rows, segment, stride, offset, ..Default::default() };
-        calls.extend(reduce_moments::bind(gpu, &[params], &io)?);
+        if self.config.norm_adv == AdvantageNorm::Minibatch {
+            let io = reduce_moments::Io {
+                minuend: &samples,
+                subtrahend: &batch.advantages,
+                partials: &self.moment_partials,
+                moments: &self.moments,
+            };
+            let params = reduce_moments::Params { rows, segment, stride, offset, ..Default::default() };
+            calls.extend(reduce_moments::bind(gpu, &[params], &io)?);
+        }
         let io = advantage_normalize::Io { moments: &self.moments, advantages: &samples };
         let params = advantage_normalize::Params {
             rows,

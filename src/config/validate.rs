@@ -43,7 +43,7 @@ pub(super) fn check(ranges: &[Range]) -> Result<()> {
         let below = if *with_high { value <= high } else { value < high };
         if !(above && below) {
             let (open, close) = (if *with_low { '[' } else { '(' }, if *with_high { ']' } else { ')' });
-            return Err(Error::config(*field, format!("is {value}, must be in {open}{low}, {high}{close}")));
+            return Err(Error::config(field, format!("is {value}, must be in {open}{low}, {high}{close}")));
         }
     }
     Ok(())

@@ -116,6 +116,7 @@ impl Gpu {
                 return Err(Error::Limit { what: format!("buffer \"{label}\""), limit, needs: bytes, has });
             }
         }
+        self.count_created();
         let raw = self.scoped(label, || {
             self.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),

@@ -22,6 +22,7 @@ pub(super) struct Inner {
     pub dispatches: AtomicU64,
     pub submissions: AtomicU64,
     pub readbacks: AtomicU64,
+    pub created: AtomicU64,
     /// The reason of the loss, or the first error that no scope caught; only for devices that we made.
     fault: Arc<Mutex<Option<Fault>>>,
 }
@@ -41,6 +42,8 @@ pub struct Counts {
     pub submissions: u64,
     /// Buffers read back.
     pub readbacks: u64,
+    /// Buffers, bind groups and pipelines made. A plan makes none once it is there.
+    pub created: u64,
 }
 
 impl std::ops::Sub for Counts {
@@ -51,6 +54,7 @@ impl std::ops::Sub for Counts {
             dispatches: self.dispatches - earlier.dispatches,
             submissions: self.submissions - earlier.submissions,
             readbacks: self.readbacks - earlier.readbacks,
+            created: self.created - earlier.created,
         }
     }
 }
@@ -116,6 +120,7 @@ impl Gpu {
                 dispatches: AtomicU64::new(0),
                 submissions: AtomicU64::new(0),
                 readbacks: AtomicU64::new(0),
+                created: AtomicU64::new(0),
                 fault: Arc::default(),
             }),
         }
@@ -174,6 +179,7 @@ impl Gpu {
             dispatches: self.inner.dispatches.load(Ordering::Relaxed),
             submissions: self.inner.submissions.load(Ordering::Relaxed),
             readbacks: self.inner.readbacks.load(Ordering::Relaxed),
+            created: self.inner.created.load(Ordering::Relaxed),
         }
     }
 
@@ -219,27 +225,37 @@ impl Gpu {
         self.healthy()
     }
 
+    /// Counts something made.
+    pub(super) fn count_created(&self) {
+        self.inner.created.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Runs `make` inside error scopes, so that a refusal is an error here and not a panic or a callback elsewhere.
     pub(super) fn scoped<T>(&self, what: &str, make: impl FnOnce() -> T) -> Result<T> {
-        let device = &self.inner.device;
-        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let made = make();
-        let (validation, internal, memory) = (validation.pop(), internal.pop(), memory.pop());
+        // A browser answers later and nothing may block there: errors reach the uncaptured-error callback instead.
+        #[cfg(target_arch = "wasm32")]
+        let made = {
+            let _ = what;
+            make()
+        };
         #[cfg(not(target_arch = "wasm32"))]
-        {
+        let made = {
+            let device = &self.inner.device;
+            let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+            let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+            let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+            let made = make();
             // Native scopes answer at once; nothing is waited for.
-            let found = [pollster::block_on(validation), pollster::block_on(internal), pollster::block_on(memory)];
+            let found = [
+                pollster::block_on(validation.pop()),
+                pollster::block_on(internal.pop()),
+                pollster::block_on(memory.pop()),
+            ];
             if let Some(error) = found.into_iter().flatten().next() {
                 return Err(wgpu_error(what, error));
             }
-        }
-        #[cfg(target_arch = "wasm32")]
-        {
-            // A browser answers later, and nothing may block there: the uncaptured-error callback sees it.
-            drop((validation, internal, memory, what));
-        }
+            made
+        };
         Ok(made)
     }
 }

@@ -24,5 +24,5 @@ pub(crate) use kernel::kernel;
 pub use kernel::{Access, Binding, KernelDef, ParamField, ParamKind, Part, Variant};
 pub use readback::ReadBack;
 pub use record::Call;
-pub(crate) use record::{Bind, Grid, elements};
+pub(crate) use record::{Bind, Grid, elements, iterations};
 pub use schedule::{Schedule, ScheduleRing, Slot};

@@ -41,6 +41,7 @@ impl Gpu {
             let message = "a head part is missing, or was given to a kernel without one".to_owned();
             return Err(Error::Wgpu { what: def.name.to_owned(), message });
         }
+        self.count_created();
         let device = self.device();
         let source = def.compose(variant);
         self.scoped(def.name, || {

@@ -28,6 +28,7 @@ impl<T: Element> ReadBack<T> {
             let what = format!("read-back \"{label}\"");
             return Err(Error::Limit { what, limit: "smallest buffer (elements)", needs: 0, has: 1 });
         }
+        gpu.count_created();
         let staging = gpu.scoped(label, || {
             gpu.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
@@ -37,6 +38,16 @@ impl<T: Element> ReadBack<T> {
             })
         })?;
         Ok(Self { staging, len, element: PhantomData })
+    }
+
+    /// Whether `count` elements from `to` on fit, for callers that make several copies or none.
+    pub(crate) fn check(&self, to: u64, count: u64) -> Result<()> {
+        if to.checked_add(count).is_none_or(|end| end > self.len) {
+            let (holds, needs) = (self.len, to.saturating_add(count));
+            let shape = format!("start {to} + {count} elements");
+            return Err(Error::BufferLength { kernel: "read-back", buffer: "staging", holds, needs, shape });
+        }
+        Ok(())
     }
 
     /// Records a copy of `count` elements of `source`, from its element `first` on, to element `to` of the staging buffer.
@@ -52,9 +63,15 @@ impl<T: Element> ReadBack<T> {
         count: u64,
     ) -> Result<()> {
         for (buffer, holds, start) in [("source", source.len(), first), ("staging", self.len, to)] {
-            if start + count > holds {
+            if start.checked_add(count).is_none_or(|end| end > holds) {
                 let shape = format!("start {start} + {count} elements");
-                return Err(Error::BufferLength { kernel: "read-back", buffer, holds, needs: start + count, shape });
+                return Err(Error::BufferLength {
+                    kernel: "read-back",
+                    buffer,
+                    holds,
+                    needs: start.saturating_add(count),
+                    shape,
+                });
             }
         }
         let size = size_of::<T>() as u64;

@@ -104,6 +104,19 @@ pub(crate) fn elements<T: Element>(
     Ok(())
 }
 
+/// Most loop iterations of one invocation, all loops together. One software driver (Mesa's lavapipe) ends an invocation
+/// silently after 65,535; no shape that a policy needs comes near.
+const MOST_ITERATIONS: u64 = 60_000;
+
+/// `Ok` if one invocation of the kernel loops at most so often that every driver lets it finish; `shape` says over what.
+pub(crate) fn iterations(kernel: &'static str, needs: u64, shape: impl FnOnce() -> String) -> Result<()> {
+    if needs > MOST_ITERATIONS {
+        let what = format!("{kernel}: a loop over {}", shape());
+        return Err(Error::Limit { what, limit: "iterations of one invocation", needs, has: MOST_ITERATIONS });
+    }
+    Ok(())
+}
+
 impl Gpu {
     /// Makes the bind group and one parameter block per call. Lengths were checked by the kernel's own `bind`.
     pub(crate) fn bind<P: bytemuck::Pod>(
@@ -120,10 +133,15 @@ impl Gpu {
         self.check_buffers(def, buffers)?;
         let pipeline = self.pipeline(def, variant)?;
 
+        if calls.len() as u64 > u64::from(u32::MAX) / BLOCK {
+            let (needs, has) = (calls.len() as u64, u64::from(u32::MAX) / BLOCK);
+            return Err(Error::Limit { what: def.name.to_owned(), limit: "calls of one bind", needs, has });
+        }
         let mut blocks = vec![0_u8; calls.len() * BLOCK as usize];
         for (block, (params, _)) in blocks.chunks_exact_mut(BLOCK as usize).zip(calls) {
             block[..size_of::<P>()].copy_from_slice(bytemuck::bytes_of(params));
         }
+        self.count_created();
         let group = self.scoped(def.name, || {
             let uniform = self.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some(def.name),

@@ -57,8 +57,8 @@ impl Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Slot(pub(super) u32);
 
-/// A uniform buffer with 64 slots. `Queue::write_buffer` happens before the whole next submission, so an update
-/// that is recorded twice before it is submitted needs two slots: up to 64 recordings may wait for one submission.
+/// A uniform buffer with 256 slots. `Queue::write_buffer` happens before the whole next submission, so an update
+/// that is recorded twice before it is submitted needs two slots: up to 256 recordings may wait for one submission.
 #[derive(Debug)]
 pub struct ScheduleRing {
     raw: wgpu::Buffer,
@@ -67,7 +67,7 @@ pub struct ScheduleRing {
 
 impl ScheduleRing {
     /// Recordings that may wait for one submission.
-    pub const SLOTS: u32 = 64;
+    pub const SLOTS: u32 = 256;
     /// Bytes from one slot to the next: WebGPU's alignment of dynamic uniform offsets.
     const STRIDE: u32 = 256;
 

@@ -5,7 +5,7 @@
 
 use super::parts;
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::policy::Head;
 
 kernel! {
@@ -46,6 +46,7 @@ kernel! {
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let name = DEF.name;
     let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    iterations(DEF.name, super::head_iterations(width), || format!("a distribution row of {width}, several times"))?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let rows = u64::from(p.rows);

@@ -2,9 +2,9 @@
 //!
 //! With `accumulate` the buffer holds another addend already: the two heads on a shared trunk.
 
-use super::{span, tiles};
+use super::{span, tile_iterations, tiles};
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::policy::Activation;
 
 kernel! {
@@ -50,6 +50,7 @@ pub fn bind(gpu: &Gpu, activation: Activation, params: &[Params], io: &Io<'_>) -
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
+        iterations(name, tile_iterations(p.outputs), || format!("outputs {}", p.outputs))?;
         let weights = u64::from(p.weight) + u64::from(p.outputs) * u64::from(p.inputs);
         elements(name, "parameters", io.parameters, weights, || {
             format!("weight at {} + outputs {} × inputs {}", p.weight, p.outputs, p.inputs)

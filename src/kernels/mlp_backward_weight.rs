@@ -3,9 +3,9 @@
 //! [`slice_rows`] decides the slices from the shape alone, so the same batch gives the same bits on every device;
 //! [`super::reduce_partials`] adds them. With `inputs` 0 it sums columns: the gradient of a free `log_std`.
 
-use super::{span, tiles};
+use super::{span, tile_iterations, tiles};
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::policy::Activation;
 
 kernel! {
@@ -49,11 +49,12 @@ kernel! {
     },
 }
 
-/// Rows of one slice for a batch of `rows` and `parameters` numbers: at least 256, and so many that there are at most 64
-/// slices and the partials stay below 2²⁵ elements (128 MiB).
+/// Rows of one slice for a batch of `rows` and `parameters` numbers: at least 256 and at most 32,768, and in between so many
+/// that there are at most 64 slices and the partials stay below 2²⁵ elements (128 MiB).
 pub fn slice_rows(rows: u32, parameters: u64) -> u32 {
     let most = (1_u64 << 25).checked_div(parameters).unwrap_or(64).clamp(1, 64) as u32;
-    rows.div_ceil(most).max(256)
+    // A slice is one loop of an invocation, which some drivers cut short (`iterations`).
+    rows.div_ceil(most).clamp(256, 32_768)
 }
 
 /// Binds one call per entry of `params`; `input_activation` is applied to X where it is loaded.
@@ -64,6 +65,7 @@ pub fn bind(gpu: &Gpu, input_activation: Activation, params: &[Params], io: &Io<
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
+        iterations(name, tile_iterations(p.slice_rows), || format!("slice_rows {}", p.slice_rows))?;
         let slices = p.rows.div_ceil(p.slice_rows.max(1));
         elements(name, "d_output", io.d_output, span(p.d_output_offset, p.rows, p.d_output_stride, p.outputs), || {
             format!("offset {} + rows {} × stride {}", p.d_output_offset, p.rows, p.d_output_stride)

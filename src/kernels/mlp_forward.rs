@@ -3,9 +3,9 @@
 //! W is `[outputs, inputs]` as PyTorch has it. Layers whose activation keeps its argument
 //! ([`Activation::keeps_preactivation`]) are written without it; the next kernel applies it where it loads.
 
-use super::{span, tiles};
+use super::{span, tile_iterations, tiles};
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::policy::Activation;
 
 kernel! {
@@ -63,6 +63,7 @@ pub fn bind(
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
+        iterations(name, tile_iterations(p.inputs), || format!("inputs {}", p.inputs))?;
         let weights = u64::from(p.weight) + u64::from(p.outputs) * u64::from(p.inputs);
         let biases = u64::from(p.bias) + u64::from(p.outputs);
         let extra = if p.extra == 0 { 0 } else { u64::from(p.extra_offset) + u64::from(p.extra) };
@@ -73,6 +74,10 @@ pub fn bind(
             format!("offset {} + rows {} × inputs {}", p.input_offset, p.rows, p.inputs)
         })?;
         let width = p.outputs + p.extra;
+        if p.output_stride < width && p.rows > 1 {
+            let message = format!("is {}, less than the {width} columns of a row: rows would overlap", p.output_stride);
+            return Err(crate::Error::config("output_stride", message));
+        }
         elements(name, "output", io.output, span(p.output_offset, p.rows, p.output_stride, width), || {
             format!("offset {} + rows {} × columns {width}", p.output_offset, p.rows)
         })?;

@@ -3,9 +3,9 @@
 //! Layer after layer it carries J v, the change of the network's outputs along v, with the activations that one forward pass kept.
 //! Two matrix products a layer, one in the first, whose input does not depend on the parameters. Pearlmutter 1994, equation 9.
 
-use super::{span, tiles};
+use super::{span, tile_iterations, tiles};
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::policy::Activation;
 
 kernel! {
@@ -70,6 +70,7 @@ pub fn bind(
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
+        iterations(name, tile_iterations(p.inputs), || format!("inputs {}", p.inputs))?;
         let weights = u64::from(p.weight) + u64::from(p.outputs) * u64::from(p.inputs);
         let biases = u64::from(p.bias) + u64::from(p.outputs);
         let extra = if p.extra == 0 { 0 } else { u64::from(p.extra_offset) + u64::from(p.extra) };

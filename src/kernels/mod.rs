@@ -75,6 +75,17 @@ pub const ALL: &[KernelDef] = &[
 /// Invocations of a workgroup in every kernel.
 pub const WORKGROUP: u32 = 64;
 
+/// Loop iterations of a tiled product's invocation over a sum of `n` terms: the terms, and per step of 16 the step itself and
+/// its loads.
+pub(crate) fn tile_iterations(n: u32) -> u64 {
+    u64::from(n) + 5 * u64::from(n).div_ceil(16)
+}
+
+/// Loop iterations of an invocation that looks at a distribution row of `width` numbers a few times.
+pub(crate) fn head_iterations(width: u32) -> u64 {
+    8 * u64::from(width)
+}
+
 /// Tiles of 32 that cover `n`.
 pub(crate) fn tiles(n: u32) -> u64 {
     u64::from(n).div_ceil(32)

@@ -108,10 +108,10 @@ impl<F: Real> CpuLearner<F> {
             let rate = self.config.adaptive_lr.filter(|_| self.learning_rate > F::zero());
             let lr = rate.map_or(lr, |_| self.learning_rate.as_f64());
             let mut config = self.config.clone();
-            if let Some(penalty) = config.kl_penalty.as_mut().filter(|penalty| penalty.adaptive) {
-                if self.kl_coef > F::zero() {
-                    penalty.kl_coef = self.kl_coef.as_f64().clamp(KlPenalty::MIN_KL_COEF, KlPenalty::MAX_KL_COEF);
-                }
+            if let Some(penalty) =
+                config.kl_penalty.as_mut().filter(|penalty| penalty.adaptive && self.kl_coef > F::zero())
+            {
+                penalty.kl_coef = self.kl_coef.as_f64().clamp(KlPenalty::MIN_KL_COEF, KlPenalty::MAX_KL_COEF);
             }
             ppo_update(&self.spec, &config, lr, &mut self.parameters, &mut self.adam, rows, order)?
         };

@@ -125,6 +125,7 @@ impl Trainer for CpuTrainer {
     }
 
     fn set_state(&mut self, state: &TrainerState) -> Result<()> {
+        state.expect_env(self.env)?;
         let words = self.learner.config().num_envs * self.env.state_words();
         check_shape("env.state", &[state.env_words.len()], &[words])?;
         self.learner.set_state(&state.learner)?;

@@ -32,6 +32,13 @@ fn angle_rounding(case: &Case, name: &str, index: usize) -> f64 {
     }
 }
 
+/// L at the start of a TRPO update is the mean of normalised advantages, that is 0. In f32 their centre is off by half a
+/// unit in the last place of the mean that was subtracted, over their deviation: about 2⁻²³ where the two are alike, and all
+/// rows by the same amount, which no mean takes away.
+fn centre_rounding(name: &str) -> f64 {
+    if name == "out.objective_before" { 2.0_f64.powi(-23) } else { 0.0 }
+}
+
 /// Every expected output that is missing, has another length, or is off. Empty if all is well.
 pub fn check(case: &Case, outputs: &Outputs, rule: Rule, leaves_out: impl Fn(&str) -> bool) -> Vec<String> {
     let expected = case.tensors.iter().filter(|(name, _)| name.starts_with("out.") && !leaves_out(name));
@@ -65,7 +72,10 @@ pub fn check(case: &Case, outputs: &Outputs, rule: Rule, leaves_out: impl Fn(&st
                 }
             },
         };
-        let slack = |index| if matches!(rule, Rule::File(_)) { angle_rounding(case, name, index) } else { 0.0 };
+        let slack = |index| match rule {
+            Rule::File(_) => angle_rounding(case, name, index) + centre_rounding(name),
+            Rule::Oracle => 0.0,
+        };
         let worst = got
             .iter()
             .zip(&want.values)

@@ -1,14 +1,14 @@
 //! The kernels and plans on a device as a backend.
 
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
-use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss};
+use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_trust};
 use std::error::Error;
 use wgpo::Learner;
 use wgpo::algo::{AdvantagePlan, BatchBuffers, Estimator, GpuLearner, Model, PpoUpdate, RolloutBuffers};
 use wgpo::gpu::{Buffer, Call, Gpu, Schedule, ScheduleRing, Slot};
 use wgpo::kernels::{
-    advantage_gae, advantage_gae_chunked, head_evaluate, loss_statistics, mlp_backward_input, mlp_backward_weight,
-    mlp_forward, optim_adam, optim_clip, reduce_partials,
+    advantage_gae, advantage_gae_chunked, head_evaluate, head_fisher, loss_statistics, mlp_backward_input,
+    mlp_backward_weight, mlp_forward, mlp_jvp, optim_adam, optim_clip, reduce_partials,
 };
 use wgpo::policy::{Activation, Head};
 
@@ -43,7 +43,10 @@ impl Backend for Device {
             Kind::Surrogate => gpu_loss::run(gpu, case),
             Kind::Mlp => mlp(gpu, case),
             Kind::Adam => adam(gpu, case),
-            Kind::PpoUpdate | Kind::PpoUpdateCleanrl => ppo(gpu, kind, case),
+            Kind::PpoUpdate | Kind::PpoUpdateCleanrl => ppo(gpu, PpoCase::read(kind, case)?),
+            Kind::PpoPenaltyUpdate => ppo(gpu, PpoCase::read_penalty(case)?),
+            Kind::Fvp => gpu_trust::fvp(gpu, case),
+            Kind::TrpoUpdate => gpu_trust::trpo(gpu, case),
             Kind::Env => gpu_env::run(gpu, case),
         };
         outputs.map_err(|error| error.to_string())
@@ -51,9 +54,6 @@ impl Backend for Device {
 
     fn leaves_out(&self, kind: Kind, case: &Case, output: &str) -> bool {
         match kind {
-            // Second-order products have no kernel yet.
-            Kind::Dist => output == "out.fisher_vector",
-            Kind::Mlp => output == "out.jvp",
             Kind::Surrogate => gpu_loss::leaves_out(case, output),
             _ => false,
         }
@@ -199,6 +199,16 @@ fn dist(gpu: &Gpu, case: &Case) -> Result<Outputs> {
         }
         outputs.insert(format!("out.grad.{name}.log_std"), of_log_std);
     }
+    let tangents = gpu.upload("tangents", &case.values::<f32>("in.tangent")?)?;
+    let io = head_fisher::Io {
+        head_outputs: io.head_outputs,
+        head_tangents: &tangents,
+        actions: io.actions,
+        d_head_outputs: &d_head_outputs,
+    };
+    let params = head_fisher::Params { rows, row_stride: 1, scale: 1.0, ..Default::default() };
+    gpu.run("head_fisher", &head_fisher::bind(gpu, &head, &[params], &io)?, Slot::default())?;
+    put(&mut outputs, "fisher_vector", &gpu.read(&d_head_outputs)?);
     Ok(outputs)
 }
 
@@ -211,12 +221,14 @@ fn mlp(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let (on_load, on_store) =
         if hidden.keeps_preactivation() { (hidden, Activation::Identity) } else { (Activation::Identity, hidden) };
     let input_activation = |layer: usize| if layer == 0 { Activation::Identity } else { on_load };
-    let (mut flat, mut places) = (Vec::new(), Vec::new());
+    let (mut flat, mut change, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for layer in 0..layers {
         let weight = flat.len() as u32;
         flat.extend(case.values::<f32>(&format!("in.net.{layer}.weight"))?);
         places.push((weight, flat.len() as u32));
         flat.extend(case.values::<f32>(&format!("in.net.{layer}.bias"))?);
+        change.extend(case.values::<f32>(&format!("in.tangent.net.{layer}.weight"))?);
+        change.extend(case.values::<f32>(&format!("in.tangent.net.{layer}.bias"))?);
     }
     let count = flat.len() as u32;
     let parameters = gpu.upload("parameters", &flat)?;
@@ -232,6 +244,9 @@ fn mlp(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let slices = rows.div_ceil(slice_rows);
     let partials = gpu.buffer("partials", u64::from(slices) * u64::from(count))?;
     let gradient = gpu.buffer("gradient", u64::from(count))?;
+
+    let tangent = gpu.upload("tangent", &change)?;
+    let tangents = sizes.iter().map(|size| room("tangents", size)).collect::<std::result::Result<Vec<_>, _>>()?;
 
     let mut calls = Vec::new();
     for (layer, &(weight, bias)) in places.iter().enumerate() {
@@ -249,6 +264,27 @@ fn mlp(gpu: &Gpu, case: &Case) -> Result<Outputs> {
         let io = mlp_forward::Io { parameters: &parameters, input: &kept[layer], output: &kept[layer + 1] };
         let stored = if layer + 1 == layers { Activation::Identity } else { on_store };
         calls.extend(mlp_forward::bind(gpu, input_activation(layer), stored, &[params], &io)?);
+        let params = mlp_jvp::Params {
+            rows,
+            inputs,
+            outputs,
+            weight,
+            bias,
+            input_stride: inputs,
+            with_input_tangent: u32::from(layer > 0),
+            output_stride: outputs,
+            ..Default::default()
+        };
+        let io = mlp_jvp::Io {
+            parameters: &parameters,
+            tangent: &tangent,
+            input: &kept[layer],
+            input_tangent: &tangents[layer],
+            kept: &kept[layer + 1],
+            output_tangent: &tangents[layer + 1],
+        };
+        let slope = if layer + 1 == layers { Activation::Identity } else { hidden };
+        calls.extend(mlp_jvp::bind(gpu, input_activation(layer), slope, &[params], &io)?);
     }
     for (layer, &(weight, bias)) in places.iter().enumerate().rev() {
         let (inputs, outputs) = (sizes[layer], sizes[layer + 1]);
@@ -284,6 +320,7 @@ fn mlp(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     gpu.run("mlp", &calls, Slot::default())?;
 
     let mut outputs = Outputs::new();
+    put(&mut outputs, "jvp", &gpu.read(&tangents[layers])?);
     put(&mut outputs, "y", &gpu.read(&kept[layers])?);
     put(&mut outputs, "grad.x", &gpu.read(&d[0])?);
     let gradient = gpu.read(&gradient)?;
@@ -372,9 +409,8 @@ fn adam(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     Ok(outputs)
 }
 
-fn ppo(gpu: &Gpu, kind: Kind, case: &Case) -> Result<Outputs> {
+fn ppo(gpu: &Gpu, ppo: PpoCase) -> Result<Outputs> {
     let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<f64>>();
-    let ppo = PpoCase::read(kind, case)?;
     let mut learner = GpuLearner::new(gpu, ppo.spec.clone(), ppo.config.clone(), 0)?;
     learner.set_parameters(&ppo.parameters)?;
     let stats = learner.update_batch(&ppo.batch, Some(&ppo.order))?;

@@ -1,0 +1,96 @@
+//! Fisher-vector products and TRPO updates on a device.
+
+use super::gpu::Result;
+use super::trust_region::{FvpCase, TrpoCase, TrpoRun};
+use super::{Case, Outputs};
+use wgpo::algo::{BatchBuffers, FisherPlan, GpuLearner, Model, TrustRegionUpdate};
+use wgpo::data::Batch;
+use wgpo::gpu::{Gpu, ReadBack, Slot};
+use wgpo::kernels::optim_line_search::OF_TRIES;
+use wgpo::{FisherForm, Learner, PpoConfig};
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|value| f64::from(*value)).collect()
+}
+
+pub fn fvp(gpu: &Gpu, case: &Case) -> Result<Outputs> {
+    let case = FvpCase::read(case)?;
+    let model = Model::new(gpu, &case.spec, &PpoConfig::trpo_sb3_contrib(), &case.parameters, 0)?;
+    let rows = case.obs.nrows() as u32;
+    let obs = gpu.upload("obs", &case.obs.iter().copied().collect::<Vec<f32>>())?;
+    let no_actions = gpu.buffer("actions", 1)?;
+    let plan = FisherPlan::new(gpu, &model, &obs, &no_actions, rows, 1, FisherForm::GaussNewton)?;
+    let (vector, product) = (gpu.upload("v", &case.v)?, gpu.buffer("product", case.v.len() as u64)?);
+    let mut calls = plan.prepare().to_vec();
+    calls.extend(plan.product(gpu, &model, &vector, &product)?);
+    gpu.run("fvp", &calls, Slot::default())?;
+    // The operator is without damping, which conjugate gradients add.
+    let damped = gpu.read(&product)?.into_iter().zip(&case.v).map(|(f, v)| f64::from(f) + case.damping * f64::from(*v));
+    Ok(case.outputs(&damped.collect::<Vec<f64>>()))
+}
+
+/// Rows `indices` of the batch.
+fn subset(batch: &Batch, spec: &wgpo::policy::PolicySpec, indices: &[u32]) -> Result<Batch> {
+    let rows: Vec<usize> = indices.iter().map(|index| *index as usize).collect();
+    let dims = spec.head.action_dims();
+    let words = batch.actions.words();
+    let words: Vec<u32> = rows.iter().flat_map(|row| words[row * dims..(row + 1) * dims].to_vec()).collect();
+    let column = |column: &ndarray::Array1<f32>| column.select(ndarray::Axis(0), &rows);
+    Ok(Batch {
+        obs: batch.obs.select(ndarray::Axis(0), &rows),
+        actions: wgpo::data::Actions::from_words(&spec.head, rows.len(), &words)?,
+        logp_old: column(&batch.logp_old),
+        advantages: column(&batch.advantages),
+        returns: column(&batch.returns),
+        values_old: column(&batch.values_old),
+        old_dist: None,
+    })
+}
+
+pub fn trpo(gpu: &Gpu, case: &Case) -> Result<Outputs> {
+    let case = TrpoCase::read(case)?;
+    let (spec, config) = (&case.spec, &case.config);
+    // The whole update through a learner.
+    let mut learner = GpuLearner::new(gpu, spec.clone(), config.clone(), 0)?;
+    learner.set_parameters(&case.parameters)?;
+    let mut stats = learner.update_batch(&case.batch, Some(&case.order))?;
+    let mut parameters = learner.parameters()?;
+
+    // The policy's step through the plan, which gives access to gradient, direction and candidates, on its own rows if it has some.
+    let batch = match &case.policy_rows {
+        Some(rows) => subset(&case.batch, spec, rows)?,
+        None => case.batch.clone(),
+    };
+    let model = Model::new(gpu, spec, config, &case.parameters, 0)?;
+    let buffers = BatchBuffers {
+        rows: batch.rows() as u32,
+        obs: gpu.upload("obs", &batch.obs.iter().copied().collect::<Vec<f32>>())?,
+        actions: gpu.upload("actions", &batch.actions.words())?,
+        logp_old: gpu.upload("logp_old", &batch.logp_old.to_vec())?,
+        advantages: gpu.upload("advantages", &batch.advantages.to_vec())?,
+        returns: gpu.upload("returns", &batch.returns.to_vec())?,
+        values_old: gpu.upload("values_old", &batch.values_old.to_vec())?,
+    };
+    let plan = TrustRegionUpdate::new(gpu, &model, config, &buffers, None)?;
+    let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;
+    let slot = model.push_schedule(gpu, config, 0)?;
+    let mut encoder = gpu.encoder("policy step");
+    plan.record(gpu, &mut encoder, slot);
+    plan.record_statistics(&mut encoder, &staging, 0)?;
+    gpu.submit(encoder)?;
+    let step = plan.statistics(&staging.fetch(gpu)?, config.learning_rate);
+    if case.policy_rows.is_some() {
+        // The critic saw all rows in the learner's run; the policy its own rows here.
+        let moved = gpu.read(&model.parameters)?;
+        for range in spec.layout().ranges().iter().filter(|range| !range.name.starts_with("value.")) {
+            parameters[range.indices()].copy_from_slice(&moved[range.indices()]);
+        }
+        stats.trust_region = step.trust_region;
+    }
+    let search = gpu.read(plan.search())?;
+    let tries = stats.trust_region.as_ref().map_or(0, |step| step.tries as usize);
+    let tries = search[OF_TRIES..].chunks(2).take(tries).map(|pair| [f64::from(pair[1]), f64::from(pair[0])]).collect();
+    let gradient: Vec<f64> = gpu.read(plan.gradient())?.iter().map(|g| -f64::from(*g)).collect();
+    let direction = wide(&gpu.read(&model.search_direction)?);
+    Ok(case.outputs(&TrpoRun { parameters: wide(&parameters), gradient, direction, tries, stats }))
+}
