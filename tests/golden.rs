@@ -19,7 +19,7 @@ fn reference_in_f32() {
 #[test]
 fn on_the_gpu() {
     let Some(gpu) = support::gpu::gpu(false) else { return };
-    run_all(&mut Device::new(gpu));
+    run_all(&mut Device::new(gpu.clone()));
 }
 
 /// The comparison itself: of a run that passes, every kind of damage to every output must be found.

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use wgpo::Algorithm;
 
 /// Policy-optimisation kernels for any GPU, with a CPU reference that says what is right.
 ///
@@ -17,11 +18,11 @@ pub struct Cli {
 /// The program's commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Learn a task with PPO and leave metrics, the policy and a picture of the learning curve
+    /// Learn a task with PPO or one of its relatives and leave metrics, the policy and a picture of the learning curve
     Train(TrainArgs),
     /// Compare every kernel and a whole update with the f64 reference on this machine's adapter
     Check(CheckArgs),
-    /// Do one PPO update on a rollout that another trainer recorded
+    /// Do one update of PPO or one of its relatives on a rollout that another trainer recorded
     Update(UpdateArgs),
     /// List the adapters, their limits and features, and the kernel variants that would be chosen
     Info(InfoArgs),
@@ -60,15 +61,65 @@ pub enum Task {
     Pendulum,
 }
 
+/// The algorithms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Algo {
+    /// The clipped surrogate
+    Ppo,
+    /// The surrogate with an adaptive KL penalty in place of the clip
+    PpoPenalty,
+    /// Trust region: natural gradient, then a line search
+    Trpo,
+    /// Natural policy gradient: TRPO without its line search
+    Npg,
+    /// Advantage actor-critic: one pass, no ratio
+    A2c,
+}
+
+impl From<Algo> for Algorithm {
+    fn from(algo: Algo) -> Self {
+        match algo {
+            Algo::Ppo => Self::Ppo,
+            Algo::PpoPenalty => Self::PpoPenalty,
+            Algo::Trpo => Self::Trpo,
+            Algo::Npg => Self::Npg,
+            Algo::A2c => Self::A2c,
+        }
+    }
+}
+
 /// Where the settings start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
-    /// Chosen for the task: reaches its mark within a minute or so
+    /// Chosen for task and algorithm: reaches the task's mark within a minute or so
     Tuned,
-    /// CleanRL's ppo.py and ppo_continuous_action.py
+    /// CleanRL's ppo.py and ppo_continuous_action.py (ppo)
     Cleanrl,
-    /// Stable-Baselines3's PPO defaults
+    /// Stable-Baselines3's defaults (ppo, a2c)
     Sb3,
+    /// Those of the paper, Schulman et al. 2017 (ppo-penalty)
+    Paper,
+    /// sb3-contrib's TRPO defaults (trpo, npg)
+    Sb3Contrib,
+    /// OpenAI baselines' trpo_mpi (trpo, npg)
+    Baselines,
+    /// OpenAI Spinning Up's trpo (trpo, npg)
+    Spinningup,
+}
+
+impl Preset {
+    /// As the command line and a file spell it; `None` for `tuned`, which is nobody else's.
+    pub const fn published(self) -> Option<&'static str> {
+        match self {
+            Self::Tuned => None,
+            Self::Cleanrl => Some("cleanrl"),
+            Self::Sb3 => Some("sb3"),
+            Self::Paper => Some("paper"),
+            Self::Sb3Contrib => Some("sb3-contrib"),
+            Self::Baselines => Some("baselines"),
+            Self::Spinningup => Some("spinningup"),
+        }
+    }
 }
 
 /// Options of `wgpo train`.
@@ -82,6 +133,7 @@ state) and learning_curve.svg. Ctrl-C finishes the current update, saves, and sa
 Examples:
   wgpo train cartpole
   wgpo train pendulum --backend cpu --seed 3
+  wgpo train cartpole --algo trpo
   wgpo train cartpole --resume --out runs/cartpole-cpu-s1")]
 pub struct TrainArgs {
     /// What to learn
@@ -91,11 +143,15 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub backend: BackendArgs,
 
+    /// How a batch becomes new parameters [default: what --config says, else ppo]
+    #[arg(long, value_enum)]
+    pub algo: Option<Algo>,
+
     /// Settings to start from [default: tuned]
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,
 
-    /// TOML file with PPO settings that replace the preset's, for example `learning_rate = 3e-4`; a run's config.toml will do
+    /// TOML file with settings that replace the preset's, for example `learning_rate = 3e-4`; a run's config.toml will do
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
 
@@ -119,7 +175,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     pub seed: Option<u64>,
 
-    /// Run folder [default: runs/TASK-BACKEND-sSEED]
+    /// Run folder [default: runs/TASK-BACKEND-sSEED, with the algorithm after TASK if it is not ppo]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
@@ -175,7 +231,7 @@ pub struct UpdateArgs {
     #[arg(long, value_name = "P.safetensors")]
     pub policy: PathBuf,
 
-    /// Settings; what is not in it is CleanRL's (or those of its `preset`)
+    /// Settings; what is not in it is that of its `preset`, else what is published for its `algorithm` (PPO: CleanRL's)
     #[arg(long, value_name = "C.toml")]
     pub config: PathBuf,
 

@@ -68,15 +68,21 @@ impl Backend {
     /// The backend of an earlier run, unless the command line insists on another.
     pub fn choose_again(args: &BackendArgs, saved: &RunConfig) -> Result<Self> {
         let Some(_) = forced(args) else {
+            let elsewhere = "the run cannot go on where it was; --backend or --adapter takes it elsewhere";
             let backend = if saved.backend == "cpu" { BackendChoice::Cpu } else { BackendChoice::Gpu };
-            let mut backend = Self::choose(&BackendArgs { backend, adapter: saved.adapter.clone() })
-                .context("the run cannot go on where it was; --backend or --adapter takes it elsewhere")?;
+            let adapter = same_adapter(saved).context(elsewhere)?;
+            let mut backend = Self::choose(&BackendArgs { backend, adapter }).context(elsewhere)?;
             backend.reason = backend.described("as before");
             return Ok(backend);
         };
         let mut backend = Self::choose(args)?;
-        if backend.name() != saved.backend || backend.adapter() != saved.adapter {
-            let before = saved.adapter.as_deref().unwrap_or("the CPU reference");
+        let other_api = saved.api.is_some() && backend.api() != saved.api;
+        if backend.name() != saved.backend || backend.adapter() != saved.adapter || other_api {
+            let before = match (&saved.adapter, &saved.api) {
+                (Some(adapter), Some(api)) => format!("{adapter} ({api})"),
+                (Some(adapter), None) => adapter.clone(),
+                (None, _) => "the CPU reference".to_owned(),
+            };
             backend.reason += &format!("; the run was on {before}, so its numbers differ in rounding from here on");
         }
         Ok(backend)
@@ -122,6 +128,14 @@ impl Backend {
         }
     }
 
+    /// What reaches the adapter (`Vulkan`, …), if one is used.
+    pub fn api(&self) -> Option<String> {
+        match &self.place {
+            Place::Gpu(gpu) => Some(api(&gpu.adapter_info())),
+            Place::Cpu => None,
+        }
+    }
+
     /// A trainer at the beginning of the run.
     pub fn trainer(&self, run: &RunConfig) -> Result<Box<dyn Trainer>> {
         let (env, spec, config) = (run.env, run.policy.clone(), run.ppo.clone());
@@ -137,6 +151,20 @@ impl Backend {
             Place::Gpu(gpu) => Box::new(GpuLearner::new(gpu, spec, config, seed)?),
             Place::Cpu => Box::new(CpuLearner::<f32>::new(spec, config, seed)?),
         })
+    }
+}
+
+/// The name of the API behind an adapter.
+fn api(info: &wgpo::wgpu::AdapterInfo) -> String {
+    format!("{:?}", info.backend)
+}
+
+/// The index of the adapter that a run was on, or its name where the run does not say what reached it.
+fn same_adapter(saved: &RunConfig) -> Result<Option<String>> {
+    let (Some(name), Some(before)) = (&saved.adapter, &saved.api) else { return Ok(saved.adapter.clone()) };
+    match adapters()?.iter().find(|one| one.info.name == *name && api(&one.info) == *before) {
+        Some(found) => Ok(Some(found.index.to_string())),
+        None => bail!("it was on {name} by {before}, which is not here"),
     }
 }
 

@@ -12,8 +12,21 @@ use wgpo::gpu::Gpu;
 pub fn check(args: &CheckArgs) -> Result<ExitCode> {
     let mut reports = Vec::new();
     let mut passed = true;
-    for gpu in devices(args)? {
-        let rows = wgpo::check::check(&gpu)?;
+    let places = places(args)?;
+    for place in &places {
+        let gpu = match (&place.name, backend::device(place.choice.as_deref())) {
+            (_, Ok(gpu)) => gpu,
+            // One of several that cannot be opened does not hide the others.
+            (Some(name), Err(error)) => {
+                passed = false;
+                let error = format!("{error:#}");
+                eprintln!("{name}: cannot be checked: {error}");
+                reports.push(json!({ "adapter": name, "passed": false, "error": error }));
+                continue;
+            }
+            (None, Err(error)) => return Err(error),
+        };
+        let rows = wgpo::check::check(&gpu);
         let all = !rows.is_empty() && rows.iter().all(|row| row.passed);
         passed &= all;
         if args.json {
@@ -28,21 +41,29 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn devices(args: &CheckArgs) -> Result<Vec<Gpu>> {
+/// An adapter to check.
+struct Place {
+    /// As `--adapter` would say it.
+    choice: Option<String>,
+    /// Its name, where it is one of several.
+    name: Option<String>,
+}
+
+fn places(args: &CheckArgs) -> Result<Vec<Place>> {
     if !args.all {
-        return Ok(vec![backend::device(args.adapter.as_deref())?]);
+        return Ok(vec![Place { choice: args.adapter.clone(), name: None }]);
     }
-    let mut devices = Vec::new();
+    let mut places = Vec::new();
     for adapter in backend::adapters()? {
         match adapter.shortfall() {
             Some(shortfall) => eprintln!("{}: left out: {shortfall}", adapter.info.name),
-            None => devices.push(backend::device(Some(&adapter.index.to_string()))?),
+            None => places.push(Place { choice: Some(adapter.index.to_string()), name: Some(adapter.info.name) }),
         }
     }
-    if devices.is_empty() {
+    if places.is_empty() {
         bail!("no adapter that could be checked");
     }
-    Ok(devices)
+    Ok(places)
 }
 
 fn as_text(gpu: &Gpu, rows: &[CheckRow]) -> String {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::Path;
+use wgpo::data::UpdateStats;
 use wgpo::trainer::IterationStats;
 
 /// Episodes over which the mean return is taken, at least; Gymnasium's and CleanRL's 100.
@@ -34,19 +35,19 @@ pub struct Row {
     pub episode_return_max: Option<f64>,
     /// Their mean length.
     pub episode_length: Option<f64>,
-    /// Of the last minibatch, as CleanRL logs it.
+    /// Of the last minibatch, as CleanRL logs it; of all rows at the start, negative surrogate, for a trust region.
     pub policy_loss: Option<f64>,
     /// Of the last minibatch.
     pub value_loss: Option<f64>,
-    /// Of the last minibatch.
+    /// Of the last minibatch; of all rows at the start for a trust region.
     pub entropy: Option<f64>,
-    /// Of the last minibatch; k3.
+    /// Of the last minibatch; k3. Not with a trust region.
     pub approx_kl: Option<f64>,
-    /// Mean over the minibatches.
+    /// Mean over the minibatches. Not with a trust region.
     pub clipfrac: Option<f64>,
     /// Of the rollout.
     pub explained_variance: Option<f64>,
-    /// Mean over the minibatches, before clipping.
+    /// Mean over the minibatches whose step was taken, before clipping.
     pub grad_norm: Option<f64>,
     /// Of this update.
     pub learning_rate: f64,
@@ -54,6 +55,18 @@ pub struct Row {
     pub optimizer_steps: u32,
     /// Steps left out because the gradient was not finite.
     pub skipped_steps: u32,
+    /// Mean analytic KL over all rows at the end of the update: with a KL penalty or a trust region.
+    pub kl: Option<f64>,
+    /// β of the next update, with a KL penalty.
+    pub kl_coef: Option<f64>,
+    /// Iterations of conjugate gradients, with a trust region.
+    pub cg_iterations: Option<u32>,
+    /// 1 if the policy's step was taken, else 0, with a trust region.
+    pub step_accepted: Option<u32>,
+    /// Candidates that were looked at, with a trust region.
+    pub line_search_tries: Option<u32>,
+    /// Surrogate after less surrogate before, with a trust region.
+    pub surrogate_improvement: Option<f64>,
 }
 
 impl Row {
@@ -62,6 +75,9 @@ impl Row {
         let finite = |value: f64| value.is_finite().then_some(value);
         let (episodes, update) = (&stats.episodes, &stats.update);
         let last = update.last();
+        let region = update.trust_region.as_ref();
+        // A critic's minibatch has no ratio, hence no estimate and no clip.
+        let of_ratio = |value: f64| if region.is_none() { finite(value) } else { None };
         Self {
             update: stats.updates,
             env_steps: stats.env_steps,
@@ -73,18 +89,31 @@ impl Row {
             episode_return_min: finite(episodes.return_min),
             episode_return_max: finite(episodes.return_max),
             episode_length: episodes.mean_length(),
-            policy_loss: finite(last.policy_loss),
+            policy_loss: finite(region.map_or(last.policy_loss, |region| -region.surrogate_before)),
             value_loss: finite(last.value_loss),
-            entropy: finite(last.entropy),
-            approx_kl: finite(last.approx_kl),
-            clipfrac: finite(update.mean(|minibatch| minibatch.clipfrac)),
+            entropy: finite(region.map_or(last.entropy, |region| region.entropy)),
+            approx_kl: of_ratio(last.approx_kl),
+            clipfrac: of_ratio(update.mean(|minibatch| minibatch.clipfrac)),
             explained_variance: finite(update.explained_variance),
-            grad_norm: finite(update.mean(|minibatch| minibatch.grad_norm)),
+            grad_norm: mean_grad_norm(update).and_then(finite),
             learning_rate: update.learning_rate,
             optimizer_steps: update.optimizer_steps,
             skipped_steps: update.skipped_steps,
+            kl: region.map(|region| region.kl_after).or(update.kl).and_then(finite),
+            kl_coef: update.kl_coef.and_then(finite),
+            cg_iterations: region.map(|region| region.cg_iterations),
+            step_accepted: region.map(|region| region.accepted.into()),
+            line_search_tries: region.map(|region| region.tries),
+            surrogate_improvement: region.and_then(|region| finite(region.surrogate_after - region.surrogate_before)),
         }
     }
+}
+
+/// Mean gradient norm over the minibatches whose step was taken; the others have none.
+pub fn mean_grad_norm(stats: &UpdateStats) -> Option<f64> {
+    let norms = || stats.minibatches.iter().filter(|minibatch| minibatch.stepped).map(|minibatch| minibatch.grad_norm);
+    let count = norms().count();
+    (count > 0).then(|| norms().sum::<f64>() / count as f64)
 }
 
 /// The latest updates that together hold at least [`WINDOW`] episodes.
@@ -120,24 +149,29 @@ impl Window {
 pub struct Metrics {
     rows: Vec<Row>,
     window: Window,
+    /// Environment steps before the first row; not 0 where an earlier file is lost.
+    before: u64,
     writer: csv::Writer<File>,
 }
 
 impl Metrics {
     /// An empty file.
     pub fn create(path: &Path) -> Result<Self> {
-        Self::write(path, Vec::new())
+        Self::write(path, Vec::new(), 0)
     }
 
-    /// The rows up to `update`; later ones, which the saved state does not know, are dropped from the file. So is a
-    /// line that a crash cut short.
-    pub fn resume(path: &Path, update: u64) -> Result<Self> {
+    /// The rows up to `update`, at `env_steps`; later ones, which the saved state does not know, are dropped from the file. So
+    /// is a line that a crash cut short. A file that is not there is an empty one.
+    pub fn resume(path: &Path, update: u64, env_steps: u64) -> Result<Self> {
+        if !path.exists() {
+            return Self::write(path, Vec::new(), env_steps);
+        }
         let reader = csv::Reader::from_path(path).with_context(|| format!("{}: cannot read", path.display()))?;
         let rows = reader.into_deserialize().map_while(|row: csv::Result<Row>| row.ok());
-        Self::write(path, rows.take_while(|row| row.update <= update).collect())
+        Self::write(path, rows.take_while(|row| row.update <= update).collect(), env_steps)
     }
 
-    fn write(path: &Path, rows: Vec<Row>) -> Result<Self> {
+    fn write(path: &Path, rows: Vec<Row>, before: u64) -> Result<Self> {
         let mut window = Window::default();
         let mut text = csv::Writer::from_writer(Vec::new());
         for row in &rows {
@@ -148,12 +182,12 @@ impl Metrics {
         let file =
             File::options().append(true).open(path).with_context(|| format!("{}: cannot open", path.display()))?;
         let writer = csv::WriterBuilder::new().has_headers(rows.is_empty()).from_writer(file);
-        Ok(Self { rows, window, writer })
+        Ok(Self { rows, window, before, writer })
     }
 
     /// Appends the row of one iteration, `elapsed` seconds long, and flushes it to the file.
     pub fn push(&mut self, stats: &IterationStats, elapsed: f64) -> Result<&Row> {
-        let (steps, seconds) = self.rows.last().map_or((0, 0.0), |row| (row.env_steps, row.seconds));
+        let (steps, seconds) = self.rows.last().map_or((self.before, 0.0), |row| (row.env_steps, row.seconds));
         let speed = stats.env_steps.saturating_sub(steps) as f64 / elapsed.max(1e-9);
         let mut row = Row::new(stats, seconds + elapsed, speed);
         self.window.push(&row);
@@ -182,7 +216,7 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wgpo::data::UpdateStats;
+    use wgpo::data::{MinibatchStats, TrustRegionStats};
     use wgpo::trainer::EpisodeStats;
 
     fn iteration(updates: u64, count: u64, each: f64) -> IterationStats {
@@ -216,6 +250,49 @@ mod tests {
     }
 
     #[test]
+    fn the_gradient_norm_is_that_of_steps_taken() {
+        let taken = MinibatchStats { grad_norm: 3.0, stepped: true, ..MinibatchStats::default() };
+        let stopped = MinibatchStats::default();
+        let stats = UpdateStats { minibatches: vec![taken, stopped], ..UpdateStats::default() };
+        assert_eq!(mean_grad_norm(&stats), Some(3.0));
+        assert_eq!(mean_grad_norm(&UpdateStats { minibatches: vec![stopped], ..UpdateStats::default() }), None);
+    }
+
+    #[test]
+    fn a_row_has_what_its_algorithm_measures() {
+        let mut stats = iteration(1, 0, 0.0);
+        let row = Row::new(&stats, 1.0, 1.0);
+        assert_eq!((row.kl, row.cg_iterations, row.line_search_tries), (None, None, None));
+        (stats.update.kl, stats.update.kl_coef) = (Some(0.02), Some(2.0));
+        let row = Row::new(&stats, 1.0, 1.0);
+        assert_eq!((row.kl, row.kl_coef, row.step_accepted), (Some(0.02), Some(2.0), None));
+        stats.update = UpdateStats {
+            trust_region: Some(TrustRegionStats {
+                kl_after: 0.009,
+                surrogate_after: 0.5,
+                tries: 2,
+                accepted: true,
+                ..TrustRegionStats::default()
+            }),
+            ..UpdateStats::default()
+        };
+        let row = Row::new(&stats, 1.0, 1.0);
+        assert_eq!((row.kl, row.approx_kl, row.clipfrac), (Some(0.009), None, None));
+        assert_eq!(
+            (row.step_accepted, row.line_search_tries, row.surrogate_improvement),
+            (Some(1), Some(2), Some(0.5))
+        );
+    }
+
+    #[test]
+    fn a_lost_file_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut metrics = Metrics::resume(&folder.path().join("m.csv"), 4, 256).unwrap();
+        let row = metrics.push(&iteration(5, 0, 0.0), 0.5).unwrap();
+        assert_eq!((row.env_steps, row.steps_per_second), (320, 128.0));
+    }
+
+    #[test]
     fn a_resumed_file_goes_on_where_the_state_was() {
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("m.csv"), folder.path().join("n.csv"));
@@ -231,7 +308,7 @@ mod tests {
         // The state was saved at update 4, and the sixth line is torn.
         let text = std::fs::read_to_string(&other).unwrap();
         std::fs::write(&other, &text[..text.len() - 9]).unwrap();
-        let mut parts = Metrics::resume(&other, 4).unwrap();
+        let mut parts = Metrics::resume(&other, 4, 256).unwrap();
         for stats in &series[4..] {
             parts.push(stats, 0.25).unwrap();
         }

@@ -32,12 +32,20 @@ impl Progress {
     /// Shows the latest iteration.
     pub fn show(&mut self, row: &Row) {
         let number = |value: Option<f64>, digits| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
-        let message = format!(
+        let mut message = format!(
             "{} steps/s │ return {} │ KL {}",
             HumanCount(row.steps_per_second as u64),
             number(row.mean_return, 1),
-            number(row.approx_kl, 4)
+            number(row.kl.or(row.approx_kl), 4)
         );
+        if let (Some(tries), Some(accepted)) = (row.line_search_tries, row.step_accepted) {
+            let (plural, verdict) =
+                (if tries == 1 { "y" } else { "ies" }, if accepted == 1 { "taken" } else { "refused" });
+            message += &format!(" │ {tries} tr{plural}, step {verdict}");
+        }
+        if let Some(kl_coef) = row.kl_coef {
+            message += &format!(" │ β {kl_coef}");
+        }
         if let Some(bar) = &self.bar {
             bar.set_position(row.env_steps.min(self.total));
             bar.set_message(message);

@@ -5,6 +5,7 @@ use crate::backend::Backend;
 use crate::settings::{self, RunConfig};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
+use wgpo::Algorithm;
 use wgpo::env::Env;
 
 /// The files of a run.
@@ -78,8 +79,11 @@ const fn env(task: Task) -> Env {
     }
 }
 
-fn folder(args: &TrainArgs, backend: &str, seed: u64) -> Folder {
-    let default = || Path::new("runs").join(format!("{}-{backend}-s{seed}", env(args.task).name()));
+fn folder(args: &TrainArgs, algorithm: Algorithm, backend: &str, seed: u64) -> Folder {
+    let default = || {
+        let algorithm = if algorithm == Algorithm::Ppo { String::new() } else { format!("-{}", algorithm.name()) };
+        Path::new("runs").join(format!("{}{algorithm}-{backend}-s{seed}", env(args.task).name()))
+    };
     Folder { path: args.out.clone().unwrap_or_else(default) }
 }
 
@@ -87,41 +91,46 @@ fn folder(args: &TrainArgs, backend: &str, seed: u64) -> Folder {
 pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> {
     let env = env(args.task);
     let seed = args.seed.unwrap_or(1);
-    let (mut ppo, hidden) = settings::of_task(args.preset.unwrap_or(Preset::Tuned), env);
-    if let Some(path) = &args.config {
-        ppo = settings::from_file(path, &ppo, &env.head())?;
-    }
+    let preset = args.preset.unwrap_or(Preset::Tuned);
+    let asked = args.algo.map(Algorithm::from);
+    let base = |algorithm| settings::of_task(preset, algorithm, env);
+    let mut ppo = match &args.config {
+        Some(path) => settings::from_file(path, &env.head(), asked, base)?,
+        None => base(asked.unwrap_or_default())?,
+    };
+    let hidden = settings::hidden(preset, ppo.algorithm, env);
     ppo.num_envs = args.envs.unwrap_or(ppo.num_envs);
     ppo.num_steps = args.rollout.unwrap_or(ppo.num_steps);
     ppo.total_timesteps = args.steps.unwrap_or(ppo.total_timesteps);
     ppo.validate()?;
     let policy = env.policy(args.hidden.as_deref().unwrap_or(&hidden));
     policy.validate()?;
-    let folder = folder(args, backend.name(), seed);
+    let folder = folder(args, ppo.algorithm, backend.name(), seed);
     if folder.is_taken() && !args.force {
         bail!(
             "{}: exists already; give --resume to go on with that run, --force to replace it, or --out another folder",
             folder.path.display()
         );
     }
-    let adapter = backend.adapter();
-    Ok((folder, RunConfig { env, backend: backend.name().into(), adapter, seed, policy, ppo }))
+    let (adapter, api) = (backend.adapter(), backend.api());
+    Ok((folder, RunConfig { env, backend: backend.name().into(), adapter, api, seed, policy, ppo }))
 }
 
 /// An earlier run's folder and settings. What the command line says must agree with them; only `--steps` may differ.
 pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
     let seed = args.seed.unwrap_or(1);
+    let algorithm = args.algo.map_or(Algorithm::Ppo, Algorithm::from);
     let folder = if args.out.is_some() {
-        folder(args, "", seed)
+        folder(args, algorithm, "", seed)
     } else {
         let found: Vec<_> = ["gpu", "cpu"]
-            .map(|name| folder(args, name, seed))
+            .map(|name| folder(args, algorithm, name, seed))
             .into_iter()
             .filter(|one| one.config().exists())
             .collect();
         let wanted = crate::backend::forced(&args.backend);
         match (found.as_slice(), wanted) {
-            (_, Some(name)) => folder(args, name, seed),
+            (_, Some(name)) => folder(args, algorithm, name, seed),
             ([one], None) => one.clone(),
             ([], None) => bail!(
                 "no run of {} with seed {seed} in runs/: nothing to resume; give its folder with --out",
@@ -142,6 +151,9 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
     };
     if config.env != env(args.task) {
         bail!("{} is a run of {}, not of {}", folder.path.display(), config.env.name(), env(args.task).name());
+    }
+    if let Some(asked) = args.algo.map(Algorithm::from).filter(|asked| *asked != config.ppo.algorithm) {
+        bail!(differs("--algo", &config.ppo.algorithm.name(), &asked.name()));
     }
     if let Some(seed) = args.seed.filter(|seed| *seed != config.seed) {
         bail!(differs("--seed", &config.seed, &seed));

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use toml::{Table, Value};
-use wgpo::PpoConfig;
 use wgpo::env::Env;
 use wgpo::policy::{Head, PolicySpec};
+use wgpo::{Algorithm, PpoConfig};
 
 /// config.toml: everything that decides a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct RunConfig {
     /// Name of the adapter, with `gpu`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<String>,
+    /// What reaches it (`Vulkan`, `Metal`, `Dx12`, `Gl`): the same adapter behind another is another compiler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
     /// Seed of all random numbers.
     pub seed: u64,
     /// The policy's shape.
@@ -43,55 +46,116 @@ impl RunConfig {
     }
 }
 
-/// The settings and hidden widths of `preset` for `env`.
-pub fn of_task(preset: Preset, env: Env) -> (PpoConfig, Vec<usize>) {
+/// The settings of `preset` for `env` under `algorithm`.
+pub fn of_task(preset: Preset, algorithm: Algorithm, env: Env) -> Result<PpoConfig> {
+    match preset.published() {
+        None => Ok(env.tuned_for(algorithm).0),
+        Some(name) => published(name, algorithm, &env.head()),
+    }
+}
+
+/// The hidden widths of `preset` for `env` under `algorithm`.
+pub fn hidden(preset: Preset, algorithm: Algorithm, env: Env) -> Vec<usize> {
     match preset {
-        Preset::Tuned => env.tuned(),
-        // Both use two hidden layers of 64.
-        Preset::Cleanrl => (published("cleanrl", &env.head()).unwrap_or_else(PpoConfig::cleanrl), vec![64, 64]),
-        Preset::Sb3 => (PpoConfig::sb3(), vec![64, 64]),
+        Preset::Tuned => env.tuned_for(algorithm).1,
+        // All of them use two hidden layers of 64, or nearly so.
+        _ => vec![64, 64],
     }
 }
 
-/// The settings that another library publishes, by its name, for a kind of action.
-fn published(name: &str, head: &Head) -> Option<PpoConfig> {
-    match name {
-        "cleanrl" if head.is_discrete() => Some(PpoConfig::cleanrl()),
-        "cleanrl" => Some(PpoConfig::cleanrl_continuous()),
-        "sb3" => Some(PpoConfig::sb3()),
-        _ => None,
+/// What is published for an algorithm, for files that name no preset.
+pub fn usual(algorithm: Algorithm, head: &Head) -> Result<PpoConfig> {
+    let name = match algorithm {
+        Algorithm::PpoPenalty => "paper",
+        Algorithm::Trpo => "sb3-contrib",
+        Algorithm::Npg => "spinningup",
+        Algorithm::A2c => "sb3",
+        _ => "cleanrl",
+    };
+    published(name, algorithm, head)
+}
+
+/// Who publishes settings for `algorithm`.
+const fn publishers(algorithm: Algorithm) -> &'static [&'static str] {
+    match algorithm {
+        Algorithm::PpoPenalty => &["paper"],
+        Algorithm::Trpo | Algorithm::Npg => &["sb3-contrib", "baselines", "spinningup"],
+        Algorithm::A2c => &["sb3"],
+        _ => &["cleanrl", "sb3"],
     }
 }
 
-/// The settings in `path`, over `base`, or over those that its key `preset` names.
+/// The settings that another library publishes, by its name, for an algorithm and a kind of action.
+fn published(name: &str, algorithm: Algorithm, head: &Head) -> Result<PpoConfig> {
+    let config = match (algorithm, name) {
+        (Algorithm::Ppo, "cleanrl") if head.is_discrete() => PpoConfig::cleanrl(),
+        (Algorithm::Ppo, "cleanrl") => PpoConfig::cleanrl_continuous(),
+        (Algorithm::Ppo, "sb3") => PpoConfig::sb3(),
+        (Algorithm::PpoPenalty, "paper") => PpoConfig::ppo_penalty(),
+        (Algorithm::Trpo | Algorithm::Npg, "sb3-contrib") => PpoConfig::trpo_sb3_contrib(),
+        (Algorithm::Trpo | Algorithm::Npg, "baselines") => PpoConfig::trpo_baselines(),
+        (Algorithm::Trpo | Algorithm::Npg, "spinningup") => PpoConfig::trpo_spinningup(),
+        (Algorithm::A2c, "sb3") => PpoConfig::a2c(),
+        _ => {
+            let there = publishers(algorithm).iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>();
+            bail!("preset is \"{name}\", must be {} for {}", there.join(" or "), algorithm.name())
+        }
+    };
+    Ok(PpoConfig { algorithm, ..config })
+}
+
+/// The algorithm that a preset stands for where nothing else says it.
+fn algorithm_of(preset: &str) -> Algorithm {
+    let its = |algorithm: &Algorithm| publishers(*algorithm).contains(&preset);
+    Algorithm::ALL.into_iter().find(its).unwrap_or_default()
+}
+
+/// The settings in `path`, over those that its key `preset` names, else over `base` of its `algorithm`.
 ///
 /// The file is either a list of settings (`learning_rate = 3e-4`; `"off"` turns an optional one off), or has them all in a
-/// table `[ppo]`, as a run's config.toml does.
-pub fn from_file(path: &Path, base: &PpoConfig, head: &Head) -> Result<PpoConfig> {
+/// table `[ppo]`, as a run's config.toml does. Where `asked` is set, the file may not say another algorithm.
+pub fn from_file(
+    path: &Path,
+    head: &Head,
+    asked: Option<Algorithm>,
+    base: impl Fn(Algorithm) -> Result<PpoConfig>,
+) -> Result<PpoConfig> {
     let mut given: Table = files::read(path)?.parse().map_err(|error| parse_error(path, &error))?;
     let at = || format!("{}", path.display());
     let settings = if let Some(complete) = given.remove("ppo") {
         complete
     } else {
-        let base = match given.remove("preset") {
-            None => base.clone(),
-            Some(Value::String(name)) if published(&name, head).is_some() => {
-                published(&name, head).unwrap_or_else(PpoConfig::cleanrl)
-            }
-            Some(other) => bail!("{}: preset is {other}, must be \"cleanrl\" or \"sb3\"", path.display()),
+        let said: Option<Algorithm> = match given.get("algorithm") {
+            Some(value) => Some(value.clone().try_into().map_err(|error| parse_error(path, &error))?),
+            None => None,
         };
-        let mut all = Table::try_from(base).context("settings")?;
-        for (key, value) in given {
-            match value.as_str() {
-                Some("off") => drop(all.remove(&key)),
-                _ => drop(all.insert(key, value)),
-            }
-        }
+        let base = match given.remove("preset") {
+            None => base(asked.or(said).unwrap_or_default()),
+            Some(Value::String(name)) => published(&name, asked.or(said).unwrap_or_else(|| algorithm_of(&name)), head),
+            Some(other) => bail!("{}: preset is {other}, must be a name in quotes", path.display()),
+        };
+        let mut all = Table::try_from(base.with_context(at)?).context("settings")?;
+        overlay(&mut all, given);
         Value::Table(all)
     };
     let config: PpoConfig = settings.try_into().map_err(|error| parse_error(path, &error))?;
+    if let Some(asked) = asked.filter(|asked| *asked != config.algorithm) {
+        let (asked, said) = (asked.name(), config.algorithm.name());
+        bail!("{}: its algorithm is {said}, --algo says {asked}; leave one of them out", path.display());
+    }
     config.validate().with_context(at)?;
     Ok(config)
+}
+
+/// Puts `given` over `all`, key by key, also inside of tables.
+fn overlay(all: &mut Table, given: Table) {
+    for (key, value) in given {
+        match (value, all.get_mut(&key)) {
+            (Value::String(off), _) if off == "off" => drop(all.remove(&key)),
+            (Value::Table(given), Some(Value::Table(all))) => overlay(all, given),
+            (value, _) => drop(all.insert(key, value)),
+        }
+    }
 }
 
 /// The file, and what TOML has to say in one line.
@@ -107,7 +171,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
         std::fs::write(&path, text).unwrap();
-        from_file(&path, &PpoConfig::cleanrl(), &Env::CartPole.head())
+        let head = Env::CartPole.head();
+        from_file(&path, &head, None, |algorithm| usual(algorithm, &head))
     }
 
     fn message(text: &str) -> String {
@@ -130,11 +195,25 @@ mod tests {
     }
 
     #[test]
+    fn a_file_says_its_algorithm() {
+        assert_eq!(file("algorithm = \"trpo\"").unwrap(), PpoConfig::trpo_sb3_contrib());
+        assert_eq!(file("algorithm = \"npg\"").unwrap(), PpoConfig::npg());
+        assert_eq!(file("algorithm = \"ppo_penalty\"").unwrap(), PpoConfig::ppo_penalty());
+        assert_eq!(file("algorithm = \"a2c\"\npreset = \"sb3\"").unwrap(), PpoConfig::a2c());
+        let trpo = file("preset = \"baselines\"\n[trust_region]\nmax_kl = 0.02").unwrap();
+        let expected = wgpo::TrustRegion { max_kl: 0.02, ..wgpo::TrustRegion::baselines() };
+        assert_eq!(trpo, PpoConfig { trust_region: expected, ..PpoConfig::trpo_baselines() });
+        assert!(message("algorithm = \"trpo\"\npreset = \"cleanrl\"").contains("must be \"sb3-contrib\" or"));
+        assert!(message("algorithm = \"sac\"").contains("unknown variant `sac`"));
+    }
+
+    #[test]
     fn a_runs_own_file_is_taken_whole() {
         let run = RunConfig {
             env: Env::Pendulum,
             backend: "cpu".into(),
             adapter: None,
+            api: None,
             seed: 7,
             policy: Env::Pendulum.policy(&[8]),
             ppo: PpoConfig { max_grad_norm: None, ..PpoConfig::sb3() },
@@ -143,7 +222,10 @@ mod tests {
         let path = folder.path().join("config.toml");
         run.write(&path).unwrap();
         assert_eq!(RunConfig::read(&path).unwrap(), run);
-        assert_eq!(from_file(&path, &PpoConfig::cleanrl(), &Env::CartPole.head()).unwrap(), run.ppo);
+        let from = |asked| from_file(&path, &Env::CartPole.head(), asked, |_| Ok(PpoConfig::cleanrl()));
+        assert_eq!(from(None).unwrap(), run.ppo);
+        let error = crate::one_line(&from(Some(Algorithm::Trpo)).unwrap_err());
+        assert!(error.contains("its algorithm is ppo, --algo says trpo"), "{error}");
     }
 
     #[test]

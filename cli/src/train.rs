@@ -34,7 +34,8 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
     let (folder, config, backend) = if args.resume {
         let (folder, saved) = run::find(args)?;
         let backend = Backend::choose_again(&args.backend, &saved)?;
-        let config = RunConfig { backend: backend.name().into(), adapter: backend.adapter(), ..saved };
+        let config =
+            RunConfig { backend: backend.name().into(), adapter: backend.adapter(), api: backend.api(), ..saved };
         (folder, config, backend)
     } else {
         let backend = Backend::choose(&args.backend)?;
@@ -45,7 +46,8 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
     let metrics = if args.resume {
         trainer.load(&folder.policy())?;
         config.write(&folder.config())?;
-        Metrics::resume(&folder.metrics(), trainer.state()?.learner.update)?
+        let done = trainer.state()?.learner.update;
+        Metrics::resume(&folder.metrics(), done, done * config.ppo.batch_size() as u64)?
     } else {
         folder.prepare()?;
         config.write(&folder.config())?;
@@ -75,8 +77,9 @@ impl Session<'_> {
             format!(" · going on after update {} ({} steps)", row.update, HumanCount(row.env_steps))
         });
         format!(
-            "{}: {} environments × {} steps per update, {} steps at most · policy {}, {} parameters · seed {seed}{done}",
+            "{}: {}, {} environments × {} steps per update, {} steps at most · policy {}, {} parameters · seed {seed}{done}",
             env.gymnasium_id(),
+            ppo.algorithm.name(),
             ppo.num_envs,
             ppo.num_steps,
             HumanCount(ppo.total_timesteps),
@@ -85,9 +88,21 @@ impl Session<'_> {
         )
     }
 
-    /// Iterates until there is a reason to end, then saves and draws. Also after an error everything that was reached is on disk.
+    /// Learns, then saves and draws, also after an error: what was reached is on disk before the error is told.
     fn run(&mut self) -> Result<End> {
         let interrupted = watch_interrupts()?;
+        let end = self.learn(&interrupted);
+        let saved = self.trainer.save(&self.folder.policy()).context("the state cannot be saved");
+        let drawn = self.draw();
+        // The first error is the one to tell; those of a save after it are most likely its echo.
+        let end = end?;
+        saved?;
+        drawn?;
+        Ok(end)
+    }
+
+    /// Iterates until there is a reason to end.
+    fn learn(&mut self, interrupted: &AtomicBool) -> Result<End> {
         let updates = self.config.ppo.num_updates();
         let batch = self.config.ppo.batch_size() as u64;
         let mut done = self.trainer.state()?.learner.update;
@@ -107,7 +122,13 @@ impl Session<'_> {
                 break End::Paused;
             }
             let start = Instant::now();
-            let stats = self.trainer.iterate()?;
+            let stats = match self.trainer.iterate() {
+                Ok(stats) => stats,
+                Err(error) => {
+                    progress.finish();
+                    return Err(error).with_context(|| format!("update {}", done + 1));
+                }
+            };
             done = stats.updates;
             sitting += 1;
             let row = self.metrics.push(&stats, start.elapsed().as_secs_f64())?;
@@ -125,15 +146,14 @@ impl Session<'_> {
             }
         };
         progress.finish();
-        self.trainer.save(&self.folder.policy())?;
-        self.draw()?;
         Ok(end)
     }
 
     fn draw(&self) -> Result<()> {
-        let RunConfig { env, adapter, seed, .. } = &self.config;
+        let RunConfig { env, adapter, seed, ppo, .. } = &self.config;
         let place = adapter.as_deref().unwrap_or("the CPU reference");
-        let title = format!("{} · PPO on {place} · seed {seed}", env.gymnasium_id());
+        let name = ppo.algorithm.name().to_uppercase();
+        let title = format!("{} · {name} on {place} · seed {seed}", env.gymnasium_id());
         curve::draw(&self.folder.curve(), *env, &title, self.metrics.rows())
     }
 

@@ -2,21 +2,19 @@
 
 use crate::args::UpdateArgs;
 use crate::backend::Backend;
+use crate::metrics::mean_grad_norm;
 use crate::settings;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::process::ExitCode;
-use wgpo::data::{MinibatchStats, UpdateStats};
+use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use wgpo::{PpoConfig, checkpoint};
 
 /// Reads everything, checks everything, updates, and only then writes.
 pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     let saved = checkpoint::load_learner(&args.policy)?;
-    let base = match saved.spec.head.is_discrete() {
-        true => PpoConfig::cleanrl(),
-        false => PpoConfig::cleanrl_continuous(),
-    };
-    let config = settings::from_file(&args.config, &base, &saved.spec.head)?;
+    let head = &saved.spec.head;
+    let config = settings::from_file(&args.config, head, None, |algorithm| settings::usual(algorithm, head))?;
     let rollout = checkpoint::read_rollout(&args.rollout, &saved.spec)?;
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         bail!("{}: no such folder, so {} cannot be written", folder.display(), args.out.display());
@@ -45,11 +43,12 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
 /// A statistic of a minibatch by its name.
 type Column = (&'static str, fn(&MinibatchStats) -> f64);
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     ("policy_loss", |minibatch| minibatch.policy_loss),
     ("value_loss", |minibatch| minibatch.value_loss),
     ("entropy", |minibatch| minibatch.entropy),
     ("loss", |minibatch| minibatch.loss),
+    ("kl", |minibatch| minibatch.kl),
     ("old_approx_kl", |minibatch| minibatch.old_approx_kl),
     ("approx_kl_k2", |minibatch| minibatch.approx_kl_k2),
     ("approx_kl", |minibatch| minibatch.approx_kl),
@@ -59,12 +58,52 @@ const COLUMNS: [Column; 11] = [
     ("grad_norm", |minibatch| minibatch.grad_norm),
 ];
 
+/// A trust region's minibatches are the critic's, which has no ratio and no entropy.
+fn columns(stats: &UpdateStats) -> impl Iterator<Item = Column> {
+    let critic = stats.trust_region.is_some();
+    COLUMNS.into_iter().filter(move |(name, _)| !critic || ["value_loss", "loss", "grad_norm"].contains(name))
+}
+
+/// The policy's step.
+fn region_text(region: &TrustRegionStats) -> String {
+    let mut text = String::new();
+    for (name, value) in [
+        ("kl_before", region.kl_before),
+        ("kl_after", region.kl_after),
+        ("surrogate_before", region.surrogate_before),
+        ("surrogate_after", region.surrogate_after),
+        ("expected_improvement", region.expected_improvement),
+        ("gradient_norm", region.gradient_norm),
+        ("quadratic_form", region.quadratic_form),
+        ("step_scale", region.step_scale),
+        ("entropy", region.entropy),
+    ] {
+        text += &format!("{name:<20} {value:>14.6}\n");
+    }
+    let curvature = if region.negative_curvature { ", ended by a direction without curvature" } else { "" };
+    let step = match region.accepted_try {
+        _ if !region.accepted => format!("none taken of {}", region.tries),
+        Some(index) => format!("candidate {} of {} taken", index + 1, region.tries),
+        None => "taken".to_owned(),
+    };
+    text + &format!("policy's step: {} iterations of conjugate gradients{curvature}; {step}\n", region.cg_iterations)
+}
+
 fn as_text(stats: &UpdateStats) -> String {
     let mut text = format!("{:<20} {:>14} {:>14} {:>14}\n", "", "first", "last", "mean");
     let first = stats.minibatches.first().copied().unwrap_or_default();
-    for (name, column) in COLUMNS {
-        let (first, last, mean) = (column(&first), column(&stats.last()), stats.mean(column));
+    for (name, column) in columns(stats) {
+        let mean = if name == "grad_norm" { mean_grad_norm(stats).unwrap_or(0.0) } else { stats.mean(column) };
+        let (first, last) = (column(&first), column(&stats.last()));
         text += &format!("{name:<20} {first:>14.6} {last:>14.6} {mean:>14.6}\n");
+    }
+    for (name, value) in [("kl", stats.kl), ("kl_coef", stats.kl_coef)] {
+        if let Some(value) = value {
+            text += &format!("{name:<20} {value:>14.6}\n");
+        }
+    }
+    if let Some(region) = &stats.trust_region {
+        text += &region_text(region);
     }
     let stopped = if stats.stopped_early { ", stopped early by target_kl" } else { "" };
     text += &format!("{:<20} {:>14.6}\n", "explained_variance", stats.explained_variance);
@@ -83,7 +122,7 @@ fn as_json(stats: &UpdateStats, backend: &str) -> Value {
         .minibatches
         .iter()
         .map(|minibatch| {
-            let numbers = COLUMNS.iter().map(|(name, column)| ((*name).to_owned(), json!(column(minibatch))));
+            let numbers = columns(stats).map(|(name, column)| (name.to_owned(), json!(column(minibatch))));
             let flags = [
                 ("non_finite_rows".to_owned(), json!(minibatch.non_finite_rows)),
                 ("stepped".to_owned(), json!(minibatch.stepped)),
@@ -91,6 +130,25 @@ fn as_json(stats: &UpdateStats, backend: &str) -> Value {
             Value::Object(numbers.chain(flags).collect())
         })
         .collect();
+    let region = stats.trust_region.as_ref().map(|region| {
+        json!({
+            "kl_before": region.kl_before,
+            "kl_after": region.kl_after,
+            "surrogate_before": region.surrogate_before,
+            "surrogate_after": region.surrogate_after,
+            "expected_improvement": region.expected_improvement,
+            "tries": region.tries,
+            "accepted": region.accepted,
+            "accepted_try": region.accepted_try,
+            "cg_iterations": region.cg_iterations,
+            "residuals": region.residuals,
+            "negative_curvature": region.negative_curvature,
+            "gradient_norm": region.gradient_norm,
+            "quadratic_form": region.quadratic_form,
+            "step_scale": region.step_scale,
+            "entropy": region.entropy,
+        })
+    });
     json!({
         "backend": backend,
         "optimizer_steps": stats.optimizer_steps,
@@ -99,6 +157,10 @@ fn as_json(stats: &UpdateStats, backend: &str) -> Value {
         "stopped_early": stats.stopped_early,
         "explained_variance": stats.explained_variance,
         "learning_rate": stats.learning_rate,
+        "grad_norm": mean_grad_norm(stats),
+        "kl": stats.kl,
+        "kl_coef": stats.kl_coef,
+        "trust_region": region,
         "minibatches": minibatches,
     })
 }

@@ -57,6 +57,30 @@ fn a_run_on_the_device_stops_and_goes_on_bit_for_bit() {
 }
 
 #[test]
+fn a_trust_region_run_on_the_device_stops_and_goes_on_bit_for_bit() {
+    let place = Place::new();
+    let Some(index) = adapter(&place) else { return };
+    let small = format!(
+        "train cartpole --algo trpo --adapter {index} --envs 4 --rollout 16 --steps 256 --hidden 8 --eval-episodes 0"
+    );
+    let said = place.run(&format!("{small} --out whole"));
+    assert!(said.contains("backend: GPU") && said.contains("CartPole-v1: trpo,"), "{said}");
+    place.run(&format!("{small} --out parts --pause-after 2"));
+    place.run("train cartpole --resume --out parts");
+    assert!(place.bytes("whole/policy.safetensors") == place.bytes("parts/policy.safetensors"));
+    assert_eq!(place.text("whole/metrics.csv").lines().count(), 5);
+
+    // Behind another API it is another compiler: the run says so, or goes nowhere.
+    let config = place.text("parts/config.toml");
+    let line = config.lines().find(|line| line.starts_with("api = ")).unwrap().to_owned();
+    std::fs::write(place.path("parts/config.toml"), config.replace(&line, "api = \"Nowhere\"")).unwrap();
+    place.refused("train cartpole --resume --out parts", 1, &["by Nowhere, which is not here", "--adapter"]);
+    let said = place.run(&format!("train cartpole --resume --out parts --adapter {index} --eval-episodes 0"));
+    assert!(said.contains("(Nowhere), so its numbers differ in rounding"), "{said}");
+    assert!(place.text("parts/config.toml").contains(&line));
+}
+
+#[test]
 fn a_run_moves_between_device_and_cpu() {
     let place = Place::new();
     let Some(index) = adapter(&place) else { return };

@@ -24,9 +24,16 @@ fn a_run_leaves_its_four_files() {
     let metrics = place.text("runs/cartpole-cpu-s1/metrics.csv");
     let mut lines = metrics.lines();
     let header: Vec<_> = lines.next().unwrap().split(',').collect();
-    for column in
-        ["update", "env_steps", "steps_per_second", "mean_return", "approx_kl", "explained_variance", "learning_rate"]
-    {
+    for column in [
+        "update",
+        "env_steps",
+        "steps_per_second",
+        "mean_return",
+        "approx_kl",
+        "learning_rate",
+        "kl_coef",
+        "step_accepted",
+    ] {
         assert!(header.contains(&column), "{column} is not in {header:?}");
     }
     let rows: Vec<Vec<_>> = lines.map(|line| line.split(',').collect()).collect();
@@ -94,6 +101,56 @@ fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
             .collect()
     };
     assert_eq!(timeless("whole/metrics.csv"), timeless("parts/metrics.csv"));
+}
+
+/// The numbers of a column; `None` where empty.
+fn column(place: &Place, csv: &str, name: &str) -> Vec<Option<f64>> {
+    let text = place.text(csv);
+    let index = text.lines().next().unwrap().split(',').position(|one| one == name).unwrap();
+    text.lines().skip(1).map(|line| line.split(',').nth(index).unwrap().parse().ok()).collect()
+}
+
+#[test]
+fn every_algorithm_trains_measures_and_goes_on_bit_for_bit() {
+    let place = Place::new();
+    let small = SMALL.replace("640", "256");
+    for algo in ["ppo-penalty", "trpo", "npg", "a2c"] {
+        let said = place.run(&format!("{small} --algo {algo} --out {algo}"));
+        assert!(said.contains(&format!("CartPole-v1: {algo},")), "{said}");
+        place.run(&format!("{small} --algo {algo} --out {algo}-parts --pause-after 2"));
+        let said = place.run(&format!("train cartpole --resume --out {algo}-parts"));
+        assert!(said.contains(&format!("CartPole-v1: {algo},")) && said.contains("after update 2"), "{said}");
+        let bytes = |folder: &str| place.bytes(&format!("{folder}/policy.safetensors"));
+        assert!(bytes(algo) == bytes(&format!("{algo}-parts")), "{algo}");
+        let name = algo.replace('-', "_");
+        assert!(place.text(&format!("{algo}/config.toml")).contains(&format!("algorithm = \"{name}\"")));
+
+        let csv = format!("{algo}/metrics.csv");
+        let there = |name: &str| column(&place, &csv, name).iter().all(Option::is_some);
+        let region = ["trpo", "npg"].contains(&algo);
+        for name in ["cg_iterations", "step_accepted", "line_search_tries", "surrogate_improvement"] {
+            assert_eq!(there(name), region, "{algo}: {name}");
+        }
+        assert_eq!(there("kl"), region || algo == "ppo-penalty", "{algo}");
+        assert_eq!(there("kl_coef"), algo == "ppo-penalty", "{algo}");
+        assert_eq!(there("approx_kl"), !region, "{algo}");
+    }
+    place.refused("train cartpole --resume --out trpo --algo npg", 1, &["--algo trpo, not npg"]);
+    // Without --out, the folder has the algorithm in its name, and is found by it.
+    place.run(&format!("{small} --algo trpo --preset baselines --pause-after 1"));
+    place.run("train cartpole --algo trpo --resume --eval-episodes 0");
+    assert_eq!(place.text("runs/cartpole-trpo-cpu-s1/metrics.csv").lines().count(), 5);
+    place.refused(&format!("{small} --algo trpo --preset cleanrl --out x"), 1, &["sb3-contrib", "for trpo"]);
+}
+
+#[test]
+fn a_run_without_its_metrics_goes_on() {
+    let place = Place::new();
+    place.run(&format!("{SMALL} --out r --pause-after 3"));
+    std::fs::remove_file(place.path("r/metrics.csv")).unwrap();
+    place.run("train cartpole --resume --out r --pause-after 2");
+    assert_eq!(column(&place, "r/metrics.csv", "update"), [Some(4.0), Some(5.0)]);
+    assert_eq!(place.list("r"), FILES);
 }
 
 #[test]

@@ -92,6 +92,24 @@ fn a_good_rollout_changes_the_policy() {
 }
 
 #[test]
+fn every_algorithm_updates() {
+    let place = place(Env::CartPole);
+    for algorithm in ["ppo", "ppo_penalty", "trpo", "npg", "a2c"] {
+        std::fs::write(place.path("c.toml"), format!("algorithm = \"{algorithm}\"")).unwrap();
+        let said = place.run(UPDATE);
+        let region = ["trpo", "npg"].contains(&algorithm);
+        for words in ["kl_after", "surrogate_after", "iterations of conjugate gradients"] {
+            assert_eq!(said.contains(words), region, "{algorithm}: {words}: {said}");
+        }
+        assert_eq!(said.contains("kl_coef"), algorithm == "ppo_penalty", "{said}");
+        assert!(place.bytes("o.safetensors") != place.bytes("p/policy.safetensors"), "{algorithm}");
+        let stats: serde_json::Value = serde_json::from_str(&place.run(&format!("{UPDATE} --json"))).unwrap();
+        assert_eq!(stats["trust_region"].is_object(), region, "{stats}");
+        assert!(stats["grad_norm"].as_f64() > Some(0.0), "{stats}");
+    }
+}
+
+#[test]
 fn a_bad_rollout_is_refused_and_nothing_is_written() {
     type Change = fn(&mut Tensors);
     let cases: [(&str, Change); 9] = [

@@ -16,7 +16,18 @@ fn help_names_every_command_and_option() {
         assert!(help.contains(word), "{word} is not in: {help}");
     }
     let help = place.run("train --help");
-    for word in ["cartpole", "pendulum", "--backend", "--adapter", "--resume", "--config", "--no-stop", "Ctrl-C"] {
+    for word in [
+        "cartpole",
+        "pendulum",
+        "--backend",
+        "--adapter",
+        "--algo",
+        "sb3-contrib",
+        "--resume",
+        "--config",
+        "--no-stop",
+        "Ctrl-C",
+    ] {
         assert!(help.contains(word), "{word} is not in: {help}");
     }
     for command in ["check", "update", "info"] {

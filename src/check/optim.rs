@@ -114,14 +114,19 @@ struct Steps {
     eps: f32,
     /// The step whose gradient is not finite.
     bad_step: Option<usize>,
+    /// Steps that were taken before.
+    taken: u32,
 }
 
 fn adam_case(c: Steps) -> Case {
-    let Steps { count, steps, optimizer, weight_decay, max_grad_norm, eps, bad_step } = c;
+    let Steps { count, steps, optimizer, weight_decay, max_grad_norm, eps, bad_step, taken } = c;
     let mut shape =
         format!("{count} numbers, {steps} steps, {optimizer:?}, decay {weight_decay}, limit {max_grad_norm}");
     if let Some(step) = bad_step {
         shape += &format!(", step {step} not finite");
+    }
+    if taken > 0 {
+        shape += &format!(", from step {taken}");
     }
     // A root and a division of 3 ulp each besides the roundings of a step.
     let tolerance = EPS * (16.0 + 6.0 * steps as f64) + if max_grad_norm > 0.0 { norm_tolerance(count) } else { 0.0 };
@@ -146,6 +151,7 @@ fn adam_case(c: Steps) -> Case {
         let second = if optimizer == Optimizer::RmsProp { settings.rmsprop_alpha } else { settings.beta2 };
         let device = Device::new(gpu, &c, &initial, &settings)?;
         let mut adam = Adam::<f64>::new(count);
+        adam.step = taken;
         let mut parameters = wide(&initial);
         // Sums of the absolute terms of both moments.
         let mut sizes = (vec![0.0; count], vec![0.0; count]);
@@ -207,7 +213,7 @@ impl Device {
             bias_correction: gpu.upload("bias_correction", &table)?,
             norm_partials: Guarded::output(gpu, "norm_partials", optim_clip::groups(count as u32) as usize)?,
             control: Guarded::updated(gpu, "control", &[0; 8])?,
-            optimizer_step: Guarded::updated(gpu, "optimizer_step", &[0])?,
+            optimizer_step: Guarded::updated(gpu, "optimizer_step", &[c.taken])?,
             trace: Guarded::output(gpu, "trace", TRACE_WIDTH as usize)?,
             state: [
                 Guarded::updated(gpu, "parameters", parameters)?,
@@ -303,6 +309,7 @@ pub(super) fn cases() -> Vec<Case> {
         max_grad_norm: 0.5,
         eps: 1e-5,
         bad_step: None,
+        taken: 0,
     };
     for count in [1, 63, 64, 65, 10_007] {
         cases.push(adam_case(Steps { count, ..usual }).quick(count == 10_007));
@@ -312,6 +319,8 @@ pub(super) fn cases() -> Vec<Case> {
         Steps { optimizer: Optimizer::AdamW, weight_decay: 0.1, ..usual },
         Steps { weight_decay: 0.01, max_grad_norm: 0.0, ..usual },
         Steps { steps: 20, ..usual },
+        // Beyond the table of bias corrections, which ends where they are 1.
+        Steps { taken: 20_000, ..usual },
         Steps { bad_step: Some(2), ..usual },
         Steps { optimizer: Optimizer::RmsProp, ..usual },
         Steps { optimizer: Optimizer::RmsProp, bad_step: Some(1), weight_decay: 0.1, count: 1000, ..usual },

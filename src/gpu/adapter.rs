@@ -8,7 +8,8 @@ pub enum AdapterChoice {
     /// The best hardware adapter: discrete before integrated before virtual.
     #[default]
     Best,
-    /// The first whose name, driver or backend contains this text, whatever its case.
+    /// The best (in the order of [`Best`](Self::Best), software last) whose name, driver or backend contains this text, whatever
+    /// its case.
     Name(String),
     /// This index into [`adapters`].
     Index(usize),
@@ -124,13 +125,11 @@ pub(super) async fn pick(options: &GpuOptions) -> Result<wgpu::Adapter> {
                 let text = format!("{} {} {} {:?}", s.info.name, s.info.driver, s.info.driver_info, s.info.backend);
                 text.to_lowercase().contains(&name)
             };
-            summaries.iter().filter(usable).find(matches).or_else(|| summaries.iter().find(matches))
+            best(summaries.iter().filter(usable).filter(matches)).or_else(|| best(summaries.iter().filter(matches)))
         }
-        AdapterChoice::Best => summaries
-            .iter()
-            .filter(usable)
-            .filter(|s| options.allow_software || !s.is_software())
-            .min_by_key(|s| (rank(&s.info), s.index)),
+        AdapterChoice::Best => {
+            best(summaries.iter().filter(usable).filter(|s| options.allow_software || !s.is_software()))
+        }
     };
     let Some(chosen) = chosen else {
         let there: Vec<_> = summaries
@@ -153,6 +152,11 @@ pub(super) async fn pick(options: &GpuOptions) -> Result<wgpu::Adapter> {
         return Err(Error::NoAdapter(format!("{} is below WebGPU's default limits: {shortfall}", chosen.info.name)));
     }
     Ok(all[chosen.index].clone())
+}
+
+/// The best of some, the first of equals.
+fn best<'a>(some: impl Iterator<Item = &'a AdapterSummary>) -> Option<&'a AdapterSummary> {
+    some.min_by_key(|s| (rank(&s.info), s.index))
 }
 
 /// Lower is better. Among equals, native APIs come before OpenGL.

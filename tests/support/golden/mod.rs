@@ -61,14 +61,15 @@ const PENDING_ENVIRONMENTS: [&str; 2] = ["Acrobot-v1", "MountainCarContinuous-v0
 /// The kind of a case, `None` if it is pending, an error if nobody knows it.
 pub fn kind_of(case: &Case) -> Result<Option<Kind>, String> {
     let name = case.text("kind")?;
-    let pending = |key: &str, list: &[&str]| case.metadata.get(key).is_some_and(|value| list.contains(&value.as_str()));
-    if pending("kind", &PENDING_KINDS)
-        || pending("head", &PENDING_HEADS)
-        || pending("environment", &PENDING_ENVIRONMENTS)
-    {
+    // The name first: a kind that nobody knows is a mistake, whatever else of it is pending.
+    if PENDING_KINDS.contains(&name) {
         return Ok(None);
     }
-    Kind::ALL.into_iter().find(|kind| kind.name() == name).map(Some).ok_or_else(|| format!("unknown kind \"{name}\""))
+    let kind =
+        Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("unknown kind \"{name}\""))?;
+    let pending = |key: &str, list: &[&str]| case.metadata.get(key).is_some_and(|value| list.contains(&value.as_str()));
+    let is_pending = pending("head", &PENDING_HEADS) || pending("environment", &PENDING_ENVIRONMENTS);
+    Ok((!is_pending).then_some(kind))
 }
 
 /// Every `.safetensors` file of the folder that `WGPO_GOLDEN_DIR` names, or of `tests/golden`.
