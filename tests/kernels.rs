@@ -104,7 +104,7 @@ fn loss_of(gpu: &Gpu, rows: u32, log_ratio: f64, advantage: f32, value_loss: u32
         actions: &gpu.upload("actions", &vec![0; count]).unwrap(),
         samples: &gpu.upload("samples", &vec![[logp_old, advantage, ret, v_old]; count]).unwrap(),
         d_head_outputs: &d_head_outputs,
-        head_outputs_old: &d_head_outputs,
+        head_outputs_old: &gpu.buffer("head_outputs_old", 1).unwrap(), // no KL is asked for
         d_values: &d_values,
         loss_partials: &loss_partials,
     };
