@@ -69,6 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         d_head_outputs: &gradient,
         d_values: &d_values,
         loss_partials: &loss_partials,
+        head_outputs_old: &parameters,
     };
     let params = loss_ppo::Params { rows: ROWS, vf_loss_scale: 0.5, vf_coef: 0.5, ..Default::default() };
     let mut step = loss_ppo::bind(&gpu, &head, &[params], &io, &ring)?;

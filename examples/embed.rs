@@ -79,6 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         advantages: advantages.advantages.clone(),
         returns: advantages.returns.clone(),
         values_old: rollout.values.clone(),
+        old_dist: None,
     };
     let act = ActPlan::new(&gpu, &model, &newest, ENVS)?;
     let update = PpoUpdate::new(&gpu, &model, &config, &batch, None)?;

@@ -8,6 +8,7 @@
 // d_values        [rows]               gradient of the loss by V(s)
 // loss_partials   [groups, 3]          per workgroup: sums (policy, value, entropy, k1), (k2, k3, clipped, not finite),
 //                                      and (least ratio, greatest ratio, 0, 0)
+// head_outputs_old [all, width]        distribution rows before the update, same rows; not read without kl_sample
 //
 // policy = −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20));
 // loss = mean(policy − ent_coef · entropy + vf_coef · vf_loss_scale · value error). At a tie the gradient is what automatic
@@ -24,8 +25,8 @@ struct Params {
     vf_loss_scale: f32,
     vf_coef: f32,
     inverse_rows: f32,
-    pad_0: u32,
-    pad_1: u32,
+    surrogate: u32,       // 0 clipped, 1 −r A, 2 −A logp (no ratio)
+    kl_sample: u32,       // element of samples with the weights of both KL divergences; 0: no penalty
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -37,6 +38,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> d_head_outputs: array<f32>;
 @group(0) @binding(7) var<storage, read_write> d_values: array<f32>;
 @group(0) @binding(8) var<storage, read_write> loss_partials: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read> head_outputs_old: array<f32>;
 
 const WG: u32 = 64u;
 const LOG_RATIO_LIMIT: f32 = 20.0;
@@ -46,7 +48,7 @@ var<workgroup> sums_b: array<vec4<f32>, 64>;
 var<workgroup> ratios: array<vec2<f32>, 64>;
 
 fn head_new(i: u32) -> f32 { return head_outputs[i]; }
-fn head_old(i: u32) -> f32 { return head_outputs[i]; }  // no KL is asked for here
+fn head_old(i: u32) -> f32 { return head_outputs_old[params.row_offset * params.width + i]; }
 fn head_tangent(i: u32) -> f32 { return 0.0; }  // nor a Fisher product
 fn head_width() -> u32 { return params.width; }
 fn head_action(row: u32, d: u32) -> u32 {
@@ -62,25 +64,22 @@ fn value_error(v: f32, target_value: f32, v_old: f32) -> vec2<f32> {
     let passes = select(0.0, 1.0, abs(moved) <= range);
     let from_plain = vec2<f32>(plain * plain, 2.0 * plain);
     let from_clipped = vec2<f32>(clipped * clipped, 2.0 * clipped * passes);
-    if (params.value_loss == 0u) {
-        return from_plain;
-    }
-    if (params.value_loss == 2u || from_clipped.x > from_plain.x) {
-        return from_clipped;
-    }
-    return select(from_plain, 0.5 * (from_plain + from_clipped), from_plain.x == from_clipped.x);
+    let tied = from_plain.x == from_clipped.x;
+    let larger = select(from_plain, from_clipped, params.value_loss == 2u || from_clipped.x > from_plain.x);
+    let chosen = select(larger, 0.5 * (from_plain + from_clipped), params.value_loss == 1u && tied);
+    return select(chosen, from_plain, params.value_loss == 0u);
 }
 
 // (policy loss, its derivative by logp) from the ratio r, the advantage, and whether r follows logp.
 fn policy_loss(r: f32, advantage: f32, follows: bool) -> vec2<f32> {
     let low = 1.0 - schedule.clip_coef;
     let high = 1.0 + schedule.clip_coef;
-    let inside = r >= low && r <= high;
+    let inside = (r >= low && r <= high) || params.surrogate == 1u;
     let plain = r * advantage;
-    let clipped = clamp(r, low, high) * advantage;
+    let clipped = select(clamp(r, low, high), r, inside) * advantage;
     var surrogate = min(plain, clipped);
     var share = select(0.0, 1.0, inside || plain < clipped);
-    if (params.dual_clip > 0.0 && advantage < 0.0) {
+    if (params.dual_clip > 0.0 && params.surrogate == 0u && advantage < 0.0) {
         let bound = params.dual_clip * advantage;
         share *= select(select(0.0, 0.5, surrogate == bound), 1.0, surrogate > bound);
         surrogate = max(surrogate, bound);
@@ -101,16 +100,19 @@ fn loss_ppo(
     var extremes = vec2<f32>(3.4e38, 0.0);
     if (row < params.rows) {
         let sample = samples[params.row_offset + row];
-        let summary = head_summary(row, false);
+        let summary = head_summary(row, params.kl_sample != 0u);
         let difference = summary.logp - sample.x;
         let log_ratio = clamp(difference, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT);
         let r = exp(log_ratio);
-        let policy = policy_loss(r, sample.y, abs(difference) <= LOG_RATIO_LIMIT);
+        let plain = vec2<f32>(-summary.logp * sample.y, -sample.y);
+        let policy =
+            select(policy_loss(r, sample.y, abs(difference) <= LOG_RATIO_LIMIT), plain, params.surrogate == 2u);
         let v = values[row];
         let value = params.vf_loss_scale * value_error(v, sample.z, sample.w);
 
         let by_logp = policy.y * params.inverse_rows;
-        let weights = vec4<f32>(by_logp, -schedule.ent_coef * params.inverse_rows, 0.0, 0.0);
+        let by_kl = select(vec2<f32>(), samples[params.kl_sample].xy, params.kl_sample != 0u) * params.inverse_rows;
+        let weights = vec4<f32>(by_logp, -schedule.ent_coef * params.inverse_rows, by_kl);
         for (var i = 0u; i < params.width; i++) {
             d_head_outputs[row * params.width + i] = head_gradient(row, i, summary, weights);
         }
@@ -119,7 +121,8 @@ fn loss_ppo(
 
         // A clamp may swallow a NaN, so the inputs are looked at, not only the results.
         let finite = math_is_finite(policy.x) && math_is_finite(value.x) && math_is_finite(summary.entropy)
-            && math_is_finite(difference) && math_is_finite(by_logp) && math_is_finite(by_value);
+            && math_is_finite(difference) && math_is_finite(by_logp) && math_is_finite(by_value)
+            && math_is_finite(by_kl.x * summary.kl_old_new + by_kl.y * summary.kl_new_old);
         a = vec4<f32>(policy.x, value.x, summary.entropy, -log_ratio);
         let clipped = select(0.0, 1.0, abs(r - 1.0) > schedule.clip_coef);
         b = vec4<f32>(0.5 * log_ratio * log_ratio, math_k3(log_ratio), clipped, select(1.0, 0.0, finite));

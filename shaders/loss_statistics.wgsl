@@ -14,7 +14,7 @@ struct Params {
     kl_limit: f32,
     inverse_rows: f32,
     vf_coef: f32,
-    pad_0: u32,
+    with_kl: u32,       // 1: loss_kl left a penalty in the trace, part of the loss
     pad_1: u32,
 }
 
@@ -65,6 +65,9 @@ fn loss_statistics(@builtin(local_invocation_index) lane: u32) {
     trace[row + TRACE_VALUE_LOSS] = mean_a.y;
     trace[row + TRACE_ENTROPY] = mean_a.z;
     trace[row + TRACE_LOSS] = mean_a.x - schedule.ent_coef * mean_a.z + params.vf_coef * mean_a.y;
+    if (params.with_kl != 0u) {
+        trace[row + TRACE_LOSS] += trace[row + TRACE_PENALTY];
+    }
     trace[row + TRACE_KL_1] = mean_a.w;
     trace[row + TRACE_KL_2] = mean_b.x;
     trace[row + TRACE_KL_3] = mean_b.y;

@@ -3,9 +3,9 @@
 // Needs parts math, philox and one head part.
 //
 // head_outputs      [rows, width]        distribution rows at the candidate
-// head_outputs_old  [rows, width]        distribution rows at the parameters before the step
-// actions           [rows, action_dims]  u32 words
-// samples           [rows]               (logp_old, advantage, not read, not read)
+// head_outputs_old  [all, width]         distribution rows at the parameters before the step
+// actions           [all, action_dims]   u32 words; row r is row_offset + r here and above and below
+// samples           [all]                (logp_old, advantage, not read, not read)
 // trust_partials    [groups]             per workgroup: sums of (ratio * advantage, KL(old‖new), KL(new‖old)), and how many
 //                                        rows are not finite
 //
@@ -16,6 +16,10 @@ struct Params {
     width: u32,
     action_dims: u32,
     groups: u32,
+    row_offset: u32,  // of all but head_outputs
+    pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -31,10 +35,12 @@ const LOG_RATIO_LIMIT: f32 = 20.0;
 var<workgroup> sums: array<vec4<f32>, 64>;
 
 fn head_new(i: u32) -> f32 { return head_outputs[i]; }
-fn head_old(i: u32) -> f32 { return head_outputs_old[i]; }
+fn head_old(i: u32) -> f32 { return head_outputs_old[params.row_offset * params.width + i]; }
 fn head_tangent(i: u32) -> f32 { return 0.0; }  // no Fisher product is asked for here
 fn head_width() -> u32 { return params.width; }
-fn head_action(row: u32, d: u32) -> u32 { return actions[row * params.action_dims + d]; }
+fn head_action(row: u32, d: u32) -> u32 {
+    return actions[(params.row_offset + row) * params.action_dims + d];
+}
 
 @compute @workgroup_size(64)
 fn loss_trust_region(
@@ -46,7 +52,7 @@ fn loss_trust_region(
     let row = group * WG + lane;
     var own = vec4<f32>();
     if (row < params.rows) {
-        let sample = samples[row];
+        let sample = samples[params.row_offset + row];
         let summary = head_summary(row, true);
         let difference = summary.logp - sample.x;
         let surrogate = exp(clamp(difference, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)) * sample.y;

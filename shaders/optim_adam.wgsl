@@ -47,7 +47,7 @@ fn optim_adam(
     let index = params.offset + item;
     let t = clamp(optimizer_step[0], 1u, params.table);
     let correction = bias_correction[t - 1u];
-    let lr = schedule.learning_rate;
+    let lr = control_learning_rate(control[CONTROL_LEARNING_RATE], schedule.learning_rate);
     var p = parameters[index];
     var g = gradient[index] * bitcast<f32>(control[CONTROL_SCALE]);
     if (params.decoupled != 0u) {

@@ -15,6 +15,7 @@ const ORACLES: &[(&str, &str)] = &[
     ("env_pendulum", "env"),
     ("head_evaluate", "head"), // one function per quantity
     ("head_fisher", "head"),
+    ("loss_kl", "loss_ppo"),            // the penalty is part of the loss
     ("loss_statistics", "loss_ppo"),    // loss and statistics come from one function
     ("loss_trust_region", "surrogate"), // ratio times advantage; the divergences are the head's
     ("mlp_backward_input", "mlp"),      // a network forward and backward
@@ -24,6 +25,7 @@ const ORACLES: &[(&str, &str)] = &[
     ("optim_adam", "optim"), // clip and step are one
     ("optim_clip", "optim"),
     ("optim_line_search", "trpo_update"), // the search is a loop in the step
+    ("optim_rmsprop", "optim"),
     ("policy_sample", "head"),
     ("reduce_episodes", "trainer"), // statistics of episodes are made where they end
     ("reduce_partials", "mlp"),     // the sum over rows, which the device takes in slices

@@ -61,6 +61,7 @@ tests! {
     env_pendulum,
     head_evaluate,
     head_fisher,
+    loss_kl,
     loss_ppo,
     loss_statistics,
     loss_trust_region,
@@ -71,6 +72,7 @@ tests! {
     optim_adam,
     optim_clip,
     optim_line_search,
+    optim_rmsprop,
     policy_sample,
     reduce_episodes,
     reduce_moments,
@@ -102,6 +104,7 @@ fn loss_of(gpu: &Gpu, rows: u32, log_ratio: f64, advantage: f32, value_loss: u32
         actions: &gpu.upload("actions", &vec![0; count]).unwrap(),
         samples: &gpu.upload("samples", &vec![[logp_old, advantage, ret, v_old]; count]).unwrap(),
         d_head_outputs: &d_head_outputs,
+        head_outputs_old: &d_head_outputs,
         d_values: &d_values,
         loss_partials: &loss_partials,
     };

@@ -268,6 +268,7 @@ fn one_update_is_one_submission_and_reads_nothing_back() {
         advantages: gpu.buffer("advantages", rows).unwrap(),
         returns: gpu.buffer("returns", rows).unwrap(),
         values_old: gpu.buffer("values", rows).unwrap(),
+        old_dist: None,
     };
     let plan = TrustRegionUpdate::new(&gpu, &model, &config, &batch, None).unwrap();
     assert_eq!(plan.fisher_dispatches(), 3 + 1 + 3 + 2 + 1);

@@ -438,6 +438,7 @@ fn a_model_made_for_other_decays_is_refused() {
         advantages: gpu.buffer("advantages", 8).unwrap(),
         returns: gpu.buffer("returns", 8).unwrap(),
         values_old: gpu.buffer("values", 8).unwrap(),
+        old_dist: None,
     };
     let other = PpoConfig { adam_beta2: 0.99, ..config };
     assert!(

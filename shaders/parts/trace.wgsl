@@ -1,4 +1,5 @@
-// Columns of a row of statistics: one row per minibatch of an update, written by loss_statistics and optim_clip.
+// Columns of a row of statistics: one row per minibatch of an update, written by loss_statistics,
+// optim_clip and loss_kl.
 
 const TRACE_POLICY_LOSS: u32 = 0u;
 const TRACE_VALUE_LOSS: u32 = 1u;
@@ -13,4 +14,6 @@ const TRACE_RATIO_MAX: u32 = 9u;
 const TRACE_NON_FINITE: u32 = 10u;
 const TRACE_GRAD_NORM: u32 = 11u;
 const TRACE_STEPPED: u32 = 12u;
+const TRACE_KL: u32 = 13u;       // analytic, where one is asked for
+const TRACE_PENALTY: u32 = 14u;  // of that KL, part of the loss
 const TRACE_WIDTH: u32 = 16u;

@@ -50,7 +50,7 @@ struct Updating {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum UpdateKey {
     Rollout { steps: u32, envs: u32 },
-    Batch { rows: u32, with_order: bool },
+    Batch { rows: u32, with_order: bool, with_old_dist: bool },
 }
 
 impl GpuLearner {
@@ -129,6 +129,12 @@ impl GpuLearner {
             values_old: match &rollout {
                 Some((buffers, _)) => buffers.values.clone(),
                 None => gpu.buffer("values_old", rows)?,
+            },
+            old_dist: match key {
+                UpdateKey::Batch { with_old_dist: true, .. } => {
+                    Some(gpu.buffer("old_dist", rows * spec.head.width() as u64)?)
+                }
+                _ => None,
             },
         };
         let order = match key {
@@ -272,7 +278,10 @@ impl Learner for GpuLearner {
         if let Some(order) = order {
             crate::data::check_order(order, rows, self.config.update_epochs)?;
         }
-        self.updating(UpdateKey::Batch { rows: small("batch rows", rows)?, with_order: order.is_some() })?;
+        // Where no divergence is asked for, nobody reads them.
+        let old_dist = batch.old_dist.as_ref().filter(|_| self.config.kl_direction().is_some());
+        let (with_order, with_old_dist) = (order.is_some(), old_dist.is_some());
+        self.updating(UpdateKey::Batch { rows: small("batch rows", rows)?, with_order, with_old_dist })?;
         if let Some(Updating { batch: buffers, order: place, .. }) = &self.update {
             let gpu = &self.gpu;
             gpu.write(&buffers.obs, 0, &batch.obs.iter().copied().collect::<Vec<f32>>())?;
@@ -281,6 +290,9 @@ impl Learner for GpuLearner {
             gpu.write(&buffers.advantages, 0, &batch.advantages.to_vec())?;
             gpu.write(&buffers.returns, 0, &batch.returns.to_vec())?;
             gpu.write(&buffers.values_old, 0, &batch.values_old.to_vec())?;
+            if let (Some(place), Some(rows)) = (&buffers.old_dist, old_dist) {
+                gpu.write(place, 0, &rows.iter().copied().collect::<Vec<f32>>())?;
+            }
             if let (Some(place), Some(order)) = (place, order) {
                 gpu.write(place, 0, order)?;
             }

@@ -27,6 +27,8 @@ mod trainer;
 mod trust_region;
 mod update;
 mod update_build;
+mod update_kl;
+mod update_optim;
 
 pub use act::ActPlan;
 pub use advantage::{AdvantagePlan, Estimator, RolloutBuffers};

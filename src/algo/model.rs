@@ -2,6 +2,7 @@
 
 use crate::data::UpdateStats;
 use crate::gpu::{Buffer, Gpu, Schedule, ScheduleRing, Slot};
+use crate::kernels::loss_kl;
 use crate::kernels::optim_adam::bias_corrections;
 use crate::learner::LearnerState;
 use crate::policy::{ParamLayout, PolicySpec};
@@ -27,6 +28,8 @@ pub struct Model {
     pub optimizer_step: Buffer<u32>,
     /// The natural gradient's last direction x, same layout; where conjugate gradients start warm they begin at it.
     pub search_direction: Buffer<f32>,
+    /// β and learning rate of the next update where the KL sets them (0: the configuration's), see [`loss_kl`].
+    pub kl_state: Buffer<f32>,
     /// Adam's bias corrections of every t.
     pub(super) bias_correction: Buffer<[f32; 2]>,
     /// The decays that the table is for.
@@ -61,6 +64,7 @@ impl Model {
             exp_avg_sq: gpu.buffer("exp_avg_sq", count)?,
             optimizer_step: gpu.buffer("optimizer_step", 1)?,
             search_direction: gpu.buffer("search_direction", count)?,
+            kl_state: gpu.buffer("kl_state", loss_kl::STATE_WORDS)?,
             bias_correction: gpu.upload("bias_correction", &bias_corrections(config.adam_beta1, config.adam_beta2)?)?,
             betas: (config.adam_beta1, config.adam_beta2),
             ring: ScheduleRing::new(gpu)?,
@@ -89,7 +93,7 @@ impl Model {
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
         // The trust region bounds the step by itself: its gradient is of the plain surrogate.
         let trust_region = config.algorithm.is_trust_region();
-        let clip_coef = if trust_region || !config.clips() { NO_CLIP } else { config.clip_coef };
+        let clip_coef = if trust_region { NO_CLIP } else { config.clip_coef };
         let schedule = Schedule {
             learning_rate: config.learning_rate_at(self.update) as f32,
             clip_coef: clip_coef as f32,
@@ -127,6 +131,8 @@ impl Model {
     /// A device error.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn state(&self, gpu: &Gpu) -> Result<LearnerState> {
+        let kl_state = gpu.read(&self.kl_state)?;
+        let kept = |index: usize| kl_state.get(index).copied().unwrap_or(0.0);
         Ok(LearnerState {
             parameters: gpu.read(&self.parameters)?,
             exp_avg: gpu.read(&self.exp_avg)?,
@@ -135,8 +141,8 @@ impl Model {
             update: self.update,
             policy_step: self.policy_step,
             seed: self.seed,
-            kl_coef: 0.0,
-            learning_rate: 0.0,
+            kl_coef: kept(0),
+            learning_rate: kept(1),
             // Before the first update there is none.
             search_direction: if self.warm && self.update > 0 { gpu.read(&self.search_direction)? } else { Vec::new() },
         })
@@ -165,6 +171,7 @@ impl Model {
             crate::data::finite(name, vector.iter())?;
         }
         crate::data::finite("search_direction", direction.iter())?;
+        crate::data::finite("kl_coef, learning_rate", [state.kl_coef, state.learning_rate].iter())?;
         for (_, vector, buffer) in vectors {
             gpu.write(buffer, 0, vector)?;
         }
@@ -172,6 +179,7 @@ impl Model {
         let mut direction = direction.clone();
         direction.resize(self.layout.len(), 0.0);
         gpu.write(&self.search_direction, 0, &direction)?;
+        gpu.write(&self.kl_state, 0, &[state.kl_coef, state.learning_rate])?;
         (self.update, self.policy_step, self.seed) = (state.update, state.policy_step, state.seed);
         Ok(())
     }

@@ -10,8 +10,8 @@ use crate::{PpoConfig, Result};
 /// One update of any algorithm, recorded once.
 #[derive(Debug)]
 pub(super) enum UpdatePlan {
-    Ppo(PpoUpdate),
-    TrustRegion(TrustRegionUpdate),
+    Ppo(Box<PpoUpdate>),
+    TrustRegion(Box<TrustRegionUpdate>),
 }
 
 impl UpdatePlan {
@@ -23,9 +23,9 @@ impl UpdatePlan {
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
         if config.algorithm.is_trust_region() {
-            TrustRegionUpdate::new(gpu, model, config, batch, order).map(Self::TrustRegion)
+            TrustRegionUpdate::new(gpu, model, config, batch, order).map(|plan| Self::TrustRegion(Box::new(plan)))
         } else {
-            PpoUpdate::new(gpu, model, config, batch, order).map(Self::Ppo)
+            PpoUpdate::new(gpu, model, config, batch, order).map(|plan| Self::Ppo(Box::new(plan)))
         }
     }
 

@@ -57,6 +57,7 @@ impl GpuTrainer {
             advantages: advantage.advantages.clone(),
             returns: advantage.returns.clone(),
             values_old: rollout.buffers.values.clone(),
+            old_dist: None,
         };
         let update = UpdatePlan::new(gpu, &learner.model, &config, &batch, None)?;
         let calls = rollout.calls().iter().chain(advantage.calls()).chain(update.calls()).cloned().collect();

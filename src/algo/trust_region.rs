@@ -260,6 +260,7 @@ impl PolicyStep<'_> {
             d_head_outputs: &gradients.d_head_outputs,
             d_values: &gradients.d_values,
             loss_partials: &loss_partials,
+            head_outputs_old: self.kept.head_outputs(&batch.obs),
         };
         // Without a clip range (the schedule's is out of reach) the loss is −mean r A.
         let params = loss_ppo::Params { rows, ..Default::default() };

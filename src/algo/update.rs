@@ -4,8 +4,8 @@ use super::model::Model;
 use super::update_build::Builder;
 use crate::data::{MinibatchStats, UpdateStats};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
-use crate::kernels::loss_statistics;
-use crate::{AdvantageNorm, Algorithm, Error, Optimizer, PpoConfig, Result, ValueLoss};
+use crate::kernels::{loss_kl, loss_statistics};
+use crate::{AdvantageNorm, Error, KlPenalty, PpoConfig, Result, ValueLoss};
 
 /// Rows ready for an update, as they lie on the device; longer buffers will do.
 #[derive(Debug, Clone)]
@@ -24,9 +24,12 @@ pub struct BatchBuffers {
     pub returns: Buffer<f32>,
     /// `[rows]`.
     pub values_old: Buffer<f32>,
+    /// Distribution rows of the old policy, `[rows, head.width()]`, for analytic KL divergences. Without, the policy at
+    /// the start of the update is the old one.
+    pub old_dist: Option<Buffer<f32>>,
 }
 
-/// A PPO update on rows of a fixed number. It reads nothing back: early stop, clipping and the guard against
+/// An update of PPO (clipped, with a KL penalty, or both) or of A2C on rows of a fixed number. It reads nothing back: early stop, clipping and the guard against
 /// non-finite gradients are decided on the device.
 #[derive(Debug)]
 pub struct PpoUpdate {
@@ -37,6 +40,9 @@ pub struct PpoUpdate {
     minibatches: u32,
     per_epoch: u32,
     gradient: Buffer<f32>,
+    kl_state: Buffer<f32>,
+    kl_penalty: Option<KlPenalty>,
+    adaptive_lr: bool,
 }
 
 impl PpoUpdate {
@@ -52,12 +58,9 @@ impl PpoUpdate {
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
-        if config.algorithm != Algorithm::Ppo {
-            let message = format!("is {}, the device has ppo only", config.algorithm.name());
+        if config.algorithm.is_trust_region() {
+            let message = format!("is {}, see TrustRegionUpdate", config.algorithm.name());
             return Err(Error::config("algorithm", message));
-        }
-        if config.kl_direction().is_some() || config.optimizer == Optimizer::RmsProp {
-            return Err(Error::config("kl_penalty", "adaptive_lr and RMSProp are not on the device"));
         }
         Self::build(gpu, model, config, batch, order, false)
     }
@@ -110,13 +113,26 @@ impl PpoUpdate {
         let plan = Builder::new(gpu, model, config, batch, minibatch, minibatches, critic_only)?;
         let mut calls = plan.explained_variance(batch)?;
         calls.extend(plan.batch_moments(batch)?);
+        calls.extend(plan.old_rows(batch)?);
         let steps = plan.minibatch_steps()?;
         for (epoch, steps) in (0_u32..).zip(steps.chunks(per_epoch as usize)) {
             calls.extend(plan.epoch(batch, order, epoch)?);
             calls.extend(steps.iter().flatten().cloned());
         }
+        calls.extend(plan.adapt(batch)?);
         let Builder { control, trace, variances, gradient, .. } = plan;
-        Ok(Self { calls, control, trace, variances, minibatches, per_epoch, gradient })
+        Ok(Self {
+            calls,
+            control,
+            trace,
+            variances,
+            minibatches,
+            per_epoch,
+            gradient,
+            kl_state: model.kl_state.clone(),
+            kl_penalty: config.kl_penalty,
+            adaptive_lr: config.adaptive_lr.is_some(),
+        })
     }
 
     /// The dispatches, in order; [`record`](Self::record) first clears two small buffers.
@@ -144,7 +160,7 @@ impl PpoUpdate {
 
     /// Words of the statistics, for a [`ReadBack`] of the caller's.
     pub fn statistics_len(&self) -> u64 {
-        loss_statistics::CONTROL_WORDS + 8 + self.trace.len()
+        loss_statistics::CONTROL_WORDS + 8 + self.trace.len() + loss_kl::STATE_WORDS
     }
 
     /// Records a copy of the statistics into `staging`, from its word `at` on.
@@ -163,7 +179,8 @@ impl PpoUpdate {
         let variances = self.variances.cast();
         staging.copy(encoder, &variances, 0, at + words, 4)?;
         staging.copy(encoder, &variances, Builder::SECOND_VARIANCE * 4, at + words + 4, 4)?;
-        staging.copy(encoder, &self.trace.cast(), 0, at + words + 8, self.trace.len())
+        staging.copy(encoder, &self.trace.cast(), 0, at + words + 8, self.trace.len())?;
+        staging.copy(encoder, &self.kl_state.cast(), 0, at + words + 8 + self.trace.len(), loss_kl::STATE_WORDS)
     }
 
     /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied.
@@ -180,7 +197,7 @@ impl PpoUpdate {
                     value_loss: column(1),
                     entropy: column(2),
                     loss: column(3),
-                    kl: 0.0,
+                    kl: column(13),
                     old_approx_kl: column(4),
                     approx_kl_k2: column(5),
                     approx_kl: column(6),
@@ -196,13 +213,17 @@ impl PpoUpdate {
         // (count, mean, M2, 0) of the returns, then of returns − values_old; equal counts cancel.
         let (of_returns, of_residuals) = (float(control + 2), float(control + 6));
         let explained = if of_returns > 0.0 { 1.0 - of_residuals / of_returns } else { f64::NAN };
+        let kl_state = |index: usize| float(control + 8 + self.trace.len() as usize + index);
+        let rate = kl_state(1);
         UpdateStats {
             minibatches,
             optimizer_steps: word(4),
             epochs: visited.div_ceil(self.per_epoch),
             skipped_steps: word(5),
             explained_variance: explained,
-            learning_rate,
+            learning_rate: if self.adaptive_lr && rate > 0.0 { rate } else { learning_rate },
+            kl: self.kl_penalty.map(|_| kl_state(2)),
+            kl_coef: self.kl_penalty.map(|penalty| if penalty.adaptive { kl_state(0) } else { penalty.kl_coef }),
             stopped_early: word(0) != 0 && word(0) <= self.minibatches,
             ..UpdateStats::default()
         }

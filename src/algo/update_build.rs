@@ -3,38 +3,52 @@
 use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::update::BatchBuffers;
-use crate::config::{AdvantageNorm, KlStop, Optimizer, ValueLoss};
+use crate::config::{AdvantageNorm, Algorithm, KlStop, ValueLoss};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{
-    advantage_normalize, batch_gather, batch_pack, loss_ppo, loss_statistics, optim_adam, optim_clip, reduce_moments,
-    reduce_partials,
+    advantage_normalize, batch_gather, batch_pack, loss_ppo, loss_statistics, loss_trust_region, optim_clip,
+    reduce_moments,
 };
-use crate::policy::{Network, ParamLayout};
+use crate::policy::Network;
 use crate::{Error, PpoConfig, Result};
+
+/// The trunk, if there is one, and the policy.
+pub(super) const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
+
+/// What an update needs to compare distributions.
+pub(super) struct Divergence {
+    /// Distribution rows of the old policy, in the batch's order and in the epoch's.
+    pub old: Buffer<f32>,
+    pub gathered: Buffer<f32>,
+    /// All rows through the policy at the start, unless the caller gave their distributions.
+    pub start: Option<Activations>,
+    pub trust_partials: Buffer<[f32; 4]>,
+}
 
 /// Buffers and sizes while an update is put together.
 pub(super) struct Builder<'a> {
-    networks: Networks<'a>,
-    model: &'a Model,
-    config: &'a PpoConfig,
-    rows: u32,
-    minibatch: u32,
-    minibatches: u32,
-    critic_only: bool,
-    obs: Buffer<f32>,
-    actions: Buffer<u32>,
-    samples: Buffer<[f32; 4]>,
-    kept: Activations,
-    gradients: Gradients,
-    values: Buffer<f32>,
-    loss_partials: Buffer<[f32; 4]>,
-    moment_partials: Buffer<[f32; 4]>,
-    moments: Buffer<[f32; 4]>,
+    pub networks: Networks<'a>,
+    pub model: &'a Model,
+    pub config: &'a PpoConfig,
+    pub rows: u32,
+    pub minibatch: u32,
+    pub minibatches: u32,
+    pub critic_only: bool,
+    pub obs: Buffer<f32>,
+    pub actions: Buffer<u32>,
+    pub samples: Buffer<[f32; 4]>,
+    pub kept: Activations,
+    pub gradients: Gradients,
+    pub values: Buffer<f32>,
+    pub loss_partials: Buffer<[f32; 4]>,
+    pub moment_partials: Buffer<[f32; 4]>,
+    pub moments: Buffer<[f32; 4]>,
     pub variances: Buffer<[f32; 4]>,
     pub gradient: Buffer<f32>,
-    norm_partials: Buffer<[f32; 2]>,
+    pub norm_partials: Buffer<[f32; 2]>,
     pub control: Buffer<u32>,
     pub trace: Buffer<f32>,
+    pub divergence: Option<Divergence>,
 }
 
 impl<'a> Builder<'a> {
@@ -52,7 +66,21 @@ impl<'a> Builder<'a> {
         let count = layout.len() as u64;
         let segments = rows.div_ceil(minibatch);
         let partials = reduce_moments::partials(rows, minibatch).max(reduce_moments::partials(rows, rows));
+        let divergence = if config.kl_direction().is_some() {
+            let given = batch.old_dist.clone();
+            let start = given.is_none().then(|| Activations::new(gpu, spec, rows, &ACTOR)).transpose()?;
+            let made = start.as_ref().map(|start| start.head_outputs(&batch.obs).clone());
+            Some(Divergence {
+                old: given.or(made).unwrap_or_else(|| batch.obs.clone()),
+                gathered: gpu.buffer("minibatch old_dist", all * spec.head.width() as u64)?,
+                start,
+                trust_partials: gpu.buffer("trust_partials", u64::from(loss_trust_region::groups(rows)))?,
+            })
+        } else {
+            None
+        };
         Ok(Self {
+            divergence,
             networks: Networks { gpu, spec, layout, parameters: &model.parameters },
             model,
             config,
@@ -62,7 +90,7 @@ impl<'a> Builder<'a> {
             critic_only,
             obs: gpu.buffer("minibatch obs", all * spec.obs_dim as u64)?,
             actions: gpu.buffer("minibatch actions", all * spec.head.action_dims() as u64)?,
-            samples: gpu.buffer("samples", all)?,
+            samples: gpu.buffer("samples", all + 1)?,
             kept: Activations::new(gpu, spec, minibatch, &Network::ALL)?,
             gradients: Gradients::new(gpu, spec, layout, minibatch)?,
             values: gpu.buffer("minibatch values", u64::from(minibatch))?,
@@ -142,6 +170,11 @@ impl<'a> Builder<'a> {
         calls.extend(batch_gather::bind(gpu, &[gather(spec.obs_dim)], &io, ring)?);
         let io = batch_gather::Io { order, source: &batch.actions, gathered: &self.actions };
         calls.extend(batch_gather::bind(gpu, &[gather(spec.head.action_dims())], &io, ring)?);
+        if let Some(Divergence { old, gathered, .. }) = &self.divergence {
+            let (source, gathered) = (old.cast(), gathered.cast());
+            let io = batch_gather::Io { order, source: &source, gathered: &gathered };
+            calls.extend(batch_gather::bind(gpu, &[gather(spec.head.width())], &io, ring)?);
+        }
         let io = batch_pack::Io {
             order,
             logp_old: &batch.logp_old,
@@ -227,10 +260,18 @@ impl<'a> Builder<'a> {
             ValueLoss::ClipMax => 1,
             ValueLoss::ClipOnly => 2,
         };
+        let surrogate = match config.algorithm {
+            Algorithm::A2c => 2,
+            _ if !config.clips() => 1,
+            _ => 0,
+        };
+        let kl_sample = if config.kl_penalty.is_some() { self.rows } else { 0 };
         let params: Vec<_> = blocks
             .iter()
             .zip(starts)
             .map(|(block, start)| loss_ppo::Params {
+                surrogate,
+                kl_sample,
                 rows: block.rows,
                 row_offset: *start,
                 value_loss,
@@ -248,6 +289,7 @@ impl<'a> Builder<'a> {
             d_head_outputs: &self.gradients.d_head_outputs,
             d_values: &self.gradients.d_values,
             loss_partials: &self.loss_partials,
+            head_outputs_old: self.divergence.as_ref().map_or(self.kept.head_outputs(&self.values), |d| &d.gathered),
         };
         let losses = loss_ppo::bind(gpu, &self.networks.spec.head, &params, &io, ring)?;
 
@@ -271,6 +313,7 @@ impl<'a> Builder<'a> {
                     kl_stop,
                     kl_limit: limit.unwrap_or(0.0) as f32,
                     vf_coef: config.vf_coef as f32,
+                    with_kl: u32::from(self.divergence.is_some()),
                     ..Default::default()
                 };
                 (params, block.rows)
@@ -278,72 +321,13 @@ impl<'a> Builder<'a> {
             .collect();
         let io = loss_statistics::Io { loss_partials: &self.loss_partials, control: &self.control, trace: &self.trace };
         let statistics = loss_statistics::bind(gpu, &params, &io, ring)?;
-        Ok(losses.into_iter().zip(statistics).map(|(loss, statistics)| vec![loss, statistics]).collect())
-    }
-
-    /// From partial gradients to new parameters, for each minibatch.
-    fn optimiser(&self, blocks: &[Block]) -> Result<Vec<Vec<Call>>> {
-        let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
-        let count = self.networks.layout.len() as u32;
-        let params: Vec<_> = blocks
-            .iter()
-            .map(|block| {
-                let slice = crate::kernels::mlp_backward_weight::slice_rows(block.rows, u64::from(count));
-                reduce_partials::Params { count, slices: block.rows.div_ceil(slice), ..Default::default() }
-            })
-            .collect();
-        let io = reduce_partials::Io { partials: &self.gradients.partials, gradient: &self.gradient };
-        let reduce = reduce_partials::bind(gpu, &params, &io)?;
-
-        let max_grad_norm = config.max_grad_norm.unwrap_or(0.0) as f32;
-        let params: Vec<_> = (0..self.minibatches)
-            .map(|index| optim_clip::Params { count, index, max_grad_norm, ..Default::default() })
-            .collect();
-        let io = optim_clip::Io {
-            gradient: &self.gradient,
-            norm_partials: &self.norm_partials,
-            control: &self.control,
-            optimizer_step: &model.optimizer_step,
-            trace: &self.trace,
-        };
-        let clip = optim_clip::bind(gpu, &params, &io)?;
-
-        let range = if self.critic_only { value_range(self.networks.layout) } else { 0..count };
-        let params = optim_adam::Params {
-            count: range.len() as u32,
-            offset: range.start,
-            decoupled: u32::from(config.optimizer == Optimizer::AdamW),
-            weight_decay: config.weight_decay as f32,
-            beta1: config.adam_beta1 as f32,
-            one_minus_beta1: (1.0 - config.adam_beta1) as f32,
-            beta2: config.adam_beta2 as f32,
-            one_minus_beta2: (1.0 - config.adam_beta2) as f32,
-            eps: config.adam_eps as f32,
-            ..Default::default()
-        };
-        let io = optim_adam::Io {
-            gradient: &self.gradient,
-            bias_correction: &model.bias_correction,
-            control: &self.control,
-            optimizer_step: &model.optimizer_step,
-            parameters: &model.parameters,
-            exp_avg: &model.exp_avg,
-            exp_avg_sq: &model.exp_avg_sq,
-        };
-        let adam = optim_adam::bind(gpu, &[params], &io, &model.ring)?;
-        Ok(reduce
+        Ok(losses
             .into_iter()
-            .zip(clip.chunks(2))
-            .map(|(reduce, clip)| {
-                std::iter::once(reduce).chain(clip.iter().cloned()).chain(adam.iter().cloned()).collect()
+            .zip(statistics)
+            .zip(self.divergences(blocks, starts)?)
+            .map(|((loss, statistics), [before, after])| {
+                before.into_iter().chain([loss, statistics]).chain(after).collect()
             })
             .collect())
     }
-}
-
-/// Where the critic's own parameters lie.
-fn value_range(layout: &ParamLayout) -> std::ops::Range<u32> {
-    let layers = layout.layers(Network::Value);
-    let first = layers.first().map_or(0, |layer| layer.weight);
-    first as u32..layers.last().map_or(first, |layer| layer.bias + layer.outputs) as u32
 }

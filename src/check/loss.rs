@@ -9,13 +9,14 @@ use crate::kernels::loss_ppo;
 use crate::policy::Head;
 use crate::reference::head::{entropy_grad, log_prob, log_prob_grad};
 use crate::reference::loss_ppo::{PpoLoss, Targets, loss_ppo as oracle};
-use crate::{PpoConfig, Result, ValueLoss};
+use crate::{Algorithm, KlDirection, KlPenalty, PpoConfig, Result, ValueLoss};
 use ndarray::{Array1, Array2, s};
 
 const CLIP: f32 = 0.2;
 const CLIP_VF: f32 = 0.25;
 const ENT_COEF: f32 = 0.03;
 const VF_COEF: f32 = 0.7;
+const KL_COEF: f32 = 0.8;
 /// Rows of one workgroup, hence of one partial sum.
 const GROUP: usize = 64;
 
@@ -26,6 +27,10 @@ struct Loss {
     row_offset: usize,
     value_loss: ValueLoss,
     dual_clip: Option<f32>,
+    /// 0 clipped, 1 −r A, 2 −A logp.
+    surrogate: u32,
+    /// Direction of a penalty of weight [`KL_COEF`].
+    kl: Option<KlDirection>,
     /// Log-ratios up to ±25, beyond the clamp.
     wild: bool,
     /// NaN and infinities among the inputs.
@@ -36,6 +41,8 @@ struct Loss {
 struct Inputs {
     dist: Vec<f32>,
     values: Vec<f32>,
+    /// Of all rows, too.
+    old: Vec<f32>,
     /// Of all rows, the offset before the minibatch included.
     words: Vec<u32>,
     samples: Vec<[f32; 4]>,
@@ -66,6 +73,8 @@ impl Loss {
             let logp_old = (logp - f64::from(log_ratio)) as f32;
             samples.push([logp_old, random.range(-2.0, 2.0), random.range(-3.0, 3.0), old]);
         }
+        let old: Vec<f32> = dist.iter().map(|x| x + random.range(-0.3, 0.3)).collect();
+        let old = [vec![f32::NAN; offset * self.head.width()], old].concat();
         if self.broken {
             for row in (0..rows).step_by(5) {
                 match row % 4 {
@@ -77,7 +86,7 @@ impl Loss {
             }
         }
         let words = [vec![0; offset * dims], words].concat();
-        Ok(Inputs { dist, values, words, samples })
+        Ok(Inputs { dist, values, old, words, samples })
     }
 
     fn config(&self) -> PpoConfig {
@@ -89,6 +98,13 @@ impl Loss {
             vf_loss_scale: 0.5,
             ent_coef: ENT_COEF.into(),
             vf_coef: VF_COEF.into(),
+            algorithm: if self.surrogate == 2 { Algorithm::A2c } else { Algorithm::Ppo },
+            kl_penalty: match (self.kl, self.surrogate) {
+                (None, 1) => Some(KlPenalty { clip: false, ..KlPenalty::fixed(0.0, KlDirection::OldNew) }),
+                (kl, surrogate) => {
+                    kl.map(|kl| KlPenalty { clip: surrogate == 0, ..KlPenalty::fixed(KL_COEF.into(), kl) })
+                }
+            },
             ..PpoConfig::cleanrl()
         }
     }
@@ -99,6 +115,7 @@ struct Minibatch {
     head: Head,
     config: PpoConfig,
     dist: Array2<f64>,
+    old: Array2<f64>,
     values: Array1<f64>,
     words: Vec<u32>,
     samples: [Array1<f64>; 4],
@@ -111,6 +128,7 @@ impl Minibatch {
             head: c.head.clone(),
             config: c.config(),
             dist: array(&c.head, &inputs.dist),
+            old: array(&c.head, &inputs.old[c.row_offset * c.head.width()..]),
             values: wide(&inputs.values).into(),
             words: inputs.words[c.row_offset * c.head.action_dims()..].to_vec(),
             samples: [column(0), column(1), column(2), column(3)],
@@ -131,7 +149,7 @@ impl Minibatch {
             advantages: column(1),
             returns: column(2),
             values_old: column(3),
-            old_dist: None,
+            old_dist: Some(self.old.slice(s![rows.clone(), ..])),
         };
         oracle(
             &self.head,
@@ -146,11 +164,16 @@ impl Minibatch {
 fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let inputs = c.inputs()?;
     let rows = c.rows;
+    let mut samples = inputs.samples.clone();
+    let kl_sample = if c.kl.is_some() { samples.len() as u32 } else { 0 };
+    let on = |direction: KlDirection| if c.kl == Some(direction) { KL_COEF } else { 0.0 };
+    samples.push([on(KlDirection::OldNew), on(KlDirection::NewOld), f32::NAN, f32::NAN]);
     let buffers = (
         Guarded::holding(gpu, "head_outputs", &inputs.dist)?,
         Guarded::holding(gpu, "values", &inputs.values)?,
         Guarded::holding(gpu, "actions", &inputs.words)?,
-        Guarded::holding(gpu, "samples", &inputs.samples)?,
+        Guarded::holding(gpu, "samples", &samples)?,
+        Guarded::holding(gpu, "head_outputs_old", &inputs.old)?,
     );
     let d_head_outputs = Guarded::output(gpu, "d_head_outputs", inputs.dist.len())?;
     let d_values = Guarded::output(gpu, "d_values", rows)?;
@@ -161,6 +184,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let mut p = loss_ppo::Params::default();
     (p.rows, p.row_offset, p.value_loss) = (rows as u32, c.row_offset as u32, c.value_loss as u32);
     (p.dual_clip, p.vf_loss_scale, p.vf_coef) = (c.dual_clip.unwrap_or(0.0), 0.5, VF_COEF);
+    (p.surrogate, p.kl_sample) = (c.surrogate, kl_sample);
     let io = loss_ppo::Io {
         head_outputs: buffers.0.io(),
         values: buffers.1.io(),
@@ -169,6 +193,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
         d_head_outputs: d_head_outputs.io(),
         d_values: d_values.io(),
         loss_partials: loss_partials.io(),
+        head_outputs_old: buffers.4.io(),
     };
     gpu.run("check", &loss_ppo::bind(gpu, &c.head, &[p], &io, &ring)?, slot)?;
     let partials = loss_partials.read(gpu, report)?;
@@ -239,10 +264,14 @@ impl Sizes {
             // The ratio's relative error is the absolute one of its logarithm.
             let size = 1.0 + own[row] + logp_old.abs() + log_ratio.abs();
             let surrogate = (advantage * log_ratio.exp()).abs() * size;
+            let surrogate =
+                surrogate.max(if m.config.algorithm == Algorithm::A2c { advantage.abs() * size } else { 0.0 });
             let value = (m.values[row].abs() + target.abs() + value_old.abs()).powi(2);
             for (d_logp, d_entropy) in d_logp.row(row).iter().zip(d_entropy.row(row)) {
                 let by_entropy = m.config.ent_coef * (d_entropy.abs() + own[row]);
-                d_dist.push((surrogate * (d_logp.abs() + own[row]) + by_entropy) / n);
+                let by_kl = 2.0 * f64::from(KL_COEF) * (1.0 + own[row]);
+                let by_kl = if m.config.kl_penalty.is_some() { by_kl } else { 0.0 };
+                d_dist.push((surrogate * (d_logp.abs() + own[row]) + by_entropy + by_kl) / n);
             }
             d_values.push(m.config.vf_coef * value.sqrt() / n);
             let k3 = log_ratio.exp_m1().abs() * size;
@@ -261,6 +290,10 @@ fn loss_case(c: Loss) -> Case {
     if let Some(dual_clip) = c.dual_clip {
         shape += &format!(", dual clip {dual_clip}");
     }
+    shape += ["", ", unclipped", ", no ratio"][c.surrogate as usize % 3];
+    if let Some(direction) = c.kl {
+        shape += &format!(", penalty {direction:?}");
+    }
     shape += if c.wild { ", log-ratios beyond the clamp" } else { "" };
     shape += if c.broken { ", not finite" } else { "" };
     let reason = "the log-ratio's rounding and a device's exp (3 + 2|x| ulp), then a tree of 6 levels; scale: the terms, with \
@@ -277,6 +310,8 @@ pub(super) fn cases() -> Vec<Case> {
         row_offset: 0,
         value_loss: ValueLoss::Plain,
         dual_clip: None,
+        surrogate: 0,
+        kl: None,
         wild: false,
         broken: false,
     };
@@ -293,6 +328,13 @@ pub(super) fn cases() -> Vec<Case> {
         }
         cases.push(loss_case(Loss { head: head.clone(), wild: true, ..usual.clone() }));
         cases.push(loss_case(Loss { head, rows: 127, broken: true, ..usual.clone() }));
+    }
+    for head in [categorical(3), gaussian(2)] {
+        let (old_new, new_old) = (Some(KlDirection::OldNew), Some(KlDirection::NewOld));
+        for (surrogate, kl) in [(1, None), (2, None), (1, old_new), (0, new_old)] {
+            let c = Loss { head: head.clone(), rows: 131, row_offset: 67, surrogate, kl, ..usual.clone() };
+            cases.push(loss_case(c).quick(kl.is_some()));
+        }
     }
     for head in [categorical(1), categorical(33), gaussian(3), gaussian(17)] {
         cases.push(loss_case(Loss { head, rows: 67, value_loss: ValueLoss::ClipMax, ..usual.clone() }));

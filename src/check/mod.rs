@@ -16,6 +16,7 @@ mod env;
 mod head;
 mod line_search;
 mod loss;
+mod loss_kl;
 mod loss_statistics;
 mod mlp;
 mod mlp_jvp;
@@ -102,6 +103,7 @@ pub fn cases() -> Vec<Case> {
         mlp_jvp::cases(),
         loss::cases(),
         loss_statistics::cases(),
+        loss_kl::cases(),
         optim::cases(),
         trust_region::cases(),
         cg::cases(),

@@ -4,7 +4,7 @@ use super::Case;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::loss_statistics::TRACE_WIDTH;
-use crate::kernels::{optim_adam, optim_clip};
+use crate::kernels::{optim_adam, optim_clip, optim_rmsprop};
 use crate::reference::optim::{Adam, AdamSettings};
 use crate::reference::reduce_moments::reduce_norm;
 use crate::{Optimizer, Result};
@@ -14,6 +14,9 @@ use ndarray::Array1;
 fn norm_tolerance(count: usize) -> f64 {
     EPS * (0.5 * (64.0 + 6.0 + (count as f64 / 4096.0 / 64.0).ceil() + 6.0) + 8.0)
 }
+
+/// RMSProp's.
+const ALPHA: f32 = 0.99;
 
 /// Words of the control buffer.
 const STEP: usize = 1;
@@ -129,7 +132,8 @@ fn adam_case(c: Steps) -> Case {
     let tolerance = EPS * (16.0 + 6.0 * steps as f64) + if max_grad_norm > 0.0 { norm_tolerance(count) } else { 0.0 };
     let reason = "per step: moments and parameters rounded, root and division of 3 ulp; the clip's factor has the norm's error; \
                   scale: parameter + steps × learning rate, and the moments' own size";
-    Case::new("optim_adam", shape, (tolerance, reason), move |gpu, report| {
+    let kernel = if optimizer == Optimizer::RmsProp { "optim_rmsprop" } else { "optim_adam" };
+    Case::new(kernel, shape, (tolerance, reason), move |gpu, report| {
         let mut random = Random::new((count + steps) as u64);
         let lr = 0.01_f32;
         let (beta1, beta2) = (0.9_f32, 0.999_f32);
@@ -141,9 +145,10 @@ fn adam_case(c: Steps) -> Case {
             eps: eps.into(),
             weight_decay: weight_decay.into(),
             max_grad_norm: (max_grad_norm > 0.0).then_some(max_grad_norm.into()),
-            rmsprop_alpha: 0.99,
-            rmsprop_eps: 1e-5,
+            rmsprop_alpha: ALPHA.into(),
+            rmsprop_eps: eps.into(),
         };
+        let second = if optimizer == Optimizer::RmsProp { settings.rmsprop_alpha } else { settings.beta2 };
         let device = Device::new(gpu, &c, &initial, &settings)?;
         let mut adam = Adam::<f64>::new(count);
         adam.step = taken;
@@ -168,10 +173,10 @@ fn adam_case(c: Steps) -> Case {
             }
             let limit = settings.max_grad_norm.map_or(1.0, |max| (max / (stepped.grad_norm + 1e-6)).min(1.0));
             for i in 0..count {
-                let decay = if optimizer == Optimizer::Adam { f64::from(weight_decay) } else { 0.0 };
+                let decay = if optimizer != Optimizer::AdamW { f64::from(weight_decay) } else { 0.0 };
                 let g = (f64::from(own[i]) * limit).abs() + decay * before_step[i].abs();
                 sizes.0[i] = settings.beta1 * sizes.0[i] + (1.0 - settings.beta1) * g;
-                sizes.1[i] = settings.beta2 * sizes.1[i] + (1.0 - settings.beta2) * g * g;
+                sizes.1[i] = second * sizes.1[i] + (1.0 - second) * g * g;
             }
         }
         let [p, m, v] = device.read(gpu, report)?;
@@ -252,7 +257,25 @@ impl Device {
             exp_avg_sq: self.state[2].io(),
         };
         let (ring, slot) = schedule(gpu, &Schedule { learning_rate: lr, ..Schedule::default() })?;
-        calls.extend(optim_adam::bind(gpu, &[adam], &io, &ring)?);
+        if self.c.optimizer == Optimizer::RmsProp {
+            let rmsprop = optim_rmsprop::Params {
+                count: self.c.count as u32,
+                weight_decay: self.c.weight_decay,
+                alpha: ALPHA,
+                one_minus_alpha: (1.0 - f64::from(ALPHA)) as f32,
+                eps: self.c.eps,
+                ..Default::default()
+            };
+            let io = optim_rmsprop::Io {
+                gradient: self.gradient.io(),
+                control: self.control.io(),
+                parameters: self.state[0].io(),
+                exp_avg_sq: self.state[2].io(),
+            };
+            calls.extend(optim_rmsprop::bind(gpu, &[rmsprop], &io, &ring)?);
+        } else {
+            calls.extend(optim_adam::bind(gpu, &[adam], &io, &ring)?);
+        }
         gpu.run("check", &calls, slot)
     }
 
@@ -299,6 +322,8 @@ pub(super) fn cases() -> Vec<Case> {
         // Beyond the table of bias corrections, which ends where they are 1.
         Steps { taken: 20_000, ..usual },
         Steps { bad_step: Some(2), ..usual },
+        Steps { optimizer: Optimizer::RmsProp, ..usual },
+        Steps { optimizer: Optimizer::RmsProp, bad_step: Some(1), weight_decay: 0.1, count: 1000, ..usual },
         Steps { bad_step: Some(0), optimizer: Optimizer::AdamW, weight_decay: 0.1, ..usual },
     ] {
         cases.push(adam_case(c).quick(c.bad_step.is_some()));

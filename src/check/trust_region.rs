@@ -53,9 +53,9 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
     if row_stride.is_some() {
         let actions = Actions::from_words(head, rows, &words)?;
         let score = log_prob_grad(head, p.view(), &actions, Array1::ones(rows).view())?;
-        for row in 0..rows {
+        for (row, most) in most.iter().enumerate() {
             let (s, t) = (score.row(row), t.row(row));
-            let size = s.mapv(|s| s.abs() + most[row]);
+            let size = s.mapv(|s| s.abs() + most);
             want.row_mut(row).assign(&(&s * s.dot(&t)));
             sizes.row_mut(row).assign(&(&size * size.dot(&t.mapv(f64::abs))));
         }
@@ -63,7 +63,7 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
         want = fisher_vector(head, p.view(), t.view())?;
         // Of a product with |t| whose terms do not cancel.
         let along = t.mapv(f64::abs);
-        for row in 0..rows {
+        for (row, most) in most.iter().enumerate() {
             let largest = along.row(row).fold(0.0, |a: f64, b| a.max(*b));
             let size = match head {
                 Head::Categorical { .. } => {
@@ -73,7 +73,7 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
                 }
                 Head::Gaussian { .. } => want.row(row).mapv(f64::abs),
             };
-            sizes.row_mut(row).assign(&(size * (1.0 + most[row])));
+            sizes.row_mut(row).assign(&(size * (1.0 + most)));
         }
     }
     let scaled = |a: Array2<f64>| (a * f64::from(SCALE)).into_iter().collect::<Vec<f64>>();
@@ -113,8 +113,7 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild:
         Guarded::holding(gpu, "samples", &samples)?,
     );
     let trust_partials = Guarded::<[f32; 4]>::output(gpu, "trust_partials", non_finite.len())?;
-    let mut p = loss_trust_region::Params::default();
-    p.rows = rows as u32;
+    let p = loss_trust_region::Params { rows: rows as u32, ..Default::default() };
     let io = loss_trust_region::Io {
         head_outputs: buffers.0.io(),
         head_outputs_old: buffers.1.io(),

@@ -6,6 +6,8 @@
 //! loss   = mean over rows of  policy − ent_coef · entropy + vf_coef · vf_loss_scale · error(v)
 //! ```
 //!
+//! The surrogate may also be −r A or the plain −A logp, and a KL penalty may be added whose weight [`super::loss_kl`] sets.
+//!
 //! Schulman et al. 2017, equations 7 and 9; dual clip: Ye et al. 2020, equation 5. The lecture's six cases follow from the
 //! minimum. Ties: a clamp passes the gradient on its closed range and a min or max of equals gives each half, as
 //! PyTorch does; so at r = 1, the first minibatch, the gradient is −A, not 0.
@@ -41,10 +43,11 @@ kernel! {
         pub vf_coef: f32,
         /// 1 / rows; set by `bind`.
         pub inverse_rows: f32,
-        #[doc(hidden)]
-        pub pad_0: u32,
-        #[doc(hidden)]
-        pub pad_1: u32,
+        /// 0: clipped; 1: −r A; 2: −A logp, the plain policy gradient without a ratio.
+        pub surrogate: u32,
+        /// Element of `samples` that holds `(weight of KL(old‖new), weight of KL(new‖old), _, _)`, from
+        /// [`super::loss_kl`]. 0: no penalty.
+        pub kl_sample: u32,
     },
     io: {
         /// Distribution rows, `[rows, width]`.
@@ -61,6 +64,8 @@ kernel! {
         d_values: ReadWrite f32,
         /// `[groups(rows), 3]`.
         loss_partials: ReadWrite [f32; 4],
+        /// Distribution rows before the update, `[row_offset + rows, width]`; not read, so any buffer, without `kl_sample`.
+        head_outputs_old: Read f32,
     },
 }
 
@@ -89,6 +94,12 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &S
         let shape = || format!("(row_offset {} + rows {rows}) × action_dims {action_dims}", p.row_offset);
         elements(name, "actions", io.actions, all * u64::from(action_dims), shape)?;
         elements(name, "samples", io.samples, all, || format!("row_offset {} + rows {rows}", p.row_offset))?;
+        if p.kl_sample != 0 {
+            let place = u64::from(p.kl_sample);
+            elements(name, "samples", io.samples, place + 1, || format!("kl_sample {place} + 1"))?;
+            let shape = || format!("(row_offset {} + rows {rows}) × width {width}", p.row_offset);
+            elements(name, "head_outputs_old", io.head_outputs_old, all * u64::from(width), shape)?;
+        }
         let groups = groups(p.rows);
         elements(name, "loss_partials", io.loss_partials, u64::from(groups) * 3, || format!("groups {groups} × 3"))?;
         let inverse_rows = (1.0 / f64::from(p.rows)) as f32;

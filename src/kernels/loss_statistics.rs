@@ -25,8 +25,8 @@ kernel! {
         pub inverse_rows: f32,
         /// Weight of the value loss in the reported loss.
         pub vf_coef: f32,
-        #[doc(hidden)]
-        pub pad_0: u32,
+        /// 1: `loss_kl` left a penalty in the trace; the reported loss includes it.
+        pub with_kl: u32,
         #[doc(hidden)]
         pub pad_1: u32,
     },

@@ -25,15 +25,23 @@ kernel! {
         pub action_dims: u32,
         /// Workgroups, hence partial sums; set by `bind`.
         pub groups: u32,
+        /// First row in `head_outputs_old`, `actions` and `samples`.
+        pub row_offset: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
         /// Distribution rows at the candidate, `[rows, width]`.
         head_outputs: Read f32,
-        /// Distribution rows before the step, `[rows, width]`; may be the same buffer.
+        /// Distribution rows before the step, `[row_offset + rows, width]`; may be the same buffer.
         head_outputs_old: Read f32,
-        /// Action words, `[rows, action_dims]`.
+        /// Action words, `[row_offset + rows, action_dims]`.
         actions: Read u32,
-        /// `(logp_old, advantage, _, _)`, `[rows]`.
+        /// `(logp_old, advantage, _, _)`, `[row_offset + rows]`.
         samples: Read [f32; 4],
         /// Sums of `(r A, KL(old‖new), KL(new‖old), rows that are not finite)`, `[groups(rows)]`.
         trust_partials: ReadWrite [f32; 4],
@@ -56,13 +64,14 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let rows = u64::from(p.rows);
-        let needs = rows * u64::from(width);
+        let (needs, all) = (rows * u64::from(width), u64::from(p.row_offset) + rows);
         let shape = || format!("rows {rows} × width {width}");
         elements(name, "head_outputs", io.head_outputs, needs, shape)?;
-        elements(name, "head_outputs_old", io.head_outputs_old, needs, shape)?;
-        let shape = || format!("rows {rows} × action_dims {action_dims}");
-        elements(name, "actions", io.actions, rows * u64::from(action_dims), shape)?;
-        elements(name, "samples", io.samples, rows, || format!("rows {rows}"))?;
+        let shape = || format!("(row_offset {} + rows {rows}) × width {width}", p.row_offset);
+        elements(name, "head_outputs_old", io.head_outputs_old, all * u64::from(width), shape)?;
+        let shape = || format!("(row_offset {} + rows {rows}) × action_dims {action_dims}", p.row_offset);
+        elements(name, "actions", io.actions, all * u64::from(action_dims), shape)?;
+        elements(name, "samples", io.samples, all, || format!("row_offset {} + rows {rows}", p.row_offset))?;
         let groups = groups(p.rows);
         elements(name, "trust_partials", io.trust_partials, u64::from(groups), || format!("groups {groups}"))?;
         calls.push((Params { width, action_dims, groups, ..*p }, Grid::Items(rows)));

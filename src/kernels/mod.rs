@@ -10,8 +10,8 @@
 //! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`reduce_moments`], [`advantage_normalize`] |
 //! | minibatch | [`batch_gather`], [`batch_pack`] |
 //! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
-//! | loss | [`loss_ppo`], [`loss_statistics`], [`loss_trust_region`] |
-//! | optimiser | [`optim_clip`], [`optim_adam`], [`cg_step`], [`optim_line_search`] |
+//! | loss | [`loss_ppo`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
+//! | optimiser | [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
 //! | statistics | [`reduce_episodes`] |
 
 pub mod advantage_gae;
@@ -25,6 +25,7 @@ pub mod env_cartpole;
 pub mod env_pendulum;
 pub mod head_evaluate;
 pub mod head_fisher;
+pub mod loss_kl;
 pub mod loss_ppo;
 pub mod loss_statistics;
 pub mod loss_trust_region;
@@ -35,6 +36,7 @@ pub mod mlp_jvp;
 pub mod optim_adam;
 pub mod optim_clip;
 pub mod optim_line_search;
+pub mod optim_rmsprop;
 pub mod parts;
 pub mod policy_sample;
 pub mod reduce_episodes;
@@ -56,6 +58,7 @@ pub const ALL: &[KernelDef] = &[
     env_pendulum::DEF,
     head_evaluate::DEF,
     head_fisher::DEF,
+    loss_kl::DEF,
     loss_ppo::DEF,
     loss_statistics::DEF,
     loss_trust_region::DEF,
@@ -66,6 +69,7 @@ pub const ALL: &[KernelDef] = &[
     optim_adam::DEF,
     optim_clip::DEF,
     optim_line_search::DEF,
+    optim_rmsprop::DEF,
     policy_sample::DEF,
     reduce_episodes::DEF,
     reduce_moments::DEF,

@@ -49,7 +49,7 @@ kernel! {
         gradient: Read f32,
         /// `(1 / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ))` for t = 1, 2, …
         bias_correction: Read [f32; 2],
-        /// `[CONTROL_WORDS]`: permission and scale, from `optim_clip`.
+        /// `[CONTROL_WORDS]`: permission and scale from `optim_clip`, learning rate from `loss_kl`.
         control: Read u32,
         /// `[1]`: t.
         optimizer_step: Read u32,

@@ -1,6 +1,6 @@
 //! A backtracking line search that accepts or refuses on the device.
 //!
-//! Try j is θ = θ_old + `factor` · step_scale · x, with x and step_scale from [`cg_step`](super::cg_step). It is accepted if all its rows are
+//! Try j is θ = θ_old + `factor` · step_scale · x, with x and step_scale from [`cg_step`]. It is accepted if all its rows are
 //! finite, KL ≤ `max_kl` · `kl_margin` and the surrogate improves as `acceptance` says (Schulman et al. 2015, appendix C; the ratio to the
 //! expected improvement `factor` · step_scale · b·x is that of the authors' own code). After the first accepted try the others do nothing;
 //! if none was, the parameters are those of before, bit for bit. The calls go round the network and

@@ -426,6 +426,7 @@ fn ppo(gpu: &Gpu, ppo: PpoCase) -> Result<Outputs> {
         advantages: gpu.upload("advantages", &batch.advantages.to_vec())?,
         returns: gpu.upload("returns", &batch.returns.to_vec())?,
         values_old: gpu.upload("values_old", &batch.values_old.to_vec())?,
+        old_dist: None,
     };
     let order = gpu.upload("order", &order)?;
     let plan = PpoUpdate::new(gpu, &model, &config, &buffers, Some(&order))?;

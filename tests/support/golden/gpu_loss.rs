@@ -58,14 +58,16 @@ pub fn run(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let loss_partials = gpu.buffer("loss_partials", u64::from(loss_ppo::groups(rows)) * 3)?;
     let trace = gpu.buffer("trace", loss_statistics::TRACE_WIDTH)?;
     let ring = ScheduleRing::new(gpu)?;
+    let head_outputs = gpu.upload("head_outputs", &head_outputs)?;
     let io = loss_ppo::Io {
-        head_outputs: &gpu.upload("head_outputs", &head_outputs)?,
+        head_outputs: &head_outputs,
         values: &gpu.upload("values", &values)?,
         actions: &gpu.buffer("actions", u64::from(rows))?,
         samples: &gpu.upload("samples", &samples)?,
         d_head_outputs: &d_head_outputs,
         d_values: &d_values,
         loss_partials: &loss_partials,
+        head_outputs_old: &head_outputs,
     };
     let control = gpu.buffer("control", loss_statistics::CONTROL_WORDS)?;
     let statistics = loss_statistics::Io { loss_partials: &loss_partials, control: &control, trace: &trace };

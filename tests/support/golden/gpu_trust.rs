@@ -70,6 +70,7 @@ pub fn trpo(gpu: &Gpu, case: &Case) -> Result<Outputs> {
         advantages: gpu.upload("advantages", &batch.advantages.to_vec())?,
         returns: gpu.upload("returns", &batch.returns.to_vec())?,
         values_old: gpu.upload("values_old", &batch.values_old.to_vec())?,
+        old_dist: None,
     };
     let plan = TrustRegionUpdate::new(gpu, &model, config, &buffers, None)?;
     let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;

@@ -1,0 +1,127 @@
+// What the mean KL of a minibatch or of a whole batch decides: weights of the penalty, learning rate, the next β.
+//
+// trust_partials  [groups]                   sums over rows from loss_trust_region; not read in phase 1
+// control         [8]                        parts/control.wgsl
+// trace           [minibatches, TRACE_WIDTH] parts/trace.wgsl; row params.index
+// samples         [kl_sample + 1]            element kl_sample: weights of KL(old‖new) and KL(new‖old) in the loss
+// kl_state        [4]                        β and learning rate of the next update (0: the configuration's), KL at the end, 0
+//
+// A single workgroup. Phase 0, before the loss: KL and penalty go to the trace, their derivative to samples. Phase 1, after
+// the early stop was decided: the learning rate. Phase 2, after the last minibatch and over all rows: KL and β.
+
+struct Params {
+    groups: u32,
+    index: u32,         // minibatch of this update
+    phase: u32,
+    direction: u32,     // 0 KL(old‖new), 1 KL(new‖old)
+    kl_sample: u32,
+    adaptive: u32,      // 1: β is adapted
+    inverse_rows: f32,
+    kl_coef: f32,       // β, unless kl_state has one
+    kl_low: f32,        // below: β is halved
+    kl_high: f32,       // above: β is doubled
+    hinge_coef: f32,
+    hinge_limit: f32,
+    rate_target: f32,
+    rate_factor: f32,
+    rate_min: f32,
+    rate_max: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> schedule: Schedule;
+@group(0) @binding(2) var<storage, read> trust_partials: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> control: array<u32>;
+@group(0) @binding(4) var<storage, read_write> trace: array<f32>;
+@group(0) @binding(5) var<storage, read_write> samples: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> kl_state: array<f32>;
+
+const WG: u32 = 64u;
+const MIN_KL_COEF: f32 = 1.4901161193847656e-8;  // 2^-26
+const MAX_KL_COEF: f32 = 67108864.0;             // 2^26
+const STATE_KL_COEF: u32 = 0u;
+const STATE_LEARNING_RATE: u32 = 1u;
+const STATE_KL: u32 = 2u;
+
+var<workgroup> sums: array<f32, 64>;
+
+fn current_kl_coef() -> f32 {
+    let kept = kl_state[STATE_KL_COEF];
+    if (params.adaptive != 0u && kept > 0.0) {
+        return clamp(kept, MIN_KL_COEF, MAX_KL_COEF);
+    }
+    return params.kl_coef;
+}
+
+@compute @workgroup_size(64)
+fn loss_kl(@builtin(local_invocation_index) lane: u32) {
+    var own = 0.0;
+    if (params.phase != 1u) {
+        for (var group = lane; group < params.groups; group += WG) {
+            let partial = trust_partials[group];
+            own += select(partial.y, partial.z, params.direction == 1u);
+        }
+    }
+    sums[lane] = own;
+    workgroupBarrier();  // all lanes have stored
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        if (lane < half) {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();  // this level of the tree is complete
+    }
+    if (lane != 0u) {
+        return;
+    }
+
+    let row = params.index * TRACE_WIDTH;
+    if (params.phase == 0u) {
+        let kl = sums[0] * params.inverse_rows;
+        let kl_coef = current_kl_coef();
+        var penalty = kl_coef * kl;
+        var slope = kl_coef;
+        let over = kl - params.hinge_limit;
+        if (params.hinge_coef > 0.0 && over > 0.0) {
+            penalty += params.hinge_coef * over * over;
+            slope += 2.0 * params.hinge_coef * over;
+        }
+        samples[params.kl_sample] = vec4<f32>(
+            select(slope, 0.0, params.direction == 1u), select(0.0, slope, params.direction == 1u), 0.0, 0.0);
+        if (!control_stopped_before(control[CONTROL_STOP], params.index)) {
+            trace[row + TRACE_KL] = kl;
+            trace[row + TRACE_PENALTY] = penalty;
+        }
+    } else if (params.phase == 1u) {
+        if (control_stopped_before(control[CONTROL_STOP], params.index)) {
+            return;
+        }
+        let kl = trace[row + TRACE_KL];
+        var rate = kl_state[STATE_LEARNING_RATE];
+        if (!(rate > 0.0)) {
+            rate = schedule.learning_rate;
+        }
+        if (!math_is_nan(kl)) {
+            if (kl > 2.0 * params.rate_target) {
+                rate = max(rate / params.rate_factor, params.rate_min);
+            } else if (kl < 0.5 * params.rate_target && kl > 0.0) {
+                rate = min(rate * params.rate_factor, params.rate_max);
+            }
+        }
+        kl_state[STATE_LEARNING_RATE] = rate;
+        control[CONTROL_LEARNING_RATE] = bitcast<u32>(rate);
+    } else {
+        let kl = sums[0] * params.inverse_rows;
+        kl_state[STATE_KL] = kl;
+        if (params.adaptive != 0u) {
+            var kl_coef = current_kl_coef();
+            if (!math_is_nan(kl)) {
+                if (kl > params.kl_high) {
+                    kl_coef = min(2.0 * kl_coef, MAX_KL_COEF);
+                } else if (kl < params.kl_low) {
+                    kl_coef = max(0.5 * kl_coef, MIN_KL_COEF);
+                }
+            }
+            kl_state[STATE_KL_COEF] = kl_coef;
+        }
+    }
+}

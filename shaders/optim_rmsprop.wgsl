@@ -1,0 +1,45 @@
+// One step of RMSProp on the flat parameters, from the flat gradient and its mean squares.
+//
+// gradient, parameters, exp_avg_sq  [offset + count]
+// control  [8]  parts/control.wgsl; without permission to step nothing is written
+//
+// PyTorch's, without momentum and not centred: p −= lr · g / (√v + ε).
+
+struct Params {
+    count: u32,
+    offset: u32,           // first element that is stepped
+    weight_decay: f32,
+    alpha: f32,
+    one_minus_alpha: f32,  // from the host: 1 − α in f32 would lose digits
+    eps: f32,
+    pad_0: u32,
+    pad_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> schedule: Schedule;
+@group(0) @binding(2) var<storage, read> gradient: array<f32>;
+@group(0) @binding(3) var<storage, read> control: array<u32>;
+@group(0) @binding(4) var<storage, read_write> parameters: array<f32>;
+@group(0) @binding(5) var<storage, read_write> exp_avg_sq: array<f32>;
+
+override WG: u32 = 64u;
+
+@compute @workgroup_size(WG)
+fn optim_rmsprop(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let item = (workgroup.y * groups.x + workgroup.x) * WG + lane;
+    if (item >= params.count || control[CONTROL_STEP] == 0u) {
+        return;
+    }
+    let index = params.offset + item;
+    let lr = control_learning_rate(control[CONTROL_LEARNING_RATE], schedule.learning_rate);
+    let p = parameters[index];
+    let g = gradient[index] * bitcast<f32>(control[CONTROL_SCALE]) + params.weight_decay * p;
+    let v = params.alpha * exp_avg_sq[index] + params.one_minus_alpha * g * g;
+    exp_avg_sq[index] = v;
+    parameters[index] = p - lr * g / (sqrt(v) + params.eps);
+}

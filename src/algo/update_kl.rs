@@ -1,0 +1,100 @@
+//! How an update follows the KL divergence from the old policy: a penalty in the loss, β, the learning rate.
+
+use super::network::{Activations, Block};
+use super::update::BatchBuffers;
+use super::update_build::{ACTOR, Builder, Divergence};
+use crate::Result;
+use crate::gpu::Call;
+use crate::kernels::{loss_kl, loss_trust_region};
+
+impl Builder<'_> {
+    /// Every row in the batch's own order.
+    fn whole(&self) -> [Block; 1] {
+        [Block { rows: self.rows, obs_offset: 0, obs_stride: self.networks.spec.obs_dim as u32, value_offset: 0 }]
+    }
+
+    /// Distribution rows of the policy at the start, where they are needed and not given.
+    pub(super) fn old_rows(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
+        let Some(start) = self.divergence.as_ref().and_then(|divergence| divergence.start.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let lists = self.networks.forward(&ACTOR, &batch.obs, start, &self.values, &self.whole())?;
+        Ok(lists.into_iter().flatten().collect())
+    }
+
+    /// β of the next update, from the KL over all rows at the final parameters.
+    pub(super) fn adapt(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
+        let (Some(divergence), Some(_)) = (&self.divergence, &self.config.kl_penalty) else {
+            return Ok(Vec::new());
+        };
+        let (gpu, spec) = (self.networks.gpu, self.networks.spec);
+        let end = Activations::new(gpu, spec, self.rows, &ACTOR)?;
+        let lists = self.networks.forward(&ACTOR, &batch.obs, &end, &self.values, &self.whole())?;
+        let mut calls: Vec<Call> = lists.into_iter().flatten().collect();
+        // Only the divergences count here, so that the order of the samples does not matter.
+        let io = loss_trust_region::Io {
+            head_outputs: end.head_outputs(&batch.obs),
+            head_outputs_old: &divergence.old,
+            actions: &batch.actions,
+            samples: &self.samples,
+            trust_partials: &divergence.trust_partials,
+        };
+        let params = loss_trust_region::Params { rows: self.rows, ..Default::default() };
+        calls.extend(loss_trust_region::bind(gpu, &spec.head, &[params], &io)?);
+        let params = loss_kl::Params { phase: 2, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
+        calls.extend(loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(divergence), &self.model.ring)?);
+        Ok(calls)
+    }
+
+    pub(super) fn kl_io<'b>(&'b self, divergence: &'b Divergence) -> loss_kl::Io<'b> {
+        loss_kl::Io {
+            trust_partials: &divergence.trust_partials,
+            control: &self.control,
+            trace: &self.trace,
+            samples: &self.samples,
+            kl_state: &self.model.kl_state,
+        }
+    }
+
+    /// For each minibatch what its KL decides, before the loss and after the early stop was decided.
+    pub(super) fn divergences(&self, blocks: &[Block], starts: &[u32]) -> Result<Vec<[Vec<Call>; 2]>> {
+        let Some(divergence) = &self.divergence else {
+            return Ok(vec![[Vec::new(), Vec::new()]; blocks.len()]);
+        };
+        let (gpu, ring) = (self.networks.gpu, &self.model.ring);
+        let io = loss_trust_region::Io {
+            head_outputs: self.kept.head_outputs(&self.values),
+            head_outputs_old: &divergence.gathered,
+            actions: &self.actions,
+            samples: &self.samples,
+            trust_partials: &divergence.trust_partials,
+        };
+        let params: Vec<_> = blocks
+            .iter()
+            .zip(starts)
+            .map(|(block, start)| loss_trust_region::Params {
+                rows: block.rows,
+                row_offset: *start,
+                ..Default::default()
+            })
+            .collect();
+        let measure = loss_trust_region::bind(gpu, &self.networks.spec.head, &params, &io)?;
+        let base = loss_kl::Params { kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
+        let phases = if self.config.adaptive_lr.is_some() { 2 } else { 1 };
+        let params: Vec<_> = (0_u32..)
+            .zip(blocks)
+            .flat_map(|(index, block)| {
+                (0..phases).map(move |phase| (loss_kl::Params { index, phase, ..base }, block.rows))
+            })
+            .collect();
+        let decide = loss_kl::bind(gpu, &params, &self.kl_io(divergence), ring)?;
+        Ok(measure
+            .into_iter()
+            .zip(decide.chunks(phases as usize))
+            .map(|(measure, decide)| {
+                let (before, after) = decide.split_at(1);
+                [std::iter::once(measure).chain(before.iter().cloned()).collect(), after.to_vec()]
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,149 @@
+//! What the mean KL decides: penalty, learning rate, β.
+
+use super::Case;
+use super::support::{EPS, Guarded, Random, schedule, wide};
+use crate::gpu::Schedule;
+use crate::kernels::loss_statistics::TRACE_WIDTH;
+use crate::kernels::{loss_kl, loss_trust_region};
+use crate::{AdaptiveLr, KlDirection, KlHinge, KlPenalty, PpoConfig};
+
+const RATE: f32 = 1e-3;
+const INDEX: usize = 1;
+/// Columns of the trace.
+const KL: usize = 13;
+const PENALTY: usize = 14;
+
+#[derive(Clone, Copy)]
+struct Decision {
+    rows: usize,
+    phase: u32,
+    direction: KlDirection,
+    adaptive: bool,
+    /// β and learning rate kept from before.
+    kept: [f32; 2],
+    /// The KL in units of its target.
+    kl: f32,
+    /// The control word of an early stop.
+    stopped: u32,
+}
+
+fn case(c: Decision) -> Case {
+    let shape = format!(
+        "{} rows, phase {}, {:?}, adaptive {}, kept {:?}, KL {} × target, stop {}",
+        c.rows, c.phase, c.direction, c.adaptive, c.kept, c.kl, c.stopped
+    );
+    let groups = loss_trust_region::groups(c.rows as u32) as usize;
+    let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 16.0);
+    let reason = "partial sums in 64 chains and a tree of 6 levels, the mean, a dozen roundings of the rule";
+    Case::new("loss_kl", shape, (tolerance, reason), move |gpu, report| {
+        let mut random = Random::new((c.rows * 10 + c.phase as usize) as u64);
+        let penalty = KlPenalty {
+            kl_coef: 0.75,
+            adaptive: c.adaptive,
+            direction: c.direction,
+            hinge: Some(KlHinge { coef: 50.0, factor: 2.0 }),
+            ..KlPenalty::adaptive()
+        };
+        let rate = AdaptiveLr::default();
+        let config = PpoConfig {
+            kl_penalty: Some(penalty),
+            adaptive_lr: Some(rate),
+            anneal_lr: false,
+            ..PpoConfig::ppo_penalty()
+        };
+        let size = c.kl * 0.01 * c.rows as f32 / groups as f32;
+        let mut each = || size * random.range(0.9, 1.1);
+        let partials: Vec<[f32; 4]> = (0..groups).map(|_| [f32::NAN, each(), 3.0 * each(), 0.0]).collect();
+        let column = if c.direction == KlDirection::OldNew { 1 } else { 2 };
+        let kl = partials.iter().map(|partial| f64::from(partial[column])).sum::<f64>() / c.rows as f64;
+
+        let control = [c.stopped, 0, 0, 5, 0, 0, 0, 0];
+        let mut before = vec![0.0_f32; (INDEX + 2) * TRACE_WIDTH as usize];
+        let row = INDEX * TRACE_WIDTH as usize;
+        before[row + KL] = if c.phase == 1 { kl as f32 } else { 0.0 };
+        let place = 3_usize;
+        let state = [c.kept[0], c.kept[1], 0.0, 0.0];
+        let buffers = (
+            Guarded::holding(gpu, "trust_partials", &partials)?,
+            Guarded::updated(gpu, "control", &control)?,
+            Guarded::updated(gpu, "trace", &before)?,
+            Guarded::updated(gpu, "samples", &[[0.0_f32; 4]; 4])?,
+            Guarded::updated(gpu, "kl_state", &state)?,
+        );
+        let io = loss_kl::Io {
+            trust_partials: buffers.0.io(),
+            control: buffers.1.io(),
+            trace: buffers.2.io(),
+            samples: buffers.3.io(),
+            kl_state: buffers.4.io(),
+        };
+        let (ring, slot) = schedule(gpu, &Schedule { learning_rate: RATE, ..Schedule::default() })?;
+        let (index, phase, kl_sample) = (INDEX as u32, c.phase, place as u32);
+        let params = loss_kl::Params { index, phase, kl_sample, ..loss_kl::Params::new(&config) };
+        gpu.run("check", &loss_kl::bind(gpu, &[(params, c.rows as u32)], &io, &ring)?, slot)?;
+
+        let stopped = c.stopped != 0 && INDEX as u32 + 1 >= c.stopped;
+        let kl_coef = if c.adaptive && c.kept[0] > 0.0 { f64::from(c.kept[0]) } else { penalty.kl_coef };
+        let (mut trace, mut sample, mut state) = (wide(&before), [0.0; 4], state.map(f64::from));
+        let mut words = control;
+        match c.phase {
+            0 => {
+                let over = (kl - 2.0 * penalty.target_kl).max(0.0);
+                sample[column - 1] = kl_coef + 100.0 * over;
+                if !stopped {
+                    (trace[row + KL], trace[row + PENALTY]) = (kl, kl_coef * kl + 50.0 * over * over);
+                }
+            }
+            1 if stopped => {}
+            1 => {
+                let last = if c.kept[1] > 0.0 { c.kept[1] } else { RATE };
+                state[1] = rate.next(last.into(), kl);
+            }
+            _ => {
+                state[2] = kl;
+                if c.adaptive {
+                    state[0] = penalty.next_kl_coef(kl_coef, kl);
+                }
+            }
+        }
+        let got = buffers.4.read(gpu, report)?;
+        if c.phase == 1 && !stopped {
+            words[6] = got[1].to_bits();
+        }
+        report.floats("kl_state", &got, &state, |_| 1e-30);
+        // Of the hinge two numbers near the target are subtracted.
+        report.floats("trace", &buffers.2.read(gpu, report)?, &trace, |_| kl * (1.0 + kl_coef));
+        let samples: Vec<f32> = buffers.3.read(gpu, report)?.into_iter().flatten().collect();
+        let want: Vec<f64> = [vec![0.0; 4 * place], sample.to_vec()].concat();
+        report.floats("samples", &samples, &want, |_| 1.0 + 100.0 * kl);
+        report.exact("control", &buffers.1.read(gpu, report)?, &words);
+        Ok(())
+    })
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for direction in [KlDirection::OldNew, KlDirection::NewOld] {
+        for (rows, phase, adaptive, kept, kl, stopped) in [
+            (65, 0, false, [0.0, 0.0], 0.8, 0),
+            (65, 0, true, [3.0, 0.0], 4.0, 0),
+            (1, 0, true, [0.0, 0.0], 1.0, 2),
+            (10_007, 0, true, [0.0, 0.0], 4.0, 3),
+            (64, 1, true, [0.0, 0.0], 4.0, 0),
+            (64, 1, true, [0.0, 2e-3], 0.1, 0),
+            (64, 1, true, [0.0, 1.1e-5], 9.0, 0),
+            (64, 1, true, [0.0, 9e-3], 0.1, 3),
+            (64, 1, true, [0.0, 2e-3], 4.0, 2),
+            (64, 1, true, [0.0, 2e-3], 0.0, 0),
+            (4097, 2, true, [0.0, 0.0], 2.5, 0),
+            (4097, 2, true, [5.0, 0.0], 0.1, 1),
+            (63, 2, true, [5.0, 0.0], 0.0, 0),
+            (63, 2, true, [5e7, 0.0], 9.0, 0),
+            (63, 2, false, [5.0, 0.0], 9.0, 0),
+        ] {
+            let c = Decision { rows, phase, direction, adaptive, kept, kl, stopped };
+            cases.push(case(c).quick(rows > 4000));
+        }
+    }
+    cases
+}

@@ -1,0 +1,115 @@
+//! What the mean analytic KL decides: the weights of the penalty in the loss, the learning rate, β of the next update.
+//!
+//! ```text
+//! KL = mean over rows;   h = max(0, KL − hinge_limit);   penalty = β KL + hinge_coef h²;   weight = β + 2 hinge_coef h
+//! lr ← max(lr / factor, min) if KL > 2 target;   min(lr · factor, max) if 0 < KL < target / 2
+//! after all epochs:   β ← 2 β if KL > kl_high;   β / 2 if KL < kl_low;   within 2^±26
+//! ```
+//!
+//! Schulman et al. 2017, section 4; see [`crate::KlPenalty`] and [`crate::AdaptiveLr`].
+
+use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
+use super::loss_trust_region;
+use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::{KlDirection, PpoConfig, Result};
+
+kernel! {
+    stem: "loss_kl",
+    parts: [MATH, CONTROL, TRACE, SCHEDULE],
+    schedule: true,
+    head: false,
+    params: {
+        /// Partial sums; set by `bind`.
+        pub groups: u32,
+        /// Number of the minibatch in the update, from 0: the row of `trace`.
+        pub index: u32,
+        /// 0: weights, before `loss_ppo`; 1: learning rate, after `loss_statistics`; 2: β, over all rows at the end.
+        pub phase: u32,
+        /// 0: KL(old‖new), 1: KL(new‖old).
+        pub direction: u32,
+        /// Element of `samples` for the weights.
+        pub kl_sample: u32,
+        /// 1: β is adapted and kept in `kl_state`.
+        pub adaptive: u32,
+        /// 1 / rows; set by `bind`.
+        pub inverse_rows: f32,
+        /// β where `kl_state` has none.
+        pub kl_coef: f32,
+        /// Below this KL β is halved.
+        pub kl_low: f32,
+        /// Above this KL β is doubled.
+        pub kl_high: f32,
+        /// Weight of the hinge; 0: off.
+        pub hinge_coef: f32,
+        /// KL where it begins.
+        pub hinge_limit: f32,
+        /// KL that the learning rate aims at.
+        pub rate_target: f32,
+        /// Factor of the learning rate.
+        pub rate_factor: f32,
+        /// Smallest learning rate.
+        pub rate_min: f32,
+        /// Largest learning rate.
+        pub rate_max: f32,
+    },
+    io: {
+        /// `[groups]`, from `loss_trust_region`.
+        trust_partials: Read [f32; 4],
+        /// `[CONTROL_WORDS]`; phase 1 puts the learning rate there.
+        control: ReadWrite u32,
+        /// `[minibatches, TRACE_WIDTH]`.
+        trace: ReadWrite f32,
+        /// `[kl_sample + 1]`: weights of KL(old‖new) and KL(new‖old).
+        samples: ReadWrite [f32; 4],
+        /// `[STATE_WORDS]`: β, learning rate (0: the configuration's), KL at the end of the last update, 0.
+        kl_state: ReadWrite f32,
+    },
+}
+
+/// Numbers of `kl_state`.
+pub const STATE_WORDS: u64 = 4;
+
+impl Params {
+    /// The settings of `config`; index, phase and place remain.
+    pub fn new(config: &PpoConfig) -> Self {
+        let mut params =
+            Self { direction: u32::from(config.kl_direction() == Some(KlDirection::NewOld)), ..Self::default() };
+        if let Some(penalty) = config.kl_penalty {
+            params.adaptive = penalty.adaptive.into();
+            params.kl_coef = penalty.kl_coef as f32;
+            params.kl_low = (penalty.target_kl / 1.5) as f32;
+            params.kl_high = (1.5 * penalty.target_kl) as f32;
+            if let Some(hinge) = penalty.hinge {
+                params.hinge_coef = hinge.coef as f32;
+                params.hinge_limit = (hinge.factor * penalty.target_kl) as f32;
+            }
+        }
+        if let Some(rate) = config.adaptive_lr {
+            params.rate_target = rate.target_kl as f32;
+            params.rate_factor = rate.factor as f32;
+            (params.rate_min, params.rate_max) = (rate.min as f32, rate.max as f32);
+        }
+        params
+    }
+}
+
+/// Binds one call per entry of `params`, each with the rows that its mean is over.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, params: &[(Params, u32)], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let mut calls = Vec::with_capacity(params.len());
+    for (p, rows) in params {
+        let groups = loss_trust_region::groups(*rows);
+        elements(name, "trust_partials", io.trust_partials, u64::from(groups), || format!("groups {groups}"))?;
+        elements(name, "control", io.control, CONTROL_WORDS, || "control words".to_owned())?;
+        let shape = || format!("(index {} + 1) × {TRACE_WIDTH}", p.index);
+        elements(name, "trace", io.trace, (u64::from(p.index) + 1) * TRACE_WIDTH, shape)?;
+        elements(name, "samples", io.samples, u64::from(p.kl_sample) + 1, || format!("kl_sample {} + 1", p.kl_sample))?;
+        elements(name, "kl_state", io.kl_state, STATE_WORDS, || format!("{STATE_WORDS}"))?;
+        let inverse_rows = (1.0 / f64::from(*rows)) as f32;
+        calls.push((Params { groups, inverse_rows, ..*p }, Grid::Groups(1)));
+    }
+    gpu.bind(&DEF, &Variant::default(), Some(schedule), &io.buffers(), &calls)
+}
