@@ -1,7 +1,13 @@
-//! Criterion benches: the table of checks (each case makes its inputs, runs, compares), and whole updates on the CPU and
-//! on the adapter that `WGPO_ADAPTER` names (the best one otherwise; a software adapter will do).
+//! Criterion benches, on the CPU and on the adapter that `WGPO_ADAPTER` names (the best one otherwise; a software adapter will do).
+//! What is timed, by the wall clock:
 //!
-//! `cargo bench -- ppo_update` runs a part. Nothing is timed that did not just match the reference.
+//! - `ppo_update`: a whole update from host arrays, with uploads, the submission, waiting and reading statistics back.
+//! - `fvp`: one Fisher product and one forward pass on data that is there already; on the device with submission and waiting.
+//! - `check`: whole cases of the table of checks, so mostly making inputs and buffers, the f64 reference and the comparison. It
+//!   says how long `wgpo check` takes, not how fast a kernel is.
+//!
+//! `cargo bench -- ppo_update` runs a part. Cases of `check` and the product must match the reference before they are timed; an
+//! update is not compared here (`tests/update.rs` does).
 
 #![allow(missing_docs, reason = "criterion_group! makes an undocumented function")]
 

@@ -4,11 +4,11 @@
 //! # The flow
 //!
 //! ```text
-//! rollout [T, N] ──► advantage_gae ──► reduce_moments ──► advantage_normalize
-//!    ▲                                                          │
-//! policy_sample, env_*                                          ▼
-//!    ▲          batch_gather, batch_pack (keyed shuffle) ──► minibatch {obs, action, logp_old, advantage, return, value_old}
-//!    │                                                          │
+//! rollout [T, N] ──► advantage_gae ──► per epoch: batch_gather, batch_pack (keyed shuffle)
+//!    ▲                                                          │ all rows, in the epoch's order
+//! policy_sample, env_*            reduce_moments ──► advantage_normalize, segment by segment
+//!    ▲                                                          │ minibatch {obs, action, logp_old, advantage, return, value_old}
+//!    │                                                          ▼
 //!    │             mlp_forward × layers ──► heads ──► loss_ppo ──► loss_statistics, early stop
 //!    │                                                  │ gradient at the heads
 //!    │             mlp_backward_* × layers ◄────────────┘
@@ -17,7 +17,7 @@
 //! ```
 //!
 //! - Collect: [`kernels::env_cartpole`], [`kernels::env_pendulum`], [`kernels::policy_sample`]; put together in
-//!   [`algo::RolloutPlan`].
+//!   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
 //! - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
 //!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`].
 //! - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
@@ -25,6 +25,12 @@
 //!   [`kernels::reduce_partials`].
 //! - Loss: [`kernels::loss_ppo`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for losses of your own.
 //! - Optimiser: [`kernels::optim_clip`], [`kernels::optim_adam`].
+//! - Trust region: [`kernels::mlp_jvp`] and [`kernels::head_fisher`] for a Fisher product ([`algo::FisherPlan`]),
+//!   [`kernels::cg_step`], [`kernels::loss_trust_region`], [`kernels::optim_line_search`]; put together in
+//!   [`algo::TrustRegionUpdate`].
+//!
+//! [`PpoConfig::algorithm`] says which of PPO, PPO with a KL penalty, TRPO, the natural policy gradient and A2C an update is; every
+//! learner takes any of them, but for those that the device refuses ([`algo::PpoUpdate::new`]).
 //!
 //! [`algo::PpoUpdate`] is the whole right half, recorded into a command encoder of yours; nothing that it decides is read back.
 //!

@@ -105,7 +105,8 @@ pub trait Trainer {
     /// Restores what [`save`](Self::save) wrote.
     ///
     /// # Errors
-    /// A file error, or [`Error::Format`] if the file holds another policy, environment or number of environments.
+    /// A file error; [`Error::Format`] if the file holds another policy or environment; [`Error::Shape`] if it holds another number of
+    /// environments.
     fn load(&mut self, path: &Path) -> Result<()> {
         let saved = crate::checkpoint::load_trainer(path)?;
         saved.expect_spec(path, self.learner().spec())?;

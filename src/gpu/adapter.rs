@@ -170,3 +170,34 @@ fn rank(info: &wgpu::AdapterInfo) -> u32 {
     };
     kind * 2 + u32::from(info.backend == wgpu::Backend::Gl)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_comes_before_software_and_native_before_gl() {
+        use wgpu::{Backend, DeviceType};
+        let all: Vec<_> = [
+            (DeviceType::Cpu, Backend::Vulkan),
+            (DeviceType::DiscreteGpu, Backend::Gl),
+            (DeviceType::IntegratedGpu, Backend::Vulkan),
+            (DeviceType::DiscreteGpu, Backend::Vulkan),
+            (DeviceType::DiscreteGpu, Backend::Vulkan),
+        ]
+        .into_iter()
+        .enumerate()
+        .map(|(index, (kind, backend))| AdapterSummary {
+            index,
+            info: wgpu::AdapterInfo::new(kind, backend),
+            limits: wgpu::Limits::default(),
+            features: wgpu::Features::empty(),
+        })
+        .collect();
+        let index = |some: &[AdapterSummary]| best(some.iter()).map(|one| one.index);
+        assert_eq!(index(&all), Some(3));
+        assert_eq!(index(&all[..3]), Some(1));
+        assert_eq!(index(&all[..1]), Some(0));
+        assert_eq!(index(&[]), None);
+    }
+}
