@@ -140,7 +140,10 @@ impl Backend {
     pub fn trainer(&self, run: &RunConfig) -> Result<Box<dyn Trainer>> {
         let (env, spec, config) = (run.env, run.policy.clone(), run.ppo.clone());
         Ok(match &self.place {
-            Place::Gpu(gpu) => Box::new(GpuTrainer::new(gpu, env, spec, config, run.seed)?),
+            Place::Gpu(gpu) => {
+                let gpu = roomy(gpu, GpuTrainer::binding_bytes(&spec, &config))?;
+                Box::new(GpuTrainer::new(&gpu, env, spec, config, run.seed)?)
+            }
             Place::Cpu => Box::new(CpuTrainer::new(env, spec, config, run.seed)?),
         })
     }
@@ -196,6 +199,22 @@ pub fn adapters() -> Result<Vec<AdapterSummary>> {
 pub fn device(name: Option<&str>) -> Result<Gpu> {
     let options = GpuOptions { adapter: adapter_choice(name), allow_software: true, ..GpuOptions::default() };
     Ok(Gpu::new(&options)?)
+}
+
+/// `gpu`, or the same adapter opened again with larger bindings where `bytes` are more than WebGPU's default.
+fn roomy(gpu: &Gpu, bytes: u64) -> Result<Gpu> {
+    if bytes <= gpu.limits().max_storage_buffer_binding_size {
+        return Ok(gpu.clone());
+    }
+    let same = |summary: &AdapterSummary| {
+        let (a, b) = (&summary.info, gpu.adapter_info());
+        (&a.name, a.backend, a.device, &a.device_pci_bus_id) == (&b.name, b.backend, b.device, &b.device_pci_bus_id)
+    };
+    let index = adapters()?.iter().position(same).context("the adapter is gone")?;
+    let options =
+        GpuOptions { adapter: AdapterChoice::Index(index), binding_bytes: Some(bytes), ..GpuOptions::default() };
+    Gpu::new(&options)
+        .context("these settings need larger buffers than WebGPU's default; smaller --envs or --rollout may do")
 }
 
 /// Whole episodes of the greedy policy.
