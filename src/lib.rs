@@ -24,13 +24,14 @@
 //! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
 //!   [`kernels::reduce_partials`].
 //! - Loss: [`kernels::loss_ppo`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for losses of your own.
-//! - Optimiser: [`kernels::optim_clip`], [`kernels::optim_adam`].
+//! - Optimiser: [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`]; [`kernels::loss_kl`] sets the weight of a
+//!   KL penalty and the learning rate by KL.
 //! - Trust region: [`kernels::mlp_jvp`] and [`kernels::head_fisher`] for a Fisher product ([`algo::FisherPlan`]),
 //!   [`kernels::cg_step`], [`kernels::loss_trust_region`], [`kernels::optim_line_search`]; put together in
 //!   [`algo::TrustRegionUpdate`].
 //!
 //! [`PpoConfig::algorithm`] says which of PPO, PPO with a KL penalty, TRPO, the natural policy gradient and A2C an update is; every
-//! learner takes any of them, but for those that the device refuses ([`algo::PpoUpdate::new`]).
+//! learner takes any of them, on the device and on the CPU.
 //!
 //! [`algo::PpoUpdate`] is the whole right half, recorded into a command encoder of yours; nothing that it decides is read back.
 //!

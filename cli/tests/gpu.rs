@@ -57,9 +57,19 @@ fn a_run_on_the_device_stops_and_goes_on_bit_for_bit() {
 }
 
 #[test]
-fn a_trust_region_run_on_the_device_stops_and_goes_on_bit_for_bit() {
+fn every_algorithm_stops_on_the_device_and_goes_on_bit_for_bit() {
     let place = Place::new();
     let Some(index) = adapter(&place) else { return };
+    for algo in ["ppo-penalty", "npg", "a2c"] {
+        let small = format!(
+            "train cartpole --algo {algo} --adapter {index} --envs 4 --rollout 16 --steps 192 --hidden 8 --eval-episodes 0"
+        );
+        place.run(&format!("{small} --out {algo}"));
+        place.run(&format!("{small} --out {algo}-parts --pause-after 1"));
+        place.run(&format!("train cartpole --resume --out {algo}-parts"));
+        let bytes = |folder: &str| place.bytes(&format!("{folder}/policy.safetensors"));
+        assert!(bytes(algo) == bytes(&format!("{algo}-parts")), "{algo}");
+    }
     let small = format!(
         "train cartpole --algo trpo --adapter {index} --envs 4 --rollout 16 --steps 256 --hidden 8 --eval-episodes 0"
     );

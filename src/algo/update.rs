@@ -29,8 +29,8 @@ pub struct BatchBuffers {
     pub old_dist: Option<Buffer<f32>>,
 }
 
-/// An update of PPO (clipped, with a KL penalty, or both) or of A2C on rows of a fixed number. It reads nothing back: early stop, clipping and the guard against
-/// non-finite gradients are decided on the device.
+/// An update of PPO (clipped, with a KL penalty, or both) or of A2C on rows of a fixed number. It reads nothing back: early
+/// stop, clipping and the guard against non-finite gradients are decided on the device.
 #[derive(Debug)]
 pub struct PpoUpdate {
     calls: Vec<Call>,
