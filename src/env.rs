@@ -144,7 +144,7 @@ impl Env {
                 algorithm,
                 num_envs: ppo.num_envs,
                 num_steps: ppo.num_steps,
-                total_timesteps: if self == Self::CartPole { 61_440 } else { ppo.total_timesteps },
+                total_timesteps: ppo.total_timesteps,
                 // Of the critic, which needs its many passes: the policy is no better than its advantages.
                 learning_rate: ppo.learning_rate,
                 update_epochs: ppo.update_epochs,
