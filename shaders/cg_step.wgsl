@@ -10,7 +10,7 @@
 // cg_partials  [groups]              two sums of 4,096 elements each
 // cg           [32 + cg_iterations]  scalars, parts/cg.wgsl
 //
-// Phases, in order: start 0, 1; each iteration 2, 3, 4, 5, 6; finish 7, 8. In 1, 3, 5 and 8 a single workgroup adds partials
+// Phases, in order: start 0, 1; each iteration 2, 3, 4, 5, 6; finish 7, 8, 9. In 1, 3, 5 and 8 a single workgroup adds partials
 // and its lane 0 decides; the others only read the scalars. Once done, iterations change neither x, r nor p.
 
 struct Params {
@@ -49,14 +49,14 @@ fn element(i: u32) -> vec2<f32> {
         case 0u: {
             let b = -gradient[i];
             var r = b;
-            if (params.warm != 0u) {
-                r -= product[i] + params.damping * solution[i];
-            } else {
-                solution[i] = 0.0;
-            }
+            if (params.warm == 0u) { solution[i] = 0.0; } else { r -= product[i] + params.damping * solution[i]; }
             residual[i] = r;
             direction[i] = r;
             return vec2<f32>(r * r, b * b);
+        }
+        case 9u: {  // nothing to begin at next time
+            if (cg[CG_BB] == 0.0 || !math_is_finite(cg[CG_XHX])) { solution[i] = 0.0; }
+            return vec2<f32>();
         }
         case 2u: {
             if (done) { return vec2<f32>(); }

@@ -73,6 +73,6 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 step "Tests on ${chosen:-$VK_DRIVER_FILES}"
 cargo test --locked --workspace
 step "Examples"
-cargo run --locked -p wgpo --example embed
-cargo run --locked -p wgpo --example custom_loop
+cargo run --locked --example embed
+cargo run --locked --example custom_loop
 step "All passed"

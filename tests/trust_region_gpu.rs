@@ -296,3 +296,47 @@ fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
         assert_eq!(second.state().unwrap(), whole.state().unwrap());
     }
 }
+
+#[test]
+fn a_batch_of_one_steps_as_the_reference_does() {
+    let Some(gpu) = support::gpu(false) else { return };
+    for spec in specs() {
+        // One row has one direction to go: a single iteration solves for it.
+        let trust_region =
+            TrustRegion { cg_tolerance: 1e-6, cg_absolute_tolerance: None, ..TrustRegion::sb3_contrib() };
+        let config = PpoConfig { trust_region, num_minibatches: 1, ..config() };
+        let mut batch = batch(&spec, 1, 31);
+        batch.advantages[0] = 0.8;
+        let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
+        let mut device = GpuLearner::new(&gpu, spec.clone(), config, 7).unwrap();
+        let start = device.parameters().unwrap();
+        let want = oracle.update_batch(&batch, None).unwrap().trust_region.unwrap();
+        let got = device.update_batch(&batch, None).unwrap().trust_region.unwrap();
+        assert_eq!((got.accepted, got.tries), (want.accepted, want.tries), "{got:?} {want:?}");
+        assert!(want.accepted);
+        let (a, b) = (device.parameters().unwrap(), oracle.parameters().unwrap());
+        let (cosine, length) = compare_steps(&start, &a, &b, policy_range(&spec));
+        assert!(cosine >= 1.0 - 1e-6 && (length - 1.0).abs() < 1e-3, "{cosine} {length}");
+    }
+}
+
+#[test]
+fn a_warm_start_forgets_where_there_is_no_gradient() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let spec = &specs()[0];
+    let trust_region = TrustRegion { cg_warm_start: true, ..TrustRegion::sb3_contrib() };
+    let config = PpoConfig { trust_region, ..config() };
+    let mut batch = batch(spec, 64, 6);
+    let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();
+    let mut oracle = CpuLearner::<f64>::new(spec.clone(), config, 7).unwrap();
+    device.update_batch(&batch, None).unwrap();
+    oracle.update_batch(&batch, None).unwrap();
+    assert!(device.state().unwrap().search_direction.iter().any(|x| *x != 0.0));
+    batch.advantages.fill(0.0);
+    let stats = device.update_batch(&batch, None).unwrap().trust_region.unwrap();
+    oracle.update_batch(&batch, None).unwrap();
+    assert!(!stats.accepted);
+    let (got, want) = (device.state().unwrap().search_direction, oracle.state().unwrap().search_direction);
+    assert_eq!(got, want);
+    assert!(got.iter().all(|x| *x == 0.0));
+}

@@ -1,6 +1,5 @@
 //! What an optimiser step changes, as buffers on the device.
 
-use crate::data::UpdateStats;
 use crate::gpu::{Buffer, Gpu, Schedule, ScheduleRing, Slot};
 use crate::kernels::loss_kl;
 use crate::kernels::optim_adam::bias_corrections;
@@ -109,20 +108,6 @@ impl Model {
             env_step_high: high(env_step),
         };
         self.ring.push(gpu, &schedule)
-    }
-
-    /// Counts an update on, once its statistics are known. A search direction that led nowhere is not begun at again.
-    ///
-    /// # Errors
-    /// A wgpu error.
-    pub(super) fn updated(&mut self, gpu: &Gpu, stats: &UpdateStats) -> Result<()> {
-        self.update += 1;
-        match &stats.trust_region {
-            Some(step) if self.warm && !step.quadratic_form.is_finite() => {
-                gpu.write(&self.search_direction, 0, &vec![0.0; self.layout.len()])
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Everything that an update changes, read back.

@@ -128,7 +128,7 @@ impl Trainer for GpuTrainer {
         let (summary, statistics) = words.split_at(SUMMARY as usize);
         let update = update.statistics(statistics, learning_rate);
         let model = &mut self.learner.model;
-        model.updated(&gpu, &update)?;
+        model.update += 1;
         model.policy_step += steps;
         self.env_step += steps;
         let float = |index: usize| f64::from(f32::from_bits(summary[index]));

@@ -18,7 +18,8 @@ const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
 
 /// A natural-gradient step of the policy on all rows (Schulman et al. 2015, appendix C), then the critic's minibatches.
 ///
-/// Conjugate gradients keep their scalars in a small buffer and become no-ops once they are done; candidates of the line
+/// Conjugate gradients keep their scalars in a small buffer and change nothing once they are done (the products that are left
+/// are still computed: an update costs what its limits say); candidates of the line
 /// search are evaluated and taken or refused on the device, and if none is taken the policy's parameters are the bits that they
 /// were.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::gpu::Gpu;
 use crate::learner::{ActMode, Learner};
 use crate::policy::{Activation, Head, PolicySpec};
 use crate::reference::CpuLearner;
-use crate::{PpoConfig, Result, ValueLoss};
+use crate::{PpoConfig, Result, TrustRegion, ValueLoss};
 use ndarray::{Array1, Array2};
 
 /// error = |got − want| / root mean square of all changes. Adam divides the gradient by its own size: where that is near
@@ -39,7 +39,34 @@ pub(super) fn cases() -> Vec<Case> {
             PpoConfig { value_loss: ValueLoss::ClipOnly, ..quick },
             97,
         ),
+        trust_region(
+            "separate 5-33-17-3 tanh, 130 rows",
+            PolicySpec::separate(5, &[33, 17], Activation::Tanh, discrete()),
+        ),
+        trust_region(
+            "separate 4-32 SiLU, Gaussian, 130 rows",
+            PolicySpec::separate(4, &[32], Activation::Silu, continuous()),
+        ),
     ]
+}
+
+/// Conjugate gradients amplify rounding by the condition of the damped Fisher matrix, largest eigenvalue over damping: some tens
+/// here, times 2⁻²⁴ √rows per product, times the worst element over the mean; six iterations.
+const DIRECTION: (f64, &str) =
+    (2e-3, "worst element of a step from six conjugate-gradient iterations, against the mean step");
+
+fn trust_region(shape: &str, spec: PolicySpec) -> Case {
+    let region =
+        TrustRegion { cg_iterations: 6, cg_tolerance: 1e-6, cg_absolute_tolerance: None, ..TrustRegion::sb3_contrib() };
+    let config = PpoConfig {
+        trust_region: region,
+        update_epochs: 2,
+        num_minibatches: 2,
+        minibatch_size: None,
+        ..PpoConfig::trpo_sb3_contrib()
+    };
+    let body = move |gpu: &Gpu, report: &Report| run(gpu, report, &spec, &config, 130);
+    Case::new("trpo_update", shape.to_owned(), DIRECTION, body).quick(true)
 }
 
 fn case(shape: &str, spec: PolicySpec, config: PpoConfig, rows: usize) -> Case {
@@ -62,9 +89,10 @@ fn run(gpu: &Gpu, report: &Report, spec: &PolicySpec, config: &PpoConfig, rows: 
     let moved: Vec<f32> = moved.iter().map(|change| *change as f32).collect();
     report.floats("parameters after − before", &moved, &expected, |_| size);
     let counts = |stats: &UpdateStats| {
-        [stats.optimizer_steps, stats.epochs, stats.skipped_steps, stats.minibatches.len() as u32]
+        let tries = stats.trust_region.as_ref().map_or(0, |step| step.tries);
+        [stats.optimizer_steps, stats.epochs, stats.skipped_steps, stats.minibatches.len() as u32, tries]
     };
-    report.exact("optimizer_steps, epochs, skipped_steps, minibatches", &counts(&got), &counts(&want));
+    report.exact("optimizer_steps, epochs, skipped_steps, minibatches, tries", &counts(&got), &counts(&want));
     let last = |stats: &UpdateStats| {
         let last = stats.last();
         [last.policy_loss, last.value_loss, last.entropy, last.approx_kl, last.grad_norm, stats.explained_variance]

@@ -78,7 +78,8 @@ impl PpoConfig {
         }
     }
 
-    /// PPO with the adaptive KL penalty in place of the clip (Schulman et al. 2017, section 4 and table 3).
+    /// PPO with the adaptive KL penalty in place of the clip (Schulman et al. 2017, section 4 and table 3); what the paper does not
+    /// say is CleanRL's: annealing, gradient clip, Adam's epsilon, normalisation per minibatch.
     pub fn ppo_penalty() -> Self {
         Self {
             algorithm: Algorithm::PpoPenalty,

@@ -119,6 +119,9 @@ impl PpoConfig {
             let epochs = self.update_epochs;
             return wrong("update_epochs", format!("is {epochs}, must be 1: a2c has no ratio for a second pass"));
         }
+        if self.dual_clip.is_some() && !(is_ppo && self.clips()) {
+            return wrong("dual_clip", "is set, but the ratio is not clipped".into());
+        }
         if !is_ppo && self.target_kl.is_some() {
             return wrong("target_kl", format!("is set, {name} does not stop early"));
         }

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! It is done, and the iterations that are left change nothing, when r·r or b·b is 0, r·r is at most `tolerance` · b·b or below `absolute`; when
-//! p·Ap is not above 0; or when a sum is not finite. None of these makes a NaN: x is then what the iterations before gave. The last phase gives the
+//! p·Ap is not above 0; or when a sum is not finite. x is then what the iterations before gave (with the
+//! one after which r·r overflowed); one that is not finite has the length 0. The last but one phase gives the
 //! length of the trust region's step, √(2 max_kl / x·Ax) (Schulman et al. 2015, appendix C), or 0 where x·Ax or b·x is not
 //! above 0 or not finite.
 
@@ -120,9 +121,10 @@ pub const fn iteration(params: Params, index: u32) -> [Params; 5] {
     ]
 }
 
-/// The two calls that give the step's length, after `product` ← F `solution`.
-pub const fn finish(params: Params) -> [Params; 2] {
-    [Params { phase: 7, ..params }, Params { phase: 8, ..params }]
+/// The calls that give the step's length, after `product` ← F `solution`, and then put the solution to 0 where the gradient
+/// was 0 or the solution is not finite, so that no later solve begins at it.
+pub const fn finish(params: Params) -> [Params; 3] {
+    [Params { phase: 7, ..params }, Params { phase: 8, ..params }, Params { phase: 9, ..params }]
 }
 
 /// Binds one call per entry of `params`: what [`start`], [`iteration`] and [`finish`] give, in any selection.

@@ -49,7 +49,7 @@ pub struct PolicyStep<F> {
 /// NPG:  take θ + step unless its L or KL is not finite
 /// ```
 ///
-/// There is no step where g is 0 or xᵀ F x is not above 0 or not finite.
+/// There is no step where g is 0, or gᵀ x or xᵀ F x is not above 0 or not finite.
 ///
 /// # Errors
 /// [`Error::Shape`] or [`Error::Value`] if rows, parameters and spec do not fit.
@@ -75,8 +75,10 @@ pub fn policy_step<F: Real>(
     let (direction, report) = conjugate_gradient(|v| fisher.apply(v), &gradient, warm_start, &settings)?;
     let quadratic_form = dot(&direction, &fisher.apply(&direction)?);
     let scale = (F::of(2.0 * region.max_kl) / quadratic_form).sqrt();
-    let scale = if quadratic_form > F::zero() && scale.is_finite() { scale } else { F::zero() };
-    let expected = scale * dot(&gradient, &direction);
+    let slope = dot(&gradient, &direction);
+    let leads = quadratic_form > F::zero() && slope > F::zero() && slope.is_finite() && scale.is_finite();
+    let scale = if leads { scale } else { F::zero() };
+    let expected = scale * slope;
     let kl_before = mean_kl(&spec.head, region.kl_direction, old, old)?;
     let mut step = PolicyStep {
         parameters: parameters.to_vec(),
