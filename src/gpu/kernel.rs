@@ -9,6 +9,8 @@ pub struct Part {
     pub name: &'static str,
     /// WGSL text.
     pub source: &'static str,
+    /// Parts of a head part's own that go before it. What kernels share is not among them: they list it themselves.
+    pub needs: &'static [Part],
 }
 
 /// How a kernel uses a storage buffer.
@@ -91,7 +93,8 @@ impl KernelDef {
     /// The whole WGSL text: parts, head, kernel.
     pub fn compose(&self, variant: &Variant) -> String {
         let mut text = String::new();
-        for part in self.parts.iter().chain(variant.head.iter()) {
+        let own = variant.head.iter().flat_map(|head| head.needs);
+        for part in self.parts.iter().chain(own).chain(variant.head.iter()) {
             text.push_str(part.source);
             text.push('\n');
         }

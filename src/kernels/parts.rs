@@ -4,9 +4,12 @@ use crate::gpu::Part;
 use crate::policy::Head;
 
 macro_rules! parts {
-    ($($(#[$doc:meta])* $name:ident = $file:literal),* $(,)?) => {
-        $($(#[$doc])* pub const $name: Part =
-            Part { name: $file, source: include_str!(concat!("../../shaders/parts/", $file, ".wgsl")) };)*
+    ($($(#[$doc:meta])* $name:ident = $file:literal $([$($need:ident),*])?),* $(,)?) => {
+        $($(#[$doc])* pub const $name: Part = Part {
+            name: $file,
+            source: include_str!(concat!("../../shaders/parts/", $file, ".wgsl")),
+            needs: &[$($($need),*)?],
+        };)*
 
         /// All parts, for the tests that walk them.
         pub const ALL: &[Part] = &[$($name),*];
@@ -32,10 +35,18 @@ parts! {
     CG = "cg",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
+    /// What Stirling's formula leaves of the logarithm of the gamma function and its derivatives.
+    GAMMA = "gamma",
+    /// The Beta distribution.
+    BETA = "beta",
+    /// What tanh does to the density and the entropy of a normal.
+    SQUASH = "squash",
     /// Categorical head.
     HEAD_CATEGORICAL = "head_categorical",
-    /// Diagonal Gaussian head.
-    HEAD_GAUSSIAN = "head_gaussian",
+    /// Gaussian head, squashed by tanh or not.
+    HEAD_GAUSSIAN = "head_gaussian" [SQUASH],
+    /// Beta head.
+    HEAD_BETA = "head_beta" [GAMMA, BETA],
 }
 
 /// The head part of a kernel with `head: true`.
@@ -48,3 +59,6 @@ pub const fn head(head: &Head) -> Part {
 
 /// All head parts, for the tests that walk them.
 pub const HEADS: &[Part] = &[HEAD_CATEGORICAL, HEAD_GAUSSIAN];
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,7 @@ pub mod optim;
 pub mod ppo_update;
 pub mod real;
 pub mod reduce_moments;
+pub(crate) mod squash;
 pub mod surrogate;
 pub mod trainer;
 pub mod trpo_update;
