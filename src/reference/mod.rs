@@ -18,6 +18,7 @@ pub mod env;
 pub mod evaluate;
 pub mod fisher;
 pub mod head;
+pub mod head_bernoulli;
 pub mod head_categorical;
 pub mod head_gaussian;
 pub mod learner;
