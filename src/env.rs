@@ -3,8 +3,9 @@
 //! The steps themselves are `shaders/env_*.wgsl` on the device and [`crate::reference::env`] on the CPU. Both keep the same
 //! words per environment, so a run saved on one resumes on the other.
 
-use crate::policy::{Activation, Head, PolicySpec};
-use crate::{Algorithm, KlPenalty, PpoConfig, TrustRegion, ValueLoss};
+use crate::data::Actions;
+use crate::policy::{Activation, Bounds, Head, PolicySpec, Std};
+use crate::{Algorithm, Error, KlPenalty, PpoConfig, Result, TrustRegion, ValueLoss};
 use serde::{Deserialize, Serialize};
 
 /// An environment that runs wholly on the device.
@@ -72,11 +73,40 @@ impl Env {
     }
 
     /// The head that suits its actions.
-    pub const fn head(self) -> Head {
+    pub fn head(self) -> Head {
         match self {
-            Self::CartPole => Head::Categorical { actions: 2 },
-            Self::Pendulum => Head::Gaussian { dims: 1 },
+            Self::CartPole => Head::categorical(2),
+            Self::Pendulum => {
+                Head::Gaussian { dims: 1, std: Std::default(), bounds: Some(Bounds::uniform(1, -2.0, 2.0)) }
+            }
         }
+    }
+
+    /// Refuses a head whose actions, as the environment gets them, are not the environment's.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with both.
+    pub fn check_head(self, head: &Head) -> Result<()> {
+        let own = self.head();
+        let same_choices = !own.env_is_discrete() || own.choices() == head.choices();
+        let suits = head.env_is_discrete() == own.env_is_discrete()
+            && head.action_dims() == own.action_dims()
+            && same_choices
+            && !head.is_masked();
+        if suits {
+            return Ok(());
+        }
+        let wants = match own.choices().as_slice() {
+            [] => format!("{} floats", own.action_dims()),
+            choices => format!("indices below {choices:?}"),
+        };
+        let message = format!("{head:?} does not suit {}, whose actions are {wants}", self.name());
+        Err(Error::config("head", message))
+    }
+
+    /// Refuses actions that are not the environment's.
+    pub(crate) fn check_actions(self, actions: &Actions, rows: usize) -> Result<()> {
+        actions.validate(&self.head(), rows)
     }
 
     /// Mean return at which it counts as solved (CartPole) or as learnt (Pendulum).

@@ -1,6 +1,6 @@
 //! Compiled kernels, made once per device and variant.
 
-use super::kernel::{Access, KernelDef, Variant};
+use super::kernel::{Access, HEAD_TABLE_BYTES, KernelDef, Variant};
 use super::{Gpu, Schedule};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -104,6 +104,9 @@ fn layout_entries(def: &KernelDef) -> Vec<wgpu::BindGroupLayoutEntry> {
     if def.schedule {
         entries.push(entry(1, wgpu::BufferBindingType::Uniform, true, size_of::<Schedule>()));
     }
+    if def.head {
+        entries.push(entry(def.head_binding(), wgpu::BufferBindingType::Uniform, false, HEAD_TABLE_BYTES));
+    }
     for (number, binding) in (def.first_binding()..).zip(def.bindings) {
         let read_only = binding.access == Access::Read;
         entries.push(entry(number, wgpu::BufferBindingType::Storage { read_only }, false, 0));
@@ -134,7 +137,7 @@ mod tests {
             (KernelDef { name: "another_name", ..whole }, plain.clone()),
             (KernelDef { name: "other_bindings", bindings: &[], ..whole }, plain.clone()),
             (KernelDef { name: "no_parts", parts: &[], ..whole }, plain.clone()),
-            (whole, Variant { head: None, constants: vec![("NO_SUCH", 1.0)] }),
+            (whole, Variant { constants: vec![("NO_SUCH", 1.0)], ..Variant::default() }),
             (loss_ppo::DEF, plain.clone()),
         ];
         for (def, variant) in broken {

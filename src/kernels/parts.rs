@@ -1,7 +1,7 @@
 //! The shared WGSL of `shaders/parts/`.
 
-use crate::gpu::Part;
-use crate::policy::Head;
+use crate::gpu::{Part, Variant};
+use crate::policy::{Head, StdLimit};
 
 macro_rules! parts {
     ($($(#[$doc:meta])* $name:ident = $file:literal $([$($need:ident),*])?),* $(,)?) => {
@@ -41,8 +41,10 @@ parts! {
     BETA = "beta",
     /// What tanh does to the density and the entropy of a normal.
     SQUASH = "squash",
-    /// Categorical head.
+    /// Categorical, multi-discrete and discretised heads, with or without masks.
     HEAD_CATEGORICAL = "head_categorical",
+    /// Bernoulli head.
+    HEAD_BERNOULLI = "head_bernoulli",
     /// Gaussian head, squashed by tanh or not.
     HEAD_GAUSSIAN = "head_gaussian" [SQUASH],
     /// Beta head.
@@ -52,13 +54,50 @@ parts! {
 /// The head part of a kernel with `head: true`.
 pub const fn head(head: &Head) -> Part {
     match head {
-        Head::Categorical { .. } => HEAD_CATEGORICAL,
-        Head::Gaussian { .. } => HEAD_GAUSSIAN,
+        Head::Categorical { .. } | Head::MultiDiscrete { .. } | Head::Discretised { .. } => HEAD_CATEGORICAL,
+        Head::Bernoulli { .. } => HEAD_BERNOULLI,
+        Head::Gaussian { .. } | Head::TanhGaussian { .. } => HEAD_GAUSSIAN,
+        Head::Beta { .. } => HEAD_BETA,
     }
 }
 
 /// All head parts, for the tests that walk them.
-pub const HEADS: &[Part] = &[HEAD_CATEGORICAL, HEAD_GAUSSIAN];
+pub const HEADS: &[Part] = &[HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN, HEAD_BETA];
+
+/// How a kernel with `head: true` is specialised and what it is told of the action dimensions: `(dimensions, mask words, 0, 0)`,
+/// then per dimension `(first raw output, choices, low, high)` with the bits of the bounds, ±the largest float where there are none.
+pub fn variant(head: &Head) -> Variant {
+    let choices = head.choices();
+    let mut table = vec![[head.action_dims() as u32, head.mask_words() as u32, 0, 0]];
+    let mut first = 0;
+    for d in 0..head.action_dims() {
+        let count = choices.get(d).map_or(1, |count| *count as u32);
+        let (low, high) = head.bounds().map_or((f32::MIN, f32::MAX), |bounds| bounds.of(d));
+        table.push([first, count, low.to_bits(), high.to_bits()]);
+        first += if matches!(head, Head::Bernoulli { .. }) { 1 } else { count };
+    }
+    let constants = match head {
+        Head::Categorical { masked, .. } | Head::MultiDiscrete { masked, .. } => {
+            vec![("HEAD_MASKED", f64::from(u8::from(*masked)))]
+        }
+        Head::Discretised { .. } => vec![("HEAD_CENTRES", 1.0)],
+        Head::Gaussian { std, .. } | Head::TanhGaussian { std, .. } => {
+            let (limit, low, high) = match std.limit {
+                StdLimit::Free => (0.0, 0.0, 0.0),
+                StdLimit::SoftFloor { log_std } => (1.0, log_std, 0.0),
+                StdLimit::Clamp { low, high } => (2.0, low, high),
+            };
+            vec![
+                ("HEAD_SQUASH", f64::from(u8::from(matches!(head, Head::TanhGaussian { .. })))),
+                ("HEAD_STD_LIMIT", limit),
+                ("HEAD_LOG_STD_LOW", f64::from(low)),
+                ("HEAD_LOG_STD_HIGH", f64::from(high)),
+            ]
+        }
+        Head::Bernoulli { .. } | Head::Beta { .. } => Vec::new(),
+    };
+    Variant { head: Some(self::head(head)), head_table: table, constants }
+}
 
 #[cfg(test)]
 mod tests;

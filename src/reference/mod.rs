@@ -18,6 +18,8 @@ pub mod env;
 pub mod evaluate;
 pub mod fisher;
 pub mod head;
+pub mod head_bernoulli;
+mod head_beta;
 pub mod head_categorical;
 pub mod head_gaussian;
 pub mod learner;
