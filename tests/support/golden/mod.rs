@@ -44,7 +44,7 @@ pub trait Backend {
 const PENDING_KINDS: [&str; 3] = ["vtrace", "obs_norm", "reward_scaling"];
 
 /// Heads that are not built yet, whatever the kind.
-const PENDING_HEADS: [&str; 4] = ["gaussian_state_std", "tanh_gaussian", "tanh_gaussian_state_std", "beta"];
+const PENDING_HEADS: [&str; 0] = [];
 
 /// Environments that are not built yet.
 const PENDING_ENVIRONMENTS: [&str; 2] = ["Acrobot-v1", "MountainCarContinuous-v0"];
