@@ -65,6 +65,8 @@ pub struct KernelDef {
     pub schedule: bool,
     /// Whether it is composed with one of the head parts.
     pub head: bool,
+    /// Whether it is composed with one of the environment parts.
+    pub env: bool,
     /// Storage buffers in order of their numbers.
     pub bindings: &'static [Binding],
     /// Fields of the uniform at binding 0.
@@ -78,6 +80,8 @@ pub struct KernelDef {
 pub struct Variant {
     /// The head part, for kernels with [`KernelDef::head`].
     pub head: Option<Part>,
+    /// The environment part, for kernels with [`KernelDef::env`].
+    pub env: Option<Part>,
     /// Values of `override` constants.
     pub constants: Vec<(&'static str, f64)>,
 }
@@ -88,10 +92,10 @@ impl KernelDef {
         if self.schedule { 2 } else { 1 }
     }
 
-    /// The whole WGSL text: parts, head, kernel.
+    /// The whole WGSL text: parts, head, environment, kernel.
     pub fn compose(&self, variant: &Variant) -> String {
         let mut text = String::new();
-        for part in self.parts.iter().chain(variant.head.iter()) {
+        for part in self.parts.iter().chain(&variant.head).chain(&variant.env) {
             text.push_str(part.source);
             text.push('\n');
         }
@@ -107,6 +111,7 @@ macro_rules! kernel {
         parts: [$($part:ident),* $(,)?],
         schedule: $schedule:literal,
         head: $head:literal,
+        $(env: $env:literal,)?
         params: { $($(#[$pdoc:meta])* $pvis:vis $param:ident : $pkind:ty),* $(,)? },
         io: { $($(#[$bdoc:meta])* $binding:ident : $access:ident $element:ty),* $(,)? } $(,)?
     ) => {
@@ -137,6 +142,7 @@ macro_rules! kernel {
             parts: &[$($crate::kernels::parts::$part),*],
             schedule: $schedule,
             head: $head,
+            env: false $(|| $env)?,
             bindings: &[$($crate::gpu::Binding {
                 name: stringify!($binding),
                 access: $crate::gpu::Access::$access,

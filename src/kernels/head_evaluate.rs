@@ -61,6 +61,6 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
         elements(name, "row_values", io.row_values, rows, || format!("rows {rows}"))?;
         calls.push((Params { width, action_dims, ..*p }, Grid::Items(rows)));
     }
-    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    let variant = Variant { head: Some(parts::head(head)), ..Variant::default() };
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

@@ -74,6 +74,6 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
         }
         calls.push((Params { width, action_dims, ..*p }, Grid::Items(rows)));
     }
-    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    let variant = Variant { head: Some(parts::head(head)), ..Variant::default() };
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

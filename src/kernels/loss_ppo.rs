@@ -105,6 +105,6 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &S
         let inverse_rows = (1.0 / f64::from(p.rows)) as f32;
         calls.push((Params { width, action_dims, groups, inverse_rows, ..*p }, Grid::Items(rows)));
     }
-    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    let variant = Variant { head: Some(parts::head(head)), ..Variant::default() };
     gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
 }

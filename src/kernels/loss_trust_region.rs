@@ -76,6 +76,6 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
         elements(name, "trust_partials", io.trust_partials, u64::from(groups), || format!("groups {groups}"))?;
         calls.push((Params { width, action_dims, groups, ..*p }, Grid::Items(rows)));
     }
-    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    let variant = Variant { head: Some(parts::head(head)), ..Variant::default() };
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

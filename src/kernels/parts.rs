@@ -36,6 +36,14 @@ parts! {
     HEAD_CATEGORICAL = "head_categorical",
     /// Diagonal Gaussian head.
     HEAD_GAUSSIAN = "head_gaussian",
+    /// CartPole-v1.
+    ENV_CARTPOLE = "env_cartpole",
+    /// Pendulum-v1.
+    ENV_PENDULUM = "env_pendulum",
+    /// Acrobot-v1.
+    ENV_ACROBOT = "env_acrobot",
+    /// MountainCarContinuous-v0.
+    ENV_MOUNTAIN_CAR = "env_mountain_car",
 }
 
 /// The head part of a kernel with `head: true`.

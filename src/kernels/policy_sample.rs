@@ -60,6 +60,6 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &S
         elements(name, "logp", io.logp, needs, || format!("offset {} + rows {}", p.logp_offset, p.rows))?;
         calls.push((Params { width, action_dims, ..*p }, Grid::Items(u64::from(p.rows))));
     }
-    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    let variant = Variant { head: Some(parts::head(head)), ..Variant::default() };
     gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
 }
