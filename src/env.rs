@@ -9,9 +9,10 @@ mod tuned;
 
 pub use table::Env;
 
-use crate::PpoConfig;
+use crate::data::Actions;
 use crate::gpu::Part;
-use crate::policy::{Activation, Head, PolicySpec};
+use crate::policy::{Activation, Bounds, Head, PolicySpec, Std};
+use crate::{Error, PpoConfig, Result};
 use serde::{Deserialize, Serialize};
 
 /// When a finished environment begins its next episode; Gymnasium's three modes.
@@ -139,11 +140,41 @@ impl Env {
     }
 
     /// The head that is usual for its actions.
-    pub const fn head(self) -> Head {
+    pub fn head(self) -> Head {
         match self.actions() {
-            ActionSpace::Discrete(actions) => Head::Categorical { actions },
-            ActionSpace::Box { low, .. } => Head::Gaussian { dims: low.len() },
+            ActionSpace::Discrete(actions) => Head::categorical(actions),
+            ActionSpace::Box { low, high } => {
+                let bounds = Bounds { low: low.to_vec(), high: high.to_vec() };
+                Head::Gaussian { dims: low.len(), std: Std::default(), bounds: Some(bounds) }
+            }
         }
+    }
+
+    /// Refuses a head whose actions, as the environment gets them, are not the environment's.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with both.
+    pub fn check_head(self, head: &Head) -> Result<()> {
+        let own = self.head();
+        let same_choices = !own.env_is_discrete() || own.choices() == head.choices();
+        let suits = head.env_is_discrete() == own.env_is_discrete()
+            && head.action_dims() == own.action_dims()
+            && same_choices
+            && !head.is_masked();
+        if suits {
+            return Ok(());
+        }
+        let wants = match own.choices().as_slice() {
+            [] => format!("{} floats", own.action_dims()),
+            choices => format!("indices below {choices:?}"),
+        };
+        let message = format!("{head:?} does not suit {}, whose actions are {wants}", self.name());
+        Err(Error::config("head", message))
+    }
+
+    /// Refuses actions that are not the environment's.
+    pub(crate) fn check_actions(self, actions: &Actions, rows: usize) -> Result<()> {
+        actions.validate(&self.head(), rows)
     }
 
     /// Mean return at which it counts as solved (CartPole) or as learnt (the others).

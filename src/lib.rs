@@ -62,7 +62,7 @@
 //! use wgpo::reference::CpuLearner;
 //! use wgpo::{ActMode, Learner, PpoConfig};
 //!
-//! let spec = PolicySpec::separate(3, &[32, 32], Activation::Tanh, Head::Gaussian { dims: 1 });
+//! let spec = PolicySpec::separate(3, &[32, 32], Activation::Tanh, Head::gaussian(1));
 //! let mut learner = CpuLearner::<f32>::new(spec, PpoConfig::cleanrl_continuous(), 1)?;
 //! let acted = learner.act(array![[0.1, -0.2, 0.3]].view(), ActMode::Sample)?;
 //! assert_eq!((acted.actions.shape(), acted.logp.len(), acted.values.len()), ([1, 1], 1, 1));

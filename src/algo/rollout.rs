@@ -19,7 +19,7 @@ pub struct RolloutPlan {
     pub buffers: RolloutBuffers,
     /// `[steps + 1, envs, obs_dim]`.
     pub obs: Buffer<f32>,
-    /// Words, `[steps, envs, action_dims]`.
+    /// Words, `[steps, envs, action_words]`.
     pub actions: Buffer<u32>,
     /// `[steps, envs]`.
     pub logp: Buffer<f32>,
@@ -38,12 +38,14 @@ impl RolloutPlan {
     /// A limit, or out of memory.
     pub fn new(gpu: &Gpu, model: &Model, env: Env, steps: u32, envs: u32) -> Result<Self> {
         let spec = &model.spec;
-        let (obs_dim, words) = (spec.obs_dim as u64, spec.head.action_dims() as u64);
+        let (obs_dim, dims) = (spec.obs_dim as u64, spec.head.action_dims() as u64);
+        env.check_head(&spec.head)?;
         let n = u64::from(envs);
         let rows = u64::from(steps) * n;
         let obs = gpu.buffer("obs", (rows + n) * obs_dim)?;
         let final_obs = gpu.buffer("final_obs", rows * obs_dim)?;
-        let actions = gpu.buffer("actions", rows * words)?;
+        let actions = gpu.buffer("actions", rows * spec.head.action_words() as u64)?;
+        let env_actions = gpu.buffer("env_actions", n * dims)?;
         let logp = gpu.buffer("logp", rows)?;
         let env_state = gpu.buffer("env_state", n * env.state_words() as u64)?;
         let episodes = gpu.buffer::<[f32; 2]>("episodes", rows)?;
@@ -66,12 +68,11 @@ impl RolloutPlan {
             step_offset: t,
             obs_offset: (t + 1) * envs * obs_dim as u32,
             row_offset: t * envs,
-            action_offset: t * envs * words as u32,
             ..base
         }));
         let io = env_step::Io {
             env_state: &env_state,
-            actions: &actions,
+            actions: &env_actions,
             obs: &obs,
             final_obs: &final_obs,
             rewards: &buffers.rewards,
@@ -99,12 +100,17 @@ impl RolloutPlan {
             .map(|t| policy_sample::Params {
                 rows: envs,
                 step_offset: t,
-                actions_offset: t * envs * words as u32,
+                actions_offset: t * envs * spec.head.action_words() as u32,
                 logp_offset: t * envs,
                 ..Default::default()
             })
             .collect();
-        let io = policy_sample::Io { head_outputs: kept.head_outputs(&obs), actions: &actions, logp: &logp };
+        let io = policy_sample::Io {
+            head_outputs: kept.head_outputs(&obs),
+            actions: &actions,
+            logp: &logp,
+            env_actions: &env_actions,
+        };
         let draws = policy_sample::bind(gpu, &spec.head, &params, &io, &model.ring)?;
         for ((forward, draw), step) in forward.into_iter().zip(draws).zip(environment) {
             calls.extend(forward);

@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
             minibatches,
             critic_only,
             obs: gpu.buffer("minibatch obs", all * spec.obs_dim as u64)?,
-            actions: gpu.buffer("minibatch actions", all * spec.head.action_dims() as u64)?,
+            actions: gpu.buffer("minibatch actions", all * spec.head.action_words() as u64)?,
             samples: gpu.buffer("samples", all + 1)?,
             kept: Activations::new(gpu, spec, minibatch, &Network::ALL)?,
             gradients: Gradients::new(gpu, spec, layout, minibatch)?,
@@ -169,7 +169,7 @@ impl<'a> Builder<'a> {
         let io = batch_gather::Io { order, source: &source, gathered: &gathered };
         calls.extend(batch_gather::bind(gpu, &[gather(spec.obs_dim)], &io, ring)?);
         let io = batch_gather::Io { order, source: &batch.actions, gathered: &self.actions };
-        calls.extend(batch_gather::bind(gpu, &[gather(spec.head.action_dims())], &io, ring)?);
+        calls.extend(batch_gather::bind(gpu, &[gather(spec.head.action_words())], &io, ring)?);
         if let Some(Divergence { old, gathered, .. }) = &self.divergence {
             let (source, gathered) = (old.cast(), gathered.cast());
             let io = batch_gather::Io { order, source: &source, gathered: &gathered };

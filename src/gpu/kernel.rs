@@ -63,7 +63,7 @@ pub struct KernelDef {
     pub parts: &'static [Part],
     /// Whether binding 1 is the [`super::Schedule`] uniform.
     pub schedule: bool,
-    /// Whether it is composed with one of the head parts.
+    /// Whether it is composed with one of the head parts, and has the uniform `head_table` after those above.
     pub head: bool,
     /// Whether it is composed with one of the environment parts.
     pub env: bool,
@@ -75,6 +75,12 @@ pub struct KernelDef {
     pub params_size: usize,
 }
 
+/// Elements of the uniform `head_table`: one on the head, one per action dimension.
+pub const HEAD_TABLE: usize = 257;
+
+/// Its size in bytes.
+pub(super) const HEAD_TABLE_BYTES: usize = HEAD_TABLE * size_of::<[u32; 4]>();
+
 /// The choices that make one pipeline out of a [`KernelDef`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Variant {
@@ -82,6 +88,9 @@ pub struct Variant {
     pub head: Option<Part>,
     /// The environment part, for kernels with [`KernelDef::env`].
     pub env: Option<Part>,
+    /// What the head part's functions know of the actions' dimensions: the first elements of the uniform `head_table`
+    /// ([`HEAD_TABLE`] of them at most; the rest are 0).
+    pub head_table: Vec<[u32; 4]>,
     /// Values of `override` constants.
     pub constants: Vec<(&'static str, f64)>,
 }
@@ -89,7 +98,12 @@ pub struct Variant {
 impl KernelDef {
     /// Number of the first storage binding.
     pub const fn first_binding(&self) -> u32 {
-        if self.schedule { 2 } else { 1 }
+        1 + self.schedule as u32 + self.head as u32
+    }
+
+    /// Number of the uniform `head_table`.
+    pub(super) const fn head_binding(&self) -> u32 {
+        1 + self.schedule as u32
     }
 
     /// The whole WGSL text: parts, head, environment, kernel.

@@ -1,6 +1,6 @@
 //! Compiled kernels, made once per device and variant.
 
-use super::kernel::{Access, KernelDef, Variant};
+use super::kernel::{Access, HEAD_TABLE_BYTES, KernelDef, Variant};
 use super::{Gpu, Schedule};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -108,6 +108,9 @@ fn layout_entries(def: &KernelDef) -> Vec<wgpu::BindGroupLayoutEntry> {
     let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, def.params_size)];
     if def.schedule {
         entries.push(entry(1, wgpu::BufferBindingType::Uniform, true, size_of::<Schedule>()));
+    }
+    if def.head {
+        entries.push(entry(def.head_binding(), wgpu::BufferBindingType::Uniform, false, HEAD_TABLE_BYTES));
     }
     for (number, binding) in (def.first_binding()..).zip(def.bindings) {
         let read_only = binding.access == Access::Read;

@@ -166,7 +166,7 @@ impl VecEnv {
     /// # Errors
     /// [`Error::Shape`] or [`Error::Value`] if `actions` do not fit; nothing was changed then.
     pub fn step(&mut self, actions: &Actions) -> Result<VecStep> {
-        actions.validate(&self.env.head(), self.count)?;
+        self.env.check_actions(actions, self.count)?;
         let (dim, width) = (self.env.state_dim(), self.env.state_words());
         let mut result = VecStep {
             rewards: Array1::zeros(self.count),
@@ -179,7 +179,9 @@ impl VecEnv {
         };
         for (index, words) in self.words.chunks_mut(width).enumerate() {
             let action = match actions {
-                Actions::Discrete(array) => EnvAction::Index(array[[index, 0]]),
+                Actions::Discrete(array) | Actions::Masked { indices: array, .. } => {
+                    EnvAction::Index(array[[index, 0]])
+                }
                 Actions::Continuous(array) => EnvAction::Float(array[[index, 0]]),
             };
             if words[dim + 1] & ENDED != 0 {

@@ -22,6 +22,7 @@ pub mod env_pendulum;
 pub mod evaluate;
 pub mod fisher;
 pub mod head;
+pub mod head_bernoulli;
 pub mod head_categorical;
 pub mod head_gaussian;
 pub mod learner;

@@ -1,6 +1,5 @@
 //! A whole update of PPO, with or without a KL penalty, or of A2C, as straight-line mathematics.
 
-use super::Real;
 use super::actor_critic::ActorCritic;
 use super::advantage_gae::{Window, advantage_gae};
 use super::advantage_normalize::advantage_normalize;
@@ -10,6 +9,7 @@ use super::optim::{Adam, AdamSettings};
 use super::real::cast;
 use super::reduce_moments::explained_variance;
 use super::trpo_update::mean_kl;
+use super::{Real, head};
 use crate::data::{Actions, Batch, Rollout, UpdateStats};
 use crate::policy::{ParamLayout, PolicySpec};
 use crate::{AdvantageNorm, Error, KlStop, PpoConfig, Result};
@@ -90,10 +90,7 @@ impl<F: Real> Rows<F> {
         let pick = |column: &Array1<F>| column.select(Axis(0), &indices);
         Self {
             obs: self.obs.select(Axis(0), &indices),
-            actions: match &self.actions {
-                Actions::Discrete(array) => Actions::Discrete(array.select(Axis(0), &indices)),
-                Actions::Continuous(array) => Actions::Continuous(array.select(Axis(0), &indices)),
-            },
+            actions: self.actions.select(&indices),
             logp_old: pick(&self.logp_old),
             advantages: pick(&self.advantages),
             returns: pick(&self.returns),
@@ -162,7 +159,8 @@ pub fn minibatch_gradient<F: Real>(
     rows: &Rows<F>,
 ) -> Result<(PpoLoss<F>, Vec<F>)> {
     let networks = ActorCritic::new(spec, layout, parameters)?;
-    let tape = networks.forward(rows.obs.view())?;
+    let mut tape = networks.forward(rows.obs.view())?;
+    head::forbid(&mut tape.dist, &rows.actions)?;
     let targets = Targets {
         actions: &rows.actions,
         logp_old: rows.logp_old.view(),
@@ -219,6 +217,9 @@ pub fn ppo_update<F: Real>(
     if config.kl_direction().is_some() && whole.old_dist.is_none() {
         whole.old_dist = Some(ActorCritic::new(spec, &layout, parameters)?.distribution(rows.obs.view())?);
     }
+    if let Some(old) = &mut whole.old_dist {
+        head::forbid(old, &rows.actions)?;
+    }
     let mut stats = UpdateStats {
         explained_variance: explained_variance(rows.values_old.view(), rows.returns.view()).as_f64(),
         learning_rate: lr,
@@ -259,7 +260,8 @@ pub fn ppo_update<F: Real>(
         }
     }
     if let (Some(penalty), Some(old)) = (&config.kl_penalty, &whole.old_dist) {
-        let dist = ActorCritic::new(spec, &layout, parameters)?.distribution(rows.obs.view())?;
+        let mut dist = ActorCritic::new(spec, &layout, parameters)?.distribution(rows.obs.view())?;
+        head::forbid(&mut dist, &rows.actions)?;
         let kl = mean_kl(&spec.head, penalty.direction, old.view(), dist.view())?.as_f64();
         stats.kl = Some(kl);
         stats.kl_coef = Some(penalty.next_kl_coef(penalty.kl_coef, kl));

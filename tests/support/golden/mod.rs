@@ -44,16 +44,7 @@ pub trait Backend {
 const PENDING_KINDS: [&str; 3] = ["vtrace", "obs_norm", "reward_scaling"];
 
 /// Heads that are not built yet, whatever the kind.
-const PENDING_HEADS: [&str; 8] = [
-    "multi_discrete",
-    "masked_categorical",
-    "bernoulli",
-    "gaussian_state_std",
-    "tanh_gaussian",
-    "tanh_gaussian_state_std",
-    "beta",
-    "discretised",
-];
+const PENDING_HEADS: [&str; 4] = ["gaussian_state_std", "tanh_gaussian", "tanh_gaussian_state_std", "beta"];
 
 /// The kind of a case, `None` if it is pending, an error if nobody knows it.
 pub fn kind_of(case: &Case) -> Result<Option<Kind>, String> {

@@ -129,9 +129,12 @@ pub fn rows<F: Real>(case: &Case, params: &str, log_std: &str) -> Result<Array2<
 fn dist<F: Real>(case: &Case) -> Result<Outputs, String> {
     let raw = case.tensor("in.params")?.shape[1];
     let head: Head = head(case, raw)?;
-    let (new, old) = (rows::<F>(case, "in.params", "in.log_std")?, rows::<F>(case, "in.old_params", "in.old_log_std")?);
-    let (new, old) = (new.view(), old.view());
+    let (mut new, mut old) =
+        (rows::<F>(case, "in.params", "in.log_std")?, rows::<F>(case, "in.old_params", "in.old_log_std")?);
     let actions = actions(case, &head)?;
+    heads::forbid(&mut new, &actions).map_err(text)?;
+    heads::forbid(&mut old, &actions).map_err(text)?;
+    let (new, old) = (new.view(), old.view());
     let w = |name: &str| case.vector::<F>(&format!("in.w_{name}"));
     let mut out = Out(Outputs::new());
     out.put("log_prob", &heads::log_prob(&head, new, &actions).map_err(text)?);

@@ -115,7 +115,7 @@ impl TrpoCase {
             values_old: case.vector("in.old_values")?,
             old_dist: None,
         };
-        let dims = if let Head::Gaussian { dims } = spec.head { dims as f64 } else { 1.0 };
+        let dims = if let Head::Gaussian { dims, .. } = spec.head { dims as f64 } else { 1.0 };
         let parameters = flat(case, &spec, "in.")?;
         Ok(Self { config, parameters, batch, policy_rows, order: indices("in.critic_order")?, dims, spec })
     }
