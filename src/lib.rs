@@ -16,7 +16,7 @@
 //!    └── flat parameters ◄──┴── optim_adam
 //! ```
 //!
-//! - Collect: [`kernels::env_cartpole`], [`kernels::env_pendulum`], [`kernels::policy_sample`]; put together in
+//! - Collect: [`kernels::env_step`], [`kernels::policy_sample`]; put together in
 //!   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
 //! - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
 //!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`].

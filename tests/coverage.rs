@@ -10,9 +10,8 @@ const ORACLES: &[(&str, &str)] = &[
     ("advantage_gae_chunked", "advantage_gae"), // a variant: the same answer
     ("batch_gather", "batch_shuffle"),          // the order is what there is to know
     ("batch_pack", "batch_shuffle"),
-    ("cg_step", "cg"),       // a phase of the whole solve
-    ("env_cartpole", "env"), // both environments in one file
-    ("env_pendulum", "env"),
+    ("cg_step", "cg"),         // a phase of the whole solve
+    ("env_step", "env"),       // the step of each environment has a file of its own, as its part has
     ("head_evaluate", "head"), // one function per quantity
     ("head_fisher", "head"),
     ("loss_kl", "loss_ppo"),            // the penalty is part of the loss

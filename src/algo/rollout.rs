@@ -6,7 +6,7 @@ use super::network::{Activations, Block, Networks};
 use crate::Result;
 use crate::env::Env;
 use crate::gpu::{Buffer, Call, Gpu};
-use crate::kernels::{env_cartpole, env_pendulum, policy_sample, reduce_episodes};
+use crate::kernels::{env_step, policy_sample, reduce_episodes};
 use crate::policy::Network;
 
 /// Most rows that go through the critic at once: bounds the memory of its activations.
@@ -61,7 +61,16 @@ impl RolloutPlan {
         };
 
         // Observe, then act and step by turns; the critic sees all observations at once afterwards.
-        let environment = EnvBuffers {
+        // One call that resets, one that observes, and one per step.
+        let base = env_step::Params { envs, time_limit: env.time_limit(), ..Default::default() };
+        let mut params = vec![env_step::Params { mode: 1, ..base }, env_step::Params { mode: 2, ..base }];
+        params.extend((0..steps).map(|t| env_step::Params {
+            step_offset: t,
+            obs_offset: (t + 1) * envs * obs_dim as u32,
+            row_offset: t * envs,
+            ..base
+        }));
+        let io = env_step::Io {
             env_state: &env_state,
             actions: &env_actions,
             obs: &obs,
@@ -71,7 +80,7 @@ impl RolloutPlan {
             truncated: &buffers.truncated,
             episodes: &episodes,
         };
-        let mut environment = environment.bind(gpu, model, env, steps, envs)?.into_iter();
+        let mut environment = env_step::bind(gpu, env, &params, &io, &model.ring)?.into_iter();
         let reset: Vec<Call> = environment.by_ref().take(1).collect();
         let mut calls: Vec<Call> = environment.by_ref().take(1).collect();
 
@@ -141,52 +150,5 @@ impl RolloutPlan {
     /// The dispatch that draws all start states; once, before the first rollout.
     pub fn reset(&self) -> &[Call] {
         &self.reset
-    }
-}
-
-/// The buffers of an environment kernel, whichever it is.
-struct EnvBuffers<'a> {
-    env_state: &'a Buffer<u32>,
-    actions: &'a Buffer<u32>,
-    obs: &'a Buffer<f32>,
-    final_obs: &'a Buffer<f32>,
-    rewards: &'a Buffer<f32>,
-    terminated: &'a Buffer<u32>,
-    truncated: &'a Buffer<u32>,
-    episodes: &'a Buffer<[f32; 2]>,
-}
-
-impl EnvBuffers<'_> {
-    /// One call that resets, one that observes, and one per step.
-    fn bind(&self, gpu: &Gpu, model: &Model, env: Env, steps: u32, envs: u32) -> Result<Vec<Call>> {
-        let (obs_dim, time_limit) = (env.obs_dim() as u32, env.time_limit());
-        // Environments differ in nothing but their kernel.
-        macro_rules! bind {
-            ($kernel:ident) => {{
-                let base = $kernel::Params { envs, time_limit, ..Default::default() };
-                let mut params = vec![$kernel::Params { mode: 1, ..base }, $kernel::Params { mode: 2, ..base }];
-                params.extend((0..steps).map(|t| $kernel::Params {
-                    step_offset: t,
-                    obs_offset: (t + 1) * envs * obs_dim,
-                    row_offset: t * envs,
-                    ..base
-                }));
-                let io = $kernel::Io {
-                    env_state: self.env_state,
-                    actions: self.actions,
-                    obs: self.obs,
-                    final_obs: self.final_obs,
-                    rewards: self.rewards,
-                    terminated: self.terminated,
-                    truncated: self.truncated,
-                    episodes: self.episodes,
-                };
-                $kernel::bind(gpu, &params, &io, &model.ring)
-            }};
-        }
-        match env {
-            Env::CartPole => bind!(env_cartpole),
-            Env::Pendulum => bind!(env_pendulum),
-        }
     }
 }

@@ -38,6 +38,14 @@ parts! {
     HEAD_BERNOULLI = "head_bernoulli",
     /// Diagonal Gaussian head.
     HEAD_GAUSSIAN = "head_gaussian",
+    /// CartPole-v1.
+    ENV_CARTPOLE = "env_cartpole",
+    /// Pendulum-v1.
+    ENV_PENDULUM = "env_pendulum",
+    /// Acrobot-v1.
+    ENV_ACROBOT = "env_acrobot",
+    /// MountainCarContinuous-v0.
+    ENV_MOUNTAIN_CAR = "env_mountain_car",
 }
 
 /// The head part of a kernel with `head: true`.
@@ -71,5 +79,5 @@ pub fn variant(head: &Head) -> Variant {
         Head::Discretised { .. } => vec![("HEAD_CENTRES", 1.0)],
         _ => Vec::new(),
     };
-    Variant { head: Some(self::head(head)), head_table: table, constants }
+    Variant { head: Some(self::head(head)), head_table: table, constants, ..Variant::default() }
 }
