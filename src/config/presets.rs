@@ -1,6 +1,10 @@
 //! Settings that other libraries publish.
 
-use super::{AdvantageNorm, Algorithm, KlPenalty, KlStop, Optimizer, PpoConfig, TrustRegion, ValueLoss};
+use super::{
+    AdamEps, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlPenalty, KlStop, Optimizer, PpoConfig,
+    TrustRegion, ValueLoss,
+};
+use crate::policy::Init;
 
 impl PpoConfig {
     /// CleanRL's `ppo.py` (discrete actions).
@@ -41,6 +45,14 @@ impl PpoConfig {
             kl_penalty: None,
             adaptive_lr: None,
             trust_region: TrustRegion::sb3_contrib(),
+            ent_coef_schedule: Anneal::None,
+            clip_coef_schedule: Anneal::None,
+            clip_coef_vf_schedule: Anneal::None,
+            grad_clip: GradClip::Joint,
+            grad_clip_formula: ClipFormula::Torch,
+            adam_eps_placement: AdamEps::Outside,
+            value_learning_rate: None,
+            init: Init::ORTHOGONAL,
         }
     }
 

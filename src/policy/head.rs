@@ -43,6 +43,14 @@ impl Head {
         }
     }
 
+    /// Raw outputs that are log standard deviations: their biases begin at [`Init::log_std`](super::Init::log_std). Empty where
+    /// the deviation does not depend on the state.
+    pub const fn log_std_outputs(&self) -> std::ops::Range<usize> {
+        match self {
+            Self::Categorical { .. } | Self::Gaussian { .. } => 0..0,
+        }
+    }
+
     /// Width of a distribution row: raw outputs plus free parameters.
     pub const fn width(&self) -> usize {
         self.raw_outputs() + self.free_parameters()

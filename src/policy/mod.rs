@@ -15,7 +15,7 @@ mod init;
 mod layout;
 
 pub use head::Head;
-pub use init::initial_parameters;
+pub use init::{Init, InitScheme, initial_parameters, initial_parameters_with};
 pub use layout::{LayerRange, ParamLayout, ParamRange};
 
 use crate::{Error, Result};
