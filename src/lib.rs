@@ -98,7 +98,7 @@ pub mod trainer;
 
 pub use config::{
     Acceptance, AdamEps, AdaptiveLr, AdvantageNorm, Algorithm, Anneal, ClipFormula, FisherForm, GradClip, KlAdaptation,
-    KlDirection, KlHinge, KlPenalty, KlStop, Optimizer, PpoConfig, TrustRegion, ValueLoss,
+    KlDirection, KlHinge, KlPenalty, KlStop, Optimizer, PpoConfig, Preset, TrustRegion, ValueLoss,
 };
 pub use env::Env;
 pub use error::{Error, Result};

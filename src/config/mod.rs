@@ -2,6 +2,7 @@
 
 mod choices;
 mod kl_penalty;
+mod named;
 mod presets;
 mod schedule;
 mod trust_region;
@@ -11,6 +12,7 @@ pub use choices::{
     AdamEps, AdvantageNorm, Algorithm, ClipFormula, GradClip, KlDirection, KlStop, Optimizer, ValueLoss,
 };
 pub use kl_penalty::{AdaptiveLr, KlAdaptation, KlHinge, KlPenalty};
+pub use named::Preset;
 pub use schedule::Anneal;
 pub use trust_region::{Acceptance, FisherForm, TrustRegion};
 
