@@ -97,8 +97,8 @@ pub mod rng;
 pub mod trainer;
 
 pub use config::{
-    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlPenalty, KlStop, Optimizer,
-    PpoConfig, TrustRegion, ValueLoss,
+    Acceptance, AdamEps, AdaptiveLr, AdvantageNorm, Algorithm, Anneal, ClipFormula, FisherForm, GradClip, KlAdaptation,
+    KlDirection, KlHinge, KlPenalty, KlStop, Optimizer, PpoConfig, Preset, TrustRegion, ValueLoss,
 };
 pub use env::Env;
 pub use error::{Error, Result};

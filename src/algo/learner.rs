@@ -8,7 +8,7 @@ use super::update::BatchBuffers;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::learner::{ActMode, Learner, LearnerState};
-use crate::policy::{PolicySpec, initial_parameters};
+use crate::policy::{PolicySpec, initial_parameters_with};
 use crate::{Error, PpoConfig, Result};
 use ndarray::{Array1, ArrayView2};
 
@@ -54,13 +54,13 @@ enum UpdateKey {
 }
 
 impl GpuLearner {
-    /// A policy with orthogonal initial weights from `seed`.
+    /// A policy with initial weights from `config.init` and `seed`.
     ///
     /// # Errors
     /// A bad spec or config, a limit, or out of memory.
     pub fn new(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
         spec.validate()?;
-        let model = Model::new(gpu, &spec, &config, &initial_parameters(&spec, seed), seed)?;
+        let model = Model::new(gpu, &spec, &config, &initial_parameters_with(&spec, &config.init, seed), seed)?;
         Ok(Self { gpu: gpu.clone(), config, model, act: None, update: None })
     }
 

@@ -92,12 +92,12 @@ impl Model {
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
         // The trust region bounds the step by itself: its gradient is of the plain surrogate.
         let trust_region = config.algorithm.is_trust_region();
-        let clip_coef = if trust_region { NO_CLIP } else { config.clip_coef };
+        let clip_coef = if trust_region { NO_CLIP } else { config.clip_coef_at(self.update) };
         let schedule = Schedule {
             learning_rate: config.learning_rate_at(self.update) as f32,
             clip_coef: clip_coef as f32,
-            ent_coef: if trust_region { 0.0 } else { config.ent_coef as f32 },
-            clip_coef_vf: config.clip_coef_vf.unwrap_or(config.clip_coef) as f32,
+            ent_coef: if trust_region { 0.0 } else { config.ent_coef_at(self.update) as f32 },
+            clip_coef_vf: config.value_limit_at(self.update) as f32,
             seed_low: low(self.seed),
             seed_high: high(self.seed),
             update_low: low(self.update),

@@ -8,7 +8,7 @@ use super::trpo_update::trpo_update;
 use super::{Real, head};
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite};
 use crate::learner::{ActMode, Learner, LearnerState};
-use crate::policy::{ParamLayout, PolicySpec, initial_parameters};
+use crate::policy::{ParamLayout, PolicySpec, initial_parameters_with};
 use crate::{KlPenalty, PpoConfig, Result};
 use ndarray::{Array1, ArrayView2};
 
@@ -32,14 +32,14 @@ pub struct CpuLearner<F: Real = f32> {
 }
 
 impl<F: Real> CpuLearner<F> {
-    /// A learner with orthogonally initialised networks.
+    /// A learner with initial weights from `config.init` and `seed`.
     ///
     /// # Errors
     /// [`crate::Error::Config`] if `spec` or `config` is out of range.
     pub fn new(spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
         spec.validate()?;
         config.validate()?;
-        let parameters: Vec<F> = initial_parameters(&spec, seed).into_iter().map(widen).collect();
+        let parameters: Vec<F> = initial_parameters_with(&spec, &config.init, seed).into_iter().map(widen).collect();
         let (layout, adam) = (spec.layout(), Adam::new(parameters.len()));
         let (kl_coef, learning_rate, search_direction) = (F::zero(), F::zero(), Vec::new());
         let (update, policy_step) = (0, 0);
@@ -120,7 +120,7 @@ impl<F: Real> CpuLearner<F> {
         } else {
             let rate = self.config.adaptive_lr.filter(|_| self.learning_rate > F::zero());
             let lr = rate.map_or(lr, |_| self.learning_rate.as_f64());
-            let mut config = self.config.clone();
+            let mut config = self.config.at_update(self.update);
             if let Some(penalty) =
                 config.kl_penalty.as_mut().filter(|penalty| penalty.adaptive && self.kl_coef > F::zero())
             {
