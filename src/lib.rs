@@ -91,17 +91,20 @@ mod error;
 pub mod gpu;
 pub mod kernels;
 pub mod learner;
+pub mod normalizer;
 pub mod policy;
 pub mod reference;
 pub mod rng;
 pub mod trainer;
 
 pub use config::{
-    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlPenalty, KlStop, Optimizer,
-    PpoConfig, TrustRegion, ValueLoss,
+    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, EpsPlacement, FisherForm, KlDirection, KlHinge, KlPenalty,
+    KlStop, NormOrder, ObsNorm, Optimizer, PpoConfig, ReturnReset, RewardNorm, RewardNormKind, TrustRegion, ValueLoss,
+    ValueNorm,
 };
 pub use env::Env;
 pub use error::{Error, Result};
 pub use learner::{ActMode, Learner, LearnerState};
+pub use normalizer::{NormalizerState, RunningMoments};
 pub use trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 pub use wgpu;

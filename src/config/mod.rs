@@ -2,12 +2,14 @@
 
 mod choices;
 mod kl_penalty;
+mod normalize;
 mod presets;
 mod trust_region;
 mod validate;
 
 pub use choices::{AdvantageNorm, Algorithm, KlDirection, KlStop, Optimizer, ValueLoss};
 pub use kl_penalty::{AdaptiveLr, KlHinge, KlPenalty};
+pub use normalize::{EpsPlacement, NormOrder, ObsNorm, ReturnReset, RewardNorm, RewardNormKind, ValueNorm};
 pub use trust_region::{Acceptance, FisherForm, TrustRegion};
 
 use serde::{Deserialize, Serialize};
@@ -119,6 +121,15 @@ pub struct PpoConfig {
     /// The policy's step of `trpo` and `npg`.
     #[serde(default)]
     pub trust_region: TrustRegion,
+    /// Observations normalised by running statistics; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obs_norm: Option<ObsNorm>,
+    /// Rewards scaled or normalised by running statistics; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_norm: Option<RewardNorm>,
+    /// Value targets normalised by running statistics; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm_value: Option<ValueNorm>,
 }
 
 /// PyTorch's.

@@ -41,6 +41,9 @@ impl PpoConfig {
             kl_penalty: None,
             adaptive_lr: None,
             trust_region: TrustRegion::sb3_contrib(),
+            obs_norm: None,
+            reward_norm: None,
+            norm_value: None,
         }
     }
 

@@ -32,6 +32,8 @@ parts! {
     CG = "cg",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
+    /// Running mean and variance.
+    STATISTIC = "statistic",
     /// Categorical head.
     HEAD_CATEGORICAL = "head_categorical",
     /// Diagonal Gaussian head.
