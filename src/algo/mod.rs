@@ -20,6 +20,7 @@ mod fisher;
 mod learner;
 mod model;
 mod network;
+mod normalize;
 mod plan;
 mod rollout;
 #[cfg(not(target_arch = "wasm32"))]
@@ -36,6 +37,7 @@ pub use fisher::FisherPlan;
 #[cfg(not(target_arch = "wasm32"))]
 pub use learner::GpuLearner;
 pub use model::Model;
+pub use normalize::NormalizerBuffers;
 pub use rollout::RolloutPlan;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::GpuTrainer;
