@@ -18,6 +18,8 @@
 //!
 //! - Collect: [`kernels::env_cartpole`], [`kernels::env_pendulum`], [`kernels::policy_sample`]; put together in
 //!   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
+//! - Running statistics, where they are on: [`kernels::policy_normalize`] for observations; [`kernels::advantage_discount`],
+//!   [`kernels::reduce_running`], [`kernels::advantage_rescale`] for rewards and value targets ([`algo::NormalizerBuffers`]).
 //! - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
 //!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`].
 //! - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].

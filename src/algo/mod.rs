@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | [`ActPlan`] | observations | actions, log-probabilities, values |
 //! | [`RolloutPlan`] | environments on the device | a rollout `[T, N]` with values |
+//! | [`NormalizerBuffers`] | rewards, values, returns | the same, normalised with running statistics |
 //! | [`AdvantagePlan`] | a rollout | advantages and returns |
 //! | [`PpoUpdate`] | rows with advantages | updated parameters, statistics |
 //! | [`FisherPlan`] | observations, a vector v | F v |

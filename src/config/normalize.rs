@@ -52,12 +52,14 @@ pub struct ObsNorm {
     /// Limit of a normalised number, above 0; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
-    /// ε, at least 0.
+    /// ε, at least 0; 1e-8 if a file leaves it out.
+    #[serde(default = "eps")]
     pub eps: f64,
     /// Where ε stands.
     #[serde(default)]
     pub eps_placement: EpsPlacement,
-    /// What the count begins with, at least 0: the weight of mean 0 and variance 1.
+    /// What the count begins with, at least 0: the weight of mean 0 and variance 1; 1e-4 if a file leaves it out.
+    #[serde(default = "initial_count")]
     pub initial_count: f64,
     /// Update first, or normalise first.
     #[serde(default)]
@@ -136,12 +138,14 @@ pub struct RewardNorm {
     /// Limit of a scaled reward, above 0; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
-    /// ε, at least 0.
+    /// ε, at least 0; 1e-8 if a file leaves it out.
+    #[serde(default = "eps")]
     pub eps: f64,
     /// Where ε stands.
     #[serde(default)]
     pub eps_placement: EpsPlacement,
-    /// What the count begins with, at least 0: the weight of mean 0 and variance 1.
+    /// What the count begins with, at least 0: the weight of mean 0 and variance 1; 1e-4 if a file leaves it out.
+    #[serde(default = "initial_count")]
     pub initial_count: f64,
 }
 
@@ -198,12 +202,14 @@ pub struct ValueNorm {
     /// Limit of a normalised value, above 0; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
-    /// ε, at least 0.
+    /// ε, at least 0; 1e-5 if a file leaves it out.
+    #[serde(default = "value_eps")]
     pub eps: f64,
     /// Where ε stands.
     #[serde(default)]
     pub eps_placement: EpsPlacement,
-    /// What the count begins with, at least 0: the weight of mean 0 and variance 1.
+    /// What the count begins with, at least 0: the weight of mean 0 and variance 1; 1 if a file leaves it out.
+    #[serde(default = "value_initial_count")]
     pub initial_count: f64,
 }
 
@@ -212,6 +218,26 @@ impl ValueNorm {
     pub const fn rl_games() -> Self {
         Self { clip: Some(5.0), eps: 1e-5, eps_placement: EpsPlacement::InsideRoot, initial_count: 1.0 }
     }
+}
+
+/// Stable-Baselines3's.
+const fn eps() -> f64 {
+    1e-8
+}
+
+/// Stable-Baselines3's and Gymnasium's.
+const fn initial_count() -> f64 {
+    1e-4
+}
+
+/// rl_games'.
+const fn value_eps() -> f64 {
+    1e-5
+}
+
+/// rl_games'.
+const fn value_initial_count() -> f64 {
+    1.0
 }
 
 impl PpoConfig {
