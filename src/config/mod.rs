@@ -3,6 +3,7 @@
 mod choices;
 mod kl_penalty;
 mod named;
+mod normalize;
 mod presets;
 mod schedule;
 mod trust_region;
@@ -13,6 +14,7 @@ pub use choices::{
 };
 pub use kl_penalty::{AdaptiveLr, KlAdaptation, KlHinge, KlPenalty};
 pub use named::Preset;
+pub use normalize::{EpsPlacement, NormOrder, ObsNorm, ReturnReset, RewardNorm, RewardNormKind, ValueNorm};
 pub use schedule::Anneal;
 pub use trust_region::{Acceptance, FisherForm, TrustRegion};
 
@@ -151,6 +153,15 @@ pub struct PpoConfig {
     /// Initial parameters.
     #[serde(default)]
     pub init: Init,
+    /// Observations normalised by running statistics; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obs_norm: Option<ObsNorm>,
+    /// Rewards scaled or normalised by running statistics; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_norm: Option<RewardNorm>,
+    /// Value targets normalised by running statistics; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm_value: Option<ValueNorm>,
 }
 
 /// PyTorch's.

@@ -53,6 +53,9 @@ impl PpoConfig {
             adam_eps_placement: AdamEps::Outside,
             value_learning_rate: None,
             init: Init::ORTHOGONAL,
+            obs_norm: None,
+            reward_norm: None,
+            norm_value: None,
         }
     }
 

@@ -32,6 +32,8 @@ parts! {
     CG = "cg",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
+    /// Running mean and variance.
+    STATISTIC = "statistic",
     /// Categorical, multi-discrete and discretised heads, with or without masks.
     HEAD_CATEGORICAL = "head_categorical",
     /// Bernoulli head.

@@ -28,6 +28,7 @@ pub mod head_gaussian;
 pub mod learner;
 pub mod loss_ppo;
 pub mod mlp;
+pub mod normalize;
 pub mod optim;
 pub mod ppo_update;
 pub mod real;
