@@ -8,6 +8,7 @@ use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use wgpo::Env;
 use wgpo::gpu::{Access, HEAD_TABLE, KernelDef, Schedule, Variant};
 use wgpo::kernels::{ALL, parts};
 use wgpo::policy::Activation;
@@ -17,16 +18,24 @@ const STORAGE_BUFFERS: usize = 8;
 const WORKGROUP_BYTES: u32 = 16_384;
 const INVOCATIONS: u32 = 256;
 
-/// Each kernel, with each head part if it takes one.
+/// Each kernel, with each head part or environment part if it takes one.
 fn variants() -> impl Iterator<Item = (&'static KernelDef, Variant)> {
     ALL.iter().flat_map(|def| {
-        let heads: Vec<_> = if def.head { parts::HEADS.iter().copied().map(Some).collect() } else { vec![None] };
-        heads.into_iter().map(move |head| (def, Variant { head, ..Variant::default() }))
+        let plain = Variant::default();
+        let all: Vec<_> = if def.head {
+            parts::HEADS.iter().map(|head| Variant { head: Some(*head), ..plain.clone() }).collect()
+        } else if def.env {
+            Env::ALL.iter().map(|env| Variant { env: Some(env.info().part), ..plain.clone() }).collect()
+        } else {
+            vec![plain]
+        };
+        all.into_iter().map(move |variant| (def, variant))
     })
 }
 
 fn label(def: &KernelDef, variant: &Variant) -> String {
-    variant.head.map_or_else(|| def.name.to_owned(), |head| format!("{} with {}", def.name, head.name))
+    let part = variant.head.or(variant.env);
+    part.map_or_else(|| def.name.to_owned(), |part| format!("{} with {}", def.name, part.name))
 }
 
 fn validator() -> Validator {
@@ -190,8 +199,10 @@ fn specialised_shaders_are_valid_and_within_webgpu_defaults() {
 #[test]
 fn parts_keep_to_their_names() {
     for part in parts::ALL {
-        // The head parts are two halves of one interface.
-        let stem = if part.name.starts_with("head_") { "head" } else { part.name };
+        // The parts of heads implement one interface, and so do those of environments.
+        let families = ["head", "env"];
+        let family = families.into_iter().find(|family| part.name.starts_with(&format!("{family}_")));
+        let stem = family.unwrap_or(part.name);
         for line in part.source.lines() {
             let Some((kind, rest)) = line.split_once(' ') else { continue };
             if !["fn", "const", "struct", "override", "alias", "var"].contains(&kind) {

@@ -67,6 +67,8 @@ pub struct KernelDef {
     pub schedule: bool,
     /// Whether it is composed with one of the head parts, and has the uniform `head_table` after those above.
     pub head: bool,
+    /// Whether it is composed with one of the environment parts.
+    pub env: bool,
     /// Storage buffers in order of their numbers.
     pub bindings: &'static [Binding],
     /// Fields of the uniform at binding 0.
@@ -86,6 +88,8 @@ pub(super) const HEAD_TABLE_BYTES: usize = HEAD_TABLE * size_of::<[u32; 4]>();
 pub struct Variant {
     /// The head part, for kernels with [`KernelDef::head`].
     pub head: Option<Part>,
+    /// The environment part, for kernels with [`KernelDef::env`].
+    pub env: Option<Part>,
     /// What the head part's functions know of the actions' dimensions: the first elements of the uniform `head_table`
     /// ([`HEAD_TABLE`] of them at most; the rest are 0).
     pub head_table: Vec<[u32; 4]>,
@@ -104,11 +108,11 @@ impl KernelDef {
         1 + self.schedule as u32
     }
 
-    /// The whole WGSL text: parts, head, kernel.
+    /// The whole WGSL text: parts, head, environment, kernel.
     pub fn compose(&self, variant: &Variant) -> String {
         let mut text = String::new();
         let own = variant.head.iter().flat_map(|head| head.needs);
-        for part in self.parts.iter().chain(own).chain(variant.head.iter()) {
+        for part in self.parts.iter().chain(own).chain(&variant.head).chain(&variant.env) {
             text.push_str(part.source);
             text.push('\n');
         }
@@ -124,6 +128,7 @@ macro_rules! kernel {
         parts: [$($part:ident),* $(,)?],
         schedule: $schedule:literal,
         head: $head:literal,
+        $(env: $env:literal,)?
         params: { $($(#[$pdoc:meta])* $pvis:vis $param:ident : $pkind:ty),* $(,)? },
         io: { $($(#[$bdoc:meta])* $binding:ident : $access:ident $element:ty),* $(,)? } $(,)?
     ) => {
@@ -154,6 +159,7 @@ macro_rules! kernel {
             parts: &[$($crate::kernels::parts::$part),*],
             schedule: $schedule,
             head: $head,
+            env: false $(|| $env)?,
             bindings: &[$($crate::gpu::Binding {
                 name: stringify!($binding),
                 access: $crate::gpu::Access::$access,

@@ -35,6 +35,8 @@ parts! {
     CG = "cg",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
+    /// Running mean and variance.
+    STATISTIC = "statistic",
     /// What Stirling's formula leaves of the logarithm of the gamma function and its derivatives.
     GAMMA = "gamma",
     /// The Beta distribution.
@@ -49,6 +51,14 @@ parts! {
     HEAD_GAUSSIAN = "head_gaussian" [SQUASH],
     /// Beta head.
     HEAD_BETA = "head_beta" [GAMMA, BETA],
+    /// CartPole-v1.
+    ENV_CARTPOLE = "env_cartpole",
+    /// Pendulum-v1.
+    ENV_PENDULUM = "env_pendulum",
+    /// Acrobot-v1.
+    ENV_ACROBOT = "env_acrobot",
+    /// MountainCarContinuous-v0.
+    ENV_MOUNTAIN_CAR = "env_mountain_car",
 }
 
 /// The head part of a kernel with `head: true`.
@@ -96,7 +106,7 @@ pub fn variant(head: &Head) -> Variant {
         }
         Head::Bernoulli { .. } | Head::Beta { .. } => Vec::new(),
     };
-    Variant { head: Some(self::head(head)), head_table: table, constants }
+    Variant { head: Some(self::head(head)), head_table: table, constants, ..Variant::default() }
 }
 
 #[cfg(test)]

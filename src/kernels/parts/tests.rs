@@ -28,6 +28,7 @@ macro_rules! probe {
             parts: const { &[$($part),*] as &[Part] },
             schedule: false,
             head: false,
+            env: false,
             bindings: &[
                 Binding { name: "input", access: Access::Read, element: "vec4<f32>" },
                 Binding { name: "output", access: Access::ReadWrite, element: "vec4<f32>" },
@@ -50,7 +51,8 @@ fn gpu() -> Option<Gpu> {
 }
 
 fn map(gpu: &Gpu, def: &KernelDef, input: &[[f32; 4]]) -> Vec<[f32; 4]> {
-    let (from, to) = (gpu.upload("input", input).unwrap(), gpu.upload("output", &vec![[f32::NAN; 4]; input.len()]).unwrap());
+    let (from, to) =
+        (gpu.upload("input", input).unwrap(), gpu.upload("output", &vec![[f32::NAN; 4]; input.len()]).unwrap());
     let buffers = [Bind::new("input", Access::Read, &from), Bind::new("output", Access::ReadWrite, &to)];
     let calls = [([input.len() as u32, 0, 0, 0], Grid::Items(input.len() as u64))];
     let calls = gpu.bind(def, &Variant::default(), None, &buffers, &calls).unwrap();
@@ -85,7 +87,8 @@ fn remainders(x: f64) -> (f64, f64, f64) {
     if x > 20.0 {
         let delta = t * (1.0 / 12.0 - q * (1.0 / 360.0 - q * (1.0 / 1260.0 - q * (1.0 / 1680.0 - q / 1188.0))));
         let rho = 0.5 * t + q * (1.0 / 12.0 - q * (1.0 / 120.0 - q * (1.0 / 252.0 - q * (1.0 / 240.0 - q / 132.0))));
-        let sigma = 0.5 * q + q * t * (1.0 / 6.0 - q * (1.0 / 30.0 - q * (1.0 / 42.0 - q * (1.0 / 30.0 - q * 5.0 / 66.0))));
+        let sigma =
+            0.5 * q + q * t * (1.0 / 6.0 - q * (1.0 / 30.0 - q * (1.0 / 42.0 - q * (1.0 / 30.0 - q * 5.0 / 66.0))));
         return (delta, rho, sigma);
     }
     // The recurrences towards larger x, where the series is good.

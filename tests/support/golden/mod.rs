@@ -5,6 +5,7 @@ pub mod compare;
 pub mod gpu;
 mod gpu_env;
 mod gpu_loss;
+mod gpu_normalize;
 mod gpu_trust;
 pub mod ppo;
 pub mod reference;
@@ -41,13 +42,10 @@ pub trait Backend {
 }
 
 /// Kinds that are not built yet.
-const PENDING_KINDS: [&str; 3] = ["vtrace", "obs_norm", "reward_scaling"];
+const PENDING_KINDS: [&str; 1] = ["vtrace"];
 
 /// Heads that are not built yet, whatever the kind.
 const PENDING_HEADS: [&str; 0] = [];
-
-/// Environments that are not built yet.
-const PENDING_ENVIRONMENTS: [&str; 2] = ["Acrobot-v1", "MountainCarContinuous-v0"];
 
 /// The kind of a case, `None` if it is pending, an error if nobody knows it.
 pub fn kind_of(case: &Case) -> Result<Option<Kind>, String> {
@@ -59,8 +57,7 @@ pub fn kind_of(case: &Case) -> Result<Option<Kind>, String> {
     let kind =
         Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("unknown kind \"{name}\""))?;
     let pending = |key: &str, list: &[&str]| case.metadata.get(key).is_some_and(|value| list.contains(&value.as_str()));
-    let is_pending = pending("head", &PENDING_HEADS) || pending("environment", &PENDING_ENVIRONMENTS);
-    Ok((!is_pending).then_some(kind))
+    Ok((!pending("head", &PENDING_HEADS)).then_some(kind))
 }
 
 /// Every `.safetensors` file of the folder that `WGPO_GOLDEN_DIR` names, or of `tests/golden`.
