@@ -7,8 +7,8 @@ use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::{head_evaluate, policy_sample};
 use crate::policy::{Bounds, Head, Std, StdLimit};
 use crate::reference::head::{
-    draw_margins, entropy, entropy_grad, forbid, greedy, kl, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad, sample,
-    to_env,
+    draw_margins, entropy, entropy_grad, forbid, greedy, kl, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad,
+    sample, to_env,
 };
 use crate::rng::{Draw, block, uniform};
 use crate::{Error, Result};

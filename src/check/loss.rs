@@ -2,8 +2,8 @@
 
 use super::Case;
 use super::head::{
-    CLAMP, FLOOR, actions_of, beta, binned, deviating, logp_sizes, masked, masked_choice, masked_choices, name, rows_of,
-    squashed,
+    CLAMP, FLOOR, actions_of, beta, binned, deviating, logp_sizes, masked, masked_choice, masked_choices, name,
+    rows_of, squashed,
 };
 use super::support::{Guarded, Random, Report, schedule, wide};
 use crate::data::Actions;

@@ -84,7 +84,8 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
                 // Its matrix is positive on the diagonal and negative beside it.
                 Head::Beta { dims, .. } => {
                     let signed = |sign: f64| {
-                        let t = Array1::from_shape_fn(2 * dims, |i| if i < *dims { sign } else { -sign } * along[[row, i]]);
+                        let t =
+                            Array1::from_shape_fn(2 * dims, |i| if i < *dims { sign } else { -sign } * along[[row, i]]);
                         fisher_vector(head, p.slice(s![row..=row, ..]), t.insert_axis(Axis(0)).view())
                     };
                     let (of_a, of_b) = (signed(1.0)?, signed(-1.0)?);
