@@ -82,6 +82,7 @@
 //! - A bad input is an [`Error`] before anything has changed; nothing panics.
 
 pub mod algo;
+mod autoreset;
 pub mod check;
 pub mod checkpoint;
 pub mod config;
@@ -96,8 +97,9 @@ pub mod reference;
 pub mod rng;
 pub mod trainer;
 
+pub use autoreset::Autoreset;
 pub use config::{
-    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlPenalty, KlStop, Optimizer,
+    Acceptance, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlPenalty, KlStop, Optimizer,
     PpoConfig, TrustRegion, ValueLoss,
 };
 pub use env::Env;

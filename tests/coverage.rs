@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Kernels whose oracle has another stem, and why.
 const ORACLES: &[(&str, &str)] = &[
     ("advantage_gae_chunked", "advantage_gae"), // a variant: the same answer
+    ("advantage_log_rho", "advantage_vtrace"),  // a difference of two log-probabilities
+    ("batch_clean", "batch_valid"),             // what does not count, left out
+    ("batch_count", "batch_valid"),
     ("batch_gather", "batch_shuffle"),          // the order is what there is to know
     ("batch_pack", "batch_shuffle"),
     ("cg_step", "cg"),       // a phase of the whole solve

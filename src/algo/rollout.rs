@@ -56,6 +56,8 @@ impl RolloutPlan {
             final_values: gpu.buffer("final_values", rows)?,
             terminated: gpu.buffer("terminated", rows)?,
             truncated: gpu.buffer("truncated", rows)?,
+            log_rhos: None,
+            valid: None,
         };
 
         // Observe, then act and step by turns; the critic sees all observations at once afterwards.

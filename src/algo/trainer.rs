@@ -2,6 +2,7 @@
 
 use super::advantage::{AdvantagePlan, Estimator};
 use super::learner::{GpuLearner, small, submit};
+use super::log_rho::LogRhoPlan;
 use super::plan::UpdatePlan;
 use super::rollout::RolloutPlan;
 use super::update::BatchBuffers;
@@ -46,9 +47,16 @@ impl GpuTrainer {
         let learner = GpuLearner::new(gpu, spec, config.clone(), seed)?;
         let (steps, envs) = (small("num_steps", config.num_steps)?, small("num_envs", config.num_envs)?);
         small("batch rows", config.batch_size().saturating_add(config.num_envs))?;
-        let rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
-        let estimator = Estimator::Gae { gae_lambda: config.gae_lambda as f32 };
-        let advantage = AdvantagePlan::new(gpu, &rollout.buffers, config.gamma as f32, estimator)?;
+        let mut rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
+        let corrects = config.advantage.corrects();
+        let log_rho = corrects
+            .then(|| {
+                let RolloutPlan { obs, actions, logp, .. } = &rollout;
+                LogRhoPlan::new(gpu, &learner.model, steps * envs, obs, actions, logp, None)
+            })
+            .transpose()?;
+        rollout.buffers.log_rhos = log_rho.as_ref().map(|plan| plan.log_rhos.clone());
+        let advantage = AdvantagePlan::new(gpu, &rollout.buffers, config.gamma as f32, Estimator::from(&config))?;
         let batch = BatchBuffers {
             rows: steps * envs,
             obs: rollout.obs.clone(),
@@ -58,9 +66,12 @@ impl GpuTrainer {
             returns: advantage.returns.clone(),
             values_old: rollout.buffers.values.clone(),
             old_dist: None,
+            valid: None,
         };
         let update = UpdatePlan::new(gpu, &learner.model, &config, &batch, None)?;
-        let calls = rollout.calls().iter().chain(advantage.calls()).chain(update.calls()).cloned().collect();
+        let log_rho = log_rho.iter().flat_map(|plan| plan.calls());
+        let advantages = log_rho.chain(advantage.calls());
+        let calls = rollout.calls().iter().chain(advantages).chain(update.calls()).cloned().collect();
         let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;
         let slot = learner.model.push_schedule(gpu, &config, 0)?;
         gpu.run("reset", rollout.reset(), slot)?;
@@ -71,7 +82,7 @@ impl GpuTrainer {
     /// [`GpuOptions::binding_bytes`](crate::gpu::GpuOptions::binding_bytes) must be where it is above WebGPU's 128 MiB.
     pub fn binding_bytes(spec: &PolicySpec, config: &PpoConfig) -> u64 {
         let rows = (config.num_steps as u64).saturating_mul(config.num_envs as u64);
-        let at_once = if config.algorithm.is_trust_region() {
+        let at_once = if config.algorithm.is_trust_region() || config.advantage.corrects() {
             rows
         } else {
             (config.minibatch_rows(config.batch_size()) as u64).max(rows.min(16_384))

@@ -25,6 +25,8 @@ mod reduce;
 mod support;
 mod trust_region;
 mod update;
+mod valid;
+mod vtrace;
 
 use crate::Result;
 use crate::gpu::Gpu;
@@ -97,8 +99,10 @@ pub fn cases() -> Vec<Case> {
         env::cases(),
         head::cases(),
         advantage::cases(),
+        vtrace::cases(),
         advantage_normalize::cases(),
         batch::cases(),
+        valid::cases(),
         mlp::cases(),
         mlp_jvp::cases(),
         loss::cases(),

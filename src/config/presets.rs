@@ -1,6 +1,6 @@
 //! Settings that other libraries publish.
 
-use super::{AdvantageNorm, Algorithm, KlPenalty, KlStop, Optimizer, PpoConfig, TrustRegion, ValueLoss};
+use super::{AdvantageKind, AdvantageNorm, Algorithm, KlPenalty, KlStop, Optimizer, PpoConfig, TrustRegion, ValueLoss};
 
 impl PpoConfig {
     /// CleanRL's `ppo.py` (discrete actions).
@@ -40,6 +40,7 @@ impl PpoConfig {
             algorithm: Algorithm::Ppo,
             kl_penalty: None,
             adaptive_lr: None,
+            advantage: AdvantageKind::Gae,
             trust_region: TrustRegion::sb3_contrib(),
         }
     }

@@ -92,6 +92,7 @@ impl PpoConfig {
             Range::below("rmsprop_alpha", self.rmsprop_alpha, 0.0, 1.0),
             Range::closed("rmsprop_eps", self.rmsprop_eps, 0.0, max),
         ])?;
+        self.advantage.validate()?;
         self.trust_region.validate()?;
         self.kl_penalty.iter().try_for_each(KlPenalty::validate)?;
         self.adaptive_lr.iter().try_for_each(AdaptiveLr::validate)?;

@@ -32,6 +32,8 @@ parts! {
     CG = "cg",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
+    /// The mark of rows that do not count.
+    SAMPLE = "sample",
     /// Categorical head.
     HEAD_CATEGORICAL = "head_categorical",
     /// Diagonal Gaussian head.

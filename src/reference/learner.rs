@@ -151,7 +151,7 @@ impl<F: Real> Learner for CpuLearner<F> {
 
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
         rollout.validate(&self.spec)?;
-        let rows = Rows::from_rollout(rollout, self.config.gamma, self.config.gae_lambda)?;
+        let rows = Rows::from_rollout(&self.spec, &self.config, &self.parameters, rollout)?;
         self.learn(&rows, None)
     }
 

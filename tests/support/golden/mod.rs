@@ -41,7 +41,7 @@ pub trait Backend {
 }
 
 /// Kinds that are not built yet.
-const PENDING_KINDS: [&str; 3] = ["vtrace", "obs_norm", "reward_scaling"];
+const PENDING_KINDS: [&str; 2] = ["obs_norm", "reward_scaling"];
 
 /// Heads that are not built yet, whatever the kind.
 const PENDING_HEADS: [&str; 8] = [
