@@ -283,7 +283,7 @@ fn masks_are_checked() {
     assert!(message(Batch { valid: Some(Array1::zeros(20)), ..good.clone() }).contains("none of 20 rows"));
     assert!(message(Batch { valid: Some(Array1::ones(19)), ..good.clone() }).contains("valid"));
     assert!(message(Batch { valid: Some(Array1::from_elem(20, 2)), ..good.clone() }).contains("0 or 1"));
-    assert!(message(Batch { valid: None, ..good }).contains("obs"), "garbage in a row that counts");
+    assert!(message(Batch { valid: None, ..good }).contains("actions"), "garbage in a row that counts");
 }
 
 // Rollouts of an older policy.
