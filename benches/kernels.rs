@@ -34,7 +34,7 @@ fn device() -> Outcome<Gpu> {
 
 /// 512 rows of a CartPole-sized policy: 4 epochs × 4 minibatches of 128.
 fn update_case() -> Outcome<(PolicySpec, PpoConfig, Batch)> {
-    let spec = PolicySpec::separate(4, &[64, 64], Activation::Tanh, Head::Categorical { actions: 2 });
+    let spec = PolicySpec::separate(4, &[64, 64], Activation::Tanh, Head::categorical(2));
     let config = PpoConfig::cleanrl();
     let obs = Array2::from_shape_fn((512, 4), |(row, column)| ((row * 4 + column) as f32 * 0.37).sin());
     let acted = CpuLearner::<f32>::new(spec.clone(), config.clone(), 1)?.act(obs.view(), ActMode::Sample)?;
@@ -71,7 +71,7 @@ fn updates(criterion: &mut Criterion, gpu: &Gpu) -> Outcome<()> {
 
 /// One Fisher-vector product against one forward pass, 4,096 rows of 17-64-64-6 tanh, on both backends.
 fn products(criterion: &mut Criterion, gpu: &Gpu) -> Outcome<()> {
-    let spec = PolicySpec::separate(17, &[64, 64], Activation::Tanh, Head::Gaussian { dims: 6 });
+    let spec = PolicySpec::separate(17, &[64, 64], Activation::Tanh, Head::gaussian(6));
     let (layout, rows) = (spec.layout(), 4096_usize);
     let parameters = initial_parameters(&spec, 1);
     let obs = Array2::from_shape_fn((rows, 17), |(row, column)| ((row * 17 + column) as f32 * 0.37).sin());

@@ -17,7 +17,7 @@ const ARMS: usize = 3;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let gpu = Gpu::new(&GpuOptions { allow_software: true, ..GpuOptions::default() })?;
     println!("running on {}", gpu.describe());
-    let head = Head::Categorical { actions: ARMS };
+    let head = Head::categorical(ARMS);
     let rows = u64::from(ROWS);
     let logits = u64::from(ROWS) * ARMS as u64;
 

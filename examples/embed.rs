@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // 1. Once: wgpo takes the device as it is. It makes no instance, sets no callback and never polls.
     let gpu = Gpu::from_wgpu(engine.device.clone(), engine.queue.clone(), true)?;
-    let spec = PolicySpec::separate(OBS_DIM, &[32, 32], Activation::Tanh, Head::Categorical { actions: 3 });
+    let spec = PolicySpec::separate(OBS_DIM, &[32, 32], Activation::Tanh, Head::categorical(3));
     let config = PpoConfig { update_epochs: 2, ..PpoConfig::cleanrl() };
     let mut model = Model::new(&gpu, &spec, &config, &initial_parameters(&spec, 1), 1)?;
 

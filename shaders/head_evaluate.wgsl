@@ -5,7 +5,7 @@
 //
 // head_outputs     [rows, width] the new distribution
 // head_outputs_old [rows, width]
-// actions          [rows, action_dims] u32 words
+// actions          [rows, action_words] u32 words
 // weights          [rows] of (logp, entropy, kl_old_new, kl_new_old)
 // row_values       [rows] = (logp, entropy, kl_old_new, kl_new_old)
 // d_head_outputs   [rows, width] = derivative of weights . row_values by head_outputs
@@ -13,40 +13,27 @@
 struct Params {
     rows: u32,
     width: u32,
-    action_dims: u32,
+    action_words: u32,
     pad_0: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> head_outputs: array<f32>;
-@group(0) @binding(2) var<storage, read> head_outputs_old: array<f32>;
-@group(0) @binding(3) var<storage, read> actions: array<u32>;
-@group(0) @binding(4) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> row_values: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> d_head_outputs: array<f32>;
+@group(0) @binding(1) var<uniform> head_table: array<vec4<u32>, 257>;
+@group(0) @binding(2) var<storage, read> head_outputs: array<f32>;
+@group(0) @binding(3) var<storage, read> head_outputs_old: array<f32>;
+@group(0) @binding(4) var<storage, read> actions: array<u32>;
+@group(0) @binding(5) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> row_values: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> d_head_outputs: array<f32>;
 
 override WG: u32 = 64u;
 
-fn head_new(i: u32) -> f32 {
-    return head_outputs[i];
-}
-
-fn head_old(i: u32) -> f32 {
-    return head_outputs_old[i];
-}
-
-// Nothing here asks for a Fisher product.
-fn head_tangent(i: u32) -> f32 {
-    return 0.0;
-}
-
-fn head_action(row: u32, d: u32) -> u32 {
-    return actions[row * params.action_dims + d];
-}
-
-fn head_width() -> u32 {
-    return params.width;
-}
+fn head_new(i: u32) -> f32 { return head_outputs[i]; }
+fn head_old(i: u32) -> f32 { return head_outputs_old[i]; }
+fn head_tangent(i: u32) -> f32 { return 0.0; }  // nothing here asks for a Fisher product
+fn head_action(row: u32, w: u32) -> u32 { return actions[row * params.action_words + w]; }
+fn head_width() -> u32 { return params.width; }
+fn head_store(i: u32, value: f32) { d_head_outputs[i] = value; }
 
 @compute @workgroup_size(WG)
 fn head_evaluate(
@@ -60,7 +47,5 @@ fn head_evaluate(
     }
     let summary = head_summary(row, true);
     row_values[row] = vec4<f32>(summary.logp, summary.entropy, summary.kl_old_new, summary.kl_new_old);
-    for (var i = 0u; i < params.width; i += 1u) {
-        d_head_outputs[row * params.width + i] = head_gradient(row, i, summary, weights[row]);
-    }
+    head_gradient(row, weights[row]);
 }

@@ -4,7 +4,7 @@
 //
 // head_outputs    [rows, width]      distribution rows
 // head_tangents   [rows, width]      t, from mlp_jvp
-// actions         [all, action_dims] u32 words; row r's are row r * row_stride; read only if `empirical`
+// actions         [all, action_words] u32 words; row r's are row r * row_stride; read only if `empirical`
 // samples         [..]               row r's is row r * row_stride; read only with valid_sample, see part sample
 // d_head_outputs  [rows, width]      scale * F t: what the backward kernels bring home
 //
@@ -14,7 +14,7 @@
 struct Params {
     rows: u32,
     width: u32,
-    action_dims: u32,
+    action_words: u32,
     empirical: u32,
     row_stride: u32,
     scale: f32,
@@ -23,11 +23,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> head_outputs: array<f32>;
-@group(0) @binding(2) var<storage, read> head_tangents: array<f32>;
-@group(0) @binding(3) var<storage, read> actions: array<u32>;
-@group(0) @binding(4) var<storage, read> samples: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> d_head_outputs: array<f32>;
+@group(0) @binding(1) var<uniform> head_table: array<vec4<u32>, 257>;
+@group(0) @binding(2) var<storage, read> head_outputs: array<f32>;
+@group(0) @binding(3) var<storage, read> head_tangents: array<f32>;
+@group(0) @binding(4) var<storage, read> actions: array<u32>;
+@group(0) @binding(5) var<storage, read> samples: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> d_head_outputs: array<f32>;
 
 override WG: u32 = 64u;
 
@@ -38,8 +39,19 @@ fn head_new(i: u32) -> f32 { return head_outputs[i]; }
 fn head_old(i: u32) -> f32 { return head_outputs[i]; }  // no KL is asked for here
 fn head_tangent(i: u32) -> f32 { return head_tangents[i]; }
 fn head_width() -> u32 { return params.width; }
-fn head_action(row: u32, d: u32) -> u32 {
-    return actions[row * params.row_stride * params.action_dims + d];
+fn head_action(row: u32, w: u32) -> u32 { return actions[row * params.row_stride * params.action_words + w]; }
+
+// While the score is measured: its share along the tangent is summed up and nothing is written.
+var<private> measuring: bool;
+var<private> along: f32;
+var<private> factor: f32;
+
+fn head_store(i: u32, value: f32) {
+    if (measuring) {
+        along += value * head_tangents[i];
+    } else {
+        d_head_outputs[i] = factor * value;
+    }
 }
 
 @compute @workgroup_size(WG)
@@ -52,31 +64,26 @@ fn head_fisher(
     if (row >= params.rows) {
         return;
     }
-    let base = row * params.width;
-    var scale = params.scale;
+    measuring = false;
+    factor = params.scale;
     if (params.valid_sample != 0u) {
         if (!sample_is_valid(samples[row * params.row_stride].x)) {
             // It does not count, whatever it holds.
             for (var i = 0u; i < params.width; i += 1u) {
-                d_head_outputs[base + i] = 0.0;
+                d_head_outputs[row * params.width + i] = 0.0;
             }
             return;
         }
-        scale *= samples[params.valid_sample].x;
+        factor *= samples[params.valid_sample].x;
     }
-    let summary = head_summary(row, false);
-    if (params.empirical != 0u) {
-        var along = 0.0;
-        for (var i = 0u; i < params.width; i += 1u) {
-            along += head_gradient(row, i, summary, SCORE) * head_tangents[base + i];
-        }
-        for (var i = 0u; i < params.width; i += 1u) {
-            d_head_outputs[base + i] = scale * along * head_gradient(row, i, summary, SCORE);
-        }
+    if (params.empirical == 0u) {
+        head_fisher_product(row);
         return;
     }
-    let center = head_tangent_center(row, summary);
-    for (var i = 0u; i < params.width; i += 1u) {
-        d_head_outputs[base + i] = scale * head_fisher_product(row, i, summary, center);
-    }
+    measuring = true;
+    along = 0.0;
+    head_gradient(row, SCORE);
+    measuring = false;
+    factor *= along;
+    head_gradient(row, SCORE);
 }

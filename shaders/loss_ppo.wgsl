@@ -2,12 +2,12 @@
 //
 // head_outputs    [rows, width]        distribution rows (raw outputs, then free parameters)
 // values          [rows]               V(s)
-// actions         [all, action_dims]   words; row r of the minibatch is row_offset + r
+// actions         [all, action_words]   words; row r of the minibatch is row_offset + r
 // samples         [all]                (logp_old, advantage, return, value_old), same rows
 // d_head_outputs  [rows, width]        gradient of the loss by the distribution rows
 // d_values        [rows]               gradient of the loss by V(s)
 // loss_partials   [groups, 3]          per workgroup: sums (policy, value, entropy, k1), (k2, k3, clipped, not finite),
-//                                      and (least ratio, greatest ratio, 0, 0)
+//                                      and (least ratio, greatest ratio, limits that heads met, 0)
 // head_outputs_old [all, width]        distribution rows before the update, same rows; not read without kl_sample
 //
 // With valid_sample, rows that part sample marks do not count, and every term of the others is weighed; so the sums over rows,
@@ -20,7 +20,7 @@
 struct Params {
     rows: u32,
     width: u32,
-    action_dims: u32,
+    action_words: u32,
     row_offset: u32,
     groups: u32,
     value_loss: u32,      // 0 plain, 1 maximum of plain and clipped, 2 clipped only
@@ -38,29 +38,32 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> schedule: Schedule;
-@group(0) @binding(2) var<storage, read> head_outputs: array<f32>;
-@group(0) @binding(3) var<storage, read> values: array<f32>;
-@group(0) @binding(4) var<storage, read> actions: array<u32>;
-@group(0) @binding(5) var<storage, read> samples: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> d_head_outputs: array<f32>;
-@group(0) @binding(7) var<storage, read_write> d_values: array<f32>;
-@group(0) @binding(8) var<storage, read_write> loss_partials: array<vec4<f32>>;
-@group(0) @binding(9) var<storage, read> head_outputs_old: array<f32>;
+@group(0) @binding(2) var<uniform> head_table: array<vec4<u32>, 257>;
+@group(0) @binding(3) var<storage, read> head_outputs: array<f32>;
+@group(0) @binding(4) var<storage, read> values: array<f32>;
+@group(0) @binding(5) var<storage, read> actions: array<u32>;
+@group(0) @binding(6) var<storage, read> samples: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> d_head_outputs: array<f32>;
+@group(0) @binding(8) var<storage, read_write> d_values: array<f32>;
+@group(0) @binding(9) var<storage, read_write> loss_partials: array<vec4<f32>>;
+@group(0) @binding(10) var<storage, read> head_outputs_old: array<f32>;
 
 const WG: u32 = 64u;
 const LOG_RATIO_LIMIT: f32 = 20.0;
 
 var<workgroup> sums_a: array<vec4<f32>, 64>;
 var<workgroup> sums_b: array<vec4<f32>, 64>;
-var<workgroup> ratios: array<vec2<f32>, 64>;
+var<workgroup> sums_c: array<vec3<f32>, 64>;
+
+// Whether this lane's row does.
+var<private> counts: bool;
 
 fn head_new(i: u32) -> f32 { return head_outputs[i]; }
 fn head_old(i: u32) -> f32 { return head_outputs_old[params.row_offset * params.width + i]; }
 fn head_tangent(i: u32) -> f32 { return 0.0; }  // nor a Fisher product
 fn head_width() -> u32 { return params.width; }
-fn head_action(row: u32, d: u32) -> u32 {
-    return actions[(params.row_offset + row) * params.action_dims + d];
-}
+fn head_action(row: u32, w: u32) -> u32 { return actions[(params.row_offset + row) * params.action_words + w]; }
+fn head_store(i: u32, value: f32) { d_head_outputs[i] = select(0.0, value, counts); }
 
 // (value error, its derivative by v), both before vf_loss_scale.
 fn value_error(v: f32, target_value: f32, v_old: f32) -> vec2<f32> {
@@ -104,7 +107,7 @@ fn loss_ppo(
     let row = group * WG + lane;
     var a = vec4<f32>();
     var b = vec4<f32>();
-    var extremes = vec2<f32>(3.4e38, 0.0);
+    var c = vec3<f32>(3.4e38, 0.0, 0.0);  // least ratio, greatest ratio, hits
     if (row < params.rows) {
         let sample = samples[params.row_offset + row];
         let summary = head_summary(row, params.kl_sample != 0u);
@@ -118,15 +121,13 @@ fn loss_ppo(
         let value = params.vf_loss_scale * value_error(v, sample.z, sample.w);
 
         // A row that does not count leaves zeros, whatever it holds.
-        let counts = params.valid_sample == 0u || sample_is_valid(sample.x);
+        counts = params.valid_sample == 0u || sample_is_valid(sample.x);
         let weight = select(1.0, samples[params.valid_sample].x, params.valid_sample != 0u);
         let share = params.inverse_rows * weight;
         let by_logp = policy.y * share;
         let by_kl = select(vec2<f32>(), samples[params.kl_sample].xy, params.kl_sample != 0u) * share;
         let weights = vec4<f32>(by_logp, -schedule.ent_coef * share, by_kl);
-        for (var i = 0u; i < params.width; i++) {
-            d_head_outputs[row * params.width + i] = select(0.0, head_gradient(row, i, summary, weights), counts);
-        }
+        head_gradient(row, weights);
         let by_value = params.vf_coef * value.y * share;
         d_values[row] = select(0.0, by_value, counts);
 
@@ -139,25 +140,25 @@ fn loss_ppo(
             a = weight * vec4<f32>(policy.x, value.x, summary.entropy, -log_ratio);
             let estimates = weight * vec3<f32>(0.5 * log_ratio * log_ratio, math_k3(log_ratio), clipped);
             b = vec4<f32>(estimates, select(1.0, 0.0, finite));
-            extremes = vec2<f32>(r, r);
+            c = vec3<f32>(r, r, summary.hits);
         }
     }
     sums_a[lane] = a;
     sums_b[lane] = b;
-    ratios[lane] = extremes;
+    sums_c[lane] = c;
     workgroupBarrier();  // all lanes have stored
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         if (lane < half) {
             sums_a[lane] += sums_a[lane + half];
             sums_b[lane] += sums_b[lane + half];
-            let other = ratios[lane + half];
-            ratios[lane] = vec2<f32>(min(ratios[lane].x, other.x), max(ratios[lane].y, other.y));
+            let other = sums_c[lane + half];
+            sums_c[lane] = vec3<f32>(min(sums_c[lane].x, other.x), max(sums_c[lane].y, other.y), sums_c[lane].z + other.z);
         }
         workgroupBarrier();  // this level of the tree is complete
     }
     if (lane == 0u && group < params.groups) {
         loss_partials[group * 3u] = sums_a[0];
         loss_partials[group * 3u + 1u] = sums_b[0];
-        loss_partials[group * 3u + 2u] = vec4<f32>(ratios[0], 0.0, 0.0);
+        loss_partials[group * 3u + 2u] = vec4<f32>(sums_c[0], 0.0);
     }
 }

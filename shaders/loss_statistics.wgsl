@@ -28,29 +28,29 @@ const WG: u32 = 64u;
 
 var<workgroup> sums_a: array<vec4<f32>, 64>;
 var<workgroup> sums_b: array<vec4<f32>, 64>;
-var<workgroup> ratios: array<vec2<f32>, 64>;
+var<workgroup> sums_c: array<vec3<f32>, 64>;
 
 @compute @workgroup_size(64)
 fn loss_statistics(@builtin(local_invocation_index) lane: u32) {
     var a = vec4<f32>();
     var b = vec4<f32>();
-    var extremes = vec2<f32>(3.4e38, 0.0);
+    var c = vec3<f32>(3.4e38, 0.0, 0.0);  // least ratio, greatest ratio, hits
     for (var group = lane; group < params.groups; group += WG) {
         a += loss_partials[group * 3u];
         b += loss_partials[group * 3u + 1u];
-        let other = loss_partials[group * 3u + 2u].xy;
-        extremes = vec2<f32>(min(extremes.x, other.x), max(extremes.y, other.y));
+        let other = loss_partials[group * 3u + 2u].xyz;
+        c = vec3<f32>(min(c.x, other.x), max(c.y, other.y), c.z + other.z);
     }
     sums_a[lane] = a;
     sums_b[lane] = b;
-    ratios[lane] = extremes;
+    sums_c[lane] = c;
     workgroupBarrier();  // all lanes have stored
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         if (lane < half) {
             sums_a[lane] += sums_a[lane + half];
             sums_b[lane] += sums_b[lane + half];
-            let other = ratios[lane + half];
-            ratios[lane] = vec2<f32>(min(ratios[lane].x, other.x), max(ratios[lane].y, other.y));
+            let other = sums_c[lane + half];
+            sums_c[lane] = vec3<f32>(min(sums_c[lane].x, other.x), max(sums_c[lane].y, other.y), sums_c[lane].z + other.z);
         }
         workgroupBarrier();  // this level of the tree is complete
     }
@@ -72,9 +72,10 @@ fn loss_statistics(@builtin(local_invocation_index) lane: u32) {
     trace[row + TRACE_KL_2] = mean_b.x;
     trace[row + TRACE_KL_3] = mean_b.y;
     trace[row + TRACE_CLIPFRAC] = mean_b.z;
-    trace[row + TRACE_RATIO_MIN] = ratios[0].x;
-    trace[row + TRACE_RATIO_MAX] = ratios[0].y;
+    trace[row + TRACE_RATIO_MIN] = sums_c[0].x;
+    trace[row + TRACE_RATIO_MAX] = sums_c[0].y;
     trace[row + TRACE_NON_FINITE] = sums_b[0].w;
+    trace[row + TRACE_HEAD_HITS] = sums_c[0].z;
     control[CONTROL_VISITED] += 1u;
     if (params.kl_stop != 0u && mean_b.y > params.kl_limit) {
         control[CONTROL_STOP] = params.index + params.kl_stop;

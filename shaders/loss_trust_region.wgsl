@@ -4,7 +4,7 @@
 //
 // head_outputs      [rows, width]        distribution rows at the candidate
 // head_outputs_old  [all, width]         distribution rows at the parameters before the step
-// actions           [all, action_dims]   u32 words; row r is row_offset + r here and above and below
+// actions           [all, action_words]   u32 words; row r is row_offset + r here and above and below
 // samples           [all]                (logp_old, advantage, not read, not read)
 // trust_partials    [groups]             per workgroup: sums of (ratio * advantage, KL(old‖new), KL(new‖old)), and how many
 //                                        rows are not finite
@@ -16,7 +16,7 @@
 struct Params {
     rows: u32,
     width: u32,
-    action_dims: u32,
+    action_words: u32,
     groups: u32,
     row_offset: u32,  // of all but head_outputs
     valid_sample: u32,  // element of samples with the weight of a row that counts; 0: all rows count
@@ -25,11 +25,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> head_outputs: array<f32>;
-@group(0) @binding(2) var<storage, read> head_outputs_old: array<f32>;
-@group(0) @binding(3) var<storage, read> actions: array<u32>;
-@group(0) @binding(4) var<storage, read> samples: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> trust_partials: array<vec4<f32>>;
+@group(0) @binding(1) var<uniform> head_table: array<vec4<u32>, 257>;
+@group(0) @binding(2) var<storage, read> head_outputs: array<f32>;
+@group(0) @binding(3) var<storage, read> head_outputs_old: array<f32>;
+@group(0) @binding(4) var<storage, read> actions: array<u32>;
+@group(0) @binding(5) var<storage, read> samples: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> trust_partials: array<vec4<f32>>;
 
 const WG: u32 = 64u;
 const LOG_RATIO_LIMIT: f32 = 20.0;
@@ -40,9 +41,8 @@ fn head_new(i: u32) -> f32 { return head_outputs[i]; }
 fn head_old(i: u32) -> f32 { return head_outputs_old[params.row_offset * params.width + i]; }
 fn head_tangent(i: u32) -> f32 { return 0.0; }  // no Fisher product is asked for here
 fn head_width() -> u32 { return params.width; }
-fn head_action(row: u32, d: u32) -> u32 {
-    return actions[(params.row_offset + row) * params.action_dims + d];
-}
+fn head_action(row: u32, w: u32) -> u32 { return actions[(params.row_offset + row) * params.action_words + w]; }
+fn head_store(i: u32, value: f32) {}  // nor a gradient
 
 @compute @workgroup_size(64)
 fn loss_trust_region(

@@ -1,178 +1,210 @@
 //! The environments that wgpo brings, with Gymnasium's dynamics: their sizes, limits and state words.
 //!
-//! The steps themselves are `shaders/env_*.wgsl` on the device and [`crate::reference::env`] on the CPU. Both keep the same
+//! An environment is one row of the table in `src/env/table.rs`, one WGSL part (`shaders/parts/env_*.wgsl`) that
+//! [`crate::kernels::env_step`] is composed with, and one oracle (`src/reference/env_*.rs`). Device and CPU keep the same
 //! words per environment, so a run saved on one resumes on the other.
 
-use crate::policy::{Activation, Head, PolicySpec};
-use crate::{Algorithm, KlPenalty, PpoConfig, TrustRegion, ValueLoss};
+mod table;
+mod tuned;
+
+pub use table::Env;
+
+use crate::data::Actions;
+use crate::gpu::Part;
+use crate::policy::{Activation, Bounds, Head, PolicySpec, Std};
+use crate::{Error, PpoConfig, Result};
 use serde::{Deserialize, Serialize};
 
-/// An environment that runs wholly on the device.
+/// When a finished environment begins its next episode; Gymnasium's three modes.
 ///
-/// Autoreset is same-step: the step that ends an episode returns the first observation of the next one; the real last
-/// observation is kept apart (`final_obs`). A time limit is reported as truncation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Env {
-    /// CartPole-v1: two actions, reward 1 per step, 500 steps at most; solved at a mean return of 475.
-    CartPole,
-    /// Pendulum-v1: one torque in [−2, 2] (clipped in the environment), 200 steps, never terminates.
-    Pendulum,
+/// An end is told once, by the flags, `final_obs` and the episode's return and length of the step that ends. The draw of a
+/// start state is that of the environment step after the reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Autoreset {
+    /// In the step that ends an episode: it returns the first observation of the next one; the real last one is kept apart.
+    #[default]
+    SameStep,
+    /// In the step after it, which ignores its action, has reward 0 and no flags, and is nothing to learn from.
+    NextStep,
+    /// Never. A finished environment stays as it is: its last observation, reward 0, no flags, whatever the action; until
+    /// it is reset from outside.
+    Disabled,
 }
 
-impl Env {
+impl Autoreset {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::CartPole, Self::Pendulum];
+    pub const ALL: [Self; 3] = [Self::SameStep, Self::NextStep, Self::Disabled];
 
-    /// `cartpole` or `pendulum`, as the program spells it.
+    /// The number by which [`crate::kernels::env_step`] knows it.
+    pub const fn code(self) -> u32 {
+        self as u32
+    }
+
+    /// As files spell it: `same_step`, `next_step`, `disabled`.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::CartPole => "cartpole",
-            Self::Pendulum => "pendulum",
+            Self::SameStep => "same_step",
+            Self::NextStep => "next_step",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl std::str::FromStr for Autoreset {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
+            Error::config("autoreset", format!("is \"{name}\", must be \"same_step\", \"next_step\" or \"disabled\""))
+        })
+    }
+}
+
+/// What an environment takes as an action.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ActionSpace {
+    /// One index below this number.
+    Discrete(usize),
+    /// Floats. The limits are those that Gymnasium states; what lies outside is the environment's own affair (it may clip).
+    Box {
+        /// Per dimension.
+        low: &'static [f32],
+        /// Per dimension, above `low`.
+        high: &'static [f32],
+    },
+}
+
+impl ActionSpace {
+    /// 32-bit words per action.
+    pub const fn dims(self) -> usize {
+        match self {
+            Self::Discrete(_) => 1,
+            Self::Box { low, .. } => low.len(),
         }
     }
 
-    /// Gymnasium's id.
+    /// Whether actions are indices.
+    pub const fn is_discrete(self) -> bool {
+        matches!(self, Self::Discrete(_))
+    }
+}
+
+/// Everything about an environment but its mathematics.
+#[derive(Debug, Clone, Copy)]
+pub struct EnvInfo {
+    /// As the program spells it.
+    pub name: &'static str,
+    /// Gymnasium's id, of those that Gymnasium has.
+    pub gymnasium_id: Option<&'static str>,
+    /// One line for the program's help.
+    pub about: &'static str,
+    /// Width of an observation.
+    pub obs_dim: usize,
+    /// Ranges of the physical state's numbers that play reaches, a little past its ends: what checks draw states from.
+    pub state_range: &'static [[f32; 2]],
+    /// Largest magnitude of a reward, for the tolerance of checks.
+    pub reward_size: f32,
+    /// Steps after which an episode is truncated, at least 1.
+    pub time_limit: u32,
+    /// What it takes.
+    pub actions: ActionSpace,
+    /// Mean return at which it counts as solved or learnt.
+    pub solved_at: f64,
+    /// The WGSL of its step.
+    pub part: Part,
+    /// Settings and hidden widths that learn it.
+    pub tuned: fn() -> (PpoConfig, Vec<usize>),
+}
+
+impl Env {
+    /// As the program spells it.
+    pub const fn name(self) -> &'static str {
+        self.info().name
+    }
+
+    /// Gymnasium's id, or our own name where Gymnasium has no such environment.
     pub const fn gymnasium_id(self) -> &'static str {
-        match self {
-            Self::CartPole => "CartPole-v1",
-            Self::Pendulum => "Pendulum-v1",
+        match self.info().gymnasium_id {
+            Some(id) => id,
+            None => self.name(),
         }
     }
 
     /// Width of an observation.
     pub const fn obs_dim(self) -> usize {
-        match self {
-            Self::CartPole => 4,
-            Self::Pendulum => 3,
-        }
+        self.info().obs_dim
     }
 
     /// Numbers of the physical state (S).
     pub const fn state_dim(self) -> usize {
-        match self {
-            Self::CartPole => 4,
-            Self::Pendulum => 2,
-        }
+        self.info().state_range.len()
     }
 
     /// 32-bit words kept per environment: the physical state (f32), the episode's return so far (f32), the episode's
-    /// steps so far (u32).
+    /// steps so far (u32), with the highest bit set where the episode has ended and nothing was reset yet (never so
+    /// with [`Autoreset::SameStep`]).
     pub const fn state_words(self) -> usize {
         self.state_dim() + 2
     }
 
     /// Steps after which an episode is truncated.
     pub const fn time_limit(self) -> u32 {
-        match self {
-            Self::CartPole => 500,
-            Self::Pendulum => 200,
+        self.info().time_limit
+    }
+
+    /// What it takes as an action.
+    pub const fn actions(self) -> ActionSpace {
+        self.info().actions
+    }
+
+    /// The head that is usual for its actions.
+    pub fn head(self) -> Head {
+        match self.actions() {
+            ActionSpace::Discrete(actions) => Head::categorical(actions),
+            ActionSpace::Box { low, high } => {
+                let bounds = Bounds { low: low.to_vec(), high: high.to_vec() };
+                Head::Gaussian { dims: low.len(), std: Std::default(), bounds: Some(bounds) }
+            }
         }
     }
 
-    /// The head that suits its actions.
-    pub const fn head(self) -> Head {
-        match self {
-            Self::CartPole => Head::Categorical { actions: 2 },
-            Self::Pendulum => Head::Gaussian { dims: 1 },
+    /// Refuses a head whose actions, as the environment gets them, are not the environment's.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with both.
+    pub fn check_head(self, head: &Head) -> Result<()> {
+        let own = self.head();
+        let same_choices = !own.env_is_discrete() || own.choices() == head.choices();
+        let suits = head.env_is_discrete() == own.env_is_discrete()
+            && head.action_dims() == own.action_dims()
+            && same_choices
+            && !head.is_masked();
+        if suits {
+            return Ok(());
         }
-    }
-
-    /// Mean return at which it counts as solved (CartPole) or as learnt (Pendulum).
-    pub const fn solved_at(self) -> f64 {
-        match self {
-            Self::CartPole => 475.0,
-            Self::Pendulum => -300.0,
-        }
-    }
-
-    /// Settings and hidden widths that learn this environment quickly and from any seed; `tests/learning_cpu.rs` holds them
-    /// to it. Small networks and few rows, so that they are cheap on a software GPU too.
-    pub fn tuned(self) -> (PpoConfig, Vec<usize>) {
-        match self {
-            Self::CartPole => (
-                PpoConfig {
-                    num_envs: 8,
-                    num_steps: 128,
-                    // Solved well before; the mean over the last 100 episodes needs some 50,000 steps once they last 500.
-                    total_timesteps: 100_352,
-                    learning_rate: 2.5e-3,
-                    gae_lambda: 0.9,
-                    gamma: 0.99,
-                    num_minibatches: 4,
-                    update_epochs: 8,
-                    ent_coef: 0.0,
-                    // Values reach 100 here; clipping their change to ±0.2 would hold the critic back.
-                    value_loss: ValueLoss::Plain,
-                    ..PpoConfig::cleanrl()
-                },
-                vec![64, 64],
-            ),
-            Self::Pendulum => (
-                PpoConfig {
-                    num_envs: 16,
-                    num_steps: 128,
-                    total_timesteps: 122_880,
-                    learning_rate: 2e-3,
-                    gamma: 0.9,
-                    gae_lambda: 0.95,
-                    num_minibatches: 8,
-                    update_epochs: 10,
-                    ent_coef: 0.0,
-                    value_loss: ValueLoss::Plain,
-                    ..PpoConfig::cleanrl_continuous()
-                },
-                vec![64, 64],
-            ),
-        }
-    }
-
-    /// [`tuned`](Self::tuned) for any algorithm. `tests/learning_cpu.rs` holds TRPO to its mark on both environments, and the
-    /// KL penalty and A2C on CartPole; the others are the same settings under another algorithm and no more than a start.
-    pub fn tuned_for(self, algorithm: Algorithm) -> (PpoConfig, Vec<usize>) {
-        let (ppo, hidden) = self.tuned();
-        let config = match algorithm {
-            Algorithm::Ppo => ppo,
-            Algorithm::PpoPenalty => PpoConfig {
-                algorithm,
-                kl_penalty: Some(KlPenalty::adaptive()),
-                total_timesteps: if self == Self::CartPole { 59_392 } else { ppo.total_timesteps },
-                ..ppo
-            },
-            Algorithm::Trpo | Algorithm::Npg => PpoConfig {
-                algorithm,
-                num_envs: ppo.num_envs,
-                num_steps: ppo.num_steps,
-                total_timesteps: ppo.total_timesteps,
-                // Of the critic, which needs its many passes: the policy is no better than its advantages.
-                learning_rate: ppo.learning_rate,
-                update_epochs: ppo.update_epochs,
-                num_minibatches: ppo.num_minibatches,
-                minibatch_size: None,
-                gamma: ppo.gamma,
-                gae_lambda: 0.95,
-                trust_region: TrustRegion {
-                    max_kl: if self == Self::CartPole { 0.01 } else { 0.02 },
-                    cg_iterations: 10,
-                    cg_tolerance: 1e-6,
-                    cg_absolute_tolerance: None,
-                    ..TrustRegion::sb3_contrib()
-                },
-                ..PpoConfig::trpo_sb3_contrib()
-            },
-            Algorithm::A2c => PpoConfig {
-                num_envs: 16,
-                num_steps: 8,
-                total_timesteps: 150_000,
-                learning_rate: 2e-3,
-                anneal_lr: true,
-                gamma: ppo.gamma,
-                gae_lambda: 0.95,
-                ..PpoConfig::a2c()
-            },
+        let wants = match own.choices().as_slice() {
+            [] => format!("{} floats", own.action_dims()),
+            choices => format!("indices below {choices:?}"),
         };
-        (config, hidden)
+        let message = format!("{head:?} does not suit {}, whose actions are {wants}", self.name());
+        Err(Error::config("head", message))
+    }
+
+    /// Refuses actions that are not the environment's.
+    pub(crate) fn check_actions(self, actions: &Actions, rows: usize) -> Result<()> {
+        actions.validate(&self.head(), rows)
+    }
+
+    /// Mean return at which it counts as solved (CartPole) or as learnt (the others).
+    pub const fn solved_at(self) -> f64 {
+        self.info().solved_at
+    }
+
+    /// Settings and hidden widths that learn this environment quickly; `tests/learning_cpu.rs` says which it is held to. Small
+    /// networks and few rows, so that they are cheap on a software GPU too.
+    pub fn tuned(self) -> (PpoConfig, Vec<usize>) {
+        (self.info().tuned)()
     }
 
     /// Separate tanh networks of the given widths.

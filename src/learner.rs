@@ -26,11 +26,25 @@ pub trait Learner {
     /// The settings.
     fn config(&self) -> &PpoConfig;
 
-    /// Actions, their log-probabilities and the values for `obs` `[rows, obs_dim]`.
+    /// Actions, their log-probabilities and the values for `obs` `[rows, obs_dim]`. With a masked head everything is allowed.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] or [`crate::Error::Value`] if `obs` does not fit or is not finite.
-    fn act(&mut self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted>;
+    fn act(&mut self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted> {
+        self.act_masked(obs, None, mode)
+    }
+
+    /// [`act`](Self::act) among the choices that `allowed` `[rows, head.raw_outputs()]` allows, for masked heads: the flags
+    /// come back with the actions ([`Actions::Masked`](crate::data::Actions)), to be stored with them.
+    ///
+    /// # Errors
+    /// As [`act`](Self::act); [`crate::Error::Config`] for a mask where the head is not masked.
+    fn act_masked(
+        &mut self,
+        obs: ArrayView2<'_, f32>,
+        allowed: Option<ArrayView2<'_, bool>>,
+        mode: ActMode,
+    ) -> Result<Acted>;
 
     /// Advantages and one update on `rollout`.
     ///

@@ -16,7 +16,7 @@
 //!    └── flat parameters ◄──┴── optim_adam
 //! ```
 //!
-//! - Collect: [`kernels::env_cartpole`], [`kernels::env_pendulum`], [`kernels::policy_sample`]; put together in
+//! - Collect: [`kernels::env_step`], [`kernels::policy_sample`]; put together in
 //!   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
 //! - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
 //!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`].
@@ -62,7 +62,7 @@
 //! use wgpo::reference::CpuLearner;
 //! use wgpo::{ActMode, Learner, PpoConfig};
 //!
-//! let spec = PolicySpec::separate(3, &[32, 32], Activation::Tanh, Head::Gaussian { dims: 1 });
+//! let spec = PolicySpec::separate(3, &[32, 32], Activation::Tanh, Head::gaussian(1));
 //! let mut learner = CpuLearner::<f32>::new(spec, PpoConfig::cleanrl_continuous(), 1)?;
 //! let acted = learner.act(array![[0.1, -0.2, 0.3]].view(), ActMode::Sample)?;
 //! assert_eq!((acted.actions.shape(), acted.logp.len(), acted.values.len()), ([1, 1], 1, 1));
@@ -82,7 +82,6 @@
 //! - A bad input is an [`Error`] before anything has changed; nothing panics.
 
 pub mod algo;
-mod autoreset;
 pub mod check;
 pub mod checkpoint;
 pub mod config;
@@ -97,12 +96,11 @@ pub mod reference;
 pub mod rng;
 pub mod trainer;
 
-pub use autoreset::Autoreset;
 pub use config::{
-    Acceptance, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlPenalty, KlStop, Optimizer,
-    PpoConfig, TrustRegion, ValueLoss,
+    Acceptance, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlPenalty,
+    KlStop, Optimizer, PpoConfig, TrustRegion, ValueLoss,
 };
-pub use env::Env;
+pub use env::{Autoreset, Env};
 pub use error::{Error, Result};
 pub use learner::{ActMode, Learner, LearnerState};
 pub use trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};

@@ -11,11 +11,10 @@ const ORACLES: &[(&str, &str)] = &[
     ("advantage_log_rho", "advantage_vtrace"),  // a difference of two log-probabilities
     ("batch_clean", "batch_valid"),             // what does not count, left out
     ("batch_count", "batch_valid"),
-    ("batch_gather", "batch_shuffle"),          // the order is what there is to know
+    ("batch_gather", "batch_shuffle"), // the order is what there is to know
     ("batch_pack", "batch_shuffle"),
-    ("cg_step", "cg"),       // a phase of the whole solve
-    ("env_cartpole", "env"), // both environments in one file
-    ("env_pendulum", "env"),
+    ("cg_step", "cg"),         // a phase of the whole solve
+    ("env_step", "env"),       // the step of each environment has a file of its own, as its part has
     ("head_evaluate", "head"), // one function per quantity
     ("head_fisher", "head"),
     ("loss_kl", "loss_ppo"),            // the penalty is part of the loss

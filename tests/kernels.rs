@@ -62,8 +62,7 @@ tests! {
     batch_pack,
     batch_valid,
     cg_step,
-    env_cartpole,
-    env_pendulum,
+    env_step,
     head_evaluate,
     head_fisher,
     loss_kl,
@@ -114,7 +113,7 @@ fn loss_of(gpu: &Gpu, rows: u32, log_ratio: f64, advantage: f32, value_loss: u32
         loss_partials: &loss_partials,
     };
     let params = loss_ppo::Params { rows, value_loss, vf_loss_scale: 0.5, vf_coef: 0.5, ..Default::default() };
-    let calls = loss_ppo::bind(gpu, &Head::Gaussian { dims: 1 }, &[params], &io, &ring).unwrap();
+    let calls = loss_ppo::bind(gpu, &Head::gaussian(1), &[params], &io, &ring).unwrap();
     gpu.run("loss", &calls, slot).unwrap();
     let by_dist = gpu.read(&d_head_outputs).unwrap();
     assert_eq!(by_dist[0], 0.0, "the action is the mean");

@@ -24,19 +24,23 @@ fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
     Array2::from_shape_fn(shape, |_| rng.random_range(-1.0..1.0))
 }
 
-fn heads() -> [Head; 4] {
-    [
-        Head::Categorical { actions: 1 },
-        Head::Categorical { actions: 5 },
-        Head::Gaussian { dims: 1 },
-        Head::Gaussian { dims: 3 },
+fn heads() -> Vec<Head> {
+    vec![
+        Head::categorical(1),
+        Head::categorical(5),
+        Head::multi_discrete(vec![2, 1, 4]),
+        Head::bernoulli(1),
+        Head::bernoulli(3),
+        Head::gaussian(1),
+        Head::gaussian(3),
     ]
 }
 
 fn some_actions(rng: &mut StdRng, head: &Head, rows: usize) -> Actions {
-    match head {
-        Head::Categorical { actions } => {
-            Actions::Discrete(Array2::from_shape_fn((rows, 1), |_| rng.random_range(0..*actions as u32)))
+    match head.choices() {
+        choices if !choices.is_empty() => {
+            let indices = |(_, d): (usize, usize)| rng.random_range(0..choices[d] as u32);
+            Actions::Discrete(Array2::from_shape_fn((rows, choices.len()), indices))
         }
         _ => Actions::Continuous(random(rng, (rows, head.action_dims())).mapv(|x| x as f32)),
     }
@@ -117,7 +121,7 @@ fn kl_of_a_distribution_with_itself_is_zero_and_flat() {
 #[test]
 fn draws_follow_the_distribution() {
     let rows = 20_000;
-    let head = Head::Categorical { actions: 3 };
+    let head = Head::categorical(3);
     let p = [0.2_f64, 0.5, 0.3];
     let dist = Array2::from_shape_fn((rows, 3), |(_, j)| p[j].ln() + 7.0);
     let Actions::Discrete(drawn) = head::sample(&head, dist.view(), 5, 9).unwrap() else { panic!() };
@@ -126,7 +130,7 @@ fn draws_follow_the_distribution() {
         // Five standard deviations.
         assert!((share - p).abs() < 5.0 * (p * (1.0 - p) / rows as f64).sqrt(), "{j}: {share}");
     }
-    let head = Head::Gaussian { dims: 2 };
+    let head = Head::gaussian(2);
     let dist = Array2::from_shape_fn((rows, 4), |(_, j)| [1.0, -2.0, 0.5_f64.ln(), 2.0_f64.ln()][j]);
     let Actions::Continuous(drawn) = head::sample(&head, dist.view(), 5, 9).unwrap() else { panic!() };
     for (d, (mean, std)) in [(1.0, 0.5), (-2.0, 2.0)].into_iter().enumerate() {
@@ -282,7 +286,7 @@ fn bad_shapes_are_errors() {
         advantage_gae(&window, 0.9, 0.9).unwrap_err().to_string(),
         "\"values\" has shape [4, 2], expected [5, 2]"
     );
-    let spec = spec(false, Activation::Tanh, Head::Categorical { actions: 3 });
+    let spec = spec(false, Activation::Tanh, Head::categorical(3));
     let mut learner = CpuLearner::<f32>::new(spec.clone(), PpoConfig::cleanrl(), 1).unwrap();
     let before = learner.state().unwrap();
     assert!(learner.act(Array2::zeros((2, 4)).view(), ActMode::Sample).is_err());
@@ -299,7 +303,7 @@ fn bad_shapes_are_errors() {
 #[test]
 fn the_loss_does_not_depend_on_the_order_of_rows_and_parts_add_up() {
     let rng = &mut StdRng::seed_from_u64(6);
-    let spec = spec(true, Activation::Tanh, Head::Gaussian { dims: 2 });
+    let spec = spec(true, Activation::Tanh, Head::gaussian(2));
     let (layout, config, parameters) = (spec.layout(), PpoConfig::cleanrl(), wide(&spec));
     // More than one block of rows.
     let rows = Rows::<f64>::from_batch(&batch(rng, &spec, 600));
@@ -322,7 +326,7 @@ fn the_loss_does_not_depend_on_the_order_of_rows_and_parts_add_up() {
 #[test]
 fn threads_do_not_change_a_bit() {
     let rng = &mut StdRng::seed_from_u64(7);
-    let spec = spec(false, Activation::Tanh, Head::Categorical { actions: 4 });
+    let spec = spec(false, Activation::Tanh, Head::categorical(4));
     let rows = Rows::<f32>::from_batch(&batch(rng, &spec, 1000));
     let parameters = initial_parameters(&spec, 1);
     let layout = spec.layout();
@@ -336,7 +340,7 @@ fn threads_do_not_change_a_bit() {
 #[test]
 fn kl_stops_the_update() {
     let rng = &mut StdRng::seed_from_u64(8);
-    let spec = spec(false, Activation::Tanh, Head::Gaussian { dims: 2 });
+    let spec = spec(false, Activation::Tanh, Head::gaussian(2));
     let rows = Rows::<f64>::from_batch(&batch(rng, &spec, 20));
     let run = |kl_stop| {
         let config = PpoConfig { target_kl: Some(1e-3), kl_stop, minibatch_size: Some(5), ..PpoConfig::cleanrl() };
@@ -356,7 +360,7 @@ fn kl_stops_the_update() {
 
 #[test]
 fn a_gradient_that_overflows_is_skipped_and_counted() {
-    let spec = spec(false, Activation::Tanh, Head::Gaussian { dims: 2 });
+    let spec = spec(false, Activation::Tanh, Head::gaussian(2));
     let good = batch(&mut StdRng::seed_from_u64(9), &spec, 8);
     let bad = Batch { returns: Array1::from_elem(8, 3e38), ..good };
     let config = PpoConfig { norm_adv: AdvantageNorm::None, ..PpoConfig::cleanrl() };
@@ -407,7 +411,7 @@ fn a_trainers_first_ratios_are_one() {
 
 #[test]
 fn the_actors_columns_are_raw_outputs_then_log_std() {
-    let spec = spec(true, Activation::Silu, Head::Gaussian { dims: 2 });
+    let spec = spec(true, Activation::Silu, Head::gaussian(2));
     let (layout, mut parameters) = (spec.layout(), wide(&spec));
     let start = layout.log_std().unwrap();
     parameters[start..].copy_from_slice(&[0.25, -0.5]);

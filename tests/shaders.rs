@@ -8,7 +8,8 @@ use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use wgpo::gpu::{Access, KernelDef, Schedule, Variant};
+use wgpo::Env;
+use wgpo::gpu::{Access, HEAD_TABLE, KernelDef, Schedule, Variant};
 use wgpo::kernels::{ALL, parts};
 use wgpo::policy::Activation;
 
@@ -17,16 +18,24 @@ const STORAGE_BUFFERS: usize = 8;
 const WORKGROUP_BYTES: u32 = 16_384;
 const INVOCATIONS: u32 = 256;
 
-/// Each kernel, with each head part if it takes one.
+/// Each kernel, with each head part or environment part if it takes one.
 fn variants() -> impl Iterator<Item = (&'static KernelDef, Variant)> {
     ALL.iter().flat_map(|def| {
-        let heads: Vec<_> = if def.head { parts::HEADS.iter().copied().map(Some).collect() } else { vec![None] };
-        heads.into_iter().map(move |head| (def, Variant { head, constants: Vec::new() }))
+        let plain = Variant::default();
+        let all: Vec<_> = if def.head {
+            parts::HEADS.iter().map(|head| Variant { head: Some(*head), ..plain.clone() }).collect()
+        } else if def.env {
+            Env::ALL.iter().map(|env| Variant { env: Some(env.info().part), ..plain.clone() }).collect()
+        } else {
+            vec![plain]
+        };
+        all.into_iter().map(move |variant| (def, variant))
     })
 }
 
 fn label(def: &KernelDef, variant: &Variant) -> String {
-    variant.head.map_or_else(|| def.name.to_owned(), |head| format!("{} with {}", def.name, head.name))
+    let part = variant.head.or(variant.env);
+    part.map_or_else(|| def.name.to_owned(), |part| format!("{} with {}", def.name, part.name))
 }
 
 fn validator() -> Validator {
@@ -118,14 +127,32 @@ fn bindings_and_params_are_those_of_the_definition() {
         assert_eq!(buffers, want, "{name}: storage buffers");
         assert!(buffers.len() <= STORAGE_BUFFERS, "{name}: {} storage buffers", buffers.len());
         let bound = module.global_variables.iter().filter(|(_, global)| global.binding.is_some()).count();
-        assert_eq!(bound, buffers.len() + 1 + usize::from(def.schedule), "{name}: nothing else is bound");
+        if def.head {
+            let table = module.global_variables.iter().find(|(_, global)| global.name.as_deref() == Some("head_table"));
+            let (_, table) = table.unwrap();
+            assert_eq!((table.space, table.binding.unwrap().binding), (AddressSpace::Uniform, def.first_binding() - 1));
+            let TypeInner::Array { base, size, .. } = module.types[table.ty].inner else {
+                panic!("{name}: head_table")
+            };
+            assert_eq!(wgsl(&module.types[base].inner), "vec4<u32>", "{name}");
+            assert_eq!(size, naga::ArraySize::Constant((HEAD_TABLE as u32).try_into().unwrap()), "{name}");
+        }
+        assert_eq!(bound as u32, buffers.len() as u32 + def.first_binding(), "{name}: nothing else is bound");
     }
 }
 
 /// The values of the overrides that choose an activation: each code for each of them.
 fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
     let names: Vec<_> = module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
-    assert!(names.iter().all(|name| ["WG", "ACTIVATION", "INPUT_ACTIVATION"].contains(&name.as_str())), "{names:?}");
+    let known =
+        |name: &String| ["WG", "ACTIVATION", "INPUT_ACTIVATION"].contains(&name.as_str()) || name.starts_with("HEAD_");
+    assert!(names.iter().all(known), "{names:?}");
+    let of_head: Vec<_> = names.iter().filter(|name| name.starts_with("HEAD_")).cloned().collect();
+    if !of_head.is_empty() {
+        // Whole numbers that choose: all at 0, 1 and 2.
+        let all = |value: f64| of_head.iter().map(|name| (name.clone(), value)).collect();
+        return vec![all(0.0), all(1.0), all(2.0)];
+    }
     let choices: Vec<_> = names.into_iter().filter(|name| name != "WG").collect();
     if choices.is_empty() {
         return vec![Vec::new()];
@@ -172,14 +199,18 @@ fn specialised_shaders_are_valid_and_within_webgpu_defaults() {
 #[test]
 fn parts_keep_to_their_names() {
     for part in parts::ALL {
-        // The head parts are two halves of one interface.
-        let stem = if part.name.starts_with("head_") { "head" } else { part.name };
+        // The parts of heads implement one interface, and so do those of environments.
+        let families = ["head", "env"];
+        let family = families.into_iter().find(|family| part.name.starts_with(&format!("{family}_")));
+        let stem = family.unwrap_or(part.name);
         for line in part.source.lines() {
             let Some((kind, rest)) = line.split_once(' ') else { continue };
             if !["fn", "const", "struct", "override", "alias", "var"].contains(&kind) {
                 continue;
             }
-            assert!(["fn", "const", "struct"].contains(&kind), "{}: a part holds no {kind}", part.name);
+            let kinds: &[&str] =
+                if stem == "head" { &["fn", "const", "struct", "override"] } else { &["fn", "const", "struct"] };
+            assert!(kinds.contains(&kind), "{}: a part holds no {kind}", part.name);
             let name = rest.split(['(', ':', ' ']).next().unwrap_or_default().to_lowercase();
             let own = name == stem || name.starts_with(stem);
             assert!(own, "part {}: \"{name}\" does not begin with \"{stem}\"", part.name);
@@ -195,7 +226,9 @@ fn files_open_with_a_sentence_and_stay_short() {
         let text = opening.join(" ");
         assert!(text.starts_with("// ") && text.contains('.'), "{name}: no opening sentence");
         let lines = source.lines().count();
-        assert!(lines <= 150, "{name}: {lines} lines");
+        // A head is one file, whatever it holds.
+        let most = if name.starts_with("head_") { 200 } else { 150 };
+        assert!(lines <= most, "{name}: {lines} lines");
         assert!(source.lines().all(|line| line.chars().count() <= 128), "{name}: a line is too long");
     }
     let defined: BTreeSet<_> = parts::ALL.iter().map(|part| part.name).collect();

@@ -22,7 +22,7 @@ use wgpo::{
 
 fn specs() -> Vec<PolicySpec> {
     let mut specs = Vec::new();
-    for head in [Head::Categorical { actions: 3 }, Head::Gaussian { dims: 2 }] {
+    for head in [Head::categorical(3), Head::gaussian(2)] {
         for (trunk, activation) in [(vec![], Activation::Tanh), (vec![5, 4], Activation::Silu)] {
             let (policy_hidden, value_hidden) = (vec![6], if trunk.is_empty() { vec![4] } else { vec![] });
             specs.push(PolicySpec { obs_dim: 3, trunk, policy_hidden, value_hidden, activation, head: head.clone() });
@@ -169,7 +169,7 @@ fn the_empirical_form_is_the_fisher_matrix_in_the_mean() {
 /// With all weights 0 the hidden units say nothing: F has rank 2 of many. The product is right and the solve stays finite.
 #[test]
 fn a_rank_deficient_net_is_no_trouble() {
-    let spec = PolicySpec::separate(3, &[6], Activation::Relu, Head::Categorical { actions: 3 });
+    let spec = PolicySpec::separate(3, &[6], Activation::Relu, Head::categorical(3));
     let (layout, rng) = (spec.layout(), &mut StdRng::seed_from_u64(4));
     let parameters = vec![0.0; layout.len()];
     let obs = matrix(rng, 20, 3);

@@ -39,8 +39,8 @@ fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
 }
 
 fn specs() -> Vec<PolicySpec> {
-    let discrete = Head::Categorical { actions: 3 };
-    let continuous = Head::Gaussian { dims: 2 };
+    let discrete = Head::categorical(3);
+    let continuous = Head::gaussian(2);
     vec![
         PolicySpec::separate(5, &[33, 17], Activation::Tanh, discrete.clone()),
         PolicySpec::separate(4, &[16], Activation::Silu, continuous.clone()),

@@ -44,8 +44,8 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let discrete = Head::Categorical { actions: 3 };
-    let continuous = Head::Gaussian { dims: 2 };
+    let discrete = Head::categorical(3);
+    let continuous = Head::gaussian(2);
     let base = PpoConfig {
         update_epochs: 2,
         num_minibatches: 4,
@@ -208,7 +208,7 @@ fn an_order_of_the_callers_is_followed() {
 fn early_stops_end_the_update_at_the_same_minibatch() {
     let Some(gpu) = support::gpu(false) else { return };
     for kl_stop in [KlStop::Minibatch, KlStop::Epoch] {
-        let spec = PolicySpec::separate(5, &[16], Activation::Tanh, Head::Categorical { actions: 3 });
+        let spec = PolicySpec::separate(5, &[16], Activation::Tanh, Head::categorical(3));
         let config = PpoConfig {
             kl_stop,
             target_kl: Some(0.05),
@@ -230,7 +230,7 @@ fn early_stops_end_the_update_at_the_same_minibatch() {
 #[test]
 fn a_gradient_that_is_not_finite_changes_nothing() {
     let Some(gpu) = support::gpu(false) else { return };
-    let spec = PolicySpec::separate(3, &[8], Activation::Relu, Head::Gaussian { dims: 1 });
+    let spec = PolicySpec::separate(3, &[8], Activation::Relu, Head::gaussian(1));
     let config = PpoConfig { num_minibatches: 1, update_epochs: 2, ..PpoConfig::cleanrl() };
     let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 1).unwrap();
     let mut batch = batch(&spec, 10, 3);
@@ -333,7 +333,7 @@ fn one_update_is_one_submission_without_a_read_back_inside() {
 #[test]
 fn acting_agrees_with_the_reference() {
     let Some(gpu) = support::gpu(false) else { return };
-    for head in [Head::Categorical { actions: 4 }, Head::Gaussian { dims: 3 }] {
+    for head in [Head::categorical(4), Head::gaussian(3)] {
         let spec = PolicySpec::separate(6, &[32], Activation::Tanh, head);
         let mut device = GpuLearner::new(&gpu, spec.clone(), PpoConfig::cleanrl(), 5).unwrap();
         let mut oracle = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 5).unwrap();
@@ -426,7 +426,7 @@ fn what_cannot_run_everywhere_is_refused_before_it_runs() {
 fn a_model_made_for_other_decays_is_refused() {
     use wgpo::algo::{BatchBuffers, Model, PpoUpdate};
     let Some(gpu) = support::gpu(false) else { return };
-    let spec = PolicySpec::separate(2, &[4], Activation::Tanh, Head::Categorical { actions: 2 });
+    let spec = PolicySpec::separate(2, &[4], Activation::Tanh, Head::categorical(2));
     let config = PpoConfig::cleanrl();
     let start = wgpo::policy::initial_parameters(&spec, 1);
     let model = Model::new(&gpu, &spec, &config, &start, 1).unwrap();

@@ -91,7 +91,7 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
 fn the_family_agrees_with_the_f64_reference() {
     let Some(gpu) = support::gpu(true) else { return };
     let mut betas = Vec::new();
-    for head in [Head::Categorical { actions: 3 }, Head::Gaussian { dims: 2 }] {
+    for head in [Head::categorical(3), Head::gaussian(2)] {
         let spec = PolicySpec::separate(5, &[33, 17], Activation::Tanh, head);
         let batch = batch(&spec, 130);
         for (name, config) in cases() {
@@ -160,7 +160,7 @@ fn the_family_agrees_with_the_f64_reference() {
 #[test]
 fn kl_coef_and_learning_rate_survive_a_restart() {
     let Some(gpu) = support::gpu(false) else { return };
-    let spec = PolicySpec::separate(5, &[16], Activation::Tanh, Head::Categorical { actions: 3 });
+    let spec = PolicySpec::separate(5, &[16], Activation::Tanh, Head::categorical(3));
     let batch = batch(&spec, 64);
     for (_, config) in cases() {
         let mut whole = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();

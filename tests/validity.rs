@@ -15,27 +15,34 @@ use wgpo::reference::CpuLearner;
 use wgpo::reference::ppo_update::Rows;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Autoreset, FisherForm, KlPenalty, Learner, PpoConfig, TrustRegion,
-    ValueLoss,
+    ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Autoreset, FisherForm, KlPenalty, Learner, PpoConfig,
+    TrustRegion, ValueLoss,
 };
 
 fn n(row: usize, column: usize) -> f32 {
     normal(block(23, Draw::Initialisation, row as u32, column as u32, 9)[0])
 }
 
-fn heads() -> [Head; 2] {
-    [Head::Categorical { actions: 3 }, Head::Gaussian { dims: 2 }]
+fn heads() -> [Head; 3] {
+    [Head::categorical(3), Head::gaussian(2), Head::Categorical { actions: 3, masked: true }]
 }
 
 fn spec(head: Head) -> PolicySpec {
     PolicySpec::separate(5, &[33, 17], Activation::Tanh, head)
 }
 
+/// Two of three choices or so, for a masked head.
+fn allowed(spec: &PolicySpec, rows: usize) -> Option<Array2<bool>> {
+    let flag = |(row, choice): (usize, usize)| n(row, 500 + choice) > -0.4 || choice == row % 3;
+    spec.head.is_masked().then(|| Array2::from_shape_fn((rows, spec.head.raw_outputs()), flag))
+}
+
 /// A seeded batch near the policy's own distribution.
 fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 7).unwrap();
     let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
-    let acted = learner.act(obs.view(), ActMode::Sample).unwrap();
+    let allowed = allowed(spec, rows);
+    let acted = learner.act_masked(obs.view(), allowed.as_ref().map(|a| a.view()), ActMode::Sample).unwrap();
     let logp_old = Array1::from_shape_fn(rows, |row| acted.logp[row] + 0.1 * n(row, 100));
     let values_old = Array1::from_shape_fn(rows, |row| acted.values[row] + 0.3 * n(row, 101));
     let advantages = Array1::from_shape_fn(rows, |row| n(row, 102) + 0.5);
@@ -53,6 +60,10 @@ fn spoiled(batch: &Batch) -> Batch {
         match &mut batch.actions {
             Actions::Discrete(actions) => actions.row_mut(row).fill(u32::MAX),
             Actions::Continuous(actions) => actions.row_mut(row).fill(garbage),
+            Actions::Masked { indices, allowed } => {
+                indices.row_mut(row).fill(u32::MAX);
+                allowed.row_mut(row).fill(row % 2 == 0);
+            }
         }
         for column in [&mut batch.logp_old, &mut batch.advantages, &mut batch.returns, &mut batch.values_old] {
             column[row] = garbage;
@@ -139,7 +150,10 @@ fn compare(name: &str, got: &UpdateStats, want: &UpdateStats) {
         "{name}"
     );
     let near = |field: &str, g: f64, w: f64| {
-        assert!((g - w).abs() <= 1e-4 * (1.0 + w.abs()) || (g.is_nan() && w.is_nan()), "{name}: {field} is {g}, not {w}");
+        assert!(
+            (g - w).abs() <= 1e-4 * (1.0 + w.abs()) || (g.is_nan() && w.is_nan()),
+            "{name}: {field} is {g}, not {w}"
+        );
     };
     for (g, w) in got.minibatches.iter().zip(&want.minibatches) {
         near("policy_loss", g.policy_loss, w.policy_loss);
@@ -216,13 +230,15 @@ fn padding_changes_nothing() {
         for (name, config) in cases().into_iter().filter(|(_, config)| config.trust_region.fisher_subsample == 1) {
             let config = PpoConfig { num_minibatches: 1, minibatch_size: None, ..config };
             let start = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap().parameters().unwrap();
-            let cpu = |batch: &Batch| update(&mut CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap(), batch);
+            let cpu =
+                |batch: &Batch| update(&mut CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap(), batch);
             let (want, to) = cpu(&dense);
             let (got, padded_to) = cpu(&padded);
             assert!(step_error(&start, &padded_to, &to) < 1e-6, "{name}");
             compare(name, &got, &want);
             let Some(gpu) = &gpu else { continue };
-            let device = |batch: &Batch| update(&mut GpuLearner::new(gpu, spec.clone(), config.clone(), 7).unwrap(), batch);
+            let device =
+                |batch: &Batch| update(&mut GpuLearner::new(gpu, spec.clone(), config.clone(), 7).unwrap(), batch);
             let (want, to) = device(&dense);
             let (got, padded_to) = device(&padded);
             let error = step_error(&start, &padded_to, &to);
@@ -236,7 +252,7 @@ fn padding_changes_nothing() {
 #[test]
 fn a_minibatch_without_a_row_that_counts_steps_with_gradient_0() {
     let Some(gpu) = support::gpu(true) else { return };
-    let spec = spec(Head::Categorical { actions: 3 });
+    let spec = spec(Head::categorical(3));
     let mut batch = batch(&spec, 24);
     // The second of three minibatches is padding.
     let valid = Array1::from_shape_fn(24, |row| u32::from(!(8..16).contains(&row)));
@@ -259,9 +275,26 @@ fn a_minibatch_without_a_row_that_counts_steps_with_gradient_0() {
 }
 
 #[test]
+fn without_a_row_to_look_at_the_fisher_matrix_is_damping() {
+    let Some(gpu) = support::gpu(true) else { return };
+    let spec = spec(Head::gaussian(2));
+    let mut batch = batch(&spec, 40);
+    batch.valid = Some(Array1::from_shape_fn(40, |row| u32::from(row % 8 != 0)));
+    let (name, config) = cases().swap_remove(7);
+    let config = PpoConfig { trust_region: TrustRegion { fisher_subsample: 8, ..config.trust_region }, ..config };
+    let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
+    let mut device = GpuLearner::new(&gpu, spec, config, 7).unwrap();
+    let start = device.parameters().unwrap();
+    let (want, got) = (oracle.update_batch(&batch, None).unwrap(), device.update_batch(&batch, None).unwrap());
+    assert_eq!(want.trust_region.as_ref().unwrap().cg_iterations, 1, "{name}");
+    compare(name, &got, &want);
+    assert!(step_error(&start, &device.parameters().unwrap(), &oracle.parameters().unwrap()) < limit(name));
+}
+
+#[test]
 fn a_mask_of_ones_changes_no_bit() {
     let Some(gpu) = support::gpu(false) else { return };
-    let spec = spec(Head::Gaussian { dims: 2 });
+    let spec = spec(Head::gaussian(2));
     let plain = batch(&spec, 130);
     let masked = Batch { valid: Some(Array1::ones(130)), ..plain.clone() };
     for (name, config) in cases() {
@@ -276,7 +309,7 @@ fn a_mask_of_ones_changes_no_bit() {
 
 #[test]
 fn masks_are_checked() {
-    let spec = spec(Head::Categorical { actions: 3 });
+    let spec = spec(Head::categorical(3));
     let good = spoiled(&batch(&spec, 20));
     good.validate(&spec).unwrap();
     let message = |batch: Batch| batch.validate(&spec).unwrap_err().to_string();
@@ -293,7 +326,8 @@ fn rollout(spec: &PolicySpec, steps: usize, envs: usize, actor: u64) -> Rollout 
     let rows = steps * envs;
     let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), actor).unwrap();
     let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
-    let acted = learner.act(obs.view(), ActMode::Sample).unwrap();
+    let allowed = allowed(spec, rows);
+    let acted = learner.act_masked(obs.view(), allowed.as_ref().map(|a| a.view()), ActMode::Sample).unwrap();
     let window = |columns: usize, steps: usize| Array2::from_shape_fn((steps, envs), |(t, e)| n(t * envs + e, columns));
     let flags = |column| window(column, steps).mapv(|x| u32::from(x > 1.3));
     let mut values = window(301, steps + 1);
@@ -333,7 +367,8 @@ fn stale_rollouts_are_corrected_alike() {
         let spec = spec(head);
         // The actor has other parameters than the learner.
         let stale = rollout(&spec, 26, 5, 8);
-        for (advantage, (name, config)) in estimators().into_iter().flat_map(|kind| cases().into_iter().map(move |c| (kind, c)))
+        for (advantage, (name, config)) in
+            estimators().into_iter().flat_map(|kind| cases().into_iter().map(move |c| (kind, c)))
         {
             if !["ppo", "a2c", "trpo"].contains(&name) {
                 continue;
@@ -415,7 +450,12 @@ fn value_after(id: usize) -> f32 {
 }
 
 /// A window `[columns of places]`; `None` is filler or padding that holds garbage but for the value of a filler.
-fn window(spec: &PolicySpec, columns: &[Vec<Option<Step>>], autoreset: Autoreset, fillers: &[(usize, usize, f32)]) -> Rollout {
+fn window(
+    spec: &PolicySpec,
+    columns: &[Vec<Option<Step>>],
+    autoreset: Autoreset,
+    fillers: &[(usize, usize, f32)],
+) -> Rollout {
     let (steps, envs) = (columns[0].len(), columns.len());
     let at = |t: usize, e: usize| columns[e][t];
     let discrete = spec.head.is_discrete();
@@ -425,8 +465,14 @@ fn window(spec: &PolicySpec, columns: &[Vec<Option<Step>>], autoreset: Autoreset
     let rows = steps * envs;
     let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, c)| of(row).map_or(garbage, |step| n(step.id, c)));
     let dims = spec.head.action_dims();
-    let actions = if discrete {
-        Actions::Discrete(Array2::from_shape_fn((rows, dims), |(row, _)| of(row).map_or(99, |step| step.id as u32 % 3)))
+    let index = |(row, _): (usize, usize)| of(row).map_or(99, |step| step.id as u32 % 3);
+    let indices = Array2::from_shape_fn((rows, dims), index);
+    let actions = if spec.head.is_masked() {
+        // Which choices are allowed follows from the step.
+        let flag = |(row, choice): (usize, usize)| of(row).is_some_and(|step| step.id % 3 == choice || choice == 1);
+        Actions::Masked { indices, allowed: Array2::from_shape_fn((rows, 3), flag) }
+    } else if discrete {
+        Actions::Discrete(indices)
     } else {
         Actions::Continuous(Array2::from_shape_fn((rows, dims), |(row, d)| {
             of(row).map_or(garbage, |step| n(step.id, 410 + d))
@@ -435,7 +481,8 @@ fn window(spec: &PolicySpec, columns: &[Vec<Option<Step>>], autoreset: Autoreset
     let per_step = |otherwise: f32, f: &dyn Fn(Step) -> f32| {
         Array2::from_shape_fn((steps, envs), |(t, e)| at(t, e).map_or(otherwise, f))
     };
-    let flag = |f: &dyn Fn(Step) -> bool| Array2::from_shape_fn((steps, envs), |(t, e)| u32::from(at(t, e).is_some_and(f)));
+    let flag =
+        |f: &dyn Fn(Step) -> bool| Array2::from_shape_fn((steps, envs), |(t, e)| u32::from(at(t, e).is_some_and(f)));
     let mut values = Array2::from_elem((steps + 1, envs), garbage);
     values.slice_mut(s![..steps, ..]).assign(&per_step(garbage, &|step| n(step.id, 401)));
     for e in 0..envs {
@@ -494,7 +541,8 @@ fn recorded(spec: &PolicySpec) -> Vec<(Rollout, Vec<Option<usize>>)> {
 
 /// Advantages by step, of rows that are steps.
 fn by_step(advantages: &[f64], ids: &[Option<usize>]) -> Vec<(usize, f64)> {
-    let mut all: Vec<_> = ids.iter().zip(advantages).filter_map(|(id, advantage)| id.map(|id| (id, *advantage))).collect();
+    let mut all: Vec<_> =
+        ids.iter().zip(advantages).filter_map(|(id, advantage)| id.map(|id| (id, *advantage))).collect();
     all.sort_by_key(|(id, _)| *id);
     all
 }
@@ -575,7 +623,7 @@ fn the_same_steps_in_three_modes_are_the_same_update() {
 #[test]
 fn a_window_may_begin_with_the_reset() {
     let gpu = support::gpu(true);
-    let spec = spec(Head::Categorical { actions: 3 });
+    let spec = spec(Head::categorical(3));
     let config = PpoConfig::cleanrl();
     let wide: Vec<f64> = wgpo::policy::initial_parameters(&spec, 7).iter().map(|p| f64::from(*p)).collect();
     let (whole, ids) = recorded(&spec).remove(1);

@@ -1,8 +1,9 @@
 //! The command line.
 
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use wgpo::Algorithm;
+use wgpo::{Algorithm, Env};
 
 /// Policy-optimisation kernels for any GPU, with a CPU reference that says what is right.
 ///
@@ -52,13 +53,28 @@ pub struct BackendArgs {
     pub adapter: Option<String>,
 }
 
-/// The tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Task {
-    /// CartPole-v1: balance a pole on a cart; solved at a mean return of 475
-    Cartpole,
-    /// Pendulum-v1: swing a pendulum up and hold it; learnt at a mean return of −300
-    Pendulum,
+/// The tasks: every environment that has settings to learn it by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Task(pub Env);
+
+impl ValueEnum for Task {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Task; Env::ALL.len()] = {
+            let mut all = [Task(Env::CartPole); Env::ALL.len()];
+            let mut i = 0;
+            while i < all.len() {
+                all[i] = Task(Env::ALL[i]);
+                i += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let info = self.0.info();
+        info.gymnasium_id.map(|_| PossibleValue::new(info.name).help(info.about))
+    }
 }
 
 /// The algorithms.

@@ -1,12 +1,11 @@
 //! A run folder: which files it has, when it may be made and when it may be gone on with.
 
-use crate::args::{Preset, Task, TrainArgs};
+use crate::args::{Preset, TrainArgs};
 use crate::backend::Backend;
 use crate::settings::{self, RunConfig};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use wgpo::Algorithm;
-use wgpo::env::Env;
 
 /// The files of a run.
 #[derive(Debug, Clone)]
@@ -71,25 +70,17 @@ impl Folder {
     }
 }
 
-/// The environment of a task.
-const fn env(task: Task) -> Env {
-    match task {
-        Task::Cartpole => Env::CartPole,
-        Task::Pendulum => Env::Pendulum,
-    }
-}
-
 fn folder(args: &TrainArgs, algorithm: Algorithm, backend: &str, seed: u64) -> Folder {
     let default = || {
         let algorithm = if algorithm == Algorithm::Ppo { String::new() } else { format!("-{}", algorithm.name()) };
-        Path::new("runs").join(format!("{}{algorithm}-{backend}-s{seed}", env(args.task).name()))
+        Path::new("runs").join(format!("{}{algorithm}-{backend}-s{seed}", args.task.0.name()))
     };
     Folder { path: args.out.clone().unwrap_or_else(default) }
 }
 
 /// A new run's folder and settings; nothing is written yet.
 pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> {
-    let env = env(args.task);
+    let env = args.task.0;
     let seed = args.seed.unwrap_or(1);
     let preset = args.preset.unwrap_or(Preset::Tuned);
     let asked = args.algo.map(Algorithm::from);
@@ -134,7 +125,7 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
             ([one], None) => one.clone(),
             ([], None) => bail!(
                 "no run of {} with seed {seed} in runs/: nothing to resume; give its folder with --out",
-                env(args.task).name()
+                args.task.0.name()
             ),
             (_, None) => bail!("there is a gpu and a cpu run with seed {seed}; say which with --backend or --out"),
         }
@@ -149,8 +140,8 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
     let differs = |option: &str, saved: &dyn std::fmt::Display, given: &dyn std::fmt::Display| {
         format!("{} was run with {option} {saved}, not {given}; leave the option out", folder.path.display())
     };
-    if config.env != env(args.task) {
-        bail!("{} is a run of {}, not of {}", folder.path.display(), config.env.name(), env(args.task).name());
+    if config.env != args.task.0 {
+        bail!("{} is a run of {}, not of {}", folder.path.display(), config.env.name(), args.task.0.name());
     }
     if let Some(asked) = args.algo.map(Algorithm::from).filter(|asked| *asked != config.ppo.algorithm) {
         bail!(differs("--algo", &config.ppo.algorithm.name(), &asked.name()));

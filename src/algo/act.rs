@@ -10,8 +10,11 @@ use crate::policy::Network;
 /// Acting on a fixed number of rows.
 #[derive(Debug)]
 pub struct ActPlan {
-    /// Action words, `[rows, action_dims]`.
+    /// Action words, `[rows, action_words]`. With a masked head, write the masks there before recording
+    /// ([`Head::mask_words`](crate::policy::Head::mask_words)).
     pub actions: Buffer<u32>,
+    /// What the environment gets for them: words, `[rows, action_dims]`.
+    pub env_actions: Buffer<u32>,
     /// `[rows]`.
     pub logp: Buffer<f32>,
     /// V(obs), `[rows]`.
@@ -29,21 +32,27 @@ impl ActPlan {
         let spec = &model.spec;
         let networks = Networks { gpu, spec, layout: &model.layout, parameters: &model.parameters };
         let values = gpu.buffer("values", u64::from(rows))?;
-        let actions = gpu.buffer("actions", u64::from(rows) * spec.head.action_dims() as u64)?;
+        let actions = gpu.buffer("actions", u64::from(rows) * spec.head.action_words() as u64)?;
+        let env_actions = gpu.buffer("env_actions", u64::from(rows) * spec.head.action_dims() as u64)?;
         let logp = gpu.buffer("logp", u64::from(rows))?;
         let kept = Activations::new(gpu, spec, rows, &Network::ALL)?;
         let block = Block { rows, obs_offset: 0, obs_stride: spec.obs_dim as u32, value_offset: 0 };
         let forward: Vec<Call> =
             networks.forward(&Network::ALL, obs, &kept, &values, &[block])?.into_iter().flatten().collect();
         let draw = |greedy: u32| -> Result<Vec<Call>> {
-            let io = policy_sample::Io { head_outputs: kept.head_outputs(obs), actions: &actions, logp: &logp };
+            let io = policy_sample::Io {
+                head_outputs: kept.head_outputs(obs),
+                actions: &actions,
+                logp: &logp,
+                env_actions: &env_actions,
+            };
             let params = policy_sample::Params { rows, greedy, ..Default::default() };
             let mut calls = forward.clone();
             calls.extend(policy_sample::bind(gpu, &spec.head, &[params], &io, &model.ring)?);
             Ok(calls)
         };
         let (sample, greedy) = (draw(0)?, draw(1)?);
-        Ok(Self { actions, logp, values, sample, greedy })
+        Ok(Self { actions, env_actions, logp, values, sample, greedy })
     }
 
     /// Records the dispatches. `slot` comes from [`Model::push_schedule`].

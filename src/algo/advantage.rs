@@ -71,12 +71,9 @@ impl From<&PpoConfig> for Estimator {
         let gae_lambda = config.gae_lambda as f32;
         match config.advantage {
             AdvantageKind::Gae => Self::Gae { gae_lambda },
-            AdvantageKind::Vtrace { rho_bar, c_bar, pg_rho_bar } => Self::Vtrace {
-                gae_lambda,
-                rho_bar: rho_bar as f32,
-                c_bar: c_bar as f32,
-                pg_rho_bar: pg_rho_bar as f32,
-            },
+            AdvantageKind::Vtrace { rho_bar, c_bar, pg_rho_bar } => {
+                Self::Vtrace { gae_lambda, rho_bar: rho_bar as f32, c_bar: c_bar as f32, pg_rho_bar: pg_rho_bar as f32 }
+            }
             AdvantageKind::Puff { rho_clip, c_clip } => {
                 Self::Puff { gae_lambda, rho_clip: rho_clip as f32, c_clip: c_clip as f32 }
             }
@@ -110,12 +107,14 @@ impl AdvantagePlan {
             Estimator::RewardsOnly => (1.0, 0),
             Estimator::Vtrace { gae_lambda, rho_bar, c_bar, pg_rho_bar } => {
                 let form = advantage_vtrace::VTRACE;
-                let params = advantage_vtrace::Params { steps, envs, gamma, gae_lambda, form, rho_bar, c_bar, pg_rho_bar };
+                let params =
+                    advantage_vtrace::Params { steps, envs, gamma, gae_lambda, form, rho_bar, c_bar, pg_rho_bar };
                 return Self::corrected(gpu, rollout, params, advantages, returns);
             }
             Estimator::Puff { gae_lambda, rho_clip: rho_bar, c_clip: c_bar } => {
                 let (form, pg_rho_bar) = (advantage_vtrace::PUFF, 1.0);
-                let params = advantage_vtrace::Params { steps, envs, gamma, gae_lambda, form, rho_bar, c_bar, pg_rho_bar };
+                let params =
+                    advantage_vtrace::Params { steps, envs, gamma, gae_lambda, form, rho_bar, c_bar, pg_rho_bar };
                 return Self::corrected(gpu, rollout, params, advantages, returns);
             }
             Estimator::KStep { k } => {

@@ -7,7 +7,7 @@ use super::model::Model;
 use super::plan::UpdatePlan;
 use super::update::BatchBuffers;
 use super::valid::ValidPlan;
-use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_shape, finite};
+use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::learner::{ActMode, Learner, LearnerState};
 use crate::policy::{PolicySpec, initial_parameters};
@@ -91,7 +91,8 @@ impl GpuLearner {
         }
         let obs = self.gpu.buffer("obs", u64::from(rows) * self.model.spec.obs_dim as u64)?;
         let plan = ActPlan::new(&self.gpu, &self.model, &obs, rows)?;
-        let words = u64::from(rows) * (self.model.spec.head.action_dims() as u64 + 2);
+        let head = &self.model.spec.head;
+        let words = u64::from(rows) * (head.action_words() + head.action_dims() + 2) as u64;
         let staging = ReadBack::new(&self.gpu, "acted", words)?;
         self.act = Some(Acting { rows, obs, plan, staging });
         Ok(())
@@ -109,7 +110,7 @@ impl GpuLearner {
         };
         let (obs, actions) = (
             gpu.buffer("obs", rows * spec.obs_dim as u64)?,
-            gpu.buffer("actions", rows * spec.head.action_dims() as u64)?,
+            gpu.buffer("actions", rows * spec.head.action_words() as u64)?,
         );
         let logp_old = gpu.buffer("logp_old", rows)?;
         let (batch, rollout) = match key {
@@ -253,13 +254,20 @@ impl Learner for GpuLearner {
         &self.config
     }
 
-    fn act(&mut self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted> {
+    fn act_masked(
+        &mut self,
+        obs: ArrayView2<'_, f32>,
+        allowed: Option<ArrayView2<'_, bool>>,
+        mode: ActMode,
+    ) -> Result<Acted> {
         let rows = small("act", obs.nrows())?;
+        let head = self.model.spec.head.clone();
         check_shape("obs", obs.shape(), &[obs.nrows(), self.model.spec.obs_dim])?;
         if rows == 0 {
             return Err(Error::config("obs", "has 0 rows"));
         }
         finite("obs", obs.iter())?;
+        check_mask(&head, obs.nrows(), allowed)?;
         self.acting(rows)?;
         let slot = self.model.push_schedule(&self.gpu, &self.config, 0)?;
         let Some(Acting { obs: buffer, plan, staging, .. }) = &self.act else {
@@ -267,22 +275,40 @@ impl Learner for GpuLearner {
         };
         let host: Vec<f32> = obs.iter().copied().collect();
         self.gpu.write(buffer, 0, &host)?;
+        if head.is_masked() {
+            let (dims, all) = (head.action_dims(), ndarray::Array1::from_elem(head.raw_outputs(), true));
+            let row_words = |row: usize| {
+                let mask = mask_bits(allowed.as_ref().map_or(all.view(), |allowed| allowed.row(row)));
+                std::iter::repeat_n(0, dims).chain(mask).collect::<Vec<u32>>()
+            };
+            self.gpu.write(&plan.actions, 0, &(0..obs.nrows()).flat_map(row_words).collect::<Vec<_>>())?;
+        }
         let mut encoder = self.gpu.encoder("act");
         plan.record(&self.gpu, &mut encoder, mode == ActMode::Greedy, slot);
-        let (rows, words) = (u64::from(rows), plan.actions.len());
-        staging.copy(&mut encoder, &plan.actions, 0, 0, words)?;
-        staging.copy(&mut encoder, &plan.logp.cast(), 0, words, rows)?;
-        staging.copy(&mut encoder, &plan.values.cast(), 0, words + rows, rows)?;
+        let (rows, words, env_words) = (u64::from(rows), plan.actions.len(), plan.env_actions.len());
+        let copies = [
+            (plan.actions.clone(), words),
+            (plan.env_actions.clone(), env_words),
+            (plan.logp.cast(), rows),
+            (plan.values.cast(), rows),
+        ];
+        let mut at = 0;
+        for (source, count) in &copies {
+            staging.copy(&mut encoder, source, 0, at, *count)?;
+            at += count;
+        }
         self.gpu.submit(encoder)?;
         let read = staging.fetch(&self.gpu)?;
         let (actions, rest) = read.split_at(words as usize);
-        let floats = |part: &[u32]| part.iter().map(|word| f32::from_bits(*word)).collect::<Array1<f32>>();
+        let (env_actions, rest) = rest.split_at(env_words as usize);
         let (logp, values) = rest.split_at(rows as usize);
-        let actions = Actions::from_words(&self.model.spec.head, rows as usize, actions)?;
+        let floats = |part: &[u32]| part.iter().map(|word| f32::from_bits(*word)).collect::<Array1<f32>>();
+        let actions = Actions::from_words(&head, rows as usize, actions)?;
+        let env_actions = Actions::env_from_words(&head, rows as usize, env_actions)?;
         if mode == ActMode::Sample {
             self.model.policy_step += 1;
         }
-        Ok(Acted { actions, logp: floats(logp), values: floats(values) })
+        Ok(Acted { actions, env_actions, logp: floats(logp), values: floats(values) })
     }
 
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
@@ -308,8 +334,8 @@ impl Learner for GpuLearner {
             let mut actions = rollout.actions.words();
             if let Some(counted) = &counted {
                 // No kernel may meet an index without a choice.
-                let dims = rollout.actions.shape()[1].max(1);
-                for (row, _) in actions.chunks_mut(dims).zip(counted).filter(|(_, valid)| **valid == 0) {
+                let words = self.model.spec.head.action_words();
+                for (row, _) in actions.chunks_mut(words).zip(counted).filter(|(_, valid)| **valid == 0) {
                     row.fill(0);
                 }
             }

@@ -17,7 +17,7 @@ pub struct LogRhoPlan {
 }
 
 impl LogRhoPlan {
-    /// Allocates and binds for `rows` rows of `obs` `[rows, obs_dim]`, `actions` (words, `[rows, action_dims]`) and `logp`
+    /// Allocates and binds for `rows` rows of `obs` `[rows, obs_dim]`, `actions` (words, `[rows, action_words]`, indices in range in rows that do not count, too) and `logp`
     /// `[rows]`. `valid` `[rows]` says which rows count.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::network::{Activations, Block, Networks};
 use crate::Result;
 use crate::env::Env;
 use crate::gpu::{Buffer, Call, Gpu};
-use crate::kernels::{env_cartpole, env_pendulum, policy_sample, reduce_episodes};
+use crate::kernels::{env_step, policy_sample, reduce_episodes};
 use crate::policy::Network;
 
 /// Most rows that go through the critic at once: bounds the memory of its activations.
@@ -19,7 +19,7 @@ pub struct RolloutPlan {
     pub buffers: RolloutBuffers,
     /// `[steps + 1, envs, obs_dim]`.
     pub obs: Buffer<f32>,
-    /// Words, `[steps, envs, action_dims]`.
+    /// Words, `[steps, envs, action_words]`.
     pub actions: Buffer<u32>,
     /// `[steps, envs]`.
     pub logp: Buffer<f32>,
@@ -38,12 +38,14 @@ impl RolloutPlan {
     /// A limit, or out of memory.
     pub fn new(gpu: &Gpu, model: &Model, env: Env, steps: u32, envs: u32) -> Result<Self> {
         let spec = &model.spec;
-        let (obs_dim, words) = (spec.obs_dim as u64, spec.head.action_dims() as u64);
+        let (obs_dim, dims) = (spec.obs_dim as u64, spec.head.action_dims() as u64);
+        env.check_head(&spec.head)?;
         let n = u64::from(envs);
         let rows = u64::from(steps) * n;
         let obs = gpu.buffer("obs", (rows + n) * obs_dim)?;
         let final_obs = gpu.buffer("final_obs", rows * obs_dim)?;
-        let actions = gpu.buffer("actions", rows * words)?;
+        let actions = gpu.buffer("actions", rows * spec.head.action_words() as u64)?;
+        let env_actions = gpu.buffer("env_actions", n * dims)?;
         let logp = gpu.buffer("logp", rows)?;
         let env_state = gpu.buffer("env_state", n * env.state_words() as u64)?;
         let episodes = gpu.buffer::<[f32; 2]>("episodes", rows)?;
@@ -61,9 +63,18 @@ impl RolloutPlan {
         };
 
         // Observe, then act and step by turns; the critic sees all observations at once afterwards.
-        let environment = EnvBuffers {
+        // One call that resets, one that observes, and one per step.
+        let base = env_step::Params { envs, time_limit: env.time_limit(), ..Default::default() };
+        let mut params = vec![env_step::Params { mode: 1, ..base }, env_step::Params { mode: 2, ..base }];
+        params.extend((0..steps).map(|t| env_step::Params {
+            step_offset: t,
+            obs_offset: (t + 1) * envs * obs_dim as u32,
+            row_offset: t * envs,
+            ..base
+        }));
+        let io = env_step::Io {
             env_state: &env_state,
-            actions: &actions,
+            actions: &env_actions,
             obs: &obs,
             final_obs: &final_obs,
             rewards: &buffers.rewards,
@@ -71,7 +82,7 @@ impl RolloutPlan {
             truncated: &buffers.truncated,
             episodes: &episodes,
         };
-        let mut environment = environment.bind(gpu, model, env, steps, envs)?.into_iter();
+        let mut environment = env_step::bind(gpu, env, &params, &io, &model.ring)?.into_iter();
         let reset: Vec<Call> = environment.by_ref().take(1).collect();
         let mut calls: Vec<Call> = environment.by_ref().take(1).collect();
 
@@ -91,12 +102,17 @@ impl RolloutPlan {
             .map(|t| policy_sample::Params {
                 rows: envs,
                 step_offset: t,
-                actions_offset: t * envs * words as u32,
+                actions_offset: t * envs * spec.head.action_words() as u32,
                 logp_offset: t * envs,
                 ..Default::default()
             })
             .collect();
-        let io = policy_sample::Io { head_outputs: kept.head_outputs(&obs), actions: &actions, logp: &logp };
+        let io = policy_sample::Io {
+            head_outputs: kept.head_outputs(&obs),
+            actions: &actions,
+            logp: &logp,
+            env_actions: &env_actions,
+        };
         let draws = policy_sample::bind(gpu, &spec.head, &params, &io, &model.ring)?;
         for ((forward, draw), step) in forward.into_iter().zip(draws).zip(environment) {
             calls.extend(forward);
@@ -136,54 +152,5 @@ impl RolloutPlan {
     /// The dispatch that draws all start states; once, before the first rollout.
     pub fn reset(&self) -> &[Call] {
         &self.reset
-    }
-}
-
-/// The buffers of an environment kernel, whichever it is.
-struct EnvBuffers<'a> {
-    env_state: &'a Buffer<u32>,
-    actions: &'a Buffer<u32>,
-    obs: &'a Buffer<f32>,
-    final_obs: &'a Buffer<f32>,
-    rewards: &'a Buffer<f32>,
-    terminated: &'a Buffer<u32>,
-    truncated: &'a Buffer<u32>,
-    episodes: &'a Buffer<[f32; 2]>,
-}
-
-impl EnvBuffers<'_> {
-    /// One call that resets, one that observes, and one per step.
-    fn bind(&self, gpu: &Gpu, model: &Model, env: Env, steps: u32, envs: u32) -> Result<Vec<Call>> {
-        let (obs_dim, time_limit) = (env.obs_dim() as u32, env.time_limit());
-        let words = model.spec.head.action_dims() as u32;
-        // Environments differ in nothing but their kernel.
-        macro_rules! bind {
-            ($kernel:ident) => {{
-                let base = $kernel::Params { envs, time_limit, ..Default::default() };
-                let mut params = vec![$kernel::Params { mode: 1, ..base }, $kernel::Params { mode: 2, ..base }];
-                params.extend((0..steps).map(|t| $kernel::Params {
-                    step_offset: t,
-                    obs_offset: (t + 1) * envs * obs_dim,
-                    row_offset: t * envs,
-                    action_offset: t * envs * words,
-                    ..base
-                }));
-                let io = $kernel::Io {
-                    env_state: self.env_state,
-                    actions: self.actions,
-                    obs: self.obs,
-                    final_obs: self.final_obs,
-                    rewards: self.rewards,
-                    terminated: self.terminated,
-                    truncated: self.truncated,
-                    episodes: self.episodes,
-                };
-                $kernel::bind(gpu, &params, &io, &model.ring)
-            }};
-        }
-        match env {
-            Env::CartPole => bind!(env_cartpole),
-            Env::Pendulum => bind!(env_pendulum),
-        }
     }
 }

@@ -33,17 +33,11 @@ impl GpuTrainer {
     /// # Errors
     /// A spec that does not suit the environment, a bad config, a limit, or out of memory.
     pub fn new(gpu: &Gpu, env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
-        if (spec.obs_dim, &spec.head) != (env.obs_dim(), &env.head()) {
-            let message = format!(
-                "obs_dim {} and head {:?} do not suit {}, which has {} and {:?}",
-                spec.obs_dim,
-                spec.head,
-                env.name(),
-                env.obs_dim(),
-                env.head()
-            );
-            return Err(Error::config("spec", message));
+        if spec.obs_dim != env.obs_dim() {
+            let (got, want) = (spec.obs_dim, env.obs_dim());
+            return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
         }
+        env.check_head(&spec.head)?;
         let learner = GpuLearner::new(gpu, spec, config.clone(), seed)?;
         let (steps, envs) = (small("num_steps", config.num_steps)?, small("num_envs", config.num_envs)?);
         small("batch rows", config.batch_size().saturating_add(config.num_envs))?;

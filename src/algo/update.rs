@@ -15,7 +15,8 @@ pub struct BatchBuffers {
     pub rows: u32,
     /// `[rows, obs_dim]`.
     pub obs: Buffer<f32>,
-    /// Words, `[rows, action_dims]`. Discrete indices must be below the number of choices.
+    /// Words, `[rows, action_words]`, see [`Actions::words`](crate::data::Actions::words). Indices must be below the number of
+    /// choices.
     pub actions: Buffer<u32>,
     /// `[rows]`.
     pub logp_old: Buffer<f32>,
@@ -214,6 +215,7 @@ impl PpoUpdate {
                     ratio_min: if column(8) > 3e38 { 0.0 } else { column(8) },
                     ratio_max: column(9),
                     non_finite_rows: column(10) as u32,
+                    head_hits: column(15) as u32,
                     grad_norm: column(11),
                     stepped: column(12) != 0.0,
                 }

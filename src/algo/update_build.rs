@@ -6,8 +6,8 @@ use super::update::BatchBuffers;
 use crate::config::{AdvantageNorm, Algorithm, KlStop, ValueLoss};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{
-    advantage_normalize, batch_count, batch_gather, batch_pack, loss_ppo, loss_statistics, loss_trust_region, optim_clip,
-    reduce_moments,
+    advantage_normalize, batch_count, batch_gather, batch_pack, loss_ppo, loss_statistics, loss_trust_region,
+    optim_clip, reduce_moments,
 };
 use crate::policy::Network;
 use crate::{Error, PpoConfig, Result};
@@ -91,7 +91,7 @@ impl<'a> Builder<'a> {
             minibatches,
             critic_only,
             obs: gpu.buffer("minibatch obs", all * spec.obs_dim as u64)?,
-            actions: gpu.buffer("minibatch actions", all * spec.head.action_dims() as u64)?,
+            actions: gpu.buffer("minibatch actions", all * spec.head.action_words() as u64)?,
             // After the rows: the weights of a KL penalty, and what a row of each minibatch weighs.
             samples: gpu.buffer("samples", all + 1 + u64::from(if batch.valid.is_some() { segments } else { 0 }))?,
             masked: batch.valid.is_some(),
@@ -132,14 +132,8 @@ impl<'a> Builder<'a> {
             };
             let rows = self.rows;
             let mark_stride = u32::from(self.masked);
-            let params = reduce_moments::Params {
-                rows,
-                segment: rows,
-                stride: 1,
-                subtract,
-                mark_stride,
-                ..Default::default()
-            };
+            let params =
+                reduce_moments::Params { rows, segment: rows, stride: 1, subtract, mark_stride, ..Default::default() };
             calls.extend(reduce_moments::bind(self.networks.gpu, &[params], &io)?);
         }
         Ok(calls)
@@ -190,7 +184,7 @@ impl<'a> Builder<'a> {
         let io = batch_gather::Io { order, source: &source, gathered: &gathered };
         calls.extend(batch_gather::bind(gpu, &[gather(spec.obs_dim)], &io, ring)?);
         let io = batch_gather::Io { order, source: &batch.actions, gathered: &self.actions };
-        calls.extend(batch_gather::bind(gpu, &[gather(spec.head.action_dims())], &io, ring)?);
+        calls.extend(batch_gather::bind(gpu, &[gather(spec.head.action_words())], &io, ring)?);
         if let Some(Divergence { old, gathered, .. }) = &self.divergence {
             let (source, gathered) = (old.cast(), gathered.cast());
             let io = batch_gather::Io { order, source: &source, gathered: &gathered };

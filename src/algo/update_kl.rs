@@ -1,8 +1,8 @@
 //! How an update follows the KL divergence from the old policy: a penalty in the loss, β, the learning rate.
 
+use super::clean::pack_in_order;
 use super::network::{Activations, Block};
 use super::update::BatchBuffers;
-use super::clean::pack_in_order;
 use super::update_build::{ACTOR, Builder, Divergence};
 use crate::Result;
 use crate::gpu::Call;

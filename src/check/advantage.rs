@@ -95,7 +95,13 @@ fn sizes(window: &Window<'_, f64>, gamma: f64, lambda: f64) -> Vec<f64> {
 }
 
 impl Buffers {
-    pub(super) fn compare(&self, gpu: &Gpu, report: &Report, want: (Array2<f64>, Array2<f64>), sizes: &[f64]) -> Result<()> {
+    pub(super) fn compare(
+        &self,
+        gpu: &Gpu,
+        report: &Report,
+        want: (Array2<f64>, Array2<f64>),
+        sizes: &[f64],
+    ) -> Result<()> {
         let flat = |array: Array2<f64>| array.iter().copied().collect::<Vec<_>>();
         report.floats("advantages", &self.advantages.read(gpu, report)?, &flat(want.0), |i| sizes[i]);
         report.floats("returns", &self.returns.read(gpu, report)?, &flat(want.1), |i| sizes[i]);

@@ -3,10 +3,10 @@
 use super::Case;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::Result;
-use crate::env::Env;
+use crate::env::{ActionSpace, Autoreset, Env};
 use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
-use crate::kernels::{env_cartpole, env_pendulum};
-use crate::reference::env::{EnvAction, Outcome, observe, start, step};
+use crate::kernels::env_step;
+use crate::reference::env::{EnvAction, observe, start, step};
 
 const SEED: u64 = 0xfeed_5eed_0bad_cafe;
 
@@ -32,54 +32,64 @@ struct Place {
     row: u32,
 }
 
-macro_rules! binder {
-    ($module:ident, $env:expr) => {
-        |gpu: &Gpu, envs: u32, world: &World, ring: &ScheduleRing, places: &[Place]| -> Result<Vec<Call>> {
-            let params: Vec<_> = places
-                .iter()
-                .map(|place| {
-                    let mut p = $module::Params::default();
-                    (p.envs, p.mode, p.step_offset, p.row_offset) = (envs, place.mode, place.step, place.row);
-                    p.obs_offset = place.row * $env.obs_dim() as u32;
-                    (p.time_limit, p.action_offset) = ($env.time_limit(), place.row);
-                    p
-                })
-                .collect();
-            let io = $module::Io {
-                env_state: world.env_state.io(),
-                actions: world.actions.io(),
-                obs: world.obs.io(),
-                final_obs: world.final_obs.io(),
-                rewards: world.rewards.io(),
-                terminated: world.terminated.io(),
-                truncated: world.truncated.io(),
-                episodes: world.episodes.io(),
-            };
-            $module::bind(gpu, &params, &io, ring)
-        }
+/// Set in the word of an episode's steps where it has ended and nothing was reset yet.
+const ENDED: u32 = 1 << 31;
+
+fn bind(
+    gpu: &Gpu,
+    (env, autoreset): (Env, Autoreset),
+    envs: u32,
+    world: &World,
+    ring: &ScheduleRing,
+    places: &[Place],
+) -> Result<Vec<Call>> {
+    let of = |place: &Place| env_step::Params {
+        envs,
+        mode: place.mode,
+        step_offset: place.step,
+        obs_offset: place.row * env.obs_dim() as u32,
+        row_offset: place.row,
+        time_limit: env.time_limit(),
+        action_offset: place.row * env.actions().dims() as u32,
+        autoreset: autoreset.code(),
     };
+    let params: Vec<_> = places.iter().map(of).collect();
+    let io = env_step::Io {
+        env_state: world.env_state.io(),
+        actions: world.actions.io(),
+        obs: world.obs.io(),
+        final_obs: world.final_obs.io(),
+        rewards: world.rewards.io(),
+        terminated: world.terminated.io(),
+        truncated: world.truncated.io(),
+        episodes: world.episodes.io(),
+    };
+    env_step::bind(gpu, env, &params, &io, ring)
 }
 
-fn bind(gpu: &Gpu, env: Env, envs: u32, world: &World, ring: &ScheduleRing, places: &[Place]) -> Result<Vec<Call>> {
-    match env {
-        Env::CartPole => binder!(env_cartpole, env)(gpu, envs, world, ring, places),
-        Env::Pendulum => binder!(env_pendulum, env)(gpu, envs, world, ring, places),
-    }
-}
-
-/// State words of one environment, often near an end.
+/// State words of one environment, often near an end, now and then past it.
 fn words(env: Env, random: &mut Random) -> Vec<u32> {
-    let bounds: &[f32] = match env {
-        Env::CartPole => &[2.42, 2.0, 0.21, 2.0],
-        Env::Pendulum => &[12.0, 8.0],
+    let limit = env.time_limit();
+    let steps = match random.below(8) {
+        0 | 1 => limit - 1,
+        2 => (limit - 1) | ENDED,
+        _ => random.below(limit.saturating_sub(4).max(1)),
     };
-    let steps = if random.below(4) == 0 { env.time_limit() - 1 } else { random.below(env.time_limit() - 4) };
-    let state = bounds.iter().map(|bound| random.range(-bound, *bound).to_bits()).collect::<Vec<_>>();
+    let state: Vec<u32> =
+        env.info().state_range.iter().map(|[low, high]| random.range(*low, *high).to_bits()).collect();
     state.into_iter().chain([random.range(-50.0, 50.0).to_bits(), steps]).collect()
 }
 
+/// An action's word, past the limits now and then.
+fn draw(env: Env, random: &mut Random) -> u32 {
+    match env.actions() {
+        ActionSpace::Discrete(n) => random.below(n as u32),
+        ActionSpace::Box { low, high } => random.range(1.5 * low[0], 1.5 * high[0]).to_bits(),
+    }
+}
+
 fn action(env: Env, word: u32) -> EnvAction {
-    if env == Env::CartPole { EnvAction::Index(word) } else { EnvAction::Float(f32::from_bits(word)) }
+    if env.actions().is_discrete() { EnvAction::Index(word) } else { EnvAction::Float(f32::from_bits(word)) }
 }
 
 fn floats(words: &[u32]) -> Vec<f64> {
@@ -91,11 +101,17 @@ struct Before {
     state: Vec<f64>,
     total: f64,
     steps: u32,
+    ended: bool,
 }
 
 fn before(env: Env, words: &[u32]) -> Before {
     let dim = env.state_dim();
-    Before { state: floats(&words[..dim]), total: floats(&words[dim..=dim])[0], steps: words[dim + 1] }
+    Before {
+        state: floats(&words[..dim]),
+        total: floats(&words[dim..=dim])[0],
+        steps: words[dim + 1] & !ENDED,
+        ended: words[dim + 1] >= ENDED,
+    }
 }
 
 /// Everything that one step of all environments should have written.
@@ -111,25 +127,49 @@ struct Want {
 }
 
 impl Want {
-    fn push(&mut self, env: Env, index: usize, words: &[u32], action: EnvAction, at: u64) -> Result<()> {
-        let Before { state, total, steps } = before(env, words);
-        let Outcome { state: after, reward, terminated } = step(env, &state, action)?;
-        let truncated = steps + 1 >= env.time_limit();
+    fn step(
+        &mut self,
+        (env, autoreset): (Env, Autoreset),
+        index: usize,
+        words: &[u32],
+        action: EnvAction,
+        at: u64,
+    ) -> Result<()> {
+        let mut now = before(env, words);
+        let was_over = now.ended;
+        let (mut reward, mut flags, mut episode, mut last) = (0.0, [0, 0], [0.0, 0.0], vec![0.0; env.obs_dim()]);
+        if !was_over {
+            let outcome = step(env, &now.state, action)?;
+            let truncated = now.steps + 1 >= env.time_limit();
+            (reward, flags) = (outcome.reward, [outcome.terminated.into(), truncated.into()]);
+            let ended = outcome.terminated || truncated;
+            now = Before { state: outcome.state, total: now.total + reward, steps: now.steps + 1, ended };
+            if ended {
+                episode = [now.total, f64::from(now.steps)];
+                last = observe(env, &now.state);
+            }
+        }
         self.rewards.push(reward);
-        self.flags.push([terminated.into(), truncated.into()]);
-        let observed = observe(env, &after);
-        if terminated || truncated {
-            self.episodes.extend([total + reward, f64::from(steps + 1)]);
-            self.final_obs.extend(observed);
-            self.fresh(env, index, at + 1);
+        self.flags.push(flags);
+        self.episodes.extend(episode);
+        self.final_obs.extend(last);
+        let resets = match autoreset {
+            Autoreset::SameStep => now.ended,
+            Autoreset::NextStep => was_over,
+            Autoreset::Disabled => false,
+        };
+        if resets {
+            self.fresh(env, index, at + 1)
         } else {
-            self.episodes.extend([0.0, 0.0]);
-            self.final_obs.extend(vec![0.0; env.obs_dim()]);
-            self.state.extend(after.iter().chain([&(total + reward)]));
-            self.steps.push(steps + 1);
-            self.obs.extend(observed);
+            self.stays(env, now)
         }
         Ok(())
+    }
+
+    fn stays(&mut self, env: Env, now: Before) {
+        self.obs.extend(observe(env, &now.state));
+        self.state.extend(now.state.into_iter().chain([now.total]));
+        self.steps.push(if now.ended { now.steps | ENDED } else { now.steps });
     }
 
     fn fresh(&mut self, env: Env, index: usize, at: u64) {
@@ -150,11 +190,14 @@ fn split(env: Env, words: &[u32]) -> (Vec<f32>, Vec<u32>) {
 fn compare(gpu: &Gpu, report: &Report, env: Env, world: &World, want: &Want, row: usize) -> Result<()> {
     let n = want.steps.len();
     let dim = env.obs_dim();
-    // Sizes of what is added: angles of Pendulum reach 13 radians and its rewards 17; returns reach 70.
-    let size = if env == Env::CartPole { 2.4 } else { 13.0 };
+    // Sizes of what is added: state numbers, rewards, and returns, which begin below 50.
+    let largest = |most: f32, [low, high]: &[f32; 2]| most.max(low.abs()).max(high.abs());
+    let size = f64::from(env.info().state_range.iter().fold(1.0_f32, largest));
+    let reward_size = f64::from(env.info().reward_size);
+    let total_size = 50.0 + reward_size;
     let (states, steps) = split(env, &world.env_state.read(gpu, report)?);
     report.floats("env_state", &states, &want.state, |i| {
-        if i % (env.state_dim() + 1) == env.state_dim() { 70.0 } else { size }
+        if i % (env.state_dim() + 1) == env.state_dim() { total_size } else { size }
     });
     report.exact("env_state (steps)", &steps, &want.steps);
     report.floats("obs", &world.obs.read(gpu, report)?[row * dim..(row + n) * dim], &want.obs, |_| size);
@@ -164,23 +207,21 @@ fn compare(gpu: &Gpu, report: &Report, env: Env, world: &World, want: &Want, row
     let rows = row..row + n;
     let last = world.final_obs.read(gpu, report)?;
     report.floats("final_obs", &last[row * dim..(row + n) * dim], &want.final_obs, |_| size);
-    report.floats("rewards", &world.rewards.read(gpu, report)?[rows.clone()], &want.rewards, |_| 17.0);
+    report.floats("rewards", &world.rewards.read(gpu, report)?[rows.clone()], &want.rewards, |_| reward_size);
     let terminated: Vec<u32> = want.flags.iter().map(|flags| flags[0]).collect();
     let truncated: Vec<u32> = want.flags.iter().map(|flags| flags[1]).collect();
     report.exact("terminated", &world.terminated.read(gpu, report)?[rows.clone()], &terminated);
     report.exact("truncated", &world.truncated.read(gpu, report)?[rows.clone()], &truncated);
     let episodes = world.episodes.read(gpu, report)?;
-    report.floats("episodes", bytemuck::cast_slice(&episodes[rows]), &want.episodes, |_| 70.0);
+    report.floats("episodes", bytemuck::cast_slice(&episodes[rows]), &want.episodes, |_| total_size);
     Ok(())
 }
 
-fn run(gpu: &Gpu, report: &Report, env: Env, envs: usize, steps: usize) -> Result<()> {
+fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usize, steps: usize) -> Result<()> {
     let mut random = Random::new(envs as u64);
     let initial: Vec<u32> = (0..envs).flat_map(|_| words(env, &mut random)).collect();
     let rows = envs * steps;
-    let actions: Vec<u32> = (0..rows)
-        .map(|_| if env == Env::CartPole { random.below(2) } else { random.range(-3.0, 3.0).to_bits() })
-        .collect();
+    let actions: Vec<u32> = (0..rows).map(|_| draw(env, &mut random)).collect();
     // One row of observations more than steps; the first rows of a window belong to the step before.
     let world = World {
         env_state: Guarded::updated(gpu, "env_state", &initial)?,
@@ -203,8 +244,9 @@ fn run(gpu: &Gpu, report: &Report, env: Env, envs: usize, steps: usize) -> Resul
     let mut places: Vec<Place> =
         (0..steps).map(|t| Place { mode: 0, step: t as u32, row: (t * envs) as u32 }).collect();
     places.push(Place { mode: 2, step: 0, row: 0 });
+    places.push(Place { mode: 3, step: 4, row: 0 });
     places.push(Place { mode: 1, step: 5, row: 0 });
-    let calls = bind(gpu, env, envs as u32, &world, &ring, &places)?;
+    let calls = bind(gpu, (env, autoreset), envs as u32, &world, &ring, &places)?;
     let width = env.state_words();
     let mut now = initial;
     for (call, place) in calls.chunks(1).zip(&places) {
@@ -212,15 +254,15 @@ fn run(gpu: &Gpu, report: &Report, env: Env, envs: usize, steps: usize) -> Resul
         let mut want = Want::default();
         for (index, own) in now.chunks(width).enumerate() {
             let at = FIRST_STEP + u64::from(place.step);
+            let own_state = before(env, own);
             match place.mode {
-                0 => want.push(env, index, own, action(env, actions[place.row as usize + index]), at)?,
-                1 => want.fresh(env, index, at),
-                _ => {
-                    let Before { state, total, steps } = before(env, own);
-                    want.obs.extend(observe(env, &state));
-                    want.state.extend(state.into_iter().chain([total]));
-                    want.steps.push(steps);
+                0 => {
+                    let action = action(env, actions[place.row as usize + index]);
+                    want.step((env, autoreset), index, own, action, at)?;
                 }
+                1 => want.fresh(env, index, at),
+                3 if own_state.ended => want.fresh(env, index, at),
+                _ => want.stays(env, own_state),
             }
         }
         compare(gpu, report, env, &world, &want, place.row as usize)?;
@@ -235,12 +277,14 @@ pub(super) fn cases() -> Vec<Case> {
                   which the square in a reward doubles";
     let mut cases = Vec::new();
     for env in Env::ALL {
-        let kernel = if env == Env::CartPole { "env_cartpole" } else { "env_pendulum" };
         for (envs, steps) in [(1, 3), (63, 2), (64, 2), (65, 3), (1021, 1)] {
-            let shape = format!("{envs} environments, {steps} steps, observe, reset");
-            let case =
-                Case::new(kernel, shape, (16.0 * EPS, reason), move |gpu, report| run(gpu, report, env, envs, steps));
-            cases.push(case.quick(envs == 65));
+            for autoreset in Autoreset::ALL {
+                let shape =
+                    format!("{}, {envs} environments, {steps} steps, observe, reset, {autoreset:?}", env.name());
+                let run = move |gpu: &Gpu, report: &Report| run(gpu, report, (env, autoreset), envs, steps);
+                let quick = envs == 65 && autoreset == Autoreset::SameStep;
+                cases.push(Case::new("env_step", shape, (16.0 * EPS, reason), run).quick(quick));
+            }
         }
     }
     cases

@@ -2,19 +2,22 @@
 
 use super::Case;
 use super::support::{Guarded, Random, Report, schedule};
-use crate::data::Actions;
+use crate::data::{Actions, mask_bits};
 use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::{head_evaluate, policy_sample};
-use crate::policy::Head;
+use crate::policy::{Bounds, Head, Std};
 use crate::reference::head::{
-    entropy, entropy_grad, greedy, kl, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad, sample,
+    entropy, entropy_grad, forbid, greedy, kl, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad, sample,
+    to_env,
 };
 use crate::rng::{Draw, block, uniform};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2};
 
 pub(super) fn name(head: &Head) -> String {
-    format!("{} of {}", head.name(), head.raw_outputs())
+    let masked = if head.is_masked() { "masked " } else { "" };
+    let bounded = if matches!(head, Head::Gaussian { bounds: Some(_), .. }) { "bounded " } else { "" };
+    format!("{masked}{bounded}{} of {}", head.name(), head.raw_outputs())
 }
 
 /// Distribution rows: logits or means of the given spread, log deviations within ±1.
@@ -26,15 +29,40 @@ pub(super) fn rows_of(head: &Head, random: &mut Random, rows: usize, spread: f32
 /// Words of random actions that are not rare.
 pub(super) fn actions_of(head: &Head, random: &mut Random, dist: &[f32]) -> Vec<u32> {
     match head {
-        Head::Categorical { actions } => (0..dist.len() / actions).map(|_| random.below(*actions as u32)).collect(),
-        Head::Gaussian { dims } => dist
+        Head::Gaussian { dims, .. } | Head::TanhGaussian { dims, .. } => dist
             .chunks(2 * dims)
             .flat_map(|row| {
                 let z = random.normals(*dims, 1.0);
                 (0..*dims).map(|d| (row[d] + row[dims + d].exp() * z[d]).to_bits()).collect::<Vec<_>>()
             })
             .collect(),
+        Head::Beta { dims, .. } => {
+            random.ranges(dist.len() / head.width() * dims, 0.02, 0.98).into_iter().map(f32::to_bits).collect()
+        }
+        _ => (0..dist.len() / head.width()).flat_map(|_| choices_of(head, random)).collect(),
     }
+}
+
+/// An index per dimension; with a masked head, a mask that allows it, or nothing in some dimensions.
+fn choices_of(head: &Head, random: &mut Random) -> Vec<u32> {
+    let (mut indices, mut allowed) = (Vec::new(), Vec::new());
+    for count in head.choices() {
+        let chosen = random.below(count as u32);
+        let none = random.below(6) == 0;
+        allowed.extend((0..count as u32).map(|i| !none && (i == chosen || random.below(3) > 0)));
+        indices.push(chosen);
+    }
+    if head.is_masked() {
+        indices.extend(mask_bits(Array1::from(allowed).view()));
+    }
+    indices
+}
+
+/// Distribution rows for the oracle, with what the actions' masks forbid.
+pub(super) fn masked(head: &Head, dist: &[f32], actions: &Actions) -> Result<Array2<f64>> {
+    let mut rows = array(head, dist);
+    forbid(&mut rows, actions)?;
+    Ok(rows)
 }
 
 pub(super) fn array(head: &Head, dist: &[f32]) -> Array2<f64> {
@@ -44,7 +72,10 @@ pub(super) fn array(head: &Head, dist: &[f32]) -> Array2<f64> {
 
 /// Size of the largest number in each row, and 1.
 pub(super) fn largest(dist: &Array2<f64>) -> Vec<f64> {
-    dist.rows().into_iter().map(|row| row.iter().fold(1.0, |most: f64, x| most.max(x.abs()))).collect()
+    dist.rows()
+        .into_iter()
+        .map(|row| row.iter().filter(|x| x.is_finite()).fold(1.0, |most: f64, x| most.max(x.abs())))
+        .collect()
 }
 
 /// Sum of the absolute terms behind each log-probability.
@@ -93,8 +124,8 @@ fn evaluate(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, c
     };
     gpu.run("check", &head_evaluate::bind(gpu, head, &[p], &io)?, Slot::default())?;
 
-    let (p, q) = (array(head, &new), array(head, &old));
     let actions = Actions::from_words(head, rows, &words)?;
+    let (p, q) = (masked(head, &new, &actions)?, masked(head, &old, &actions)?);
     let want = [
         log_prob(head, p.view(), &actions)?,
         entropy(head, p.view())?,
@@ -133,7 +164,13 @@ fn evaluate(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, c
 }
 
 /// Whether the running sum up to some choice is so near to the drawn number that rounding may decide.
-fn on_edge(row: &[f64], u: f64) -> bool {
+fn on_edge(head: &Head, row: &[f64], u: f64) -> bool {
+    if let (Head::Bernoulli { .. }, [logit]) = (head, row) {
+        return (1.0 / (1.0 + (-logit).exp()) - u).abs() < 1e-6;
+    }
+    if row.iter().all(|l| *l == f64::NEG_INFINITY) {
+        return on_edge(head, &vec![0.0; row.len()], u);
+    }
     let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = row.iter().map(|l| (l - most).exp()).sum();
     let mut running = 0.0;
@@ -150,9 +187,18 @@ fn draw(gpu: &Gpu, report: &Report, head: &Head, rows: usize, mode: bool) -> Res
     let (actions_offset, logp_offset) = (5, 2);
     let mut random = Random::new(rows as u64);
     let dist = rows_of(head, &mut random, rows, 1.5);
-    let dims = head.action_dims();
+    let (dims, width, env_offset) = (head.action_dims(), head.action_words(), 3);
     let head_outputs = Guarded::holding(gpu, "head_outputs", &dist)?;
-    let actions = Guarded::<u32>::output(gpu, "actions", actions_offset + rows * dims)?;
+    // Masks are there before; a mark stands for everything else.
+    let masks = if head.is_masked() { actions_of(head, &mut random, &dist) } else { Vec::new() };
+    let before = Actions::from_words(head, masks.len() / width, &masks)?;
+    let mut initial = vec![0x7f7f_7f7f; actions_offset + rows * width];
+    for (row, words) in masks.chunks(width).enumerate() {
+        let at = actions_offset + row * width;
+        initial[at + dims..at + width].copy_from_slice(&words[dims..]);
+    }
+    let actions = Guarded::<u32>::holding(gpu, "actions", &initial)?;
+    let env_actions = Guarded::<u32>::output(gpu, "env_actions", env_offset + rows * dims)?;
     let logp = Guarded::<f32>::output(gpu, "logp", logp_offset + rows)?;
     let values = Schedule {
         seed_low: seed as u32,
@@ -165,39 +211,74 @@ fn draw(gpu: &Gpu, report: &Report, head: &Head, rows: usize, mode: bool) -> Res
     let mut p = policy_sample::Params::default();
     (p.rows, p.greedy, p.step_offset) = (rows as u32, mode.into(), offset);
     (p.actions_offset, p.logp_offset) = (actions_offset as u32, logp_offset as u32);
-    let io = policy_sample::Io { head_outputs: head_outputs.io(), actions: actions.io(), logp: logp.io() };
+    p.env_actions_offset = env_offset as u32;
+    let io = policy_sample::Io {
+        head_outputs: head_outputs.io(),
+        actions: actions.io(),
+        logp: logp.io(),
+        env_actions: env_actions.io(),
+    };
     gpu.run("check", &policy_sample::bind(gpu, head, &[p], &io, &ring)?, slot)?;
 
-    let p = array(head, &dist);
+    let mut p = array(head, &dist);
+    if head.is_masked() {
+        forbid(&mut p, &before)?;
+    }
     let step = first + u64::from(offset);
     let want = if mode { greedy(head, p.view())? } else { sample(head, p.view(), seed, step)? };
     let got = actions.read(gpu, report)?;
-    let before: Vec<f32> = got[..actions_offset].iter().map(|word| f32::from_bits(*word)).collect();
-    report.untouched("actions (before)", before.iter().enumerate());
+    if got[..actions_offset] != initial[..actions_offset] {
+        report.fault("\"actions\" was written before its offset".to_owned());
+        return Ok(());
+    }
     let words = &got[actions_offset..];
-    match (&want, head.is_discrete()) {
-        (Actions::Discrete(want), _) => {
-            let choices = p.ncols() as u32;
-            for (row, (got, want)) in words.iter().zip(want).enumerate() {
-                let u = f64::from(uniform(block(seed, Draw::Action, row as u32, 0, step)[0]));
-                if *got >= choices || (got != want && (mode || !on_edge(&p.row(row).to_vec(), u))) {
-                    report.fault(format!("\"actions\"[{row}] is {got}, expected {want}"));
+    if let Some(want) = want.indices() {
+        let mut first_logit = 0;
+        for (d, count) in head.choices().into_iter().enumerate() {
+            let span = if matches!(head, Head::Bernoulli { .. }) { 1 } else { count };
+            for (row, want) in want.column(d).iter().enumerate() {
+                let got = words[row * width + d];
+                let u = f64::from(uniform(block(seed, Draw::Action, row as u32, d as u32, step)[0]));
+                let logits = p.row(row).to_vec()[first_logit..first_logit + span].to_vec();
+                if got >= count as u32 || (got != *want && (mode || !on_edge(head, &logits, u))) {
+                    report.fault(format!("\"actions\"[{row}, {d}] is {got}, expected {want}"));
                     return Ok(());
                 }
             }
+            first_logit += span;
         }
-        (Actions::Continuous(want), _) => {
-            let floats: Vec<f32> = words.iter().map(|word| f32::from_bits(*word)).collect();
-            let size = |i: usize| {
-                let (row, d) = (i / dims, i % dims);
-                p[[row, d]].abs() + 5.0 * p[[row, dims + d]].exp()
-            };
+        for (row, (words, before)) in words.chunks(width).zip(masks.chunks(width)).enumerate() {
+            if words[dims..] != before[dims..] {
+                report.fault(format!("the mask of row {row} was changed"));
+            }
+        }
+    } else if let Actions::Continuous(want) = &want {
+        let floats: Vec<f32> = words.iter().map(|word| f32::from_bits(*word)).collect();
+        let size = |i: usize| {
+            let (row, d) = (i / dims, i % dims);
+            p[[row, d]].abs() + 5.0 * p[[row, dims + d]].exp()
+        };
+        let want: Vec<f64> = want.iter().map(|x| f64::from(*x)).collect();
+        report.floats("actions", &floats, &want, size);
+    }
+    // What the environment gets belongs to the action that was stored.
+    let taken = Actions::from_words(head, rows, words).map_err(|_| Error::shape("actions", &[words.len()], &[rows]))?;
+    let got = env_actions.read(gpu, report)?;
+    let floats = |words: &[u32]| words.iter().map(|word| f32::from_bits(*word)).collect::<Vec<_>>();
+    report.untouched("env_actions (before)", floats(&got[..env_offset]).iter().enumerate());
+    match to_env(head, &taken)? {
+        Actions::Continuous(want) => {
             let want: Vec<f64> = want.iter().map(|x| f64::from(*x)).collect();
-            report.floats("actions", &floats, &want, size);
+            // Bounds in the checks are at most 3 wide, a Gaussian without has the action itself.
+            report.floats("env_actions", &floats(&got[env_offset..]), &want, |i| want[i].abs() + 3.0);
+        }
+        other => {
+            if got[env_offset..] != other.words() {
+                report.fault("\"env_actions\" are not the chosen indices".to_owned());
+            }
         }
     }
     // The log-probability belongs to the action that was stored.
-    let taken = Actions::from_words(head, rows, words).map_err(|_| Error::shape("actions", &[words.len()], &[rows]))?;
     let sizes = logp_sizes(head, &p, &taken)?;
     let got = logp.read(gpu, report)?;
     report.untouched("logp (before)", got[..logp_offset].iter().enumerate());
@@ -206,9 +287,26 @@ fn draw(gpu: &Gpu, report: &Report, head: &Head, rows: usize, mode: bool) -> Res
     Ok(())
 }
 
+pub(super) fn masked_choice(actions: usize) -> Head {
+    Head::Categorical { actions, masked: true }
+}
+
+pub(super) fn masked_choices(nvec: &[usize]) -> Head {
+    Head::MultiDiscrete { nvec: nvec.to_vec(), masked: true }
+}
+
+/// Discretised, each dimension on another interval.
+pub(super) fn binned(dims: usize, bins: usize) -> Head {
+    let low: Vec<f32> = (0..dims).map(|d| -1.0 - d as f32 * 0.25).collect();
+    Head::Discretised { dims, bins, bounds: Bounds { high: low.iter().map(|low| low + 1.5).collect(), low } }
+}
+
 pub(super) fn cases() -> Vec<Case> {
-    let categorical = |actions| Head::Categorical { actions };
-    let gaussian = |dims| Head::Gaussian { dims };
+    let (masked, masked_multi, bins) = (masked_choice, masked_choices, binned);
+    let multi = |nvec: &[usize]| Head::multi_discrete(nvec.to_vec());
+    let bounded = |dims| Head::Gaussian { dims, std: Std::default(), bounds: Some(Bounds::uniform(dims, -1.0, 0.5)) };
+    let categorical = |actions| Head::categorical(actions);
+    let gaussian = |dims| Head::gaussian(dims);
     let reason = "a device's exp (3 + 2|x| ulp) and log, part math's expm1 and log1p (4e-7), a dozen roundings; scale: the \
                   terms, with the largest output of the row";
     let mut cases = Vec::new();
@@ -224,6 +322,15 @@ pub(super) fn cases() -> Vec<Case> {
         (gaussian(3), 63, 1.0, 1e-3),
         (gaussian(17), 67, 1.0, 0.3),
         (gaussian(33), 1, 1.0, 0.3),
+        (masked(5), 65, 2.0, 0.3),
+        (masked(40), 63, 2.0, 0.1),
+        (multi(&[3, 1, 4]), 65, 2.0, 0.3),
+        (multi(&[2, 33]), 63, 8.0, 0.1),
+        (masked_multi(&[3, 40, 2]), 65, 2.0, 0.3),
+        (Head::bernoulli(1), 63, 2.0, 0.1),
+        (Head::bernoulli(5), 65, 4.0, 1.0),
+        (Head::bernoulli(67), 1, 12.0, 1e-3),
+        (bins(2, 11), 64, 2.0, 0.3),
     ] {
         let shape = format!("{rows} rows, {}, spread {spread}, change {change}", name(&head));
         let quick = rows == 65 || rows == 64;
@@ -241,6 +348,13 @@ pub(super) fn cases() -> Vec<Case> {
         (gaussian(1), 64),
         (gaussian(2), 257),
         (gaussian(17), 33),
+        (bounded(2), 65),
+        (masked(5), 65),
+        (masked(40), 257),
+        (multi(&[3, 1, 4]), 257),
+        (masked_multi(&[3, 40, 2]), 63),
+        (Head::bernoulli(3), 257),
+        (bins(2, 11), 257),
     ] {
         for mode in [false, true] {
             let shape = format!("{rows} rows, {}, {}", name(&head), if mode { "greedy" } else { "drawn" });

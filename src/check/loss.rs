@@ -1,7 +1,7 @@
 //! PPO's loss: gradients at the heads and partial sums.
 
 use super::Case;
-use super::head::{actions_of, array, logp_sizes, name, rows_of};
+use super::head::{actions_of, binned, logp_sizes, masked, masked_choice, masked_choices, name, rows_of};
 use super::support::{Guarded, Random, Report, schedule, wide};
 use crate::data::Actions;
 use crate::gpu::{Gpu, Schedule};
@@ -51,11 +51,11 @@ struct Inputs {
 impl Loss {
     fn inputs(&self) -> Result<Inputs> {
         let mut random = Random::new((self.rows * 10 + self.head.width()) as u64);
-        let (rows, offset, dims) = (self.rows, self.row_offset, self.head.action_dims());
+        let (rows, offset, dims) = (self.rows, self.row_offset, self.head.action_words());
         let mut dist = rows_of(&self.head, &mut random, rows, 1.5);
         let words = actions_of(&self.head, &mut random, &dist);
-        let logp =
-            log_prob(&self.head, array(&self.head, &dist).view(), &Actions::from_words(&self.head, rows, &words)?)?;
+        let actions = Actions::from_words(&self.head, rows, &words)?;
+        let logp = log_prob(&self.head, masked(&self.head, &dist, &actions)?.view(), &actions)?;
         let mut samples = vec![[f32::NAN; 4]; offset];
         let mut values = Vec::new();
         for (row, logp) in logp.iter().enumerate() {
@@ -122,21 +122,23 @@ struct Minibatch {
 }
 
 impl Minibatch {
-    fn new(c: &Loss, inputs: &Inputs) -> Self {
+    fn new(c: &Loss, inputs: &Inputs) -> Result<Self> {
+        let words = inputs.words[c.row_offset * c.head.action_words()..].to_vec();
+        let actions = Actions::from_words(&c.head, c.rows, &words)?;
         let column = |i: usize| inputs.samples[c.row_offset..].iter().map(|sample| f64::from(sample[i])).collect();
-        Self {
+        Ok(Self {
             head: c.head.clone(),
             config: c.config(),
-            dist: array(&c.head, &inputs.dist),
-            old: array(&c.head, &inputs.old[c.row_offset * c.head.width()..]),
+            dist: masked(&c.head, &inputs.dist, &actions)?,
+            old: masked(&c.head, &inputs.old[c.row_offset * c.head.width()..], &actions)?,
             values: wide(&inputs.values).into(),
-            words: inputs.words[c.row_offset * c.head.action_dims()..].to_vec(),
+            words,
             samples: [column(0), column(1), column(2), column(3)],
-        }
+        })
     }
 
     fn actions(&self, rows: std::ops::Range<usize>) -> Result<Actions> {
-        let dims = self.head.action_dims();
+        let dims = self.head.action_words();
         Actions::from_words(&self.head, rows.len(), &self.words[rows.start * dims..rows.end * dims])
     }
 
@@ -200,7 +202,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let d_dist = d_head_outputs.read(gpu, report)?;
     let d_v = d_values.read(gpu, report)?;
 
-    let m = Minibatch::new(c, &inputs);
+    let m = Minibatch::new(c, &inputs)?;
     if c.broken {
         for group in 0..groups {
             let own = m.oracle(group * GROUP..rows.min((group + 1) * GROUP))?;
@@ -235,7 +237,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
         let extremes = [stats.ratio_min, stats.ratio_max];
         let most = range.clone().map(|row| sizes.logp[row]).fold(1.0, f64::max);
         report.floats("loss_partials (ratios)", &got[8..10], &extremes, |i| extremes[i] * most);
-        report.exact("loss_partials (padding)", &got[10..], &[0.0, 0.0]);
+        report.exact("loss_partials (hits, padding)", &got[10..], &[stats.head_hits as f32, 0.0]);
     }
     Ok(())
 }
@@ -302,8 +304,8 @@ fn loss_case(c: Loss) -> Case {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let categorical = |actions| Head::Categorical { actions };
-    let gaussian = |dims| Head::Gaussian { dims };
+    let categorical = |actions| Head::categorical(actions);
+    let gaussian = |dims| Head::gaussian(dims);
     let usual = Loss {
         head: categorical(2),
         rows: 65,
@@ -336,7 +338,8 @@ pub(super) fn cases() -> Vec<Case> {
             cases.push(loss_case(c).quick(kl.is_some()));
         }
     }
-    for head in [categorical(1), categorical(33), gaussian(3), gaussian(17)] {
+    let others = [masked_choice(5), masked_choices(&[3, 40, 2]), Head::bernoulli(5), binned(2, 11)];
+    for head in [categorical(1), categorical(33), gaussian(3), gaussian(17)].into_iter().chain(others) {
         cases.push(loss_case(Loss { head, rows: 67, value_loss: ValueLoss::ClipMax, ..usual.clone() }));
     }
     cases

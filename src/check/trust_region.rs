@@ -1,7 +1,7 @@
 //! Fisher products, and the surrogate with its divergences.
 
 use super::Case;
-use super::head::{actions_of, array, kl_sizes, largest, logp_sizes, name, rows_of};
+use super::head::{actions_of, array, binned, kl_sizes, largest, logp_sizes, masked, masked_choices, name, rows_of};
 use super::support::{Guarded, Random, Report, wide};
 use crate::Result;
 use crate::data::Actions;
@@ -9,8 +9,9 @@ use crate::gpu::{Gpu, Slot};
 use crate::kernels::{batch_clean, head_fisher, loss_trust_region};
 use crate::policy::Head;
 use crate::reference::head::{fisher_vector, kl, log_prob, log_prob_grad};
+use crate::reference::head_categorical::log_softmax;
 use crate::reference::surrogate::log_ratio;
-use ndarray::{Array1, Array2, Zip};
+use ndarray::{Array1, Array2, Zip, s};
 
 const SCALE: f32 = 0.37;
 /// Rows of one workgroup, hence of one partial sum.
@@ -22,7 +23,7 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
     let dist = rows_of(head, &mut random, rows, spread);
     let tangents = random.normals(dist.len(), 1.0);
     let words = actions_of(head, &mut random, &dist);
-    let dims = head.action_dims();
+    let dims = head.action_words();
     // The rows that are not in the product have other actions.
     let stride = row_stride.unwrap_or(1);
     let all: Vec<u32> =
@@ -34,7 +35,7 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
     let buffers = (
         Guarded::holding(gpu, "head_outputs", &dist)?,
         Guarded::holding(gpu, "head_tangents", &tangents)?,
-        Guarded::holding(gpu, "actions", if row_stride.is_some() { &all } else { &[7] })?,
+        Guarded::holding(gpu, "actions", if row_stride.is_some() || head.is_masked() { &all } else { &[7] })?,
     );
     // With a stride, some rows do not count either, and the others weigh more.
     let counts = |row: usize| row_stride.is_none() || row % 4 != 1;
@@ -58,11 +59,11 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
     };
     gpu.run("check", &head_fisher::bind(gpu, head, &[p], &io)?, Slot::default())?;
 
-    let (p, t) = (array(head, &dist), array(head, &tangents));
+    let actions = Actions::from_words(head, rows, &words)?;
+    let (p, t) = (masked(head, &dist, &actions)?, array(head, &tangents));
     let most = largest(&p);
     let (mut want, mut sizes) = (Array2::zeros(p.dim()), Array2::zeros(p.dim()));
     if row_stride.is_some() {
-        let actions = Actions::from_words(head, rows, &words)?;
         let score = log_prob_grad(head, p.view(), &actions, Array1::ones(rows).view())?;
         for (row, most) in most.iter().enumerate() {
             let (s, t) = (score.row(row), t.row(row));
@@ -77,12 +78,18 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
         for (row, most) in most.iter().enumerate() {
             let largest = along.row(row).fold(0.0, |a: f64, b| a.max(*b));
             let size = match head {
-                Head::Categorical { .. } => {
-                    let top = p.row(row).fold(f64::NEG_INFINITY, |a: f64, b| a.max(*b));
-                    let weights = p.row(row).mapv(|l| (l - top).exp());
-                    &weights / weights.sum() * largest
+                Head::Categorical { .. } | Head::MultiDiscrete { .. } | Head::Discretised { .. } => {
+                    let mut size = Array1::zeros(p.ncols());
+                    let mut first = 0;
+                    for count in head.choices() {
+                        let own = s![first..first + count];
+                        let probabilities = log_softmax(p.slice(s![row, first..first + count])).mapv(f64::exp);
+                        size.slice_mut(own).assign(&(probabilities * largest));
+                        first += count;
+                    }
+                    size
                 }
-                Head::Gaussian { .. } => want.row(row).mapv(f64::abs),
+                _ => want.row(row).mapv(f64::abs),
             };
             sizes.row_mut(row).assign(&(size * (1.0 + most)));
         }
@@ -103,7 +110,7 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild:
     let old: Vec<f32> = new.iter().map(|x| x + random.range(-change, change)).collect();
     let words = actions_of(head, &mut random, &old);
     let actions = Actions::from_words(head, rows, &words)?;
-    let logp_old = log_prob(head, array(head, &old).view(), &actions)?;
+    let logp_old = log_prob(head, masked(head, &old, &actions)?.view(), &actions)?;
     let mut samples: Vec<[f32; 4]> = Vec::new();
     for (row, logp) in logp_old.iter().enumerate() {
         let shift = if wild && row % 3 == 0 { [-25.0, 25.0, 15.0][row / 3 % 3] } else { 0.0 };
@@ -143,7 +150,7 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild:
         return Ok(());
     }
 
-    let (p, q) = (array(head, &new), array(head, &old));
+    let (p, q) = (masked(head, &new, &actions)?, masked(head, &old, &actions)?);
     let logp = log_prob(head, p.view(), &actions)?;
     let stored = Array1::from(wide(&samples.iter().map(|sample| sample[0]).collect::<Vec<_>>()));
     let (log_ratios, _) = log_ratio(logp.view(), stored.view())?;
@@ -170,8 +177,8 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild:
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let categorical = |actions| Head::Categorical { actions };
-    let gaussian = |dims| Head::Gaussian { dims };
+    let categorical = |actions| Head::categorical(actions);
+    let gaussian = |dims| Head::gaussian(dims);
     let reason =
         "as in head_evaluate: a device's exp, a dozen roundings; scale: the terms, with the largest output of the row";
     let mut cases = Vec::new();
@@ -184,6 +191,9 @@ pub(super) fn cases() -> Vec<Case> {
         (gaussian(1), 65, 2.0),
         (gaussian(3), 63, 1.0),
         (gaussian(17), 67, 1.0),
+        (masked_choices(&[3, 40, 2]), 65, 2.0),
+        (Head::bernoulli(5), 65, 4.0),
+        (binned(2, 11), 63, 2.0),
     ] {
         for row_stride in [None, Some(1), Some(3)] {
             let form = row_stride.map_or("exact".to_owned(), |k| format!("empirical, one row in {k}"));
@@ -203,6 +213,8 @@ pub(super) fn cases() -> Vec<Case> {
         (gaussian(17), 193, 0.03, false, false),
         (gaussian(2), 63, 0.3, true, false),
         (gaussian(2), 131, 0.3, false, true),
+        (masked_choices(&[3, 40, 2]), 65, 0.1, false, false),
+        (Head::bernoulli(5), 193, 0.03, false, false),
     ] {
         let why = if wild {
             ", wild"

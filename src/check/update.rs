@@ -17,8 +17,8 @@ use ndarray::{Array1, Array2};
 const STEP: (f64, &str) = (2e-3, "worst element of an Adam step with ε 1e-5: δ(gradient) / ε against the mean step");
 
 pub(super) fn cases() -> Vec<Case> {
-    let discrete = || Head::Categorical { actions: 3 };
-    let continuous = || Head::Gaussian { dims: 2 };
+    let discrete = || Head::categorical(3);
+    let continuous = || Head::gaussian(2);
     let quick = PpoConfig { update_epochs: 2, learning_rate: 1e-3, anneal_lr: false, ..PpoConfig::cleanrl() };
     vec![
         case(

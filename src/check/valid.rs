@@ -47,7 +47,8 @@ fn valid_case(autoreset: Autoreset, steps: usize, envs: usize, with_ended: bool,
             valid: b.6.io(),
         };
         gpu.run("check", &batch_valid::bind(gpu, &[p], &io)?, Slot::default())?;
-        let window = |flags| ArrayView2::from_shape((steps, envs), flags).map_err(|_| crate::Error::shape("", &[], &[]));
+        let window =
+            |flags| ArrayView2::from_shape((steps, envs), flags).map_err(|_| crate::Error::shape("", &[], &[]));
         let ended = with_ended.then(|| ArrayView1::from(&ended));
         let given = if with_given { Some(window(&given)?) } else { None };
         let want = oracle(autoreset, window(&terminated)?, window(&truncated)?, ended, given);

@@ -2,10 +2,10 @@
 
 use super::tensors::{File, Writer};
 use super::{format_error, read, write_atomically};
-use crate::data::{Actions, Rollout};
+use crate::data::{Actions, Rollout, mask_bits};
 use crate::policy::PolicySpec;
 use crate::{Autoreset, Error, Result};
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView1};
 use std::path::Path;
 
 /// Reads a rollout of T steps × N environments.
@@ -14,6 +14,7 @@ use std::path::Path;
 /// | --- | --- | --- |
 /// | `obs` | `[T, N, obs_dim]` | F32 |
 /// | `actions` | `[T, N, action_dims]`, or `[T, N]` where `action_dims` is 1 | whole numbers for discrete heads, else F32 |
+/// | `allowed` | `[T, N, raw_outputs]`, 0 or 1: the choices that were allowed; masked heads only | BOOL or whole numbers |
 /// | `logp`, `rewards` | `[T, N]` | F32 |
 /// | `values` | `[T + 1, N]`, the last row is V of the observation after the window | F32 |
 /// | `final_values` | `[T, N]`, V of the real last observation where truncated; may be left out if nothing is truncated | F32 |
@@ -55,6 +56,18 @@ pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
         file.u32("actions", action_shape)?
     } else {
         file.f32("actions", action_shape)?.into_iter().map(f32::to_bits).collect()
+    };
+    let words = if spec.head.is_masked() {
+        let raw = spec.head.raw_outputs();
+        let flags = file.u32("allowed", &[steps, envs, raw])?;
+        if let Some(flag) = flags.iter().find(|flag| **flag > 1) {
+            return Err(file.error(format!("\"allowed\" holds {flag}, expected 0 or 1")));
+        }
+        let allowed: Vec<bool> = flags.iter().map(|flag| *flag == 1).collect();
+        let rows = words.chunks(dims).zip(allowed.chunks(raw));
+        rows.flat_map(|(own, mask)| [own, &mask_bits(ArrayView1::from(mask))].concat()).collect()
+    } else {
+        words
     };
     let truncated = flags("truncated")?;
     let autoreset = if file.has_text("autoreset") {
@@ -129,6 +142,10 @@ pub fn write_rollout(path: &Path, rollout: &Rollout) -> Result<()> {
     let writer = match &rollout.actions {
         Actions::Discrete(array) => writer.u32("actions", action_shape, array),
         Actions::Continuous(array) => writer.f32("actions", action_shape, array),
+        Actions::Masked { indices, allowed } => {
+            let flags = allowed.mapv(u32::from);
+            writer.u32("actions", action_shape, indices).u32("allowed", vec![steps, envs, allowed.ncols()], &flags)
+        }
     };
     write_atomically(path, &writer.finish(path)?)
 }

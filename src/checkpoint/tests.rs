@@ -11,7 +11,7 @@ fn spec() -> PolicySpec {
         policy_hidden: vec![4],
         value_hidden: vec![],
         activation: Activation::Relu,
-        head: Head::Gaussian { dims: 2 },
+        head: Head::gaussian(2),
     }
 }
 
@@ -155,7 +155,7 @@ fn rollouts_come_back() {
     let path = folder.path().join("rollout.safetensors");
     write_rollout(&path, &rollout()).unwrap();
     assert_eq!(read_rollout(&path, &spec()).unwrap(), rollout());
-    let discrete = PolicySpec { head: Head::Categorical { actions: 3 }, ..spec() };
+    let discrete = PolicySpec { head: Head::categorical(3), ..spec() };
     assert!(read_rollout(&path, &discrete).unwrap_err().to_string().contains("\"actions\" has shape [2, 1, 2]"));
     let with = |actions: Array2<u32>| Rollout { actions: Actions::Discrete(actions), ..rollout() };
     write_rollout(&path, &with(array![[0], [2]])).unwrap();
@@ -168,7 +168,7 @@ fn rollouts_come_back() {
 fn types_that_numpy_writes_are_read_and_gaps_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rollout.safetensors");
-    let spec = PolicySpec { head: Head::Categorical { actions: 2 }, ..spec() };
+    let spec = PolicySpec { head: Head::categorical(2), ..spec() };
     let base = |truncated: u8| {
         Writer::default()
             .f32("obs", vec![1, 1, 3], &[1.0, 2.0, 3.0])

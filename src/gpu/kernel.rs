@@ -63,8 +63,10 @@ pub struct KernelDef {
     pub parts: &'static [Part],
     /// Whether binding 1 is the [`super::Schedule`] uniform.
     pub schedule: bool,
-    /// Whether it is composed with one of the head parts.
+    /// Whether it is composed with one of the head parts, and has the uniform `head_table` after those above.
     pub head: bool,
+    /// Whether it is composed with one of the environment parts.
+    pub env: bool,
     /// Storage buffers in order of their numbers.
     pub bindings: &'static [Binding],
     /// Fields of the uniform at binding 0.
@@ -73,11 +75,22 @@ pub struct KernelDef {
     pub params_size: usize,
 }
 
+/// Elements of the uniform `head_table`: one on the head, one per action dimension.
+pub const HEAD_TABLE: usize = 257;
+
+/// Its size in bytes.
+pub(super) const HEAD_TABLE_BYTES: usize = HEAD_TABLE * size_of::<[u32; 4]>();
+
 /// The choices that make one pipeline out of a [`KernelDef`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Variant {
     /// The head part, for kernels with [`KernelDef::head`].
     pub head: Option<Part>,
+    /// The environment part, for kernels with [`KernelDef::env`].
+    pub env: Option<Part>,
+    /// What the head part's functions know of the actions' dimensions: the first elements of the uniform `head_table`
+    /// ([`HEAD_TABLE`] of them at most; the rest are 0).
+    pub head_table: Vec<[u32; 4]>,
     /// Values of `override` constants.
     pub constants: Vec<(&'static str, f64)>,
 }
@@ -85,13 +98,18 @@ pub struct Variant {
 impl KernelDef {
     /// Number of the first storage binding.
     pub const fn first_binding(&self) -> u32 {
-        if self.schedule { 2 } else { 1 }
+        1 + self.schedule as u32 + self.head as u32
     }
 
-    /// The whole WGSL text: parts, head, kernel.
+    /// Number of the uniform `head_table`.
+    pub(super) const fn head_binding(&self) -> u32 {
+        1 + self.schedule as u32
+    }
+
+    /// The whole WGSL text: parts, head, environment, kernel.
     pub fn compose(&self, variant: &Variant) -> String {
         let mut text = String::new();
-        for part in self.parts.iter().chain(variant.head.iter()) {
+        for part in self.parts.iter().chain(&variant.head).chain(&variant.env) {
             text.push_str(part.source);
             text.push('\n');
         }
@@ -107,6 +125,7 @@ macro_rules! kernel {
         parts: [$($part:ident),* $(,)?],
         schedule: $schedule:literal,
         head: $head:literal,
+        $(env: $env:literal,)?
         params: { $($(#[$pdoc:meta])* $pvis:vis $param:ident : $pkind:ty),* $(,)? },
         io: { $($(#[$bdoc:meta])* $binding:ident : $access:ident $element:ty),* $(,)? } $(,)?
     ) => {
@@ -137,6 +156,7 @@ macro_rules! kernel {
             parts: &[$($crate::kernels::parts::$part),*],
             schedule: $schedule,
             head: $head,
+            env: false $(|| $env)?,
             bindings: &[$($crate::gpu::Binding {
                 name: stringify!($binding),
                 access: $crate::gpu::Access::$access,

@@ -22,7 +22,7 @@ pub use adapter::{AdapterChoice, AdapterSummary, GpuOptions, adapters};
 pub use buffer::{Buffer, Element};
 pub use device::{Counts, Gpu};
 pub(crate) use kernel::kernel;
-pub use kernel::{Access, Binding, KernelDef, ParamField, ParamKind, Part, Variant};
+pub use kernel::{Access, Binding, HEAD_TABLE, KernelDef, ParamField, ParamKind, Part, Variant};
 pub use readback::ReadBack;
 pub use record::Call;
 pub(crate) use record::{Bind, Grid, elements, iterations};

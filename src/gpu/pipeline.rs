@@ -1,6 +1,6 @@
 //! Compiled kernels, made once per device and variant.
 
-use super::kernel::{Access, KernelDef, Variant};
+use super::kernel::{Access, HEAD_TABLE_BYTES, KernelDef, Variant};
 use super::{Gpu, Schedule};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -14,7 +14,8 @@ pub(super) struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
-type Key = (&'static str, Option<&'static str>, Vec<(&'static str, u64)>);
+/// Name, head part, environment part, constants.
+type Key = (&'static str, Option<&'static str>, Option<&'static str>, Vec<(&'static str, u64)>);
 
 #[derive(Debug, Default)]
 pub(super) struct PipelineCache(Mutex<HashMap<Key, Pipeline>>);
@@ -23,7 +24,7 @@ impl Gpu {
     /// The compiled kernel, from the cache if it was made before.
     pub(super) fn pipeline(&self, def: &KernelDef, variant: &Variant) -> Result<Pipeline> {
         let constants = variant.constants.iter().map(|(name, value)| (*name, value.to_bits())).collect();
-        let key = (def.name, variant.head.map(|part| part.name), constants);
+        let key = (def.name, variant.head.map(|part| part.name), variant.env.map(|part| part.name), constants);
         // A poisoned lock means that another thread panicked while it held a finished entry: the map is still good.
         let cached = |map: &HashMap<Key, Pipeline>| map.get(&key).cloned();
         let lock = self.inner.pipelines.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -39,6 +40,10 @@ impl Gpu {
     fn compile(&self, def: &KernelDef, variant: &Variant) -> Result<Pipeline> {
         if def.head != variant.head.is_some() {
             let message = "a head part is missing, or was given to a kernel without one".to_owned();
+            return Err(Error::Wgpu { what: def.name.to_owned(), message });
+        }
+        if def.env != variant.env.is_some() {
+            let message = "an environment part is missing, or was given to a kernel without one".to_owned();
             return Err(Error::Wgpu { what: def.name.to_owned(), message });
         }
         self.count_created();
@@ -104,6 +109,9 @@ fn layout_entries(def: &KernelDef) -> Vec<wgpu::BindGroupLayoutEntry> {
     if def.schedule {
         entries.push(entry(1, wgpu::BufferBindingType::Uniform, true, size_of::<Schedule>()));
     }
+    if def.head {
+        entries.push(entry(def.head_binding(), wgpu::BufferBindingType::Uniform, false, HEAD_TABLE_BYTES));
+    }
     for (number, binding) in (def.first_binding()..).zip(def.bindings) {
         let read_only = binding.access == Access::Read;
         entries.push(entry(number, wgpu::BufferBindingType::Storage { read_only }, false, 0));
@@ -134,7 +142,7 @@ mod tests {
             (KernelDef { name: "another_name", ..whole }, plain.clone()),
             (KernelDef { name: "other_bindings", bindings: &[], ..whole }, plain.clone()),
             (KernelDef { name: "no_parts", parts: &[], ..whole }, plain.clone()),
-            (whole, Variant { head: None, constants: vec![("NO_SUCH", 1.0)] }),
+            (whole, Variant { constants: vec![("NO_SUCH", 1.0)], ..Variant::default() }),
             (loss_ppo::DEF, plain.clone()),
         ];
         for (def, variant) in broken {

@@ -2,7 +2,7 @@
 
 use super::Gpu;
 use super::buffer::{Buffer, Element};
-use super::kernel::{Access, KernelDef, Variant};
+use super::kernel::{Access, HEAD_TABLE, HEAD_TABLE_BYTES, KernelDef, Variant};
 use super::schedule::{ScheduleRing, Slot};
 use crate::{Error, Result};
 use std::num::NonZeroU64;
@@ -131,6 +131,15 @@ impl Gpu {
         let limit = self.limits().max_compute_workgroups_per_dimension;
         let grids = calls.iter().map(|(_, grid)| grid.size(def.name, limit)).collect::<Result<Vec<_>>>()?;
         self.check_buffers(def, buffers)?;
+        if def.head && !(1..=HEAD_TABLE).contains(&variant.head_table.len()) {
+            let (needs, has) = (variant.head_table.len() as u64, HEAD_TABLE as u64);
+            return Err(Error::Limit {
+                what: format!("{}: head_table", def.name),
+                limit: "elements (at least 1)",
+                needs,
+                has,
+            });
+        }
         let pipeline = self.pipeline(def, variant)?;
 
         if calls.len() as u64 > u64::from(u32::MAX) / BLOCK {
@@ -150,6 +159,16 @@ impl Gpu {
                 mapped_at_creation: false,
             });
             self.queue().write_buffer(&uniform, 0, &blocks);
+            let table = def.head.then(|| {
+                let table = self.device().create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("head_table"),
+                    size: HEAD_TABLE_BYTES as u64,
+                    usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                });
+                self.queue().write_buffer(&table, 0, bytemuck::cast_slice(&variant.head_table));
+                table
+            });
             let size = NonZeroU64::new(size_of::<P>() as u64);
             let uniform = wgpu::BufferBinding { buffer: &uniform, offset: 0, size };
             let mut entries =
@@ -157,6 +176,10 @@ impl Gpu {
             if let Some(ring) = schedule {
                 let resource = wgpu::BindingResource::Buffer(ring.binding());
                 entries.push(wgpu::BindGroupEntry { binding: 1, resource });
+            }
+            if let Some(table) = &table {
+                let resource = table.as_entire_binding();
+                entries.push(wgpu::BindGroupEntry { binding: def.head_binding(), resource });
             }
             for (binding, buffer) in (def.first_binding()..).zip(buffers) {
                 let resource = wgpu::BindingResource::Buffer(buffer.binding.clone());

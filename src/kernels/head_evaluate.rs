@@ -5,7 +5,7 @@
 
 use super::parts;
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
 use crate::policy::Head;
 
 kernel! {
@@ -18,8 +18,8 @@ kernel! {
         pub rows: u32,
         /// Width of a distribution row; set by `bind`.
         pub width: u32,
-        /// Words of an action; set by `bind`.
-        pub action_dims: u32,
+        /// Words of an action, mask included; set by `bind`.
+        pub action_words: u32,
         #[doc(hidden)]
         pub pad_0: u32,
     },
@@ -28,7 +28,7 @@ kernel! {
         head_outputs: Read f32,
         /// The old distribution, `[rows, width]`.
         head_outputs_old: Read f32,
-        /// Words, `[rows, action_dims]`.
+        /// Words, `[rows, action_words]`.
         actions: Read u32,
         /// w per row, `[rows]`.
         weights: Read [f32; 4],
@@ -45,7 +45,7 @@ kernel! {
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let name = DEF.name;
-    let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    let (width, action_words) = (head.width() as u32, head.action_words() as u32);
     iterations(DEF.name, super::head_iterations(width), || format!("a distribution row of {width}, several times"))?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
@@ -55,12 +55,12 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
         elements(name, "head_outputs", io.head_outputs, needs, shape)?;
         elements(name, "head_outputs_old", io.head_outputs_old, needs, shape)?;
         elements(name, "d_head_outputs", io.d_head_outputs, needs, shape)?;
-        let shape = || format!("rows {rows} × action_dims {action_dims}");
-        elements(name, "actions", io.actions, rows * u64::from(action_dims), shape)?;
+        let shape = || format!("rows {rows} × action_words {action_words}");
+        elements(name, "actions", io.actions, rows * u64::from(action_words), shape)?;
         elements(name, "weights", io.weights, rows, || format!("rows {rows}"))?;
         elements(name, "row_values", io.row_values, rows, || format!("rows {rows}"))?;
-        calls.push((Params { width, action_dims, ..*p }, Grid::Items(rows)));
+        calls.push((Params { width, action_words, ..*p }, Grid::Items(rows)));
     }
-    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    let variant = parts::variant(head);
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

@@ -12,7 +12,7 @@
 
 use super::parts;
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
 use crate::policy::Head;
 
 kernel! {
@@ -25,8 +25,8 @@ kernel! {
         pub rows: u32,
         /// Width of a distribution row; set by `bind`.
         pub width: u32,
-        /// Words of an action; set by `bind`.
-        pub action_dims: u32,
+        /// Words of an action, mask included; set by `bind`.
+        pub action_words: u32,
         /// 1: the outer product of the stored action's score instead of its expectation.
         pub empirical: u32,
         /// Row r of the product is row r · `row_stride` of `actions`; at least 1.
@@ -44,7 +44,8 @@ kernel! {
         head_outputs: Read f32,
         /// Their change t, `[rows, width]`.
         head_tangents: Read f32,
-        /// Action words, `[(rows − 1) · row_stride + 1, action_dims]`. Any other buffer of words if not `empirical`.
+        /// Action words, `[(rows − 1) · row_stride + 1, action_words]`. Any other buffer of words if neither `empirical`
+        /// nor masked.
         actions: Read u32,
         /// `(logp_old, _, _, _)`, row r's at r · `row_stride`; any buffer without `valid_sample`.
         samples: Read [f32; 4],
@@ -59,7 +60,7 @@ kernel! {
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let name = DEF.name;
-    let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    let (width, action_words) = (head.width() as u32, head.action_words() as u32);
     iterations(DEF.name, super::head_iterations(width), || format!("a distribution row of {width}, several times"))?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
@@ -69,10 +70,10 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
         elements(name, "head_outputs", io.head_outputs, needs, shape)?;
         elements(name, "head_tangents", io.head_tangents, needs, shape)?;
         elements(name, "d_head_outputs", io.d_head_outputs, needs, shape)?;
-        if p.empirical != 0 {
-            let needs = (rows.saturating_sub(1) * u64::from(p.row_stride) + 1) * u64::from(action_dims);
+        if p.empirical != 0 || head.is_masked() {
+            let needs = (rows.saturating_sub(1) * u64::from(p.row_stride) + 1) * u64::from(action_words);
             elements(name, "actions", io.actions, needs, || {
-                format!("((rows {rows} − 1) × row_stride {} + 1) × action_dims {action_dims}", p.row_stride)
+                format!("((rows {rows} − 1) × row_stride {} + 1) × action_words {action_words}", p.row_stride)
             })?;
         }
         if p.valid_sample != 0 {
@@ -81,8 +82,8 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
                 format!("rows {rows} × row_stride {}, valid_sample {} + 1", p.row_stride, p.valid_sample)
             })?;
         }
-        calls.push((Params { width, action_dims, ..*p }, Grid::Items(rows)));
+        calls.push((Params { width, action_words, ..*p }, Grid::Items(rows)));
     }
-    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    let variant = parts::variant(head);
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

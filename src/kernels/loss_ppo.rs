@@ -14,7 +14,7 @@
 
 use super::parts;
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, ScheduleRing, elements, iterations, kernel};
 use crate::policy::Head;
 
 kernel! {
@@ -27,8 +27,8 @@ kernel! {
         pub rows: u32,
         /// Width of a distribution row; set by `bind`.
         pub width: u32,
-        /// Words of an action; set by `bind`.
-        pub action_dims: u32,
+        /// Words of an action, mask included; set by `bind`.
+        pub action_words: u32,
         /// First row of the minibatch in `actions` and `samples`.
         pub row_offset: u32,
         /// Workgroups, hence partial sums; set by `bind`.
@@ -63,7 +63,7 @@ kernel! {
         head_outputs: Read f32,
         /// V(s), `[rows]`.
         values: Read f32,
-        /// Action words, `[row_offset + rows, action_dims]`.
+        /// Action words, `[row_offset + rows, action_words]`.
         actions: Read u32,
         /// `(logp_old, advantage, return, value_old)`, `[row_offset + rows]`.
         samples: Read [f32; 4],
@@ -89,7 +89,7 @@ pub const fn groups(rows: u32) -> u32 {
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
     let name = DEF.name;
-    let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    let (width, action_words) = (head.width() as u32, head.action_words() as u32);
     iterations(DEF.name, super::head_iterations(width), || format!("a distribution row of {width}, several times"))?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
@@ -100,8 +100,8 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &S
         elements(name, "d_head_outputs", io.d_head_outputs, rows * u64::from(width), shape)?;
         elements(name, "values", io.values, rows, || format!("rows {rows}"))?;
         elements(name, "d_values", io.d_values, rows, || format!("rows {rows}"))?;
-        let shape = || format!("(row_offset {} + rows {rows}) × action_dims {action_dims}", p.row_offset);
-        elements(name, "actions", io.actions, all * u64::from(action_dims), shape)?;
+        let shape = || format!("(row_offset {} + rows {rows}) × action_words {action_words}", p.row_offset);
+        elements(name, "actions", io.actions, all * u64::from(action_words), shape)?;
         elements(name, "samples", io.samples, all, || format!("row_offset {} + rows {rows}", p.row_offset))?;
         let place = u64::from(p.valid_sample);
         elements(name, "samples", io.samples, place + 1, || format!("valid_sample {place} + 1"))?;
@@ -114,8 +114,8 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &S
         let groups = groups(p.rows);
         elements(name, "loss_partials", io.loss_partials, u64::from(groups) * 3, || format!("groups {groups} × 3"))?;
         let inverse_rows = (1.0 / f64::from(p.rows)) as f32;
-        calls.push((Params { width, action_dims, groups, inverse_rows, ..*p }, Grid::Items(rows)));
+        calls.push((Params { width, action_words, groups, inverse_rows, ..*p }, Grid::Items(rows)));
     }
-    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    let variant = parts::variant(head);
     gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
 }

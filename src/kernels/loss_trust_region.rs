@@ -8,7 +8,7 @@
 
 use super::parts;
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
 use crate::policy::Head;
 
 kernel! {
@@ -21,8 +21,8 @@ kernel! {
         pub rows: u32,
         /// Width of a distribution row; set by `bind`.
         pub width: u32,
-        /// Words of an action; set by `bind`.
-        pub action_dims: u32,
+        /// Words of an action, mask included; set by `bind`.
+        pub action_words: u32,
         /// Workgroups, hence partial sums; set by `bind`.
         pub groups: u32,
         /// First row in `head_outputs_old`, `actions` and `samples`.
@@ -40,7 +40,7 @@ kernel! {
         head_outputs: Read f32,
         /// Distribution rows before the step, `[row_offset + rows, width]`; may be the same buffer.
         head_outputs_old: Read f32,
-        /// Action words, `[row_offset + rows, action_dims]`.
+        /// Action words, `[row_offset + rows, action_words]`.
         actions: Read u32,
         /// `(logp_old, advantage, _, _)`, `[row_offset + rows]`.
         samples: Read [f32; 4],
@@ -60,7 +60,7 @@ pub const fn groups(rows: u32) -> u32 {
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let name = DEF.name;
-    let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    let (width, action_words) = (head.width() as u32, head.action_words() as u32);
     iterations(DEF.name, super::head_iterations(width), || format!("a distribution row of {width}, several times"))?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
@@ -70,15 +70,15 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
         elements(name, "head_outputs", io.head_outputs, needs, shape)?;
         let shape = || format!("(row_offset {} + rows {rows}) × width {width}", p.row_offset);
         elements(name, "head_outputs_old", io.head_outputs_old, all * u64::from(width), shape)?;
-        let shape = || format!("(row_offset {} + rows {rows}) × action_dims {action_dims}", p.row_offset);
-        elements(name, "actions", io.actions, all * u64::from(action_dims), shape)?;
+        let shape = || format!("(row_offset {} + rows {rows}) × action_words {action_words}", p.row_offset);
+        elements(name, "actions", io.actions, all * u64::from(action_words), shape)?;
         elements(name, "samples", io.samples, all, || format!("row_offset {} + rows {rows}", p.row_offset))?;
         let place = u64::from(p.valid_sample);
         elements(name, "samples", io.samples, place + 1, || format!("valid_sample {place} + 1"))?;
         let groups = groups(p.rows);
         elements(name, "trust_partials", io.trust_partials, u64::from(groups), || format!("groups {groups}"))?;
-        calls.push((Params { width, action_dims, groups, ..*p }, Grid::Items(rows)));
+        calls.push((Params { width, action_words, groups, ..*p }, Grid::Items(rows)));
     }
-    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    let variant = parts::variant(head);
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

@@ -64,6 +64,6 @@ pub fn bind(gpu: &Gpu, activation: Activation, params: &[Params], io: &Io<'_>) -
         elements(name, "d_input", io.d_input, needs, shape)?;
         calls.push((*p, Grid::Groups(tiles(p.rows) * tiles(p.inputs))));
     }
-    let variant = Variant { head: None, constants: vec![("ACTIVATION", f64::from(activation.code()))] };
+    let variant = Variant { constants: vec![("ACTIVATION", f64::from(activation.code()))], ..Variant::default() };
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

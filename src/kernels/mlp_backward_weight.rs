@@ -80,6 +80,7 @@ pub fn bind(gpu: &Gpu, input_activation: Activation, params: &[Params], io: &Io<
         let groups = u64::from(slices) * tiles(p.outputs) * tiles(p.inputs + 1);
         calls.push((Params { slice_rows: p.slice_rows.max(1), ..*p }, Grid::Groups(groups)));
     }
-    let variant = Variant { head: None, constants: vec![("INPUT_ACTIVATION", f64::from(input_activation.code()))] };
+    let variant =
+        Variant { constants: vec![("INPUT_ACTIVATION", f64::from(input_activation.code()))], ..Variant::default() };
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

@@ -98,11 +98,11 @@ pub fn bind(
         calls.push((*p, Grid::Groups(tiles(p.rows) * tiles(width))));
     }
     let variant = Variant {
-        head: None,
         constants: vec![
             ("INPUT_ACTIVATION", f64::from(input_activation.code())),
             ("ACTIVATION", f64::from(activation.code())),
         ],
+        ..Variant::default()
     };
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

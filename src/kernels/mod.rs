@@ -5,7 +5,7 @@
 //!
 //! | stage | kernels |
 //! | --- | --- |
-//! | environment | [`env_cartpole`], [`env_pendulum`] |
+//! | environment | [`env_step`] |
 //! | policy | [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
 //! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`advantage_log_rho`], [`advantage_vtrace`], [`reduce_moments`], [`advantage_normalize`] |
 //! | minibatch | [`batch_valid`], [`batch_clean`], [`batch_gather`], [`batch_pack`], [`batch_count`] |
@@ -26,8 +26,7 @@ pub mod batch_gather;
 pub mod batch_pack;
 pub mod batch_valid;
 pub mod cg_step;
-pub mod env_cartpole;
-pub mod env_pendulum;
+pub mod env_step;
 pub mod head_evaluate;
 pub mod head_fisher;
 pub mod loss_kl;
@@ -64,8 +63,7 @@ pub const ALL: &[KernelDef] = &[
     batch_pack::DEF,
     batch_valid::DEF,
     cg_step::DEF,
-    env_cartpole::DEF,
-    env_pendulum::DEF,
+    env_step::DEF,
     head_evaluate::DEF,
     head_fisher::DEF,
     loss_kl::DEF,

@@ -1,6 +1,6 @@
 //! The shared WGSL of `shaders/parts/`.
 
-use crate::gpu::Part;
+use crate::gpu::{Part, Variant};
 use crate::policy::Head;
 
 macro_rules! parts {
@@ -34,19 +34,52 @@ parts! {
     ADVANTAGE = "advantage",
     /// The mark of rows that do not count.
     SAMPLE = "sample",
-    /// Categorical head.
+    /// Categorical, multi-discrete and discretised heads, with or without masks.
     HEAD_CATEGORICAL = "head_categorical",
+    /// Bernoulli head.
+    HEAD_BERNOULLI = "head_bernoulli",
     /// Diagonal Gaussian head.
     HEAD_GAUSSIAN = "head_gaussian",
+    /// CartPole-v1.
+    ENV_CARTPOLE = "env_cartpole",
+    /// Pendulum-v1.
+    ENV_PENDULUM = "env_pendulum",
+    /// Acrobot-v1.
+    ENV_ACROBOT = "env_acrobot",
+    /// MountainCarContinuous-v0.
+    ENV_MOUNTAIN_CAR = "env_mountain_car",
 }
 
 /// The head part of a kernel with `head: true`.
 pub const fn head(head: &Head) -> Part {
     match head {
-        Head::Categorical { .. } => HEAD_CATEGORICAL,
-        Head::Gaussian { .. } => HEAD_GAUSSIAN,
+        Head::Categorical { .. } | Head::MultiDiscrete { .. } | Head::Discretised { .. } => HEAD_CATEGORICAL,
+        Head::Bernoulli { .. } => HEAD_BERNOULLI,
+        Head::Gaussian { .. } | Head::TanhGaussian { .. } | Head::Beta { .. } => HEAD_GAUSSIAN,
     }
 }
 
 /// All head parts, for the tests that walk them.
-pub const HEADS: &[Part] = &[HEAD_CATEGORICAL, HEAD_GAUSSIAN];
+pub const HEADS: &[Part] = &[HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN];
+
+/// How a kernel with `head: true` is specialised and what it is told of the action dimensions: `(dimensions, mask words, 0, 0)`,
+/// then per dimension `(first raw output, choices, low, high)` with the bits of the bounds, ±the largest float where there are none.
+pub fn variant(head: &Head) -> Variant {
+    let choices = head.choices();
+    let mut table = vec![[head.action_dims() as u32, head.mask_words() as u32, 0, 0]];
+    let mut first = 0;
+    for d in 0..head.action_dims() {
+        let count = choices.get(d).map_or(1, |count| *count as u32);
+        let (low, high) = head.bounds().map_or((f32::MIN, f32::MAX), |bounds| bounds.of(d));
+        table.push([first, count, low.to_bits(), high.to_bits()]);
+        first += if matches!(head, Head::Bernoulli { .. }) { 1 } else { count };
+    }
+    let constants = match head {
+        Head::Categorical { masked, .. } | Head::MultiDiscrete { masked, .. } => {
+            vec![("HEAD_MASKED", f64::from(u8::from(*masked)))]
+        }
+        Head::Discretised { .. } => vec![("HEAD_CENTRES", 1.0)],
+        _ => Vec::new(),
+    };
+    Variant { head: Some(self::head(head)), head_table: table, constants, ..Variant::default() }
+}

@@ -5,7 +5,7 @@
 
 use super::{parts, span};
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, ScheduleRing, elements, iterations, kernel};
 use crate::policy::Head;
 
 kernel! {
@@ -18,8 +18,8 @@ kernel! {
         pub rows: u32,
         /// Width of a distribution row; set by `bind`.
         pub width: u32,
-        /// Words of an action; set by `bind`.
-        pub action_dims: u32,
+        /// Words of an action, mask included; set by `bind`.
+        pub action_words: u32,
         /// 1: the most probable action instead of a draw.
         pub greedy: u32,
         /// Added to the schedule's policy step.
@@ -28,16 +28,18 @@ kernel! {
         pub actions_offset: u32,
         /// First element of `logp`.
         pub logp_offset: u32,
-        #[doc(hidden)]
-        pub pad_0: u32,
+        /// First element of `env_actions`.
+        pub env_actions_offset: u32,
     },
     io: {
         /// `[rows, width]`.
         head_outputs: Read f32,
-        /// Words, `[rows, action_dims]` from `actions_offset` on.
+        /// Words, `[rows, action_words]` from `actions_offset` on; a mask in them is read.
         actions: ReadWrite u32,
         /// `[rows]` from `logp_offset` on.
         logp: ReadWrite f32,
+        /// What the environment gets: words, `[rows, head.action_dims()]` from `env_actions_offset` on.
+        env_actions: ReadWrite u32,
     },
 }
 
@@ -47,19 +49,23 @@ kernel! {
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
     let name = DEF.name;
-    let (width, action_dims) = (head.width() as u32, head.action_dims() as u32);
+    let (width, action_words) = (head.width() as u32, head.action_words() as u32);
     iterations(DEF.name, super::head_iterations(width), || format!("a distribution row of {width}, several times"))?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let needs = span(0, p.rows, width, width);
         elements(name, "head_outputs", io.head_outputs, needs, || format!("rows {} × width {width}", p.rows))?;
-        elements(name, "actions", io.actions, span(p.actions_offset, p.rows, action_dims, action_dims), || {
-            format!("offset {} + rows {} × action_dims {action_dims}", p.actions_offset, p.rows)
+        elements(name, "actions", io.actions, span(p.actions_offset, p.rows, action_words, action_words), || {
+            format!("offset {} + rows {} × action_words {action_words}", p.actions_offset, p.rows)
         })?;
         let needs = span(p.logp_offset, p.rows, 1, 1);
         elements(name, "logp", io.logp, needs, || format!("offset {} + rows {}", p.logp_offset, p.rows))?;
-        calls.push((Params { width, action_dims, ..*p }, Grid::Items(u64::from(p.rows))));
+        let dims = head.action_dims() as u32;
+        elements(name, "env_actions", io.env_actions, span(p.env_actions_offset, p.rows, dims, dims), || {
+            format!("offset {} + rows {} × dims {dims}", p.env_actions_offset, p.rows)
+        })?;
+        calls.push((Params { width, action_words, ..*p }, Grid::Items(u64::from(p.rows))));
     }
-    let variant = Variant { head: Some(parts::head(head)), constants: Vec::new() };
+    let variant = parts::variant(head);
     gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
 }

@@ -1,5 +1,6 @@
 //! Action heads: how a row of raw network outputs becomes a distribution over actions.
 
+use super::bounds::Bounds;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -7,44 +8,187 @@ use serde::{Deserialize, Serialize};
 ///
 /// A *distribution row* is what the head's functions see of one batch row: the network's
 /// [`raw_outputs`](Head::raw_outputs), followed by the free parameters that do not depend on the state. It is
-/// [`width`](Head::width) numbers wide. For a Gaussian that is `[mean (D), log_std (D)]`, the log_std being a copy of
-/// the policy's free parameter, so that heads with and without a state-dependent deviation are one piece of code.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// [`width`](Head::width) numbers wide. For a Gaussian that is `[mean (D), log_std (D)]`, whether the log_std comes from the
+/// network or is a copy of the policy's free parameter, so that both are one piece of code.
+///
+/// | kind | raw outputs | action that is stored | what the environment gets |
+/// | --- | --- | --- | --- |
+/// | categorical | K logits | index | index |
+/// | multi-discrete | Σ nvec logits, dimension by dimension | D indices | D indices |
+/// | Bernoulli | D logits of "1" | D bits | D bits |
+/// | Gaussian | D means (and D log_std) | D floats as drawn | clamped to the bounds, if there are any |
+/// | tanh-Gaussian | D means (and D log_std) | D floats u before squashing | low + (tanh u + 1)/2 · (high − low) |
+/// | Beta | D numbers a, then D numbers b | D floats x in (0, 1) | low + x (high − low) |
+/// | discretised | D · bins logits | D indices j | low + j/(bins − 1) · (high − low) |
+///
+/// Log-probabilities, entropies and divergences are in nats and summed over dimensions. Log-probabilities are those of the
+/// stored action; only the tanh-Gaussian's includes the Jacobian of its squashing (to (−1, 1)).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Head {
-    /// One of `actions` choices; raw outputs are logits. An action is one index.
+    /// One of `actions` choices.
     Categorical {
         /// Number of choices, at least 1.
         actions: usize,
+        /// Whether each action comes with the choices that were allowed, see [`Actions::Masked`](crate::data::Actions).
+        #[serde(default, skip_serializing_if = "is_false")]
+        masked: bool,
     },
-    /// Independent normals with a free, state-independent log standard deviation `log_std`; raw outputs are the
-    /// means. An action is `dims` floats, unclipped.
+    /// One of `nvec[d]` choices in each of D dimensions, independently.
+    MultiDiscrete {
+        /// Number of choices of each dimension, each at least 1.
+        nvec: Vec<usize>,
+        /// As for [`Categorical`](Self::Categorical).
+        #[serde(default, skip_serializing_if = "is_false")]
+        masked: bool,
+    },
+    /// `dims` independent bits (multi-binary); bit d is 1 with probability sigmoid(logit d).
+    Bernoulli {
+        /// Bits, at least 1.
+        dims: usize,
+    },
+    /// Independent normals.
     Gaussian {
         /// Action dimensions, at least 1.
         dims: usize,
+        /// Where the standard deviation comes from and how it is limited.
+        #[serde(default)]
+        std: Std,
+        /// What the environment takes: actions are clamped to it on their way there, never where they are stored or
+        /// evaluated. Without, nothing is clamped.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bounds: Option<Bounds>,
+    },
+    /// Independent normals squashed by tanh to the bounds.
+    TanhGaussian {
+        /// Action dimensions, at least 1.
+        dims: usize,
+        /// Where the standard deviation of the normal comes from and how it is limited.
+        #[serde(default)]
+        std: Std,
+        /// The interval of each dimension.
+        bounds: Bounds,
+    },
+    /// Independent Beta distributions on the bounds, α = 1 + softplus(a), β = 1 + softplus(b): with one mode and finite at the ends
+    /// (Chou, Maturana and Scherer 2017).
+    Beta {
+        /// Action dimensions, at least 1.
+        dims: usize,
+        /// The interval of each dimension.
+        bounds: Bounds,
+    },
+    /// A float per dimension, one of `bins` evenly spaced between the bounds, both ends among them (Tang and Agrawal 2020).
+    Discretised {
+        /// Action dimensions, at least 1.
+        dims: usize,
+        /// Choices per dimension, at least 2.
+        bins: usize,
+        /// The interval of each dimension.
+        bounds: Bounds,
     },
 }
 
+/// Where a Gaussian's standard deviation σ comes from, and how it is limited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Std {
+    /// Whether the network gives a log_std per row and dimension; else `log_std` is a free parameter per dimension.
+    pub from_state: bool,
+    /// From that number l to log σ.
+    pub limit: StdLimit,
+}
+
+impl Std {
+    /// σ = exp(l), without a limit: what most libraries compute.
+    pub const FREE: Self = Self { from_state: false, limit: StdLimit::Free };
+
+    /// The same source with another limit.
+    pub const fn limited(self, limit: StdLimit) -> Self {
+        Self { limit, ..self }
+    }
+}
+
+/// How log σ follows from the trained number l. Rows beyond a limit are counted
+/// ([`head_hits`](crate::data::MinibatchStats::head_hits)).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum StdLimit {
+    /// log σ = m + softplus(l − m): never below m = `log_std`, and with a gradient everywhere, so that l finds its way back.
+    SoftFloor {
+        /// m.
+        log_std: f32,
+    },
+    /// log σ = clamp(l, low, high). Outside, l has no gradient from the distribution and may stay there for good.
+    Clamp {
+        /// Least log σ.
+        low: f32,
+        /// Greatest log σ.
+        high: f32,
+    },
+    /// log σ = l.
+    Free,
+}
+
+impl Default for StdLimit {
+    /// A soft floor at log σ = −20, which in f32 leaves every l above −4 exactly as it is.
+    fn default() -> Self {
+        Self::SoftFloor { log_std: -20.0 }
+    }
+}
+
+/// Most action dimensions of a head: its table of dimensions is a uniform of fixed size.
+const MAX_DIMS: usize = 256;
+
 impl Head {
+    /// One of `actions` choices, without masks.
+    pub const fn categorical(actions: usize) -> Self {
+        Self::Categorical { actions, masked: false }
+    }
+
+    /// One of `nvec[d]` choices per dimension, without masks.
+    pub const fn multi_discrete(nvec: Vec<usize>) -> Self {
+        Self::MultiDiscrete { nvec, masked: false }
+    }
+
+    /// `dims` normals with free parameters `log_std` above the default floor, and no bounds.
+    pub fn gaussian(dims: usize) -> Self {
+        Self::Gaussian { dims, std: Std::default(), bounds: None }
+    }
+
+    /// `dims` bits.
+    pub const fn bernoulli(dims: usize) -> Self {
+        Self::Bernoulli { dims }
+    }
+
     /// Outputs of the actor's last layer per row.
-    pub const fn raw_outputs(&self) -> usize {
+    pub fn raw_outputs(&self) -> usize {
         match self {
-            Self::Categorical { actions } => *actions,
-            Self::Gaussian { dims } => *dims,
+            Self::Categorical { actions, .. } => *actions,
+            Self::MultiDiscrete { nvec, .. } => nvec.iter().sum(),
+            Self::Bernoulli { dims } => *dims,
+            Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } => {
+                if std.from_state {
+                    2 * dims
+                } else {
+                    *dims
+                }
+            }
+            Self::Beta { dims, .. } => 2 * dims,
+            Self::Discretised { dims, bins, .. } => dims * bins,
         }
     }
 
     /// Free parameters that do not depend on the state (`log_std`), 0 if none.
     pub const fn free_parameters(&self) -> usize {
         match self {
-            Self::Categorical { .. } => 0,
-            Self::Gaussian { dims } => *dims,
+            Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } if !std.from_state => *dims,
+            _ => 0,
         }
     }
 
     /// Width of a distribution row: raw outputs plus free parameters.
-    pub const fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.raw_outputs() + self.free_parameters()
     }
 
@@ -52,31 +196,123 @@ impl Head {
     pub const fn action_dims(&self) -> usize {
         match self {
             Self::Categorical { .. } => 1,
-            Self::Gaussian { dims } => *dims,
+            Self::MultiDiscrete { nvec, .. } => nvec.len(),
+            Self::Bernoulli { dims }
+            | Self::Gaussian { dims, .. }
+            | Self::TanhGaussian { dims, .. }
+            | Self::Beta { dims, .. }
+            | Self::Discretised { dims, .. } => *dims,
         }
     }
 
-    /// Whether actions are indices (stored as `u32`) rather than floats.
-    pub const fn is_discrete(&self) -> bool {
-        matches!(self, Self::Categorical { .. })
+    /// Words that follow the action's own on the device: a bit per raw output, 1 where it is allowed. 0 without masks.
+    pub fn mask_words(&self) -> usize {
+        if self.is_masked() { self.raw_outputs().div_ceil(32) } else { 0 }
     }
 
-    /// `categorical` or `gaussian`: the stem of the WGSL part and of the oracle.
+    /// 32-bit words per action on the device: dimensions, then mask.
+    pub fn action_words(&self) -> usize {
+        self.action_dims() + self.mask_words()
+    }
+
+    /// Whether actions come with the choices that were allowed.
+    pub const fn is_masked(&self) -> bool {
+        matches!(self, Self::Categorical { masked: true, .. } | Self::MultiDiscrete { masked: true, .. })
+    }
+
+    /// Whether stored actions are indices or bits (`u32`) rather than floats.
+    pub const fn is_discrete(&self) -> bool {
+        matches!(
+            self,
+            Self::Categorical { .. } | Self::MultiDiscrete { .. } | Self::Bernoulli { .. } | Self::Discretised { .. }
+        )
+    }
+
+    /// Whether the environment gets indices or bits rather than floats.
+    pub const fn env_is_discrete(&self) -> bool {
+        self.is_discrete() && !matches!(self, Self::Discretised { .. })
+    }
+
+    /// Choices per dimension of a discrete head (2 for a bit); empty for floats.
+    pub fn choices(&self) -> Vec<usize> {
+        match self {
+            Self::Categorical { actions, .. } => vec![*actions],
+            Self::MultiDiscrete { nvec, .. } => nvec.clone(),
+            Self::Bernoulli { dims } => vec![2; *dims],
+            Self::Discretised { dims, bins, .. } => vec![*bins; *dims],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The bounds of what the environment gets, if there are any.
+    pub const fn bounds(&self) -> Option<&Bounds> {
+        match self {
+            Self::Gaussian { bounds, .. } => bounds.as_ref(),
+            Self::TanhGaussian { bounds, .. } | Self::Beta { bounds, .. } | Self::Discretised { bounds, .. } => {
+                Some(bounds)
+            }
+            _ => None,
+        }
+    }
+
+    /// The standard deviation's source and limit, if there is one.
+    pub const fn std(&self) -> Option<&Std> {
+        match self {
+            Self::Gaussian { std, .. } | Self::TanhGaussian { std, .. } => Some(std),
+            _ => None,
+        }
+    }
+
+    /// `categorical`, `gaussian`, …: as files and messages spell it.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Categorical { .. } => "categorical",
+            Self::MultiDiscrete { .. } => "multi_discrete",
+            Self::Bernoulli { .. } => "bernoulli",
             Self::Gaussian { .. } => "gaussian",
+            Self::TanhGaussian { .. } => "tanh_gaussian",
+            Self::Beta { .. } => "beta",
+            Self::Discretised { .. } => "discretised",
         }
     }
 
-    /// Refuses a head without actions.
+    /// Refuses a head without actions, or with numbers out of range.
     ///
     /// # Errors
-    /// [`Error::Config`] if the number of choices or dimensions is 0.
+    /// [`Error::Config`] with what is wrong.
     pub fn validate(&self) -> Result<()> {
-        if self.raw_outputs() == 0 {
-            return Err(Error::config("head", format!("{self:?} has no action")));
+        let wrong = |message: String| Err(Error::config("head", message));
+        let dims = self.action_dims();
+        if dims == 0 || self.raw_outputs() == 0 {
+            return wrong(format!("{self:?} has no action"));
         }
-        Ok(())
+        if dims > MAX_DIMS {
+            return wrong(format!("{} has {dims} action dimensions, at most {MAX_DIMS} are possible", self.name()));
+        }
+        if let Some(d) = self.choices().iter().position(|choices| *choices == 0) {
+            return wrong(format!("{} has no choice in dimension {d}", self.name()));
+        }
+        if let Self::Discretised { bins, .. } = self
+            && *bins < 2
+        {
+            return wrong(format!("discretised has bins {bins}, needs at least 2"));
+        }
+        if let Some(bounds) = self.bounds() {
+            bounds.validate(dims)?;
+        }
+        match self.std().map(|std| std.limit) {
+            Some(StdLimit::SoftFloor { log_std }) if !(-40.0..=40.0).contains(&log_std) => {
+                wrong(format!("the soft floor of log_std is {log_std}, must be in [-40, 40]"))
+            }
+            Some(StdLimit::Clamp { low, high }) if !(low >= -40.0 && high <= 40.0 && low < high) => {
+                wrong(format!("log_std is clamped to [{low}, {high}], must be an interval within [-40, 40]"))
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }

@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_seed_decides_and_layers_differ() {
-        let spec = PolicySpec::separate(8, &[8, 8], Activation::Tanh, Head::Categorical { actions: 8 });
+        let spec = PolicySpec::separate(8, &[8, 8], Activation::Tanh, Head::categorical(8));
         let (a, b) = (initial_parameters(&spec, 1), initial_parameters(&spec, 1));
         assert_eq!(a, b);
         assert_ne!(a, initial_parameters(&spec, 2));

@@ -126,7 +126,7 @@ mod tests {
             policy_hidden: vec![7],
             value_hidden: vec![],
             activation: Activation::Tanh,
-            head: Head::Gaussian { dims: 2 },
+            head: Head::gaussian(2),
         };
         let layout = spec.layout();
         let mut next = 0;

@@ -4,17 +4,19 @@
 //! ```
 //! use wgpo::policy::{Activation, Head, PolicySpec};
 //!
-//! let spec = PolicySpec::separate(4, &[64, 64], Activation::Tanh, Head::Categorical { actions: 2 });
+//! let spec = PolicySpec::separate(4, &[64, 64], Activation::Tanh, Head::categorical(2));
 //! let layout = spec.layout();
 //! assert_eq!(layout.get("policy.0.weight").map(|range| range.shape.clone()), Some(vec![64, 4]));
 //! assert_eq!(layout.len(), 2 * (4 * 64 + 64 + 64 * 64 + 64) + (64 * 2 + 2) + (64 + 1));
 //! ```
 
+mod bounds;
 mod head;
 mod init;
 mod layout;
 
-pub use head::Head;
+pub use bounds::Bounds;
+pub use head::{Head, Std, StdLimit};
 pub use init::initial_parameters;
 pub use layout::{LayerRange, ParamLayout, ParamRange};
 
@@ -67,7 +69,7 @@ impl Activation {
 /// ```
 ///
 /// The activation follows every layer of the trunk and every layer but the last of `policy` and `value`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PolicySpec {
     /// Width of an observation, at least 1.
     pub obs_dim: usize,

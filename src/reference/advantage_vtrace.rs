@@ -99,7 +99,8 @@ mod tests {
 
     /// A window of 9 × 3 with both kinds of ends, and log-ratios.
     fn case(check: impl Fn(&Window<'_, f64>, &Array2<f64>)) {
-        let draw = |t: usize, n: usize, what| f64::from(normal(block(4, Draw::Initialisation, t as u32, n as u32, what)[0]));
+        let draw =
+            |t: usize, n: usize, what| f64::from(normal(block(4, Draw::Initialisation, t as u32, n as u32, what)[0]));
         let array = |steps: usize, what| Array2::from_shape_fn((steps, 3), |(t, n)| draw(t, n, what));
         let flags = |what| Array2::from_shape_fn((9, 3), |(t, n)| u32::from(draw(t, n, what) > 1.0));
         let (terminated, truncated) = (flags(5), flags(6));

@@ -1,20 +1,19 @@
-//! CartPole-v1 and Pendulum-v1 with Gymnasium's dynamics, one at a time and many side by side.
+//! Environments, one at a time and many side by side; the mathematics of each is in its own file.
 
-use super::Real;
+use super::{Real, env_acrobot, env_cartpole, env_mountain_car, env_pendulum};
 use crate::data::{Actions, check_shape};
-use crate::env::Env;
+use crate::env::{Autoreset, Env};
 use crate::rng::{Draw, block, uniform};
 use crate::trainer::EpisodeStats;
 use crate::{Error, Result};
 use ndarray::{Array1, Array2};
-use std::f64::consts::PI;
 
 /// One environment's action.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum EnvAction {
     /// A choice.
     Index(u32),
-    /// A torque; clipped inside the environment.
+    /// A torque or a force; what is out of range is the environment's affair.
     Float(f32),
 }
 
@@ -29,80 +28,52 @@ pub struct Outcome<F> {
     pub terminated: bool,
 }
 
-/// One step from `state`.
-///
-/// CartPole (Barto, Sutton and Anderson 1983, with Gymnasium's numbers), state (x, ẋ, θ, θ̇), force F = ±10:
-///
-/// ```text
-/// temp = (F + 0.05 θ̇² sin θ) / 1.1
-/// θ̈ = (9.8 sin θ − cos θ · temp) / (0.5 (4/3 − 0.1 cos²θ / 1.1));   ẍ = temp − 0.05 θ̈ cos θ / 1.1
-/// x += 0.02 ẋ;  ẋ += 0.02 ẍ;  θ += 0.02 θ̇;  θ̇ += 0.02 θ̈             (positions with the old velocities)
-/// terminal: |x| > 2.4 or |θ| > 12°;  reward 1, on the last step too
-/// ```
-///
-/// Pendulum, state (θ, θ̇), torque u clipped to ±2:
-///
-/// ```text
-/// reward = −(wrap(θ)² + 0.1 θ̇² + 0.001 u²)                            (of the state before the step)
-/// θ̇ ← clip(θ̇ + (15 sin θ + 3 u) · 0.05, ±8);   θ ← θ + 0.05 θ̇          (the new velocity); never terminal
-/// ```
+/// The mathematics of one environment; each has a file of its own, `env_*.rs`.
+struct Oracle<F> {
+    start: fn([f32; 4]) -> Vec<f32>,
+    observe: fn(&[F]) -> Vec<F>,
+    step: fn(&[F], EnvAction) -> Option<Outcome<F>>,
+}
+
+fn oracle<F: Real>(env: Env) -> Oracle<F> {
+    macro_rules! of {
+        ($module:ident) => {
+            Oracle { start: $module::start, observe: $module::observe, step: $module::step }
+        };
+    }
+    match env {
+        Env::CartPole => of!(env_cartpole),
+        Env::Pendulum => of!(env_pendulum),
+        Env::Acrobot => of!(env_acrobot),
+        Env::MountainCar => of!(env_mountain_car),
+    }
+}
+
+/// One step from `state`; the formulas stand at the `step` of each environment's module.
 ///
 /// # Errors
 /// [`Error::Shape`] if `state` has another length; [`Error::Value`] for an action of the wrong kind or out of range.
 pub fn step<F: Real>(env: Env, state: &[F], action: EnvAction) -> Result<Outcome<F>> {
-    let n = F::of;
-    match (env, state, action) {
-        (Env::CartPole, &[x, x_dot, theta, theta_dot], EnvAction::Index(index @ (0 | 1))) => {
-            let force = if index == 1 { n(10.0) } else { n(-10.0) };
-            let (sin, cos) = (theta.sin(), theta.cos());
-            let temp = (force + n(0.05) * theta_dot * theta_dot * sin) / n(1.1);
-            let theta_acc = (n(9.8) * sin - cos * temp) / (n(0.5) * (n(4.0 / 3.0) - n(0.1) * cos * cos / n(1.1)));
-            let x_acc = temp - n(0.05) * theta_acc * cos / n(1.1);
-            let tau = n(0.02);
-            let state =
-                vec![x + tau * x_dot, x_dot + tau * x_acc, theta + tau * theta_dot, theta_dot + tau * theta_acc];
-            let terminated = state[0].abs() > n(2.4) || state[2].abs() > n(12.0 * 2.0 * PI / 360.0);
-            Ok(Outcome { state, reward: F::one(), terminated })
-        }
-        (Env::Pendulum, &[theta, theta_dot], EnvAction::Float(torque)) if torque.is_finite() => {
-            let u = n(f64::from(torque.clamp(-2.0, 2.0)));
-            let turn = n(2.0 * PI);
-            let shifted = theta + n(PI);
-            let wrapped = shifted - turn * (shifted / turn).floor() - n(PI);
-            let reward = -(wrapped * wrapped + n(0.1) * theta_dot * theta_dot + n(0.001) * u * u);
-            let speed = theta_dot + (n(15.0) * theta.sin() + n(3.0) * u) * n(0.05);
-            let speed = speed.max(n(-8.0)).min(n(8.0));
-            Ok(Outcome { state: vec![theta + n(0.05) * speed, speed], reward, terminated: false })
-        }
-        _ if state.len() != env.state_dim() => Err(Error::shape("state", &[state.len()], &[env.state_dim()])),
-        _ => Err(Error::Value {
-            tensor: "action".into(),
-            index: 0,
-            value: format!("{action:?}"),
-            expected: format!("an action of {}", env.name()),
-        }),
+    if state.len() != env.state_dim() {
+        return Err(Error::shape("state", &[state.len()], &[env.state_dim()]));
     }
+    let finite = !matches!(action, EnvAction::Float(value) if !value.is_finite());
+    (oracle(env).step)(state, action).filter(|_| finite).ok_or_else(|| Error::Value {
+        tensor: "action".into(),
+        index: 0,
+        value: format!("{action:?}"),
+        expected: format!("an action of {}", env.name()),
+    })
 }
 
-/// The observation of a physical state: itself for CartPole, (cos θ, sin θ, θ̇) for Pendulum.
+/// The observation of a physical state of [`Env::state_dim`] numbers.
 pub fn observe<F: Real>(env: Env, state: &[F]) -> Vec<F> {
-    match (env, state) {
-        (Env::Pendulum, [theta, theta_dot, ..]) => vec![theta.cos(), theta.sin(), *theta_dot],
-        _ => state.to_vec(),
-    }
+    (oracle(env).observe)(state)
 }
 
-/// The start state of environment `index` at environment step `at`, with u from the draw (reset, index, at):
-/// CartPole −0.05 + 0.1 u, word i for number i; Pendulum θ = −π + 2π u (word 0), θ̇ = −1 + 2 u (word 1).
+/// The start state of environment `index` at environment step `at`, from the four uniforms of the draw (reset, index, at).
 pub fn start(env: Env, seed: u64, index: u32, at: u64) -> Vec<f32> {
-    let u = block(seed, Draw::Reset, index, 0, at).map(uniform);
-    match env {
-        Env::CartPole => u.iter().map(|u| -0.05 + 0.1 * u).collect(),
-        Env::Pendulum => {
-            let pi = std::f32::consts::PI;
-            vec![-pi + 2.0 * pi * u[0], -1.0 + 2.0 * u[1]]
-        }
-    }
+    (oracle::<f32>(env).start)(block(seed, Draw::Reset, index, 0, at).map(uniform))
 }
 
 /// What one step of many environments did; all `[count]` or `[count, …]`.
@@ -114,7 +85,9 @@ pub struct VecStep {
     pub terminated: Array1<u32>,
     /// 1 where the time limit was reached; both flags may be set, as in Gymnasium.
     pub truncated: Array1<u32>,
-    /// The observation after the step and before any reset.
+    /// 1, or 0 where the step only reset, or stayed where it was, because an earlier one had ended the episode.
+    pub valid: Array1<u32>,
+    /// The observation after the step and before a reset by the end of an episode.
     pub final_obs: Array2<f32>,
     /// Return and length of the episode that ended, per environment.
     pub ended: Vec<Option<(f32, u32)>>,
@@ -122,7 +95,10 @@ pub struct VecStep {
     pub episodes: EpisodeStats,
 }
 
-/// Copies of one environment that step side by side, with same-step autoreset.
+/// Set in the word of an episode's steps where the episode has ended and nothing was reset yet.
+const ENDED: u32 = 1 << 31;
+
+/// Copies of one environment that step side by side, with same-step autoreset unless another is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VecEnv {
     env: Env,
@@ -130,13 +106,30 @@ pub struct VecEnv {
     count: usize,
     words: Vec<u32>,
     step: u64,
+    autoreset: Autoreset,
 }
 
 impl VecEnv {
     /// `count` environments in their start states (step 0).
     pub fn new(env: Env, count: usize, seed: u64) -> Self {
         let words = (0..count).flat_map(|index| fresh(env, seed, index, 0)).collect();
-        Self { env, seed, count, words, step: 0 }
+        Self { env, seed, count, words, step: 0, autoreset: Autoreset::SameStep }
+    }
+
+    /// The same with another autoreset.
+    #[must_use]
+    pub fn with_autoreset(self, autoreset: Autoreset) -> Self {
+        Self { autoreset, ..self }
+    }
+
+    /// New episodes where one has ended: what [`Autoreset::Disabled`] leaves to the caller.
+    pub fn reset_ended(&mut self) {
+        let width = self.env.state_words();
+        for (index, words) in self.words.chunks_mut(width).enumerate() {
+            if words[width - 1] & ENDED != 0 {
+                words.copy_from_slice(&fresh(self.env, self.seed, index, self.step));
+            }
+        }
     }
 
     /// `[count, env.state_words()]`, see [`Env::state_words`].
@@ -163,8 +156,7 @@ impl VecEnv {
     pub fn obs(&self) -> Array2<f32> {
         let mut obs = Array2::zeros((self.count, self.env.obs_dim()));
         for (mut row, words) in obs.rows_mut().into_iter().zip(self.words.chunks(self.env.state_words())) {
-            let state: Vec<f32> = words[..self.env.state_dim()].iter().map(|word| f32::from_bits(*word)).collect();
-            row.assign(&Array1::from(observe(self.env, &state)));
+            row.assign(&Array1::from(observe(self.env, &floats(&words[..self.env.state_dim()]))));
         }
         obs
     }
@@ -174,43 +166,60 @@ impl VecEnv {
     /// # Errors
     /// [`Error::Shape`] or [`Error::Value`] if `actions` do not fit; nothing was changed then.
     pub fn step(&mut self, actions: &Actions) -> Result<VecStep> {
-        actions.validate(&self.env.head(), self.count)?;
+        self.env.check_actions(actions, self.count)?;
         let (dim, width) = (self.env.state_dim(), self.env.state_words());
         let mut result = VecStep {
             rewards: Array1::zeros(self.count),
             terminated: Array1::zeros(self.count),
             truncated: Array1::zeros(self.count),
+            valid: Array1::ones(self.count),
             final_obs: Array2::zeros((self.count, self.env.obs_dim())),
             ended: vec![None; self.count],
             episodes: EpisodeStats::NONE,
         };
         for (index, words) in self.words.chunks_mut(width).enumerate() {
             let action = match actions {
-                Actions::Discrete(array) => EnvAction::Index(array[[index, 0]]),
+                Actions::Discrete(array) | Actions::Masked { indices: array, .. } => {
+                    EnvAction::Index(array[[index, 0]])
+                }
                 Actions::Continuous(array) => EnvAction::Float(array[[index, 0]]),
             };
-            let state: Vec<f32> = words[..dim].iter().map(|word| f32::from_bits(*word)).collect();
-            let outcome = step(self.env, &state, action)?;
+            if words[dim + 1] & ENDED != 0 {
+                if self.autoreset != Autoreset::Disabled {
+                    words.copy_from_slice(&fresh(self.env, self.seed, index, self.step + 1));
+                }
+                result.valid[index] = 0;
+                result.final_obs.row_mut(index).assign(&Array1::from(observe(self.env, &floats(&words[..dim]))));
+                continue;
+            }
+            let outcome = step(self.env, &floats(&words[..dim]), action)?;
             let (total, length) = (f32::from_bits(words[dim]) + outcome.reward, words[dim + 1] + 1);
             let truncated = length >= self.env.time_limit();
+            let ended = outcome.terminated || truncated;
             result.rewards[index] = outcome.reward;
             result.terminated[index] = outcome.terminated.into();
             result.truncated[index] = truncated.into();
             result.final_obs.row_mut(index).assign(&Array1::from(observe(self.env, &outcome.state)));
-            if outcome.terminated || truncated {
+            if ended {
                 result.ended[index] = Some((total, length));
                 result.episodes = result.episodes.merge(episode(total, length));
+            }
+            if ended && self.autoreset == Autoreset::SameStep {
                 words.copy_from_slice(&fresh(self.env, self.seed, index, self.step + 1));
             } else {
                 for (word, value) in words.iter_mut().zip(outcome.state.iter().chain([&total])) {
                     *word = value.to_bits();
                 }
-                words[dim + 1] = length;
+                words[dim + 1] = if ended { length | ENDED } else { length };
             }
         }
         self.step += 1;
         Ok(result)
     }
+}
+
+fn floats(words: &[u32]) -> Vec<f32> {
+    words.iter().map(|word| f32::from_bits(*word)).collect()
 }
 
 /// Statistics of one episode.
@@ -221,4 +230,63 @@ pub(super) fn episode(total: f32, length: u32) -> EpisodeStats {
 
 fn fresh(env: Env, seed: u64, index: usize, at: u64) -> Vec<u32> {
     start(env, seed, index as u32, at).into_iter().map(f32::to_bits).chain([0_f32.to_bits(), 0]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    /// Two cars, one of them a step before the goal.
+    fn cars(autoreset: Autoreset) -> VecEnv {
+        let mut cars = VecEnv::new(Env::MountainCar, 2, 7).with_autoreset(autoreset);
+        let mut words = cars.words().to_vec();
+        (words[0], words[1]) = (0.44_f32.to_bits(), 0.05_f32.to_bits());
+        cars.restore(&words, 3, 7).unwrap();
+        cars
+    }
+
+    fn rest() -> Actions {
+        Actions::Continuous(array![[0.0], [0.0]])
+    }
+
+    #[test]
+    fn each_autoreset_resets_when_it_says() {
+        let dim = Env::MountainCar.state_dim();
+        for autoreset in Autoreset::ALL {
+            let mut cars = cars(autoreset);
+            let first = cars.step(&rest()).unwrap();
+            assert_eq!((first.terminated[0], first.rewards[0], first.ended[0]), (1, 100.0, Some((100.0, 1))));
+            assert_eq!(first.valid, array![1, 1]);
+            let at_goal = cars.obs()[[0, 0]] >= 0.45;
+            assert_eq!(at_goal, autoreset != Autoreset::SameStep, "{autoreset:?}");
+
+            let second = cars.step(&rest()).unwrap();
+            assert_eq!(second.terminated[0], 0, "an end is told once");
+            assert_eq!(second.episodes.count, 0);
+            assert_eq!(second.valid, array![u32::from(autoreset == Autoreset::SameStep), 1], "{autoreset:?}");
+            if autoreset == Autoreset::NextStep {
+                // Step 4 reset, so the draw is that of step 5.
+                let start = observe(Env::MountainCar, &start(Env::MountainCar, 7, 0, 5));
+                assert_eq!(cars.obs().row(0).to_vec(), start);
+                assert_eq!(cars.words()[dim + 1], 0);
+            }
+            let before = cars.obs();
+            cars.reset_ended();
+            assert_eq!(cars.obs() != before, autoreset == Autoreset::Disabled, "{autoreset:?}");
+            assert_eq!(cars.obs().row(1), before.row(1));
+            assert_eq!(cars.step(&rest()).unwrap().valid, array![1, 1]);
+        }
+    }
+
+    #[test]
+    fn what_does_not_suit_an_environment_is_an_error() {
+        assert!(matches!(step(Env::Acrobot, &[0.0_f32; 3], EnvAction::Index(1)), Err(Error::Shape { .. })));
+        for action in [EnvAction::Index(3), EnvAction::Float(1.0)] {
+            assert!(matches!(step(Env::Acrobot, &[0.0_f32; 4], action), Err(Error::Value { .. })));
+        }
+        for action in [EnvAction::Index(0), EnvAction::Float(f32::NAN)] {
+            assert!(matches!(step(Env::MountainCar, &[0.0_f32; 2], action), Err(Error::Value { .. })));
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub fn evaluate(
     while first.iter().any(Option::is_none) {
         // Rows that are done go on, so that the learner sees one batch size throughout.
         let acted = learner.act(envs.obs().view(), mode)?;
-        for (first, ended) in first.iter_mut().zip(envs.step(&acted.actions)?.ended) {
+        for (first, ended) in first.iter_mut().zip(envs.step(&acted.env_actions)?.ended) {
             *first = first.or(ended);
         }
     }

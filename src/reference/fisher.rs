@@ -7,7 +7,7 @@ use super::head;
 use crate::data::{Actions, check_shape};
 use crate::policy::{ParamLayout, PolicySpec};
 use crate::{FisherForm, Result};
-use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
+use ndarray::{Array1, Array2, ArrayView2, Zip, s};
 
 /// F v of one policy at one set of observations, the forward pass done once.
 ///
@@ -31,7 +31,8 @@ pub struct Fisher<'a, F> {
 }
 
 impl<'a, F: Real> Fisher<'a, F> {
-    /// The matrix at `parameters` for every `subsample`-th row of `obs`; `actions` (all rows) are read by the empirical form.
+    /// The matrix at `parameters` for every `subsample`-th row of `obs`; `actions` (all rows) are read by the empirical form, and for
+    /// their masks.
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Value`] if something does not fit. Without a row F is damping alone.
@@ -47,17 +48,19 @@ impl<'a, F: Real> Fisher<'a, F> {
     ) -> Result<Self> {
         let every: Vec<usize> = (0..obs.nrows()).step_by(subsample.max(1)).collect();
         let networks = ActorCritic::new(spec, layout, parameters)?;
-        let tape = networks.forward_policy(obs.slice(s![..;subsample.max(1), ..]))?;
+        let mut tape = networks.forward_policy(obs.slice(s![..;subsample.max(1), ..]))?;
+        let masked = actions.allowed().is_some();
+        if masked || form == FisherForm::Empirical {
+            actions.validate(&spec.head, obs.nrows())?;
+        }
+        if masked {
+            head::forbid(&mut tape.dist, &actions.select(&every))?;
+        }
         let scores = match form {
             FisherForm::GaussNewton => None,
             FisherForm::Empirical => {
-                actions.validate(&spec.head, obs.nrows())?;
-                let actions = match actions {
-                    Actions::Discrete(array) => Actions::Discrete(array.select(Axis(0), &every)),
-                    Actions::Continuous(array) => Actions::Continuous(array.select(Axis(0), &every)),
-                };
                 let ones = Array1::ones(every.len());
-                Some(head::log_prob_grad(&spec.head, tape.dist.view(), &actions, ones.view())?)
+                Some(head::log_prob_grad(&spec.head, tape.dist.view(), &actions.select(&every), ones.view())?)
             }
         };
         Ok(Self { networks, spec, tape, scores, damping })

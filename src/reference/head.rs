@@ -2,11 +2,13 @@
 //!
 //! `dist`, `old` and `new` are distribution rows `[rows, head.width()]`. Gradients are those of Σ_r w_r q_r with respect to the
 //! row, `[rows, width]`; a Gaussian's log_std columns are per row and are summed later.
+//!
+//! Rows of a masked head are given with their forbidden choices marked: [`forbid`] sets their logits to −∞.
 
-use super::{Real, head_categorical, head_gaussian};
-use crate::data::{Actions, check_shape};
+use super::{Real, head_bernoulli, head_categorical, head_gaussian};
+use crate::Result;
+use crate::data::{Actions, check_shape, mask_bits};
 use crate::policy::Head;
-use crate::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis};
 
 /// One row's distribution.
@@ -24,27 +26,65 @@ pub(crate) trait Distribution<F: Real> {
     fn kl_grad_second(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
     /// Fisher information of the row times `tangent`.
     fn fisher_vector(&self, row: ArrayView1<'_, F>, tangent: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
+    /// The words of the action that an evaluation takes.
+    fn greedy(&self, row: ArrayView1<'_, F>) -> Vec<u32>;
+    /// The words of a drawn action; the row is draw index `r`.
+    fn sample(&self, r: usize, row: ArrayView1<'_, F>, seed: u64, step: u64) -> Vec<u32>;
+    /// Limits that the row meets, over its dimensions.
+    fn hits(&self, _row: ArrayView1<'_, F>) -> u32 {
+        0
+    }
 }
 
 /// One row's action.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Action<'a> {
-    Index(u32),
+    Indices(ArrayView1<'a, u32>),
     Floats(ArrayView1<'a, f32>),
 }
 
-fn distribution<F: Real>(head: &Head) -> &'static dyn Distribution<F> {
+/// One row per head: what a new one adds here.
+fn distribution<F: Real>(head: &Head) -> Box<dyn Distribution<F>> {
     match head {
-        Head::Categorical { .. } => &head_categorical::Categorical,
-        Head::Gaussian { .. } => &head_gaussian::Gaussian,
+        Head::Categorical { .. } | Head::MultiDiscrete { .. } | Head::Discretised { .. } => {
+            Box::new(head_categorical::Categorical(head.choices()))
+        }
+        Head::Bernoulli { .. } => Box::new(head_bernoulli::Bernoulli),
+        Head::Gaussian { .. } | Head::TanhGaussian { .. } | Head::Beta { .. } => Box::new(head_gaussian::Gaussian),
     }
 }
 
 fn action(actions: &Actions, row: usize) -> Action<'_> {
     match actions {
-        Actions::Discrete(array) => Action::Index(array[[row, 0]]),
+        Actions::Discrete(array) | Actions::Masked { indices: array, .. } => Action::Indices(array.row(row)),
         Actions::Continuous(array) => Action::Floats(array.row(row)),
     }
+}
+
+/// Marks the choices that the actions' masks do not allow: their logits become −∞. Nothing without masks.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the mask has another shape than `dist`.
+pub fn forbid<F: Real>(dist: &mut Array2<F>, actions: &Actions) -> Result<()> {
+    if let Some(allowed) = actions.allowed() {
+        check_shape("allowed", allowed.shape(), dist.shape())?;
+        dist.zip_mut_with(&allowed, |logit, allowed| {
+            if !allowed {
+                *logit = F::neg_infinity();
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Limits that rows meet: of a standard deviation, or dimensions without an allowed choice; summed over dimensions, `[rows]`.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if `dist` does not fit `head`.
+pub fn hits<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<u32>> {
+    check_rows("dist", &dist, head)?;
+    let d = distribution::<F>(head);
+    Ok(dist.rows().into_iter().map(|row| d.hits(row)).collect())
 }
 
 fn check_rows<F>(name: &str, dist: &ArrayView2<'_, F>, head: &Head) -> Result<()> {
@@ -54,7 +94,7 @@ fn check_rows<F>(name: &str, dist: &ArrayView2<'_, F>, head: &Head) -> Result<()
 /// log π(action | row), in nats, summed over action dimensions, `[rows]`.
 ///
 /// # Errors
-/// [`Error::Shape`] or [`Error::Value`] if `dist` or `actions` do not fit `head`.
+/// [`crate::Error::Shape`] or [`crate::Error::Value`] if `dist` or `actions` do not fit `head`.
 pub fn log_prob<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions) -> Result<Array1<F>> {
     check_rows("dist", &dist, head)?;
     actions.validate(head, dist.nrows())?;
@@ -65,7 +105,7 @@ pub fn log_prob<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions
 /// Entropy of each row, in nats, summed over action dimensions, `[rows]`.
 ///
 /// # Errors
-/// [`Error::Shape`] if `dist` does not fit `head`.
+/// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn entropy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<F>> {
     check_rows("dist", &dist, head)?;
     let d = distribution::<F>(head);
@@ -75,7 +115,7 @@ pub fn entropy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<F
 /// KL(p‖q) of each row, in nats, summed over action dimensions, `[rows]`. `kl(old, new)` is the paper's KL(π_old‖π).
 ///
 /// # Errors
-/// [`Error::Shape`] if `p` or `q` do not fit `head`.
+/// [`crate::Error::Shape`] if `p` or `q` do not fit `head`.
 pub fn kl<F: Real>(head: &Head, p: ArrayView2<'_, F>, q: ArrayView2<'_, F>) -> Result<Array1<F>> {
     check_rows("p", &p, head)?;
     check_shape("q", q.shape(), p.shape())?;
@@ -141,7 +181,7 @@ pub fn kl_new_old_grad<F: Real>(
 /// KL(p‖q) in q at q = p, times a tangent `[rows, width]`.
 ///
 /// # Errors
-/// [`Error::Shape`] if `dist` or `tangent` do not fit `head`.
+/// [`crate::Error::Shape`] if `dist` or `tangent` do not fit `head`.
 pub fn fisher_vector<F: Real>(head: &Head, dist: ArrayView2<'_, F>, tangent: ArrayView2<'_, F>) -> Result<Array2<F>> {
     check_shape("tangent", tangent.shape(), dist.shape())?;
     let d = distribution::<F>(head);
@@ -165,46 +205,71 @@ fn weighted<F: Real>(
     Ok(result)
 }
 
-/// The mode of each row: the first most probable index, or the mean.
+/// The action of each row that an evaluation takes: the first most probable index, the more probable bit, or the mean.
 ///
 /// # Errors
-/// [`Error::Shape`] if `dist` does not fit `head`.
+/// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn greedy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Actions> {
-    check_rows("dist", &dist, head)?;
-    each(head, dist, head_categorical::greedy, |_, row| head_gaussian::mean(row))
+    let d = distribution::<F>(head);
+    each(head, dist, |_, row| d.greedy(row))
 }
 
 /// A draw from each row, by [`crate::rng`] at policy step `step`: row r of the batch is draw index r.
 ///
 /// # Errors
-/// [`Error::Shape`] if `dist` does not fit `head`.
+/// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn sample<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, step: u64) -> Result<Actions> {
-    check_rows("dist", &dist, head)?;
-    each(
-        head,
-        dist,
-        |r, row| head_categorical::sample(r, row, seed, step),
-        |r, row| head_gaussian::sample(r, row, seed, step),
-    )
+    let d = distribution::<F>(head);
+    each(head, dist, |r, row| d.sample(r, row, seed, step))
 }
 
 fn each<F: Real>(
     head: &Head,
     dist: ArrayView2<'_, F>,
-    index: impl Fn(usize, ArrayView1<'_, F>) -> u32,
-    floats: impl Fn(usize, ArrayView1<'_, F>) -> Vec<f32>,
+    words: impl Fn(usize, ArrayView1<'_, F>) -> Vec<u32>,
 ) -> Result<Actions> {
-    let (rows, dims) = (dist.nrows(), head.action_dims());
-    let wrong = |_| Error::shape("actions", &[rows], &[rows, dims]);
-    let numbered = || dist.rows().into_iter().enumerate();
-    match head {
-        Head::Categorical { .. } => {
-            let indices = numbered().map(|(r, row)| index(r, row)).collect();
-            Array2::from_shape_vec((rows, 1), indices).map(Actions::Discrete).map_err(wrong)
+    check_rows("dist", &dist, head)?;
+    let all = dist.rows().into_iter().enumerate().flat_map(|(r, row)| {
+        // The mask that `forbid` left in the row goes with the action.
+        let mask = if head.is_masked() { mask_bits(row.mapv(|l| l > F::neg_infinity()).view()) } else { Vec::new() };
+        words(r, row).into_iter().chain(mask).collect::<Vec<_>>()
+    });
+    Actions::from_words(head, dist.nrows(), &all.collect::<Vec<_>>())
+}
+
+/// What the environment gets for stored actions, see the table of [`Head`]: indices and bits as they are, floats within the
+/// head's bounds. In f32, as the device has it.
+///
+/// # Errors
+/// [`crate::Error::Shape`] or [`crate::Error::Value`] if `actions` do not fit `head`.
+pub fn to_env(head: &Head, actions: &Actions) -> Result<Actions> {
+    actions.validate(head, actions.rows())?;
+    let Some(bounds) = head.bounds() else {
+        return Ok(match actions {
+            Actions::Masked { indices, .. } => Actions::Discrete(indices.clone()),
+            other => other.clone(),
+        });
+    };
+    let within = |d: usize, share: f32| {
+        let (low, high) = bounds.of(d);
+        low + share * (high - low)
+    };
+    let mapped = match (head, actions) {
+        (Head::Discretised { bins, .. }, Actions::Discrete(indices)) => {
+            let last = (bins - 1) as f32;
+            Array2::from_shape_fn(indices.dim(), |(r, d)| within(d, indices[[r, d]] as f32 / last))
         }
-        Head::Gaussian { .. } => {
-            let values = numbered().flat_map(|(r, row)| floats(r, row)).collect();
-            Array2::from_shape_vec((rows, dims), values).map(Actions::Continuous).map_err(wrong)
+        (Head::TanhGaussian { .. }, Actions::Continuous(array)) => {
+            Array2::from_shape_fn(array.dim(), |(r, d)| within(d, 0.5 * (array[[r, d]].tanh() + 1.0)))
         }
-    }
+        (Head::Beta { .. }, Actions::Continuous(array)) => {
+            Array2::from_shape_fn(array.dim(), |(r, d)| within(d, array[[r, d]]))
+        }
+        (_, Actions::Continuous(array)) => Array2::from_shape_fn(array.dim(), |(r, d)| {
+            let (low, high) = bounds.of(d);
+            array[[r, d]].clamp(low, high)
+        }),
+        _ => return Ok(actions.clone()),
+    };
+    Ok(Actions::Continuous(mapped))
 }

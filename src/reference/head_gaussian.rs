@@ -91,18 +91,19 @@ impl<F: Real> Distribution<F> for Gaussian {
             out[row.len() / 2 + d] = F::of(2.0) * tangent[row.len() / 2 + d];
         }
     }
-}
 
-pub(super) fn mean<F: Real>(row: ArrayView1<'_, F>) -> Vec<f32> {
-    row.iter().take(row.len() / 2).map(|mean| mean.as_f32()).collect()
-}
+    /// The mean.
+    fn greedy(&self, row: ArrayView1<'_, F>) -> Vec<u32> {
+        row.iter().take(row.len() / 2).map(|mean| mean.as_f32().to_bits()).collect()
+    }
 
-/// μ_d + σ_d · normal(word 0 of the draw (action, row, dimension d, step)).
-pub(super) fn sample<F: Real>(r: usize, row: ArrayView1<'_, F>, seed: u64, step: u64) -> Vec<f32> {
-    let draw = |d: usize| {
-        let (mean, log_std) = dimension(row, d);
-        let z = F::of(normal_f64(block(seed, Draw::Action, r as u32, d as u32, step)[0]));
-        (mean + log_std.exp() * z).as_f32()
-    };
-    (0..row.len() / 2).map(draw).collect()
+    /// μ_d + σ_d · normal(word 0 of the draw (action, row, dimension d, step)).
+    fn sample(&self, r: usize, row: ArrayView1<'_, F>, seed: u64, step: u64) -> Vec<u32> {
+        let draw = |d: usize| {
+            let (mean, log_std) = dimension(row, d);
+            let z = F::of(normal_f64(block(seed, Draw::Action, r as u32, d as u32, step)[0]));
+            (mean + log_std.exp() * z).as_f32().to_bits()
+        };
+        (0..row.len() / 2).map(draw).collect()
+    }
 }

@@ -6,7 +6,7 @@ use super::ppo_update::{Order, Rows, ppo_update};
 use super::real::cast;
 use super::trpo_update::trpo_update;
 use super::{Real, head};
-use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_shape, finite};
+use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite};
 use crate::learner::{ActMode, Learner, LearnerState};
 use crate::policy::{ParamLayout, PolicySpec, initial_parameters};
 use crate::{KlPenalty, PpoConfig, Result};
@@ -59,10 +59,23 @@ impl<F: Real> CpuLearner<F> {
     }
 
     /// Actions and their log-probabilities, without the values.
-    pub(crate) fn choose(&mut self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<(Actions, Array1<f32>)> {
+    pub(crate) fn choose(
+        &mut self,
+        obs: ArrayView2<'_, f32>,
+        allowed: Option<ArrayView2<'_, bool>>,
+        mode: ActMode,
+    ) -> Result<(Actions, Array1<f32>)> {
         self.check_obs(obs)?;
+        check_mask(&self.spec.head, obs.nrows(), allowed)?;
         let obs: ndarray::Array2<F> = cast(obs);
-        let dist = self.networks()?.distribution(obs.view())?;
+        let mut dist = self.networks()?.distribution(obs.view())?;
+        if let Some(allowed) = allowed {
+            dist.zip_mut_with(&allowed, |logit, allowed| {
+                if !allowed {
+                    *logit = F::neg_infinity();
+                }
+            });
+        }
         let actions = match mode {
             ActMode::Greedy => head::greedy(&self.spec.head, dist.view())?,
             ActMode::Sample => head::sample(&self.spec.head, dist.view(), self.seed, self.policy_step)?,
@@ -143,10 +156,16 @@ impl<F: Real> Learner for CpuLearner<F> {
         &self.config
     }
 
-    fn act(&mut self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted> {
+    fn act_masked(
+        &mut self,
+        obs: ArrayView2<'_, f32>,
+        allowed: Option<ArrayView2<'_, bool>>,
+        mode: ActMode,
+    ) -> Result<Acted> {
         let values = self.values(obs)?;
-        let (actions, logp) = self.choose(obs, mode)?;
-        Ok(Acted { actions, logp, values })
+        let (actions, logp) = self.choose(obs, allowed, mode)?;
+        let env_actions = head::to_env(&self.spec.head, &actions)?;
+        Ok(Acted { actions, env_actions, logp, values })
     }
 
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {

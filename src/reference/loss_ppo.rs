@@ -105,6 +105,7 @@ pub fn loss_ppo<F: Real>(
         ratio_min: ratio.min.as_f64(),
         ratio_max: ratio.max.as_f64(),
         non_finite_rows: (0..dist.nrows()).filter(|r| bad(*r)).count() as u32,
+        head_hits: head::hits(head, dist)?.sum(),
         grad_norm: 0.0,
         stepped: false,
     };

@@ -1,6 +1,5 @@
 //! A whole update of PPO, with or without a KL penalty, or of A2C, as straight-line mathematics.
 
-use super::Real;
 use super::actor_critic::ActorCritic;
 use super::advantage_normalize::advantage_normalize;
 use super::batch_shuffle::BatchShuffle;
@@ -9,6 +8,7 @@ use super::optim::{Adam, AdamSettings};
 use super::real::cast;
 use super::reduce_moments::explained_variance;
 use super::trpo_update::mean_kl;
+use super::{Real, head};
 use crate::data::{Actions, Batch, MinibatchStats, UpdateStats};
 use crate::policy::{ParamLayout, PolicySpec};
 use crate::{AdvantageNorm, Error, KlStop, PpoConfig, Result};
@@ -156,7 +156,8 @@ pub fn minibatch_gradient<F: Real>(
         let loss = PpoLoss { stats: MinibatchStats::default(), d_dist, d_values };
         return Ok((loss, vec![F::zero(); parameters.len()]));
     }
-    let tape = networks.forward(rows.obs.view())?;
+    let mut tape = networks.forward(rows.obs.view())?;
+    head::forbid(&mut tape.dist, &rows.actions)?;
     let targets = Targets {
         actions: &rows.actions,
         logp_old: rows.logp_old.view(),
@@ -222,6 +223,9 @@ pub fn ppo_update<F: Real>(
     if config.kl_direction().is_some() && whole.old_dist.is_none() {
         whole.old_dist = Some(ActorCritic::new(spec, &layout, parameters)?.distribution(rows.obs.view())?);
     }
+    if let Some(old) = &mut whole.old_dist {
+        head::forbid(old, &rows.actions)?;
+    }
     let mut stats = UpdateStats {
         explained_variance: explained_variance(counted.values_old.view(), counted.returns.view()).as_f64(),
         learning_rate: lr,
@@ -262,7 +266,8 @@ pub fn ppo_update<F: Real>(
         }
     }
     if let (Some(penalty), Some(old)) = (&config.kl_penalty, &whole.only_counted().old_dist) {
-        let dist = ActorCritic::new(spec, &layout, parameters)?.distribution(counted.obs.view())?;
+        let mut dist = ActorCritic::new(spec, &layout, parameters)?.distribution(counted.obs.view())?;
+        head::forbid(&mut dist, &counted.actions)?;
         let kl = mean_kl(&spec.head, penalty.direction, old.view(), dist.view())?.as_f64();
         stats.kl = Some(kl);
         stats.kl_coef = Some(penalty.next_kl_coef(penalty.kl_coef, kl));

@@ -46,8 +46,7 @@ impl<F: Real> Rows<F> {
         let (advantages, returns) = match config.advantage {
             AdvantageKind::Gae => advantage_gae(&window, gamma, lambda)?,
             AdvantageKind::Vtrace { rho_bar, c_bar, pg_rho_bar } => {
-                let bars =
-                    VtraceBars { rho_bar: F::of(rho_bar), c_bar: F::of(c_bar), pg_rho_bar: F::of(pg_rho_bar) };
+                let bars = VtraceBars { rho_bar: F::of(rho_bar), c_bar: F::of(c_bar), pg_rho_bar: F::of(pg_rho_bar) };
                 vtrace(&window, log_rhos()?.view(), gamma, lambda, bars)?
             }
             AdvantageKind::Puff { rho_clip, c_clip } => {
@@ -65,7 +64,8 @@ fn log_rhos<F: Real>(spec: &PolicySpec, parameters: &[F], rows: &Rows<F>) -> Res
     let layout = spec.layout();
     let kept = rows.counted();
     let (obs, actions) = (rows.obs.select(Axis(0), &kept), rows.actions.select(&kept));
-    let dist = ActorCritic::new(spec, &layout, parameters)?.distribution(obs.view())?;
+    let mut dist = ActorCritic::new(spec, &layout, parameters)?.distribution(obs.view())?;
+    head::forbid(&mut dist, &actions)?;
     let mut log_rhos = Array1::zeros(rows.len());
     for (row, logp) in kept.into_iter().zip(head::log_prob(&spec.head, dist.view(), &actions)?) {
         log_rhos[row] = logp - rows.logp_old[row];

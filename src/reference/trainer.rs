@@ -1,7 +1,7 @@
 //! [`Trainer`] on the CPU.
 
-use super::CpuLearner;
 use super::env::VecEnv;
+use super::{CpuLearner, head};
 use crate::data::{Actions, Rollout, check_shape};
 use crate::env::Env;
 use crate::learner::{ActMode, Learner};
@@ -28,9 +28,7 @@ impl CpuTrainer {
             let (got, want) = (spec.obs_dim, env.obs_dim());
             return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
         }
-        if spec.head != env.head() {
-            return Err(Error::config("head", format!("is {:?}, {} needs {:?}", spec.head, env.name(), env.head())));
-        }
+        env.check_head(&spec.head)?;
         let learner = CpuLearner::new(spec, config, seed)?;
         let envs = VecEnv::new(env, learner.config().num_envs, seed);
         Ok(Self { env, learner, envs })
@@ -55,8 +53,8 @@ impl CpuTrainer {
         let mut current = self.envs.obs();
         for t in 0..steps {
             let rows = s![t * envs..(t + 1) * envs];
-            let (actions, row_logp) = self.learner.choose(current.view(), ActMode::Sample)?;
-            let step = self.envs.step(&actions)?;
+            let (actions, row_logp) = self.learner.choose(current.view(), None, ActMode::Sample)?;
+            let step = self.envs.step(&head::to_env(&self.learner.spec().head, &actions)?)?;
             obs.slice_mut(s![t * envs..(t + 1) * envs, ..]).assign(&current);
             words.extend(actions.words());
             logp.slice_mut(rows).assign(&row_logp);
@@ -85,7 +83,7 @@ impl CpuTrainer {
                 final_values[place] = value;
             }
         }
-        let actions = Actions::from_words(&self.env.head(), steps * envs, &words)?;
+        let actions = Actions::from_words(&self.learner.spec().head, steps * envs, &words)?;
         let (valid, autoreset, ended_before) = (None, Autoreset::SameStep, None);
         let rollout = Rollout {
             steps,

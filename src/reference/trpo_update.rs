@@ -67,7 +67,8 @@ pub fn policy_step<F: Real>(
     let region = &config.trust_region;
     let (all, rows) = (rows, &rows.only_counted());
     let networks = ActorCritic::new(spec, layout, parameters)?;
-    let tape = networks.forward_policy(rows.obs.view())?;
+    let mut tape = networks.forward_policy(rows.obs.view())?;
+    head::forbid(&mut tape.dist, &rows.actions)?;
     let old = tape.dist.view();
     let (surrogate_before, d_logp) = surrogate(&spec.head, old, rows)?;
     let gradient =
@@ -115,7 +116,8 @@ pub fn policy_step<F: Real>(
     for index in 0..if search { region.line_search_steps } else { 1 } {
         let along = fraction * scale;
         let candidate: Vec<F> = parameters.iter().zip(&step.direction).map(|(p, x)| *p + along * *x).collect();
-        let dist = ActorCritic::new(spec, layout, &candidate)?.distribution(rows.obs.view())?;
+        let mut dist = ActorCritic::new(spec, layout, &candidate)?.distribution(rows.obs.view())?;
+        head::forbid(&mut dist, &rows.actions)?;
         let tried = Try {
             surrogate: surrogate(&spec.head, dist.view(), rows)?.0,
             kl: mean_kl(&spec.head, region.kl_direction, old, dist.view())?,

@@ -38,9 +38,7 @@ impl Backend for Device {
         let gpu = &self.gpu;
         let outputs = match kind {
             Kind::Gae => gae(gpu, case, self.rule()),
-            Kind::KStepAdvantage | Kind::DiscountedReturn | Kind::TdLambda | Kind::Vtrace => {
-                estimator(gpu, kind, case)
-            }
+            Kind::KStepAdvantage | Kind::DiscountedReturn | Kind::TdLambda | Kind::Vtrace => estimator(gpu, kind, case),
             Kind::Dist => dist(gpu, case),
             Kind::Surrogate => gpu_loss::run(gpu, case),
             Kind::Mlp => mlp(gpu, case),

@@ -2,9 +2,9 @@
 
 use super::gpu::Result;
 use super::{Case, Outputs};
-use wgpo::Env;
+use wgpo::env::{Autoreset, Env};
 use wgpo::gpu::{Gpu, Schedule, ScheduleRing};
-use wgpo::kernels::{env_cartpole, env_pendulum};
+use wgpo::kernels::env_step;
 
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
@@ -20,7 +20,7 @@ struct Stepped {
     truncated: Vec<u32>,
 }
 
-fn step(gpu: &Gpu, env: Env, env_state: &[u32], actions: &[u32], time_limit: u32) -> Result<Stepped> {
+fn step(gpu: &Gpu, env: Env, env_state: &[u32], actions: &[u32]) -> Result<Stepped> {
     let n = actions.len() as u64;
     let obs_dim = env.obs_dim() as u64;
     let env_state = gpu.upload("env_state", env_state)?;
@@ -29,28 +29,19 @@ fn step(gpu: &Gpu, env: Env, env_state: &[u32], actions: &[u32], time_limit: u32
     let (rewards, episodes) = (gpu.buffer("rewards", n)?, gpu.buffer("episodes", n)?);
     let (terminated, truncated) = (gpu.buffer("terminated", n)?, gpu.buffer("truncated", n)?);
     let ring = ScheduleRing::new(gpu)?;
-    // Environments differ in nothing but their kernel.
-    macro_rules! bind {
-        ($kernel:ident) => {{
-            let params = $kernel::Params { envs: n as u32, time_limit, ..Default::default() };
-            let io = $kernel::Io {
-                env_state: &env_state,
-                actions: &actions,
-                obs: &obs,
-                final_obs: &final_obs,
-                rewards: &rewards,
-                terminated: &terminated,
-                truncated: &truncated,
-                episodes: &episodes,
-            };
-            $kernel::bind(gpu, &[params], &io, &ring)?
-        }};
-    }
-    let calls = match env {
-        Env::CartPole => bind!(env_cartpole),
-        Env::Pendulum => bind!(env_pendulum),
-        other => return Err(format!("no kernel for {other:?}").into()),
+    let (time_limit, autoreset) = (env.time_limit(), Autoreset::Disabled.code());
+    let params = env_step::Params { envs: n as u32, time_limit, autoreset, ..Default::default() };
+    let io = env_step::Io {
+        env_state: &env_state,
+        actions: &actions,
+        obs: &obs,
+        final_obs: &final_obs,
+        rewards: &rewards,
+        terminated: &terminated,
+        truncated: &truncated,
+        episodes: &episodes,
     };
+    let calls = env_step::bind(gpu, env, &[params], &io, &ring)?;
     gpu.run("env", &calls, ring.push(gpu, &Schedule::default())?)?;
     Ok(Stepped {
         env_state: gpu.read(&env_state)?.into_iter().map(f32::from_bits).collect(),
@@ -62,8 +53,7 @@ fn step(gpu: &Gpu, env: Env, env_state: &[u32], actions: &[u32], time_limit: u32
     })
 }
 
-/// All steps of all copies side by side, each from its recorded state. An episode's end replaces the state by the next
-/// episode's, so the new state is taken from a run without a time limit, and from `final_obs` where CartPole fell.
+/// All steps of all copies side by side, each from its recorded state; without autoreset, so that the state of an end stays.
 pub fn run(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let id = case.text("environment")?;
     let env = Env::ALL.into_iter().find(|env| env.gymnasium_id() == id).ok_or("unknown environment")?;
@@ -85,27 +75,26 @@ pub fn run(gpu: &Gpu, case: &Case) -> Result<Outputs> {
             words
         })
         .collect();
-    let limited = step(gpu, env, &words, &actions, env.time_limit())?;
-    let unlimited = step(gpu, env, &words, &actions, u32::MAX)?;
+    let stepped = step(gpu, env, &words, &actions)?;
 
     let mut outputs = Outputs::new();
     let mut alive = vec![true; copies];
     let obs_dim = env.obs_dim();
     for row in 0..n {
         let observed = row * obs_dim..(row + 1) * obs_dim;
-        let (fell, late) = (limited.terminated[row], limited.truncated[row]);
-        let state = if unlimited.terminated[row] == 0 {
-            &unlimited.env_state[row * (size + 2)..][..size]
-        } else {
-            &unlimited.final_obs[observed.clone()]
-        };
-        let obs = if fell + late == 0 { &limited.obs[observed] } else { &limited.final_obs[observed] };
+        let (fell, late) = (stepped.terminated[row], stepped.truncated[row]);
+        let state = &stepped.env_state[row * (size + 2)..][..size];
+        let obs = &stepped.obs[observed.clone()];
+        let last = &stepped.final_obs[observed];
+        if fell + late > 0 && last != obs {
+            return Err(format!("row {row} ended with final_obs {last:?}, and obs {obs:?}").into());
+        }
         let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
         let alive = &mut alive[row % copies];
         for (name, values) in [
             ("state", wide(state)),
             ("obs", wide(obs)),
-            ("reward", wide(&limited.rewards[row..=row])),
+            ("reward", wide(&stepped.rewards[row..=row])),
             ("terminated", vec![f64::from(fell)]),
             ("truncated", vec![f64::from(late)]),
             ("valid", vec![1.0]),

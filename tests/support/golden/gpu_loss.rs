@@ -83,7 +83,7 @@ pub fn run(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     ] {
         let params =
             loss_ppo::Params { rows, value_loss, dual_clip, vf_loss_scale: 0.5, vf_coef: 1.0, ..Default::default() };
-        let mut calls = loss_ppo::bind(gpu, &Head::Gaussian { dims: 1 }, &[params], &io, &ring)?;
+        let mut calls = loss_ppo::bind(gpu, &Head::gaussian(1), &[params], &io, &ring)?;
         calls.extend(statistics.iter().cloned());
         let clip_coef_vf = setting("clip_range_vf")?;
         let slot = ring.push(gpu, &Schedule { clip_coef, clip_coef_vf, ..Default::default() })?;

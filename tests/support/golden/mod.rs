@@ -44,19 +44,7 @@ pub trait Backend {
 const PENDING_KINDS: [&str; 2] = ["obs_norm", "reward_scaling"];
 
 /// Heads that are not built yet, whatever the kind.
-const PENDING_HEADS: [&str; 8] = [
-    "multi_discrete",
-    "masked_categorical",
-    "bernoulli",
-    "gaussian_state_std",
-    "tanh_gaussian",
-    "tanh_gaussian_state_std",
-    "beta",
-    "discretised",
-];
-
-/// Environments that are not built yet.
-const PENDING_ENVIRONMENTS: [&str; 2] = ["Acrobot-v1", "MountainCarContinuous-v0"];
+const PENDING_HEADS: [&str; 4] = ["gaussian_state_std", "tanh_gaussian", "tanh_gaussian_state_std", "beta"];
 
 /// The kind of a case, `None` if it is pending, an error if nobody knows it.
 pub fn kind_of(case: &Case) -> Result<Option<Kind>, String> {
@@ -68,8 +56,7 @@ pub fn kind_of(case: &Case) -> Result<Option<Kind>, String> {
     let kind =
         Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("unknown kind \"{name}\""))?;
     let pending = |key: &str, list: &[&str]| case.metadata.get(key).is_some_and(|value| list.contains(&value.as_str()));
-    let is_pending = pending("head", &PENDING_HEADS) || pending("environment", &PENDING_ENVIRONMENTS);
-    Ok((!is_pending).then_some(kind))
+    Ok((!pending("head", &PENDING_HEADS)).then_some(kind))
 }
 
 /// Every `.safetensors` file of the folder that `WGPO_GOLDEN_DIR` names, or of `tests/golden`.

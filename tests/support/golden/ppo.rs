@@ -1,9 +1,9 @@
 //! The three kinds of PPO update: what a file asks for, and its outputs from what a run returns.
 
 use super::{Case, Kind, Outputs};
-use ndarray::Array1;
+use ndarray::{Array1, Array2};
 use wgpo::data::{Actions, Batch, UpdateStats};
-use wgpo::policy::{Activation, Head, PolicySpec};
+use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
 use wgpo::{AdvantageNorm, KlPenalty, PpoConfig, ValueLoss};
 
 /// Everything that an implementation needs; all inputs of the files are exact in f32.
@@ -43,20 +43,39 @@ pub fn activation(name: &str) -> Result<Activation, String> {
 /// The head of a case whose raw outputs are `raw` wide.
 pub fn head(case: &Case, raw: usize) -> Result<Head, String> {
     match case.text("head")? {
-        "categorical" => Ok(Head::Categorical { actions: raw }),
-        "gaussian" => Ok(Head::Gaussian { dims: raw }),
+        "categorical" => Ok(Head::categorical(raw)),
+        "masked_categorical" => Ok(Head::Categorical { actions: raw, masked: true }),
+        "multi_discrete" => Ok(Head::multi_discrete(case.list("nvec")?)),
+        "bernoulli" => Ok(Head::bernoulli(raw)),
+        "discretised" => {
+            let bins = case.number("bins")? as usize;
+            let (low, high) = (case.number("low")? as f32, case.number("high")? as f32);
+            Ok(Head::Discretised { dims: raw / bins, bins, bounds: Bounds::uniform(raw / bins, low, high) })
+        }
+        // σ = exp(log_std), as the files have it.
+        "gaussian" => Ok(Head::Gaussian { dims: raw, std: Std::FREE, bounds: None }),
         other => Err(format!("unknown head \"{other}\"")),
     }
 }
 
 pub fn actions(case: &Case, head: &Head) -> Result<Actions, String> {
-    let values = &case.tensor("in.actions")?.values;
+    // A discretised action is given by its value, and by its bin.
+    let name = if case.has("in.bins") { "in.bins" } else { "in.actions" };
+    let values = &case.tensor(name)?.values;
     let words: Vec<u32> = if head.is_discrete() {
         values.iter().map(|index| *index as u32).collect()
     } else {
         values.iter().map(|value| (*value as f32).to_bits()).collect()
     };
-    Actions::from_words(head, words.len() / head.action_dims(), &words).map_err(|error| error.to_string())
+    let dims = head.action_dims();
+    let indices = Array2::from_shape_vec((words.len() / dims, dims), words).map_err(|error| error.to_string())?;
+    Ok(if head.is_masked() {
+        Actions::Masked { indices, allowed: case.matrix::<f64>("in.mask")?.mapv(|flag| flag != 0.0) }
+    } else if head.is_discrete() {
+        Actions::Discrete(indices)
+    } else {
+        Actions::Continuous(indices.mapv(f32::from_bits))
+    })
 }
 
 /// The files' name of one of our parameters: `policy` is `pi`, `value` is `vf`.
@@ -215,10 +234,7 @@ impl PpoCase {
         let pick = |column: &ndarray::Array1<f32>| column.select(axis, &indices);
         let batch = Batch {
             obs: self.batch.obs.select(axis, &indices),
-            actions: match &self.batch.actions {
-                Actions::Discrete(array) => Actions::Discrete(array.select(axis, &indices)),
-                Actions::Continuous(array) => Actions::Continuous(array.select(axis, &indices)),
-            },
+            actions: self.batch.actions.select(&indices),
             logp_old: pick(&self.batch.logp_old),
             advantages: pick(&self.batch.advantages),
             returns: pick(&self.batch.returns),

@@ -109,8 +109,7 @@ fn estimator<F: Real>(kind: Kind, case: &Case) -> Result<Outputs, String> {
         }
         Kind::Vtrace => {
             let bar = |name| case.number(name).map(F::of);
-            let bars =
-                VtraceBars { rho_bar: bar("rho_bar")?, c_bar: bar("c_bar")?, pg_rho_bar: bar("pg_rho_bar")? };
+            let bars = VtraceBars { rho_bar: bar("rho_bar")?, c_bar: bar("c_bar")?, pg_rho_bar: bar("pg_rho_bar")? };
             let log_rhos = case.matrix::<F>("in.log_rhos")?;
             let (pg_advantages, vs) =
                 vtrace(&window, log_rhos.view(), gamma, bar("vtrace_lambda")?, bars).map_err(text)?;
@@ -142,9 +141,12 @@ pub fn rows<F: Real>(case: &Case, params: &str, log_std: &str) -> Result<Array2<
 fn dist<F: Real>(case: &Case) -> Result<Outputs, String> {
     let raw = case.tensor("in.params")?.shape[1];
     let head: Head = head(case, raw)?;
-    let (new, old) = (rows::<F>(case, "in.params", "in.log_std")?, rows::<F>(case, "in.old_params", "in.old_log_std")?);
-    let (new, old) = (new.view(), old.view());
+    let (mut new, mut old) =
+        (rows::<F>(case, "in.params", "in.log_std")?, rows::<F>(case, "in.old_params", "in.old_log_std")?);
     let actions = actions(case, &head)?;
+    heads::forbid(&mut new, &actions).map_err(text)?;
+    heads::forbid(&mut old, &actions).map_err(text)?;
+    let (new, old) = (new.view(), old.view());
     let w = |name: &str| case.vector::<F>(&format!("in.w_{name}"));
     let mut out = Out(Outputs::new());
     out.put("log_prob", &heads::log_prob(&head, new, &actions).map_err(text)?);

@@ -116,7 +116,7 @@ impl TrpoCase {
             old_dist: None,
             valid: None,
         };
-        let dims = if let Head::Gaussian { dims } = spec.head { dims as f64 } else { 1.0 };
+        let dims = if let Head::Gaussian { dims, .. } = spec.head { dims as f64 } else { 1.0 };
         let parameters = flat(case, &spec, "in.")?;
         Ok(Self { config, parameters, batch, policy_rows, order: indices("in.critic_order")?, dims, spec })
     }

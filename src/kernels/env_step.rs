@@ -1,7 +1,8 @@
-//! CartPole-v1: reward 1 per step, two actions, 500 steps at most.
+//! One step of any environment of [`crate::env`]: the kernel with that environment's part.
 //!
-//! Gymnasium's dynamics, one invocation per environment, same-step autoreset: the step that ends an episode
-//! writes the first observation of the next; the real last observation goes to `final_obs`. A time limit is truncation.
+//! One invocation per environment. What a step does is the part's (`shaders/parts/env_*.wgsl`): the start state from four
+//! uniforms, the next state, reward and end from a state and an action, and the observation of a state. What surrounds it
+//! is here: episodes, time limits, which are truncation, and the three kinds of autoreset, see [`crate::env::Autoreset`].
 //! Start states are the draw (seed, environment step, environment), see [`crate::rng`].
 
 use super::span;
@@ -10,14 +11,15 @@ use crate::env::Env;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
 kernel! {
-    stem: "env_cartpole",
+    stem: "env_step",
     parts: [MATH, PHILOX, SCHEDULE],
     schedule: true,
     head: false,
+    env: true,
     params: {
         /// N.
         pub envs: u32,
-        /// 0: step; 1: reset all and observe; 2: observe only.
+        /// 0: step; 1: reset all and observe; 2: observe only; 3: reset those that have ended and observe.
         pub mode: u32,
         /// Added to the schedule's environment step.
         pub step_offset: u32,
@@ -29,13 +31,13 @@ kernel! {
         pub time_limit: u32,
         /// First element of this step's actions.
         pub action_offset: u32,
-        #[doc(hidden)]
-        pub pad_0: u32,
+        /// [`crate::env::Autoreset::code`].
+        pub autoreset: u32,
     },
     io: {
         /// `[envs, state_words]`, see [`Env::state_words`].
         env_state: ReadWrite u32,
-        /// Words, `[envs, 1]` from `action_offset` on; not read unless stepping.
+        /// Words of what the environment gets, indices or bits of floats: `[envs, action_dims]` from `action_offset` on; not read unless stepping.
         actions: Read u32,
         /// `[envs, obs_dim]` from `obs_offset` on.
         obs: ReadWrite f32,
@@ -52,15 +54,14 @@ kernel! {
     },
 }
 
-const ENV: Env = Env::CartPole;
-
-/// Binds one call per entry of `params`.
+/// Binds one call per entry of `params`, all of `env`.
 ///
 /// # Errors
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
-pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, env: Env, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
     let name = DEF.name;
-    let (obs_dim, words) = (ENV.obs_dim() as u32, ENV.state_words() as u32);
+    let (obs_dim, words) = (env.obs_dim() as u32, env.state_words() as u32);
+    let action_dims = env.actions().dims() as u32;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let n = p.envs;
@@ -68,8 +69,8 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) 
         let shape = || format!("offset {} + envs {n} × obs_dim {obs_dim}", p.obs_offset);
         elements(name, "obs", io.obs, span(p.obs_offset, n, obs_dim, obs_dim), shape)?;
         if p.mode == 0 {
-            let shape = || format!("offset {} + envs {n}", p.action_offset);
-            elements(name, "actions", io.actions, span(p.action_offset, n, 1, 1), shape)?;
+            let shape = || format!("offset {} + envs {n} × action_dims {action_dims}", p.action_offset);
+            elements(name, "actions", io.actions, span(p.action_offset, n, action_dims, action_dims), shape)?;
             let rows = u64::from(p.row_offset) + u64::from(n);
             let shape = || format!("row_offset {} + envs {n}", p.row_offset);
             elements(name, "final_obs", io.final_obs, rows * u64::from(obs_dim), || {
@@ -82,5 +83,6 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) 
         }
         calls.push((*p, Grid::Items(u64::from(n))));
     }
-    gpu.bind(&DEF, &Variant::default(), Some(schedule), &io.buffers(), &calls)
+    let variant = Variant { env: Some(env.info().part), ..Variant::default() };
+    gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
 }
