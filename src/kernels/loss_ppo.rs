@@ -19,7 +19,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "loss_ppo",
-    parts: [MATH, PHILOX, SCHEDULE],
+    parts: [MATH, PHILOX, SCHEDULE, VALUE],
     schedule: true,
     head: true,
     params: {
