@@ -33,6 +33,8 @@ parts! {
     TRACE = "trace",
     /// Places of the scalars of conjugate gradients.
     CG = "cg",
+    /// The value's error in each form, by [`crate::ValueLoss::code`].
+    VALUE = "value",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
     /// Running mean and variance.
