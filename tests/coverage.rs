@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 /// Kernels whose oracle has another stem, and why.
 const ORACLES: &[(&str, &str)] = &[
+    ("advantage_discount", "normalize"), // running statistics and what uses them are one file
     ("advantage_gae_chunked", "advantage_gae"), // a variant: the same answer
-    ("advantage_log_rho", "advantage_vtrace"),  // a difference of two log-probabilities
-    ("batch_clean", "batch_valid"),             // what does not count, left out
+    ("advantage_log_rho", "advantage_vtrace"), // a difference of two log-probabilities
+    ("advantage_rescale", "normalize"),
+    ("batch_clean", "batch_valid"), // what does not count, left out
     ("batch_count", "batch_valid"),
     ("batch_gather", "batch_shuffle"), // the order is what there is to know
     ("batch_pack", "batch_shuffle"),
@@ -28,9 +30,11 @@ const ORACLES: &[(&str, &str)] = &[
     ("optim_clip", "optim"),
     ("optim_line_search", "trpo_update"), // the search is a loop in the step
     ("optim_rmsprop", "optim"),
+    ("policy_normalize", "normalize"),
     ("policy_sample", "head"),
     ("reduce_episodes", "trainer"), // statistics of episodes are made where they end
-    ("reduce_partials", "mlp"),     // the sum over rows, which the device takes in slices
+    ("reduce_running", "normalize"),
+    ("reduce_partials", "mlp"), // the sum over rows, which the device takes in slices
 ];
 
 fn root() -> PathBuf {

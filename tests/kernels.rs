@@ -50,11 +50,13 @@ macro_rules! tests {
 }
 
 tests! {
+    advantage_discount,
     advantage_gae,
     advantage_gae_chunked,
     advantage_k_step,
     advantage_log_rho,
     advantage_normalize,
+    advantage_rescale,
     advantage_vtrace,
     batch_clean,
     batch_count,
@@ -77,10 +79,12 @@ tests! {
     optim_clip,
     optim_line_search,
     optim_rmsprop,
+    policy_normalize,
     policy_sample,
     reduce_episodes,
     reduce_moments,
     reduce_partials,
+    reduce_running,
 }
 
 /// Loss, its derivative by logp and its derivative by v, of one Gaussian row whose action is its mean, so that

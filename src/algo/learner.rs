@@ -10,9 +10,10 @@ use super::valid::ValidPlan;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::learner::{ActMode, Learner, LearnerState};
-use crate::policy::{PolicySpec, initial_parameters};
+use crate::normalizer::NormalizerState;
+use crate::policy::{PolicySpec, initial_parameters_with};
 use crate::{Autoreset, Error, PpoConfig, Result};
-use ndarray::{Array1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2};
 
 /// Dispatches of one submission of ours: far below any watchdog's patience, and enough that submitting costs nothing.
 const CALLS_PER_SUBMISSION: usize = 4096;
@@ -27,6 +28,8 @@ pub struct GpuLearner {
     config: PpoConfig,
     pub(super) model: Model,
     act: Option<Acting>,
+    /// For values alone.
+    judge: Option<Acting>,
     update: Option<Updating>,
 }
 
@@ -44,17 +47,17 @@ struct Updating {
     rollout: Option<Recorded>,
     batch: BatchBuffers,
     order: Option<Buffer<u32>>,
+    /// Mask, rewards, ratios, advantages, value targets: what comes before the update itself.
+    prepare: Vec<Call>,
     plan: UpdatePlan,
     staging: ReadBack<u32>,
 }
 
-/// A rollout on the device, and what comes before its update.
+/// Where a rollout from the host goes on the device.
 #[derive(Debug)]
 struct Recorded {
     buffers: RolloutBuffers,
     ended_before: Option<Buffer<u32>>,
-    /// Mask, ratios, advantages.
-    calls: Vec<Call>,
 }
 
 /// What decides a plan's buffers.
@@ -65,14 +68,14 @@ enum UpdateKey {
 }
 
 impl GpuLearner {
-    /// A policy with orthogonal initial weights from `seed`.
+    /// A policy with initial weights from `config.init` and `seed`.
     ///
     /// # Errors
     /// A bad spec or config, a limit, or out of memory.
     pub fn new(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
         spec.validate()?;
-        let model = Model::new(gpu, &spec, &config, &initial_parameters(&spec, seed), seed)?;
-        Ok(Self { gpu: gpu.clone(), config, model, act: None, update: None })
+        let model = Model::new(gpu, &spec, &config, &initial_parameters_with(&spec, &config.init, seed), seed)?;
+        Ok(Self { gpu: gpu.clone(), config, model, act: None, judge: None, update: None })
     }
 
     /// The device.
@@ -92,7 +95,10 @@ impl GpuLearner {
         let obs = self.gpu.buffer("obs", u64::from(rows) * self.model.spec.obs_dim as u64)?;
         let plan = ActPlan::new(&self.gpu, &self.model, &obs, rows)?;
         let head = &self.model.spec.head;
-        let words = u64::from(rows) * (head.action_words() + head.action_dims() + 2) as u64;
+        let mut words = u64::from(rows) * (head.action_words() + head.action_dims() + 2) as u64;
+        if self.model.normalizer.has_obs() {
+            words += plan.obs.len();
+        }
         let staging = ReadBack::new(&self.gpu, "acted", words)?;
         self.act = Some(Acting { rows, obs, plan, staging });
         Ok(())
@@ -108,6 +114,7 @@ impl GpuLearner {
             UpdateKey::Rollout { steps, envs, .. } => u64::from(steps) * u64::from(envs),
             UpdateKey::Batch { rows, .. } => u64::from(rows),
         };
+        let mut prepare = Vec::new();
         let (obs, actions) = (
             gpu.buffer("obs", rows * spec.obs_dim as u64)?,
             gpu.buffer("actions", rows * spec.head.action_words() as u64)?,
@@ -142,22 +149,22 @@ impl GpuLearner {
                     valid: with_valid.then(|| gpu.buffer("valid", rows)).transpose()?,
                 };
                 let ended_before = with_ended.then(|| gpu.buffer("ended_before", envs.into())).transpose()?;
-                let mut calls = Vec::new();
                 let mut valid = buffers.valid.clone();
                 if autoreset != Autoreset::SameStep {
                     let plan = ValidPlan::new(gpu, &buffers, autoreset, ended_before.as_ref())?;
-                    calls.extend(plan.calls().iter().cloned());
+                    prepare.extend(plan.calls().iter().cloned());
                     valid = Some(plan.valid);
                 }
+                prepare.extend(self.model.normalizer.rewards(gpu, &buffers)?);
                 if self.config.advantage.corrects() {
                     let (model, rows) = (&self.model, rows as u32);
                     let plan = LogRhoPlan::new(gpu, model, rows, &obs, &actions, &logp_old, valid.as_ref())?;
-                    calls.extend(plan.calls().iter().cloned());
+                    prepare.extend(plan.calls().iter().cloned());
                     buffers.log_rhos = Some(plan.log_rhos);
                 }
                 let gamma = self.config.gamma as f32;
                 let plan = AdvantagePlan::new(gpu, &buffers, gamma, Estimator::from(&self.config))?;
-                calls.extend(plan.calls().iter().cloned());
+                prepare.extend(plan.calls().iter().cloned());
                 let batch = BatchBuffers {
                     rows: rows as u32,
                     obs,
@@ -169,7 +176,7 @@ impl GpuLearner {
                     old_dist: None,
                     valid,
                 };
-                (batch, Some(Recorded { buffers, ended_before, calls }))
+                (batch, Some(Recorded { buffers, ended_before }))
             }
         };
         let order = match key {
@@ -178,9 +185,10 @@ impl GpuLearner {
             }
             _ => None,
         };
+        prepare.extend(self.model.normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old)?);
         let plan = UpdatePlan::new(gpu, &self.model, &self.config, &batch, order.as_ref())?;
         let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;
-        self.update = Some(Updating { key, rollout, batch, order, plan, staging });
+        self.update = Some(Updating { key, rollout, batch, order, prepare, plan, staging });
         Ok(())
     }
 
@@ -191,9 +199,8 @@ impl GpuLearner {
         let Some(updating) = &self.update else {
             return Ok(UpdateStats::default());
         };
-        let Updating { plan, staging, rollout, .. } = updating;
-        let advantages = rollout.iter().flat_map(|recorded| &recorded.calls);
-        let calls: Vec<Call> = advantages.chain(plan.calls()).cloned().collect();
+        let Updating { plan, staging, prepare, .. } = updating;
+        let calls: Vec<Call> = prepare.iter().chain(plan.calls()).cloned().collect();
         submit(
             &self.gpu,
             "ppo_update",
@@ -286,12 +293,16 @@ impl Learner for GpuLearner {
         let mut encoder = self.gpu.encoder("act");
         plan.record(&self.gpu, &mut encoder, mode == ActMode::Greedy, slot);
         let (rows, words, env_words) = (u64::from(rows), plan.actions.len(), plan.env_actions.len());
-        let copies = [
+        let normalizes = self.model.normalizer.has_obs();
+        let mut copies = vec![
             (plan.actions.clone(), words),
             (plan.env_actions.clone(), env_words),
             (plan.logp.cast(), rows),
             (plan.values.cast(), rows),
         ];
+        if normalizes {
+            copies.push((plan.obs.cast(), plan.obs.len()));
+        }
         let mut at = 0;
         for (source, count) in &copies {
             staging.copy(&mut encoder, source, 0, at, *count)?;
@@ -301,18 +312,36 @@ impl Learner for GpuLearner {
         let read = staging.fetch(&self.gpu)?;
         let (actions, rest) = read.split_at(words as usize);
         let (env_actions, rest) = rest.split_at(env_words as usize);
-        let (logp, values) = rest.split_at(rows as usize);
+        let (logp, rest) = rest.split_at(rows as usize);
+        let (values, seen) = rest.split_at(rows as usize);
         let floats = |part: &[u32]| part.iter().map(|word| f32::from_bits(*word)).collect::<Array1<f32>>();
+        let obs = if normalizes {
+            let floats = seen.iter().map(|word| f32::from_bits(*word)).collect();
+            let shape = (rows as usize, self.model.spec.obs_dim);
+            Array2::from_shape_vec(shape, floats)
+                .map_err(|_| Error::shape("obs", &[seen.len()], &[shape.0, shape.1]))?
+        } else {
+            obs.to_owned()
+        };
         let actions = Actions::from_words(&head, rows as usize, actions)?;
         let env_actions = Actions::env_from_words(&head, rows as usize, env_actions)?;
         if mode == ActMode::Sample {
             self.model.policy_step += 1;
         }
-        Ok(Acted { actions, env_actions, logp: floats(logp), values: floats(values) })
+        Ok(Acted { actions, env_actions, logp: floats(logp), values: floats(values), obs })
+    }
+
+    fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
+        // Seldom as many rows as there are to act on, whose plan is kept.
+        std::mem::swap(&mut self.act, &mut self.judge);
+        let acted = self.act(obs, ActMode::Greedy);
+        std::mem::swap(&mut self.act, &mut self.judge);
+        Ok(acted?.values)
     }
 
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
         rollout.validate(&self.model.spec)?;
+        NormalizerState::check_envs(&self.config, rollout.envs)?;
         let counted = rollout.counted();
         let autoreset = rollout.autoreset;
         // With same-step resets no window begins after an end.

@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | [`ActPlan`] | observations | actions, log-probabilities, values |
 //! | [`RolloutPlan`] | environments on the device | a rollout `[T, N]` with values |
+//! | [`NormalizerBuffers`] | rewards, values, returns | the same, normalised with running statistics |
 //! | [`ValidPlan`] | ends of episodes, a mode of resetting | which rows count |
 //! | [`LogRhoPlan`] | recorded actions | how much more probable they are now |
 //! | [`AdvantagePlan`] | a rollout | advantages and returns |
@@ -24,6 +25,7 @@ mod learner;
 mod log_rho;
 mod model;
 mod network;
+mod normalize;
 mod plan;
 mod rollout;
 #[cfg(not(target_arch = "wasm32"))]
@@ -42,6 +44,7 @@ pub use fisher::FisherPlan;
 pub use learner::GpuLearner;
 pub use log_rho::LogRhoPlan;
 pub use model::Model;
+pub use normalize::NormalizerBuffers;
 pub use rollout::RolloutPlan;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::GpuTrainer;

@@ -42,14 +42,14 @@ impl GpuTrainer {
         let (steps, envs) = (small("num_steps", config.num_steps)?, small("num_envs", config.num_envs)?);
         small("batch rows", config.batch_size().saturating_add(config.num_envs))?;
         let mut rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
-        let corrects = config.advantage.corrects();
-        let log_rho = corrects
-            .then(|| {
-                let RolloutPlan { obs, actions, logp, .. } = &rollout;
-                LogRhoPlan::new(gpu, &learner.model, steps * envs, obs, actions, logp, None)
-            })
-            .transpose()?;
-        rollout.buffers.log_rhos = log_rho.as_ref().map(|plan| plan.log_rhos.clone());
+        let normalizer = &learner.model.normalizer;
+        let mut prepare = normalizer.rewards(gpu, &rollout.buffers)?;
+        if config.advantage.corrects() {
+            let RolloutPlan { obs, actions, logp, .. } = &rollout;
+            let plan = LogRhoPlan::new(gpu, &learner.model, steps * envs, obs, actions, logp, None)?;
+            prepare.extend(plan.calls().iter().cloned());
+            rollout.buffers.log_rhos = Some(plan.log_rhos);
+        }
         let advantage = AdvantagePlan::new(gpu, &rollout.buffers, config.gamma as f32, Estimator::from(&config))?;
         let batch = BatchBuffers {
             rows: steps * envs,
@@ -62,10 +62,10 @@ impl GpuTrainer {
             old_dist: None,
             valid: None,
         };
+        prepare.extend(advantage.calls().iter().cloned());
+        prepare.extend(normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old)?);
         let update = UpdatePlan::new(gpu, &learner.model, &config, &batch, None)?;
-        let log_rho = log_rho.iter().flat_map(|plan| plan.calls());
-        let advantages = log_rho.chain(advantage.calls());
-        let calls = rollout.calls().iter().chain(advantages).chain(update.calls()).cloned().collect();
+        let calls = rollout.calls().iter().chain(&prepare).chain(update.calls()).cloned().collect();
         let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;
         let slot = learner.model.push_schedule(gpu, &config, 0)?;
         gpu.run("reset", rollout.reset(), slot)?;
@@ -93,7 +93,7 @@ impl GpuTrainer {
         self.learner.gpu()
     }
 
-    /// Dispatches of one iteration: rollout, advantages, update.
+    /// Dispatches of one iteration: rollout, advantages (and normalised rewards and value targets), update.
     pub fn dispatches(&self) -> (usize, usize, usize) {
         let (all, rollout, update) = (self.calls.len(), self.rollout.calls().len(), self.update.calls().len());
         (rollout, all - rollout - update, update)

@@ -20,6 +20,7 @@ mod loss_kl;
 mod loss_statistics;
 mod mlp;
 mod mlp_jvp;
+mod normalize;
 mod optim;
 mod reduce;
 mod support;
@@ -101,6 +102,7 @@ pub fn cases() -> Vec<Case> {
         advantage::cases(),
         vtrace::cases(),
         advantage_normalize::cases(),
+        normalize::cases(),
         batch::cases(),
         valid::cases(),
         mlp::cases(),

@@ -6,19 +6,21 @@
 //! | stage | kernels |
 //! | --- | --- |
 //! | environment | [`env_step`] |
-//! | policy | [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
-//! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`advantage_log_rho`], [`advantage_vtrace`], [`reduce_moments`], [`advantage_normalize`] |
+//! | policy | [`policy_normalize`], [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
+//! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`advantage_log_rho`], [`advantage_vtrace`], [`reduce_moments`], [`advantage_normalize`]; [`advantage_discount`], [`reduce_running`], [`advantage_rescale`] for rewards and value targets |
 //! | minibatch | [`batch_valid`], [`batch_clean`], [`batch_gather`], [`batch_pack`], [`batch_count`] |
 //! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
 //! | loss | [`loss_ppo`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
 //! | optimiser | [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
 //! | statistics | [`reduce_episodes`] |
 
+pub mod advantage_discount;
 pub mod advantage_gae;
 pub mod advantage_gae_chunked;
 pub mod advantage_k_step;
 pub mod advantage_log_rho;
 pub mod advantage_normalize;
+pub mod advantage_rescale;
 pub mod advantage_vtrace;
 pub mod batch_clean;
 pub mod batch_count;
@@ -42,20 +44,24 @@ pub mod optim_clip;
 pub mod optim_line_search;
 pub mod optim_rmsprop;
 pub mod parts;
+pub mod policy_normalize;
 pub mod policy_sample;
 pub mod reduce_episodes;
 pub mod reduce_moments;
 pub mod reduce_partials;
+pub mod reduce_running;
 
 use crate::gpu::KernelDef;
 
 /// Every kernel, in order of name.
 pub const ALL: &[KernelDef] = &[
+    advantage_discount::DEF,
     advantage_gae::DEF,
     advantage_gae_chunked::DEF,
     advantage_k_step::DEF,
     advantage_log_rho::DEF,
     advantage_normalize::DEF,
+    advantage_rescale::DEF,
     advantage_vtrace::DEF,
     batch_clean::DEF,
     batch_count::DEF,
@@ -78,10 +84,12 @@ pub const ALL: &[KernelDef] = &[
     optim_clip::DEF,
     optim_line_search::DEF,
     optim_rmsprop::DEF,
+    policy_normalize::DEF,
     policy_sample::DEF,
     reduce_episodes::DEF,
     reduce_moments::DEF,
     reduce_partials::DEF,
+    reduce_running::DEF,
 ];
 
 /// Invocations of a workgroup in every kernel.

@@ -24,10 +24,12 @@ pub enum Kind {
     PpoPenaltyUpdate,
     TrpoUpdate,
     Env,
+    ObsNorm,
+    RewardScaling,
 }
 
 impl Kind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Gae,
         Self::KStepAdvantage,
         Self::DiscountedReturn,
@@ -43,6 +45,8 @@ impl Kind {
         Self::PpoPenaltyUpdate,
         Self::TrpoUpdate,
         Self::Env,
+        Self::ObsNorm,
+        Self::RewardScaling,
     ];
 
     /// As the file spells it.
@@ -63,6 +67,8 @@ impl Kind {
             Self::PpoPenaltyUpdate => "ppo_penalty_update",
             Self::TrpoUpdate => "trpo_update",
             Self::Env => "env",
+            Self::ObsNorm => "obs_norm",
+            Self::RewardScaling => "reward_scaling",
         }
     }
 }
