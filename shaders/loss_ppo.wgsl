@@ -10,8 +10,8 @@
 //                                      and (least ratio, greatest ratio, limits that heads met, 0)
 // head_outputs_old [all, width]        distribution rows before the update, same rows; not read without kl_sample
 //
-// With valid_sample, rows that part sample marks do not count, and every term of the others is weighed; so the sums over rows,
-// divided by all rows, are means over those that count.
+// With valid_sample, rows that part sample marks do not count, and every term of the others is weighed; so the sums over
+// rows, divided by all rows, are means over those that count.
 //
 // policy = −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20));
 // loss = mean(policy − ent_coef · entropy + vf_coef · vf_loss_scale · value error). At a tie the gradient is what automatic

@@ -420,7 +420,7 @@ fn values_go_there_and_back() {
     let (mut returns, mut old) = (array![10.0, 20.0, 30.0, 60.0], array![30.0, 30.0, 49.0, 11.0]);
     // Before the first returns: mean 0 and variance 1.
     assert_eq!(normalizer.values(old.clone()), old);
-    normalizer.targets(&mut returns, &mut old);
+    normalizer.targets(&mut returns, &mut old, None);
     let deviation = 350.0_f64.sqrt();
     let close = |got: &Array1<f64>, want: Array1<f64>| got.iter().zip(&want).all(|(g, w)| (g - w).abs() < 1e-12);
     assert!(close(&returns, array![-20.0, -10.0, 0.0, 30.0] / deviation));

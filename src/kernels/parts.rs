@@ -45,6 +45,8 @@ parts! {
     BETA = "beta",
     /// What tanh does to the density and the entropy of a normal.
     SQUASH = "squash",
+    /// Count, mean and squared deviations of two sets of numbers, put together.
+    MOMENTS = "moments",
     /// The mark of rows that do not count.
     SAMPLE = "sample",
     /// Categorical, multi-discrete and discretised heads, with or without masks.
