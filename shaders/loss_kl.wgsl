@@ -18,14 +18,18 @@ struct Params {
     adaptive: u32,      // 1: β is adapted
     inverse_rows: f32,
     kl_coef: f32,       // β, unless kl_state has one
-    kl_low: f32,        // below: β is halved
-    kl_high: f32,       // above: β is doubled
+    kl_low: f32,        // below: β falls
+    kl_high: f32,       // above: β rises
     hinge_coef: f32,
     hinge_limit: f32,
     rate_target: f32,
     rate_factor: f32,
     rate_min: f32,
     rate_max: f32,
+    kl_raise: f32,      // factor of β above kl_high
+    kl_lower: f32,      // and below kl_low
+    pad_0: u32,
+    pad_1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -116,9 +120,9 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
             var kl_coef = current_kl_coef();
             if (!math_is_nan(kl)) {
                 if (kl > params.kl_high) {
-                    kl_coef = min(2.0 * kl_coef, MAX_KL_COEF);
+                    kl_coef = min(params.kl_raise * kl_coef, MAX_KL_COEF);
                 } else if (kl < params.kl_low) {
-                    kl_coef = max(0.5 * kl_coef, MIN_KL_COEF);
+                    kl_coef = max(params.kl_lower * kl_coef, MIN_KL_COEF);
                 }
             }
             kl_state[STATE_KL_COEF] = kl_coef;

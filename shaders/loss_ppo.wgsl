@@ -20,7 +20,7 @@ struct Params {
     action_words: u32,
     row_offset: u32,
     groups: u32,
-    value_loss: u32,      // 0 plain, 1 maximum of plain and clipped, 2 clipped only
+    value_loss: u32,      // 0 plain, 1 maximum of plain and clipped, 2 clipped only, 3 Huber, 4 error clamped
     dual_clip: f32,       // 0: off
     vf_loss_scale: f32,
     vf_coef: f32,
@@ -58,7 +58,16 @@ fn head_store(i: u32, value: f32) { d_head_outputs[i] = value; }
 // (value error, its derivative by v), both before vf_loss_scale.
 fn value_error(v: f32, target_value: f32, v_old: f32) -> vec2<f32> {
     let plain = v - target_value;
-    let range = schedule.clip_coef_vf;
+    let range = schedule.clip_coef_vf;  // or Huber's delta, or the largest squared error
+    if (params.value_loss == 3u) {
+        let far = abs(plain) > range;
+        let slope = select(plain, select(range, -range, plain < 0.0), far);
+        return vec2<f32>(slope * (2.0 * plain - slope), 2.0 * slope);
+    }
+    if (params.value_loss == 4u) {
+        // An infinite error times 0 is NaN, which marks the row.
+        return vec2<f32>(min(plain * plain, range), 2.0 * plain * select(0.0, 1.0, plain * plain <= range));
+    }
     let moved = v - v_old;
     let clipped = v_old + clamp(moved, -range, range) - target_value;
     let passes = select(0.0, 1.0, abs(moved) <= range);

@@ -5,7 +5,8 @@
 // control          [8]      parts/control.wgsl; without permission to step nothing is written
 // optimizer_step   [1]      t, already counted on for this step
 //
-// PyTorch's placement of epsilon: p −= lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε).
+// p −= lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε), PyTorch's placement of epsilon; with hat_eps TensorFlow's, where
+// the correction divides epsilon, too. Elements value_begin .. value_end have a clip factor and a learning rate of their own.
 
 struct Params {
     count: u32,
@@ -18,8 +19,12 @@ struct Params {
     one_minus_beta2: f32,
     eps: f32,
     offset: u32,           // first element that is stepped
-    pad_1: u32,
-    pad_2: u32,
+    hat_eps: u32,          // 1: ε is corrected like √v
+    value_begin: u32,
+    value_end: u32,
+    value_scale: u32,      // 1: those elements are clipped by the control word of their own
+    value_rate: f32,       // their learning rate in units of the others'
+    pad_0: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -47,9 +52,12 @@ fn optim_adam(
     let index = params.offset + item;
     let t = clamp(optimizer_step[0], 1u, params.table);
     let correction = bias_correction[t - 1u];
-    let lr = control_learning_rate(control[CONTROL_LEARNING_RATE], schedule.learning_rate);
+    let of_value = index >= params.value_begin && index < params.value_end;
+    let scheduled = control_learning_rate(control[CONTROL_LEARNING_RATE], schedule.learning_rate);
+    let lr = select(scheduled, scheduled * params.value_rate, of_value);
+    let scale = bitcast<f32>(control[select(CONTROL_SCALE, CONTROL_SCALE_VALUE, of_value && params.value_scale != 0u)]);
     var p = parameters[index];
-    var g = gradient[index] * bitcast<f32>(control[CONTROL_SCALE]);
+    var g = gradient[index] * scale;
     if (params.decoupled != 0u) {
         p *= 1.0 - lr * params.weight_decay;
     } else {
@@ -59,5 +67,6 @@ fn optim_adam(
     let v = params.beta2 * exp_avg_sq[index] + params.one_minus_beta2 * g * g;
     exp_avg[index] = m;
     exp_avg_sq[index] = v;
-    parameters[index] = p - lr * correction.x * m / (sqrt(v) * correction.y + params.eps);
+    let eps = params.eps * select(1.0, correction.y, params.hat_eps != 0u);
+    parameters[index] = p - lr * correction.x * m / (sqrt(v) * correction.y + eps);
 }

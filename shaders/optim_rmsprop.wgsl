@@ -3,7 +3,8 @@
 // gradient, parameters, exp_avg_sq  [offset + count]
 // control  [8]  parts/control.wgsl; without permission to step nothing is written
 //
-// PyTorch's, without momentum and not centred: p −= lr · g / (√v + ε).
+// PyTorch's, without momentum and not centred: p −= lr · g / (√v + ε). Elements value_begin .. value_end have a clip factor and a
+// learning rate of their own.
 
 struct Params {
     count: u32,
@@ -12,6 +13,10 @@ struct Params {
     alpha: f32,
     one_minus_alpha: f32,  // from the host: 1 − α in f32 would lose digits
     eps: f32,
+    value_begin: u32,
+    value_end: u32,
+    value_scale: u32,      // 1: those elements are clipped by the control word of their own
+    value_rate: f32,       // their learning rate in units of the others'
     pad_0: u32,
     pad_1: u32,
 }
@@ -36,9 +41,12 @@ fn optim_rmsprop(
         return;
     }
     let index = params.offset + item;
-    let lr = control_learning_rate(control[CONTROL_LEARNING_RATE], schedule.learning_rate);
+    let of_value = index >= params.value_begin && index < params.value_end;
+    let scheduled = control_learning_rate(control[CONTROL_LEARNING_RATE], schedule.learning_rate);
+    let lr = select(scheduled, scheduled * params.value_rate, of_value);
+    let scale = bitcast<f32>(control[select(CONTROL_SCALE, CONTROL_SCALE_VALUE, of_value && params.value_scale != 0u)]);
     let p = parameters[index];
-    let g = gradient[index] * bitcast<f32>(control[CONTROL_SCALE]) + params.weight_decay * p;
+    let g = gradient[index] * scale + params.weight_decay * p;
     let v = params.alpha * exp_avg_sq[index] + params.one_minus_alpha * g * g;
     exp_avg_sq[index] = v;
     parameters[index] = p - lr * g / (sqrt(v) + params.eps);

@@ -5,7 +5,8 @@
 //! direction is `trust_region.direction.<name>`. A trainer's file adds `env.state` `[num_envs, words]` as `u32`. `__metadata__` holds strings: `format` = `wgpo-1`,
 //! `contents` (`learner` or `trainer`), `spec` and `config` (JSON), `seed`, `update`, `policy_step`, `optimizer_step`, `kl_coef`,
 //! `learning_rate` (both 0 where nothing adapts them; they may be absent), and for a
-//! trainer `env` and `env_step`. A file with `contents` = `policy` needs only `format`, `spec` and the parameters: that is what
+//! trainer `env` and `env_step`. Running statistics, where there are any, are `normalizer.<obs, reward, value>.mean` and `.variance`
+//! with the keys `.count` and `.initial_count`, and `normalizer.discounted_returns` `[num_envs]`. A file with `contents` = `policy` needs only `format`, `spec` and the parameters: that is what
 //! other trainers write; moments and counters begin at 0. PyTorch reads the policy as it is:
 //!
 //! ```python
@@ -13,6 +14,7 @@
 //! hidden = torch.tanh(obs @ state["policy.0.weight"].T + state["policy.0.bias"])
 //! ```
 
+mod normalizer;
 mod rollout;
 mod tensors;
 
@@ -155,7 +157,7 @@ fn json<T: serde::Serialize>(path: &Path, value: &T) -> Result<String> {
 fn learner_writer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &LearnerState) -> Result<Writer> {
     spec.validate()?;
     let layout = spec.layout();
-    let mut writer = Writer::default()
+    let writer = Writer::default()
         .text("format", FORMAT)
         .text("spec", json(path, spec)?)
         .text("config", json(path, config)?)
@@ -165,6 +167,7 @@ fn learner_writer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &Le
         .text("optimizer_step", state.optimizer_step)
         .text("kl_coef", state.kl_coef)
         .text("learning_rate", state.learning_rate);
+    let mut writer = normalizer::write(writer, &state.normalizer);
     let direction = Some((DIRECTION, &state.search_direction)).filter(|(_, values)| !values.is_empty());
     let direction = direction.map(|(prefix, values)| ("search_direction", prefix, values));
     for (name, prefix, values) in [
@@ -211,6 +214,7 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
             kl_coef: 0.0,
             learning_rate: 0.0,
             search_direction: Vec::new(),
+            normalizer: normalizer::read(file, spec.obs_dim)?,
         };
         return Ok(Saved { spec, config, state });
     }
@@ -237,6 +241,7 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
         } else {
             Vec::new()
         },
+        normalizer: normalizer::read(file, spec.obs_dim)?,
     };
     Ok(Saved { spec, config, state })
 }

@@ -217,8 +217,10 @@ pub struct Acted {
     pub env_actions: Actions,
     /// log π(action | obs) of each row, in nats, summed over action dimensions.
     pub logp: Array1<f32>,
-    /// V(obs) of each row.
+    /// V(obs) of each row, in the units of the rewards.
     pub values: Array1<f32>,
+    /// The observations as the networks saw them, `[rows, obs_dim]`; store these in the rollout.
+    pub obs: Array2<f32>,
 }
 
 /// Transitions of `steps × envs`, time-major: row `t · envs + n` is step t of environment n.
@@ -228,7 +230,7 @@ pub struct Rollout {
     pub steps: usize,
     /// N.
     pub envs: usize,
-    /// Observations that were acted on, `[steps · envs, obs_dim]`.
+    /// Observations that were acted on, as the networks saw them ([`Acted::obs`]), `[steps · envs, obs_dim]`.
     pub obs: Array2<f32>,
     /// `[steps · envs, action_dims]`.
     pub actions: Actions,

@@ -1,17 +1,19 @@
 //! What every implementation of the algorithm can do, wherever it runs.
 
 use crate::data::{Acted, Batch, Rollout, UpdateStats};
+use crate::normalizer::NormalizerState;
 use crate::policy::PolicySpec;
 use crate::{PpoConfig, Result};
-use ndarray::ArrayView2;
+use ndarray::{Array1, ArrayView2};
 use std::path::Path;
 
 /// How an action is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActMode {
-    /// Drawn from the distribution; advances the step counter of the random draws.
+    /// Drawn from the distribution; advances the step counter of the random draws, and the running statistics take the
+    /// observations in ([`ObsNorm`](crate::ObsNorm)).
     Sample,
-    /// The mode of the distribution (most probable index, mean); draws nothing.
+    /// The mode of the distribution (most probable index, mean); draws nothing and leaves the statistics as they are.
     Greedy,
 }
 
@@ -26,7 +28,8 @@ pub trait Learner {
     /// The settings.
     fn config(&self) -> &PpoConfig;
 
-    /// Actions, their log-probabilities and the values for `obs` `[rows, obs_dim]`. With a masked head everything is allowed.
+    /// Actions, their log-probabilities and the values for `obs` `[rows, obs_dim]`, as the environment gave them: where
+    /// observations are normalised, the learner does it. With a masked head everything is allowed.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] or [`crate::Error::Value`] if `obs` does not fit or is not finite.
@@ -46,13 +49,23 @@ pub trait Learner {
         mode: ActMode,
     ) -> Result<Acted>;
 
-    /// Advantages and one update on `rollout`.
+    /// V of `obs` `[rows, obs_dim]` that are not acted on: the real last observations of truncated episodes (right after their
+    /// step) and those after the window. Statistics stay as they are.
+    ///
+    /// # Errors
+    /// As [`act`](Self::act).
+    fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
+        Ok(self.act(obs, ActMode::Greedy)?.values)
+    }
+
+    /// Advantages and one update on `rollout`, whose rewards are the environment's: where rewards are scaled or value targets
+    /// normalised, the learner does it.
     ///
     /// # Errors
     /// Whatever [`Rollout::validate`] finds, or a device error.
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats>;
 
-    /// One update on rows with given advantages. `order`, if given, holds `update_epochs × rows` indices: the
+    /// One update on rows with given advantages. Returns and old values are in the units of the rewards. `order`, if given, holds `update_epochs × rows` indices: the
     /// permutation of each epoch in turn; without it the keyed shuffle is used. With TRPO the epochs are the critic's.
     ///
     /// # Errors
@@ -125,4 +138,6 @@ pub struct LearnerState {
     pub learning_rate: f32,
     /// The last solution of the conjugate gradients, in the parameters' layout, where they start warm; else empty.
     pub search_direction: Vec<f32>,
+    /// Running statistics of observations, rewards and value targets, where they are normalised.
+    pub normalizer: NormalizerState,
 }

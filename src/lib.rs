@@ -18,6 +18,8 @@
 //!
 //! - Collect: [`kernels::env_step`], [`kernels::policy_sample`]; put together in
 //!   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
+//! - Running statistics, where they are on: [`kernels::policy_normalize`] for observations; [`kernels::advantage_discount`],
+//!   [`kernels::reduce_running`], [`kernels::advantage_rescale`] for rewards and value targets ([`algo::NormalizerBuffers`]).
 //! - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
 //!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`].
 //! - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
@@ -91,17 +93,20 @@ mod error;
 pub mod gpu;
 pub mod kernels;
 pub mod learner;
+pub mod normalizer;
 pub mod policy;
 pub mod reference;
 pub mod rng;
 pub mod trainer;
 
 pub use config::{
-    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlPenalty, KlStop, Optimizer,
-    PpoConfig, TrustRegion, ValueLoss,
+    Acceptance, AdamEps, AdaptiveLr, AdvantageNorm, Algorithm, Anneal, ClipFormula, EpsPlacement, FisherForm, GradClip,
+    KlAdaptation, KlDirection, KlHinge, KlPenalty, KlStop, NormOrder, ObsNorm, Optimizer, PpoConfig, Preset,
+    ReturnReset, RewardNorm, RewardNormKind, TrustRegion, ValueLoss, ValueNorm,
 };
 pub use env::Env;
 pub use error::{Error, Result};
 pub use learner::{ActMode, Learner, LearnerState};
+pub use normalizer::{NormalizerState, RunningMoments};
 pub use trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 pub use wgpu;

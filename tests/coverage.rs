@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 /// Kernels whose oracle has another stem, and why.
 const ORACLES: &[(&str, &str)] = &[
+    ("advantage_discount", "normalize"), // running statistics and what uses them are one file
     ("advantage_gae_chunked", "advantage_gae"), // a variant: the same answer
-    ("batch_gather", "batch_shuffle"),          // the order is what there is to know
+    ("advantage_rescale", "normalize"),
+    ("batch_gather", "batch_shuffle"), // the order is what there is to know
     ("batch_pack", "batch_shuffle"),
     ("cg_step", "cg"),         // a phase of the whole solve
     ("env_step", "env"),       // the step of each environment has a file of its own, as its part has
@@ -25,9 +27,11 @@ const ORACLES: &[(&str, &str)] = &[
     ("optim_clip", "optim"),
     ("optim_line_search", "trpo_update"), // the search is a loop in the step
     ("optim_rmsprop", "optim"),
+    ("policy_normalize", "normalize"),
     ("policy_sample", "head"),
     ("reduce_episodes", "trainer"), // statistics of episodes are made where they end
-    ("reduce_partials", "mlp"),     // the sum over rows, which the device takes in slices
+    ("reduce_running", "normalize"),
+    ("reduce_partials", "mlp"), // the sum over rows, which the device takes in slices
 ];
 
 fn root() -> PathBuf {

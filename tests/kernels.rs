@@ -50,10 +50,12 @@ macro_rules! tests {
 }
 
 tests! {
+    advantage_discount,
     advantage_gae,
     advantage_gae_chunked,
     advantage_k_step,
     advantage_normalize,
+    advantage_rescale,
     batch_gather,
     batch_pack,
     cg_step,
@@ -72,10 +74,12 @@ tests! {
     optim_clip,
     optim_line_search,
     optim_rmsprop,
+    policy_normalize,
     policy_sample,
     reduce_episodes,
     reduce_moments,
     reduce_partials,
+    reduce_running,
 }
 
 /// Loss, its derivative by logp and its derivative by v, of one Gaussian row whose action is its mean, so that

@@ -113,13 +113,22 @@ pub enum Preset {
     Cleanrl,
     /// Stable-Baselines3's defaults (ppo, a2c)
     Sb3,
+    /// OpenAI baselines' ppo2 for MuJoCo (ppo)
+    BaselinesPpo2,
+    /// rsl_rl's defaults; 4096 environments (ppo)
+    #[value(name = "rsl_rl")]
+    RslRl,
+    /// Lizhi-sjtu's PPO-continuous with its tricks (ppo)
+    TenTricks,
+    /// RLlib's defaults: clip and KL penalty (ppo, ppo-penalty)
+    RllibPenalty,
     /// Those of the paper, Schulman et al. 2017 (ppo-penalty)
     Paper,
     /// sb3-contrib's TRPO defaults (trpo, npg)
     Sb3Contrib,
     /// OpenAI baselines' trpo_mpi (trpo, npg)
     Baselines,
-    /// OpenAI Spinning Up's trpo (trpo, npg)
+    /// OpenAI Spinning Up's ppo and trpo (ppo, trpo, npg)
     Spinningup,
 }
 
@@ -130,6 +139,10 @@ impl Preset {
             Self::Tuned => None,
             Self::Cleanrl => Some("cleanrl"),
             Self::Sb3 => Some("sb3"),
+            Self::BaselinesPpo2 => Some("baselines-ppo2"),
+            Self::RslRl => Some("rsl_rl"),
+            Self::TenTricks => Some("ten-tricks"),
+            Self::RllibPenalty => Some("rllib-penalty"),
             Self::Paper => Some("paper"),
             Self::Sb3Contrib => Some("sb3-contrib"),
             Self::Baselines => Some("baselines"),

@@ -89,12 +89,13 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
         Some(path) => settings::from_file(path, &env.head(), asked, base)?,
         None => base(asked.unwrap_or_default())?,
     };
-    let hidden = settings::hidden(preset, ppo.algorithm, env);
     ppo.num_envs = args.envs.unwrap_or(ppo.num_envs);
     ppo.num_steps = args.rollout.unwrap_or(ppo.num_steps);
     ppo.total_timesteps = args.steps.unwrap_or(ppo.total_timesteps);
     ppo.validate()?;
-    let policy = env.policy(args.hidden.as_deref().unwrap_or(&hidden));
+    // A run's own file may hold another algorithm than the preset is for; its networks are then the task's.
+    let policy = settings::policy(preset, ppo.algorithm, env, args.hidden.as_deref())
+        .or_else(|_| settings::policy(Preset::Tuned, ppo.algorithm, env, args.hidden.as_deref()))?;
     policy.validate()?;
     let folder = folder(args, ppo.algorithm, backend.name(), seed);
     if folder.is_taken() && !args.force {

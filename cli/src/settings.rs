@@ -54,60 +54,32 @@ pub fn of_task(preset: Preset, algorithm: Algorithm, env: Env) -> Result<PpoConf
     }
 }
 
-/// The hidden widths of `preset` for `env` under `algorithm`.
-pub fn hidden(preset: Preset, algorithm: Algorithm, env: Env) -> Vec<usize> {
-    match preset {
-        Preset::Tuned => env.tuned_for(algorithm).1,
-        // All of them use two hidden layers of 64, or nearly so.
-        _ => vec![64, 64],
-    }
+/// The networks of `preset` for `env` under `algorithm`, their hidden widths replaced by `widths` where it is given.
+pub fn policy(preset: Preset, algorithm: Algorithm, env: Env, widths: Option<&[usize]>) -> Result<PolicySpec> {
+    let (hidden, activation) = match preset.published() {
+        None => (env.tuned_for(algorithm).1, None),
+        Some(name) => {
+            let named = wgpo::Preset::named(name, algorithm, env.head().is_discrete())?;
+            (named.hidden, Some(named.activation))
+        }
+    };
+    let spec = env.policy(widths.unwrap_or(&hidden));
+    Ok(PolicySpec { activation: activation.unwrap_or(spec.activation), ..spec })
 }
 
 /// What is published for an algorithm, for files that name no preset.
 pub fn usual(algorithm: Algorithm, head: &Head) -> Result<PpoConfig> {
-    let name = match algorithm {
-        Algorithm::PpoPenalty => "paper",
-        Algorithm::Trpo => "sb3-contrib",
-        Algorithm::Npg => "spinningup",
-        Algorithm::A2c => "sb3",
-        _ => "cleanrl",
-    };
-    published(name, algorithm, head)
-}
-
-/// Who publishes settings for `algorithm`.
-const fn publishers(algorithm: Algorithm) -> &'static [&'static str] {
-    match algorithm {
-        Algorithm::PpoPenalty => &["paper"],
-        Algorithm::Trpo | Algorithm::Npg => &["sb3-contrib", "baselines", "spinningup"],
-        Algorithm::A2c => &["sb3"],
-        _ => &["cleanrl", "sb3"],
-    }
+    published(wgpo::Preset::usual(algorithm), algorithm, head)
 }
 
 /// The settings that another library publishes, by its name, for an algorithm and a kind of action.
 fn published(name: &str, algorithm: Algorithm, head: &Head) -> Result<PpoConfig> {
-    let config = match (algorithm, name) {
-        (Algorithm::Ppo, "cleanrl") if head.is_discrete() => PpoConfig::cleanrl(),
-        (Algorithm::Ppo, "cleanrl") => PpoConfig::cleanrl_continuous(),
-        (Algorithm::Ppo, "sb3") => PpoConfig::sb3(),
-        (Algorithm::PpoPenalty, "paper") => PpoConfig::ppo_penalty(),
-        (Algorithm::Trpo | Algorithm::Npg, "sb3-contrib") => PpoConfig::trpo_sb3_contrib(),
-        (Algorithm::Trpo | Algorithm::Npg, "baselines") => PpoConfig::trpo_baselines(),
-        (Algorithm::Trpo | Algorithm::Npg, "spinningup") => PpoConfig::trpo_spinningup(),
-        (Algorithm::A2c, "sb3") => PpoConfig::a2c(),
-        _ => {
-            let there = publishers(algorithm).iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>();
-            bail!("preset is \"{name}\", must be {} for {}", there.join(" or "), algorithm.name())
-        }
-    };
-    Ok(PpoConfig { algorithm, ..config })
+    Ok(PpoConfig::preset(name, algorithm, head.is_discrete())?)
 }
 
 /// The algorithm that a preset stands for where nothing else says it.
 fn algorithm_of(preset: &str) -> Algorithm {
-    let its = |algorithm: &Algorithm| publishers(*algorithm).contains(&preset);
-    Algorithm::ALL.into_iter().find(its).unwrap_or_default()
+    wgpo::Preset::algorithm_of(preset).unwrap_or_default()
 }
 
 /// The settings in `path`, over those that its key `preset` names, else over `base` of its `algorithm`.
@@ -147,12 +119,16 @@ pub fn from_file(
     Ok(config)
 }
 
+/// Settings that are one of several choices, some with a table of their own: a file replaces the choice.
+const CHOICES: [&str; 5] =
+    ["value_loss", "ent_coef_schedule", "clip_coef_schedule", "clip_coef_vf_schedule", "acceptance"];
+
 /// Puts `given` over `all`, key by key, also inside of tables.
 fn overlay(all: &mut Table, given: Table) {
     for (key, value) in given {
         match (value, all.get_mut(&key)) {
             (Value::String(off), _) if off == "off" => drop(all.remove(&key)),
-            (Value::Table(given), Some(Value::Table(all))) => overlay(all, given),
+            (Value::Table(given), Some(Value::Table(all))) if !CHOICES.contains(&key.as_str()) => overlay(all, given),
             (value, _) => drop(all.insert(key, value)),
         }
     }
@@ -192,6 +168,16 @@ mod tests {
         };
         assert_eq!(config, expected);
         assert_eq!(file("preset = \"sb3\"").unwrap(), PpoConfig::sb3());
+        // Choices with a number in them, written in one line or as a table.
+        let config = file("ent_coef_schedule = { linear = { to = 0.0 } }\n[value_loss.huber]\ndelta = 1.5").unwrap();
+        let expected = PpoConfig {
+            ent_coef_schedule: wgpo::Anneal::Linear { to: 0.0 },
+            value_loss: wgpo::ValueLoss::Huber { delta: 1.5 },
+            ..PpoConfig::cleanrl()
+        };
+        assert_eq!(config, expected);
+        let config = file("preset = \"rllib-penalty\"\nvalue_loss = \"plain\"\n[init]\nlog_std = -1.0").unwrap();
+        assert_eq!((config.value_loss, config.init.log_std), (wgpo::ValueLoss::Plain, -1.0));
     }
 
     #[test]

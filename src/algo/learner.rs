@@ -8,9 +8,10 @@ use super::update::BatchBuffers;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::learner::{ActMode, Learner, LearnerState};
-use crate::policy::{PolicySpec, initial_parameters};
+use crate::normalizer::NormalizerState;
+use crate::policy::{PolicySpec, initial_parameters_with};
 use crate::{Error, PpoConfig, Result};
-use ndarray::{Array1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2};
 
 /// Dispatches of one submission of ours: far below any watchdog's patience, and enough that submitting costs nothing.
 const CALLS_PER_SUBMISSION: usize = 4096;
@@ -25,6 +26,8 @@ pub struct GpuLearner {
     config: PpoConfig,
     pub(super) model: Model,
     act: Option<Acting>,
+    /// For values alone.
+    judge: Option<Acting>,
     update: Option<Updating>,
 }
 
@@ -39,9 +42,11 @@ struct Acting {
 #[derive(Debug)]
 struct Updating {
     key: UpdateKey,
-    rollout: Option<(RolloutBuffers, AdvantagePlan)>,
+    rollout: Option<RolloutBuffers>,
     batch: BatchBuffers,
     order: Option<Buffer<u32>>,
+    /// Rewards, advantages, value targets: what comes before the update itself.
+    prepare: Vec<Call>,
     plan: UpdatePlan,
     staging: ReadBack<u32>,
 }
@@ -54,14 +59,14 @@ enum UpdateKey {
 }
 
 impl GpuLearner {
-    /// A policy with orthogonal initial weights from `seed`.
+    /// A policy with initial weights from `config.init` and `seed`.
     ///
     /// # Errors
     /// A bad spec or config, a limit, or out of memory.
     pub fn new(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
         spec.validate()?;
-        let model = Model::new(gpu, &spec, &config, &initial_parameters(&spec, seed), seed)?;
-        Ok(Self { gpu: gpu.clone(), config, model, act: None, update: None })
+        let model = Model::new(gpu, &spec, &config, &initial_parameters_with(&spec, &config.init, seed), seed)?;
+        Ok(Self { gpu: gpu.clone(), config, model, act: None, judge: None, update: None })
     }
 
     /// The device.
@@ -81,7 +86,10 @@ impl GpuLearner {
         let obs = self.gpu.buffer("obs", u64::from(rows) * self.model.spec.obs_dim as u64)?;
         let plan = ActPlan::new(&self.gpu, &self.model, &obs, rows)?;
         let head = &self.model.spec.head;
-        let words = u64::from(rows) * (head.action_words() + head.action_dims() + 2) as u64;
+        let mut words = u64::from(rows) * (head.action_words() + head.action_dims() + 2) as u64;
+        if self.model.normalizer.has_obs() {
+            words += plan.obs.len();
+        }
         let staging = ReadBack::new(&self.gpu, "acted", words)?;
         self.act = Some(Acting { rows, obs, plan, staging });
         Ok(())
@@ -97,6 +105,7 @@ impl GpuLearner {
             UpdateKey::Rollout { steps, envs } => u64::from(steps) * u64::from(envs),
             UpdateKey::Batch { rows, .. } => u64::from(rows),
         };
+        let mut prepare = Vec::new();
         let rollout = match key {
             UpdateKey::Batch { .. } => None,
             UpdateKey::Rollout { steps, envs } => {
@@ -110,7 +119,9 @@ impl GpuLearner {
                     truncated: gpu.buffer("truncated", rows)?,
                 };
                 let estimator = Estimator::Gae { gae_lambda: self.config.gae_lambda as f32 };
+                prepare.extend(self.model.normalizer.rewards(gpu, &buffers)?);
                 let plan = AdvantagePlan::new(gpu, &buffers, self.config.gamma as f32, estimator)?;
+                prepare.extend(plan.calls().iter().cloned());
                 Some((buffers, plan))
             }
         };
@@ -144,9 +155,11 @@ impl GpuLearner {
             }
             _ => None,
         };
+        prepare.extend(self.model.normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old)?);
         let plan = UpdatePlan::new(gpu, &self.model, &self.config, &batch, order.as_ref())?;
+        let rollout = rollout.map(|(buffers, _)| buffers);
         let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;
-        self.update = Some(Updating { key, rollout, batch, order, plan, staging });
+        self.update = Some(Updating { key, rollout, batch, order, prepare, plan, staging });
         Ok(())
     }
 
@@ -157,9 +170,8 @@ impl GpuLearner {
         let Some(updating) = &self.update else {
             return Ok(UpdateStats::default());
         };
-        let Updating { plan, staging, rollout, .. } = updating;
-        let advantages = rollout.iter().flat_map(|(_, plan)| plan.calls());
-        let calls: Vec<Call> = advantages.chain(plan.calls()).cloned().collect();
+        let Updating { plan, staging, prepare, .. } = updating;
+        let calls: Vec<Call> = prepare.iter().chain(plan.calls()).cloned().collect();
         submit(
             &self.gpu,
             "ppo_update",
@@ -252,12 +264,16 @@ impl Learner for GpuLearner {
         let mut encoder = self.gpu.encoder("act");
         plan.record(&self.gpu, &mut encoder, mode == ActMode::Greedy, slot);
         let (rows, words, env_words) = (u64::from(rows), plan.actions.len(), plan.env_actions.len());
-        let copies = [
+        let normalizes = self.model.normalizer.has_obs();
+        let mut copies = vec![
             (plan.actions.clone(), words),
             (plan.env_actions.clone(), env_words),
             (plan.logp.cast(), rows),
             (plan.values.cast(), rows),
         ];
+        if normalizes {
+            copies.push((plan.obs.cast(), plan.obs.len()));
+        }
         let mut at = 0;
         for (source, count) in &copies {
             staging.copy(&mut encoder, source, 0, at, *count)?;
@@ -267,22 +283,40 @@ impl Learner for GpuLearner {
         let read = staging.fetch(&self.gpu)?;
         let (actions, rest) = read.split_at(words as usize);
         let (env_actions, rest) = rest.split_at(env_words as usize);
-        let (logp, values) = rest.split_at(rows as usize);
+        let (logp, rest) = rest.split_at(rows as usize);
+        let (values, seen) = rest.split_at(rows as usize);
         let floats = |part: &[u32]| part.iter().map(|word| f32::from_bits(*word)).collect::<Array1<f32>>();
+        let obs = if normalizes {
+            let floats = seen.iter().map(|word| f32::from_bits(*word)).collect();
+            let shape = (rows as usize, self.model.spec.obs_dim);
+            Array2::from_shape_vec(shape, floats)
+                .map_err(|_| Error::shape("obs", &[seen.len()], &[shape.0, shape.1]))?
+        } else {
+            obs.to_owned()
+        };
         let actions = Actions::from_words(&head, rows as usize, actions)?;
         let env_actions = Actions::env_from_words(&head, rows as usize, env_actions)?;
         if mode == ActMode::Sample {
             self.model.policy_step += 1;
         }
-        Ok(Acted { actions, env_actions, logp: floats(logp), values: floats(values) })
+        Ok(Acted { actions, env_actions, logp: floats(logp), values: floats(values), obs })
+    }
+
+    fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
+        // Seldom as many rows as there are to act on, whose plan is kept.
+        std::mem::swap(&mut self.act, &mut self.judge);
+        let acted = self.act(obs, ActMode::Greedy);
+        std::mem::swap(&mut self.act, &mut self.judge);
+        Ok(acted?.values)
     }
 
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
         rollout.validate(&self.model.spec)?;
+        NormalizerState::check_envs(&self.config, rollout.envs)?;
         let key = UpdateKey::Rollout { steps: small("steps", rollout.steps)?, envs: small("envs", rollout.envs)? };
         small("rollout rows", rollout.rows())?;
         self.updating(key)?;
-        if let Some(Updating { batch, rollout: Some((buffers, _)), .. }) = &self.update {
+        if let Some(Updating { batch, rollout: Some(buffers), .. }) = &self.update {
             let gpu = &self.gpu;
             let host = |array: &ndarray::Array2<f32>| array.iter().copied().collect::<Vec<f32>>();
             let words = |array: &ndarray::Array2<u32>| array.iter().copied().collect::<Vec<u32>>();

@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | [`ActPlan`] | observations | actions, log-probabilities, values |
 //! | [`RolloutPlan`] | environments on the device | a rollout `[T, N]` with values |
+//! | [`NormalizerBuffers`] | rewards, values, returns | the same, normalised with running statistics |
 //! | [`AdvantagePlan`] | a rollout | advantages and returns |
 //! | [`PpoUpdate`] | rows with advantages | updated parameters, statistics |
 //! | [`FisherPlan`] | observations, a vector v | F v |
@@ -20,6 +21,7 @@ mod fisher;
 mod learner;
 mod model;
 mod network;
+mod normalize;
 mod plan;
 mod rollout;
 #[cfg(not(target_arch = "wasm32"))]
@@ -36,6 +38,7 @@ pub use fisher::FisherPlan;
 #[cfg(not(target_arch = "wasm32"))]
 pub use learner::GpuLearner;
 pub use model::Model;
+pub use normalize::NormalizerBuffers;
 pub use rollout::RolloutPlan;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::GpuTrainer;

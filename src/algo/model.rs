@@ -1,5 +1,6 @@
 //! What an optimiser step changes, as buffers on the device.
 
+use super::normalize::NormalizerBuffers;
 use crate::gpu::{Buffer, Gpu, Schedule, ScheduleRing, Slot};
 use crate::kernels::loss_kl;
 use crate::kernels::optim_adam::bias_corrections;
@@ -29,6 +30,8 @@ pub struct Model {
     pub search_direction: Buffer<f32>,
     /// β and learning rate of the next update where the KL sets them (0: the configuration's), see [`loss_kl`].
     pub kl_state: Buffer<f32>,
+    /// Running statistics of observations, rewards and value targets.
+    pub normalizer: NormalizerBuffers,
     /// Adam's bias corrections of every t.
     pub(super) bias_correction: Buffer<[f32; 2]>,
     /// The decays that the table is for.
@@ -64,6 +67,7 @@ impl Model {
             optimizer_step: gpu.buffer("optimizer_step", 1)?,
             search_direction: gpu.buffer("search_direction", count)?,
             kl_state: gpu.buffer("kl_state", loss_kl::STATE_WORDS)?,
+            normalizer: NormalizerBuffers::new(gpu, config, spec.obs_dim)?,
             bias_correction: gpu.upload("bias_correction", &bias_corrections(config.adam_beta1, config.adam_beta2)?)?,
             betas: (config.adam_beta1, config.adam_beta2),
             ring: ScheduleRing::new(gpu)?,
@@ -92,12 +96,12 @@ impl Model {
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
         // The trust region bounds the step by itself: its gradient is of the plain surrogate.
         let trust_region = config.algorithm.is_trust_region();
-        let clip_coef = if trust_region { NO_CLIP } else { config.clip_coef };
+        let clip_coef = if trust_region { NO_CLIP } else { config.clip_coef_at(self.update) };
         let schedule = Schedule {
             learning_rate: config.learning_rate_at(self.update) as f32,
             clip_coef: clip_coef as f32,
-            ent_coef: if trust_region { 0.0 } else { config.ent_coef as f32 },
-            clip_coef_vf: config.clip_coef_vf.unwrap_or(config.clip_coef) as f32,
+            ent_coef: if trust_region { 0.0 } else { config.ent_coef_at(self.update) as f32 },
+            clip_coef_vf: config.value_limit_at(self.update) as f32,
             seed_low: low(self.seed),
             seed_high: high(self.seed),
             update_low: low(self.update),
@@ -128,6 +132,7 @@ impl Model {
             seed: self.seed,
             kl_coef: kept(0),
             learning_rate: kept(1),
+            normalizer: self.normalizer.state(gpu)?,
             // Before the first update there is none.
             search_direction: if self.warm && self.update > 0 { gpu.read(&self.search_direction)? } else { Vec::new() },
         })
@@ -136,7 +141,8 @@ impl Model {
     /// Continues from `state`.
     ///
     /// # Errors
-    /// [`Error::Shape`] if it belongs to another policy; nothing has changed then.
+    /// [`Error::Shape`] if it belongs to another policy, [`Error::Config`] if it has running statistics that the settings do not
+    /// use; nothing has changed then.
     pub fn set_state(&mut self, gpu: &Gpu, state: &LearnerState) -> Result<()> {
         let vectors = [
             ("parameters", &state.parameters, &self.parameters),
@@ -157,6 +163,7 @@ impl Model {
         }
         crate::data::finite("search_direction", direction.iter())?;
         crate::data::finite("kl_coef, learning_rate", [state.kl_coef, state.learning_rate].iter())?;
+        let normalizer = self.normalizer.complete(&state.normalizer)?;
         for (_, vector, buffer) in vectors {
             gpu.write(buffer, 0, vector)?;
         }
@@ -165,6 +172,7 @@ impl Model {
         direction.resize(self.layout.len(), 0.0);
         gpu.write(&self.search_direction, 0, &direction)?;
         gpu.write(&self.kl_state, 0, &[state.kl_coef, state.learning_rate])?;
+        self.normalizer.set_state(gpu, &normalizer)?;
         (self.update, self.policy_step, self.seed) = (state.update, state.policy_step, state.seed);
         Ok(())
     }

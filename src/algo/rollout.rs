@@ -3,6 +3,7 @@
 use super::advantage::RolloutBuffers;
 use super::model::Model;
 use super::network::{Activations, Block, Networks};
+use super::normalize::ObsStep;
 use crate::Result;
 use crate::env::Env;
 use crate::gpu::{Buffer, Call, Gpu};
@@ -17,7 +18,7 @@ const VALUE_ROWS: u32 = 16_384;
 pub struct RolloutPlan {
     /// Rewards, values and ends, for the advantages.
     pub buffers: RolloutBuffers,
-    /// `[steps + 1, envs, obs_dim]`.
+    /// As the networks see them, `[steps + 1, envs, obs_dim]`.
     pub obs: Buffer<f32>,
     /// Words, `[steps, envs, action_words]`.
     pub actions: Buffer<u32>,
@@ -60,20 +61,24 @@ impl RolloutPlan {
             truncated: gpu.buffer("truncated", rows)?,
         };
 
+        // Where observations are normalised, the environments write raw ones of one step, over those of the last.
+        let normalizes = model.normalizer.has_obs();
+        let raw = if normalizes { gpu.buffer("raw obs", n * obs_dim)? } else { obs.clone() };
+
         // Observe, then act and step by turns; the critic sees all observations at once afterwards.
         // One call that resets, one that observes, and one per step.
         let base = env_step::Params { envs, time_limit: env.time_limit(), ..Default::default() };
         let mut params = vec![env_step::Params { mode: 1, ..base }, env_step::Params { mode: 2, ..base }];
         params.extend((0..steps).map(|t| env_step::Params {
             step_offset: t,
-            obs_offset: (t + 1) * envs * obs_dim as u32,
+            obs_offset: if normalizes { 0 } else { (t + 1) * envs * obs_dim as u32 },
             row_offset: t * envs,
             ..base
         }));
         let io = env_step::Io {
             env_state: &env_state,
             actions: &env_actions,
-            obs: &obs,
+            obs: &raw,
             final_obs: &final_obs,
             rewards: &buffers.rewards,
             terminated: &buffers.terminated,
@@ -112,11 +117,24 @@ impl RolloutPlan {
             env_actions: &env_actions,
         };
         let draws = policy_sample::bind(gpu, &spec.head, &params, &io, &model.ring)?;
+        let normalize: Vec<ObsStep> = (0..=steps)
+            .map(|t| ObsStep {
+                rows: envs,
+                obs_offset: t * envs * obs_dim as u32,
+                final_offset: t.saturating_sub(1) * envs * obs_dim as u32,
+                final_rows: if t == 0 { 0 } else { envs },
+                // The observation after the window is taken in when it is acted on.
+                update: t < steps,
+            })
+            .collect();
+        let mut normalize = model.normalizer.observations(gpu, &raw, &obs, &final_obs, &normalize)?.into_iter();
         for ((forward, draw), step) in forward.into_iter().zip(draws).zip(environment) {
+            calls.extend(normalize.next());
             calls.extend(forward);
             calls.push(draw);
             calls.push(step);
         }
+        calls.extend(normalize);
 
         for (observations, values, all) in
             [(&obs, &buffers.values, rows + n), (&final_obs, &buffers.final_values, rows)]
@@ -135,6 +153,11 @@ impl RolloutPlan {
             let critic = [Network::Trunk, Network::Value];
             calls.extend(networks.forward(&critic, observations, &kept, values, &blocks)?.into_iter().flatten());
         }
+        calls.extend(
+            model
+                .normalizer
+                .values(gpu, &[(&buffers.values, (rows + n) as u32), (&buffers.final_values, rows as u32)])?,
+        );
         let count = rows as u32;
         let partials = gpu.buffer("episode partials", reduce_episodes::partials(count))?;
         let io = reduce_episodes::Io { episodes: &episodes, partials: &partials, summary: &summary };

@@ -42,6 +42,8 @@ impl GpuTrainer {
         small("batch rows", config.batch_size().saturating_add(config.num_envs))?;
         let rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
         let estimator = Estimator::Gae { gae_lambda: config.gae_lambda as f32 };
+        let normalizer = &learner.model.normalizer;
+        let mut prepare = normalizer.rewards(gpu, &rollout.buffers)?;
         let advantage = AdvantagePlan::new(gpu, &rollout.buffers, config.gamma as f32, estimator)?;
         let batch = BatchBuffers {
             rows: steps * envs,
@@ -53,8 +55,10 @@ impl GpuTrainer {
             values_old: rollout.buffers.values.clone(),
             old_dist: None,
         };
+        prepare.extend(advantage.calls().iter().cloned());
+        prepare.extend(normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old)?);
         let update = UpdatePlan::new(gpu, &learner.model, &config, &batch, None)?;
-        let calls = rollout.calls().iter().chain(advantage.calls()).chain(update.calls()).cloned().collect();
+        let calls = rollout.calls().iter().chain(&prepare).chain(update.calls()).cloned().collect();
         let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;
         let slot = learner.model.push_schedule(gpu, &config, 0)?;
         gpu.run("reset", rollout.reset(), slot)?;
@@ -82,7 +86,7 @@ impl GpuTrainer {
         self.learner.gpu()
     }
 
-    /// Dispatches of one iteration: rollout, advantages, update.
+    /// Dispatches of one iteration: rollout, advantages (and normalised rewards and value targets), update.
     pub fn dispatches(&self) -> (usize, usize, usize) {
         let (all, rollout, update) = (self.calls.len(), self.rollout.calls().len(), self.update.calls().len());
         (rollout, all - rollout - update, update)

@@ -3,7 +3,7 @@
 use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::update::BatchBuffers;
-use crate::config::{AdvantageNorm, Algorithm, KlStop, ValueLoss};
+use crate::config::{AdvantageNorm, Algorithm, KlStop};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{
     advantage_normalize, batch_gather, batch_pack, loss_ppo, loss_statistics, loss_trust_region, optim_clip,
@@ -45,7 +45,7 @@ pub(super) struct Builder<'a> {
     pub moments: Buffer<[f32; 4]>,
     pub variances: Buffer<[f32; 4]>,
     pub gradient: Buffer<f32>,
-    pub norm_partials: Buffer<[f32; 2]>,
+    pub norm_partials: Buffer<[f32; 4]>,
     pub control: Buffer<u32>,
     pub trace: Buffer<f32>,
     pub divergence: Option<Divergence>,
@@ -255,11 +255,7 @@ impl<'a> Builder<'a> {
     fn losses(&self, blocks: &[Block], starts: &[u32]) -> Result<Vec<Vec<Call>>> {
         let (gpu, config, ring) = (self.networks.gpu, self.config, &self.model.ring);
         let per_epoch = self.rows.div_ceil(self.minibatch);
-        let value_loss = match config.value_loss {
-            ValueLoss::Plain => 0,
-            ValueLoss::ClipMax => 1,
-            ValueLoss::ClipOnly => 2,
-        };
+        let value_loss = config.value_loss.code();
         let surrogate = match config.algorithm {
             Algorithm::A2c => 2,
             _ if !config.clips() => 1,

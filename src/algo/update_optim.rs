@@ -3,7 +3,7 @@
 use super::network::Block;
 use super::update_build::Builder;
 use crate::Result;
-use crate::config::Optimizer;
+use crate::config::{AdamEps, GradClip, Optimizer};
 use crate::gpu::Call;
 use crate::kernels::{optim_adam, optim_clip, optim_rmsprop, reduce_partials};
 use crate::policy::{Network, ParamLayout};
@@ -23,10 +23,17 @@ impl Builder<'_> {
         let io = reduce_partials::Io { partials: &self.gradients.partials, gradient: &self.gradient };
         let reduce = reduce_partials::bind(gpu, &params, &io)?;
 
-        let max_grad_norm = config.max_grad_norm.unwrap_or(0.0) as f32;
-        let params: Vec<_> = (0..self.minibatches)
-            .map(|index| optim_clip::Params { count, index, max_grad_norm, ..Default::default() })
-            .collect();
+        let value = value_range(self.networks.layout);
+        let apart = if config.grad_clip == GradClip::Separate { value.clone() } else { 0..0 };
+        let clip = optim_clip::Params {
+            count,
+            max_grad_norm: config.max_grad_norm.unwrap_or(0.0) as f32,
+            value_begin: apart.start,
+            value_end: apart.end,
+            formula: optim_clip::formula(config.grad_clip_formula),
+            ..Default::default()
+        };
+        let params: Vec<_> = (0..self.minibatches).map(|index| optim_clip::Params { index, ..clip }).collect();
         let io = optim_clip::Io {
             gradient: &self.gradient,
             norm_partials: &self.norm_partials,
@@ -36,7 +43,7 @@ impl Builder<'_> {
         };
         let clip = optim_clip::bind(gpu, &params, &io)?;
 
-        let range = if self.critic_only { value_range(self.networks.layout) } else { 0..count };
+        let range = if self.critic_only { value.clone() } else { 0..count };
         let step = if config.optimizer == Optimizer::RmsProp {
             let params = optim_rmsprop::Params {
                 count: range.len() as u32,
@@ -45,6 +52,10 @@ impl Builder<'_> {
                 alpha: config.rmsprop_alpha as f32,
                 one_minus_alpha: (1.0 - config.rmsprop_alpha) as f32,
                 eps: config.rmsprop_eps as f32,
+                value_begin: value.start,
+                value_end: value.end,
+                value_scale: u32::from(config.grad_clip == GradClip::Separate),
+                value_rate: config.value_rate_factor() as f32,
                 ..Default::default()
             };
             let io = optim_rmsprop::Io {
@@ -68,6 +79,7 @@ impl Builder<'_> {
 
     fn adam(&self, range: std::ops::Range<u32>) -> Result<Vec<Call>> {
         let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
+        let value = value_range(self.networks.layout);
         let params = optim_adam::Params {
             count: range.len() as u32,
             offset: range.start,
@@ -78,6 +90,11 @@ impl Builder<'_> {
             beta2: config.adam_beta2 as f32,
             one_minus_beta2: (1.0 - config.adam_beta2) as f32,
             eps: config.adam_eps as f32,
+            hat_eps: u32::from(config.adam_eps_placement == AdamEps::Baselines),
+            value_begin: value.start,
+            value_end: value.end,
+            value_scale: u32::from(config.grad_clip == GradClip::Separate),
+            value_rate: config.value_rate_factor() as f32,
             ..Default::default()
         };
         let io = optim_adam::Io {

@@ -14,6 +14,8 @@ use ndarray::{Array1, Array2, s};
 
 const CLIP: f32 = 0.2;
 const CLIP_VF: f32 = 0.25;
+/// Of Huber's loss and of the clamped error; both kinds of rows are among the inputs.
+const LIMIT: f32 = 1.2;
 const ENT_COEF: f32 = 0.03;
 const VF_COEF: f32 = 0.7;
 const KL_COEF: f32 = 0.8;
@@ -165,6 +167,7 @@ impl Minibatch {
 
 fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let inputs = c.inputs()?;
+    let m = Minibatch::new(c, &inputs)?;
     let rows = c.rows;
     let mut samples = inputs.samples.clone();
     let kl_sample = if c.kl.is_some() { samples.len() as u32 } else { 0 };
@@ -181,10 +184,11 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let d_values = Guarded::output(gpu, "d_values", rows)?;
     let groups = rows.div_ceil(GROUP);
     let loss_partials = Guarded::<[f32; 4]>::output(gpu, "loss_partials", groups * 3)?;
-    let values = Schedule { clip_coef: CLIP, clip_coef_vf: CLIP_VF, ent_coef: ENT_COEF, ..Schedule::default() };
+    let clip_coef_vf = m.config.value_limit_at(0) as f32;
+    let values = Schedule { clip_coef: CLIP, clip_coef_vf, ent_coef: ENT_COEF, ..Schedule::default() };
     let (ring, slot) = schedule(gpu, &values)?;
     let mut p = loss_ppo::Params::default();
-    (p.rows, p.row_offset, p.value_loss) = (rows as u32, c.row_offset as u32, c.value_loss as u32);
+    (p.rows, p.row_offset, p.value_loss) = (rows as u32, c.row_offset as u32, c.value_loss.code());
     (p.dual_clip, p.vf_loss_scale, p.vf_coef) = (c.dual_clip.unwrap_or(0.0), 0.5, VF_COEF);
     (p.surrogate, p.kl_sample) = (c.surrogate, kl_sample);
     let io = loss_ppo::Io {
@@ -202,7 +206,6 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let d_dist = d_head_outputs.read(gpu, report)?;
     let d_v = d_values.read(gpu, report)?;
 
-    let m = Minibatch::new(c, &inputs)?;
     if c.broken {
         for group in 0..groups {
             let own = m.oracle(group * GROUP..rows.min((group + 1) * GROUP))?;
@@ -322,14 +325,22 @@ pub(super) fn cases() -> Vec<Case> {
         for rows in [1, 63, 64, 65, 1021] {
             cases.push(loss_case(Loss { head: head.clone(), rows, ..usual.clone() }).quick(rows == 65));
         }
-        for value_loss in [ValueLoss::Plain, ValueLoss::ClipMax, ValueLoss::ClipOnly] {
+        for value_loss in [
+            ValueLoss::Plain,
+            ValueLoss::ClipMax,
+            ValueLoss::ClipOnly,
+            ValueLoss::Huber { delta: LIMIT.into() },
+            ValueLoss::ClampError { max: LIMIT.into() },
+        ] {
             for dual_clip in [None, Some(3.0)] {
                 let c = Loss { head: head.clone(), rows: 131, row_offset: 67, value_loss, dual_clip, ..usual.clone() };
                 cases.push(loss_case(c).quick(dual_clip.is_some()));
             }
         }
         cases.push(loss_case(Loss { head: head.clone(), wild: true, ..usual.clone() }));
-        cases.push(loss_case(Loss { head, rows: 127, broken: true, ..usual.clone() }));
+        for value_loss in [ValueLoss::Plain, ValueLoss::Huber { delta: 1.0 }, ValueLoss::ClampError { max: 1.0 }] {
+            cases.push(loss_case(Loss { head: head.clone(), rows: 127, value_loss, broken: true, ..usual.clone() }));
+        }
     }
     for head in [categorical(3), gaussian(2)] {
         let (old_new, new_old) = (Some(KlDirection::OldNew), Some(KlDirection::NewOld));

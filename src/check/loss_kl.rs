@@ -5,7 +5,7 @@ use super::support::{EPS, Guarded, Random, schedule, wide};
 use crate::gpu::Schedule;
 use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::{loss_kl, loss_trust_region};
-use crate::{AdaptiveLr, KlDirection, KlHinge, KlPenalty, PpoConfig};
+use crate::{AdaptiveLr, KlAdaptation, KlDirection, KlHinge, KlPenalty, PpoConfig};
 
 const RATE: f32 = 1e-3;
 const INDEX: usize = 1;
@@ -19,6 +19,7 @@ struct Decision {
     phase: u32,
     direction: KlDirection,
     adaptive: bool,
+    adapt: KlAdaptation,
     /// β and learning rate kept from before.
     kept: [f32; 2],
     /// The KL in units of its target.
@@ -32,6 +33,7 @@ fn case(c: Decision) -> Case {
         "{} rows, phase {}, {:?}, adaptive {}, kept {:?}, KL {} × target, stop {}",
         c.rows, c.phase, c.direction, c.adaptive, c.kept, c.kl, c.stopped
     );
+    let shape = if c.adapt == KlAdaptation::PAPER { shape } else { shape + ", RLlib's rule" };
     let groups = loss_trust_region::groups(c.rows as u32) as usize;
     let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 16.0);
     let reason = "partial sums in 64 chains and a tree of 6 levels, the mean, a dozen roundings of the rule";
@@ -40,6 +42,7 @@ fn case(c: Decision) -> Case {
         let penalty = KlPenalty {
             kl_coef: 0.75,
             adaptive: c.adaptive,
+            adapt: c.adapt,
             direction: c.direction,
             hinge: Some(KlHinge { coef: 50.0, factor: 2.0 }),
             ..KlPenalty::adaptive()
@@ -141,8 +144,11 @@ pub(super) fn cases() -> Vec<Case> {
             (63, 2, true, [5e7, 0.0], 9.0, 0),
             (63, 2, false, [5.0, 0.0], 9.0, 0),
         ] {
-            let c = Decision { rows, phase, direction, adaptive, kept, kl, stopped };
+            let c = Decision { rows, phase, direction, adaptive, adapt: KlAdaptation::PAPER, kept, kl, stopped };
             cases.push(case(c).quick(rows > 4000));
+            if phase == 2 {
+                cases.push(case(Decision { adapt: KlAdaptation::RLLIB, ..c }));
+            }
         }
     }
     cases

@@ -18,7 +18,7 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
         let mut random = Random::new(rows as u64);
         let partials: Vec<[f32; 4]> = (0..3 * groups)
             .map(|i| match i % 3 {
-                2 => [random.range(0.2, 0.9), random.range(1.1, 3.0), 0.0, 0.0],
+                2 => [random.range(0.2, 0.9), random.range(1.1, 3.0), random.below(9) as f32, 0.0],
                 1 => [random.range(0.0, 9.0), random.range(0.0, 9.0), random.below(64) as f32, random.below(3) as f32],
                 _ => [0; 4].map(|_: i32| random.range(-30.0, 60.0)),
             })
@@ -64,7 +64,9 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
             return Ok(());
         }
         report.floats("trace", &got[mine.clone()], &want, |i| sizes.get(i).copied().unwrap_or(0.0));
-        report.untouched("trace", got.iter().enumerate().filter(|(i, _)| !mine.contains(i)));
+        let hits = index * width + 15;
+        report.floats("trace (hits)", &got[hits..=hits], &[over(2, 2).sum()], |_| 0.0);
+        report.untouched("trace", got.iter().enumerate().filter(|(i, _)| !mine.contains(i) && *i != hits));
         let stop = if kl_stop != 0 && want[6] > f64::from(kl_limit) { index as u32 + kl_stop } else { stopped };
         report.exact("control", &words, &[stop, 0, 0, 6, 0, 0, 0, 0]);
         Ok(())

@@ -20,6 +20,7 @@ mod loss_kl;
 mod loss_statistics;
 mod mlp;
 mod mlp_jvp;
+mod normalize;
 mod optim;
 mod reduce;
 mod support;
@@ -98,6 +99,7 @@ pub fn cases() -> Vec<Case> {
         head::cases(),
         advantage::cases(),
         advantage_normalize::cases(),
+        normalize::cases(),
         batch::cases(),
         mlp::cases(),
         mlp_jvp::cases(),

@@ -5,9 +5,9 @@ use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::{optim_adam, optim_clip, optim_rmsprop};
-use crate::reference::optim::{Adam, AdamSettings};
+use crate::reference::optim::{Adam, AdamSettings, clip_scale};
 use crate::reference::reduce_moments::reduce_norm;
-use crate::{Optimizer, Result};
+use crate::{AdamEps, ClipFormula, GradClip, Optimizer, Result};
 use ndarray::Array1;
 
 /// Roundings of a norm: 64 squares a lane, a tree of 6 levels, the partial sums; half of them survive the root.
@@ -21,6 +21,7 @@ const ALPHA: f32 = 0.99;
 /// Words of the control buffer.
 const STEP: usize = 1;
 const SCALE: usize = 2;
+const SCALE_VALUE: usize = 7;
 const TAKEN: usize = 4;
 const SKIPPED: usize = 5;
 /// Columns of the trace.
@@ -50,8 +51,27 @@ fn gradient(random: &mut Random, count: usize, bad: Bad) -> Vec<f32> {
     gradient
 }
 
+/// Where the critic's own elements are taken to lie: across the borders of partial sums where there are some.
+const fn value_range(count: usize) -> std::ops::Range<usize> {
+    count / 3..count - count / 5
+}
+
 fn clip_case(count: usize, max_grad_norm: f32, bad: Bad, why: &str) -> Case {
-    let shape = format!("{count} numbers, limit {max_grad_norm}{why}");
+    clip_case_of(count, max_grad_norm, bad, why, GradClip::Joint, ClipFormula::Torch)
+}
+
+fn clip_case_of(
+    count: usize,
+    max_grad_norm: f32,
+    bad: Bad,
+    why: &str,
+    grad_clip: GradClip,
+    formula: ClipFormula,
+) -> Case {
+    let mut shape = format!("{count} numbers, limit {max_grad_norm}{why}");
+    if (grad_clip, formula) != (GradClip::Joint, ClipFormula::Torch) {
+        shape += &format!(", {grad_clip:?}, {formula:?}");
+    }
     let reason = "64 squares a lane and 6 levels of the tree, halved by the root; scale: the norm";
     Case::new("optim_clip", shape, (norm_tolerance(count), reason), move |gpu, report| {
         let data = gradient(&mut Random::new(count as u64), count, bad);
@@ -61,13 +81,16 @@ fn clip_case(count: usize, max_grad_norm: f32, bad: Bad, why: &str) -> Case {
         let groups = optim_clip::groups(count as u32) as usize;
         let buffers = (
             Guarded::holding(gpu, "gradient", &data)?,
-            Guarded::<[f32; 2]>::output(gpu, "norm_partials", groups)?,
+            Guarded::<[f32; 4]>::output(gpu, "norm_partials", groups)?,
             Guarded::updated(gpu, "control", &initial)?,
             Guarded::updated(gpu, "optimizer_step", &[41_u32])?,
             Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?,
         );
         let mut p = optim_clip::Params::default();
         (p.count, p.index, p.max_grad_norm) = (count as u32, index as u32, max_grad_norm);
+        p.formula = optim_clip::formula(formula);
+        let apart = if grad_clip == GradClip::Separate { value_range(count) } else { 0..0 };
+        (p.value_begin, p.value_end) = (apart.start as u32, apart.end as u32);
         let io = optim_clip::Io {
             gradient: buffers.0.io(),
             norm_partials: buffers.1.io(),
@@ -83,11 +106,21 @@ fn clip_case(count: usize, max_grad_norm: f32, bad: Bad, why: &str) -> Case {
         let mut want = initial;
         let row = index * width;
         if bad == Bad::No {
-            let norm = reduce_norm(Array1::from(wide(&data)).view());
             let limit = f64::from(max_grad_norm);
-            let scale = if limit > 0.0 { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
-            let got = [trace[row + NORM], f32::from_bits(control[SCALE]), trace[row + STEPPED]];
-            report.floats("norm, factor, stepped", &got, &[norm, scale, 1.0], |_| 1e-30);
+            let norm_of = |inside: bool| {
+                let part = wide(&data).into_iter().enumerate().filter(|(i, _)| apart.contains(i) == inside);
+                reduce_norm(part.map(|(_, g)| g).collect::<Array1<f64>>().view())
+            };
+            let scale = |norm: f64| match formula {
+                _ if limit <= 0.0 => 1.0,
+                ClipFormula::Torch => (limit / (norm + 1e-6)).min(1.0),
+                ClipFormula::Tensorflow => limit / norm.max(limit),
+            };
+            let norm = reduce_norm(Array1::from(wide(&data)).view());
+            let got = [trace[row + NORM], f32::from_bits(control[SCALE]), f32::from_bits(control[SCALE_VALUE])];
+            let wanted = [norm, scale(norm_of(false)), scale(norm_of(true))];
+            report.floats("norm, both factors", &got, &wanted, |_| 1e-30);
+            report.exact("stepped", &trace[row + STEPPED..=row + STEPPED], &[1.0]);
             (want[STEP], want[TAKEN]) = (1, initial[TAKEN] + 1);
             let mine = [row + NORM, row + STEPPED];
             report.untouched("trace", trace.iter().enumerate().filter(|(i, _)| !mine.contains(i)));
@@ -96,8 +129,8 @@ fn clip_case(count: usize, max_grad_norm: f32, bad: Bad, why: &str) -> Case {
             want[SKIPPED] += u32::from(bad != Bad::Stopped);
             report.untouched("trace", trace.iter().enumerate());
         }
-        // The factor was compared above, or counts for nothing.
-        want[SCALE] = control[SCALE];
+        // The factors were compared above, or count for nothing.
+        (want[SCALE], want[SCALE_VALUE]) = (control[SCALE], control[SCALE_VALUE]);
         report.exact("control", &control, &want);
         report.exact("optimizer_step", &step, &[41 + u32::from(bad == Bad::No)]);
         Ok(())
@@ -116,10 +149,15 @@ struct Steps {
     bad_step: Option<usize>,
     /// Steps that were taken before.
     taken: u32,
+    grad_clip: GradClip,
+    formula: ClipFormula,
+    eps_placement: AdamEps,
+    /// Learning rate of the critic's own elements in units of the others'.
+    value_rate: f32,
 }
 
 fn adam_case(c: Steps) -> Case {
-    let Steps { count, steps, optimizer, weight_decay, max_grad_norm, eps, bad_step, taken } = c;
+    let Steps { count, steps, optimizer, weight_decay, max_grad_norm, eps, bad_step, taken, .. } = c;
     let mut shape =
         format!("{count} numbers, {steps} steps, {optimizer:?}, decay {weight_decay}, limit {max_grad_norm}");
     if let Some(step) = bad_step {
@@ -127,6 +165,18 @@ fn adam_case(c: Steps) -> Case {
     }
     if taken > 0 {
         shape += &format!(", from step {taken}");
+    }
+    if c.grad_clip == GradClip::Separate {
+        shape += ", clipped apart";
+    }
+    if c.formula == ClipFormula::Tensorflow {
+        shape += ", TensorFlow's factor";
+    }
+    if c.eps_placement == AdamEps::Baselines {
+        shape += ", baselines' ε";
+    }
+    if c.value_rate != 1.0 {
+        shape += &format!(", critic's rate × {}", c.value_rate);
     }
     // A root and a division of 3 ulp each besides the roundings of a step.
     let tolerance = EPS * (16.0 + 6.0 * steps as f64) + if max_grad_norm > 0.0 { norm_tolerance(count) } else { 0.0 };
@@ -147,6 +197,11 @@ fn adam_case(c: Steps) -> Case {
             max_grad_norm: (max_grad_norm > 0.0).then_some(max_grad_norm.into()),
             rmsprop_alpha: ALPHA.into(),
             rmsprop_eps: eps.into(),
+            eps_placement: c.eps_placement,
+            grad_clip: c.grad_clip,
+            clip_formula: c.formula,
+            value: value_range(count),
+            value_rate: c.value_rate.into(),
         };
         let second = if optimizer == Optimizer::RmsProp { settings.rmsprop_alpha } else { settings.beta2 };
         let device = Device::new(gpu, &c, &initial, &settings)?;
@@ -171,10 +226,20 @@ fn adam_case(c: Steps) -> Case {
                 }
                 continue;
             }
-            let limit = settings.max_grad_norm.map_or(1.0, |max| (max / (stepped.grad_norm + 1e-6)).min(1.0));
+            let limit = |i: usize| {
+                let inside = value_range(count).contains(&i);
+                let apart = c.grad_clip == GradClip::Separate;
+                let part = wide(&own).into_iter().enumerate();
+                let part = part.filter(|(j, _)| !apart || value_range(count).contains(j) == inside);
+                let norm = reduce_norm(part.map(|(_, g)| g).collect::<Array1<f64>>().view());
+                settings.max_grad_norm.map_or(1.0, |max| clip_scale(settings.clip_formula, norm, max))
+            };
+            let limits = [limit(value_range(count).end), limit(value_range(count).start)];
             for i in 0..count {
                 let decay = if optimizer != Optimizer::AdamW { f64::from(weight_decay) } else { 0.0 };
-                let g = (f64::from(own[i]) * limit).abs() + decay * before_step[i].abs();
+                // A step's own first moment has the factor in it; the bound only needs its size.
+                let g = limits[usize::from(value_range(count).contains(&i))] * f64::from(own[i]).abs()
+                    + decay * before_step[i].abs();
                 sizes.0[i] = settings.beta1 * sizes.0[i] + (1.0 - settings.beta1) * g;
                 sizes.1[i] = second * sizes.1[i] + (1.0 - second) * g * g;
             }
@@ -195,7 +260,7 @@ struct Device {
     c: Steps,
     gradient: Guarded<f32>,
     bias_correction: crate::gpu::Buffer<[f32; 2]>,
-    norm_partials: Guarded<[f32; 2]>,
+    norm_partials: Guarded<[f32; 4]>,
     control: Guarded<u32>,
     optimizer_step: Guarded<u32>,
     trace: Guarded<f32>,
@@ -227,6 +292,14 @@ impl Device {
         gpu.write(self.gradient.io(), 0, gradient)?;
         let mut clip = optim_clip::Params::default();
         (clip.count, clip.max_grad_norm) = (self.c.count as u32, self.c.max_grad_norm);
+        clip.formula = optim_clip::formula(self.c.formula);
+        let value = value_range(self.c.count);
+        let (value_begin, value_end) = (value.start as u32, value.end as u32);
+        let value_scale = u32::from(self.c.grad_clip == GradClip::Separate);
+        if value_scale == 1 {
+            (clip.value_begin, clip.value_end) = (value_begin, value_end);
+        }
+        let value_rate = self.c.value_rate;
         let io = optim_clip::Io {
             gradient: self.gradient.io(),
             norm_partials: self.norm_partials.io(),
@@ -241,6 +314,11 @@ impl Device {
             decoupled: u32::from(self.c.optimizer == Optimizer::AdamW),
             weight_decay: self.c.weight_decay,
             eps: self.c.eps,
+            hat_eps: u32::from(self.c.eps_placement == AdamEps::Baselines),
+            value_begin,
+            value_end,
+            value_scale,
+            value_rate,
             beta1,
             beta2,
             one_minus_beta1: (1.0 - f64::from(beta1)) as f32,
@@ -264,6 +342,10 @@ impl Device {
                 alpha: ALPHA,
                 one_minus_alpha: (1.0 - f64::from(ALPHA)) as f32,
                 eps: self.c.eps,
+                value_begin,
+                value_end,
+                value_scale,
+                value_rate,
                 ..Default::default()
             };
             let io = optim_rmsprop::Io {
@@ -301,6 +383,20 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(clip_case(5000, 0.5, bad, why).quick(bad == Bad::Nan));
         cases.push(clip_case(1, 0.5, bad, why));
     }
+    for (grad_clip, formula) in [
+        (GradClip::Separate, ClipFormula::Torch),
+        (GradClip::Joint, ClipFormula::Tensorflow),
+        (GradClip::Separate, ClipFormula::Tensorflow),
+    ] {
+        for count in [1, 65, 12_289] {
+            let case = clip_case_of(count, 0.5, Bad::No, "", grad_clip, formula);
+            cases.push(case.quick(count == 12_289 && grad_clip == GradClip::Separate));
+        }
+        cases.push(clip_case_of(1009, 1e6, Bad::No, " (not reached)", grad_clip, formula));
+        cases.push(clip_case_of(1009, 0.0, Bad::No, " (off)", grad_clip, formula));
+        cases.push(clip_case_of(5000, 0.5, Bad::Nan, ", a NaN", grad_clip, formula));
+        cases.push(clip_case_of(5000, 0.5, Bad::Huge, ", a norm that overflows", grad_clip, formula));
+    }
     let usual = Steps {
         count: 65,
         steps: 5,
@@ -310,7 +406,12 @@ pub(super) fn cases() -> Vec<Case> {
         eps: 1e-5,
         bad_step: None,
         taken: 0,
+        grad_clip: GradClip::Joint,
+        formula: ClipFormula::Torch,
+        eps_placement: AdamEps::Outside,
+        value_rate: 1.0,
     };
+    let apart = Steps { grad_clip: GradClip::Separate, ..usual };
     for count in [1, 63, 64, 65, 10_007] {
         cases.push(adam_case(Steps { count, ..usual }).quick(count == 10_007));
     }
@@ -325,6 +426,13 @@ pub(super) fn cases() -> Vec<Case> {
         Steps { optimizer: Optimizer::RmsProp, ..usual },
         Steps { optimizer: Optimizer::RmsProp, bad_step: Some(1), weight_decay: 0.1, count: 1000, ..usual },
         Steps { bad_step: Some(0), optimizer: Optimizer::AdamW, weight_decay: 0.1, ..usual },
+        Steps { eps_placement: AdamEps::Baselines, max_grad_norm: 0.0, ..usual },
+        Steps { eps_placement: AdamEps::Baselines, formula: ClipFormula::Tensorflow, taken: 20_000, ..usual },
+        Steps { count: 5003, value_rate: 3.3, ..apart },
+        Steps { optimizer: Optimizer::AdamW, weight_decay: 0.1, value_rate: 0.25, ..apart },
+        Steps { formula: ClipFormula::Tensorflow, eps_placement: AdamEps::Baselines, ..apart },
+        Steps { optimizer: Optimizer::RmsProp, value_rate: 3.3, ..apart },
+        Steps { optimizer: Optimizer::RmsProp, value_rate: 0.5, ..usual },
     ] {
         cases.push(adam_case(c).quick(c.bad_step.is_some()));
     }

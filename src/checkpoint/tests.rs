@@ -14,6 +14,21 @@ fn spec() -> PolicySpec {
     }
 }
 
+fn normalizer() -> crate::NormalizerState {
+    let moments = |columns: usize, count| crate::RunningMoments {
+        mean: (0..columns).map(|i| i as f32 / 3.0).collect(),
+        variance: (0..columns).map(|i| 1.0 / (i + 3) as f32).collect(),
+        count,
+        initial_count: 1e-4,
+    };
+    crate::NormalizerState {
+        obs: Some(moments(3, (1 << 40) + 1)),
+        reward: Some(moments(1, u64::MAX)),
+        discounted_returns: vec![0.1, -0.2, 0.3],
+        value: Some(moments(1, 0)),
+    }
+}
+
 fn state(len: usize) -> LearnerState {
     LearnerState {
         parameters: (0..len).map(|i| i as f32 * 0.1 - 1.0).collect(),
@@ -26,6 +41,7 @@ fn state(len: usize) -> LearnerState {
         kl_coef: 0.1 + 0.2,
         learning_rate: 1.0 / 3.0,
         search_direction: (0..len).map(|i| i as f32 * 0.01).collect(),
+        normalizer: normalizer(),
     }
 }
 

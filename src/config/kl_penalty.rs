@@ -15,10 +15,12 @@ use serde::{Deserialize, Serialize};
 pub struct KlPenalty {
     /// β at the start of the run; of an update, in [`crate::reference::ppo_update::ppo_update`].
     pub kl_coef: f64,
-    /// Once per update, after all epochs and over all rows (Schulman et al. 2017, section 4):
-    /// β ← 2 β if KL > 1.5 `target_kl`, β / 2 if KL < `target_kl` / 1.5, kept in
-    /// [[`MIN_KL_COEF`](Self::MIN_KL_COEF), [`MAX_KL_COEF`](Self::MAX_KL_COEF)]. Otherwise β stays.
+    /// Once per update, after all epochs and over all rows (Schulman et al. 2017, section 4), β moves by the rule
+    /// [`adapt`](Self::adapt), kept in [[`MIN_KL_COEF`](Self::MIN_KL_COEF), [`MAX_KL_COEF`](Self::MAX_KL_COEF)].
     pub adaptive: bool,
+    /// When and how far β moves; the paper's rule if absent.
+    #[serde(default)]
+    pub adapt: KlAdaptation,
     /// The KL that the adaptation aims at and the hinge counts from. Apart from
     /// [`PpoConfig::target_kl`](crate::PpoConfig::target_kl), which ends an update early.
     pub target_kl: f64,
@@ -29,6 +31,33 @@ pub struct KlPenalty {
     pub hinge: Option<KlHinge>,
     /// Whether the ratio is clipped too. Without, the surrogate is −mean r A.
     pub clip: bool,
+}
+
+/// β ← `raise` · β if KL > `raise_above` · `target_kl`, β ← `lower` · β if KL < `lower_below` · `target_kl`, else β stays.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KlAdaptation {
+    /// In units of `target_kl`; at least `lower_below`.
+    pub raise_above: f64,
+    /// In units of `target_kl`, from 0.
+    pub lower_below: f64,
+    /// At least 1.
+    pub raise: f64,
+    /// In (0, 1].
+    pub lower: f64,
+}
+
+impl Default for KlAdaptation {
+    fn default() -> Self {
+        Self::PAPER
+    }
+}
+
+impl KlAdaptation {
+    /// Schulman et al. 2017, section 4.
+    pub const PAPER: Self = Self { raise_above: 1.5, lower_below: 1.0 / 1.5, raise: 2.0, lower: 0.5 };
+    /// RLlib's.
+    pub const RLLIB: Self = Self { raise_above: 2.0, lower_below: 0.5, raise: 1.5, lower: 0.5 };
 }
 
 /// `coef · max(0, KL − factor · target_kl)²`.
@@ -49,7 +78,15 @@ impl KlPenalty {
 
     /// The paper's: β 1 at first, adapted to a target of 0.01, KL(old‖new), no clip.
     pub const fn adaptive() -> Self {
-        Self { kl_coef: 1.0, adaptive: true, target_kl: 0.01, direction: KlDirection::OldNew, hinge: None, clip: false }
+        Self {
+            kl_coef: 1.0,
+            adaptive: true,
+            adapt: KlAdaptation::PAPER,
+            target_kl: 0.01,
+            direction: KlDirection::OldNew,
+            hinge: None,
+            clip: false,
+        }
     }
 
     /// A fixed β beside the clip.
@@ -59,12 +96,13 @@ impl KlPenalty {
 
     /// β after an update that ended at `kl`; a KL that is not a number leaves it.
     pub fn next_kl_coef(&self, kl_coef: f64, kl: f64) -> f64 {
+        let rule = &self.adapt;
         if !self.adaptive {
             kl_coef
-        } else if kl > 1.5 * self.target_kl {
-            (2.0 * kl_coef).min(Self::MAX_KL_COEF)
-        } else if kl < self.target_kl / 1.5 {
-            (0.5 * kl_coef).max(Self::MIN_KL_COEF)
+        } else if kl > rule.raise_above * self.target_kl {
+            (rule.raise * kl_coef).min(Self::MAX_KL_COEF)
+        } else if kl < rule.lower_below * self.target_kl {
+            (rule.lower * kl_coef).max(Self::MIN_KL_COEF)
         } else {
             kl_coef
         }
@@ -76,6 +114,10 @@ impl KlPenalty {
         check(&[
             Range::closed("kl_penalty.kl_coef", self.kl_coef, 0.0, max),
             Range::above("kl_penalty.target_kl", self.target_kl, 0.0, max),
+            Range::closed("kl_penalty.adapt.lower_below", self.adapt.lower_below, 0.0, max),
+            Range::closed("kl_penalty.adapt.raise_above", self.adapt.raise_above, self.adapt.lower_below, max),
+            Range::closed("kl_penalty.adapt.raise", self.adapt.raise, 1.0, max),
+            Range::above("kl_penalty.adapt.lower", self.adapt.lower, 0.0, 1.0),
             Range::closed("kl_penalty.hinge.coef", hinge.coef, 0.0, max),
             Range::closed("kl_penalty.hinge.factor", hinge.factor, 0.0, max),
         ])?;

@@ -2,14 +2,23 @@
 
 mod choices;
 mod kl_penalty;
+mod named;
+mod normalize;
 mod presets;
+mod schedule;
 mod trust_region;
 mod validate;
 
-pub use choices::{AdvantageNorm, Algorithm, KlDirection, KlStop, Optimizer, ValueLoss};
-pub use kl_penalty::{AdaptiveLr, KlHinge, KlPenalty};
+pub use choices::{
+    AdamEps, AdvantageNorm, Algorithm, ClipFormula, GradClip, KlDirection, KlStop, Optimizer, ValueLoss,
+};
+pub use kl_penalty::{AdaptiveLr, KlAdaptation, KlHinge, KlPenalty};
+pub use named::Preset;
+pub use normalize::{EpsPlacement, NormOrder, ObsNorm, ReturnReset, RewardNorm, RewardNormKind, ValueNorm};
+pub use schedule::Anneal;
 pub use trust_region::{Acceptance, FisherForm, TrustRegion};
 
+use crate::policy::Init;
 use serde::{Deserialize, Serialize};
 
 /// All settings, one type for all algorithms and both implementations.
@@ -81,7 +90,7 @@ pub struct PpoConfig {
     pub ent_coef: f64,
     /// Weight of the value loss.
     pub vf_coef: f64,
-    /// Limit of the joint gradient norm: g · min(1, max / (norm + 1e-6)); off if absent.
+    /// Limit of the gradient's norm, see [`GradClip`] and [`ClipFormula`]; off if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
     /// Early stop: limit of `approx_kl` before `target_kl_factor`; off if absent.
@@ -93,7 +102,7 @@ pub struct PpoConfig {
     pub kl_stop: KlStop,
     /// Adam, AdamW or RMSProp.
     pub optimizer: Optimizer,
-    /// Added to √v̂, outside the root (PyTorch's placement).
+    /// ε of Adam, outside the root; [`adam_eps_placement`](Self::adam_eps_placement) says before or after the correction.
     pub adam_eps: f64,
     /// Decay of the first moment, in [0, 1).
     pub adam_beta1: f64,
@@ -119,6 +128,40 @@ pub struct PpoConfig {
     /// The policy's step of `trpo` and `npg`.
     #[serde(default)]
     pub trust_region: TrustRegion,
+    /// How `ent_coef` moves over the run.
+    #[serde(default)]
+    pub ent_coef_schedule: Anneal,
+    /// How `clip_coef` moves over the run; the value's clip range goes along where it has none of its own.
+    #[serde(default)]
+    pub clip_coef_schedule: Anneal,
+    /// How `clip_coef_vf` moves over the run, where it is set.
+    #[serde(default)]
+    pub clip_coef_vf_schedule: Anneal,
+    /// Whether actor and critic are clipped together or apart. The reported norm is the joint one either way.
+    #[serde(default)]
+    pub grad_clip: GradClip,
+    /// Factor of a clipped gradient.
+    #[serde(default)]
+    pub grad_clip_formula: ClipFormula,
+    /// Where Adam's ε stands.
+    #[serde(default)]
+    pub adam_eps_placement: AdamEps,
+    /// Step size of the value network's own layers at the start, where it is another one; it falls with `learning_rate` where that
+    /// does. A shared trunk keeps `learning_rate`. Not for `trpo` and `npg`, whose `learning_rate` is the critic's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_learning_rate: Option<f64>,
+    /// Initial parameters.
+    #[serde(default)]
+    pub init: Init,
+    /// Observations normalised by running statistics; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obs_norm: Option<ObsNorm>,
+    /// Rewards scaled or normalised by running statistics; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_norm: Option<RewardNorm>,
+    /// Value targets normalised by running statistics; off if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm_value: Option<ValueNorm>,
 }
 
 /// PyTorch's.
@@ -147,13 +190,9 @@ impl PpoConfig {
         (self.total_timesteps / (self.batch_size().max(1) as u64)).max(1)
     }
 
-    /// Learning rate of update `update` (from 0); 0 after the last when annealing.
-    pub fn learning_rate_at(&self, update: u64) -> f64 {
-        if self.anneal_lr {
-            self.learning_rate * (1.0 - update as f64 / self.num_updates() as f64).max(0.0)
-        } else {
-            self.learning_rate
-        }
+    /// Step size of the value network's own layers in units of the others'.
+    pub fn value_rate_factor(&self) -> f64 {
+        self.value_learning_rate.map_or(1.0, |rate| rate / self.learning_rate)
     }
 
     /// Limit of `approx_kl`, if there is one.

@@ -1,6 +1,10 @@
 //! Settings that other libraries publish.
 
-use super::{AdvantageNorm, Algorithm, KlPenalty, KlStop, Optimizer, PpoConfig, TrustRegion, ValueLoss};
+use super::{
+    AdamEps, AdaptiveLr, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlPenalty, KlStop,
+    Optimizer, PpoConfig, TrustRegion, ValueLoss,
+};
+use crate::policy::{Init, InitScheme};
 
 impl PpoConfig {
     /// CleanRL's `ppo.py` (discrete actions).
@@ -41,6 +45,17 @@ impl PpoConfig {
             kl_penalty: None,
             adaptive_lr: None,
             trust_region: TrustRegion::sb3_contrib(),
+            ent_coef_schedule: Anneal::None,
+            clip_coef_schedule: Anneal::None,
+            clip_coef_vf_schedule: Anneal::None,
+            grad_clip: GradClip::Joint,
+            grad_clip_formula: ClipFormula::Torch,
+            adam_eps_placement: AdamEps::Outside,
+            value_learning_rate: None,
+            init: Init::ORTHOGONAL,
+            obs_norm: None,
+            reward_norm: None,
+            norm_value: None,
         }
     }
 
@@ -74,6 +89,120 @@ impl PpoConfig {
             ent_coef: 0.0,
             target_kl_factor: 1.5,
             kl_stop: KlStop::Minibatch,
+            ..Self::cleanrl()
+        }
+    }
+
+    /// OpenAI baselines' `ppo2` with its settings for MuJoCo: CleanRL's arithmetic, but for TensorFlow's Adam and gradient
+    /// clip and NumPy's standard deviation.
+    pub fn baselines_ppo2() -> Self {
+        Self {
+            adv_ddof: 0,
+            grad_clip_formula: ClipFormula::Tensorflow,
+            adam_eps_placement: AdamEps::Baselines,
+            ..Self::cleanrl_continuous()
+        }
+    }
+
+    /// rsl_rl's `PPO` with its own defaults. It leaves environments and steps to the task: 4096 × 24 are legged_gym's, 1500
+    /// updates, too.
+    pub fn rsl_rl() -> Self {
+        Self {
+            num_envs: 4096,
+            num_steps: 24,
+            total_timesteps: 1500 * 4096 * 24,
+            learning_rate: 1e-3,
+            anneal_lr: false,
+            adaptive_lr: Some(AdaptiveLr::default()),
+            num_minibatches: 4,
+            update_epochs: 5,
+            norm_adv: AdvantageNorm::Batch,
+            vf_loss_scale: 1.0,
+            vf_coef: 1.0,
+            ent_coef: 0.01,
+            max_grad_norm: Some(1.0),
+            grad_clip: GradClip::Separate,
+            adam_eps: 1e-8,
+            init: Init { scheme: InitScheme::PytorchDefault, ..Init::ORTHOGONAL },
+            ..Self::cleanrl()
+        }
+    }
+
+    /// OpenAI Spinning Up's `ppo` (PyTorch). Its value function takes all 80 steps, ours stops with the policy.
+    pub fn spinningup() -> Self {
+        Self {
+            num_envs: 1,
+            num_steps: 4000,
+            total_timesteps: 200_000,
+            learning_rate: 3e-4,
+            value_learning_rate: Some(1e-3),
+            anneal_lr: false,
+            gae_lambda: 0.97,
+            num_minibatches: 1,
+            update_epochs: 80,
+            norm_adv: AdvantageNorm::Batch,
+            adv_ddof: 0,
+            adv_eps: 0.0,
+            value_loss: ValueLoss::Plain,
+            vf_loss_scale: 1.0,
+            vf_coef: 1.0,
+            ent_coef: 0.0,
+            max_grad_norm: None,
+            target_kl: Some(0.01),
+            target_kl_factor: 1.5,
+            kl_stop: KlStop::Minibatch,
+            adam_eps: 1e-8,
+            init: Init { scheme: InitScheme::PytorchDefault, log_std: -0.5, ..Init::ORTHOGONAL },
+            ..Self::cleanrl()
+        }
+    }
+
+    /// Lizhi-sjtu's PPO-continuous with its ten tricks, but for two that are not settings of the update: normalised states
+    /// and scaled rewards.
+    pub fn ten_tricks() -> Self {
+        Self {
+            total_timesteps: 3_000_000,
+            minibatch_size: Some(64),
+            norm_adv: AdvantageNorm::Batch,
+            adv_eps: 1e-5,
+            value_loss: ValueLoss::Plain,
+            vf_loss_scale: 1.0,
+            vf_coef: 1.0,
+            ent_coef: 0.01,
+            grad_clip: GradClip::Separate,
+            init: Init { hidden_gain: 1.0, ..Init::ORTHOGONAL },
+            ..Self::cleanrl_continuous()
+        }
+    }
+
+    /// RLlib's `PPO` defaults: clip and adaptive KL penalty together, squared value errors clamped at 10.
+    pub fn rllib_penalty() -> Self {
+        Self {
+            num_envs: 2,
+            num_steps: 2000,
+            total_timesteps: 1_000_000,
+            learning_rate: 5e-5,
+            anneal_lr: false,
+            gae_lambda: 1.0,
+            minibatch_size: Some(128),
+            update_epochs: 30,
+            norm_adv: AdvantageNorm::Batch,
+            adv_ddof: 0,
+            adv_eps: 0.0,
+            clip_coef: 0.3,
+            value_loss: ValueLoss::ClampError { max: 10.0 },
+            vf_loss_scale: 1.0,
+            vf_coef: 1.0,
+            ent_coef: 0.0,
+            max_grad_norm: None,
+            adam_eps: 1e-8,
+            kl_penalty: Some(KlPenalty {
+                kl_coef: 0.2,
+                adapt: KlAdaptation::RLLIB,
+                clip: true,
+                ..KlPenalty::adaptive()
+            }),
+            init: Init { scheme: InitScheme::PytorchDefault, ..Init::ORTHOGONAL },
             ..Self::cleanrl()
         }
     }

@@ -1,6 +1,7 @@
 use super::*;
+use crate::policy::Init;
 
-fn presets() -> [PpoConfig; 9] {
+fn presets() -> [PpoConfig; 14] {
     [
         PpoConfig::cleanrl(),
         PpoConfig::cleanrl_continuous(),
@@ -11,6 +12,11 @@ fn presets() -> [PpoConfig; 9] {
         PpoConfig::trpo_spinningup(),
         PpoConfig::npg(),
         PpoConfig::a2c(),
+        PpoConfig::baselines_ppo2(),
+        PpoConfig::rsl_rl(),
+        PpoConfig::spinningup(),
+        PpoConfig::ten_tricks(),
+        PpoConfig::rllib_penalty(),
     ]
 }
 
@@ -44,7 +50,19 @@ fn old_files_still_parse_and_new_ones_come_back() {
         assert_eq!(serde_json::from_str::<PpoConfig>(&text).unwrap(), preset);
     }
     let mut old = serde_json::to_value(PpoConfig::cleanrl()).unwrap();
-    for field in ["rmsprop_alpha", "rmsprop_eps", "algorithm", "trust_region"] {
+    for field in [
+        "rmsprop_alpha",
+        "rmsprop_eps",
+        "algorithm",
+        "trust_region",
+        "ent_coef_schedule",
+        "clip_coef_schedule",
+        "clip_coef_vf_schedule",
+        "grad_clip",
+        "grad_clip_formula",
+        "adam_eps_placement",
+        "init",
+    ] {
         assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
     }
     assert_eq!(serde_json::from_value::<PpoConfig>(old).unwrap(), PpoConfig::cleanrl());
@@ -64,7 +82,24 @@ fn what_an_algorithm_would_leave_aside_is_refused() {
         PpoConfig { kl_penalty: Some(penalty), ..PpoConfig::cleanrl() }
     };
     let rate = Some(AdaptiveLr::default());
+    let linear = Anneal::Linear { to: 0.0 };
+    let adapt =
+        |adapt| PpoConfig { kl_penalty: Some(KlPenalty { adapt, ..KlPenalty::adaptive() }), ..PpoConfig::sb3() };
     for (field, config) in [
+        ("ent_coef_schedule", PpoConfig { ent_coef_schedule: linear, ..PpoConfig::npg() }),
+        ("ent_coef_schedule.to", PpoConfig { ent_coef_schedule: Anneal::Linear { to: f64::NAN }, ..PpoConfig::sb3() }),
+        ("clip_coef_schedule.to", PpoConfig { clip_coef_schedule: Anneal::Linear { to: -0.1 }, ..PpoConfig::sb3() }),
+        ("clip_coef_schedule", PpoConfig { clip_coef_schedule: linear, ..PpoConfig::ppo_penalty() }),
+        ("clip_coef_vf_schedule", PpoConfig { clip_coef_vf_schedule: linear, ..PpoConfig::cleanrl() }),
+        ("value_learning_rate", PpoConfig { value_learning_rate: Some(1e-3), ..PpoConfig::trpo_baselines() }),
+        ("value_learning_rate", PpoConfig { value_learning_rate: Some(1e-3), ..PpoConfig::rsl_rl() }),
+        ("value_learning_rate", PpoConfig { learning_rate: 0.0, ..PpoConfig::spinningup() }),
+        ("value_loss.delta", PpoConfig { value_loss: ValueLoss::Huber { delta: 0.0 }, ..PpoConfig::sb3() }),
+        ("value_loss.max", PpoConfig { value_loss: ValueLoss::ClampError { max: -1.0 }, ..PpoConfig::sb3() }),
+        ("init.log_std", PpoConfig { init: Init { log_std: f64::NAN, ..Init::default() }, ..PpoConfig::sb3() }),
+        ("kl_penalty.adapt.raise_above", adapt(KlAdaptation { raise_above: 0.5, ..KlAdaptation::PAPER })),
+        ("kl_penalty.adapt.raise", adapt(KlAdaptation { raise: 0.9, ..KlAdaptation::PAPER })),
+        ("kl_penalty.adapt.lower", adapt(KlAdaptation { lower: 0.0, ..KlAdaptation::PAPER })),
         ("kl_penalty", PpoConfig { kl_penalty: None, ..PpoConfig::ppo_penalty() }),
         ("kl_penalty", PpoConfig { kl_penalty: penalty, ..PpoConfig::a2c() }),
         ("anneal_lr", PpoConfig { adaptive_lr: rate, anneal_lr: true, ..PpoConfig::sb3() }),
@@ -113,4 +148,69 @@ fn kl_decides_the_penalty_and_the_rate() {
         assert!((rate.next(3e-3, kl) - next).abs() < 1e-15, "{kl}");
     }
     assert_eq!((rate.next(9e-3, 1e-3), rate.next(1.2e-5, 1.0)), (1e-2, 1e-5));
+}
+
+#[test]
+fn rllibs_rule_has_its_own_limits_and_factors() {
+    let penalty = KlPenalty { adapt: KlAdaptation::RLLIB, ..KlPenalty::adaptive() };
+    for (kl, next) in [(0.021, 0.3), (0.02, 0.2), (0.005, 0.2), (0.004, 0.1), (f64::NAN, 0.2)] {
+        assert!((penalty.next_kl_coef(0.2, kl) - next).abs() < 1e-15, "{kl}");
+    }
+}
+
+#[test]
+fn schedules_go_by_the_number_of_the_update() {
+    let config = PpoConfig {
+        num_envs: 2,
+        num_steps: 5,
+        total_timesteps: 40,
+        ent_coef: 0.02,
+        ent_coef_schedule: Anneal::Linear { to: 0.01 },
+        clip_coef_schedule: Anneal::Linear { to: 0.0 },
+        ..PpoConfig::cleanrl()
+    };
+    config.validate().unwrap();
+    assert_eq!(config.num_updates(), 4);
+    for (update, ent_coef, clip_coef) in
+        [(0, 0.02, 0.2), (2, 0.015, 0.1), (3, 0.0125, 0.05), (4, 0.01, 0.0), (9, 0.01, 0.0)]
+    {
+        assert!((config.ent_coef_at(update) - ent_coef).abs() < 1e-15, "{update}");
+        assert!((config.clip_coef_at(update) - clip_coef).abs() < 1e-15, "{update}");
+        // The value's range follows where it has none of its own.
+        assert_eq!(config.clip_coef_vf_at(update), config.clip_coef_at(update));
+        let now = config.at_update(update);
+        now.validate().unwrap();
+        assert_eq!((now.ent_coef, now.clip_coef), (config.ent_coef_at(update), config.clip_coef_at(update)));
+        assert_eq!((now.ent_coef_at(7), now.clip_coef_at(7)), (now.ent_coef, now.clip_coef));
+    }
+    let own = PpoConfig {
+        clip_coef_vf: Some(0.4),
+        clip_coef_vf_schedule: Anneal::Linear { to: 0.8 },
+        value_loss: ValueLoss::ClipOnly,
+        ..config.clone()
+    };
+    own.validate().unwrap();
+    assert!((own.clip_coef_vf_at(1) - 0.5).abs() < 1e-15 && (own.value_limit_at(2) - 0.6).abs() < 1e-15);
+    assert_eq!(PpoConfig { value_loss: ValueLoss::Huber { delta: 3.0 }, ..own.clone() }.value_limit_at(2), 3.0);
+    assert_eq!(PpoConfig { value_loss: ValueLoss::ClampError { max: 7.0 }, ..own }.value_limit_at(2), 7.0);
+    let plain = PpoConfig::cleanrl();
+    assert_eq!(plain.at_update(500), plain);
+}
+
+#[test]
+fn presets_have_names() {
+    for algorithm in Algorithm::ALL {
+        assert!(Preset::names(algorithm).contains(&Preset::usual(algorithm)));
+        for name in Preset::names(algorithm) {
+            for discrete in [false, true] {
+                let preset = Preset::named(name, algorithm, discrete).unwrap();
+                preset.config.validate().unwrap();
+                assert_eq!(preset.config.algorithm, algorithm);
+                assert!(Preset::algorithm_of(name).is_some());
+            }
+        }
+    }
+    assert_eq!(PpoConfig::preset("sb3", Algorithm::A2c, true).unwrap(), PpoConfig::a2c());
+    let message = PpoConfig::preset("best", Algorithm::Ppo, true).unwrap_err().to_string();
+    assert!(message.starts_with("config: preset: is \"best\", must be \"cleanrl\" or \"sb3\" or"), "{message}");
 }

@@ -1,6 +1,6 @@
 //! Ranges of the settings.
 
-use super::{AdaptiveLr, Algorithm, KlPenalty, PpoConfig};
+use super::{AdaptiveLr, Algorithm, Anneal, KlPenalty, PpoConfig, ValueLoss};
 use crate::{Error, Result};
 
 /// A setting and where it may lie.
@@ -71,6 +71,12 @@ impl PpoConfig {
             return Err(Error::config("adv_ddof", format!("is {}, must be 0 or 1", self.adv_ddof)));
         }
         let max = f64::from(f32::MAX);
+        let to = |schedule| if let Anneal::Linear { to } = schedule { to } else { 0.0 };
+        let (delta, error) = match self.value_loss {
+            ValueLoss::Huber { delta } => (delta, 1.0),
+            ValueLoss::ClampError { max } => (1.0, max),
+            _ => (1.0, 1.0),
+        };
         check(&[
             Range::closed("learning_rate", self.learning_rate, 0.0, max),
             Range::closed("gamma", self.gamma, 0.0, 1.0),
@@ -91,7 +97,18 @@ impl PpoConfig {
             Range::closed("weight_decay", self.weight_decay, 0.0, max),
             Range::below("rmsprop_alpha", self.rmsprop_alpha, 0.0, 1.0),
             Range::closed("rmsprop_eps", self.rmsprop_eps, 0.0, max),
+            Range::closed("ent_coef_schedule.to", to(self.ent_coef_schedule), -max, max),
+            Range::closed("clip_coef_schedule.to", to(self.clip_coef_schedule), 0.0, max),
+            Range::closed("clip_coef_vf_schedule.to", to(self.clip_coef_vf_schedule), 0.0, max),
+            Range::above("value_loss.delta", delta, 0.0, max),
+            Range::above("value_loss.max", error, 0.0, max),
+            Range::closed("value_learning_rate", self.value_learning_rate.unwrap_or(0.0), 0.0, max),
+            Range::closed("init.hidden_gain", self.init.hidden_gain, 0.0, max),
+            Range::closed("init.policy_gain", self.init.policy_gain, 0.0, max),
+            Range::closed("init.value_gain", self.init.value_gain, 0.0, max),
+            Range::closed("init.log_std", self.init.log_std, -max, max),
         ])?;
+        self.validate_normalization()?;
         self.trust_region.validate()?;
         self.kl_penalty.iter().try_for_each(KlPenalty::validate)?;
         self.adaptive_lr.iter().try_for_each(AdaptiveLr::validate)?;
@@ -127,6 +144,36 @@ impl PpoConfig {
         }
         if self.algorithm.is_trust_region() && self.ent_coef != 0.0 {
             return wrong("ent_coef", format!("is {}, {name} has no entropy bonus", self.ent_coef));
+        }
+        self.validate_schedules()
+    }
+
+    /// Schedules and rates that would move nothing.
+    fn validate_schedules(&self) -> Result<()> {
+        let name = self.algorithm.name();
+        let wrong = |field: &'static str, message: String| Err(Error::config(field, message));
+        let region = self.algorithm.is_trust_region();
+        if region && self.ent_coef_schedule != Anneal::None {
+            return wrong("ent_coef_schedule", format!("is set, {name} has no entropy bonus"));
+        }
+        let clips_value = matches!(self.value_loss, ValueLoss::ClipMax | ValueLoss::ClipOnly) && !region;
+        let clips_ratio = self.clips() && !region && self.algorithm != Algorithm::A2c;
+        if self.clip_coef_schedule != Anneal::None && !clips_ratio && !(clips_value && self.clip_coef_vf.is_none()) {
+            return wrong("clip_coef_schedule", "is set, but nothing is clipped by clip_coef".into());
+        }
+        if self.clip_coef_vf_schedule != Anneal::None && !(clips_value && self.clip_coef_vf.is_some()) {
+            return wrong("clip_coef_vf_schedule", "is set, but nothing is clipped by clip_coef_vf".into());
+        }
+        let Some(rate) = self.value_learning_rate else { return Ok(()) };
+        if region {
+            return wrong("value_learning_rate", format!("is set, {name}'s learning_rate is the critic's already"));
+        }
+        if self.adaptive_lr.is_some() {
+            return wrong("value_learning_rate", "is set, must be absent where adaptive_lr sets the rate".into());
+        }
+        if self.learning_rate <= 0.0 || rate / self.learning_rate > f64::from(f32::MAX) {
+            let own = self.learning_rate;
+            return wrong("value_learning_rate", format!("is {rate}, too far above a learning_rate of {own}"));
         }
         Ok(())
     }

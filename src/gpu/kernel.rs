@@ -9,6 +9,8 @@ pub struct Part {
     pub name: &'static str,
     /// WGSL text.
     pub source: &'static str,
+    /// Parts of a head part's own that go before it. What kernels share is not among them: they list it themselves.
+    pub needs: &'static [Part],
 }
 
 /// How a kernel uses a storage buffer.
@@ -109,7 +111,8 @@ impl KernelDef {
     /// The whole WGSL text: parts, head, environment, kernel.
     pub fn compose(&self, variant: &Variant) -> String {
         let mut text = String::new();
-        for part in self.parts.iter().chain(&variant.head).chain(&variant.env) {
+        let own = variant.head.iter().flat_map(|head| head.needs);
+        for part in self.parts.iter().chain(own).chain(&variant.head).chain(&variant.env) {
             text.push_str(part.source);
             text.push('\n');
         }

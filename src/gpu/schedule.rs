@@ -15,7 +15,7 @@ pub struct Schedule {
     pub clip_coef: f32,
     /// Weight of the entropy bonus.
     pub ent_coef: f32,
-    /// Clip range of the value.
+    /// Clip range of the value, or the limit of its error, see [`crate::PpoConfig::value_limit_at`].
     pub clip_coef_vf: f32,
     /// Seed of all draws, low word.
     pub seed_low: u32,

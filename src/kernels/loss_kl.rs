@@ -3,7 +3,7 @@
 //! ```text
 //! KL = mean over rows;   h = max(0, KL − hinge_limit);   penalty = β KL + hinge_coef h²;   weight = β + 2 hinge_coef h
 //! lr ← max(lr / factor, min) if KL > 2 target;   min(lr · factor, max) if 0 < KL < target / 2
-//! after all epochs:   β ← 2 β if KL > kl_high;   β / 2 if KL < kl_low;   within 2^±26
+//! after all epochs:   β ← raise · β if KL > kl_high;   lower · β if KL < kl_low;   within 2^±26
 //! ```
 //!
 //! Schulman et al. 2017, section 4; see [`crate::KlPenalty`] and [`crate::AdaptiveLr`].
@@ -35,9 +35,9 @@ kernel! {
         pub inverse_rows: f32,
         /// β where `kl_state` has none.
         pub kl_coef: f32,
-        /// Below this KL β is halved.
+        /// Below this KL β falls.
         pub kl_low: f32,
-        /// Above this KL β is doubled.
+        /// Above this KL β rises.
         pub kl_high: f32,
         /// Weight of the hinge; 0: off.
         pub hinge_coef: f32,
@@ -51,6 +51,14 @@ kernel! {
         pub rate_min: f32,
         /// Largest learning rate.
         pub rate_max: f32,
+        /// Factor of β above `kl_high`.
+        pub kl_raise: f32,
+        /// Factor of β below `kl_low`.
+        pub kl_lower: f32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
     },
     io: {
         /// `[groups]`, from `loss_trust_region`.
@@ -77,8 +85,9 @@ impl Params {
         if let Some(penalty) = config.kl_penalty {
             params.adaptive = penalty.adaptive.into();
             params.kl_coef = penalty.kl_coef as f32;
-            params.kl_low = (penalty.target_kl / 1.5) as f32;
-            params.kl_high = (1.5 * penalty.target_kl) as f32;
+            params.kl_low = (penalty.adapt.lower_below * penalty.target_kl) as f32;
+            params.kl_high = (penalty.adapt.raise_above * penalty.target_kl) as f32;
+            (params.kl_raise, params.kl_lower) = (penalty.adapt.raise as f32, penalty.adapt.lower as f32);
             if let Some(hinge) = penalty.hinge {
                 params.hinge_coef = hinge.coef as f32;
                 params.hinge_limit = (hinge.factor * penalty.target_kl) as f32;

@@ -6,18 +6,20 @@
 //! | stage | kernels |
 //! | --- | --- |
 //! | environment | [`env_step`] |
-//! | policy | [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
-//! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`reduce_moments`], [`advantage_normalize`] |
+//! | policy | [`policy_normalize`], [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
+//! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`reduce_moments`], [`advantage_normalize`]; [`advantage_discount`], [`reduce_running`], [`advantage_rescale`] for rewards and value targets |
 //! | minibatch | [`batch_gather`], [`batch_pack`] |
 //! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
 //! | loss | [`loss_ppo`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
 //! | optimiser | [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
 //! | statistics | [`reduce_episodes`] |
 
+pub mod advantage_discount;
 pub mod advantage_gae;
 pub mod advantage_gae_chunked;
 pub mod advantage_k_step;
 pub mod advantage_normalize;
+pub mod advantage_rescale;
 pub mod batch_gather;
 pub mod batch_pack;
 pub mod cg_step;
@@ -37,19 +39,23 @@ pub mod optim_clip;
 pub mod optim_line_search;
 pub mod optim_rmsprop;
 pub mod parts;
+pub mod policy_normalize;
 pub mod policy_sample;
 pub mod reduce_episodes;
 pub mod reduce_moments;
 pub mod reduce_partials;
+pub mod reduce_running;
 
 use crate::gpu::KernelDef;
 
 /// Every kernel, in order of name.
 pub const ALL: &[KernelDef] = &[
+    advantage_discount::DEF,
     advantage_gae::DEF,
     advantage_gae_chunked::DEF,
     advantage_k_step::DEF,
     advantage_normalize::DEF,
+    advantage_rescale::DEF,
     batch_gather::DEF,
     batch_pack::DEF,
     cg_step::DEF,
@@ -68,10 +74,12 @@ pub const ALL: &[KernelDef] = &[
     optim_clip::DEF,
     optim_line_search::DEF,
     optim_rmsprop::DEF,
+    policy_normalize::DEF,
     policy_sample::DEF,
     reduce_episodes::DEF,
     reduce_moments::DEF,
     reduce_partials::DEF,
+    reduce_running::DEF,
 ];
 
 /// Invocations of a workgroup in every kernel.

@@ -4,6 +4,7 @@
 //! g ← g · scale (+ weight_decay · p, Adam)        p ← p · (1 − lr · weight_decay)  (AdamW)
 //! m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²
 //! p ← p − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
+//! hat_eps:  p ← p − lr / (1 − β₁ᵗ) · m / ((√v + ε) / √(1 − β₂ᵗ))        TensorFlow's arithmetic
 //! ```
 //!
 //! t counts the steps that were taken, which the host does not know without reading back (early stop, non-finite
@@ -39,10 +40,18 @@ kernel! {
         pub eps: f32,
         /// First element that is stepped.
         pub offset: u32,
+        /// 1: ε is corrected like √v.
+        pub hat_eps: u32,
+        /// First element with a learning rate and, where so set, a clip factor of its own.
+        pub value_begin: u32,
+        /// The element after the last of them.
+        pub value_end: u32,
+        /// 1: their clip factor is the second one of `optim_clip`.
+        pub value_scale: u32,
+        /// Their learning rate in units of the others'.
+        pub value_rate: f32,
         #[doc(hidden)]
-        pub pad_1: u32,
-        #[doc(hidden)]
-        pub pad_2: u32,
+        pub pad_0: u32,
     },
     io: {
         /// `[offset + count]`.

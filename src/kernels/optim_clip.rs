@@ -1,10 +1,12 @@
-//! The gradient's norm, the factor that clips it, and the permission to step.
+//! The gradient's norm, the factors that clip it, and the permission to step.
 //!
-//! scale = min(1, max_grad_norm / (‖g‖ + 1e-6)), PyTorch's `clip_grad_norm_`. A NaN or an infinity in the gradient, or a
+//! scale = min(1, max_grad_norm / (‖g‖ + 1e-6)), PyTorch's `clip_grad_norm_`, or max_grad_norm / max(‖g‖, max_grad_norm),
+//! TensorFlow's `clip_by_global_norm`; for the whole gradient, or for a value range and the rest apart. A NaN or an infinity in the gradient, or a
 //! norm that overflows f32, forbids the step and is counted; so does an early stop.
 
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
 use crate::Result;
+use crate::config::ClipFormula;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
@@ -23,18 +25,18 @@ kernel! {
         pub phase: u32,
         /// Largest norm; 0: do not clip.
         pub max_grad_norm: f32,
-        #[doc(hidden)]
-        pub pad_0: u32,
-        #[doc(hidden)]
-        pub pad_1: u32,
-        #[doc(hidden)]
-        pub pad_2: u32,
+        /// First element of the group that is clipped by itself.
+        pub value_begin: u32,
+        /// The element after its last; not above `value_begin`: there is one group, the whole gradient.
+        pub value_end: u32,
+        /// 0: PyTorch's factor, 1: TensorFlow's; [`formula`].
+        pub formula: u32,
     },
     io: {
         /// `[count]`.
         gradient: Read f32,
         /// `[groups(count)]`.
-        norm_partials: ReadWrite [f32; 2],
+        norm_partials: ReadWrite [f32; 4],
         /// `[CONTROL_WORDS]`.
         control: ReadWrite u32,
         /// `[1]`: steps taken since the start.
@@ -42,6 +44,14 @@ kernel! {
         /// `[minibatches, TRACE_WIDTH]`.
         trace: ReadWrite f32,
     },
+}
+
+/// The number of a formula in [`Params`].
+pub const fn formula(formula: ClipFormula) -> u32 {
+    match formula {
+        ClipFormula::Torch => 0,
+        ClipFormula::Tensorflow => 1,
+    }
 }
 
 /// Partial sums for a gradient of `count` elements.

@@ -26,6 +26,14 @@ kernel! {
         pub one_minus_alpha: f32,
         /// ε, outside the root.
         pub eps: f32,
+        /// First element with a learning rate and, where so set, a clip factor of its own.
+        pub value_begin: u32,
+        /// The element after the last of them.
+        pub value_end: u32,
+        /// 1: their clip factor is the second one of `optim_clip`.
+        pub value_scale: u32,
+        /// Their learning rate in units of the others'.
+        pub value_rate: f32,
         #[doc(hidden)]
         pub pad_0: u32,
         #[doc(hidden)]

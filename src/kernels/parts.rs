@@ -1,12 +1,15 @@
 //! The shared WGSL of `shaders/parts/`.
 
 use crate::gpu::{Part, Variant};
-use crate::policy::Head;
+use crate::policy::{Head, StdLimit};
 
 macro_rules! parts {
-    ($($(#[$doc:meta])* $name:ident = $file:literal),* $(,)?) => {
-        $($(#[$doc])* pub const $name: Part =
-            Part { name: $file, source: include_str!(concat!("../../shaders/parts/", $file, ".wgsl")) };)*
+    ($($(#[$doc:meta])* $name:ident = $file:literal $([$($need:ident),*])?),* $(,)?) => {
+        $($(#[$doc])* pub const $name: Part = Part {
+            name: $file,
+            source: include_str!(concat!("../../shaders/parts/", $file, ".wgsl")),
+            needs: &[$($($need),*)?],
+        };)*
 
         /// All parts, for the tests that walk them.
         pub const ALL: &[Part] = &[$($name),*];
@@ -32,12 +35,22 @@ parts! {
     CG = "cg",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
+    /// Running mean and variance.
+    STATISTIC = "statistic",
+    /// What Stirling's formula leaves of the logarithm of the gamma function and its derivatives.
+    GAMMA = "gamma",
+    /// The Beta distribution.
+    BETA = "beta",
+    /// What tanh does to the density and the entropy of a normal.
+    SQUASH = "squash",
     /// Categorical, multi-discrete and discretised heads, with or without masks.
     HEAD_CATEGORICAL = "head_categorical",
     /// Bernoulli head.
     HEAD_BERNOULLI = "head_bernoulli",
-    /// Diagonal Gaussian head.
-    HEAD_GAUSSIAN = "head_gaussian",
+    /// Gaussian head, squashed by tanh or not.
+    HEAD_GAUSSIAN = "head_gaussian" [SQUASH],
+    /// Beta head.
+    HEAD_BETA = "head_beta" [GAMMA, BETA],
     /// CartPole-v1.
     ENV_CARTPOLE = "env_cartpole",
     /// Pendulum-v1.
@@ -59,12 +72,13 @@ pub const fn head(head: &Head) -> Part {
     match head {
         Head::Categorical { .. } | Head::MultiDiscrete { .. } | Head::Discretised { .. } => HEAD_CATEGORICAL,
         Head::Bernoulli { .. } => HEAD_BERNOULLI,
-        Head::Gaussian { .. } | Head::TanhGaussian { .. } | Head::Beta { .. } => HEAD_GAUSSIAN,
+        Head::Gaussian { .. } | Head::TanhGaussian { .. } => HEAD_GAUSSIAN,
+        Head::Beta { .. } => HEAD_BETA,
     }
 }
 
 /// All head parts, for the tests that walk them.
-pub const HEADS: &[Part] = &[HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN];
+pub const HEADS: &[Part] = &[HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN, HEAD_BETA];
 
 /// How a kernel with `head: true` is specialised and what it is told of the action dimensions: `(dimensions, mask words, 0, 0)`,
 /// then per dimension `(first raw output, choices, low, high)` with the bits of the bounds, ±the largest float where there are none.
@@ -83,7 +97,23 @@ pub fn variant(head: &Head) -> Variant {
             vec![("HEAD_MASKED", f64::from(u8::from(*masked)))]
         }
         Head::Discretised { .. } => vec![("HEAD_CENTRES", 1.0)],
-        _ => Vec::new(),
+        Head::Gaussian { std, .. } | Head::TanhGaussian { std, .. } => {
+            let (limit, low, high) = match std.limit {
+                StdLimit::Free => (0.0, 0.0, 0.0),
+                StdLimit::SoftFloor { log_std } => (1.0, log_std, 0.0),
+                StdLimit::Clamp { low, high } => (2.0, low, high),
+            };
+            vec![
+                ("HEAD_SQUASH", f64::from(u8::from(matches!(head, Head::TanhGaussian { .. })))),
+                ("HEAD_STD_LIMIT", limit),
+                ("HEAD_LOG_STD_LOW", f64::from(low)),
+                ("HEAD_LOG_STD_HIGH", f64::from(high)),
+            ]
+        }
+        Head::Bernoulli { .. } | Head::Beta { .. } => Vec::new(),
     };
     Variant { head: Some(self::head(head)), head_table: table, constants, ..Variant::default() }
 }
+
+#[cfg(test)]
+mod tests;

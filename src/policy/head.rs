@@ -187,6 +187,17 @@ impl Head {
         }
     }
 
+    /// Raw outputs that are log standard deviations: their biases begin at [`Init::log_std`](super::Init::log_std). Empty where
+    /// the deviation does not depend on the state.
+    pub const fn log_std_outputs(&self) -> std::ops::Range<usize> {
+        match self {
+            Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } if std.from_state => {
+                *dims..2 * *dims
+            }
+            _ => 0..0,
+        }
+    }
+
     /// Width of a distribution row: raw outputs plus free parameters.
     pub fn width(&self) -> usize {
         self.raw_outputs() + self.free_parameters()

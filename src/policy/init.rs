@@ -1,15 +1,65 @@
-//! Orthogonal initialisation (Saxe et al. 2013, as PyTorch's `orthogonal_` does it), seeded by Philox.
+//! Initial parameters: orthogonal (Saxe et al. 2013, as PyTorch's `orthogonal_` does it) or uniform, seeded by Philox.
 
 use super::{Network, PolicySpec};
-use crate::rng::{Draw, block, normal};
+use crate::rng::{Draw, block, normal, uniform};
 use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
 
-/// Initial parameters: orthogonal weights with a gain per layer, zero biases, `log_std` 0.
-///
-/// Gains are those of CleanRL and Stable-Baselines3: √2 for hidden layers, 0.01 for the actor's last layer, 1 for
-/// the critic's last layer. The numbers depend on `seed` and the layer only, not on the machine; they are
-/// not PyTorch's numbers for the same seed.
+/// How weights and biases are drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InitScheme {
+    /// Orthogonal weights times the layer's gain, biases 0.
+    #[default]
+    Orthogonal,
+    /// Weights and biases uniform in ±1/√inputs, whatever the gains: what PyTorch's `Linear` does unless told otherwise
+    /// (Spinning Up, rsl_rl).
+    PytorchDefault,
+}
+
+/// Where training begins.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Init {
+    /// How weights and biases are drawn.
+    pub scheme: InitScheme,
+    /// Gain of every layer but the two output layers: √2 (CleanRL, Stable-Baselines3, baselines) or 1 (ten-tricks).
+    pub hidden_gain: f64,
+    /// Gain of the actor's last layer.
+    pub policy_gain: f64,
+    /// Gain of the critic's last layer.
+    pub value_gain: f64,
+    /// The log standard deviation at first: of the free parameter, or of the biases of raw outputs that are one.
+    pub log_std: f64,
+}
+
+impl Init {
+    /// CleanRL's and Stable-Baselines3's.
+    pub const ORTHOGONAL: Self = Self {
+        scheme: InitScheme::Orthogonal,
+        hidden_gain: std::f64::consts::SQRT_2,
+        policy_gain: 0.01,
+        value_gain: 1.0,
+        log_std: 0.0,
+    };
+}
+
+impl Default for Init {
+    fn default() -> Self {
+        Self::ORTHOGONAL
+    }
+}
+
+/// [`initial_parameters_with`] the usual gains: √2 for hidden layers, 0.01 for the actor's last layer, 1 for the critic's
+/// (CleanRL, Stable-Baselines3), and `log_std` 0.
 pub fn initial_parameters(spec: &PolicySpec, seed: u64) -> Vec<f32> {
+    initial_parameters_with(spec, &Init::default(), seed)
+}
+
+/// Initial parameters. The numbers depend on `init`, on `seed` and on the layer only, not on the machine; they are
+/// not PyTorch's numbers for the same seed.
+pub fn initial_parameters_with(spec: &PolicySpec, init: &Init, seed: u64) -> Vec<f32> {
     let layout = spec.layout();
     let mut parameters = vec![0.0_f32; layout.len()];
     let mut matrix = 0_u32;
@@ -18,16 +68,45 @@ pub fn initial_parameters(spec: &PolicySpec, seed: u64) -> Vec<f32> {
         for (index, layer) in layers.iter().enumerate() {
             let last = index + 1 == layers.len();
             let gain = match network {
-                Network::Policy if last => 0.01,
-                Network::Value if last => 1.0,
-                _ => std::f64::consts::SQRT_2,
+                Network::Policy if last => init.policy_gain,
+                Network::Value if last => init.value_gain,
+                _ => init.hidden_gain,
             };
-            let weight = orthogonal(layer.outputs, layer.inputs, gain, seed, matrix);
-            parameters[layer.weight..layer.weight + weight.len()].copy_from_slice(&weight);
+            let (weights, biases) = match init.scheme {
+                InitScheme::Orthogonal => {
+                    (orthogonal(layer.outputs, layer.inputs, gain, seed, matrix), vec![0.0; layer.outputs])
+                }
+                InitScheme::PytorchDefault => {
+                    let bound = 1.0 / (layer.inputs as f64).sqrt();
+                    (
+                        symmetric(layer.outputs * layer.inputs, bound, seed, matrix, 0),
+                        symmetric(layer.outputs, bound, seed, matrix, 1),
+                    )
+                }
+            };
+            parameters[layer.weight..layer.weight + weights.len()].copy_from_slice(&weights);
+            parameters[layer.bias..layer.bias + biases.len()].copy_from_slice(&biases);
             matrix += 1;
+            if network == Network::Policy && last {
+                let outputs = spec.head.log_std_outputs();
+                parameters[layer.bias + outputs.start..layer.bias + outputs.end].fill(init.log_std as f32);
+            }
         }
     }
+    if let Some(start) = layout.log_std() {
+        parameters[start..].fill(init.log_std as f32);
+    }
     parameters
+}
+
+/// `count` numbers uniform in ±`bound`; `dimension` keeps a layer's biases apart from its weights.
+fn symmetric(count: usize, bound: f64, seed: u64, matrix: u32, dimension: u32) -> Vec<f32> {
+    (0..count as u64)
+        .map(|index| {
+            let u = f64::from(uniform(block(seed, Draw::Initialisation, matrix, dimension, index)[0]));
+            (bound * (2.0 * u - 1.0)) as f32
+        })
+        .collect()
 }
 
 /// A `[rows, columns]` matrix, row-major, with orthonormal rows or columns (whichever are fewer), times `gain`.
@@ -78,5 +157,66 @@ mod tests {
         assert_eq!(a, b);
         assert_ne!(a, initial_parameters(&spec, 2));
         assert_ne!(a[0..64], a[72..136], "two layers of the same shape must not share numbers");
+    }
+
+    #[test]
+    fn init_decides_gains_and_log_std() {
+        let spec = PolicySpec {
+            obs_dim: 3,
+            trunk: vec![9],
+            policy_hidden: vec![8],
+            value_hidden: vec![7],
+            activation: Activation::Tanh,
+            head: Head::gaussian(2),
+        };
+        let layout = spec.layout();
+        let of = |parameters: &[f32], name: &str| parameters[layout.get(name).unwrap().indices()].to_vec();
+        let usual = initial_parameters(&spec, 3);
+        assert_eq!(usual, initial_parameters_with(&spec, &Init::default(), 3));
+        // Gains only scale: each layer's numbers over its gain are the same, but for the rounding to f32.
+        let init =
+            Init { hidden_gain: 1.0, policy_gain: 0.5, value_gain: 2.0, log_std: -0.5, scheme: InitScheme::Orthogonal };
+        let other = initial_parameters_with(&spec, &init, 3);
+        for (name, ratio) in [
+            ("trunk.0.weight", 1.0 / 2.0_f64.sqrt()),
+            ("policy.0.weight", 1.0 / 2.0_f64.sqrt()),
+            ("policy.1.weight", 0.5 / 0.01),
+            ("value.0.weight", 1.0 / 2.0_f64.sqrt()),
+            ("value.1.weight", 2.0),
+        ] {
+            for (a, b) in of(&usual, name).iter().zip(of(&other, name)) {
+                assert!(
+                    (f64::from(*a) * ratio - f64::from(b)).abs() <= f64::from(b).abs() * 2.0_f64.powi(-22),
+                    "{name}"
+                );
+            }
+        }
+        assert_eq!((of(&usual, "log_std"), of(&other, "log_std")), (vec![0.0; 2], vec![-0.5; 2]));
+        assert_eq!(of(&other, "policy.1.bias"), [0.0; 2]);
+    }
+
+    #[test]
+    fn pytorchs_default_is_uniform_by_the_inputs() {
+        let spec = PolicySpec::separate(16, &[64, 64], Activation::Tanh, Head::gaussian(3));
+        let init = Init { scheme: InitScheme::PytorchDefault, log_std: -0.5, ..Init::default() };
+        let parameters = initial_parameters_with(&spec, &init, 5);
+        let layout = spec.layout();
+        for network in Network::ALL {
+            for layer in layout.layers(network) {
+                let bound = 1.0 / (layer.inputs as f64).sqrt();
+                let numbers = &parameters[layer.weight..layer.bias + layer.outputs];
+                let largest = numbers.iter().fold(0.0, |most, x| f64::max(most, x.abs().into()));
+                assert!(largest <= bound * (1.0 + 1e-7), "{largest} of {bound}");
+                let n = numbers.len() as f64;
+                let mean = numbers.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
+                let variance = numbers.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / n;
+                // Five standard deviations: the mean's is b/√(3n), that of x² over b²/3 is √(4/5)/√n.
+                assert!(mean.abs() < 5.0 * bound / (3.0 * n).sqrt(), "{mean}");
+                assert!((variance / (bound * bound / 3.0) - 1.0).abs() < 5.0 * 0.9 / n.sqrt(), "{variance}");
+            }
+        }
+        assert_eq!(parameters[layout.log_std().unwrap()..], [-0.5; 3]);
+        let first = layout.layers(Network::Policy)[0];
+        assert_ne!(parameters[first.weight..first.weight + 64], parameters[first.bias..first.bias + 64]);
     }
 }

@@ -17,7 +17,7 @@ mod layout;
 
 pub use bounds::Bounds;
 pub use head::{Head, Std, StdLimit};
-pub use init::initial_parameters;
+pub use init::{Init, InitScheme, initial_parameters, initial_parameters_with};
 pub use layout::{LayerRange, ParamLayout, ParamRange};
 
 use crate::{Error, Result};

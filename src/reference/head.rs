@@ -5,7 +5,7 @@
 //!
 //! Rows of a masked head are given with their forbidden choices marked: [`forbid`] sets their logits to −∞.
 
-use super::{Real, head_bernoulli, head_categorical, head_gaussian};
+use super::{Real, head_bernoulli, head_beta, head_categorical, head_gaussian};
 use crate::Result;
 use crate::data::{Actions, check_shape, mask_bits};
 use crate::policy::Head;
@@ -30,6 +30,10 @@ pub(crate) trait Distribution<F: Real> {
     fn greedy(&self, row: ArrayView1<'_, F>) -> Vec<u32>;
     /// The words of a drawn action; the row is draw index `r`.
     fn sample(&self, r: usize, row: ArrayView1<'_, F>, seed: u64, step: u64) -> Vec<u32>;
+    /// Least distance between the two sides of a comparison that `sample` made: near 0, rounding may make it another draw.
+    fn draw_margin(&self, _r: usize, _row: ArrayView1<'_, F>, _seed: u64, _step: u64) -> f64 {
+        f64::INFINITY
+    }
     /// Limits that the row meets, over its dimensions.
     fn hits(&self, _row: ArrayView1<'_, F>) -> u32 {
         0
@@ -50,7 +54,9 @@ fn distribution<F: Real>(head: &Head) -> Box<dyn Distribution<F>> {
             Box::new(head_categorical::Categorical(head.choices()))
         }
         Head::Bernoulli { .. } => Box::new(head_bernoulli::Bernoulli),
-        Head::Gaussian { .. } | Head::TanhGaussian { .. } | Head::Beta { .. } => Box::new(head_gaussian::Gaussian),
+        Head::Gaussian { std, .. } => Box::new(head_gaussian::Gaussian { limit: std.limit, squash: false }),
+        Head::TanhGaussian { std, .. } => Box::new(head_gaussian::Gaussian { limit: std.limit, squash: true }),
+        Head::Beta { .. } => Box::new(head_beta::Beta),
     }
 }
 
@@ -221,6 +227,17 @@ pub fn greedy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Actions> 
 pub fn sample<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, step: u64) -> Result<Actions> {
     let d = distribution::<F>(head);
     each(head, dist, |r, row| d.sample(r, row, seed, step))
+}
+
+/// Least distance between the two sides of a comparison that a draw by rejection ([`sample`] of a Beta head) made, per row; ∞ where
+/// none was made. Where it is near 0, arithmetic of another precision may accept what this rejected.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if `dist` does not fit `head`.
+pub fn draw_margins<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, step: u64) -> Result<Vec<f64>> {
+    check_rows("dist", &dist, head)?;
+    let d = distribution::<F>(head);
+    Ok(dist.rows().into_iter().enumerate().map(|(r, row)| d.draw_margin(r, row, seed, step)).collect())
 }
 
 fn each<F: Real>(

@@ -1,6 +1,7 @@
 //! [`Learner`] on the CPU.
 
 use super::actor_critic::ActorCritic;
+use super::normalize::Normalizer;
 use super::optim::Adam;
 use super::ppo_update::{Order, Rows, ppo_update};
 use super::real::cast;
@@ -8,9 +9,10 @@ use super::trpo_update::trpo_update;
 use super::{Real, head};
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite};
 use crate::learner::{ActMode, Learner, LearnerState};
-use crate::policy::{ParamLayout, PolicySpec, initial_parameters};
+use crate::normalizer::NormalizerState;
+use crate::policy::{ParamLayout, PolicySpec, initial_parameters_with};
 use crate::{KlPenalty, PpoConfig, Result};
-use ndarray::{Array1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2};
 
 /// A policy that acts and learns on the CPU, in `f32` or, as an oracle, in `f64`.
 ///
@@ -29,20 +31,22 @@ pub struct CpuLearner<F: Real = f32> {
     kl_coef: F,
     learning_rate: F,
     search_direction: Vec<F>,
+    normalizer: Normalizer<F>,
 }
 
 impl<F: Real> CpuLearner<F> {
-    /// A learner with orthogonally initialised networks.
+    /// A learner with initial weights from `config.init` and `seed`.
     ///
     /// # Errors
     /// [`crate::Error::Config`] if `spec` or `config` is out of range.
     pub fn new(spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
         spec.validate()?;
         config.validate()?;
-        let parameters: Vec<F> = initial_parameters(&spec, seed).into_iter().map(widen).collect();
+        let parameters: Vec<F> = initial_parameters_with(&spec, &config.init, seed).into_iter().map(widen).collect();
         let (layout, adam) = (spec.layout(), Adam::new(parameters.len()));
         let (kl_coef, learning_rate, search_direction) = (F::zero(), F::zero(), Vec::new());
         let (update, policy_step) = (0, 0);
+        let normalizer = Normalizer::new(&config, spec.obs_dim, &NormalizerState::default())?;
         Ok(Self {
             spec,
             layout,
@@ -55,19 +59,22 @@ impl<F: Real> CpuLearner<F> {
             kl_coef,
             learning_rate,
             search_direction,
+            normalizer,
         })
     }
 
-    /// Actions and their log-probabilities, without the values.
+    /// Actions, their log-probabilities and the observations as the networks saw them, without the values.
     pub(crate) fn choose(
         &mut self,
         obs: ArrayView2<'_, f32>,
         allowed: Option<ArrayView2<'_, bool>>,
         mode: ActMode,
-    ) -> Result<(Actions, Array1<f32>)> {
+    ) -> Result<(Actions, Array1<f32>, Array2<f32>)> {
         self.check_obs(obs)?;
         check_mask(&self.spec.head, obs.nrows(), allowed)?;
-        let obs: ndarray::Array2<F> = cast(obs);
+        let mut normalizer = self.normalizer.clone();
+        let seen = if mode == ActMode::Sample { normalizer.observe(obs) } else { normalizer.seen(obs) };
+        let obs: Array2<F> = cast(seen.view());
         let mut dist = self.networks()?.distribution(obs.view())?;
         if let Some(allowed) = allowed {
             dist.zip_mut_with(&allowed, |logit, allowed| {
@@ -83,15 +90,30 @@ impl<F: Real> CpuLearner<F> {
         let logp = head::log_prob(&self.spec.head, dist.view(), &actions)?.mapv(F::as_f32);
         if mode == ActMode::Sample {
             self.policy_step += 1;
+            self.normalizer = normalizer;
         }
-        Ok((actions, logp))
+        Ok((actions, logp, seen))
     }
 
-    /// V of each row.
-    pub(crate) fn values(&self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
-        self.check_obs(obs)?;
-        let obs: ndarray::Array2<F> = cast(obs);
-        Ok(self.networks()?.values(obs.view())?.mapv(F::as_f32))
+    /// Observations as the networks see them, with the statistics as they are.
+    pub(crate) fn seen(&self, obs: ArrayView2<'_, f32>) -> Array2<f32> {
+        self.normalizer.seen(obs)
+    }
+
+    /// V of each row of observations as the networks see them, in the units of the rewards.
+    pub(crate) fn values_of_seen(&self, seen: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
+        self.check_obs(seen)?;
+        let obs: Array2<F> = cast(seen);
+        Ok(self.normalizer.values(self.networks()?.values(obs.view())?).mapv(F::as_f32))
+    }
+
+    /// The running statistics, to be put back where a rollout fails.
+    pub(crate) fn normalizer(&self) -> Normalizer<F> {
+        self.normalizer.clone()
+    }
+
+    pub(crate) fn set_normalizer(&mut self, normalizer: Normalizer<F>) {
+        self.normalizer = normalizer;
     }
 
     pub(crate) fn policy_step(&self) -> u64 {
@@ -120,7 +142,7 @@ impl<F: Real> CpuLearner<F> {
         } else {
             let rate = self.config.adaptive_lr.filter(|_| self.learning_rate > F::zero());
             let lr = rate.map_or(lr, |_| self.learning_rate.as_f64());
-            let mut config = self.config.clone();
+            let mut config = self.config.at_update(self.update);
             if let Some(penalty) =
                 config.kl_penalty.as_mut().filter(|penalty| penalty.adaptive && self.kl_coef > F::zero())
             {
@@ -162,21 +184,41 @@ impl<F: Real> Learner for CpuLearner<F> {
         allowed: Option<ArrayView2<'_, bool>>,
         mode: ActMode,
     ) -> Result<Acted> {
-        let values = self.values(obs)?;
-        let (actions, logp) = self.choose(obs, allowed, mode)?;
-        let env_actions = head::to_env(&self.spec.head, &actions)?;
-        Ok(Acted { actions, env_actions, logp, values })
+        let (policy_step, normalizer) = (self.policy_step, self.normalizer.clone());
+        let outcome = self.choose(obs, allowed, mode).and_then(|(actions, logp, obs)| {
+            let env_actions = head::to_env(&self.spec.head, &actions)?;
+            Ok(Acted { actions, env_actions, logp, values: self.values_of_seen(obs.view())?, obs })
+        });
+        outcome.inspect_err(|_| (self.policy_step, self.normalizer) = (policy_step, normalizer))
+    }
+
+    fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
+        self.check_obs(obs)?;
+        self.values_of_seen(self.seen(obs).view())
     }
 
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
         rollout.validate(&self.spec)?;
-        let rows = Rows::from_rollout(rollout, self.config.gamma, self.config.gae_lambda)?;
-        self.learn(&rows, None)
+        NormalizerState::check_envs(&self.config, rollout.envs)?;
+        let mut normalizer = self.normalizer.clone();
+        let ends = (rollout.terminated.view(), rollout.truncated.view());
+        let scaled = normalizer.rewards(rollout.rewards.view(), ends.0, ends.1);
+        let scaled = scaled.map(|rewards| Rollout { rewards, ..rollout.clone() });
+        let rollout = scaled.as_ref().unwrap_or(rollout);
+        let mut rows = Rows::from_rollout(rollout, self.config.gamma, self.config.gae_lambda)?;
+        normalizer.targets(&mut rows.returns, &mut rows.values_old);
+        let stats = self.learn(&rows, None)?;
+        self.normalizer = normalizer;
+        Ok(stats)
     }
 
     fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
         batch.validate(&self.spec)?;
-        self.learn(&Rows::from_batch(batch), order)
+        let (mut normalizer, mut rows) = (self.normalizer.clone(), Rows::from_batch(batch));
+        normalizer.targets(&mut rows.returns, &mut rows.values_old);
+        let stats = self.learn(&rows, order)?;
+        self.normalizer = normalizer;
+        Ok(stats)
     }
 
     fn parameters(&self) -> Result<Vec<f32>> {
@@ -202,6 +244,7 @@ impl<F: Real> Learner for CpuLearner<F> {
             kl_coef: self.kl_coef.as_f32(),
             learning_rate: self.learning_rate.as_f32(),
             search_direction: narrow(&self.search_direction),
+            normalizer: self.normalizer.state(),
         })
     }
 
@@ -218,6 +261,7 @@ impl<F: Real> Learner for CpuLearner<F> {
         }
         finite("kl_coef", [state.kl_coef].iter())?;
         finite("learning_rate", [state.learning_rate].iter())?;
+        self.normalizer = Normalizer::new(&self.config, self.spec.obs_dim, &state.normalizer)?;
         let wide = |values: &[f32]| values.iter().copied().map(widen).collect();
         self.parameters = wide(&state.parameters);
         self.adam =

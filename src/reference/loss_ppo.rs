@@ -40,7 +40,7 @@ pub struct PpoLoss<F> {
 /// `[rows, head.width()]` and `values` `[rows]`.
 ///
 /// Terms are those of [`surrogate`]. log r is the clamped one in every statistic. A row counts as not finite when its
-/// log-probability, entropy, value or gradient is.
+/// log-probability, entropy, value, value target or gradient is.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] or [`crate::Error::Value`] if an array or an action does not fit.
@@ -70,6 +70,8 @@ pub fn loss_ppo<F: Real>(
         ValueLoss::Plain => surrogate::value_mse(values, targets.returns)?,
         ValueLoss::ClipMax => surrogate::value_clip_max(values, targets.values_old, targets.returns, range)?,
         ValueLoss::ClipOnly => surrogate::value_clip_only(values, targets.values_old, targets.returns, range)?,
+        ValueLoss::Huber { delta } => surrogate::value_huber(values, targets.returns, F::of(delta))?,
+        ValueLoss::ClampError { max } => surrogate::value_clamp_error(values, targets.returns, F::of(max))?,
     };
     // Those carry a factor of ½.
     let scale = F::of(2.0 * config.vf_loss_scale);
@@ -88,7 +90,7 @@ pub fn loss_ppo<F: Real>(
     let d_values = d_half.mapv(|d| vf_coef * scale * d);
 
     let bad = |r: usize| {
-        let own = [logp[r], entropies[r], values[r], d_values[r]];
+        let own = [logp[r], entropies[r], values[r], targets.returns[r], d_values[r]];
         !own.iter().chain(d_dist.row(r)).all(|value| value.is_finite())
     };
     let ratio = surrogate::ratio_stats(logp.view(), targets.logp_old, clip_coef, clip_coef)?;

@@ -3,12 +3,12 @@
 use super::Real;
 use super::reduce_moments::reduce_norm;
 use crate::data::check_shape;
-use crate::{Error, Optimizer, PpoConfig, Result};
-use ndarray::ArrayView1;
+use crate::{AdamEps, ClipFormula, Error, GradClip, Optimizer, PpoConfig, Result};
+use ndarray::{Array1, ArrayView1};
 use std::ops::Range;
 
-/// Adam's settings.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The optimiser's settings.
+#[derive(Debug, Clone, PartialEq)]
 pub struct AdamSettings {
     /// Adam, AdamW or RMSProp.
     pub optimizer: Optimizer,
@@ -18,25 +18,41 @@ pub struct AdamSettings {
     pub beta2: f64,
     /// Added outside the root.
     pub eps: f64,
+    /// Before or after the correction of the second moment.
+    pub eps_placement: AdamEps,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Limit of the joint gradient norm.
+    /// Limit of the gradient's norm.
     pub max_grad_norm: Option<f64>,
+    /// One norm, or one of `value` and one of the rest.
+    pub grad_clip: GradClip,
+    /// The factor of a clipped gradient.
+    pub clip_formula: ClipFormula,
+    /// The value network's own layers, [`value_range`](super::trpo_update::value_range); empty where nothing tells them apart.
+    pub value: Range<usize>,
+    /// Their learning rate in units of the others'.
+    pub value_rate: f64,
     /// α of RMSProp.
     pub rmsprop_alpha: f64,
     /// ε of RMSProp, outside the root.
     pub rmsprop_eps: f64,
 }
 
-impl From<&PpoConfig> for AdamSettings {
-    fn from(config: &PpoConfig) -> Self {
+impl AdamSettings {
+    /// The settings of `config`, for parameters whose elements `value` are the critic's own.
+    pub fn new(config: &PpoConfig, value: Range<usize>) -> Self {
         Self {
             optimizer: config.optimizer,
             beta1: config.adam_beta1,
             beta2: config.adam_beta2,
             eps: config.adam_eps,
+            eps_placement: config.adam_eps_placement,
             weight_decay: config.weight_decay,
             max_grad_norm: config.max_grad_norm,
+            grad_clip: config.grad_clip,
+            clip_formula: config.grad_clip_formula,
+            value,
+            value_rate: config.value_rate_factor(),
             rmsprop_alpha: config.rmsprop_alpha,
             rmsprop_eps: config.rmsprop_eps,
         }
@@ -70,14 +86,16 @@ impl<F: Real> Adam<F> {
     }
 
     /// One step of Adam (Kingma and Ba 2015, algorithm 1), AdamW (Loshchilov and Hutter 2019, algorithm 2) or RMSProp
-    /// (Tieleman and Hinton 2012), with PyTorch's placement of ε and clipping by the joint norm before it:
+    /// (Tieleman and Hinton 2012), with clipping before it:
     ///
     /// ```text
-    /// g ← g · min(1, max_grad_norm / (‖g‖ + 1e-6))
+    /// g ← g · min(1, max_grad_norm / (‖g‖ + 1e-6))      or max_grad_norm / max(‖g‖, max_grad_norm); ‖·‖ of each group
     /// Adam, RMSProp: g ← g + weight_decay · p        AdamW: p ← p (1 − lr · weight_decay)
     /// Adam(W):  m ← β₁ m + (1 − β₁) g;   v ← β₂ v + (1 − β₂) g²
     ///           p ← p − lr / (1 − β₁^t) · m / (√v / √(1 − β₂^t) + ε)
+    ///           p ← p − lr √(1 − β₂^t) / (1 − β₁^t) · m / (√v + ε)      with [`AdamEps::Baselines`]
     /// RMSProp:  v ← α v + (1 − α) g²;    p ← p − lr · g / (√v + ε)
+    /// lr: `lr`, in `settings.value` times `value_rate`
     /// ```
     ///
     /// A gradient whose norm is not finite changes nothing.
@@ -94,7 +112,7 @@ impl<F: Real> Adam<F> {
         self.step_within(0..self.exp_avg.len(), settings, lr, parameters, gradient)
     }
 
-    /// [`step`](Self::step) of the elements `range` alone; the norm is theirs.
+    /// [`step`](Self::step) of the elements `range` alone; the norms are theirs.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if the lengths differ or the range is not inside them.
@@ -118,46 +136,67 @@ impl<F: Real> Adam<F> {
             return Ok(Stepped { grad_norm: norm, stepped: false });
         }
         self.step = self.step.saturating_add(1);
-        let scale = settings.max_grad_norm.map_or(F::one(), |max| clip_scale(norm, F::of(max)));
+        let limited = |norm: F| match settings.max_grad_norm {
+            None => F::one(),
+            Some(max) => clip_scale(settings.clip_formula, norm, F::of(max)),
+        };
+        let of_value = |i: usize| settings.value.contains(&(range.start + i));
+        let norm_where = |inside: bool| {
+            let part = gradient.iter().enumerate().filter(|(i, _)| of_value(*i) == inside).map(|(_, g)| *g);
+            reduce_norm(part.collect::<Array1<F>>().view())
+        };
+        let (scale, value_scale) = match settings.grad_clip {
+            GradClip::Joint => (limited(norm), limited(norm)),
+            GradClip::Separate => (limited(norm_where(false)), limited(norm_where(true))),
+        };
+        // The factor and the learning rate of element i.
+        let of_element = |i: usize| if of_value(i) { (value_scale, lr * settings.value_rate) } else { (scale, lr) };
         let decay = F::of(settings.weight_decay);
-        let moments = self.exp_avg[range.clone()].iter_mut().zip(&mut self.exp_avg_sq[range]);
-        let elements = parameters.iter_mut().zip(gradient).zip(moments);
+        let moments = self.exp_avg[range.clone()].iter_mut().zip(&mut self.exp_avg_sq[range.clone()]);
+        let elements = parameters.iter_mut().zip(gradient).zip(moments).enumerate();
         if settings.optimizer == Optimizer::RmsProp {
             let (alpha, rest) = (F::of(settings.rmsprop_alpha), F::of(1.0 - settings.rmsprop_alpha));
-            let (lr, eps) = (F::of(lr), F::of(settings.rmsprop_eps));
-            for ((p, g), (_, v)) in elements {
+            let eps = F::of(settings.rmsprop_eps);
+            for (i, ((p, g), (_, v))) in elements {
+                let (scale, lr) = of_element(i);
                 let g = *g * scale + decay * *p;
                 *v = alpha * *v + rest * g * g;
-                *p -= lr * g / (v.sqrt() + eps);
+                *p -= F::of(lr) * g / (v.sqrt() + eps);
             }
             return Ok(Stepped { grad_norm: norm, stepped: true });
         }
         // In f64, as powers of β lose digits near 1; these are constants of the step.
         let t = f64::from(self.step);
-        let step_size = F::of(lr / (1.0 - settings.beta1.powf(t)));
-        let root = F::of((1.0 - settings.beta2.powf(t)).sqrt());
+        let (first, second) = (1.0 - settings.beta1.powf(t), (1.0 - settings.beta2.powf(t)).sqrt());
+        let root = F::of(second);
         let (beta1, rest1) = (F::of(settings.beta1), F::of(1.0 - settings.beta1));
         let (beta2, rest2) = (F::of(settings.beta2), F::of(1.0 - settings.beta2));
         let eps = F::of(settings.eps);
-        let shrink = F::of(1.0 - lr * settings.weight_decay);
-        for ((p, g), (m, v)) in elements {
+        for (i, ((p, g), (m, v))) in elements {
+            let (scale, lr) = of_element(i);
             let mut g = *g * scale;
             if settings.optimizer == Optimizer::AdamW {
-                *p *= shrink;
+                *p *= F::of(1.0 - lr * settings.weight_decay);
             } else {
                 g += decay * *p;
             }
             *m = beta1 * *m + rest1 * g;
             *v = beta2 * *v + rest2 * g * g;
-            *p -= step_size * *m / (v.sqrt() / root + eps);
+            *p -= match settings.eps_placement {
+                AdamEps::Outside => F::of(lr / first) * *m / (v.sqrt() / root + eps),
+                AdamEps::Baselines => F::of(lr * second / first) * *m / (v.sqrt() + eps),
+            };
         }
         Ok(Stepped { grad_norm: norm, stepped: true })
     }
 }
 
-/// min(1, max / (norm + 1e-6)), as PyTorch's `clip_grad_norm_`.
-pub fn clip_scale<F: Real>(norm: F, max: F) -> F {
-    (max / (norm + F::of(1e-6))).min(F::one())
+/// The factor that brings a gradient of this norm to at most `max`, see [`ClipFormula`].
+pub fn clip_scale<F: Real>(formula: ClipFormula, norm: F, max: F) -> F {
+    match formula {
+        ClipFormula::Torch => (max / (norm + F::of(1e-6))).min(F::one()),
+        ClipFormula::Tensorflow => max / norm.max(max),
+    }
 }
 
 #[cfg(test)]
@@ -168,7 +207,7 @@ mod tests {
     #[test]
     fn rmsprop_is_pytorchs_formula() {
         let config = PpoConfig { weight_decay: 0.1, max_grad_norm: Some(0.5), rmsprop_alpha: 0.9, ..PpoConfig::a2c() };
-        let settings = AdamSettings::from(&config);
+        let settings = AdamSettings::new(&config, 0..0);
         let (mut state, mut p) = (Adam::new(2), vec![1.0, -2.0]);
         let (mut v, mut want) = ([0.0; 2], [1.0, -2.0]);
         for g in [[3.0, 4.0], [0.1, -0.2_f64]] {
@@ -192,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_gradient_that_is_not_finite_changes_nothing() {
-        let settings = AdamSettings::from(&PpoConfig::cleanrl());
+        let settings = AdamSettings::new(&PpoConfig::cleanrl(), 0..0);
         let mut adam = Adam::new(2);
         let mut parameters = vec![1.0_f32, 2.0];
         adam.step(&settings, 0.1, &mut parameters, &[0.5, -0.5]).unwrap();
@@ -206,9 +245,76 @@ mod tests {
 
     #[test]
     fn the_first_step_is_the_learning_rate() {
-        let settings = AdamSettings { eps: 0.0, max_grad_norm: None, ..AdamSettings::from(&PpoConfig::cleanrl()) };
+        let settings = AdamSettings { eps: 0.0, max_grad_norm: None, ..AdamSettings::new(&PpoConfig::cleanrl(), 0..0) };
         let mut parameters = vec![1.0_f64, 1.0];
         Adam::new(2).step(&settings, 0.1, &mut parameters, &[1e-3, -1e3]).unwrap();
         assert!((parameters[0] - 0.9).abs() < 1e-12 && (parameters[1] - 1.1).abs() < 1e-12);
+    }
+
+    /// Expected numbers by hand: groups of 2 and 3 elements with their own norms and rates.
+    #[test]
+    fn actor_and_critic_may_be_clipped_and_paced_apart() {
+        let config = PpoConfig {
+            grad_clip: GradClip::Separate,
+            value_learning_rate: Some(1e-3),
+            learning_rate: 2.5e-4,
+            ..PpoConfig::cleanrl()
+        };
+        let gradient = [0.3, 0.4, 3.0, 0.0, 4.0_f64];
+        for (formula, factors) in
+            [(ClipFormula::Torch, [0.5 / (0.5 + 1e-6), 0.5 / (5.0 + 1e-6)]), (ClipFormula::Tensorflow, [1.0, 0.1])]
+        {
+            let settings = AdamSettings { clip_formula: formula, ..AdamSettings::new(&config, 2..5) };
+            let (mut adam, mut p) = (Adam::new(5), vec![0.0; 5]);
+            let step = adam.step(&settings, 2.5e-4, &mut p, &gradient).unwrap();
+            assert!((step.grad_norm - 25.25_f64.sqrt()).abs() < 1e-15, "the joint norm is reported");
+            for i in 0..5 {
+                let (factor, lr) = if i < 2 { (factors[0], 2.5e-4) } else { (factors[1], 1e-3) };
+                let g = gradient[i] * factor;
+                assert!((adam.exp_avg[i] - (1.0 - 0.9) * g).abs() < 1e-16, "{formula:?} {i}");
+                // At t = 1 both corrections cancel the decays: lr · g / (|g| + ε).
+                let want = -lr * g / (g.abs() + 1e-5);
+                assert!((p[i] - want).abs() < 1e-12, "{formula:?} {i}: {} not {want}", p[i]);
+            }
+            // The critic alone: its own norm either way.
+            let mut p = vec![0.0; 5];
+            let step = Adam::new(5).step_within(2..5, &settings, 1.0, &mut p, &gradient).unwrap();
+            assert!((step.grad_norm - 5.0).abs() < 1e-15 && p[..2] == [0.0; 2] && p[2] < 0.0);
+        }
+        let joint = AdamSettings::new(&PpoConfig::cleanrl(), 2..5);
+        let mut adam = Adam::new(5);
+        adam.step(&joint, 2.5e-4, &mut [0.0; 5], &gradient).unwrap();
+        let factor = 0.5 / (25.25_f64.sqrt() + 1e-6);
+        assert!((adam.exp_avg[0] - (1.0 - 0.9) * 0.3 * factor).abs() < 1e-16);
+    }
+
+    /// TensorFlow's placement is PyTorch's with ε / √(1 − β₂ᵗ): at t = 1 31.6 times as much.
+    #[test]
+    fn baselines_epsilon_is_larger_at_first() {
+        let (beta1, beta2, eps, lr) = (0.9_f64, 0.999_f64, 1e-5, 0.01);
+        let outside = AdamSettings { max_grad_norm: None, ..AdamSettings::new(&PpoConfig::cleanrl(), 0..0) };
+        let hat = AdamSettings { eps_placement: AdamEps::Baselines, ..outside.clone() };
+        let gradients = [2e-5, -3e-6, 1e-4_f64];
+        let (mut adam, mut p) = (Adam::new(1), vec![0.0]);
+        let (mut m, mut v, mut want) = (0.0, 0.0, 0.0);
+        for (t, g) in (1..).zip(gradients) {
+            adam.step(&hat, lr, &mut p, &[g]).unwrap();
+            m = beta1 * m + (1.0 - beta1) * g;
+            v = beta2 * v + (1.0 - beta2) * g * g;
+            want -= lr * (1.0 - beta2.powi(t)).sqrt() / (1.0 - beta1.powi(t)) * m / (v.sqrt() + eps);
+            assert!((p[0] - want).abs() <= 1e-13 * lr, "{t}: {} not {want}", p[0]);
+            // Its effective ε, seen from the other formula.
+            let effective = eps / (1.0 - beta2.powi(t)).sqrt();
+            if t == 1 {
+                assert!((effective / eps - 0.001_f64.powf(-0.5)).abs() < 1e-9 && effective / eps > 31.6);
+                let mut other = vec![0.0];
+                let same = AdamSettings { eps: effective, ..outside.clone() };
+                Adam::new(1).step(&same, lr, &mut other, &[g]).unwrap();
+                assert!((other[0] - p[0]).abs() <= 1e-13 * lr);
+                let mut usual = vec![0.0];
+                Adam::new(1).step(&outside, lr, &mut usual, &[g]).unwrap();
+                assert!(usual[0] / p[0] > 10.0, "{} against {}", usual[0], p[0]);
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::loss_ppo::{PpoLoss, Targets, loss_ppo};
 use super::optim::{Adam, AdamSettings};
 use super::real::cast;
 use super::reduce_moments::explained_variance;
-use super::trpo_update::mean_kl;
+use super::trpo_update::{mean_kl, value_range};
 use super::{Real, head};
 use crate::data::{Actions, Batch, Rollout, UpdateStats};
 use crate::policy::{ParamLayout, PolicySpec};
@@ -207,7 +207,7 @@ pub fn ppo_update<F: Real>(
         return Err(Error::config("batch", "has 0 rows"));
     }
     let layout = spec.layout();
-    let settings = AdamSettings::from(config);
+    let settings = AdamSettings::new(config, value_range(&layout));
     let normalize =
         |advantages: &Array1<F>| advantage_normalize(advantages.view(), config.adv_ddof, F::of(config.adv_eps));
     let mut whole = match config.norm_adv {

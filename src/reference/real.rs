@@ -36,6 +36,16 @@ pub trait Real:
         Self::of(statrs::function::erf::erf(self.as_f64()))
     }
 
+    /// The logarithm of the gamma function, of a number above 0.
+    fn ln_gamma(self) -> Self {
+        Self::of(statrs::function::gamma::ln_gamma(self.as_f64()))
+    }
+
+    /// ψ, its derivative.
+    fn digamma(self) -> Self {
+        Self::of(statrs::function::gamma::digamma(self.as_f64()))
+    }
+
     /// A count.
     fn count(value: usize) -> Self {
         Self::of(value as f64)

@@ -209,6 +209,23 @@ pub fn value_huber<F: Real>(values: ArrayView1<'_, F>, returns: ArrayView1<'_, F
     Ok((mean(terms.view()), gradient.mapv(|g| g / rows)))
 }
 
+/// ½ mean min((v − R)², max): a row whose squared error is above `max` has no gradient.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the arrays differ in length.
+pub fn value_clamp_error<F: Real>(values: ArrayView1<'_, F>, returns: ArrayView1<'_, F>, max: F) -> Result<Loss<F>> {
+    check_shape("returns", returns.shape(), values.shape())?;
+    let rows = values.iter().zip(&returns);
+    Ok(half_mean(
+        rows.map(|(v, target)| {
+            let (error, d_error) = square(*v - *target, F::one());
+            let (clamped, passes) = clamp(error, F::zero(), max);
+            (clamped, passes * d_error)
+        })
+        .unzip_arrays(),
+    ))
+}
+
 /// What the probability ratios of a minibatch look like.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RatioStats<F> {

@@ -53,16 +53,17 @@ impl CpuTrainer {
         let mut current = self.envs.obs();
         for t in 0..steps {
             let rows = s![t * envs..(t + 1) * envs];
-            let (actions, row_logp) = self.learner.choose(current.view(), None, ActMode::Sample)?;
+            let (actions, row_logp, seen) = self.learner.choose(current.view(), None, ActMode::Sample)?;
             let step = self.envs.step(&head::to_env(&self.learner.spec().head, &actions)?)?;
-            obs.slice_mut(s![t * envs..(t + 1) * envs, ..]).assign(&current);
+            obs.slice_mut(s![t * envs..(t + 1) * envs, ..]).assign(&seen);
             words.extend(actions.words());
             logp.slice_mut(rows).assign(&row_logp);
             rewards.row_mut(t).assign(&step.rewards);
             for n in 0..envs {
                 if step.truncated[n] != 0 && step.terminated[n] == 0 {
                     cut.push([t, n]);
-                    final_obs.extend(step.final_obs.row(n));
+                    // With the statistics of this step: the next one moves them on.
+                    final_obs.extend(self.learner.seen(step.final_obs.slice(s![n..=n, ..])));
                 }
             }
             terminated.row_mut(t).assign(&step.terminated);
@@ -71,7 +72,7 @@ impl CpuTrainer {
             current = self.envs.obs();
         }
         let mut values = Array2::zeros((steps + 1, envs));
-        for (place, value) in values.iter_mut().zip(self.learner.values(obs.view())?) {
+        for (place, value) in values.iter_mut().zip(self.learner.values_of_seen(obs.view())?) {
             *place = value;
         }
         values.row_mut(steps).assign(&self.learner.values(current.view())?);
@@ -79,7 +80,7 @@ impl CpuTrainer {
         if !cut.is_empty() {
             let final_obs = Array2::from_shape_vec((cut.len(), width), final_obs)
                 .map_err(|_| Error::shape("final_obs", &[cut.len()], &[cut.len(), width]))?;
-            for (place, value) in cut.into_iter().zip(self.learner.values(final_obs.view())?) {
+            for (place, value) in cut.into_iter().zip(self.learner.values_of_seen(final_obs.view())?) {
                 final_values[place] = value;
             }
         }
@@ -104,10 +105,12 @@ impl Trainer for CpuTrainer {
 
     fn iterate(&mut self) -> Result<IterationStats> {
         let (envs, policy_step) = (self.envs.clone(), self.learner.policy_step());
+        let normalizer = self.learner.normalizer();
         let outcome = self.rollout().and_then(|(rollout, episodes)| Ok((self.learner.update(&rollout)?, episodes)));
         let (update, episodes) = outcome.inspect_err(|_| {
             self.envs = envs;
             self.learner.set_policy_step(policy_step);
+            self.learner.set_normalizer(normalizer);
         })?;
         let env_steps = self.envs.steps_taken() * self.learner.config().num_envs as u64;
         Ok(IterationStats { update, episodes, env_steps, updates: self.learner.state()?.update })

@@ -191,7 +191,7 @@ pub fn critic_update<F: Real>(
     order: Order<'_>,
     stats: &mut UpdateStats,
 ) -> Result<()> {
-    let settings = AdamSettings::from(config);
+    let settings = AdamSettings::new(config, value_range(layout));
     let scale = F::of(2.0 * config.vf_loss_scale);
     for epoch in 0..config.update_epochs {
         stats.epochs += 1;

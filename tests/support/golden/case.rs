@@ -23,10 +23,12 @@ pub enum Kind {
     PpoPenaltyUpdate,
     TrpoUpdate,
     Env,
+    ObsNorm,
+    RewardScaling,
 }
 
 impl Kind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Gae,
         Self::KStepAdvantage,
         Self::DiscountedReturn,
@@ -41,6 +43,8 @@ impl Kind {
         Self::PpoPenaltyUpdate,
         Self::TrpoUpdate,
         Self::Env,
+        Self::ObsNorm,
+        Self::RewardScaling,
     ];
 
     /// As the file spells it.
@@ -60,6 +64,8 @@ impl Kind {
             Self::PpoPenaltyUpdate => "ppo_penalty_update",
             Self::TrpoUpdate => "trpo_update",
             Self::Env => "env",
+            Self::ObsNorm => "obs_norm",
+            Self::RewardScaling => "reward_scaling",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The kernels and plans on a device as a backend.
 
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
-use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_trust};
+use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_normalize, gpu_trust};
 use std::error::Error;
 use wgpo::Learner;
 use wgpo::algo::{AdvantagePlan, BatchBuffers, Estimator, GpuLearner, Model, PpoUpdate, RolloutBuffers};
@@ -48,6 +48,8 @@ impl Backend for Device {
             Kind::Fvp => gpu_trust::fvp(gpu, case),
             Kind::TrpoUpdate => gpu_trust::trpo(gpu, case),
             Kind::Env => gpu_env::run(gpu, case),
+            Kind::ObsNorm => gpu_normalize::obs(gpu, case),
+            Kind::RewardScaling => gpu_normalize::reward(gpu, case),
         };
         outputs.map_err(|error| error.to_string())
     }

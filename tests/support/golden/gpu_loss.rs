@@ -15,7 +15,7 @@ pub fn leaves_out(case: &Case, output: &str) -> bool {
         // The device has one clip_coef for both sides.
         "loss_clip" | "loss_dual_clip" | "clip_fraction" => case.number("clip_low") != case.number("clip_high"),
         // Neither losses nor statistics of the device's PPO.
-        "loss_kl_penalty" | "value_huber" | "ratio_mean" | "ratio_std" => true,
+        "loss_kl_penalty" | "ratio_mean" | "ratio_std" => true,
         _ => false,
     }
 }
@@ -73,19 +73,20 @@ pub fn run(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let statistics = loss_statistics::Io { loss_partials: &loss_partials, control: &control, trace: &trace };
     let statistics = loss_statistics::bind(gpu, &[(loss_statistics::Params::default(), rows)], &statistics, &ring)?;
 
-    // Three policy losses and three value losses in three runs.
+    // Three policy losses and four value losses in four runs.
     let mut outputs = Outputs::new();
     let clip = setting("clip_low")?;
     for (value_loss, policy, clip_coef, dual_clip, value) in [
         (0, "loss_clip", clip, 0.0, "value_mse"),
         (1, "loss_dual_clip", clip, setting("dual_clip")?, "value_clip_max"),
         (2, "loss_unclipped", WIDE, 0.0, "value_clip_only"),
+        (3, "loss_unclipped", WIDE, 0.0, "value_huber"),
     ] {
         let params =
             loss_ppo::Params { rows, value_loss, dual_clip, vf_loss_scale: 0.5, vf_coef: 1.0, ..Default::default() };
         let mut calls = loss_ppo::bind(gpu, &Head::gaussian(1), &[params], &io, &ring)?;
         calls.extend(statistics.iter().cloned());
-        let clip_coef_vf = setting("clip_range_vf")?;
+        let clip_coef_vf = setting(if value_loss == 3 { "huber_delta" } else { "clip_range_vf" })?;
         let slot = ring.push(gpu, &Schedule { clip_coef, clip_coef_vf, ..Default::default() })?;
         gpu.run("loss", &calls, slot)?;
         let trace = gpu.read(&trace)?;

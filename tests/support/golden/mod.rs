@@ -5,6 +5,7 @@ pub mod compare;
 pub mod gpu;
 mod gpu_env;
 mod gpu_loss;
+mod gpu_normalize;
 mod gpu_trust;
 pub mod ppo;
 pub mod reference;
@@ -41,7 +42,7 @@ pub trait Backend {
 }
 
 /// Kinds that are not built yet.
-const PENDING_KINDS: [&str; 3] = ["vtrace", "obs_norm", "reward_scaling"];
+const PENDING_KINDS: [&str; 1] = ["vtrace"];
 
 /// Heads that are not built yet, whatever the kind.
 const PENDING_HEADS: [&str; 4] = ["gaussian_state_std", "tanh_gaussian", "tanh_gaussian_state_std", "beta"];

@@ -120,6 +120,11 @@ pub fn flat(case: &Case, spec: &PolicySpec, prefix: &str) -> Result<Vec<f32>, St
     Ok(flat)
 }
 
+fn preset_of(algorithm: &str, name: &str, spec: &PolicySpec) -> Result<PpoConfig, String> {
+    let algorithm = wgpo::Algorithm::ALL.into_iter().find(|own| own.name() == algorithm).ok_or("algorithm")?;
+    PpoConfig::preset(name, algorithm, spec.head.is_discrete()).map_err(|error| error.to_string())
+}
+
 impl PpoCase {
     /// The adaptive KL penalty.
     pub fn read_penalty(case: &Case) -> Result<Self, String> {
@@ -131,11 +136,8 @@ impl PpoCase {
             update_epochs: whole("n_epochs")?,
             minibatch_size: Some(whole("batch_size")?),
             norm_adv: if case.flag("normalize_advantage")? { AdvantageNorm::Minibatch } else { AdvantageNorm::None },
-            adv_ddof: 1,
             adv_eps: case.number("advantage_eps")?,
-            ent_coef: 0.0,
             vf_coef: case.number("vf_coef")?,
-            vf_loss_scale: 0.5,
             max_grad_norm: case.option("max_grad_norm")?,
             adam_eps: case.number("adam_eps")?,
             adam_beta1: case.number("adam_beta1")?,
@@ -145,7 +147,7 @@ impl PpoCase {
                 target_kl: case.number("target_kl")?,
                 ..KlPenalty::adaptive()
             }),
-            ..PpoConfig::ppo_penalty()
+            ..preset_of("ppo-penalty", "paper", &spec)?
         };
         let parameters = flat(case, &spec, "in.")?;
         let logp_old: Array1<f32> = case.vector("in.old_log_prob")?;
@@ -175,10 +177,9 @@ impl PpoCase {
             activation: activation(case.text("activation")?)?,
             head: head(case, pi[pi.len() - 1])?,
         };
-        let base = match kind {
-            Kind::PpoUpdateCleanrl => PpoConfig::cleanrl(),
-            _ => PpoConfig::sb3(),
-        };
+        // What is not among the file's settings is the preset's: the file holds the preset to it.
+        let preset = if kind == Kind::PpoUpdateCleanrl { "cleanrl" } else { "sb3" };
+        let base = preset_of("ppo", preset, &spec)?;
         let clip_coef_vf = case.option("clip_range_vf")?;
         let value_loss = match (clip_coef_vf, kind) {
             (None, _) => ValueLoss::Plain,
@@ -196,7 +197,6 @@ impl PpoCase {
             } else {
                 wgpo::AdvantageNorm::None
             },
-            adv_ddof: 1,
             adv_eps: case.number("advantage_eps")?,
             clip_coef: case.number("clip_range")?,
             value_loss,

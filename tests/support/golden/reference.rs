@@ -5,7 +5,6 @@ use super::trust_region::{FvpCase, TrpoCase, TrpoRun};
 use super::{Backend, Case, Kind, Outputs, Rule};
 use ndarray::{Array1, Array2, Axis, Ix2, concatenate, s};
 use std::marker::PhantomData;
-use wgpo::Optimizer;
 use wgpo::data::UpdateStats;
 use wgpo::env::Env;
 use wgpo::policy::Head;
@@ -15,11 +14,13 @@ use wgpo::reference::advantage_normalize::advantage_normalize;
 use wgpo::reference::env::{EnvAction, observe, step};
 use wgpo::reference::fisher::fisher_vector_product;
 use wgpo::reference::mlp::{Dense, Mlp};
+use wgpo::reference::normalize::{RewardScale, Running, normalize_obs, scale_step};
 use wgpo::reference::optim::{Adam, AdamSettings};
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::reduce_moments::explained_variance;
 use wgpo::reference::trpo_update::{critic_update, policy_step, trpo_update};
 use wgpo::reference::{Real, head as heads, surrogate};
+use wgpo::{ObsNorm, Optimizer, RewardNorm};
 
 pub struct Reference<F> {
     rule: Rule,
@@ -59,6 +60,8 @@ impl<F: Real> Backend for Reference<F> {
             Kind::Fvp => fvp::<F>(&FvpCase::read(case)?),
             Kind::TrpoUpdate => trpo::<F>(&TrpoCase::read(case)?),
             Kind::Env => env::<F>(case),
+            Kind::ObsNorm => obs_norm::<F>(case),
+            Kind::RewardScaling => reward_scaling::<F>(case),
         }
     }
 }
@@ -256,8 +259,7 @@ fn adam<F: Real>(case: &Case) -> Result<Outputs, String> {
         eps: case.number("eps")?,
         weight_decay: case.number("weight_decay")?,
         max_grad_norm: case.option("max_grad_norm")?,
-        rmsprop_alpha: 0.99,
-        rmsprop_eps: 1e-5,
+        ..AdamSettings::new(&wgpo::PpoConfig::cleanrl(), 0..0)
     };
     let mut parameters = Vec::new();
     let mut ranges = Vec::new();
@@ -405,4 +407,45 @@ fn env<F: Real>(case: &Case) -> Result<Outputs, String> {
         }
     }
     Ok(outputs)
+}
+
+fn obs_norm<F: Real>(case: &Case) -> Result<Outputs, String> {
+    let norm = ObsNorm { clip: case.option("clip_obs")?, eps: case.number("epsilon")?, ..ObsNorm::sb3() };
+    let initial = F::of(case.number("initial_count")?);
+    let mut running = Running::new(case.number("dim")? as usize, initial);
+    let mut out = Out(Outputs::new());
+    for k in 0..case.list("batches")?.len() {
+        let batch = case.matrix::<F>(&format!("in.batch.{k}"))?;
+        running.merge(batch.view());
+        out.put(&format!("mean.{k}"), &running.mean);
+        out.put(&format!("var.{k}"), &running.variance);
+        out.put(&format!("count.{k}"), &[F::of(running.count as f64) + initial]);
+        out.put(&format!("normalised.{k}"), &normalize_obs(&norm, &running, batch.view()));
+    }
+    Ok(out.0)
+}
+
+fn reward_scaling<F: Real>(case: &Case) -> Result<Outputs, String> {
+    let norm = RewardNorm { clip: case.option("clip_reward")?, eps: case.number("epsilon")?, ..RewardNorm::sb3() };
+    let (rewards, dones) = (case.matrix::<F>("in.rewards")?, case.flags("in.dones")?);
+    let (gamma, initial) = (F::of(case.number("gamma")?), F::of(case.number("initial_count")?));
+    let mut state = RewardScale { running: Running::new(1, initial), carried: Array1::zeros(rewards.ncols()) };
+    let never = Array1::zeros(rewards.ncols());
+    let (mut scaled, mut returns) = (Vec::new(), Vec::new());
+    let [mut mean, mut var, mut count] = [Vec::new(), Vec::new(), Vec::new()];
+    for (rewards, dones) in rewards.rows().into_iter().zip(dones.rows()) {
+        let (own, g) = scale_step(&norm, gamma, &mut state, rewards, dones, never.view());
+        scaled.extend(own);
+        returns.extend(g);
+        mean.push(state.running.mean[0]);
+        var.push(state.running.variance[0]);
+        count.push(F::of(state.running.count as f64) + initial);
+    }
+    let mut out = Out(Outputs::new());
+    out.put("scaled", &scaled);
+    out.put("discounted_return", &returns);
+    out.put("mean", &mean);
+    out.put("var", &var);
+    out.put("count", &count);
+    Ok(out.0)
 }

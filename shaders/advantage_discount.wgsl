@@ -1,0 +1,52 @@
+// Discounted sums of past rewards of every environment, carried from window to window; one invocation per environment.
+//
+// rewards    [steps, envs]
+// terminated [steps, envs], 0 or 1
+// truncated  [steps, envs], 0 or 1
+// carried    [envs]; the sum before the window, and after it
+// discounted [steps, envs]
+
+struct Params {
+    steps: u32,
+    envs: u32,
+    gamma: f32,
+    // 0: the sum is 0 after a step that ends its episode. 1: a step that terminates begins a sum, with its own reward.
+    // 2: so does any step that ends its episode.
+    reset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> rewards: array<f32>;
+@group(0) @binding(2) var<storage, read> terminated: array<u32>;
+@group(0) @binding(3) var<storage, read> truncated: array<u32>;
+@group(0) @binding(4) var<storage, read_write> carried: array<f32>;
+@group(0) @binding(5) var<storage, read_write> discounted: array<f32>;
+
+override WG: u32 = 64u;
+
+@compute @workgroup_size(WG)
+fn advantage_discount(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let env = (workgroup.y * groups.x + workgroup.x) * WG + lane;
+    if (env >= params.envs) {
+        return;
+    }
+    var sum = carried[env];
+    for (var t = 0u; t < params.steps; t += 1u) {
+        let i = t * params.envs + env;
+        let fell = terminated[i] != 0u;
+        let ended = fell || truncated[i] != 0u;
+        if ((params.reset == 1u && fell) || (params.reset == 2u && ended)) {
+            sum = 0.0;
+        }
+        sum = params.gamma * sum + rewards[i];
+        discounted[i] = sum;
+        if (params.reset == 0u && ended) {
+            sum = 0.0;
+        }
+    }
+    carried[env] = sum;
+}

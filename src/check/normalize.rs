@@ -1,0 +1,376 @@
+//! Running statistics, and what is normalised with them.
+
+use super::Case;
+use super::support::{EPS, Guarded, Random, Report, wide};
+use crate::Result;
+use crate::config::{EpsPlacement, ObsNorm, ReturnReset, RewardNorm};
+use crate::gpu::{Gpu, Slot};
+use crate::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_running};
+use crate::normalizer::RunningMoments;
+use crate::reference::normalize::{RewardScale, Running, normalize_obs, scale_step};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+
+/// Words of one column.
+fn words(moments: &RunningMoments, column: usize) -> [u32; 5] {
+    let (low, high) = (moments.count as u32, (moments.count >> 32) as u32);
+    let (mean, variance) = (moments.mean[column], moments.variance[column]);
+    [mean.to_bits(), variance.to_bits(), low, high, moments.initial_count.to_bits()]
+}
+
+/// The words that a kernel left, against the oracle: counts exactly, the mean by `sizes`, the variance by itself.
+fn compare(report: &Report, got: &[u32], want: &Running<f64>, before: &RunningMoments, sizes: &[f64]) {
+    let float = |place: usize| got.chunks(5).map(|words| f32::from_bits(words[place])).collect::<Vec<f32>>();
+    report.floats("statistics (mean)", &float(0), &want.mean.to_vec(), |column| sizes[column]);
+    let variances = want.variance.to_vec();
+    report.floats("statistics (variance)", &float(1), &variances, |column| variances[column].max(1e-30));
+    let counts: Vec<[u32; 3]> = got.chunks(5).map(|words| [words[2], words[3], words[4]]).collect();
+    let count = [want.count as u32, (want.count >> 32) as u32, before.initial_count.to_bits()];
+    report.exact("statistics (count)", &counts, &vec![count; want.mean.len()]);
+}
+
+#[derive(Clone, Copy)]
+struct Obs {
+    rows: usize,
+    dim: usize,
+    final_rows: usize,
+    update: bool,
+    first: bool,
+    placement: EpsPlacement,
+    eps: f32,
+    clip: f32,
+    mean: f32,
+    count: u64,
+    initial: f64,
+    /// All numbers the same.
+    flat: bool,
+}
+
+fn obs_case(c: Obs) -> Case {
+    let Obs { rows, dim, final_rows, update, first, placement, eps, clip, mean, count, initial, flat } = c;
+    let mode = match (update, first) {
+        (false, _) => "frozen",
+        (true, true) => "normalised, then merged",
+        (true, false) => "merged, then normalised",
+    };
+    let numbers = if flat { "equal numbers".to_owned() } else { format!("mean {mean}") };
+    let shape = format!(
+        "{rows} × {dim} and {final_rows} final rows, {mode}, ε {eps} {placement:?}, clip {clip}, {count} + {initial} counted, {numbers}"
+    );
+    let lane = rows.div_ceil(if rows > 64 { 256 } else { 64 }) as f64;
+    let tolerance = EPS * (2.0 * (lane + 8.0) + 24.0);
+    let reason = "rows of a lane and 8 levels of the tree, twice for squares, a dozen roundings of the merge, each division 3 ulp; \
+                  scale: |mean| + deviation, variance, 1 + |numbers| / deviation";
+    Case::new("policy_normalize", shape, (tolerance, reason), move |gpu, report| {
+        let mut random = Random::new((rows * 37 + dim + final_rows) as u64);
+        let mut data = |rows: usize| {
+            let numbers = random.normals(rows * dim, 2.0);
+            numbers.into_iter().map(|x| if flat { mean } else { x + mean }).collect::<Vec<f32>>()
+        };
+        // What lies before the rows in `obs` and `final_obs` must stay.
+        let (obs_offset, final_offset) = (2 * dim, dim);
+        let (raw, last) = (data(rows), data(final_rows + 1));
+        let before = RunningMoments {
+            mean: data(1),
+            variance: (0..dim).map(|column| 0.5 + column as f32).collect(),
+            count,
+            initial_count: initial as f32,
+        };
+        let mut running = Running::<f64>::from_moments(&before);
+        let norm = ObsNorm {
+            clip: Some(f64::from(clip)).filter(|clip| *clip > 0.0),
+            eps: f64::from(eps),
+            eps_placement: placement,
+            ..ObsNorm::sb3()
+        };
+        let matrix = |values: &[f32]| Array2::from_shape_vec((values.len() / dim, dim), wide(values));
+        let shape = |error: ndarray::ShapeError| crate::Error::config("case", error.to_string());
+        let (raw_rows, last_rows) = (matrix(&raw).map_err(shape)?, matrix(&last[dim..]).map_err(shape)?);
+        let deviations = |running: &Running<f64>| running.scale(norm.eps, norm.eps_placement);
+        let (old, old_scale) = (running.clone(), deviations(&running));
+        let final_want = normalize_obs(&norm, &running, last_rows.view());
+        if update {
+            running.merge(raw_rows.view());
+        }
+        let used = if first { &old } else { &running };
+        let obs_want = normalize_obs(&norm, used, raw_rows.view());
+        let sizes: Vec<f64> = (0..dim)
+            .map(|column| {
+                let numbers = raw_rows.column(column).iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+                numbers + old.mean[column].abs()
+            })
+            .collect();
+        let raw_obs = Guarded::holding(gpu, "raw_obs", &raw)?;
+        let state: Vec<u32> = (0..dim).flat_map(|column| words(&before, column)).collect();
+        let statistics = Guarded::updated(gpu, "obs_statistics", &state)?;
+        let obs = Guarded::output(gpu, "obs", obs_offset + rows * dim)?;
+        let final_obs = Guarded::updated(gpu, "final_obs", &last)?;
+        let io = policy_normalize::Io {
+            raw_obs: raw_obs.io(),
+            obs_statistics: statistics.io(),
+            obs: obs.io(),
+            final_obs: final_obs.io(),
+        };
+        let params = policy_normalize::Params {
+            rows: rows as u32,
+            obs_dim: dim as u32,
+            obs_offset: obs_offset as u32,
+            final_offset: final_offset as u32,
+            final_rows: final_rows as u32,
+            update: update.into(),
+            normalize_first: first.into(),
+            outside_root: u32::from(placement == EpsPlacement::OutsideRoot),
+            eps,
+            clip,
+            ..Default::default()
+        };
+        gpu.run("check", &policy_normalize::bind(gpu, &[params], &io)?, Slot::default())?;
+        let got = statistics.read(gpu, report)?;
+        if update {
+            compare(report, &got, &running, &before, &sizes);
+        } else {
+            report.exact("statistics", &got, &state);
+        }
+        let used_scale = deviations(used);
+        // Where there is no deviation, the result is exactly 0.
+        let size = |x: f64, mean: f64, scale: f64| if scale > 0.0 { 1.0 + (x.abs() + mean.abs()) / scale } else { 1.0 };
+        let got = obs.read(gpu, report)?;
+        report.untouched("obs (before)", got[..obs_offset].iter().enumerate());
+        report.floats("obs", &got[obs_offset..], &flatten(obs_want.view()), |i| {
+            let (row, column) = (i / dim, i % dim);
+            size(sizes[column].max(raw_rows[[row, column]].abs()), used.mean[column], used_scale[column])
+        });
+        let got = final_obs.read(gpu, report)?;
+        report.exact("final_obs (before)", &got[..dim], &last[..dim]);
+        report.floats("final_obs", &got[dim..], &flatten(final_want.view()), |i| {
+            let (row, column) = (i / dim, i % dim);
+            size(last_rows[[row, column]], old.mean[column], old_scale[column])
+        });
+        Ok(())
+    })
+}
+
+fn flatten(array: ArrayView2<'_, f64>) -> Vec<f64> {
+    array.iter().copied().collect()
+}
+
+fn discount_case(steps: usize, envs: usize, reset: ReturnReset) -> Case {
+    let shape = format!("{steps} steps × {envs} environments, {reset:?}");
+    let tolerance = EPS * 2.0 * (steps as f64 + 1.0);
+    let reason = "two roundings per step; scale: the sum of |terms|";
+    Case::new("advantage_discount", shape, (tolerance, reason), move |gpu, report| {
+        let mut random = Random::new((steps * 7 + envs) as u64);
+        let (rewards, start) = (random.normals(steps * envs, 1.0), random.normals(envs, 3.0));
+        let (terminated, truncated) = (random.flags(steps * envs, 5), random.flags(steps * envs, 7));
+        let norm = RewardNorm { reset, ..RewardNorm::sb3() };
+        let gamma = 0.97_f32;
+        let of = |sign: fn(f64) -> f64| {
+            let carried: Array1<f64> = start.iter().map(|g| sign(f64::from(*g))).collect();
+            let mut state = RewardScale { running: Running::new(1, 1e-4), carried };
+            let mut all = Vec::new();
+            for t in 0..steps {
+                let row = t * envs..(t + 1) * envs;
+                let now: Array1<f64> = rewards[row.clone()].iter().map(|r| sign(f64::from(*r))).collect();
+                let (fell, late) = (ArrayView1::from(&terminated[row.clone()]), ArrayView1::from(&truncated[row]));
+                all.extend(scale_step(&norm, f64::from(gamma), &mut state, now.view(), fell, late).1);
+            }
+            (all, state.carried.to_vec())
+        };
+        let ((want, carried_want), (sizes, carried_sizes)) = (of(|x| x), of(f64::abs));
+        let buffers = (
+            Guarded::holding(gpu, "rewards", &rewards)?,
+            Guarded::holding(gpu, "terminated", &terminated)?,
+            Guarded::holding(gpu, "truncated", &truncated)?,
+        );
+        let (carried, discounted) =
+            (Guarded::updated(gpu, "carried", &start)?, Guarded::output(gpu, "discounted", steps * envs)?);
+        let io = advantage_discount::Io {
+            rewards: buffers.0.io(),
+            terminated: buffers.1.io(),
+            truncated: buffers.2.io(),
+            carried: carried.io(),
+            discounted: discounted.io(),
+        };
+        let params = advantage_discount::Params { steps: steps as u32, envs: envs as u32, gamma, reset: reset as u32 };
+        gpu.run("check", &advantage_discount::bind(gpu, &[params], &io)?, Slot::default())?;
+        report.floats("discounted", &discounted.read(gpu, report)?, &want, |i| sizes[i]);
+        report.floats("carried", &carried.read(gpu, report)?, &carried_want, |n| carried_sizes[n]);
+        Ok(())
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Segments {
+    segments: usize,
+    rows: usize,
+    center: bool,
+    placement: EpsPlacement,
+    count: u64,
+    initial: f64,
+    mean: f32,
+}
+
+fn running_case(c: Segments) -> Case {
+    let Segments { segments, rows, center, placement, count, initial, mean } = c;
+    let shift = if center { "shift by the mean" } else { "no shift" };
+    let shape =
+        format!("{segments} segments of {rows}, {shift}, ε {placement:?}, {count} + {initial} counted, mean {mean}");
+    let tolerance = EPS * (24.0 + 4.0 * segments as f64);
+    let reason = "a dozen roundings of a merge; those of one are shared out among the later ones, so that half their number adds up; \
+                  scale: |mean| + deviation, and the variance";
+    Case::new("reduce_running", shape, (tolerance, reason), move |gpu, report| {
+        let mut random = Random::new((segments * 11 + rows) as u64);
+        let before = RunningMoments { mean: vec![mean], variance: vec![1.5], count, initial_count: initial as f32 };
+        let mut running = Running::<f64>::from_moments(&before);
+        let eps = 1e-5_f32;
+        let mut pairs = Vec::new();
+        let pair = |running: &Running<f64>| {
+            [if center { running.mean[0] } else { 0.0 }, running.scale(f64::from(eps), placement)[0]]
+        };
+        let mut moments = Vec::new();
+        let mut size = f64::from(mean.abs());
+        for segment in 0..segments {
+            let data: Vec<f64> = wide(&random.normals(rows, 1.0))
+                .into_iter()
+                .map(|x| x + f64::from(mean) + 0.01 * segment as f64)
+                .collect();
+            let average = data.iter().sum::<f64>() / rows as f64;
+            let squares = data.iter().map(|x| (x - average) * (x - average)).sum::<f64>();
+            moments.push([rows as f32, average as f32, squares as f32, 0.0]);
+            size = size.max(data.iter().fold(0.0, |a, b| a.max(b.abs())));
+            let column = ArrayView2::from_shape((rows, 1), &data);
+            running.merge(column.map_err(|error| crate::Error::config("case", error.to_string()))?);
+            pairs.push(pair(&running));
+        }
+        if segments == 0 {
+            pairs.push(pair(&running));
+            moments.push([f32::NAN; 4]);
+        }
+        let moments = Guarded::holding(gpu, "moments", &moments)?;
+        let state = words(&before, 0);
+        let statistic = Guarded::updated(gpu, "statistic", &state)?;
+        let coefficients = Guarded::<[f32; 2]>::output(gpu, "coefficients", pairs.len())?;
+        let io =
+            reduce_running::Io { moments: moments.io(), statistic: statistic.io(), coefficients: coefficients.io() };
+        let params = reduce_running::Params {
+            segments: segments as u32,
+            center: center.into(),
+            outside_root: u32::from(placement == EpsPlacement::OutsideRoot),
+            eps,
+        };
+        gpu.run("check", &reduce_running::bind(gpu, &[params], &io)?, Slot::default())?;
+        let got = statistic.read(gpu, report)?;
+        if segments == 0 {
+            report.exact("statistic", &got, &state);
+        } else {
+            compare(report, &got, &running, &before, &[size]);
+        }
+        let got = coefficients.read(gpu, report)?;
+        for (place, name) in ["coefficients (shift)", "coefficients (scale)"].into_iter().enumerate() {
+            let (got, want): (Vec<f32>, Vec<f64>) = got.iter().zip(&pairs).map(|(g, w)| (g[place], w[place])).unzip();
+            report.floats(name, &got, &want, |_| if place == 0 { size } else { 1e-30 });
+        }
+        Ok(())
+    })
+}
+
+fn rescale_case(rows: usize, segment: usize, inverse: bool, clip: f32) -> Case {
+    let direction = if inverse { "denormalised" } else { "normalised" };
+    let shape = format!("{rows} numbers in segments of {segment}, {direction}, clip {clip}");
+    let reason = "a subtraction and a division of 3 ulp, or two roundings; scale: (|x| + |shift|) / scale, or the sum of |terms|";
+    Case::new("advantage_rescale", shape, (8.0 * EPS, reason), move |gpu: &Gpu, report| -> Result<()> {
+        let mut random = Random::new((rows * 3 + segment) as u64);
+        let numbers = random.normals(rows, 2.0);
+        let mut pairs: Vec<[f32; 2]> =
+            (0..rows.div_ceil(segment)).map(|_| [random.range(-1.0, 1.0), random.range(0.3, 3.0)]).collect();
+        // Without a scale everything is 0.
+        pairs[0][1] = 0.0;
+        let coefficients = Guarded::holding(gpu, "coefficients", &pairs)?;
+        let buffer = Guarded::updated(gpu, "numbers", &numbers)?;
+        let io = advantage_rescale::Io { coefficients: coefficients.io(), numbers: buffer.io() };
+        let (rows, width, inverted) = (rows as u32, segment as u32, u32::from(inverse));
+        let params = advantage_rescale::Params { rows, segment: width, inverse: inverted, clip };
+        gpu.run("check", &advantage_rescale::bind(gpu, &[params], &io)?, Slot::default())?;
+        let limit = |x: f64| if clip > 0.0 { x.clamp(-f64::from(clip), f64::from(clip)) } else { x };
+        let of = |i: usize| (f64::from(numbers[i]), f64::from(pairs[i / segment][0]), f64::from(pairs[i / segment][1]));
+        let want: Vec<f64> = (0..numbers.len())
+            .map(|i| match of(i) {
+                (x, shift, scale) if inverse => limit(x) * scale + shift,
+                (_, _, 0.0) => 0.0,
+                (x, shift, scale) => limit((x - shift) / scale),
+            })
+            .collect();
+        report.floats("numbers", &buffer.read(gpu, report)?, &want, |i| {
+            let (x, shift, scale) = of(i);
+            let sum = if inverse { x.abs() * scale + shift.abs() } else { (x.abs() + shift.abs()) / scale };
+            if scale == 0.0 { 1.0 } else { sum }
+        });
+        Ok(())
+    })
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let inside = EpsPlacement::InsideRoot;
+    let outside = EpsPlacement::OutsideRoot;
+    let obs = Obs {
+        rows: 65,
+        dim: 3,
+        final_rows: 0,
+        update: true,
+        first: false,
+        placement: inside,
+        eps: 1e-8,
+        clip: 0.0,
+        mean: 0.0,
+        count: 0,
+        initial: 1e-4,
+        flat: false,
+    };
+    let mut cases = Vec::new();
+    for (rows, dim) in [(1, 1), (2, 4), (63, 3), (64, 2), (65, 5), (127, 1), (257, 3), (1031, 7), (9001, 2)] {
+        cases.push(obs_case(Obs { rows, dim, ..obs }).quick(rows == 257));
+    }
+    for c in [
+        Obs { final_rows: 65, clip: 1.0, ..obs },
+        Obs { final_rows: 1, first: true, placement: outside, eps: 1e-2, count: 500, ..obs },
+        Obs { final_rows: 300, update: false, clip: 0.7, count: 77, ..obs },
+        Obs { mean: 1e4, rows: 301, count: 100, ..obs },
+        // Beyond what an f32 can count; a carry into the high word; far beyond.
+        Obs { rows: 1, count: (1 << 24) + 1, ..obs },
+        Obs { rows: 66, count: (1 << 32) - 7, ..obs },
+        Obs { rows: 3, count: 1 << 40, ..obs },
+        Obs { rows: 64, count: 0, initial: 0.0, flat: true, mean: 0.5, eps: 0.0, ..obs },
+        Obs { rows: 70, count: 0, initial: 0.0, flat: true, mean: -2.0, placement: outside, eps: 0.0, ..obs },
+        Obs { rows: 9, count: 3, initial: 2.5, ..obs },
+    ] {
+        cases.push(obs_case(c).quick(c.final_rows == 300 || c.count == 1 << 40));
+    }
+    for (steps, envs) in [(1, 1), (7, 63), (64, 65), (130, 3), (1009, 2)] {
+        for reset in [ReturnReset::AfterDone, ReturnReset::AtTermination, ReturnReset::AtDone] {
+            cases.push(discount_case(steps, envs, reset).quick(steps == 64));
+        }
+    }
+    let usual = Segments { segments: 1, rows: 8, center: true, placement: inside, count: 0, initial: 1e-4, mean: 0.3 };
+    for segments in [0, 1, 2, 63, 64, 65, 130, 1009] {
+        cases.push(running_case(Segments { segments, ..usual }).quick(segments == 130));
+    }
+    for c in [
+        Segments { segments: 5, rows: 1, center: false, placement: outside, count: (1 << 24) + 1, ..usual },
+        Segments { segments: 66, rows: 33, count: (1 << 40) + 5, mean: 100.0, ..usual },
+        Segments { segments: 3, rows: 5, count: u64::from(u32::MAX) - 6, ..usual },
+        Segments { segments: 0, rows: 5, center: false, count: 9, ..usual },
+    ] {
+        cases.push(running_case(c));
+    }
+    for (rows, segment, inverse, clip) in [
+        (1, 1, false, 0.0),
+        (65, 65, true, 0.0),
+        (131, 32, false, 1.5),
+        (131, 32, true, 1.5),
+        (64, 1, false, 0.0),
+        (4099, 4099, true, 0.5),
+        (4099, 127, false, 10.0),
+    ] {
+        cases.push(rescale_case(rows, segment, inverse, clip).quick(rows == 131));
+    }
+    cases
+}

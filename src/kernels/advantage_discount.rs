@@ -1,0 +1,63 @@
+//! Rolling discounted sums of past rewards, one invocation per environment, for [reward scaling](crate::RewardNorm).
+//!
+//! ```text
+//! G_t = γ G_{t−1} + r_t,  then 0 where the episode ended           reset 0: Stable-Baselines3, OpenAI baselines
+//! G_t = γ G_{t−1} (1 − terminated_t) + r_t                         reset 1: Gymnasium
+//! G_t = γ G_{t−1} (1 − (terminated_t or truncated_t)) + r_t        reset 2: PureJaxRL
+//! ```
+//!
+//! The sum lives on in `carried`, so that a window goes on where the last one stopped.
+
+use super::span;
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+
+kernel! {
+    stem: "advantage_discount",
+    parts: [],
+    schedule: false,
+    head: false,
+    params: {
+        /// T.
+        pub steps: u32,
+        /// N.
+        pub envs: u32,
+        /// γ in [0, 1].
+        pub gamma: f32,
+        /// 0, 1 or 2, as above.
+        pub reset: u32,
+    },
+    io: {
+        /// `[steps, envs]`.
+        rewards: Read f32,
+        /// `[steps, envs]`, 0 or 1.
+        terminated: Read u32,
+        /// `[steps, envs]`, 0 or 1.
+        truncated: Read u32,
+        /// `[envs]`: the sums before the window; the kernel leaves those after it.
+        carried: ReadWrite f32,
+        /// `[steps, envs]`.
+        discounted: ReadWrite f32,
+    },
+}
+
+/// Binds one call per entry of `params`.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`] (too many steps among them).
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        iterations(name, u64::from(p.steps), || format!("steps {}", p.steps))?;
+        let shape = || format!("steps {} × envs {}", p.steps, p.envs);
+        let all = u64::from(p.steps) * u64::from(p.envs);
+        elements(name, "rewards", io.rewards, all, shape)?;
+        elements(name, "terminated", io.terminated, all, shape)?;
+        elements(name, "truncated", io.truncated, all, shape)?;
+        elements(name, "carried", io.carried, span(0, p.envs, 1, 1), || format!("envs {}", p.envs))?;
+        elements(name, "discounted", io.discounted, all, shape)?;
+        calls.push((*p, Grid::Items(u64::from(p.envs))));
+    }
+    gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)
+}

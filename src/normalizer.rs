@@ -1,0 +1,110 @@
+//! The running statistics of a learner, as they are saved: one small state for both implementations.
+
+use crate::data::{check_shape, finite};
+use crate::{Error, PpoConfig, Result, RewardNormKind};
+
+/// Running means and variances of numbers that are counted together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunningMoments {
+    /// Means, one per column.
+    pub mean: Vec<f32>,
+    /// Variances, one per column, each at least 0.
+    pub variance: Vec<f32>,
+    /// Rows merged so far.
+    pub count: u64,
+    /// What the count began with.
+    pub initial_count: f32,
+}
+
+impl RunningMoments {
+    /// Mean 0 and variance 1.
+    pub fn new(columns: usize, initial_count: f64) -> Self {
+        Self { mean: vec![0.0; columns], variance: vec![1.0; columns], count: 0, initial_count: initial_count as f32 }
+    }
+
+    fn check(&self, name: &str, columns: usize) -> Result<()> {
+        for (part, values) in [("mean", &self.mean), ("variance", &self.variance)] {
+            let name = format!("normalizer.{name}.{part}");
+            check_shape(&name, &[values.len()], &[columns])?;
+            finite(&name, values.iter())?;
+        }
+        let squares = self.variance.iter().chain([&self.initial_count]);
+        match squares.enumerate().find(|(_, value)| !(**value >= 0.0 && value.is_finite())) {
+            Some((index, value)) => Err(Error::Value {
+                tensor: format!("normalizer.{name}, its variance and initial count"),
+                index,
+                value: value.to_string(),
+                expected: "a finite number from 0".to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All running statistics of a learner; what is off is absent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NormalizerState {
+    /// Of observations, `[obs_dim]`.
+    pub obs: Option<RunningMoments>,
+    /// Of discounted returns or rewards, `[1]`.
+    pub reward: Option<RunningMoments>,
+    /// The discounted return G of each environment so far, `[num_envs]`; empty where nothing scales by returns.
+    pub discounted_returns: Vec<f32>,
+    /// Of value targets, `[1]`.
+    pub value: Option<RunningMoments>,
+}
+
+impl NormalizerState {
+    /// What a learner with these settings begins with.
+    pub fn new(config: &PpoConfig, obs_dim: usize) -> Self {
+        let scaled = config.reward_norm.filter(|norm| norm.kind == RewardNormKind::Returns);
+        Self {
+            obs: config.obs_norm.map(|norm| RunningMoments::new(obs_dim, norm.initial_count)),
+            reward: config.reward_norm.map(|norm| RunningMoments::new(1, norm.initial_count)),
+            discounted_returns: scaled.map_or_else(Vec::new, |_| vec![0.0; config.num_envs]),
+            value: config.norm_value.map(|norm| RunningMoments::new(1, norm.initial_count)),
+        }
+    }
+
+    /// This state, with what it lacks (because it was saved without) as [`new`](Self::new) has it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it has statistics that the settings do not use: a policy that learnt on normalised observations
+    /// knows no others. [`Error::Shape`] or [`Error::Value`] if something does not fit or is out of range.
+    pub fn complete(&self, config: &PpoConfig, obs_dim: usize) -> Result<Self> {
+        let fresh = Self::new(config, obs_dim);
+        let part = |name: &'static str, field, saved: &Option<RunningMoments>, fresh: Option<RunningMoments>| {
+            let Some(saved) = saved else { return Ok(fresh) };
+            let Some(fresh) = fresh else {
+                return Err(Error::config(field, format!("is off, the state has running statistics \"{name}\"")));
+            };
+            saved.check(name, fresh.mean.len())?;
+            Ok(Some(saved.clone()))
+        };
+        let discounted_returns = if self.discounted_returns.is_empty() {
+            fresh.discounted_returns
+        } else {
+            let (got, want) = (self.discounted_returns.len(), fresh.discounted_returns.len());
+            check_shape("normalizer.discounted_returns", &[got], &[want])?;
+            finite("normalizer.discounted_returns", self.discounted_returns.iter())?;
+            self.discounted_returns.clone()
+        };
+        Ok(Self {
+            obs: part("obs", "obs_norm", &self.obs, fresh.obs)?,
+            reward: part("reward", "reward_norm", &self.reward, fresh.reward)?,
+            discounted_returns,
+            value: part("value", "norm_value", &self.value, fresh.value)?,
+        })
+    }
+
+    /// Refuses a window of other environments than those whose returns are carried from window to window.
+    pub(crate) fn check_envs(config: &PpoConfig, envs: usize) -> Result<()> {
+        let carries = config.reward_norm.is_some_and(|norm| norm.kind == RewardNormKind::Returns);
+        if carries && envs != config.num_envs {
+            let expected = config.num_envs;
+            let message = format!("carries the returns of num_envs {expected} environments, the rollout has {envs}");
+            return Err(Error::config("reward_norm", message));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! Running statistics, and what they normalise: observations, rewards, value targets.
+
+use super::Real;
+use super::real::cast;
+use super::reduce_moments::reduce_moments;
+use crate::config::{EpsPlacement, NormOrder, ObsNorm, ReturnReset, RewardNorm, RewardNormKind, ValueNorm};
+use crate::normalizer::{NormalizerState, RunningMoments};
+use crate::{PpoConfig, Result};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+
+/// Mean and variance of everything merged so far, column by column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Running<F> {
+    /// `[columns]`.
+    pub mean: Array1<F>,
+    /// `[columns]`.
+    pub variance: Array1<F>,
+    /// Rows merged.
+    pub count: u64,
+    /// What the count began with.
+    pub initial_count: F,
+}
+
+impl<F: Real> Running<F> {
+    /// Mean 0 and variance 1, with the weight of `initial_count` rows.
+    pub fn new(columns: usize, initial_count: F) -> Self {
+        Self { mean: Array1::zeros(columns), variance: Array1::ones(columns), count: 0, initial_count }
+    }
+
+    /// From a saved state.
+    pub fn from_moments(saved: &RunningMoments) -> Self {
+        let wide = |values: &[f32]| cast(ArrayView1::from(values));
+        let initial_count = F::of(f64::from(saved.initial_count));
+        Self { mean: wide(&saved.mean), variance: wide(&saved.variance), count: saved.count, initial_count }
+    }
+
+    /// To a saved state; exact in f32.
+    pub fn moments(&self) -> RunningMoments {
+        let narrow = |values: &Array1<F>| values.iter().map(|value| value.as_f32()).collect();
+        let initial_count = self.initial_count.as_f32();
+        RunningMoments { mean: narrow(&self.mean), variance: narrow(&self.variance), count: self.count, initial_count }
+    }
+
+    /// Merges the rows of `batch` `[rows, columns]` (Chan, Golub & LeVeque 1983):
+    ///
+    /// ```text
+    /// d = m_b − mean;  total = count + rows
+    /// variance ← (variance · count + v_b · rows + d² · count · rows / total) / total;   mean ← mean + d · rows / total
+    /// ```
+    ///
+    /// A column whose new moments are not finite keeps its mean and variance; the count is of all columns.
+    pub fn merge(&mut self, batch: ArrayView2<'_, F>) {
+        if batch.nrows() == 0 {
+            return;
+        }
+        let (count, rows) = (F::of(self.count as f64) + self.initial_count, F::count(batch.nrows()));
+        let total = count + rows;
+        for ((column, mean), variance) in batch.columns().into_iter().zip(&mut self.mean).zip(&mut self.variance) {
+            let (m_b, v_b) = reduce_moments(column, 0);
+            let d = m_b - *mean;
+            let merged = (*variance * count + v_b * rows + d * d * count * rows / total) / total;
+            let moved = *mean + d * rows / total;
+            if merged.is_finite() && moved.is_finite() {
+                (*mean, *variance) = (moved, merged);
+            }
+        }
+        self.count += batch.nrows() as u64;
+    }
+
+    /// What deviations of each column are divided by: √(variance + ε), or √variance + ε.
+    pub fn scale(&self, eps: f64, placement: EpsPlacement) -> Array1<F> {
+        let eps = F::of(eps);
+        match placement {
+            EpsPlacement::InsideRoot => self.variance.mapv(|variance| (variance + eps).sqrt()),
+            EpsPlacement::OutsideRoot => self.variance.mapv(|variance| variance.sqrt() + eps),
+        }
+    }
+}
+
+fn limit<F: Real>(x: F, clip: Option<f64>) -> F {
+    clip.map_or(x, |clip| x.max(F::of(-clip)).min(F::of(clip)))
+}
+
+/// clip((x − shift) / scale, ±clip); 0 where the scale is 0.
+fn normalized<F: Real>(x: F, shift: F, scale: F, clip: Option<f64>) -> F {
+    if scale == F::zero() { F::zero() } else { limit((x - shift) / scale, clip) }
+}
+
+/// Each row of `obs` `[rows, columns]` with the statistics as they are.
+pub fn normalize_obs<F: Real>(norm: &ObsNorm, running: &Running<F>, obs: ArrayView2<'_, F>) -> Array2<F> {
+    let scale = running.scale(norm.eps, norm.eps_placement);
+    let mut result = obs.to_owned();
+    for ((mut column, mean), scale) in result.columns_mut().into_iter().zip(&running.mean).zip(&scale) {
+        column.mapv_inplace(|x| normalized(x, *mean, *scale, norm.clip));
+    }
+    result
+}
+
+/// Rolling discounted returns and the statistic of them or of the rewards.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RewardScale<F> {
+    /// One column.
+    pub running: Running<F>,
+    /// G of each environment, `[envs]`.
+    pub carried: Array1<F>,
+}
+
+/// One step of N environments: G moves on, the statistic takes the step in, the rewards are scaled with it. `[envs]` each; the
+/// second result is G before a reset after it.
+///
+/// ```text
+/// AfterDone      G ← γ G + r, and 0 afterwards where terminated or truncated
+/// AtTermination  G ← γ G (1 − terminated) + r
+/// AtDone         G ← γ G (1 − (terminated or truncated)) + r
+/// Returns        the statistic merges G;   r ← clip(r / scale, ±clip)
+/// Rewards        the statistic merges r;   r ← clip((r − mean) / scale, ±clip)
+/// ```
+pub fn scale_step<F: Real>(
+    norm: &RewardNorm,
+    gamma: F,
+    state: &mut RewardScale<F>,
+    rewards: ArrayView1<'_, F>,
+    terminated: ArrayView1<'_, u32>,
+    truncated: ArrayView1<'_, u32>,
+) -> (Array1<F>, Array1<F>) {
+    let done = |n: usize| terminated[n] != 0 || truncated[n] != 0;
+    let begins = |n: usize| match norm.reset {
+        ReturnReset::AfterDone => false,
+        ReturnReset::AtTermination => terminated[n] != 0,
+        ReturnReset::AtDone => done(n),
+    };
+    let returns = norm.kind == RewardNormKind::Returns;
+    let mut discounted = Array1::zeros(rewards.len());
+    if returns {
+        for (n, carried) in state.carried.iter_mut().enumerate() {
+            let before = if begins(n) { F::zero() } else { *carried };
+            discounted[n] = gamma * before + rewards[n];
+            *carried = if norm.reset == ReturnReset::AfterDone && done(n) { F::zero() } else { discounted[n] };
+        }
+    }
+    let merged = if returns { discounted.view() } else { rewards };
+    state.running.merge(merged.insert_axis(Axis(1)));
+    let scale = state.running.scale(norm.eps, norm.eps_placement)[0];
+    let shift = if returns { F::zero() } else { state.running.mean[0] };
+    (rewards.mapv(|r| normalized(r, shift, scale, norm.clip)), discounted)
+}
+
+/// All running statistics of a learner and the settings that they follow.
+#[derive(Debug, Clone)]
+pub struct Normalizer<F> {
+    obs: Option<(ObsNorm, Running<F>)>,
+    reward: Option<(RewardNorm, F, RewardScale<F>)>,
+    value: Option<(ValueNorm, Running<F>)>,
+}
+
+impl<F: Real> Normalizer<F> {
+    /// From a state, completed where it lacks something.
+    ///
+    /// # Errors
+    /// As [`NormalizerState::complete`].
+    pub fn new(config: &PpoConfig, obs_dim: usize, state: &NormalizerState) -> Result<Self> {
+        let state = state.complete(config, obs_dim)?;
+        let running = |saved: &Option<RunningMoments>| saved.as_ref().map(Running::from_moments);
+        let carried = cast(ArrayView1::from(&state.discounted_returns));
+        let scale = running(&state.reward).map(|running| RewardScale { running, carried });
+        Ok(Self {
+            obs: config.obs_norm.zip(running(&state.obs)),
+            reward: config
+                .reward_norm
+                .zip(scale)
+                .map(|(norm, scale)| (norm, F::of(norm.gamma.unwrap_or(config.gamma)), scale)),
+            value: config.norm_value.zip(running(&state.value)),
+        })
+    }
+
+    /// As it is saved; exact in f32.
+    pub fn state(&self) -> NormalizerState {
+        let returns = self.reward.as_ref().map(|(_, _, scale)| scale.carried.iter().map(|g| g.as_f32()).collect());
+        NormalizerState {
+            obs: self.obs.as_ref().map(|(_, running)| running.moments()),
+            reward: self.reward.as_ref().map(|(_, _, scale)| scale.running.moments()),
+            discounted_returns: returns.unwrap_or_default(),
+            value: self.value.as_ref().map(|(_, running)| running.moments()),
+        }
+    }
+
+    /// Observations as the networks see them, with the statistics as they are. Rounded to f32, as a rollout keeps them.
+    pub fn seen(&self, obs: ArrayView2<'_, f32>) -> Array2<f32> {
+        match &self.obs {
+            None => obs.to_owned(),
+            Some((norm, running)) => normalize_obs(norm, running, cast(obs).view()).mapv(F::as_f32),
+        }
+    }
+
+    /// The same for a policy step, which the statistics take in.
+    pub fn observe(&mut self, obs: ArrayView2<'_, f32>) -> Array2<f32> {
+        let before = self.obs.as_ref().is_some_and(|(norm, _)| norm.order == NormOrder::NormalizeFirst);
+        let early = before.then(|| self.seen(obs));
+        if let Some((_, running)) = self.obs.as_mut().filter(|(norm, _)| !norm.frozen) {
+            running.merge(cast(obs).view());
+        }
+        early.unwrap_or_else(|| self.seen(obs))
+    }
+
+    /// Rewards of a window `[steps, envs]`, step by step; `None` where they stay as they are. Rounded to f32, as the device keeps
+    /// them.
+    pub fn rewards(
+        &mut self,
+        rewards: ArrayView2<'_, f32>,
+        terminated: ArrayView2<'_, u32>,
+        truncated: ArrayView2<'_, u32>,
+    ) -> Option<Array2<f32>> {
+        let (norm, gamma, state) = self.reward.as_mut()?;
+        let mut result = rewards.to_owned();
+        for (t, mut row) in result.rows_mut().into_iter().enumerate() {
+            let step: Array1<F> = cast(rewards.row(t));
+            let (scaled, _) = scale_step(norm, *gamma, state, step.view(), terminated.row(t), truncated.row(t));
+            row.assign(&scaled.mapv(F::as_f32));
+        }
+        Some(result)
+    }
+
+    /// What the critic gave, in the units of the rewards.
+    pub fn values(&self, critic: Array1<F>) -> Array1<F> {
+        let Some((norm, running)) = &self.value else { return critic };
+        let scale = running.scale(norm.eps, norm.eps_placement)[0];
+        critic.mapv(|v| limit(v, norm.clip) * scale + running.mean[0])
+    }
+
+    /// Takes the returns of a batch in, and puts them and the old values in the critic's units.
+    pub fn targets(&mut self, returns: &mut Array1<F>, values_old: &mut Array1<F>) {
+        let Some((norm, running)) = &mut self.value else { return };
+        running.merge(returns.view().insert_axis(Axis(1)));
+        let scale = running.scale(norm.eps, norm.eps_placement)[0];
+        for column in [returns, values_old] {
+            column.mapv_inplace(|x| normalized(x, running.mean[0], scale, norm.clip));
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! Running normalisation of observations, rewards and value targets: the device against the CPU, saved and resumed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code, though not inside a #[test]
+
+#[path = "support/gpu.rs"]
+mod support;
+
+use ndarray::{Array1, Array2, array, s};
+use wgpo::algo::{GpuLearner, GpuTrainer};
+use wgpo::data::{Acted, Actions, Rollout};
+use wgpo::gpu::Gpu;
+use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
+use wgpo::reference::env::VecEnv;
+use wgpo::reference::normalize::{Normalizer, RewardScale, Running, scale_step};
+use wgpo::reference::{CpuLearner, CpuTrainer};
+use wgpo::{
+    ActMode, Algorithm, Env, EpsPlacement, Learner, LearnerState, NormOrder, NormalizerState, ObsNorm, PpoConfig,
+    ReturnReset, RewardNorm, RunningMoments, Trainer, ValueNorm,
+};
+
+const HIDDEN: [usize; 2] = [16, 16];
+
+/// Pendulum's episodes are cut at 200 steps: in the second window of 128.
+fn base() -> PpoConfig {
+    PpoConfig {
+        num_envs: 5,
+        num_steps: 128,
+        num_minibatches: 4,
+        update_epochs: 2,
+        learning_rate: 1e-3,
+        anneal_lr: false,
+        ..PpoConfig::cleanrl()
+    }
+}
+
+fn everything() -> PpoConfig {
+    PpoConfig {
+        obs_norm: Some(ObsNorm::sb3()),
+        reward_norm: Some(RewardNorm::sb3()),
+        norm_value: Some(ValueNorm::rl_games()),
+        ..base()
+    }
+}
+
+/// Each switch by itself and several together.
+fn configs() -> Vec<(&'static str, Env, PpoConfig)> {
+    let (cart, pendulum) = (Env::CartPole, Env::Pendulum);
+    let obs = |norm| PpoConfig { obs_norm: Some(norm), ..base() };
+    let reward = |norm| PpoConfig { reward_norm: Some(norm), ..base() };
+    let first = ObsNorm { order: NormOrder::NormalizeFirst, clip: Some(1.5), ..ObsNorm::sb3() };
+    let trpo = PpoConfig { algorithm: Algorithm::Trpo, ent_coef: 0.0, ..everything() };
+    vec![
+        ("observations as SB3", cart, obs(ObsNorm::sb3())),
+        ("observations as SB3", pendulum, obs(ObsNorm::sb3())),
+        ("observations as rsl_rl", pendulum, obs(ObsNorm::rsl_rl())),
+        ("observations normalised first", cart, obs(first)),
+        ("rewards as SB3", cart, reward(RewardNorm::sb3())),
+        ("rewards as CleanRL", cart, reward(RewardNorm::cleanrl())),
+        ("rewards as CleanRL", pendulum, reward(RewardNorm::cleanrl())),
+        ("rewards as PureJaxRL", pendulum, reward(RewardNorm::purejaxrl())),
+        ("rewards as Lizhi, normalised", pendulum, reward(RewardNorm::lizhi_normalization())),
+        ("values", cart, PpoConfig { norm_value: Some(ValueNorm::rl_games()), ..base() }),
+        ("everything", cart, everything()),
+        ("everything", pendulum, everything()),
+        ("everything, TRPO", pendulum, trpo),
+    ]
+}
+
+/// ‖got − want‖ / ‖want − start‖.
+fn step_error(start: &[f32], got: &[f32], want: &[f32]) -> f64 {
+    let norm = |a: &[f32], b: &[f32]| {
+        a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
+    };
+    norm(got, want) / norm(want, start)
+}
+
+/// Largest error of means by deviation and of variances by themselves; counts must be equal.
+fn moments_error(got: &NormalizerState, want: &NormalizerState) -> f64 {
+    let mut worst = 0.0_f64;
+    for (got, want) in [(&got.obs, &want.obs), (&got.reward, &want.reward), (&got.value, &want.value)] {
+        let (Some(got), Some(want)) = (got, want) else {
+            assert_eq!(got, want);
+            continue;
+        };
+        assert_eq!((got.count, got.initial_count), (want.count, want.initial_count));
+        for column in 0..want.mean.len() {
+            let off = |a: f32, b: f32, size: f32| f64::from((a - b).abs() / size.max(1e-6));
+            let deviation = want.variance[column].sqrt();
+            let size = deviation + want.mean[column].abs();
+            worst = worst.max(off(got.mean[column], want.mean[column], size));
+            worst = worst.max(off(got.variance[column], want.variance[column], want.variance[column]));
+        }
+    }
+    assert_eq!(got.discounted_returns.len(), want.discounted_returns.len());
+    for (got, want) in got.discounted_returns.iter().zip(&want.discounted_returns) {
+        worst = worst.max(f64::from((got - want).abs() / (1.0 + want.abs())));
+    }
+    worst
+}
+
+#[test]
+fn the_device_and_the_cpu_mean_the_same() {
+    let Some(gpu) = support::gpu(false) else { return };
+    for (name, env, config) in configs() {
+        let spec = env.policy(&HIDDEN);
+        let mut device = GpuTrainer::new(&gpu, env, spec.clone(), config.clone(), 21).unwrap();
+        let mut cpu = CpuTrainer::new(env, spec, config.clone(), 21).unwrap();
+        let mut worst = (0.0_f64, 0.0_f64);
+        for window in 0..3 {
+            // Every window begins at the same state, so that errors do not grow from one to the next.
+            let start = device.state().unwrap();
+            cpu.set_state(&start).unwrap();
+            let (got, want) = (device.iterate().unwrap(), cpu.iterate().unwrap());
+            let label = format!("{name}, {}, window {window}", env.name());
+            assert_eq!((got.episodes.count, got.episodes.length_sum), (want.episodes.count, want.episodes.length_sum));
+            let (a, b) = (device.state().unwrap().learner, cpu.state().unwrap().learner);
+            let moments = moments_error(&a.normalizer, &b.normalizer);
+            let step = step_error(&start.learner.parameters, &a.parameters, &b.parameters);
+            worst = (worst.0.max(moments), worst.1.max(step));
+            // Sums of 640 numbers near their deviation; a trajectory of 128 steps drifts by 1e-5 between two f32 runs.
+            assert!(moments < 5e-5, "{label}: statistics differ by {moments:e}");
+            // As for whole iterations without normalisation (tests/update.rs).
+            assert!(step < 2e-4, "{label}: step error {step:e}");
+            let (g, w) = (&got.update.minibatches[0], &want.update.minibatches[0]);
+            assert!((g.value_loss - w.value_loss).abs() <= 1e-3 * (1.0 + w.value_loss.abs()), "{label}: {g:?} {w:?}");
+            // The networks see in the update what they saw when they acted.
+            if config.algorithm == Algorithm::Ppo {
+                for (side, stats) in [("device", g), ("cpu", w)] {
+                    let [low, high] = [stats.ratio_min, stats.ratio_max];
+                    assert!(low > 1.0 - 1e-5 && high < 1.0 + 1e-5, "{label}: {side}: ratios {low} to {high}");
+                }
+            }
+        }
+        println!("{name}, {}: statistics {:.1e}, step {:.1e}", env.name(), worst.0, worst.1);
+    }
+}
+
+#[test]
+fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.safetensors");
+    for env in Env::ALL {
+        let config = PpoConfig { num_steps: 48, ..everything() };
+        let device = || -> Box<dyn Trainer> {
+            Box::new(GpuTrainer::new(&gpu, env, env.policy(&HIDDEN), config.clone(), 3).unwrap())
+        };
+        let cpu =
+            || -> Box<dyn Trainer> { Box::new(CpuTrainer::new(env, env.policy(&HIDDEN), config.clone(), 3).unwrap()) };
+        for make in [&device as &dyn Fn() -> Box<dyn Trainer>, &cpu] {
+            let mut whole = make();
+            let stats: Vec<_> = (0..4).map(|_| whole.iterate().unwrap()).collect();
+            let mut first = make();
+            (0..2).for_each(|_| drop(first.iterate().unwrap()));
+            first.save(&path).unwrap();
+            let mut second = make();
+            second.load(&path).unwrap();
+            assert_eq!(second.state().unwrap(), first.state().unwrap());
+            let resumed: Vec<_> = (0..2).map(|_| second.iterate().unwrap()).collect();
+            assert_eq!(format!("{resumed:?}"), format!("{:?}", &stats[2..]), "{}", env.name());
+            assert_eq!(second.state().unwrap(), whole.state().unwrap(), "{}", env.name());
+            let state = whole.state().unwrap().learner.normalizer;
+            assert_eq!(state.obs.unwrap().count, 4 * 48 * 5);
+            assert_eq!(state.value.unwrap().count, 4 * 48 * 5);
+            assert!(state.discounted_returns.iter().any(|g| *g != 0.0));
+        }
+    }
+}
+
+fn learners(gpu: &Gpu, spec: &PolicySpec, config: &PpoConfig) -> [Box<dyn Learner>; 2] {
+    [
+        Box::new(GpuLearner::new(gpu, spec.clone(), config.clone(), 5).unwrap()),
+        Box::new(CpuLearner::<f32>::new(spec.clone(), config.clone(), 5).unwrap()),
+    ]
+}
+
+fn spec() -> PolicySpec {
+    PolicySpec::separate(3, &[8], Activation::Tanh, Head::gaussian(1))
+}
+
+/// A window of Pendulum, as a host feeds it.
+fn play(learner: &mut dyn Learner, envs: &mut VecEnv, steps: usize, count: usize) -> Rollout {
+    let rows = steps * count;
+    let mut rollout = Rollout {
+        steps,
+        envs: count,
+        obs: Array2::zeros((rows, 3)),
+        actions: Actions::Continuous(Array2::zeros((rows, 1))),
+        logp: Array1::zeros(rows),
+        rewards: Array2::zeros((steps, count)),
+        values: Array2::zeros((steps + 1, count)),
+        final_values: Array2::zeros((steps, count)),
+        terminated: Array2::zeros((steps, count)),
+        truncated: Array2::zeros((steps, count)),
+    };
+    let mut words = Vec::new();
+    for t in 0..steps {
+        let Acted { actions, logp, values, obs, .. } = learner.act(envs.obs().view(), ActMode::Sample).unwrap();
+        let step = envs.step(&actions).unwrap();
+        let own = t * count..(t + 1) * count;
+        rollout.obs.slice_mut(s![own.clone(), ..]).assign(&obs);
+        words.extend(actions.words());
+        rollout.logp.slice_mut(s![own]).assign(&logp);
+        rollout.values.row_mut(t).assign(&values);
+        rollout.rewards.row_mut(t).assign(&step.rewards);
+        rollout.terminated.row_mut(t).assign(&step.terminated);
+        rollout.truncated.row_mut(t).assign(&step.truncated);
+        if step.truncated.iter().any(|flag| *flag != 0) {
+            rollout.final_values.row_mut(t).assign(&learner.values(step.final_obs.view()).unwrap());
+        }
+    }
+    rollout.values.row_mut(steps).assign(&learner.values(envs.obs().view()).unwrap());
+    rollout.actions = Actions::from_words(&Head::gaussian(1), rows, &words).unwrap();
+    rollout
+}
+
+/// The trainer and a host that feeds a learner by the documentation do the same.
+#[test]
+fn a_host_that_feeds_a_learner_gets_what_the_trainer_gets() {
+    let (env, config) = (Env::Pendulum, everything());
+    let spec = env.policy(&HIDDEN);
+    let mut trainer = CpuTrainer::new(env, spec.clone(), config.clone(), 4).unwrap();
+    let mut learner = CpuLearner::<f32>::new(spec.clone(), config.clone(), 4).unwrap();
+    let mut envs = VecEnv::new(env, config.num_envs, 4);
+    let start = initial_parameters(&spec, 4);
+    for _ in 0..2 {
+        trainer.iterate().unwrap();
+        let rollout = play(&mut learner, &mut envs, config.num_steps, config.num_envs);
+        learner.update(&rollout).unwrap();
+        let (got, want) = (learner.state().unwrap(), trainer.state().unwrap().learner);
+        assert_eq!(got.normalizer.obs, want.normalizer.obs);
+        assert!(moments_error(&got.normalizer, &want.normalizer) < 1e-5);
+        // Values are computed in other blocks of rows.
+        assert!(step_error(&start, &got.parameters, &want.parameters) < 1e-4);
+    }
+    // 256 steps: the second window holds the cut at step 200.
+    let Some(gpu) = support::gpu(false) else { return };
+    let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 4).unwrap();
+    let mut envs = VecEnv::new(env, config.num_envs, 4);
+    for _ in 0..2 {
+        let rollout = play(&mut device, &mut envs, config.num_steps, config.num_envs);
+        device.update(&rollout).unwrap();
+    }
+    let (got, want) = (device.state().unwrap(), learner.state().unwrap());
+    let (moments, step) =
+        (moments_error(&got.normalizer, &want.normalizer), step_error(&start, &got.parameters, &want.parameters));
+    println!("a host-fed device after two windows: statistics {moments:.1e}, step {step:.1e}");
+    // Two windows without a common start between them: the second one begins with the first one's error.
+    assert!(moments < 1e-3 && step < 1e-2, "{moments:e} {step:e}");
+}
+
+#[test]
+fn acting_greedily_and_judging_leave_the_statistics_alone() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let frozen = PpoConfig { obs_norm: Some(ObsNorm { frozen: true, ..ObsNorm::sb3() }), ..everything() };
+    for (config, samples_too) in [(everything(), false), (frozen, true)] {
+        for mut learner in learners(&gpu, &spec(), &config) {
+            let mut state = learner.state().unwrap();
+            state.normalizer.obs = Some(RunningMoments {
+                mean: vec![0.5, -1.0, 2.0],
+                variance: vec![4.0, 0.25, 1.0],
+                count: 100,
+                initial_count: 1e-4,
+            });
+            state.normalizer.value =
+                Some(RunningMoments { mean: vec![10.0], variance: vec![4.0], count: 7, initial_count: 1.0 });
+            learner.set_state(&state).unwrap();
+            let obs = array![[2.5, -1.0, 0.0], [0.5, 0.0, 1e6]];
+            let acted = learner.act(obs.view(), ActMode::Greedy).unwrap();
+            let want = array![[1.0, 0.0, -2.0], [0.0, 2.0, 10.0]];
+            assert!(acted.obs.iter().zip(&want).all(|(g, w): (&f32, &f32)| (g - w).abs() < 1e-6), "{}", acted.obs);
+            let values = learner.values(obs.view()).unwrap();
+            assert_eq!(values, acted.values);
+            // A fresh critic gives about 0, that is the mean; at most ±5 deviations.
+            assert!(values.iter().all(|v| (v - 10.0).abs() <= 10.0 + 1e-5), "{values}");
+            assert_eq!(learner.state().unwrap(), state, "neither acting greedily nor values change anything");
+            learner.act(obs.view(), ActMode::Sample).unwrap();
+            let after = learner.state().unwrap().normalizer;
+            assert_eq!(after == state.normalizer, samples_too);
+            assert_eq!(after.obs.unwrap().count, if samples_too { 100 } else { 102 });
+        }
+    }
+}
+
+#[test]
+fn counts_go_on_beyond_what_an_f32_can_count() {
+    let Some(gpu) = support::gpu(false) else { return };
+    for count in [(1 << 24) + 1, u64::from(u32::MAX), 1 << 40] {
+        for mut learner in learners(&gpu, &spec(), &everything()) {
+            let mut state = learner.state().unwrap();
+            let moments = |columns| RunningMoments {
+                mean: vec![0.0; columns],
+                variance: vec![1.0; columns],
+                count,
+                initial_count: 1e-4,
+            };
+            state.normalizer.obs = Some(moments(3));
+            state.normalizer.value = Some(moments(1));
+            learner.set_state(&state).unwrap();
+            for more in 1..4 {
+                learner.act(array![[1.0, 2.0, 3.0]].view(), ActMode::Sample).unwrap();
+                assert_eq!(learner.state().unwrap().normalizer.obs.unwrap().count, count + more);
+            }
+            let mut envs = VecEnv::new(Env::Pendulum, 5, 1);
+            let rollout = play(learner.as_mut(), &mut envs, 3, 5);
+            learner.update(&rollout).unwrap();
+            let after = learner.state().unwrap().normalizer;
+            assert_eq!(after.value.unwrap().count, count + 15);
+            assert_eq!(after.reward.unwrap().count, 15);
+        }
+    }
+}
+
+#[test]
+fn a_state_that_does_not_fit_changes_nothing() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let refused = |learner: &mut dyn Learner, change: &dyn Fn(&mut LearnerState), words: &str| {
+        let before = learner.state().unwrap();
+        let mut state = before.clone();
+        state.update = 77;
+        state.parameters.fill(0.5);
+        change(&mut state);
+        let error = learner.set_state(&state).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert_eq!(learner.state().unwrap(), before);
+    };
+    for mut learner in learners(&gpu, &spec(), &everything()) {
+        let learner = learner.as_mut();
+        let obs = |state: &mut LearnerState| state.normalizer.obs.clone().unwrap();
+        refused(learner, &|s| s.normalizer.obs = Some(RunningMoments::new(2, 0.0)), "normalizer.obs.mean");
+        let negative = |s: &mut LearnerState| {
+            s.normalizer.obs = Some(RunningMoments { variance: vec![1.0, -1.0, 1.0], ..obs(s) });
+        };
+        refused(learner, &negative, "a finite number from 0");
+        let endless = |s: &mut LearnerState| {
+            s.normalizer.obs = Some(RunningMoments { mean: vec![0.0, f32::NAN, 0.0], ..obs(s) });
+        };
+        refused(learner, &endless, "normalizer.obs.mean");
+        refused(learner, &|s| s.normalizer.discounted_returns = vec![0.0; 4], "discounted_returns");
+        // A state of a version without statistics.
+        let mut state = learner.state().unwrap();
+        state.normalizer = NormalizerState::default();
+        learner.set_state(&state).unwrap();
+        assert_eq!(learner.state().unwrap().normalizer, NormalizerState::new(&everything(), 3));
+        // Returns are carried for each environment.
+        let mut envs = VecEnv::new(Env::Pendulum, 4, 1);
+        let rollout = play(learner, &mut envs, 2, 4);
+        let before = learner.state().unwrap();
+        let error = learner.update(&rollout).unwrap_err().to_string();
+        assert!(error.contains("num_envs 5") && error.contains("has 4"), "{error}");
+        assert_eq!(learner.state().unwrap(), before);
+    }
+    for mut learner in learners(&gpu, &spec(), &base()) {
+        let change = |s: &mut LearnerState| s.normalizer.obs = Some(RunningMoments::new(3, 1e-4));
+        refused(learner.as_mut(), &change, "obs_norm");
+    }
+}
+
+/// One submission, as without; a dispatch per step and one for the observation after the window; what is off costs nothing.
+#[test]
+fn dispatches_are_few_and_counted() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let env = Env::CartPole;
+    let dispatches = |config: PpoConfig| {
+        let mut trainer = GpuTrainer::new(&gpu, env, env.policy(&HIDDEN), config, 1).unwrap();
+        trainer.iterate().unwrap();
+        let before = gpu.counts();
+        trainer.iterate().unwrap();
+        let spent = gpu.counts() - before;
+        assert_eq!((spent.submissions, spent.readbacks, spent.created), (1, 1, 0));
+        trainer.dispatches()
+    };
+    let plain = dispatches(PpoConfig { num_steps: 32, ..base() });
+    let with = dispatches(PpoConfig { num_steps: 32, ..everything() });
+    // Critic's coefficients and two buffers of values; sums, two for moments, a merge, rewards; moments, merge, returns and old values.
+    assert_eq!(with, (plain.0 + 33 + 3, plain.1 + 5 + 5, plain.2));
+}
+
+#[test]
+fn when_returns_begin_anew() {
+    // Steps 1 (terminated) and 3 (truncated) of one environment; γ = ½.
+    let (rewards, fell, late) = ([1.0, 2.0, 4.0, 8.0, 16.0], [0, 1, 0, 0, 0], [0, 0, 0, 1, 0]);
+    for (reset, want) in [
+        (ReturnReset::AfterDone, [1.0, 2.5, 4.0, 10.0, 16.0]),
+        (ReturnReset::AtTermination, [1.0, 2.0, 5.0, 10.5, 21.25]),
+        (ReturnReset::AtDone, [1.0, 2.0, 5.0, 8.0, 20.0]),
+    ] {
+        let norm = RewardNorm { reset, clip: None, ..RewardNorm::sb3() };
+        let mut state = RewardScale { running: Running::new(1, 0.0), carried: array![0.0] };
+        let mut seen: Vec<f64> = Vec::new();
+        for t in 0..5 {
+            let now = (array![rewards[t]], array![fell[t]], array![late[t]]);
+            let (scaled, g) = scale_step(&norm, 0.5, &mut state, now.0.view(), now.1.view(), now.2.view());
+            seen.push(g[0]);
+            // Divided by the deviation of all G up to this step, and by no later one.
+            let mean = seen.iter().sum::<f64>() / seen.len() as f64;
+            let variance = seen.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / seen.len() as f64;
+            assert!((scaled[0] - rewards[t] / (variance + 1e-8).sqrt()).abs() < 1e-6 * scaled[0].abs());
+        }
+        assert_eq!(seen, want, "{reset:?}");
+    }
+}
+
+#[test]
+fn values_go_there_and_back() {
+    let norm = ValueNorm { clip: None, initial_count: 0.0, eps: 0.0, eps_placement: EpsPlacement::InsideRoot };
+    let config = PpoConfig { norm_value: Some(norm), ..base() };
+    let mut normalizer = Normalizer::<f64>::new(&config, 3, &NormalizerState::default()).unwrap();
+    let (mut returns, mut old) = (array![10.0, 20.0, 30.0, 60.0], array![30.0, 30.0, 49.0, 11.0]);
+    // Before the first returns: mean 0 and variance 1.
+    assert_eq!(normalizer.values(old.clone()), old);
+    normalizer.targets(&mut returns, &mut old);
+    let deviation = 350.0_f64.sqrt();
+    let close = |got: &Array1<f64>, want: Array1<f64>| got.iter().zip(&want).all(|(g, w)| (g - w).abs() < 1e-12);
+    assert!(close(&returns, array![-20.0, -10.0, 0.0, 30.0] / deviation));
+    assert!(close(&old, array![0.0, 0.0, 19.0, -19.0] / deviation));
+    assert!(close(&normalizer.values(old.clone()), array![30.0, 30.0, 49.0, 11.0]));
+    assert!(close(&normalizer.values(array![0.0]), array![30.0]));
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let obs = |change: fn(&mut ObsNorm)| {
+        let mut norm = ObsNorm::sb3();
+        change(&mut norm);
+        PpoConfig { obs_norm: Some(norm), ..base() }
+    };
+    let reward = |norm: RewardNorm| PpoConfig { reward_norm: Some(norm), ..base() };
+    for (config, field) in [
+        (obs(|norm| norm.eps = -1.0), "obs_norm.eps"),
+        (obs(|norm| norm.clip = Some(0.0)), "obs_norm.clip"),
+        (obs(|norm| norm.initial_count = f64::NAN), "obs_norm.initial_count"),
+        (reward(RewardNorm { gamma: Some(1.5), ..RewardNorm::sb3() }), "reward_norm.gamma"),
+        (PpoConfig { norm_value: Some(ValueNorm { eps: -1.0, ..ValueNorm::rl_games() }), ..base() }, "norm_value.eps"),
+    ] {
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(field), "{error}");
+    }
+    // Absent in a file means off, and what is on comes back.
+    let text = serde_json::to_string(&base()).unwrap();
+    assert!(!text.contains("norm_value") && !text.contains("obs_norm") && !text.contains("reward_norm"));
+    let text = serde_json::to_string(&everything()).unwrap();
+    assert_eq!(serde_json::from_str::<PpoConfig>(&text).unwrap(), everything());
+}

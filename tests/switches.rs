@@ -1,0 +1,317 @@
+//! Switches and presets: the device against the f64 reference over several updates, and the tables of `docs/presets.md`
+//! against the code.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code, though not inside a #[test]
+
+#[path = "support/gpu.rs"]
+mod support;
+
+use ndarray::{Array1, Array2};
+use std::collections::BTreeMap;
+use wgpo::algo::GpuLearner;
+use wgpo::data::Batch;
+use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec};
+use wgpo::reference::CpuLearner;
+use wgpo::rng::{Draw, block, normal};
+use wgpo::{
+    AdamEps, AdaptiveLr, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge, KlPenalty, Learner,
+    Optimizer, PpoConfig, Preset, ValueLoss,
+};
+
+/// A seeded batch near the policy's own distribution; value errors are on both sides of 1.
+fn batch(spec: &PolicySpec, rows: usize) -> Batch {
+    let n = |row: usize, column: usize| normal(block(13, Draw::Initialisation, row as u32, column as u32, 9)[0]);
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 7).unwrap();
+    let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
+    let acted = learner.act(obs.view(), wgpo::ActMode::Sample).unwrap();
+    let logp_old = Array1::from_shape_fn(rows, |row| acted.logp[row] + 0.1 * n(row, 100));
+    let values_old = Array1::from_shape_fn(rows, |row| acted.values[row] + 0.3 * n(row, 101));
+    let advantages = Array1::from_shape_fn(rows, |row| n(row, 102) + 0.5);
+    let returns = Array1::from_shape_fn(rows, |row| values_old[row] + advantages[row]);
+    Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None }
+}
+
+fn cases() -> Vec<(String, PpoConfig)> {
+    // Four updates in a run; five are done, so the schedules' ends are among them.
+    let base = PpoConfig {
+        num_envs: 1,
+        num_steps: 130,
+        total_timesteps: 520,
+        update_epochs: 2,
+        num_minibatches: 4,
+        learning_rate: 1e-3,
+        anneal_lr: false,
+        ..PpoConfig::cleanrl()
+    };
+    let linear = |to| Anneal::Linear { to };
+    let apart = PpoConfig { grad_clip: GradClip::Separate, ..base.clone() };
+    let mut cases = vec![
+        (
+            "schedules".to_owned(),
+            PpoConfig {
+                ent_coef_schedule: linear(-0.01),
+                clip_coef_schedule: linear(0.02),
+                anneal_lr: true,
+                // The rate's 0 in the fifth update leaves nothing to compare: this one has none.
+                total_timesteps: 700,
+                ..base.clone()
+            },
+        ),
+        (
+            "schedule of the value's own range, to its end".to_owned(),
+            PpoConfig {
+                clip_coef_vf: Some(0.3),
+                clip_coef_vf_schedule: linear(0.05),
+                clip_coef_schedule: linear(0.05),
+                value_loss: ValueLoss::ClipOnly,
+                ..base.clone()
+            },
+        ),
+        ("clipped apart".to_owned(), apart.clone()),
+        (
+            "clipped apart, TensorFlow's factor and ε".to_owned(),
+            PpoConfig {
+                grad_clip_formula: ClipFormula::Tensorflow,
+                adam_eps_placement: AdamEps::Baselines,
+                max_grad_norm: Some(0.2),
+                ..apart.clone()
+            },
+        ),
+        (
+            "clipped apart, RMSProp, critic's rate".to_owned(),
+            PpoConfig { optimizer: Optimizer::RmsProp, value_learning_rate: Some(3e-4), ..apart.clone() },
+        ),
+        (
+            "baselines' ε".to_owned(),
+            PpoConfig { adam_eps_placement: AdamEps::Baselines, adam_eps: 1e-4, ..base.clone() },
+        ),
+        (
+            "critic's rate, AdamW".to_owned(),
+            PpoConfig {
+                value_learning_rate: Some(3e-3),
+                optimizer: Optimizer::AdamW,
+                weight_decay: 0.1,
+                ..base.clone()
+            },
+        ),
+        (
+            "critic's rate, annealed".to_owned(),
+            PpoConfig { value_learning_rate: Some(2e-3), anneal_lr: true, total_timesteps: 1300, ..base.clone() },
+        ),
+        ("Huber".to_owned(), PpoConfig { value_loss: ValueLoss::Huber { delta: 0.7 }, ..base.clone() }),
+        ("clamped error".to_owned(), PpoConfig { value_loss: ValueLoss::ClampError { max: 0.8 }, ..base.clone() }),
+        (
+            "RLlib's rule".to_owned(),
+            PpoConfig {
+                kl_penalty: Some(KlPenalty {
+                    kl_coef: 0.2,
+                    adapt: KlAdaptation::RLLIB,
+                    target_kl: 1e-4,
+                    clip: true,
+                    ..KlPenalty::adaptive()
+                }),
+                ..base.clone()
+            },
+        ),
+        (
+            "PyTorch's initial weights".to_owned(),
+            PpoConfig {
+                init: Init { scheme: InitScheme::PytorchDefault, log_std: -0.5, ..Init::default() },
+                ..base.clone()
+            },
+        ),
+    ];
+    // Every published preset, with a batch of this size.
+    for name in Preset::names(Algorithm::Ppo) {
+        let preset = PpoConfig::preset(name, Algorithm::Ppo, false).unwrap();
+        let config = PpoConfig {
+            minibatch_size: None,
+            num_minibatches: preset.num_minibatches.min(4),
+            update_epochs: preset.update_epochs.min(3),
+            num_envs: 1,
+            num_steps: 130,
+            ..preset
+        };
+        cases.push(((*name).to_owned(), config));
+    }
+    cases
+}
+
+#[test]
+fn the_device_agrees_with_the_f64_reference() {
+    let Some(gpu) = support::gpu(true) else { return };
+    let specs = [
+        PolicySpec::separate(5, &[33, 17], Activation::Tanh, Head::gaussian(2)),
+        PolicySpec {
+            obs_dim: 4,
+            trunk: vec![19],
+            policy_hidden: vec![9],
+            value_hidden: vec![7, 5],
+            activation: Activation::Elu,
+            head: Head::categorical(3),
+        },
+    ];
+    for spec in specs {
+        let batch = batch(&spec, 130);
+        for (name, config) in cases() {
+            let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
+            let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();
+            let start = device.parameters().unwrap();
+            assert_eq!(start, oracle.parameters().unwrap(), "{name}: the same start");
+            let mut before = start;
+            for round in 0..5 {
+                let want = oracle.update_batch(&batch, None).unwrap();
+                let got = device.update_batch(&batch, None).unwrap();
+                let (a, b) = (device.parameters().unwrap(), oracle.parameters().unwrap());
+                let norm = |a: &[f32], b: &[f32]| {
+                    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
+                };
+                let error = norm(&a, &b) / norm(&b, &before);
+                println!("{name}: round {round}: step error {error:.1e}, {} steps", want.optimizer_steps);
+                // Roundings of gradients near Adam's ε, as in the other tests of whole updates; each round starts where the
+                // rounds before have led.
+                let bound = 1e-4 * f64::from(round + 1);
+                assert!(error < bound, "{name}: round {round}: step error {error}");
+                assert_eq!(
+                    (got.optimizer_steps, got.epochs, got.stopped_early),
+                    (want.optimizer_steps, want.epochs, want.stopped_early),
+                    "{name}"
+                );
+                for (g, w) in got.minibatches.iter().zip(&want.minibatches) {
+                    for (column, g, w) in [
+                        ("loss", g.loss, w.loss),
+                        ("value_loss", g.value_loss, w.value_loss),
+                        ("grad_norm", g.grad_norm, w.grad_norm),
+                    ] {
+                        assert!((g - w).abs() <= 1e-4 * w.abs() + 1e-5, "{name}: {column} {g} not {w}");
+                    }
+                }
+                let near = |g: Option<f64>, w: Option<f64>| match (g, w) {
+                    (Some(g), Some(w)) => (g - w).abs() <= 1e-6 * w,
+                    (g, w) => g.is_none() && w.is_none(),
+                };
+                assert!(near(got.kl_coef, want.kl_coef), "{name}: {:?} not {:?}", got.kl_coef, want.kl_coef);
+                before = b;
+            }
+        }
+    }
+    gpu.healthy().unwrap();
+}
+
+/// Every switch with something in it, so that each has a key.
+fn complete() -> PpoConfig {
+    PpoConfig {
+        minibatch_size: Some(1),
+        dual_clip: Some(2.0),
+        clip_coef_vf: Some(1.0),
+        max_grad_norm: Some(1.0),
+        target_kl: Some(1.0),
+        value_learning_rate: Some(1.0),
+        adaptive_lr: Some(AdaptiveLr::default()),
+        kl_penalty: Some(KlPenalty { hinge: Some(KlHinge { coef: 1.0, factor: 1.0 }), ..KlPenalty::adaptive() }),
+        ..PpoConfig::trpo_sb3_contrib()
+    }
+}
+
+/// Tables whose own settings have a row each.
+const TABLES: [&str; 6] = ["kl_penalty", "kl_penalty.adapt", "kl_penalty.hinge", "adaptive_lr", "trust_region", "init"];
+
+/// A choice as a cell shows it: `linear to 0.0`.
+fn cell(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(fields) => {
+            fields.iter().map(|(key, value)| format!("{key} {}", cell(value))).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Every switch of `config` that is on, by its name in a file, in the order of [`complete`]'s.
+fn rows(config: &PpoConfig) -> BTreeMap<String, String> {
+    fn walk(prefix: &str, value: &serde_json::Value, rows: &mut BTreeMap<String, String>) {
+        for (key, value) in value.as_object().unwrap() {
+            let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            if TABLES.contains(&name.as_str()) && value.is_object() {
+                walk(&name, value, rows);
+            } else {
+                rows.insert(name, cell(value));
+            }
+        }
+    }
+    let mut rows_of = BTreeMap::new();
+    walk("", &serde_json::to_value(config).unwrap(), &mut rows_of);
+    rows_of
+}
+
+/// The table of some presets: a line per switch.
+fn table(columns: &[(&str, PpoConfig)], leave_out: &[&str]) -> String {
+    let values: Vec<_> = columns.iter().map(|(_, config)| rows(config)).collect();
+    let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+    let mut text = format!("| switch | {} |\n| --- |{}\n", names.join(" | "), " --- |".repeat(names.len()));
+    for switch in rows(&complete()).keys() {
+        if leave_out.iter().any(|prefix| switch.starts_with(prefix)) {
+            continue;
+        }
+        let cells: Vec<_> = values.iter().map(|rows| rows.get(switch).map_or("off", String::as_str)).collect();
+        text += &format!("| `{switch}` | {} |\n", cells.join(" | "));
+    }
+    text
+}
+
+/// The tables are written by this test (it prints what is expected), so they cannot say anything else than the code.
+#[test]
+fn the_documents_tables_are_the_codes() {
+    let document = include_str!("../docs/presets.md");
+    let named = |name, algorithm, discrete| PpoConfig::preset(name, algorithm, discrete).unwrap();
+    let ppo = |name| named(name, Algorithm::Ppo, false);
+    let first = table(
+        &[
+            ("cleanrl, discrete", named("cleanrl", Algorithm::Ppo, true)),
+            ("cleanrl, continuous", ppo("cleanrl")),
+            ("sb3", ppo("sb3")),
+            ("baselines-ppo2", ppo("baselines-ppo2")),
+            ("rsl_rl", ppo("rsl_rl")),
+            ("spinningup", ppo("spinningup")),
+            ("ten-tricks", ppo("ten-tricks")),
+            ("rllib-penalty", ppo("rllib-penalty")),
+            ("paper", named("paper", Algorithm::PpoPenalty, false)),
+            ("sb3, a2c", named("sb3", Algorithm::A2c, false)),
+        ],
+        &["trust_region"],
+    );
+    let trpo = |name| named(name, Algorithm::Trpo, false);
+    let second = table(
+        &[
+            ("sb3-contrib", trpo("sb3-contrib")),
+            ("baselines", trpo("baselines")),
+            ("spinningup", trpo("spinningup")),
+            ("spinningup, npg", named("spinningup", Algorithm::Npg, false)),
+        ],
+        &["kl_penalty", "adaptive_lr"],
+    );
+    for (name, table) in [("PPO and A2C", &first), ("TRPO and NPG", &second)] {
+        assert!(document.contains(table.as_str()), "docs/presets.md must have this table of {name}:\n\n{table}");
+    }
+    // Each switch is explained, and no field was forgotten above.
+    let explained: Vec<_> = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let complete = complete();
+    for switch in rows(&complete).keys() {
+        let times = explained.iter().filter(|name| *name == switch).count();
+        let tables =
+            usize::from(first.contains(&format!("`{switch}`"))) + usize::from(second.contains(&format!("`{switch}`")));
+        assert_eq!(times, tables + 1, "`{switch}` must have one line with what it does and where its default is from");
+    }
+    for line in format!("{complete:#?}").lines() {
+        if let Some(field) = line.strip_prefix("    ").filter(|rest| !rest.starts_with([' ', '}', ')', ']'])) {
+            let field = field.split(':').next().unwrap();
+            let known = rows(&complete).keys().any(|key| key == field || key.starts_with(&format!("{field}.")));
+            assert!(known, "`{field}` has no value in complete(), so it would be missing in the tables");
+        }
+    }
+    for algorithm in Algorithm::ALL {
+        for name in Preset::names(algorithm) {
+            assert!(document.contains(&format!("| `{}` | `{name}` |", algorithm.name())), "{name}");
+        }
+    }
+}
