@@ -192,11 +192,15 @@ fn play(learner: &mut dyn Learner, envs: &mut VecEnv, steps: usize, count: usize
         final_values: Array2::zeros((steps, count)),
         terminated: Array2::zeros((steps, count)),
         truncated: Array2::zeros((steps, count)),
+        valid: None,
+        autoreset: wgpo::Autoreset::SameStep,
+        ended_before: None,
     };
     let mut words = Vec::new();
     for t in 0..steps {
-        let Acted { actions, logp, values, obs, .. } = learner.act(envs.obs().view(), ActMode::Sample).unwrap();
-        let step = envs.step(&actions).unwrap();
+        let Acted { actions, env_actions, logp, values, obs } =
+            learner.act(envs.obs().view(), ActMode::Sample).unwrap();
+        let step = envs.step(&env_actions).unwrap();
         let own = t * count..(t + 1) * count;
         rollout.obs.slice_mut(s![own.clone(), ..]).assign(&obs);
         words.extend(actions.words());

@@ -250,6 +250,7 @@ impl NormalizerBuffers {
         let io = reduce_moments::Io {
             minuend: numbers,
             subtrahend: numbers,
+            marks: numbers,
             partials: &gpu.buffer("running partials", reduce_moments::partials(all, segment))?,
             moments: &moments,
         };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Autoreset;
 use crate::data::{Actions, Rollout};
 use crate::policy::{Activation, Head};
 use ndarray::{Array1, Array2, array};
@@ -71,6 +72,9 @@ fn rollout() -> Rollout {
         final_values: array![[0.0], [0.7]],
         terminated: array![[1], [0]],
         truncated: array![[0], [1]],
+        valid: None,
+        autoreset: Autoreset::SameStep,
+        ended_before: None,
     }
 }
 

@@ -43,6 +43,8 @@ parts! {
     BETA = "beta",
     /// What tanh does to the density and the entropy of a normal.
     SQUASH = "squash",
+    /// The mark of rows that do not count.
+    SAMPLE = "sample",
     /// Categorical, multi-discrete and discretised heads, with or without masks.
     HEAD_CATEGORICAL = "head_categorical",
     /// Bernoulli head.

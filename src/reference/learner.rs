@@ -205,7 +205,7 @@ impl<F: Real> Learner for CpuLearner<F> {
         let scaled = normalizer.rewards(rollout.rewards.view(), ends.0, ends.1);
         let scaled = scaled.map(|rewards| Rollout { rewards, ..rollout.clone() });
         let rollout = scaled.as_ref().unwrap_or(rollout);
-        let mut rows = Rows::from_rollout(rollout, self.config.gamma, self.config.gae_lambda)?;
+        let mut rows = Rows::from_rollout(&self.spec, &self.config, &self.parameters, rollout)?;
         normalizer.targets(&mut rows.returns, &mut rows.values_old);
         let stats = self.learn(&rows, None)?;
         self.normalizer = normalizer;

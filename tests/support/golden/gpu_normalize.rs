@@ -108,6 +108,7 @@ impl Scaling {
         let io = reduce_moments::Io {
             minuend: &discounted,
             subtrahend: &discounted,
+            marks: &discounted,
             partials: &gpu.buffer("partials", reduce_moments::partials(rows, envs))?,
             moments: &moments,
         };
