@@ -48,6 +48,7 @@ fn update_case() -> Outcome<(PolicySpec, PpoConfig, Batch)> {
         returns,
         values_old: acted.values,
         old_dist: None,
+        valid: None,
     };
     Ok((spec, config, batch))
 }

@@ -69,6 +69,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         final_values: of(&engine.floats("final values", rows, |_| 0.0), rows)?,
         terminated: Buffer::from_wgpu(&engine.storage("terminated", &vec![0; rows]), 0, rows as u64)?,
         truncated: Buffer::from_wgpu(&engine.storage("truncated", &vec![0; rows]), 0, rows as u64)?,
+        log_rhos: None,
+        valid: None,
     };
     let advantages = AdvantagePlan::new(&gpu, &rollout, 0.99, Estimator::Gae { gae_lambda: 0.95 })?;
     let batch = BatchBuffers {
@@ -80,6 +82,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         returns: advantages.returns.clone(),
         values_old: rollout.values.clone(),
         old_dist: None,
+        valid: None,
     };
     let act = ActPlan::new(&gpu, &model, &newest, ENVS)?;
     let update = PpoUpdate::new(&gpu, &model, &config, &batch, None)?;

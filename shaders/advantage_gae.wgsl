@@ -58,7 +58,9 @@ fn advantage_gae(
     for (var t = params.steps; t > 0u; t -= 1u) {
         let i = (t - 1u) * params.envs + env;
         let map = transition(t - 1u, env);
-        carry = map.x + map.y * carry;
+        // Chosen, not multiplied by 0: what lies beyond an end need not be a number.
+        let after = select(carry, 0.0, map.y == 0.0);
+        carry = map.x + map.y * after;
         advantages[i] = carry;
         returns[i] = carry + values[i];
     }

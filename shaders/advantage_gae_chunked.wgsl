@@ -49,12 +49,17 @@ fn transition(t: u32, env: u32) -> vec2<f32> {
     return vec2<f32>(delta, select(params.gamma * params.gae_lambda, 0.0, ended));
 }
 
+// What follows, or 0 where the factor is 0: chosen, because what lies beyond an end need not be a number.
+fn beyond(factor: f32, after: f32) -> f32 {
+    return select(after, 0.0, factor == 0.0);
+}
+
 // The map of a whole chunk, last transition first.
 fn compose(begin: u32, end: u32, env: u32) -> vec2<f32> {
     var map = vec2<f32>(0.0, 1.0);
     for (var t = end; t > begin; t -= 1u) {
         let step = transition(t - 1u, env);
-        map = vec2<f32>(step.x + step.y * map.x, step.y * map.y);
+        map = vec2<f32>(step.x + step.y * beyond(step.y, map.x), step.y * map.y);
     }
     return map;
 }
@@ -64,7 +69,7 @@ fn apply(begin: u32, end: u32, env: u32, after: f32) {
     for (var t = end; t > begin; t -= 1u) {
         let i = (t - 1u) * params.envs + env;
         let map = transition(t - 1u, env);
-        carry = map.x + map.y * carry;
+        carry = map.x + map.y * beyond(map.y, carry);
         advantages[i] = carry;
         returns[i] = carry + values[i];
     }
@@ -87,7 +92,7 @@ fn advantage_gae_chunked(
             let i = (c - 1u) * params.envs + index;
             let map = carries[i];
             carries[i] = vec2<f32>(carry, map.y);
-            carry = map.x + map.y * carry;
+            carry = map.x + map.y * beyond(map.y, carry);
         }
         return;
     }

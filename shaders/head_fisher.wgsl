@@ -1,10 +1,11 @@
 // The Fisher matrix of every row's distribution times the row's tangent, from head outputs and their tangent.
 //
-// Needs parts math, philox and one head part.
+// Needs parts math, philox, sample and one head part.
 //
 // head_outputs    [rows, width]      distribution rows
 // head_tangents   [rows, width]      t, from mlp_jvp
 // actions         [all, action_words] u32 words; row r's are row r * row_stride; read only if `empirical`
+// samples         [..]               row r's is row r * row_stride; read only with valid_sample, see part sample
 // d_head_outputs  [rows, width]      scale * F t: what the backward kernels bring home
 //
 // F is the expectation of s s' over actions, s the derivative of an action's log-probability by the row; with
@@ -17,8 +18,8 @@ struct Params {
     empirical: u32,
     row_stride: u32,
     scale: f32,
+    valid_sample: u32,  // element of samples with the weight of a row that counts; 0: all rows count
     pad_0: u32,
-    pad_1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,7 +27,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> head_outputs: array<f32>;
 @group(0) @binding(3) var<storage, read> head_tangents: array<f32>;
 @group(0) @binding(4) var<storage, read> actions: array<u32>;
-@group(0) @binding(5) var<storage, read_write> d_head_outputs: array<f32>;
+@group(0) @binding(5) var<storage, read> samples: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> d_head_outputs: array<f32>;
 
 override WG: u32 = 64u;
 
@@ -64,6 +66,16 @@ fn head_fisher(
     }
     measuring = false;
     factor = params.scale;
+    if (params.valid_sample != 0u) {
+        if (!sample_is_valid(samples[row * params.row_stride].x)) {
+            // It does not count, whatever it holds.
+            for (var i = 0u; i < params.width; i += 1u) {
+                d_head_outputs[row * params.width + i] = 0.0;
+            }
+            return;
+        }
+        factor *= samples[params.valid_sample].x;
+    }
     if (params.empirical == 0u) {
         head_fisher_product(row);
         return;

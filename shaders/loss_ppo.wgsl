@@ -10,6 +10,9 @@
 //                                      and (least ratio, greatest ratio, limits that heads met, 0)
 // head_outputs_old [all, width]        distribution rows before the update, same rows; not read without kl_sample
 //
+// With valid_sample, rows that part sample marks do not count, and every term of the others is weighed; so the sums over
+// rows, divided by all rows, are means over those that count.
+//
 // policy = −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20));
 // loss = mean(policy − ent_coef · entropy + vf_coef · vf_loss_scale · value error). At a tie the gradient is what automatic
 // differentiation gives: a clamp passes it on its closed range, a min or max of equals hands each half.
@@ -20,13 +23,17 @@ struct Params {
     action_words: u32,
     row_offset: u32,
     groups: u32,
-    value_loss: u32,      // 0 plain, 1 maximum of plain and clipped, 2 clipped only, 3 Huber, 4 error clamped
+    value_loss: u32,      // parts/value.wgsl
     dual_clip: f32,       // 0: off
     vf_loss_scale: f32,
     vf_coef: f32,
     inverse_rows: f32,
     surrogate: u32,       // 0 clipped, 1 −r A, 2 −A logp (no ratio)
     kl_sample: u32,       // element of samples with the weights of both KL divergences; 0: no penalty
+    valid_sample: u32,    // element of samples with the weight of a row that counts; 0: all rows count
+    pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -48,36 +55,15 @@ var<workgroup> sums_a: array<vec4<f32>, 64>;
 var<workgroup> sums_b: array<vec4<f32>, 64>;
 var<workgroup> sums_c: array<vec3<f32>, 64>;
 
+// Whether this lane's row does.
+var<private> counts: bool;
+
 fn head_new(i: u32) -> f32 { return head_outputs[i]; }
 fn head_old(i: u32) -> f32 { return head_outputs_old[params.row_offset * params.width + i]; }
 fn head_tangent(i: u32) -> f32 { return 0.0; }  // nor a Fisher product
 fn head_width() -> u32 { return params.width; }
 fn head_action(row: u32, w: u32) -> u32 { return actions[(params.row_offset + row) * params.action_words + w]; }
-fn head_store(i: u32, value: f32) { d_head_outputs[i] = value; }
-
-// (value error, its derivative by v), both before vf_loss_scale.
-fn value_error(v: f32, target_value: f32, v_old: f32) -> vec2<f32> {
-    let plain = v - target_value;
-    let range = schedule.clip_coef_vf;  // or Huber's delta, or the largest squared error
-    if (params.value_loss == 3u) {
-        let far = abs(plain) > range;
-        let slope = select(plain, select(range, -range, plain < 0.0), far);
-        return vec2<f32>(slope * (2.0 * plain - slope), 2.0 * slope);
-    }
-    if (params.value_loss == 4u) {
-        // An infinite error times 0 is NaN, which marks the row.
-        return vec2<f32>(min(plain * plain, range), 2.0 * plain * select(0.0, 1.0, plain * plain <= range));
-    }
-    let moved = v - v_old;
-    let clipped = v_old + clamp(moved, -range, range) - target_value;
-    let passes = select(0.0, 1.0, abs(moved) <= range);
-    let from_plain = vec2<f32>(plain * plain, 2.0 * plain);
-    let from_clipped = vec2<f32>(clipped * clipped, 2.0 * clipped * passes);
-    let tied = from_plain.x == from_clipped.x;
-    let larger = select(from_plain, from_clipped, params.value_loss == 2u || from_clipped.x > from_plain.x);
-    let chosen = select(larger, 0.5 * (from_plain + from_clipped), params.value_loss == 1u && tied);
-    return select(chosen, from_plain, params.value_loss == 0u);
-}
+fn head_store(i: u32, value: f32) { d_head_outputs[i] = select(0.0, value, counts); }
 
 // (policy loss, its derivative by logp) from the ratio r, the advantage, and whether r follows logp.
 fn policy_loss(r: f32, advantage: f32, follows: bool) -> vec2<f32> {
@@ -117,23 +103,30 @@ fn loss_ppo(
         let policy =
             select(policy_loss(r, sample.y, abs(difference) <= LOG_RATIO_LIMIT), plain, params.surrogate == 2u);
         let v = values[row];
-        let value = params.vf_loss_scale * value_error(v, sample.z, sample.w);
+        let value = params.vf_loss_scale * value_error(params.value_loss, schedule.clip_coef_vf, v, sample.z, sample.w);
 
-        let by_logp = policy.y * params.inverse_rows;
-        let by_kl = select(vec2<f32>(), samples[params.kl_sample].xy, params.kl_sample != 0u) * params.inverse_rows;
-        let weights = vec4<f32>(by_logp, -schedule.ent_coef * params.inverse_rows, by_kl);
+        // A row that does not count leaves zeros, whatever it holds.
+        counts = params.valid_sample == 0u || sample_is_valid(sample.x);
+        let weight = select(1.0, samples[params.valid_sample].x, params.valid_sample != 0u);
+        let share = params.inverse_rows * weight;
+        let by_logp = policy.y * share;
+        let by_kl = select(vec2<f32>(), samples[params.kl_sample].xy, params.kl_sample != 0u) * share;
+        let weights = vec4<f32>(by_logp, -schedule.ent_coef * share, by_kl);
         head_gradient(row, weights);
-        let by_value = params.vf_coef * value.y * params.inverse_rows;
-        d_values[row] = by_value;
+        let by_value = params.vf_coef * value.y * share;
+        d_values[row] = select(0.0, by_value, counts);
 
         // A clamp may swallow a NaN, so the inputs are looked at, not only the results.
         let finite = math_is_finite(policy.x) && math_is_finite(value.x) && math_is_finite(summary.entropy)
             && math_is_finite(difference) && math_is_finite(by_logp) && math_is_finite(by_value)
             && math_is_finite(by_kl.x * summary.kl_old_new + by_kl.y * summary.kl_new_old);
-        a = vec4<f32>(policy.x, value.x, summary.entropy, -log_ratio);
         let clipped = select(0.0, 1.0, abs(r - 1.0) > schedule.clip_coef);
-        b = vec4<f32>(0.5 * log_ratio * log_ratio, math_k3(log_ratio), clipped, select(1.0, 0.0, finite));
-        c = vec3<f32>(r, r, summary.hits);
+        if (counts) {
+            a = weight * vec4<f32>(policy.x, value.x, summary.entropy, -log_ratio);
+            let estimates = weight * vec3<f32>(0.5 * log_ratio * log_ratio, math_k3(log_ratio), clipped);
+            b = vec4<f32>(estimates, select(1.0, 0.0, finite));
+            c = vec3<f32>(r, r, summary.hits);
+        }
     }
     sums_a[lane] = a;
     sums_b[lane] = b;

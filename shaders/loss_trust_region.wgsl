@@ -1,6 +1,6 @@
 // Surrogate and KL divergences of all rows at candidate parameters, as partial sums, from new and old head outputs.
 //
-// Needs parts math, philox and one head part.
+// Needs parts math, philox, sample and one head part.
 //
 // head_outputs      [rows, width]        distribution rows at the candidate
 // head_outputs_old  [all, width]         distribution rows at the parameters before the step
@@ -8,6 +8,8 @@
 // samples           [all]                (logp_old, advantage, not read, not read)
 // trust_partials    [groups]             per workgroup: sums of (ratio * advantage, KL(old‖new), KL(new‖old)), and how many
 //                                        rows are not finite
+//
+// With valid_sample, rows that part sample marks do not count and the others are weighed.
 //
 // ratio = exp(clamp(logp − logp_old, ±20)).
 
@@ -17,9 +19,9 @@ struct Params {
     action_words: u32,
     groups: u32,
     row_offset: u32,  // of all but head_outputs
+    valid_sample: u32,  // element of samples with the weight of a row that counts; 0: all rows count
     pad_0: u32,
     pad_1: u32,
-    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -59,7 +61,11 @@ fn loss_trust_region(
         // A clamp may swallow a NaN, so the inputs are looked at, not only the results.
         let finite = math_is_finite(difference) && math_is_finite(surrogate) && math_is_finite(summary.kl_old_new)
             && math_is_finite(summary.kl_new_old);
-        own = vec4<f32>(surrogate, summary.kl_old_new, summary.kl_new_old, select(1.0, 0.0, finite));
+        let weight = select(1.0, samples[params.valid_sample].x, params.valid_sample != 0u);
+        if (params.valid_sample == 0u || sample_is_valid(sample.x)) {
+            let terms = weight * vec3<f32>(surrogate, summary.kl_old_new, summary.kl_new_old);
+            own = vec4<f32>(terms, select(1.0, 0.0, finite));
+        }
     }
     sums[lane] = own;
     workgroupBarrier();  // all lanes have stored

@@ -3,8 +3,11 @@
 // Phase 0: one workgroup per (segment, chunk); phase 1: one workgroup per segment, which merges the chunks by Chan's
 // formula (Chan, Golub, LeVeque 1979). The trees are fixed by the shape. Counts are exact up to 2^24 rows a segment.
 //
+// Needs parts sample and moments. Only rows that count enter; without one all three numbers are 0.
+//
 // minuend    [..]; row i's element is at i * stride + offset
 // subtrahend [rows]; not read unless subtract is 1
+// marks      [..]; row i counts if the number at i * mark_stride is not the mark of part sample; not read if mark_stride is 0
 // partials   [segments, chunks_per_segment] of (count, mean less the segment's first number, M2, 0)
 // moments    [segments] of (count, mean, M2, 0); M2 = sum of squared deviations from the mean
 // with segments = ceil(rows / segment), chunks_per_segment = ceil(segment / chunk)
@@ -18,16 +21,21 @@ struct Params {
     chunks_per_segment: u32,
     stride: u32,
     offset: u32,
-    // 1: the numbers are minuend - subtrahend.
-    subtract: u32,
+    subtract: u32,  // 1: the numbers are minuend - subtrahend
     phase: u32,
+    // Elements from one row's mark to the next; 0: every row counts.
+    mark_stride: u32,
+    pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> minuend: array<f32>;
 @group(0) @binding(2) var<storage, read> subtrahend: array<f32>;
-@group(0) @binding(3) var<storage, read_write> partials: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> moments: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> marks: array<f32>;
+@group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> moments: array<vec4<f32>>;
 
 // A power of two.
 override WG: u32 = 64u;
@@ -42,18 +50,13 @@ fn number(i: u32) -> f32 {
     return value;
 }
 
-// Empty sides are left out, as n / n need not be 1 on a device: equal numbers have to keep their mean.
-fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
-    if (a.x == 0.0) {
-        return b;
-    }
-    if (b.x == 0.0) {
-        return a;
-    }
-    let count = a.x + b.x;
-    let share = b.x / count;
-    let d = b.y - a.y;
-    return vec4<f32>(count, a.y + d * share, a.z + b.z + d * d * a.x * share, 0.0);
+fn counts(i: u32) -> bool {
+    return params.mark_stride == 0u || sample_is_valid(marks[i * params.mark_stride]);
+}
+
+// What a segment's numbers are shifted by: its first, if that counts.
+fn origin_of(first: u32) -> f32 {
+    return select(0.0, number(first), counts(first));
 }
 
 // The sum of every lane's x, to every lane.
@@ -74,16 +77,25 @@ fn sum_lanes(lane: u32, x: f32) -> f32 {
 // Two passes over the rows begin..end, shifted by `origin`: equal numbers have a variance of exactly 0, and a large
 // mean costs no digits, neither here nor where chunks are merged: the mean stays shifted.
 fn moments_of_chunk(lane: u32, begin: u32, end: u32, origin: f32) -> vec4<f32> {
-    let count = f32(end - begin);
+    var count = f32(end - begin);
     var sum = 0.0;
+    var own = 0.0;
     for (var i = begin + lane; i < end; i += WG) {
-        sum += number(i) - origin;
+        if (counts(i)) {
+            sum += number(i) - origin;
+            own += 1.0;
+        }
+    }
+    if (params.mark_stride != 0u) {
+        count = sum_lanes(lane, own);
     }
     let mean = sum_lanes(lane, sum) / max(count, 1.0);
     var squares = 0.0;
     for (var i = begin + lane; i < end; i += WG) {
-        let deviation = (number(i) - origin) - mean;
-        squares += deviation * deviation;
+        if (counts(i)) {
+            let deviation = (number(i) - origin) - mean;
+            squares += deviation * deviation;
+        }
     }
     return vec4<f32>(count, mean, sum_lanes(lane, squares), 0.0);
 }
@@ -91,13 +103,13 @@ fn moments_of_chunk(lane: u32, begin: u32, end: u32, origin: f32) -> vec4<f32> {
 fn moments_of_segment(lane: u32, segment: u32) -> vec4<f32> {
     var own = vec4<f32>();
     for (var c = lane; c < params.chunks_per_segment; c += WG) {
-        own = merge(own, partials[segment * params.chunks_per_segment + c]);
+        own = moments_merge(own, partials[segment * params.chunks_per_segment + c]);
     }
     scratch[lane] = own;
     workgroupBarrier();
     for (var span = WG / 2u; span > 0u; span /= 2u) {
         if (lane < span) {
-            scratch[lane] = merge(scratch[lane], scratch[lane + span]);
+            scratch[lane] = moments_merge(scratch[lane], scratch[lane + span]);
         }
         workgroupBarrier();
     }
@@ -121,7 +133,7 @@ fn reduce_moments(
         let last = min(first + params.segment, params.rows);
         let begin = min(first + (group % params.chunks_per_segment) * params.chunk, last);
         let end = min(begin + params.chunk, last);
-        let result = moments_of_chunk(lane, begin, end, number(first));
+        let result = moments_of_chunk(lane, begin, end, origin_of(first));
         if (lane == 0u) {
             partials[group] = result;
         }
@@ -131,8 +143,8 @@ fn reduce_moments(
         }
         let result = moments_of_segment(lane, group);
         if (lane == 0u) {
-            let origin = number(group * params.segment);
-            moments[group] = vec4<f32>(result.x, origin + result.y, result.z, 0.0);
+            let origin = origin_of(group * params.segment);
+            moments[group] = vec4<f32>(result.x, select(0.0, origin + result.y, result.x > 0.0), result.z, 0.0);
         }
     }
 }

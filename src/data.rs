@@ -1,7 +1,8 @@
 //! What passes between a trainer and a learner: rollouts, flat batches, actions and statistics, as host arrays.
 
 use crate::policy::{Head, PolicySpec};
-use crate::{Error, Result};
+use crate::reference::batch_valid::{batch_valid, final_values};
+use crate::{Autoreset, Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 
 /// Actions of several rows, `[rows, action_dims]`, as the head stores and evaluates them; what an environment gets is
@@ -246,12 +247,38 @@ pub struct Rollout {
     pub terminated: Array2<u32>,
     /// 1 where the transition ended its episode by a limit, else 0; terminated wins where both are set. `[steps, envs]`.
     pub truncated: Array2<u32>,
+    /// 1 where a row counts, 0 where it is to be left out of every mean, loss and gradient, `[steps, envs]`; all count without. Rewards
+    /// and values of a row that is left out still take part in the advantages of those before it in its episode.
+    pub valid: Option<Array2<u32>>,
+    /// How the environments are reset, which decides what the window holds after an end: rows that are no transitions do not count,
+    /// whatever `valid` says.
+    pub autoreset: Autoreset,
+    /// 1 where the transition before the window ended its episode, `[envs]`, so that the window begins with a filler or with padding;
+    /// none did without. Not read with [`Autoreset::SameStep`].
+    pub ended_before: Option<Array1<u32>>,
 }
 
 impl Rollout {
     /// Rows: `steps · envs`.
     pub fn rows(&self) -> usize {
         self.steps * self.envs
+    }
+
+    /// 1 where a row counts, by [`valid`](Self::valid) and by [`autoreset`](Self::autoreset), `[steps, envs]`; `None` where all do.
+    pub fn counted(&self) -> Option<Array2<u32>> {
+        let by_mode = self.autoreset != Autoreset::SameStep;
+        (by_mode || self.valid.is_some()).then(|| self.rows_by(self.valid.as_ref()))
+    }
+
+    fn rows_by(&self, given: Option<&Array2<u32>>) -> Array2<u32> {
+        let before = self.ended_before.as_ref().map(|ended| ended.view());
+        let given = given.map(|valid| valid.view());
+        batch_valid(self.autoreset, self.terminated.view(), self.truncated.view(), before, given)
+    }
+
+    /// [`final_values`](Self::final_values), or what stands for them with [`Autoreset::NextStep`], `[steps, envs]`.
+    pub fn last_values(&self) -> Array2<f32> {
+        if self.autoreset == Autoreset::NextStep { final_values(self.values.view()) } else { self.final_values.clone() }
     }
 
     /// Shapes, finiteness and ranges against `spec`.
@@ -270,14 +297,53 @@ impl Rollout {
         check_shape("final_values", self.final_values.shape(), &window)?;
         check_shape("terminated", self.terminated.shape(), &window)?;
         check_shape("truncated", self.truncated.shape(), &window)?;
-        self.actions.validate(&spec.head, rows)?;
-        finite("obs", self.obs.iter())?;
-        finite("logp", self.logp.iter())?;
-        finite("rewards", self.rewards.iter())?;
-        finite("values", self.values.iter())?;
-        finite("final_values", self.final_values.iter())?;
         flags("terminated", self.terminated.view())?;
-        flags("truncated", self.truncated.view())
+        flags("truncated", self.truncated.view())?;
+        if let Some(valid) = &self.valid {
+            check_shape("valid", valid.shape(), &window)?;
+            flags("valid", valid.view())?;
+        }
+        if let Some(ended) = &self.ended_before {
+            check_shape("ended_before", ended.shape(), &[self.envs])?;
+            flags("ended_before", ended.view().insert_axis(Axis(0)))?;
+        }
+        let counted = self.counted().map(|valid| valid.into_iter().collect::<Array1<u32>>());
+        let counts = Counted::new("valid", counted.as_ref(), rows)?;
+        counts.actions(&self.actions, spec, rows)?;
+        counts.finite("obs", self.obs.iter(), spec.obs_dim)?;
+        counts.finite("logp", self.logp.iter(), 1)?;
+        self.validate_recurrence()
+    }
+
+    /// What the advantages read: everything but what a mode says is no transition.
+    fn validate_recurrence(&self) -> Result<()> {
+        let rows = self.rows();
+        if self.autoreset == Autoreset::SameStep {
+            finite("rewards", self.rewards.iter())?;
+            finite("values", self.values.iter())?;
+            return finite("final_values", self.final_values.iter());
+        }
+        let transitions: Array1<u32> = self.rows_by(None).into_iter().collect();
+        let counts = Counted::new("ended_before", Some(&transitions), rows)?;
+        counts.finite("rewards", self.rewards.iter(), 1)?;
+        if self.autoreset == Autoreset::NextStep {
+            // A reset ends nothing.
+            let wrong = |(name, flags): (&str, &Array2<u32>)| {
+                let index = flags.iter().zip(&transitions).position(|(flag, is)| *flag != 0 && *is == 0)?;
+                let expected = "0: with next-step resets this row is the reset after an end".into();
+                Some(Error::Value { tensor: name.into(), index, value: "1".into(), expected })
+            };
+            let all = [("terminated", &self.terminated), ("truncated", &self.truncated)];
+            return all.into_iter().find_map(wrong).map_or_else(|| finite("values", self.values.iter()), Err);
+        }
+        counts.finite("final_values", self.final_values.iter(), 1)?;
+        counts.finite("values", self.values.iter().take(rows), 1)?;
+        // Behind the window: read where the last transition did not end its episode.
+        let ended = self.terminated.iter().zip(&self.truncated).map(|(a, b)| *a != 0 || *b != 0);
+        let open: Vec<bool> = ended.zip(&transitions).map(|(ended, is)| !ended && *is != 0).collect();
+        let last = open.get(rows - self.envs..).unwrap_or_default();
+        let values = self.values.row(self.steps);
+        finite("values (behind the window)", values.iter().zip(last).filter(|(_, open)| **open).map(|(value, _)| value))
     }
 }
 
@@ -299,6 +365,9 @@ pub struct Batch {
     /// Distribution rows of the old policy, `[rows, head.width()]`, for analytic KL divergences (KL penalty, learning rate by
     /// KL). Where absent, the policy at the start of the update is the old one. TRPO measures from that one always.
     pub old_dist: Option<Array2<f32>>,
+    /// 1 where a row counts, 0 where it is padding, whose numbers then mean nothing, `[rows]`; all count without. Means are over the rows of
+    /// a minibatch that count; one where none does has loss 0 and steps with gradient 0.
+    pub valid: Option<Array1<u32>>,
 }
 
 impl Batch {
@@ -316,9 +385,14 @@ impl Batch {
         if rows == 0 {
             return Err(Error::config("batch", "has 0 rows"));
         }
+        if let Some(valid) = &self.valid {
+            check_shape("valid", valid.shape(), &[rows])?;
+            flags("valid", valid.view().insert_axis(Axis(0)))?;
+        }
+        let counts = Counted::new("valid", self.valid.as_ref(), rows)?;
         check_shape("obs", self.obs.shape(), &[rows, spec.obs_dim])?;
-        self.actions.validate(&spec.head, rows)?;
-        finite("obs", self.obs.iter())?;
+        counts.actions(&self.actions, spec, rows)?;
+        counts.finite("obs", self.obs.iter(), spec.obs_dim)?;
         for (name, column) in [
             ("logp_old", &self.logp_old),
             ("advantages", &self.advantages),
@@ -326,13 +400,50 @@ impl Batch {
             ("values_old", &self.values_old),
         ] {
             check_shape(name, column.shape(), &[rows])?;
-            finite(name, column.iter())?;
+            counts.finite(name, column.iter(), 1)?;
         }
         if let Some(old_dist) = &self.old_dist {
             check_shape("old_dist", old_dist.shape(), &[rows, spec.head.width()])?;
-            finite("old_dist", old_dist.iter())?;
+            counts.finite("old_dist", old_dist.iter(), spec.head.width())?;
         }
         Ok(())
+    }
+}
+
+/// Checks that look at the rows that count only.
+struct Counted<'a>(Option<&'a Array1<u32>>);
+
+impl<'a> Counted<'a> {
+    /// Refuses a mask without a row.
+    fn new(name: &'static str, valid: Option<&'a Array1<u32>>, rows: usize) -> Result<Self> {
+        if valid.is_some_and(|valid| valid.iter().all(|flag| *flag == 0)) {
+            return Err(Error::config(name, format!("leaves none of {rows} rows that counts")));
+        }
+        Ok(Self(valid))
+    }
+
+    fn finite<'b>(&self, tensor: &str, values: impl Iterator<Item = &'b f32> + Clone, width: usize) -> Result<()> {
+        let Some(valid) = self.0 else { return finite(tensor, values) };
+        let counts = |index: usize| valid.get(index / width.max(1)).is_some_and(|flag| *flag != 0);
+        match values.enumerate().find(|(index, value)| !value.is_finite() && counts(*index)) {
+            Some((index, value)) => Err(Error::Value {
+                tensor: tensor.into(),
+                index,
+                value: value.to_string(),
+                expected: "a finite number".into(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn actions(&self, actions: &Actions, spec: &PolicySpec, rows: usize) -> Result<()> {
+        let Some(valid) = self.0 else { return actions.validate(&spec.head, rows) };
+        let shape = actions.shape();
+        if shape[0] != rows {
+            return Err(Error::shape("actions", &shape, &[rows, shape[1]]));
+        }
+        let kept: Vec<usize> = (0..rows).filter(|row| valid[*row] != 0).collect();
+        actions.select(&kept).validate(&spec.head, kept.len())
     }
 }
 

@@ -40,6 +40,25 @@ impl Autoreset {
     pub const fn code(self) -> u32 {
         self as u32
     }
+
+    /// As files spell it: `same_step`, `next_step`, `disabled`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SameStep => "same_step",
+            Self::NextStep => "next_step",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl std::str::FromStr for Autoreset {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
+            Error::config("autoreset", format!("is \"{name}\", must be \"same_step\", \"next_step\" or \"disabled\""))
+        })
+    }
 }
 
 /// What an environment takes as an action.

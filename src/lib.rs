@@ -100,11 +100,11 @@ pub mod rng;
 pub mod trainer;
 
 pub use config::{
-    Acceptance, AdamEps, AdaptiveLr, AdvantageNorm, Algorithm, Anneal, ClipFormula, EpsPlacement, FisherForm, GradClip,
-    KlAdaptation, KlDirection, KlHinge, KlPenalty, KlStop, NormOrder, ObsNorm, Optimizer, PpoConfig, Preset,
-    ReturnReset, RewardNorm, RewardNormKind, TrustRegion, ValueLoss, ValueNorm,
+    Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, EpsPlacement,
+    FisherForm, GradClip, KlAdaptation, KlDirection, KlHinge, KlPenalty, KlStop, NormOrder, ObsNorm, Optimizer,
+    PpoConfig, Preset, ReturnReset, RewardNorm, RewardNormKind, TrustRegion, ValueLoss, ValueNorm,
 };
-pub use env::Env;
+pub use env::{Autoreset, Env};
 pub use error::{Error, Result};
 pub use learner::{ActMode, Learner, LearnerState};
 pub use normalizer::{NormalizerState, RunningMoments};

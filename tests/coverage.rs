@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 const ORACLES: &[(&str, &str)] = &[
     ("advantage_discount", "normalize"), // running statistics and what uses them are one file
     ("advantage_gae_chunked", "advantage_gae"), // a variant: the same answer
+    ("advantage_log_rho", "advantage_vtrace"), // a difference of two log-probabilities
     ("advantage_rescale", "normalize"),
+    ("batch_clean", "batch_valid"), // what does not count, left out
+    ("batch_count", "batch_valid"),
     ("batch_gather", "batch_shuffle"), // the order is what there is to know
     ("batch_pack", "batch_shuffle"),
     ("cg_step", "cg"),         // a phase of the whole solve

@@ -80,7 +80,7 @@ fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     let values_old = Array1::from_shape_fn(rows, |row| acted.values[row] + 0.3 * n(row, 101));
     let advantages = Array1::from_shape_fn(rows, |row| n(row, 102) + 0.5);
     let returns = Array1::from_shape_fn(rows, |row| values_old[row] + advantages[row]);
-    Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None }
+    Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None, valid: None }
 }
 
 fn config(algorithm: Algorithm) -> PpoConfig {

@@ -177,6 +177,7 @@ fn batch(rng: &mut StdRng, spec: &PolicySpec, rows: usize) -> Batch {
         returns: column(rng, -1.0, 1.0),
         values_old: column(rng, -1.0, 1.0),
         old_dist: None,
+        valid: None,
     }
 }
 

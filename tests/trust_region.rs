@@ -59,6 +59,7 @@ fn rows(rng: &mut StdRng, spec: &PolicySpec, parameters: &[f64], count: usize) -
         returns: column(rng),
         values_old: column(rng),
         old_dist: None,
+        valid: None,
     }
 }
 
@@ -396,6 +397,7 @@ fn batch(rows: &Rows<f64>) -> Batch {
         returns: narrow(&rows.returns),
         values_old: narrow(&rows.values_old),
         old_dist: None,
+        valid: None,
     }
 }
 

@@ -34,6 +34,7 @@ fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
         returns,
         values_old: acted.values,
         old_dist: None,
+        valid: None,
     }
 }
 
@@ -269,6 +270,7 @@ fn one_update_is_one_submission_and_reads_nothing_back() {
         returns: gpu.buffer("returns", rows).unwrap(),
         values_old: gpu.buffer("values", rows).unwrap(),
         old_dist: None,
+        valid: None,
     };
     let plan = TrustRegionUpdate::new(&gpu, &model, &config, &batch, None).unwrap();
     assert_eq!(plan.fisher_dispatches(), 3 + 1 + 3 + 2 + 1);

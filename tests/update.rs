@@ -25,7 +25,7 @@ fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
     let values_old = Array1::from_shape_fn(rows, |row| acted.values[row] + 0.3 * n(row, 101));
     let advantages = Array1::from_shape_fn(rows, |row| n(row, 102) + 0.5);
     let returns = Array1::from_shape_fn(rows, |row| values_old[row] + advantages[row]);
-    Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None }
+    Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None, valid: None }
 }
 
 /// ‖got − want‖ / ‖want − start‖: the error of the step that the update took, against its length.
@@ -439,6 +439,7 @@ fn a_model_made_for_other_decays_is_refused() {
         returns: gpu.buffer("returns", 8).unwrap(),
         values_old: gpu.buffer("values", 8).unwrap(),
         old_dist: None,
+        valid: None,
     };
     let other = PpoConfig { adam_beta2: 0.99, ..config };
     assert!(

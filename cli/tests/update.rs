@@ -8,6 +8,7 @@ mod support;
 use ndarray::{Array1, Array2};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use support::Place;
+use wgpo::Autoreset;
 use wgpo::checkpoint::write_rollout;
 use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
@@ -42,6 +43,9 @@ fn place(env: Env) -> Place {
         final_values: Array2::zeros((STEPS, ENVS)),
         terminated: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t == 3 && n == 1)),
         truncated: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t == 5 && n == 2)),
+        valid: None,
+        autoreset: Autoreset::SameStep,
+        ended_before: None,
     };
     write_rollout(&place.path("r.safetensors"), &rollout).unwrap();
     place

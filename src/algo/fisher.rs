@@ -27,6 +27,10 @@ pub struct FisherPlan {
     tangents: Activations,
     gradients: Gradients,
     prepare: Vec<Call>,
+    /// Samples of all rows, read with a mask only.
+    samples: Buffer<[f32; 4]>,
+    /// Their element with the weight of a row; 0 where all rows count.
+    valid_sample: u32,
 }
 
 impl FisherPlan {
@@ -70,7 +74,15 @@ impl FisherPlan {
             gradients: Gradients::new(gpu, spec, &model.layout, rows)?,
             kept,
             prepare,
+            samples: gpu.buffer("no samples", 1)?,
+            valid_sample: 0,
         })
+    }
+
+    /// Leaves out rows that do not count: those that [`crate::kernels::batch_clean::INVALID_LOGP`] marks in `samples`, all rows'. Its element
+    /// `valid_sample` (not 0) has the weight of the others, as [`crate::kernels::batch_count`] leaves it.
+    pub fn masked(self, samples: &Buffer<[f32; 4]>, valid_sample: u32) -> Self {
+        Self { samples: samples.clone(), valid_sample, ..self }
     }
 
     /// The forward pass at the current parameters, which all products share.
@@ -91,12 +103,14 @@ impl FisherPlan {
             empirical: u32::from(self.form == FisherForm::Empirical),
             row_stride: self.every,
             scale: (1.0 / f64::from(rows)) as f32,
+            valid_sample: self.valid_sample,
             ..Default::default()
         };
         let io = head_fisher::Io {
             head_outputs: self.kept.head_outputs(&self.obs),
             head_tangents: self.tangents.head_outputs(&self.obs),
             actions: &self.actions,
+            samples: &self.samples,
             d_head_outputs: &self.gradients.d_head_outputs,
         };
         calls.extend(head_fisher::bind(gpu, &model.spec.head, &[params], &io)?);

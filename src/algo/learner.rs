@@ -2,15 +2,17 @@
 
 use super::act::ActPlan;
 use super::advantage::{AdvantagePlan, Estimator, RolloutBuffers};
+use super::log_rho::LogRhoPlan;
 use super::model::Model;
 use super::plan::UpdatePlan;
 use super::update::BatchBuffers;
+use super::valid::ValidPlan;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::learner::{ActMode, Learner, LearnerState};
 use crate::normalizer::NormalizerState;
 use crate::policy::{PolicySpec, initial_parameters_with};
-use crate::{Error, PpoConfig, Result};
+use crate::{Autoreset, Error, PpoConfig, Result};
 use ndarray::{Array1, Array2, ArrayView2};
 
 /// Dispatches of one submission of ours: far below any watchdog's patience, and enough that submitting costs nothing.
@@ -42,20 +44,27 @@ struct Acting {
 #[derive(Debug)]
 struct Updating {
     key: UpdateKey,
-    rollout: Option<RolloutBuffers>,
+    rollout: Option<Recorded>,
     batch: BatchBuffers,
     order: Option<Buffer<u32>>,
-    /// Rewards, advantages, value targets: what comes before the update itself.
+    /// Mask, rewards, ratios, advantages, value targets: what comes before the update itself.
     prepare: Vec<Call>,
     plan: UpdatePlan,
     staging: ReadBack<u32>,
 }
 
+/// Where a rollout from the host goes on the device.
+#[derive(Debug)]
+struct Recorded {
+    buffers: RolloutBuffers,
+    ended_before: Option<Buffer<u32>>,
+}
+
 /// What decides a plan's buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum UpdateKey {
-    Rollout { steps: u32, envs: u32 },
-    Batch { rows: u32, with_order: bool, with_old_dist: bool },
+    Rollout { steps: u32, envs: u32, autoreset: Autoreset, with_valid: bool, with_ended: bool },
+    Batch { rows: u32, with_order: bool, with_old_dist: bool, with_valid: bool },
 }
 
 impl GpuLearner {
@@ -102,14 +111,33 @@ impl GpuLearner {
         }
         let (gpu, spec) = (&self.gpu, &self.model.spec);
         let rows = match key {
-            UpdateKey::Rollout { steps, envs } => u64::from(steps) * u64::from(envs),
+            UpdateKey::Rollout { steps, envs, .. } => u64::from(steps) * u64::from(envs),
             UpdateKey::Batch { rows, .. } => u64::from(rows),
         };
         let mut prepare = Vec::new();
-        let rollout = match key {
-            UpdateKey::Batch { .. } => None,
-            UpdateKey::Rollout { steps, envs } => {
-                let buffers = RolloutBuffers {
+        let (obs, actions) = (
+            gpu.buffer("obs", rows * spec.obs_dim as u64)?,
+            gpu.buffer("actions", rows * spec.head.action_words() as u64)?,
+        );
+        let logp_old = gpu.buffer("logp_old", rows)?;
+        let (batch, rollout) = match key {
+            UpdateKey::Batch { with_old_dist, with_valid, .. } => {
+                let width = spec.head.width() as u64;
+                let batch = BatchBuffers {
+                    rows: rows as u32,
+                    obs,
+                    actions,
+                    logp_old,
+                    advantages: gpu.buffer("advantages", rows)?,
+                    returns: gpu.buffer("returns", rows)?,
+                    values_old: gpu.buffer("values_old", rows)?,
+                    old_dist: with_old_dist.then(|| gpu.buffer("old_dist", rows * width)).transpose()?,
+                    valid: with_valid.then(|| gpu.buffer("valid", rows)).transpose()?,
+                };
+                (batch, None)
+            }
+            UpdateKey::Rollout { steps, envs, autoreset, with_valid, with_ended } => {
+                let mut buffers = RolloutBuffers {
                     steps,
                     envs,
                     rewards: gpu.buffer("rewards", rows)?,
@@ -117,37 +145,39 @@ impl GpuLearner {
                     final_values: gpu.buffer("final_values", rows)?,
                     terminated: gpu.buffer("terminated", rows)?,
                     truncated: gpu.buffer("truncated", rows)?,
+                    log_rhos: None,
+                    valid: with_valid.then(|| gpu.buffer("valid", rows)).transpose()?,
                 };
-                let estimator = Estimator::Gae { gae_lambda: self.config.gae_lambda as f32 };
-                prepare.extend(self.model.normalizer.rewards(gpu, &buffers)?);
-                let plan = AdvantagePlan::new(gpu, &buffers, self.config.gamma as f32, estimator)?;
-                prepare.extend(plan.calls().iter().cloned());
-                Some((buffers, plan))
-            }
-        };
-        let batch = BatchBuffers {
-            rows: rows as u32,
-            obs: gpu.buffer("obs", rows * spec.obs_dim as u64)?,
-            actions: gpu.buffer("actions", rows * spec.head.action_words() as u64)?,
-            logp_old: gpu.buffer("logp_old", rows)?,
-            advantages: match &rollout {
-                Some((_, plan)) => plan.advantages.clone(),
-                None => gpu.buffer("advantages", rows)?,
-            },
-            returns: match &rollout {
-                Some((_, plan)) => plan.returns.clone(),
-                None => gpu.buffer("returns", rows)?,
-            },
-            values_old: match &rollout {
-                Some((buffers, _)) => buffers.values.clone(),
-                None => gpu.buffer("values_old", rows)?,
-            },
-            old_dist: match key {
-                UpdateKey::Batch { with_old_dist: true, .. } => {
-                    Some(gpu.buffer("old_dist", rows * spec.head.width() as u64)?)
+                let ended_before = with_ended.then(|| gpu.buffer("ended_before", envs.into())).transpose()?;
+                let mut valid = buffers.valid.clone();
+                if autoreset != Autoreset::SameStep {
+                    let plan = ValidPlan::new(gpu, &buffers, autoreset, ended_before.as_ref())?;
+                    prepare.extend(plan.calls().iter().cloned());
+                    valid = Some(plan.valid);
                 }
-                _ => None,
-            },
+                prepare.extend(self.model.normalizer.rewards(gpu, &buffers, valid.as_ref())?);
+                if self.config.advantage.corrects() {
+                    let (model, rows) = (&self.model, rows as u32);
+                    let plan = LogRhoPlan::new(gpu, model, rows, &obs, &actions, &logp_old, valid.as_ref())?;
+                    prepare.extend(plan.calls().iter().cloned());
+                    buffers.log_rhos = Some(plan.log_rhos);
+                }
+                let gamma = self.config.gamma as f32;
+                let plan = AdvantagePlan::new(gpu, &buffers, gamma, Estimator::from(&self.config))?;
+                prepare.extend(plan.calls().iter().cloned());
+                let batch = BatchBuffers {
+                    rows: rows as u32,
+                    obs,
+                    actions,
+                    logp_old,
+                    advantages: plan.advantages,
+                    returns: plan.returns,
+                    values_old: buffers.values.clone(),
+                    old_dist: None,
+                    valid,
+                };
+                (batch, Some(Recorded { buffers, ended_before }))
+            }
         };
         let order = match key {
             UpdateKey::Batch { with_order: true, .. } => {
@@ -155,9 +185,9 @@ impl GpuLearner {
             }
             _ => None,
         };
-        prepare.extend(self.model.normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old)?);
+        let (returns, values_old, valid) = (&batch.returns, &batch.values_old, batch.valid.as_ref());
+        prepare.extend(self.model.normalizer.targets(gpu, batch.rows, returns, values_old, valid)?);
         let plan = UpdatePlan::new(gpu, &self.model, &self.config, &batch, order.as_ref())?;
-        let rollout = rollout.map(|(buffers, _)| buffers);
         let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;
         self.update = Some(Updating { key, rollout, batch, order, prepare, plan, staging });
         Ok(())
@@ -313,21 +343,45 @@ impl Learner for GpuLearner {
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
         rollout.validate(&self.model.spec)?;
         NormalizerState::check_envs(&self.config, rollout.envs)?;
-        let key = UpdateKey::Rollout { steps: small("steps", rollout.steps)?, envs: small("envs", rollout.envs)? };
+        let counted = rollout.counted();
+        let autoreset = rollout.autoreset;
+        // With same-step resets no window begins after an end.
+        let ended = rollout.ended_before.as_ref().filter(|_| autoreset != Autoreset::SameStep);
+        let key = UpdateKey::Rollout {
+            steps: small("steps", rollout.steps)?,
+            envs: small("envs", rollout.envs)?,
+            autoreset,
+            with_valid: rollout.valid.is_some(),
+            with_ended: ended.is_some(),
+        };
         small("rollout rows", rollout.rows())?;
         self.updating(key)?;
-        if let Some(Updating { batch, rollout: Some(buffers), .. }) = &self.update {
+        if let Some(Updating { batch, rollout: Some(Recorded { buffers, ended_before, .. }), .. }) = &self.update {
             let gpu = &self.gpu;
             let host = |array: &ndarray::Array2<f32>| array.iter().copied().collect::<Vec<f32>>();
             let words = |array: &ndarray::Array2<u32>| array.iter().copied().collect::<Vec<u32>>();
             gpu.write(&batch.obs, 0, &host(&rollout.obs))?;
-            gpu.write(&batch.actions, 0, &rollout.actions.words())?;
+            let mut actions = rollout.actions.words();
+            if let Some(counted) = &counted {
+                // No kernel may meet an index without a choice.
+                let words = self.model.spec.head.action_words();
+                for (row, _) in actions.chunks_mut(words).zip(counted).filter(|(_, valid)| **valid == 0) {
+                    row.fill(0);
+                }
+            }
+            gpu.write(&batch.actions, 0, &actions)?;
             gpu.write(&batch.logp_old, 0, &rollout.logp.to_vec())?;
             gpu.write(&buffers.rewards, 0, &host(&rollout.rewards))?;
             gpu.write(&buffers.values, 0, &host(&rollout.values))?;
             gpu.write(&buffers.final_values, 0, &host(&rollout.final_values))?;
             gpu.write(&buffers.terminated, 0, &words(&rollout.terminated))?;
             gpu.write(&buffers.truncated, 0, &words(&rollout.truncated))?;
+            if let (Some(place), Some(valid)) = (&buffers.valid, &rollout.valid) {
+                gpu.write(place, 0, &words(valid))?;
+            }
+            if let (Some(place), Some(ended)) = (ended_before, ended) {
+                gpu.write(place, 0, &ended.to_vec())?;
+            }
         }
         self.run_update()
     }
@@ -340,8 +394,8 @@ impl Learner for GpuLearner {
         }
         // Where no divergence is asked for, nobody reads them.
         let old_dist = batch.old_dist.as_ref().filter(|_| self.config.kl_direction().is_some());
-        let (with_order, with_old_dist) = (order.is_some(), old_dist.is_some());
-        self.updating(UpdateKey::Batch { rows: small("batch rows", rows)?, with_order, with_old_dist })?;
+        let (with_order, with_old_dist, with_valid) = (order.is_some(), old_dist.is_some(), batch.valid.is_some());
+        self.updating(UpdateKey::Batch { rows: small("batch rows", rows)?, with_order, with_old_dist, with_valid })?;
         if let Some(Updating { batch: buffers, order: place, .. }) = &self.update {
             let gpu = &self.gpu;
             gpu.write(&buffers.obs, 0, &batch.obs.iter().copied().collect::<Vec<f32>>())?;
@@ -352,6 +406,9 @@ impl Learner for GpuLearner {
             gpu.write(&buffers.values_old, 0, &batch.values_old.to_vec())?;
             if let (Some(place), Some(rows)) = (&buffers.old_dist, old_dist) {
                 gpu.write(place, 0, &rows.iter().copied().collect::<Vec<f32>>())?;
+            }
+            if let (Some(place), Some(valid)) = (&buffers.valid, &batch.valid) {
+                gpu.write(place, 0, &valid.to_vec())?;
             }
             if let (Some(place), Some(order)) = (place, order) {
                 gpu.write(place, 0, order)?;

@@ -7,6 +7,8 @@
 //! | [`ActPlan`] | observations | actions, log-probabilities, values |
 //! | [`RolloutPlan`] | environments on the device | a rollout `[T, N]` with values |
 //! | [`NormalizerBuffers`] | rewards, values, returns | the same, normalised with running statistics |
+//! | [`ValidPlan`] | ends of episodes, a mode of resetting | which rows count |
+//! | [`LogRhoPlan`] | recorded actions | how much more probable they are now |
 //! | [`AdvantagePlan`] | a rollout | advantages and returns |
 //! | [`PpoUpdate`] | rows with advantages | updated parameters, statistics |
 //! | [`FisherPlan`] | observations, a vector v | F v |
@@ -16,9 +18,11 @@
 
 mod act;
 mod advantage;
+mod clean;
 mod fisher;
 #[cfg(not(target_arch = "wasm32"))] // waits for statistics, which a browser must not
 mod learner;
+mod log_rho;
 mod model;
 mod network;
 mod normalize;
@@ -31,12 +35,14 @@ mod update;
 mod update_build;
 mod update_kl;
 mod update_optim;
+mod valid;
 
 pub use act::ActPlan;
 pub use advantage::{AdvantagePlan, Estimator, RolloutBuffers};
 pub use fisher::FisherPlan;
 #[cfg(not(target_arch = "wasm32"))]
 pub use learner::GpuLearner;
+pub use log_rho::LogRhoPlan;
 pub use model::Model;
 pub use normalize::NormalizerBuffers;
 pub use rollout::RolloutPlan;
@@ -44,3 +50,4 @@ pub use rollout::RolloutPlan;
 pub use trainer::GpuTrainer;
 pub use trust_region::TrustRegionUpdate;
 pub use update::{BatchBuffers, PpoUpdate};
+pub use valid::ValidPlan;

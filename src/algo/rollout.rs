@@ -59,6 +59,8 @@ impl RolloutPlan {
             final_values: gpu.buffer("final_values", rows)?,
             terminated: gpu.buffer("terminated", rows)?,
             truncated: gpu.buffer("truncated", rows)?,
+            log_rhos: None,
+            valid: None,
         };
 
         // Where observations are normalised, the environments write raw ones of one step, over those of the last.

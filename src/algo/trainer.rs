@@ -2,6 +2,7 @@
 
 use super::advantage::{AdvantagePlan, Estimator};
 use super::learner::{GpuLearner, small, submit};
+use super::log_rho::LogRhoPlan;
 use super::plan::UpdatePlan;
 use super::rollout::RolloutPlan;
 use super::update::BatchBuffers;
@@ -40,11 +41,16 @@ impl GpuTrainer {
         let learner = GpuLearner::new(gpu, spec, config.clone(), seed)?;
         let (steps, envs) = (small("num_steps", config.num_steps)?, small("num_envs", config.num_envs)?);
         small("batch rows", config.batch_size().saturating_add(config.num_envs))?;
-        let rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
-        let estimator = Estimator::Gae { gae_lambda: config.gae_lambda as f32 };
+        let mut rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
         let normalizer = &learner.model.normalizer;
-        let mut prepare = normalizer.rewards(gpu, &rollout.buffers)?;
-        let advantage = AdvantagePlan::new(gpu, &rollout.buffers, config.gamma as f32, estimator)?;
+        let mut prepare = normalizer.rewards(gpu, &rollout.buffers, None)?;
+        if config.advantage.corrects() {
+            let RolloutPlan { obs, actions, logp, .. } = &rollout;
+            let plan = LogRhoPlan::new(gpu, &learner.model, steps * envs, obs, actions, logp, None)?;
+            prepare.extend(plan.calls().iter().cloned());
+            rollout.buffers.log_rhos = Some(plan.log_rhos);
+        }
+        let advantage = AdvantagePlan::new(gpu, &rollout.buffers, config.gamma as f32, Estimator::from(&config))?;
         let batch = BatchBuffers {
             rows: steps * envs,
             obs: rollout.obs.clone(),
@@ -54,9 +60,10 @@ impl GpuTrainer {
             returns: advantage.returns.clone(),
             values_old: rollout.buffers.values.clone(),
             old_dist: None,
+            valid: None,
         };
         prepare.extend(advantage.calls().iter().cloned());
-        prepare.extend(normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old)?);
+        prepare.extend(normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old, None)?);
         let update = UpdatePlan::new(gpu, &learner.model, &config, &batch, None)?;
         let calls = rollout.calls().iter().chain(&prepare).chain(update.calls()).cloned().collect();
         let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;
@@ -69,7 +76,7 @@ impl GpuTrainer {
     /// [`GpuOptions::binding_bytes`](crate::gpu::GpuOptions::binding_bytes) must be where it is above WebGPU's 128 MiB.
     pub fn binding_bytes(spec: &PolicySpec, config: &PpoConfig) -> u64 {
         let rows = (config.num_steps as u64).saturating_mul(config.num_envs as u64);
-        let at_once = if config.algorithm.is_trust_region() {
+        let at_once = if config.algorithm.is_trust_region() || config.advantage.corrects() {
             rows
         } else {
             (config.minibatch_rows(config.batch_size()) as u64).max(rows.min(16_384))

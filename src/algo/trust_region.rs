@@ -1,5 +1,6 @@
 //! One TRPO or NPG update, recorded once: gradient, conjugate gradients, line search, critic. Nothing is read back.
 
+use super::clean::{cleaned, pack_in_order};
 use super::fisher::{FisherPlan, networks, sum_partials};
 use super::model::Model;
 use super::network::{Activations, Block, Gradients};
@@ -8,7 +9,7 @@ use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection};
 use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack};
 use crate::kernels::{
-    advantage_normalize, batch_pack, cg_step, loss_ppo, loss_statistics, loss_trust_region, optim_line_search,
+    advantage_normalize, batch_count, cg_step, loss_ppo, loss_statistics, loss_trust_region, optim_line_search,
     reduce_moments,
 };
 use crate::policy::Network;
@@ -48,6 +49,8 @@ impl TrustRegionUpdate {
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
         config.validate()?;
+        let (batch, clean) = cleaned(gpu, model, batch)?;
+        let batch = &batch;
         let critic = PpoUpdate::critic(gpu, model, config, batch, order)?;
         let region = &config.trust_region;
         let cg_iterations = region.cg_iterations as u32;
@@ -56,7 +59,9 @@ impl TrustRegionUpdate {
             model,
             config,
             rows: batch.rows,
-            samples: gpu.buffer("samples", u64::from(batch.rows))?,
+            // After the rows: what one weighs, and what one that the Fisher matrix looks at does.
+            samples: gpu.buffer("samples", u64::from(batch.rows) + if batch.valid.is_some() { 2 } else { 0 })?,
+            valid_sample: if batch.valid.is_some() { batch.rows } else { 0 },
             kept: Activations::new(gpu, &model.spec, batch.rows, &ACTOR)?,
             gradient: gpu.buffer("gradient", model.layout.len() as u64)?,
             trust_partials: gpu.buffer("trust_partials", u64::from(loss_trust_region::groups(batch.rows)))?,
@@ -65,7 +70,8 @@ impl TrustRegionUpdate {
             cg: gpu.buffer("cg", cg_step::scalars(cg_iterations))?,
             search: gpu.buffer("search", optim_line_search::words(region.line_search_steps as u32))?,
         };
-        let mut calls = step.advantages(batch)?;
+        let mut calls = clean;
+        calls.extend(step.advantages(batch)?);
         calls.extend(step.policy_gradient(batch)?);
         let (solve, fisher_dispatches) = step.solve(batch)?;
         calls.extend(solve);
@@ -186,6 +192,8 @@ struct PolicyStep<'a> {
     config: &'a PpoConfig,
     rows: u32,
     samples: Buffer<[f32; 4]>,
+    /// Its element with the weight of a row; 0 where all rows count.
+    valid_sample: u32,
     /// Of the policy at the start; its distribution rows are the old ones.
     kept: Activations,
     gradient: Buffer<f32>,
@@ -209,17 +217,7 @@ impl PolicyStep<'_> {
     /// All rows in their own order, packed, with advantages normalised over all of them.
     fn advantages(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
         let (gpu, rows, config) = (self.gpu, self.rows, self.config);
-        let order = gpu.upload("order", &(0..rows).collect::<Vec<u32>>())?;
-        let io = batch_pack::Io {
-            order: &order,
-            logp_old: &batch.logp_old,
-            advantages: &batch.advantages,
-            returns: &batch.returns,
-            values_old: &batch.values_old,
-            samples: &self.samples,
-        };
-        let params = batch_pack::Params { rows, use_order: 1, ..Default::default() };
-        let mut calls = batch_pack::bind(gpu, &[params], &io, &self.model.ring)?;
+        let mut calls = pack_in_order(gpu, self.model, batch, &self.samples)?;
         if config.norm_adv != AdvantageNorm::None {
             // The advantage is the second of a sample's four numbers.
             let (stride, offset, segment) = (4, 1, rows);
@@ -228,10 +226,12 @@ impl PolicyStep<'_> {
             let io = reduce_moments::Io {
                 minuend: &samples,
                 subtrahend: &batch.advantages,
+                marks: &samples,
                 partials: &gpu.buffer("moment partials", reduce_moments::partials(rows, rows))?,
                 moments: &moments,
             };
-            let params = reduce_moments::Params { rows, segment, stride, offset, ..Default::default() };
+            let mark_stride = if batch.valid.is_some() { stride } else { 0 };
+            let params = reduce_moments::Params { rows, segment, stride, offset, mark_stride, ..Default::default() };
             calls.extend(reduce_moments::bind(gpu, &[params], &io)?);
             let io = advantage_normalize::Io { moments: &moments, advantages: &samples };
             let (ddof, eps) = (config.adv_ddof, config.adv_eps as f32);
@@ -264,7 +264,7 @@ impl PolicyStep<'_> {
             head_outputs_old: self.kept.head_outputs(&batch.obs),
         };
         // Without a clip range (the schedule's is out of reach) the loss is −mean r A.
-        let params = loss_ppo::Params { rows, ..Default::default() };
+        let params = loss_ppo::Params { rows, valid_sample: self.valid_sample, ..Default::default() };
         calls.extend(loss_ppo::bind(gpu, &model.spec.head, &[params], &io, &model.ring)?);
         let io = loss_statistics::Io { loss_partials: &loss_partials, control: &self.control, trace: &self.trace };
         calls.extend(loss_statistics::bind(gpu, &[(Default::default(), rows)], &io, &model.ring)?);
@@ -279,7 +279,14 @@ impl PolicyStep<'_> {
         let (gpu, model, region) = (self.gpu, self.model, &self.config.trust_region);
         let count = u64::from(self.count());
         let every = region.fisher_subsample as u32;
-        let fisher = FisherPlan::new(gpu, model, &batch.obs, &batch.actions, self.rows, every, region.fisher)?;
+        let mut fisher = FisherPlan::new(gpu, model, &batch.obs, &batch.actions, self.rows, every, region.fisher)?;
+        let mut weigh = Vec::new();
+        if self.valid_sample != 0 {
+            let (rows, place) = (self.rows.div_ceil(every), self.rows + 1);
+            let params = batch_count::Params { rows, segment: rows, stride: every, place };
+            weigh = batch_count::bind(gpu, &[params], &batch_count::Io { samples: &self.samples })?;
+            fisher = fisher.masked(&self.samples, place);
+        }
         let (direction, residual) = (gpu.buffer("direction", count)?, gpu.buffer("residual", count)?);
         let (solution, product) = (&model.search_direction, gpu.buffer("product", count)?);
         let params = cg_step::Params {
@@ -304,7 +311,8 @@ impl PolicyStep<'_> {
         let along_direction = fisher.product(gpu, model, &direction, &product)?;
         let along_solution = fisher.product(gpu, model, solution, &product)?;
 
-        let mut calls = fisher.prepare().to_vec();
+        let mut calls = weigh;
+        calls.extend(fisher.prepare().iter().cloned());
         if region.cg_warm_start {
             calls.extend(along_solution.iter().cloned());
         }
@@ -332,7 +340,8 @@ impl PolicyStep<'_> {
                 samples: &self.samples,
                 trust_partials: &self.trust_partials,
             };
-            let params = loss_trust_region::Params { rows: self.rows, ..Default::default() };
+            let (rows, valid_sample) = (self.rows, self.valid_sample);
+            let params = loss_trust_region::Params { rows, valid_sample, ..Default::default() };
             loss_trust_region::bind(gpu, &model.spec.head, &[params], &io)
         };
         let search = self.config.algorithm != Algorithm::Npg;

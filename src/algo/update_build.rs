@@ -6,8 +6,8 @@ use super::update::BatchBuffers;
 use crate::config::{AdvantageNorm, Algorithm, KlStop};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{
-    advantage_normalize, batch_gather, batch_pack, loss_ppo, loss_statistics, loss_trust_region, optim_clip,
-    reduce_moments,
+    advantage_normalize, batch_count, batch_gather, batch_pack, loss_ppo, loss_statistics, loss_trust_region,
+    optim_clip, reduce_moments,
 };
 use crate::policy::Network;
 use crate::{Error, PpoConfig, Result};
@@ -34,6 +34,8 @@ pub(super) struct Builder<'a> {
     pub minibatch: u32,
     pub minibatches: u32,
     pub critic_only: bool,
+    /// Whether some rows do not count.
+    pub masked: bool,
     pub obs: Buffer<f32>,
     pub actions: Buffer<u32>,
     pub samples: Buffer<[f32; 4]>,
@@ -90,7 +92,9 @@ impl<'a> Builder<'a> {
             critic_only,
             obs: gpu.buffer("minibatch obs", all * spec.obs_dim as u64)?,
             actions: gpu.buffer("minibatch actions", all * spec.head.action_words() as u64)?,
-            samples: gpu.buffer("samples", all + 1)?,
+            // After the rows: the weights of a KL penalty, and what a row of each minibatch weighs.
+            samples: gpu.buffer("samples", all + 1 + u64::from(if batch.valid.is_some() { segments } else { 0 }))?,
+            masked: batch.valid.is_some(),
             kept: Activations::new(gpu, spec, minibatch, &Network::ALL)?,
             gradients: Gradients::new(gpu, spec, layout, minibatch)?,
             values: gpu.buffer("minibatch values", u64::from(minibatch))?,
@@ -105,6 +109,12 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// Element of `samples` with the weight of a row of minibatch `index`; 0 where all rows count.
+    pub fn valid_sample(&self, index: u32) -> u32 {
+        let per_epoch = self.rows.div_ceil(self.minibatch);
+        if self.masked { self.rows + 1 + index % per_epoch } else { 0 }
+    }
+
     /// Element of `variances` where the second result lies: bindings begin at multiples of 256 bytes.
     pub const SECOND_VARIANCE: u64 = 16;
 
@@ -116,11 +126,14 @@ impl<'a> Builder<'a> {
             let io = reduce_moments::Io {
                 minuend: &batch.returns,
                 subtrahend: &batch.values_old,
+                marks: &batch.logp_old,
                 partials: &self.moment_partials,
                 moments: &moments,
             };
             let rows = self.rows;
-            let params = reduce_moments::Params { rows, segment: rows, stride: 1, subtract, ..Default::default() };
+            let mark_stride = u32::from(self.masked);
+            let params =
+                reduce_moments::Params { rows, segment: rows, stride: 1, subtract, mark_stride, ..Default::default() };
             calls.extend(reduce_moments::bind(self.networks.gpu, &[params], &io)?);
         }
         Ok(calls)
@@ -134,10 +147,12 @@ impl<'a> Builder<'a> {
         let io = reduce_moments::Io {
             minuend: &batch.advantages,
             subtrahend: &batch.values_old,
+            marks: &batch.logp_old,
             partials: &self.moment_partials,
             moments: &self.moments,
         };
-        let params = reduce_moments::Params { rows: self.rows, segment: self.rows, stride: 1, ..Default::default() };
+        let (rows, mark_stride) = (self.rows, u32::from(self.masked));
+        let params = reduce_moments::Params { rows, segment: rows, stride: 1, mark_stride, ..Default::default() };
         reduce_moments::bind(self.networks.gpu, &[params], &io)
     }
 
@@ -185,6 +200,11 @@ impl<'a> Builder<'a> {
         };
         let params = batch_pack::Params { rows, use_order, order_offset, epoch };
         calls.extend(batch_pack::bind(gpu, &[params], &io, ring)?);
+        if self.masked {
+            let io = batch_count::Io { samples: &self.samples };
+            let params = batch_count::Params { rows, segment: self.minibatch, stride: 1, place: rows + 1 };
+            calls.extend(batch_count::bind(gpu, &[params], &io)?);
+        }
 
         let segment = match self.config.norm_adv {
             AdvantageNorm::None => return Ok(calls),
@@ -199,10 +219,12 @@ impl<'a> Builder<'a> {
             let io = reduce_moments::Io {
                 minuend: &samples,
                 subtrahend: &batch.advantages,
+                marks: &samples,
                 partials: &self.moment_partials,
                 moments: &self.moments,
             };
-            let params = reduce_moments::Params { rows, segment, stride, offset, ..Default::default() };
+            let mark_stride = if self.masked { stride } else { 0 };
+            let params = reduce_moments::Params { rows, segment, stride, offset, mark_stride, ..Default::default() };
             calls.extend(reduce_moments::bind(gpu, &[params], &io)?);
         }
         let io = advantage_normalize::Io { moments: &self.moments, advantages: &samples };
@@ -262,12 +284,13 @@ impl<'a> Builder<'a> {
             _ => 0,
         };
         let kl_sample = if config.kl_penalty.is_some() { self.rows } else { 0 };
-        let params: Vec<_> = blocks
-            .iter()
+        let params: Vec<_> = (0_u32..)
+            .zip(blocks)
             .zip(starts)
-            .map(|(block, start)| loss_ppo::Params {
+            .map(|((index, block), start)| loss_ppo::Params {
                 surrogate,
                 kl_sample,
+                valid_sample: self.valid_sample(index),
                 rows: block.rows,
                 row_offset: *start,
                 value_loss,

@@ -1,5 +1,6 @@
 //! How an update follows the KL divergence from the old policy: a penalty in the loss, β, the learning rate.
 
+use super::clean::pack_in_order;
 use super::network::{Activations, Block};
 use super::update::BatchBuffers;
 use super::update_build::{ACTOR, Builder, Divergence};
@@ -31,15 +32,23 @@ impl Builder<'_> {
         let end = Activations::new(gpu, spec, self.rows, &ACTOR)?;
         let lists = self.networks.forward(&ACTOR, &batch.obs, &end, &self.values, &self.whole())?;
         let mut calls: Vec<Call> = lists.into_iter().flatten().collect();
-        // Only the divergences count here, so that the order of the samples does not matter.
+        // Only the divergences count here, so that the order of the samples does not matter unless it says which rows count.
+        let (samples, mut packed, valid_sample) = if self.masked {
+            let samples = gpu.buffer("samples in order", u64::from(self.rows) + 1)?;
+            let packed = pack_in_order(gpu, self.model, batch, &samples)?;
+            (samples, packed, self.rows)
+        } else {
+            (self.samples.clone(), Vec::new(), 0)
+        };
+        calls.append(&mut packed);
         let io = loss_trust_region::Io {
             head_outputs: end.head_outputs(&batch.obs),
             head_outputs_old: &divergence.old,
             actions: &batch.actions,
-            samples: &self.samples,
+            samples: &samples,
             trust_partials: &divergence.trust_partials,
         };
-        let params = loss_trust_region::Params { rows: self.rows, ..Default::default() };
+        let params = loss_trust_region::Params { rows: self.rows, valid_sample, ..Default::default() };
         calls.extend(loss_trust_region::bind(gpu, &spec.head, &[params], &io)?);
         let params = loss_kl::Params { phase: 2, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
         calls.extend(loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(divergence), &self.model.ring)?);
@@ -69,10 +78,11 @@ impl Builder<'_> {
             samples: &self.samples,
             trust_partials: &divergence.trust_partials,
         };
-        let params: Vec<_> = blocks
-            .iter()
+        let params: Vec<_> = (0_u32..)
+            .zip(blocks)
             .zip(starts)
-            .map(|(block, start)| loss_trust_region::Params {
+            .map(|((index, block), start)| loss_trust_region::Params {
+                valid_sample: self.valid_sample(index),
                 rows: block.rows,
                 row_offset: *start,
                 ..Default::default()

@@ -10,29 +10,29 @@ use crate::reference::advantage_k_step::advantage_k_step as k_step;
 use ndarray::Array2;
 
 /// A window as the device sees it and as the oracle does.
-struct Rollout {
-    steps: usize,
-    envs: usize,
-    rewards: Vec<f32>,
-    values: Vec<f32>,
-    final_values: Vec<f32>,
-    terminated: Vec<u32>,
-    truncated: Vec<u32>,
+pub(super) struct Rollout {
+    pub(super) steps: usize,
+    pub(super) envs: usize,
+    pub(super) rewards: Vec<f32>,
+    pub(super) values: Vec<f32>,
+    pub(super) final_values: Vec<f32>,
+    pub(super) terminated: Vec<u32>,
+    pub(super) truncated: Vec<u32>,
 }
 
-struct Buffers {
-    rewards: Guarded<f32>,
-    values: Guarded<f32>,
-    final_values: Guarded<f32>,
-    terminated: Guarded<u32>,
-    truncated: Guarded<u32>,
-    advantages: Guarded<f32>,
-    returns: Guarded<f32>,
+pub(super) struct Buffers {
+    pub(super) rewards: Guarded<f32>,
+    pub(super) values: Guarded<f32>,
+    pub(super) final_values: Guarded<f32>,
+    pub(super) terminated: Guarded<u32>,
+    pub(super) truncated: Guarded<u32>,
+    pub(super) advantages: Guarded<f32>,
+    pub(super) returns: Guarded<f32>,
 }
 
 impl Rollout {
     /// Each flag is set once in `one_in` transitions, sometimes both.
-    fn new(steps: usize, envs: usize, one_in: u32) -> Self {
+    pub(super) fn new(steps: usize, envs: usize, one_in: u32) -> Self {
         let mut random = Random::new((steps * 1000 + envs) as u64);
         let rows = steps * envs;
         let truncated = random.flags(rows, one_in);
@@ -50,7 +50,7 @@ impl Rollout {
         }
     }
 
-    fn buffers(&self, gpu: &Gpu) -> Result<Buffers> {
+    pub(super) fn buffers(&self, gpu: &Gpu) -> Result<Buffers> {
         let rows = self.steps * self.envs;
         Ok(Buffers {
             rewards: Guarded::holding(gpu, "rewards", &self.rewards)?,
@@ -63,7 +63,7 @@ impl Rollout {
         })
     }
 
-    fn oracle<R>(&self, formula: impl FnOnce(&Window<'_, f64>) -> R) -> R {
+    pub(super) fn oracle<R>(&self, formula: impl FnOnce(&Window<'_, f64>) -> R) -> R {
         let floats = |rows: usize, values: &[f32]| {
             Array2::from_shape_fn((rows, self.envs), |(t, n)| f64::from(values[t * self.envs + n]))
         };
@@ -95,7 +95,13 @@ fn sizes(window: &Window<'_, f64>, gamma: f64, lambda: f64) -> Vec<f64> {
 }
 
 impl Buffers {
-    fn compare(&self, gpu: &Gpu, report: &Report, want: (Array2<f64>, Array2<f64>), sizes: &[f64]) -> Result<()> {
+    pub(super) fn compare(
+        &self,
+        gpu: &Gpu,
+        report: &Report,
+        want: (Array2<f64>, Array2<f64>),
+        sizes: &[f64],
+    ) -> Result<()> {
         let flat = |array: Array2<f64>| array.iter().copied().collect::<Vec<_>>();
         report.floats("advantages", &self.advantages.read(gpu, report)?, &flat(want.0), |i| sizes[i]);
         report.floats("returns", &self.returns.read(gpu, report)?, &flat(want.1), |i| sizes[i]);

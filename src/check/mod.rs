@@ -26,6 +26,8 @@ mod reduce;
 mod support;
 mod trust_region;
 mod update;
+mod valid;
+mod vtrace;
 
 use crate::Result;
 use crate::gpu::Gpu;
@@ -98,9 +100,11 @@ pub fn cases() -> Vec<Case> {
         env::cases(),
         head::cases(),
         advantage::cases(),
+        vtrace::cases(),
         advantage_normalize::cases(),
         normalize::cases(),
         batch::cases(),
+        valid::cases(),
         mlp::cases(),
         mlp_jvp::cases(),
         loss::cases(),

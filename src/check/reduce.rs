@@ -3,7 +3,7 @@
 use super::Case;
 use super::support::{EPS, Guarded, Random, wide};
 use crate::gpu::Slot;
-use crate::kernels::{reduce_episodes, reduce_moments, reduce_partials};
+use crate::kernels::{batch_clean, reduce_episodes, reduce_moments, reduce_partials};
 use crate::reference::reduce_moments::reduce_moments as moments_of;
 use ndarray::Array1;
 
@@ -17,11 +17,18 @@ struct Moments {
     mean: f32,
     /// All numbers the same.
     flat: bool,
+    /// Some rows do not count.
+    masked: bool,
 }
 
 fn moments_case(c: Moments) -> Case {
-    let Moments { rows, segment, stride, offset, subtract, mean, flat } = c;
-    let words = [if subtract { ", difference of two" } else { "" }, if flat { ", equal numbers" } else { "" }].concat();
+    let Moments { rows, segment, stride, offset, subtract, mean, flat, masked } = c;
+    let words = [
+        if subtract { ", difference of two" } else { "" },
+        if flat { ", equal numbers" } else { "" },
+        if masked { ", some do not count" } else { "" },
+    ]
+    .concat();
     let shape = format!("{rows} rows in segments of {segment}, stride {stride}, mean {mean}{words}");
     // A lane adds 16 numbers, the tree has 6 levels; squares double the error of a deviation; each merge of chunks adds five.
     let tolerance = EPS * (2.0 * (16.0 + 6.0) + 5.0 * (segment as f64 / 1024.0).max(1.0).log2().ceil() + 8.0);
@@ -32,6 +39,13 @@ fn moments_case(c: Moments) -> Case {
         let mut minuend = random.normals(rows * stride + offset, 1.0);
         minuend.iter_mut().for_each(|x| *x = if flat { mean } else { *x + mean });
         let subtrahend = random.normals(rows, 0.5);
+        // Marks at every third number; what does not count is no number.
+        let invalid = if masked { random.flags(rows, 3) } else { vec![0; rows] };
+        let mark = |i: usize| if invalid[i / 3] == 1 && i.is_multiple_of(3) { batch_clean::INVALID_LOGP } else { 0.5 };
+        let marks: Vec<f32> = (0..3 * rows).map(mark).collect();
+        for row in (0..rows).filter(|row| invalid[*row] == 1) {
+            minuend[row * stride + offset] = f32::NAN;
+        }
         let segments = rows.div_ceil(segment);
         let partials = reduce_moments::partials(rows as u32, segment as u32) as usize;
         let buffers = (
@@ -39,13 +53,16 @@ fn moments_case(c: Moments) -> Case {
             Guarded::holding(gpu, "subtrahend", &subtrahend)?,
             Guarded::<[f32; 4]>::output(gpu, "partials", partials)?,
             Guarded::<[f32; 4]>::output(gpu, "moments", segments)?,
+            Guarded::holding(gpu, "marks", &marks)?,
         );
         let mut p = reduce_moments::Params::default();
         (p.rows, p.segment, p.stride, p.offset) = (rows as u32, segment as u32, stride as u32, offset as u32);
         p.subtract = subtract.into();
+        p.mark_stride = if masked { 3 } else { 0 };
         let io = reduce_moments::Io {
             minuend: buffers.0.io(),
             subtrahend: buffers.1.io(),
+            marks: buffers.4.io(),
             partials: buffers.2.io(),
             moments: buffers.3.io(),
         };
@@ -59,7 +76,7 @@ fn moments_case(c: Moments) -> Case {
                 // The difference is rounded to f32 before anything else, here and there.
                 f64::from(if subtract { value - subtrahend[row] } else { value })
             };
-            let column: Array1<f64> = (first..last).map(number).collect();
+            let column: Array1<f64> = (first..last).filter(|row| invalid[*row] == 0).map(number).collect();
             let (mean, variance) = moments_of(column.view(), 0);
             let n = column.len() as f64;
             let (mean, squares) = if flat { (column[0], 0.0) } else { (mean, variance * n) };
@@ -131,7 +148,8 @@ fn episodes_case(count: usize, one_in: u32) -> Case {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let usual = Moments { rows: 65, segment: 65, stride: 1, offset: 0, subtract: false, mean: 0.0, flat: false };
+    let (subtract, flat, masked) = (false, false, false);
+    let usual = Moments { rows: 65, segment: 65, stride: 1, offset: 0, subtract, mean: 0.0, flat, masked };
     for rows in [1, 2, 63, 64, 1023, 1024, 1025, 5003] {
         cases.push(moments_case(Moments { rows, segment: rows, ..usual }));
     }
@@ -142,6 +160,9 @@ pub(super) fn cases() -> Vec<Case> {
         Moments { rows: 4000, segment: 1999, subtract: true, stride: 4, offset: 2, ..usual },
         Moments { rows: 67, segment: 1, ..usual },
         Moments { rows: 3001, segment: 3001, flat: true, mean: 0.3, ..usual },
+        Moments { masked: true, ..usual },
+        Moments { rows: 131, segment: 2, stride: 4, offset: 1, masked: true, ..usual },
+        Moments { rows: 5003, segment: 1700, subtract: true, masked: true, mean: 0.5, ..usual },
     ] {
         cases.push(moments_case(c).quick(c.rows == 4000 || c.mean > 9.0));
     }

@@ -9,7 +9,7 @@ use super::support::{Guarded, Random, Report, wide};
 use crate::Result;
 use crate::data::Actions;
 use crate::gpu::{Gpu, Slot};
-use crate::kernels::{head_fisher, loss_trust_region};
+use crate::kernels::{batch_clean, head_fisher, loss_trust_region};
 use crate::policy::Head;
 use crate::reference::head::{fisher_vector, kl, log_prob, log_prob_grad};
 use crate::reference::head_categorical::log_softmax;
@@ -40,13 +40,24 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
         Guarded::holding(gpu, "head_tangents", &tangents)?,
         Guarded::holding(gpu, "actions", if row_stride.is_some() || head.is_masked() { &all } else { &[7] })?,
     );
+    // With a stride, some rows do not count either, and the others weigh more.
+    let counts = |row: usize| row_stride.is_none() || row % 4 != 1;
+    let weight = if row_stride.is_some() { 1.25 } else { 1.0 };
+    let mut marks = vec![[f32::NAN; 4]; (rows - 1) * stride + 1];
+    for row in 0..rows {
+        marks[row * stride][0] = if counts(row) { -1.0 } else { batch_clean::INVALID_LOGP };
+    }
+    marks.push([1.25, 0.0, 0.0, 0.0]);
+    let samples = Guarded::holding(gpu, "samples", &marks)?;
     let d_head_outputs = Guarded::output(gpu, "d_head_outputs", dist.len())?;
     let mut p = head_fisher::Params::default();
     (p.rows, p.scale, p.empirical, p.row_stride) = (rows as u32, SCALE, row_stride.is_some().into(), stride as u32);
+    p.valid_sample = if row_stride.is_some() { marks.len() as u32 - 1 } else { 0 };
     let io = head_fisher::Io {
         head_outputs: buffers.0.io(),
         head_tangents: buffers.1.io(),
         actions: buffers.2.io(),
+        samples: samples.io(),
         d_head_outputs: d_head_outputs.io(),
     };
     gpu.run("check", &head_fisher::bind(gpu, head, &[p], &io)?, Slot::default())?;
@@ -96,7 +107,10 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
             sizes.row_mut(row).assign(&(size * (1.0 + most)));
         }
     }
-    let scaled = |a: Array2<f64>| (a * f64::from(SCALE)).into_iter().collect::<Vec<f64>>();
+    for row in (0..rows).filter(|row| !counts(*row)) {
+        want.row_mut(row).fill(0.0);
+    }
+    let scaled = |a: Array2<f64>| (a * (f64::from(SCALE) * weight)).into_iter().collect::<Vec<f64>>();
     let (want, sizes) = (scaled(want), scaled(sizes));
     report.floats("d_head_outputs", &d_head_outputs.read(gpu, report)?, &want, |i| sizes[i]);
     Ok(())

@@ -115,5 +115,5 @@ fn batch(learner: &mut CpuLearner<f64>, spec: &PolicySpec, rows: usize) -> Resul
     let values_old = near(&acted.values, 0.3);
     let advantages = near(&Array1::zeros(rows), 1.0);
     let returns = &values_old + &advantages;
-    Ok(Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None })
+    Ok(Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None, valid: None })
 }

@@ -4,7 +4,7 @@ use super::tensors::{File, Writer};
 use super::{format_error, read, write_atomically};
 use crate::data::{Actions, Rollout, mask_bits};
 use crate::policy::PolicySpec;
-use crate::{Error, Result};
+use crate::{Autoreset, Error, Result};
 use ndarray::{Array1, Array2, ArrayView1};
 use std::path::Path;
 
@@ -19,8 +19,11 @@ use std::path::Path;
 /// | `values` | `[T + 1, N]`, the last row is V of the observation after the window | F32 |
 /// | `final_values` | `[T, N]`, V of the real last observation where truncated; may be left out if nothing is truncated | F32 |
 /// | `terminated`, `truncated` | `[T, N]`, 0 or 1 | BOOL or whole numbers |
+/// | `valid` | `[T, N]`, 0 where a row does not count; may be left out | BOOL or whole numbers |
+/// | `ended_before` | `[N]`, 1 where the transition before the window ended its episode; may be left out | BOOL or whole numbers |
 ///
-/// F64 is accepted for F32 and rounded.
+/// F64 is accepted for F32 and rounded. The key `autoreset` of the metadata is [`Autoreset::name`], `same_step` if there is none. Numbers
+/// are finite in rows that do not count, too.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Format`] naming the tensor that is missing, has another shape or type, is not finite or out of
@@ -67,9 +70,15 @@ pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
         words
     };
     let truncated = flags("truncated")?;
+    let autoreset = if file.has_text("autoreset") {
+        let name = file.text("autoreset")?;
+        name.parse().map_err(|error: Error| file.error(error.to_string()))?
+    } else {
+        Autoreset::default()
+    };
     let final_values = if file.has("final_values") {
         matrix("final_values", steps, envs, file.f32("final_values", &window)?)?
-    } else if truncated.iter().all(|flag| *flag == 0) {
+    } else if autoreset == Autoreset::NextStep || truncated.iter().all(|flag| *flag == 0) {
         Array2::zeros((steps, envs))
     } else {
         return Err(
@@ -87,6 +96,13 @@ pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
         final_values,
         terminated: flags("terminated")?,
         truncated,
+        valid: if file.has("valid") { Some(flags("valid")?) } else { None },
+        autoreset,
+        ended_before: if file.has("ended_before") {
+            Some(Array1::from_vec(file.u32("ended_before", &[envs])?))
+        } else {
+            None
+        },
     };
     match rollout.validate(spec) {
         Err(error @ (Error::Shape { .. } | Error::Value { .. } | Error::Config { .. })) => {
@@ -107,6 +123,7 @@ pub fn write_rollout(path: &Path, rollout: &Rollout) -> Result<()> {
     let writer = Writer::default()
         .text("format", super::FORMAT)
         .text("contents", "rollout")
+        .text("autoreset", rollout.autoreset.name())
         .f32("obs", vec![steps, envs, rollout.obs.ncols()], &rollout.obs)
         .f32("logp", window(), &rollout.logp)
         .f32("rewards", window(), &rollout.rewards)
@@ -114,6 +131,14 @@ pub fn write_rollout(path: &Path, rollout: &Rollout) -> Result<()> {
         .f32("final_values", window(), &rollout.final_values)
         .u32("terminated", window(), &rollout.terminated)
         .u32("truncated", window(), &rollout.truncated);
+    let writer = match &rollout.valid {
+        Some(valid) => writer.u32("valid", window(), valid),
+        None => writer,
+    };
+    let writer = match &rollout.ended_before {
+        Some(ended) => writer.u32("ended_before", vec![envs], ended),
+        None => writer,
+    };
     let writer = match &rollout.actions {
         Actions::Discrete(array) => writer.u32("actions", action_shape, array),
         Actions::Continuous(array) => writer.f32("actions", action_shape, array),

@@ -1,5 +1,6 @@
 //! Settings of one run, in CleanRL's words, for the GPU and the CPU alike.
 
+mod advantage;
 mod choices;
 mod kl_penalty;
 mod named;
@@ -9,6 +10,7 @@ mod schedule;
 mod trust_region;
 mod validate;
 
+pub use advantage::AdvantageKind;
 pub use choices::{
     AdamEps, AdvantageNorm, Algorithm, ClipFormula, GradClip, KlDirection, KlStop, Optimizer, ValueLoss,
 };
@@ -125,6 +127,9 @@ pub struct PpoConfig {
     /// Learning rate by KL, off if absent; for `ppo` and `ppo_penalty`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptive_lr: Option<AdaptiveLr>,
+    /// Which advantages an update from a rollout takes.
+    #[serde(default, skip_serializing_if = "AdvantageKind::is_gae")]
+    pub advantage: AdvantageKind,
     /// The policy's step of `trpo` and `npg`.
     #[serde(default)]
     pub trust_region: TrustRegion,

@@ -1,8 +1,8 @@
 //! Settings that other libraries publish.
 
 use super::{
-    AdamEps, AdaptiveLr, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlPenalty, KlStop,
-    Optimizer, PpoConfig, TrustRegion, ValueLoss,
+    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation,
+    KlPenalty, KlStop, Optimizer, PpoConfig, TrustRegion, ValueLoss,
 };
 use crate::policy::{Init, InitScheme};
 
@@ -44,6 +44,7 @@ impl PpoConfig {
             algorithm: Algorithm::Ppo,
             kl_penalty: None,
             adaptive_lr: None,
+            advantage: AdvantageKind::Gae,
             trust_region: TrustRegion::sb3_contrib(),
             ent_coef_schedule: Anneal::None,
             clip_coef_schedule: Anneal::None,

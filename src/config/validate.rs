@@ -109,6 +109,7 @@ impl PpoConfig {
             Range::closed("init.log_std", self.init.log_std, -max, max),
         ])?;
         self.validate_normalization()?;
+        self.advantage.validate()?;
         self.trust_region.validate()?;
         self.kl_penalty.iter().try_for_each(KlPenalty::validate)?;
         self.adaptive_lr.iter().try_for_each(AdaptiveLr::validate)?;

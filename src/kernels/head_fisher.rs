@@ -17,7 +17,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "head_fisher",
-    parts: [MATH, PHILOX],
+    parts: [MATH, PHILOX, SAMPLE],
     schedule: false,
     head: true,
     params: {
@@ -33,10 +33,11 @@ kernel! {
         pub row_stride: u32,
         /// Factor, such as 1 / rows.
         pub scale: f32,
+        /// Element of `samples` that holds `(weight of a row that counts, _, _, _)`, from [`super::batch_count`]; rows marked by
+        /// [`super::batch_clean::INVALID_LOGP`] do not count. 0: all do.
+        pub valid_sample: u32,
         #[doc(hidden)]
         pub pad_0: u32,
-        #[doc(hidden)]
-        pub pad_1: u32,
     },
     io: {
         /// Distribution rows, `[rows, width]`.
@@ -46,6 +47,8 @@ kernel! {
         /// Action words, `[(rows − 1) · row_stride + 1, action_words]`. Any other buffer of words if neither `empirical`
         /// nor masked.
         actions: Read u32,
+        /// `(logp_old, _, _, _)`, row r's at r · `row_stride`; any buffer without `valid_sample`.
+        samples: Read [f32; 4],
         /// `scale` · F t, `[rows, width]`.
         d_head_outputs: ReadWrite f32,
     },
@@ -71,6 +74,12 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
             let needs = (rows.saturating_sub(1) * u64::from(p.row_stride) + 1) * u64::from(action_words);
             elements(name, "actions", io.actions, needs, || {
                 format!("((rows {rows} − 1) × row_stride {} + 1) × action_words {action_words}", p.row_stride)
+            })?;
+        }
+        if p.valid_sample != 0 {
+            let needs = super::span(0, p.rows, p.row_stride, 1).max(u64::from(p.valid_sample) + 1);
+            elements(name, "samples", io.samples, needs, || {
+                format!("rows {rows} × row_stride {}, valid_sample {} + 1", p.row_stride, p.valid_sample)
             })?;
         }
         calls.push((Params { width, action_words, ..*p }, Grid::Items(rows)));

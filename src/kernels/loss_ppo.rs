@@ -19,7 +19,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "loss_ppo",
-    parts: [MATH, PHILOX, SCHEDULE],
+    parts: [MATH, PHILOX, SCHEDULE, VALUE, SAMPLE],
     schedule: true,
     head: true,
     params: {
@@ -49,6 +49,15 @@ kernel! {
         /// Element of `samples` that holds `(weight of KL(old‖new), weight of KL(new‖old), _, _)`, from
         /// [`super::loss_kl`]. 0: no penalty.
         pub kl_sample: u32,
+        /// Element of `samples` that holds `(weight of a row that counts, _, _, _)`, from [`super::batch_count`]; rows marked by
+        /// [`super::batch_clean::INVALID_LOGP`] do not count. 0: all do.
+        pub valid_sample: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
         /// Distribution rows, `[rows, width]`.
@@ -95,6 +104,8 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &S
         let shape = || format!("(row_offset {} + rows {rows}) × action_words {action_words}", p.row_offset);
         elements(name, "actions", io.actions, all * u64::from(action_words), shape)?;
         elements(name, "samples", io.samples, all, || format!("row_offset {} + rows {rows}", p.row_offset))?;
+        let place = u64::from(p.valid_sample);
+        elements(name, "samples", io.samples, place + 1, || format!("valid_sample {place} + 1"))?;
         if p.kl_sample != 0 {
             let place = u64::from(p.kl_sample);
             elements(name, "samples", io.samples, place + 1, || format!("kl_sample {place} + 1"))?;

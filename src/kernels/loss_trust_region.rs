@@ -13,7 +13,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "loss_trust_region",
-    parts: [MATH, PHILOX],
+    parts: [MATH, PHILOX, SAMPLE],
     schedule: false,
     head: true,
     params: {
@@ -27,12 +27,13 @@ kernel! {
         pub groups: u32,
         /// First row in `head_outputs_old`, `actions` and `samples`.
         pub row_offset: u32,
+        /// Element of `samples` that holds `(weight of a row that counts, _, _, _)`, from [`super::batch_count`]; rows marked by
+        /// [`super::batch_clean::INVALID_LOGP`] do not count. 0: all do.
+        pub valid_sample: u32,
         #[doc(hidden)]
         pub pad_0: u32,
         #[doc(hidden)]
         pub pad_1: u32,
-        #[doc(hidden)]
-        pub pad_2: u32,
     },
     io: {
         /// Distribution rows at the candidate, `[rows, width]`.
@@ -72,6 +73,8 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
         let shape = || format!("(row_offset {} + rows {rows}) × action_words {action_words}", p.row_offset);
         elements(name, "actions", io.actions, all * u64::from(action_words), shape)?;
         elements(name, "samples", io.samples, all, || format!("row_offset {} + rows {rows}", p.row_offset))?;
+        let place = u64::from(p.valid_sample);
+        elements(name, "samples", io.samples, place + 1, || format!("valid_sample {place} + 1"))?;
         let groups = groups(p.rows);
         elements(name, "trust_partials", io.trust_partials, u64::from(groups), || format!("groups {groups}"))?;
         calls.push((Params { width, action_words, groups, ..*p }, Grid::Items(rows)));

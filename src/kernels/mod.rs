@@ -7,8 +7,8 @@
 //! | --- | --- |
 //! | environment | [`env_step`] |
 //! | policy | [`policy_normalize`], [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
-//! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`reduce_moments`], [`advantage_normalize`]; [`advantage_discount`], [`reduce_running`], [`advantage_rescale`] for rewards and value targets |
-//! | minibatch | [`batch_gather`], [`batch_pack`] |
+//! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`advantage_log_rho`], [`advantage_vtrace`], [`reduce_moments`], [`advantage_normalize`]; [`advantage_discount`], [`reduce_running`], [`advantage_rescale`] for rewards and value targets |
+//! | minibatch | [`batch_valid`], [`batch_clean`], [`batch_gather`], [`batch_pack`], [`batch_count`] |
 //! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
 //! | loss | [`loss_ppo`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
 //! | optimiser | [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
@@ -18,10 +18,15 @@ pub mod advantage_discount;
 pub mod advantage_gae;
 pub mod advantage_gae_chunked;
 pub mod advantage_k_step;
+pub mod advantage_log_rho;
 pub mod advantage_normalize;
 pub mod advantage_rescale;
+pub mod advantage_vtrace;
+pub mod batch_clean;
+pub mod batch_count;
 pub mod batch_gather;
 pub mod batch_pack;
+pub mod batch_valid;
 pub mod cg_step;
 pub mod env_step;
 pub mod head_evaluate;
@@ -55,10 +60,15 @@ pub const ALL: &[KernelDef] = &[
     advantage_gae::DEF,
     advantage_gae_chunked::DEF,
     advantage_k_step::DEF,
+    advantage_log_rho::DEF,
     advantage_normalize::DEF,
     advantage_rescale::DEF,
+    advantage_vtrace::DEF,
+    batch_clean::DEF,
+    batch_count::DEF,
     batch_gather::DEF,
     batch_pack::DEF,
+    batch_valid::DEF,
     cg_step::DEF,
     env_step::DEF,
     head_evaluate::DEF,

@@ -33,6 +33,8 @@ parts! {
     TRACE = "trace",
     /// Places of the scalars of conjugate gradients.
     CG = "cg",
+    /// The value's error in each form, by [`crate::ValueLoss::code`].
+    VALUE = "value",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
     /// Running mean and variance.
@@ -43,6 +45,10 @@ parts! {
     BETA = "beta",
     /// What tanh does to the density and the entropy of a normal.
     SQUASH = "squash",
+    /// Count, mean and squared deviations of two sets of numbers, put together.
+    MOMENTS = "moments",
+    /// The mark of rows that do not count.
+    SAMPLE = "sample",
     /// Categorical, multi-discrete and discretised heads, with or without masks.
     HEAD_CATEGORICAL = "head_categorical",
     /// Bernoulli head.
@@ -59,6 +65,12 @@ parts! {
     ENV_ACROBOT = "env_acrobot",
     /// MountainCarContinuous-v0.
     ENV_MOUNTAIN_CAR = "env_mountain_car",
+    /// A bandit whose reward has bounded support.
+    ENV_BANDIT_BOUNDED = "env_bandit_bounded",
+    /// A bandit of a hundred arms.
+    ENV_BANDIT_SPARSE = "env_bandit_sparse",
+    /// A bandit with two bumps.
+    ENV_BANDIT_BUMPS = "env_bandit_bumps",
 }
 
 /// The head part of a kernel with `head: true`.

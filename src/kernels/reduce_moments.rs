@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 kernel! {
     stem: "reduce_moments",
-    parts: [],
+    parts: [SAMPLE, MOMENTS],
     schedule: false,
     head: false,
     params: {
@@ -29,12 +29,22 @@ kernel! {
         pub subtract: u32,
         /// Set by `bind`.
         pub phase: u32,
+        /// Elements from one row's mark to the next in `marks`; 0: every row counts.
+        pub mark_stride: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
         /// The numbers.
         minuend: Read f32,
         /// What is subtracted, one number per row; any buffer will do where `subtract` is 0.
         subtrahend: Read f32,
+        /// A row whose number here is [`super::batch_clean::INVALID_LOGP`] is left out; any buffer will do where `mark_stride` is 0.
+        marks: Read f32,
         /// Scratch, `partials(rows, segment)`; means in it are less the segment's first number, so that merging keeps their digits.
         partials: ReadWrite [f32; 4],
         /// `(count, mean, Σ (x − mean)², 0)` per segment, `[segments]`.
@@ -67,6 +77,10 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         elements(name, "minuend", io.minuend, needs, shape)?;
         if p.subtract != 0 {
             elements(name, "subtrahend", io.subtrahend, u64::from(p.rows), || format!("rows {}", p.rows))?;
+        }
+        if p.mark_stride != 0 {
+            let shape = || format!("rows {} × mark_stride {}", p.rows, p.mark_stride);
+            elements(name, "marks", io.marks, span(0, p.rows, p.mark_stride, 1), shape)?;
         }
         let segment = p.segment.min(p.rows.max(1));
         let segments = p.rows.div_ceil(segment);

@@ -77,7 +77,7 @@ impl<F: Real> Window<'_, F> {
     }
 
     /// x_t = step(t, n, x_{t+1}), from the last step to the first; `step` gets 0 for x_T.
-    fn backward(&self, step: impl Fn(usize, usize, F) -> F) -> Array2<F> {
+    pub(super) fn backward(&self, step: impl Fn(usize, usize, F) -> F) -> Array2<F> {
         let (steps, envs) = self.dim();
         let mut result = Array2::zeros((steps, envs));
         for n in 0..envs {
@@ -105,8 +105,8 @@ pub fn advantage_gae<F: Real>(window: &Window<'_, F>, gamma: F, lambda: F) -> Re
     window.validate()?;
     let advantages = window.backward(|t, n, following| {
         let delta = window.rewards[[t, n]] + gamma * window.next(t, n) - window.values[[t, n]];
-        let keep = if window.end(t, n) { F::zero() } else { F::one() };
-        delta + gamma * lambda * keep * following
+        // What lies beyond an end need not even be a number.
+        if window.end(t, n) { delta } else { delta + gamma * lambda * following }
     });
     let returns = &advantages + &window.state_values();
     Ok((advantages, returns))

@@ -6,7 +6,7 @@ use super::actor_critic_parts::PolicyTape;
 use super::head;
 use crate::data::{Actions, check_shape};
 use crate::policy::{ParamLayout, PolicySpec};
-use crate::{Error, FisherForm, Result};
+use crate::{FisherForm, Result};
 use ndarray::{Array1, Array2, ArrayView2, Zip, s};
 
 /// F v of one policy at one set of observations, the forward pass done once.
@@ -35,7 +35,7 @@ impl<'a, F: Real> Fisher<'a, F> {
     /// their masks.
     ///
     /// # Errors
-    /// [`Error::Shape`] or [`Error::Value`] if something does not fit, [`Error::Config`] if there is no row.
+    /// [`Error::Shape`] or [`Error::Value`] if something does not fit. Without a row F is damping alone.
     pub fn new(
         spec: &'a PolicySpec,
         layout: &'a ParamLayout,
@@ -46,9 +46,6 @@ impl<'a, F: Real> Fisher<'a, F> {
         subsample: usize,
         damping: F,
     ) -> Result<Self> {
-        if obs.nrows() == 0 {
-            return Err(Error::config("obs", "has 0 rows"));
-        }
         let every: Vec<usize> = (0..obs.nrows()).step_by(subsample.max(1)).collect();
         let networks = ActorCritic::new(spec, layout, parameters)?;
         let mut tape = networks.forward_policy(obs.slice(s![..;subsample.max(1), ..]))?;
@@ -91,7 +88,7 @@ impl<'a, F: Real> Fisher<'a, F> {
                 rows
             }
         };
-        d_dist /= F::count(self.rows());
+        d_dist /= F::count(self.rows().max(1));
         let mut product = self.networks.backward_policy(&self.tape, d_dist.view())?;
         for (product, v) in product.iter_mut().zip(v) {
             *product += self.damping * *v;

@@ -1,7 +1,6 @@
 //! A whole update of PPO, with or without a KL penalty, or of A2C, as straight-line mathematics.
 
 use super::actor_critic::ActorCritic;
-use super::advantage_gae::{Window, advantage_gae};
 use super::advantage_normalize::advantage_normalize;
 use super::batch_shuffle::BatchShuffle;
 use super::loss_ppo::{PpoLoss, Targets, loss_ppo};
@@ -10,7 +9,7 @@ use super::real::cast;
 use super::reduce_moments::explained_variance;
 use super::trpo_update::{mean_kl, value_range};
 use super::{Real, head};
-use crate::data::{Actions, Batch, Rollout, UpdateStats};
+use crate::data::{Actions, Batch, MinibatchStats, UpdateStats};
 use crate::policy::{ParamLayout, PolicySpec};
 use crate::{AdvantageNorm, Error, KlStop, PpoConfig, Result};
 use ndarray::{Array1, Array2, Axis};
@@ -32,6 +31,8 @@ pub struct Rows<F> {
     pub values_old: Array1<F>,
     /// `[rows, head.width()]`.
     pub old_dist: Option<Array2<F>>,
+    /// `[rows]`: 0 where a row does not count; all do without.
+    pub valid: Option<Array1<u32>>,
 }
 
 impl<F: Real> Rows<F> {
@@ -45,33 +46,8 @@ impl<F: Real> Rows<F> {
             returns: cast(batch.returns.view()),
             values_old: cast(batch.values_old.view()),
             old_dist: batch.old_dist.as_ref().map(|rows| cast(rows.view())),
+            valid: batch.valid.clone(),
         }
-    }
-
-    /// A rollout's rows with generalised advantages.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] if the rollout's arrays do not belong together.
-    pub fn from_rollout(rollout: &Rollout, gamma: f64, gae_lambda: f64) -> Result<Self> {
-        let (rewards, values, final_values) =
-            (cast(rollout.rewards.view()), cast(rollout.values.view()), cast(rollout.final_values.view()));
-        let window = Window {
-            rewards: rewards.view(),
-            values: values.view(),
-            final_values: final_values.view(),
-            terminated: rollout.terminated.view(),
-            truncated: rollout.truncated.view(),
-        };
-        let (advantages, returns) = advantage_gae(&window, F::of(gamma), F::of(gae_lambda))?;
-        Ok(Self {
-            obs: cast(rollout.obs.view()),
-            actions: rollout.actions.clone(),
-            logp_old: cast(rollout.logp.view()),
-            advantages: advantages.into_iter().collect(),
-            returns: returns.into_iter().collect(),
-            values_old: window.state_values().iter().copied().collect(),
-            old_dist: None,
-        })
     }
 
     /// Number of rows.
@@ -82,6 +58,20 @@ impl<F: Real> Rows<F> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Places of the rows that count.
+    pub fn counted(&self) -> Vec<usize> {
+        (0..self.len()).filter(|row| self.valid.as_ref().is_none_or(|valid| valid[*row] != 0)).collect()
+    }
+
+    /// The rows that count, which is then all of them.
+    pub fn only_counted(&self) -> Self {
+        if self.valid.is_none() {
+            return self.clone();
+        }
+        let indices: Vec<u32> = self.counted().into_iter().map(|row| row as u32).collect();
+        Self { valid: None, ..self.gather(&indices) }
     }
 
     /// The rows `indices`, in that order.
@@ -96,6 +86,7 @@ impl<F: Real> Rows<F> {
             returns: pick(&self.returns),
             values_old: pick(&self.values_old),
             old_dist: self.old_dist.as_ref().map(|rows| rows.select(Axis(0), &indices)),
+            valid: self.valid.as_ref().map(|valid| valid.select(Axis(0), &indices)),
         }
     }
 }
@@ -147,7 +138,8 @@ impl Order<'_> {
     }
 }
 
-/// Loss of one minibatch and its flat gradient, before clipping. `rows.advantages` are used as they are.
+/// Loss of one minibatch and its flat gradient, before clipping. `rows.advantages` are used as they are, and all rows count. Without a
+/// row both are 0.
 ///
 /// # Errors
 /// [`Error::Shape`] or [`Error::Value`] if rows, parameters and spec do not fit.
@@ -159,6 +151,11 @@ pub fn minibatch_gradient<F: Real>(
     rows: &Rows<F>,
 ) -> Result<(PpoLoss<F>, Vec<F>)> {
     let networks = ActorCritic::new(spec, layout, parameters)?;
+    if rows.is_empty() {
+        let (d_dist, d_values) = (Array2::zeros((0, spec.head.width())), Array1::zeros(0));
+        let loss = PpoLoss { stats: MinibatchStats::default(), d_dist, d_values };
+        return Ok((loss, vec![F::zero(); parameters.len()]));
+    }
     let mut tape = networks.forward(rows.obs.view())?;
     head::forbid(&mut tape.dist, &rows.actions)?;
     let targets = Targets {
@@ -188,6 +185,8 @@ pub fn minibatch_gradient<F: Real>(
 /// with a KL penalty: β for the next update, by the KL over all rows at the end
 /// ```
 ///
+/// Rows that do not count are dropped from each minibatch, and means are over what is left of it.
+///
 /// β of this update is `config.kl_penalty.kl_coef`; the next one is in the statistics. A2C is the same with one epoch.
 ///
 /// # Errors
@@ -203,15 +202,22 @@ pub fn ppo_update<F: Real>(
 ) -> Result<UpdateStats> {
     config.validate()?;
     order.validate(rows.len(), config.update_epochs)?;
-    if rows.is_empty() {
-        return Err(Error::config("batch", "has 0 rows"));
+    let counted = rows.only_counted();
+    if counted.is_empty() {
+        return Err(Error::config("batch", "has 0 rows that count"));
     }
     let layout = spec.layout();
     let settings = AdamSettings::new(config, value_range(&layout));
     let normalize =
         |advantages: &Array1<F>| advantage_normalize(advantages.view(), config.adv_ddof, F::of(config.adv_eps));
     let mut whole = match config.norm_adv {
-        AdvantageNorm::Batch => Rows { advantages: normalize(&rows.advantages)?, ..rows.clone() },
+        AdvantageNorm::Batch => {
+            let mut whole = rows.clone();
+            for (row, advantage) in rows.counted().into_iter().zip(normalize(&counted.advantages)?) {
+                whole.advantages[row] = advantage;
+            }
+            whole
+        }
         AdvantageNorm::None | AdvantageNorm::Minibatch => rows.clone(),
     };
     if config.kl_direction().is_some() && whole.old_dist.is_none() {
@@ -221,7 +227,7 @@ pub fn ppo_update<F: Real>(
         head::forbid(old, &rows.actions)?;
     }
     let mut stats = UpdateStats {
-        explained_variance: explained_variance(rows.values_old.view(), rows.returns.view()).as_f64(),
+        explained_variance: explained_variance(counted.values_old.view(), counted.returns.view()).as_f64(),
         learning_rate: lr,
         ..UpdateStats::default()
     };
@@ -230,7 +236,7 @@ pub fn ppo_update<F: Real>(
         stats.epochs += 1;
         let order = order.epoch(rows.len(), epoch);
         for indices in order.chunks(config.minibatch_rows(rows.len())) {
-            let mut minibatch = whole.gather(indices);
+            let mut minibatch = whole.gather(indices).only_counted();
             if config.norm_adv == AdvantageNorm::Minibatch {
                 minibatch.advantages = normalize(&minibatch.advantages)?;
             }
@@ -259,9 +265,9 @@ pub fn ppo_update<F: Real>(
             break;
         }
     }
-    if let (Some(penalty), Some(old)) = (&config.kl_penalty, &whole.old_dist) {
-        let mut dist = ActorCritic::new(spec, &layout, parameters)?.distribution(rows.obs.view())?;
-        head::forbid(&mut dist, &rows.actions)?;
+    if let (Some(penalty), Some(old)) = (&config.kl_penalty, &whole.only_counted().old_dist) {
+        let mut dist = ActorCritic::new(spec, &layout, parameters)?.distribution(counted.obs.view())?;
+        head::forbid(&mut dist, &counted.actions)?;
         let kl = mean_kl(&spec.head, penalty.direction, old.view(), dist.view())?.as_f64();
         stats.kl = Some(kl);
         stats.kl_coef = Some(penalty.next_kl_coef(penalty.kl_coef, kl));

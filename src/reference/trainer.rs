@@ -7,7 +7,7 @@ use crate::env::Env;
 use crate::learner::{ActMode, Learner};
 use crate::policy::PolicySpec;
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
-use crate::{Error, PpoConfig, Result};
+use crate::{Autoreset, Error, PpoConfig, Result};
 use ndarray::{Array1, Array2, s};
 
 /// A [`CpuLearner`] with `num_envs` copies of an environment.
@@ -85,7 +85,22 @@ impl CpuTrainer {
             }
         }
         let actions = Actions::from_words(&self.learner.spec().head, steps * envs, &words)?;
-        let rollout = Rollout { steps, envs, obs, actions, logp, rewards, values, final_values, terminated, truncated };
+        let (valid, autoreset, ended_before) = (None, Autoreset::SameStep, None);
+        let rollout = Rollout {
+            steps,
+            envs,
+            obs,
+            actions,
+            logp,
+            rewards,
+            values,
+            final_values,
+            terminated,
+            truncated,
+            valid,
+            autoreset,
+            ended_before,
+        };
         Ok((rollout, episodes))
     }
 }

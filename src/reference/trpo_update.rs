@@ -49,6 +49,9 @@ pub struct PolicyStep<F> {
 /// NPG:  take θ + step unless its L or KL is not finite
 /// ```
 ///
+/// Rows that do not count have no part in it: means are over the others, and the Fisher matrix is over those of every
+/// `fisher_subsample`-th row that do.
+///
 /// There is no step where g is 0, or gᵀ x or xᵀ F x is not above 0 or not finite.
 ///
 /// # Errors
@@ -62,6 +65,7 @@ pub fn policy_step<F: Real>(
     warm_start: Option<&[F]>,
 ) -> Result<PolicyStep<F>> {
     let region = &config.trust_region;
+    let (all, rows) = (rows, &rows.only_counted());
     let networks = ActorCritic::new(spec, layout, parameters)?;
     let mut tape = networks.forward_policy(rows.obs.view())?;
     head::forbid(&mut tape.dist, &rows.actions)?;
@@ -69,9 +73,11 @@ pub fn policy_step<F: Real>(
     let (surrogate_before, d_logp) = surrogate(&spec.head, old, rows)?;
     let gradient =
         networks.backward_policy(&tape, head::log_prob_grad(&spec.head, old, &rows.actions, d_logp.view())?.view())?;
-    let (form, every) = (region.fisher, region.fisher_subsample);
+    // Every k-th row of the batch as it came; of them, those that count.
+    let looked_at: Vec<u32> = (0..all.len() as u32).step_by(region.fisher_subsample.max(1)).collect();
+    let (form, looked_at) = (region.fisher, all.gather(&looked_at).only_counted());
     let damping = F::of(region.damping);
-    let fisher = Fisher::new(spec, layout, parameters, rows.obs.view(), &rows.actions, form, every, damping)?;
+    let fisher = Fisher::new(spec, layout, parameters, looked_at.obs.view(), &looked_at.actions, form, 1, damping)?;
     let settings = CgSettings::from(region);
     let (direction, report) = conjugate_gradient(|v| fisher.apply(v), &gradient, warm_start, &settings)?;
     let quadratic_form = dot(&direction, &fisher.apply(&direction)?);
@@ -197,7 +203,7 @@ pub fn critic_update<F: Real>(
         stats.epochs += 1;
         let order = order.epoch(rows.len(), epoch);
         for indices in order.chunks(config.minibatch_rows(rows.len())) {
-            let minibatch = rows.gather(indices);
+            let minibatch = rows.gather(indices).only_counted();
             let networks = ActorCritic::new(spec, layout, parameters)?;
             let tape = networks.forward_value(minibatch.obs.view())?;
             let (half_loss, d_half) = surrogate::value_mse(tape.values.view(), minibatch.returns.view())?;
@@ -240,8 +246,9 @@ pub fn trpo_update<F: Real>(
 ) -> Result<UpdateStats> {
     config.validate()?;
     order.validate(rows.len(), config.update_epochs)?;
-    if rows.is_empty() {
-        return Err(Error::config("batch", "has 0 rows"));
+    let counted = rows.only_counted();
+    if counted.is_empty() {
+        return Err(Error::config("batch", "has 0 rows that count"));
     }
     let layout = spec.layout();
     let warm = config.trust_region.cg_warm_start;
@@ -249,12 +256,16 @@ pub fn trpo_update<F: Real>(
     let step = match config.norm_adv {
         AdvantageNorm::None => policy_step(spec, &layout, config, parameters, rows, start)?,
         AdvantageNorm::Minibatch | AdvantageNorm::Batch => {
-            let advantages = advantage_normalize(rows.advantages.view(), config.adv_ddof, F::of(config.adv_eps))?;
+            let normal = advantage_normalize(counted.advantages.view(), config.adv_ddof, F::of(config.adv_eps))?;
+            let mut advantages = rows.advantages.clone();
+            for (row, advantage) in rows.counted().into_iter().zip(normal) {
+                advantages[row] = advantage;
+            }
             policy_step(spec, &layout, config, parameters, &Rows { advantages, ..rows.clone() }, start)?
         }
     };
     let mut stats = UpdateStats {
-        explained_variance: explained_variance(rows.values_old.view(), rows.returns.view()).as_f64(),
+        explained_variance: explained_variance(counted.values_old.view(), counted.returns.view()).as_f64(),
         learning_rate: lr,
         trust_region: Some(step.stats),
         ..UpdateStats::default()

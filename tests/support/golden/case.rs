@@ -13,6 +13,7 @@ pub enum Kind {
     KStepAdvantage,
     DiscountedReturn,
     TdLambda,
+    Vtrace,
     Dist,
     Surrogate,
     Mlp,
@@ -28,11 +29,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Gae,
         Self::KStepAdvantage,
         Self::DiscountedReturn,
         Self::TdLambda,
+        Self::Vtrace,
         Self::Dist,
         Self::Surrogate,
         Self::Mlp,
@@ -54,6 +56,7 @@ impl Kind {
             Self::KStepAdvantage => "k_step_advantage",
             Self::DiscountedReturn => "discounted_return",
             Self::TdLambda => "td_lambda",
+            Self::Vtrace => "vtrace",
             Self::Dist => "dist",
             Self::Surrogate => "surrogate",
             Self::Mlp => "mlp",

@@ -38,7 +38,7 @@ impl Backend for Device {
         let gpu = &self.gpu;
         let outputs = match kind {
             Kind::Gae => gae(gpu, case, self.rule()),
-            Kind::KStepAdvantage | Kind::DiscountedReturn | Kind::TdLambda => estimator(gpu, kind, case),
+            Kind::KStepAdvantage | Kind::DiscountedReturn | Kind::TdLambda | Kind::Vtrace => estimator(gpu, kind, case),
             Kind::Dist => dist(gpu, case),
             Kind::Surrogate => gpu_loss::run(gpu, case),
             Kind::Mlp => mlp(gpu, case),
@@ -82,12 +82,18 @@ fn rollout(gpu: &Gpu, case: &Case) -> Result<RolloutBuffers> {
         final_values: gpu.upload("final_values", &case.values::<f32>("in.final_values")?)?,
         terminated: flags("in.terminated")?,
         truncated: flags("in.truncated")?,
+        log_rhos: None,
+        valid: None,
     })
 }
 
 /// Advantages and returns.
 fn advantages(gpu: &Gpu, case: &Case, estimator: Estimator) -> Result<[Vec<f32>; 2]> {
-    let plan = AdvantagePlan::new(gpu, &rollout(gpu, case)?, case.number("gamma")? as f32, estimator)?;
+    let mut rollout = rollout(gpu, case)?;
+    if case.has("in.log_rhos") {
+        rollout.log_rhos = Some(gpu.upload("log_rhos", &case.values::<f32>("in.log_rhos")?)?);
+    }
+    let plan = AdvantagePlan::new(gpu, &rollout, case.number("gamma")? as f32, estimator)?;
     gpu.run("advantages", plan.calls(), Slot::default())?;
     Ok([gpu.read(&plan.advantages)?, gpu.read(&plan.returns)?])
 }
@@ -99,6 +105,18 @@ fn estimator(gpu: &Gpu, kind: Kind, case: &Case) -> Result<Outputs> {
             let [advantages, returns] = advantages(gpu, case, Estimator::KStep { k: case.number("k")? as u32 })?;
             put(&mut outputs, "advantages", &advantages);
             put(&mut outputs, "returns", &returns);
+        }
+        Kind::Vtrace => {
+            let number = |name| case.number(name).map(|number| number as f32);
+            let estimator = Estimator::Vtrace {
+                gae_lambda: number("vtrace_lambda")?,
+                rho_bar: number("rho_bar")?,
+                c_bar: number("c_bar")?,
+                pg_rho_bar: number("pg_rho_bar")?,
+            };
+            let [advantages, returns] = advantages(gpu, case, estimator)?;
+            put(&mut outputs, "pg_advantages", &advantages);
+            put(&mut outputs, "vs", &returns);
         }
         Kind::TdLambda => {
             let gae_lambda = case.number("td_lambda")? as f32;
@@ -117,7 +135,7 @@ fn estimator(gpu: &Gpu, kind: Kind, case: &Case) -> Result<Outputs> {
 fn gae(gpu: &Gpu, case: &Case, rule: Rule) -> Result<Outputs> {
     let rollout = rollout(gpu, case)?;
     let (gamma, gae_lambda) = (case.number("gamma")? as f32, case.number("gae_lambda")? as f32);
-    let RolloutBuffers { steps, envs, rewards, values, final_values, terminated, truncated } = &rollout;
+    let RolloutBuffers { steps, envs, rewards, values, final_values, terminated, truncated, .. } = &rollout;
     let (steps, envs) = (*steps, *envs);
     let count = u64::from(steps) * u64::from(envs);
     let (advantages, returns) = (gpu.buffer("advantages", count)?, gpu.buffer("returns", count)?);
@@ -208,6 +226,7 @@ fn dist(gpu: &Gpu, case: &Case) -> Result<Outputs> {
         head_outputs: io.head_outputs,
         head_tangents: &tangents,
         actions: io.actions,
+        samples: &gpu.buffer("no samples", 1)?,
         d_head_outputs: &d_head_outputs,
     };
     let params = head_fisher::Params { rows, row_stride: 1, scale: 1.0, ..Default::default() };
@@ -431,6 +450,7 @@ fn ppo(gpu: &Gpu, ppo: PpoCase) -> Result<Outputs> {
         returns: gpu.upload("returns", &batch.returns.to_vec())?,
         values_old: gpu.upload("values_old", &batch.values_old.to_vec())?,
         old_dist: None,
+        valid: None,
     };
     let order = gpu.upload("order", &order)?;
     let plan = PpoUpdate::new(gpu, &model, &config, &buffers, Some(&order))?;

@@ -134,6 +134,7 @@ fn moments(gpu: &Gpu, rows: u32, x: &Buffer<f32>, y: Option<&Buffer<f32>>) -> Re
     let io = reduce_moments::Io {
         minuend: x,
         subtrahend: y.unwrap_or(x),
+        marks: x,
         partials: &gpu.buffer("partials", reduce_moments::partials(rows, rows))?,
         moments: &moments,
     };

@@ -44,6 +44,7 @@ fn subset(batch: &Batch, spec: &wgpo::policy::PolicySpec, indices: &[u32]) -> Re
         returns: column(&batch.returns),
         values_old: column(&batch.values_old),
         old_dist: None,
+        valid: None,
     })
 }
 
@@ -71,6 +72,7 @@ pub fn trpo(gpu: &Gpu, case: &Case) -> Result<Outputs> {
         returns: gpu.upload("returns", &batch.returns.to_vec())?,
         values_old: gpu.upload("values_old", &batch.values_old.to_vec())?,
         old_dist: None,
+        valid: None,
     };
     let plan = TrustRegionUpdate::new(gpu, &model, config, &buffers, None)?;
     let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;

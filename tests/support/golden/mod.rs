@@ -42,7 +42,7 @@ pub trait Backend {
 }
 
 /// Kinds that are not built yet.
-const PENDING_KINDS: [&str; 1] = ["vtrace"];
+const PENDING_KINDS: [&str; 0] = [];
 
 /// Heads that are not built yet, whatever the kind.
 const PENDING_HEADS: [&str; 0] = [];

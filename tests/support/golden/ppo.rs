@@ -171,6 +171,7 @@ impl PpoCase {
             returns: if case.has("in.returns") { case.vector("in.returns")? } else { zeros.clone() },
             values_old: zeros,
             old_dist: Some(super::reference::rows(case, "in.old_params", "in.old_log_std")?),
+            valid: None,
         };
         let order = case.tensor("in.minibatch_order")?.values.iter().map(|index| *index as u32).collect();
         Ok(Self { spec, config, parameters, batch, order })
@@ -230,6 +231,7 @@ impl PpoCase {
             returns: case.vector("in.returns")?,
             values_old: case.vector("in.old_values")?,
             old_dist: None,
+            valid: None,
         };
         let order = case.tensor("in.minibatch_order")?.values.iter().map(|index| *index as u32).collect();
         Ok(Self { spec, config, parameters, batch, order })
@@ -249,6 +251,7 @@ impl PpoCase {
             returns: pick(&self.batch.returns),
             values_old: pick(&self.batch.values_old),
             old_dist: self.batch.old_dist.as_ref().map(|rows| rows.select(axis, &indices)),
+            valid: None,
         };
         Self {
             spec: self.spec.clone(),

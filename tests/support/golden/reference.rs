@@ -11,6 +11,7 @@ use wgpo::policy::Head;
 use wgpo::reference::advantage_gae::{Window, advantage_gae, discounted_return, discounted_reward, td_lambda};
 use wgpo::reference::advantage_k_step::advantage_k_step;
 use wgpo::reference::advantage_normalize::advantage_normalize;
+use wgpo::reference::advantage_vtrace::{VtraceBars, vtrace};
 use wgpo::reference::env::{EnvAction, observe, step};
 use wgpo::reference::fisher::fisher_vector_product;
 use wgpo::reference::mlp::{Dense, Mlp};
@@ -50,7 +51,9 @@ impl<F: Real> Backend for Reference<F> {
 
     fn run(&mut self, kind: Kind, case: &Case) -> Result<Outputs, String> {
         match kind {
-            Kind::Gae | Kind::KStepAdvantage | Kind::DiscountedReturn | Kind::TdLambda => estimator::<F>(kind, case),
+            Kind::Gae | Kind::KStepAdvantage | Kind::DiscountedReturn | Kind::TdLambda | Kind::Vtrace => {
+                estimator::<F>(kind, case)
+            }
             Kind::Dist => dist::<F>(case),
             Kind::Surrogate => losses::<F>(case),
             Kind::Mlp => mlp::<F>(case),
@@ -106,6 +109,15 @@ fn estimator<F: Real>(kind: Kind, case: &Case) -> Result<Outputs, String> {
             };
             out.put("advantages", &advantages);
             out.put("returns", &returns);
+        }
+        Kind::Vtrace => {
+            let bar = |name| case.number(name).map(F::of);
+            let bars = VtraceBars { rho_bar: bar("rho_bar")?, c_bar: bar("c_bar")?, pg_rho_bar: bar("pg_rho_bar")? };
+            let log_rhos = case.matrix::<F>("in.log_rhos")?;
+            let (pg_advantages, vs) =
+                vtrace(&window, log_rhos.view(), gamma, bar("vtrace_lambda")?, bars).map_err(text)?;
+            out.put("vs", &vs);
+            out.put("pg_advantages", &pg_advantages);
         }
         Kind::TdLambda => {
             out.put("returns", &td_lambda(&window, gamma, F::of(case.number("td_lambda")?)).map_err(text)?);

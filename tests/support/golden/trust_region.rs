@@ -114,6 +114,7 @@ impl TrpoCase {
             returns: case.vector("in.returns")?,
             values_old: case.vector("in.old_values")?,
             old_dist: None,
+            valid: None,
         };
         let dims = if let Head::Gaussian { dims, .. } = spec.head { dims as f64 } else { 1.0 };
         let parameters = flat(case, &spec, "in.")?;

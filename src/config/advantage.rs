@@ -1,0 +1,77 @@
+//! Which advantages an update from a rollout takes.
+
+use super::validate::{Range, check};
+use crate::Result;
+use serde::{Deserialize, Serialize};
+
+/// The estimator, with λ = [`PpoConfig::gae_lambda`](crate::PpoConfig::gae_lambda). All but GAE correct rollouts that an older policy
+/// recorded (an actor that runs beside the learner): log π(a) of every row is computed anew, under the parameters at the start of the
+/// update, and compared with the recorded one.
+///
+/// In files: `advantage = { kind = "puff", rho_clip = 1.0, c_clip = 1.0 }`; limits that are not named are 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum AdvantageKind {
+    /// Generalised advantage estimation; the recorded policy counts as the present one.
+    #[default]
+    Gae,
+    /// V-trace (Espeholt et al. 2018): value targets `vs`, and advantages weighted by the clipped ratio. Those are meant for a loss
+    /// without a ratio (`a2c`); in PPO's surrogate, which has its own, they count it twice. On an on-policy rollout `vs` are GAE's
+    /// returns, and with λ = 1 the advantages are GAE's.
+    Vtrace {
+        /// Largest ρ, above 0.
+        #[serde(default = "one")]
+        rho_bar: f64,
+        /// Largest c, above 0.
+        #[serde(default = "one")]
+        c_bar: f64,
+        /// Largest weight of an advantage, above 0.
+        #[serde(default = "one")]
+        pg_rho_bar: f64,
+    },
+    /// GAE with clipped ratios (PufferLib's "puff" advantage). On an on-policy rollout it is GAE.
+    Puff {
+        /// Largest weight of a temporal difference, above 0.
+        #[serde(default = "one")]
+        rho_clip: f64,
+        /// Largest factor of what follows, above 0.
+        #[serde(default = "one")]
+        c_clip: f64,
+    },
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+impl AdvantageKind {
+    /// V-trace with all limits at 1, the paper's.
+    pub const VTRACE: Self = Self::Vtrace { rho_bar: 1.0, c_bar: 1.0, pg_rho_bar: 1.0 };
+    /// Puff with both limits at 1.
+    pub const PUFF: Self = Self::Puff { rho_clip: 1.0, c_clip: 1.0 };
+
+    /// Whether it asks for the present policy's log-probabilities.
+    pub const fn corrects(self) -> bool {
+        !matches!(self, Self::Gae)
+    }
+
+    pub(super) fn is_gae(&self) -> bool {
+        *self == Self::Gae
+    }
+
+    pub(super) fn validate(self) -> Result<()> {
+        let limit = |field, value| Range::above(field, value, 0.0, f64::from(f32::MAX));
+        match self {
+            Self::Gae => Ok(()),
+            Self::Vtrace { rho_bar, c_bar, pg_rho_bar } => check(&[
+                limit("advantage.rho_bar", rho_bar),
+                limit("advantage.c_bar", c_bar),
+                limit("advantage.pg_rho_bar", pg_rho_bar),
+            ]),
+            Self::Puff { rho_clip, c_clip } => {
+                check(&[limit("advantage.rho_clip", rho_clip), limit("advantage.c_clip", c_clip)])
+            }
+        }
+    }
+}
