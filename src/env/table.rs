@@ -88,4 +88,43 @@ environments! {
         part: parts::ENV_MOUNTAIN_CAR,
         tuned: tuned::mountain_car,
     }
+    /// One action: reward (1 + a)/2 for |a| ≤ 1 and nothing beyond, see [`crate::reference::env_bandit_bounded`].
+    BanditBounded "bandit-bounded" {
+        gymnasium_id: None,
+        about: "a bandit whose reward rises to an edge and vanishes beyond it",
+        obs_dim: 1,
+        state_range: &[[1.0, 1.0]],
+        reward_size: 1.0,
+        time_limit: 1,
+        actions: ActionSpace::Box { low: &[-1.0], high: &[1.0] },
+        solved_at: 0.8,
+        part: parts::ENV_BANDIT_BOUNDED,
+        tuned: tuned::bandit,
+    }
+    /// One of 100 arms: one pays 1, nine pay ½, see [`crate::reference::env_bandit_sparse`].
+    BanditSparse "bandit-sparse" {
+        gymnasium_id: None,
+        about: "a bandit of a hundred arms, of which one is good and nine are fair",
+        obs_dim: 1,
+        state_range: &[[1.0, 1.0]],
+        reward_size: 1.0,
+        time_limit: 1,
+        actions: ActionSpace::Discrete(100),
+        solved_at: 0.8,
+        part: parts::ENV_BANDIT_SPARSE,
+        tuned: tuned::bandit,
+    }
+    /// One action: a low bump of reward round 0 and a high one round 2.5, see [`crate::reference::env_bandit_bumps`].
+    BanditBumps "bandit-bumps" {
+        gymnasium_id: None,
+        about: "a bandit with a low bump of reward near 0 and a high one far from it",
+        obs_dim: 1,
+        state_range: &[[1.0, 1.0]],
+        reward_size: 1.0,
+        time_limit: 1,
+        actions: ActionSpace::Box { low: &[-3.0], high: &[3.0] },
+        solved_at: 0.8,
+        part: parts::ENV_BANDIT_BUMPS,
+        tuned: tuned::bandit,
+    }
 }

@@ -75,6 +75,24 @@ pub(super) fn mountain_car() -> Settings {
     (config, vec![64, 64])
 }
 
+/// The usual settings of PPO: the bandits show where they fail, see `wgpo failure-modes`.
+pub(super) fn bandit() -> Settings {
+    let config = PpoConfig {
+        num_envs: 64,
+        num_steps: 1,
+        total_timesteps: 12_800,
+        learning_rate: 3e-3,
+        anneal_lr: false,
+        gamma: 0.99,
+        num_minibatches: 2,
+        update_epochs: 10,
+        ent_coef: 0.0,
+        value_loss: ValueLoss::Plain,
+        ..PpoConfig::cleanrl()
+    };
+    (config, vec![16, 16])
+}
+
 impl Env {
     /// [`tuned`](Self::tuned) for any algorithm. `tests/learning_cpu.rs` holds TRPO to its mark on both environments, and the
     /// KL penalty and A2C on CartPole; the others are the same settings under another algorithm and no more than a start.

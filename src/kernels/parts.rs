@@ -65,6 +65,12 @@ parts! {
     ENV_ACROBOT = "env_acrobot",
     /// MountainCarContinuous-v0.
     ENV_MOUNTAIN_CAR = "env_mountain_car",
+    /// A bandit whose reward has bounded support.
+    ENV_BANDIT_BOUNDED = "env_bandit_bounded",
+    /// A bandit of a hundred arms.
+    ENV_BANDIT_SPARSE = "env_bandit_sparse",
+    /// A bandit with two bumps.
+    ENV_BANDIT_BUMPS = "env_bandit_bumps",
 }
 
 /// The head part of a kernel with `head: true`.

@@ -1,6 +1,9 @@
 //! Environments, one at a time and many side by side; the mathematics of each is in its own file.
 
-use super::{Real, env_acrobot, env_cartpole, env_mountain_car, env_pendulum};
+use super::{
+    Real, env_acrobot, env_bandit_bounded, env_bandit_bumps, env_bandit_sparse, env_cartpole, env_mountain_car,
+    env_pendulum,
+};
 use crate::data::{Actions, check_shape};
 use crate::env::{Autoreset, Env};
 use crate::rng::{Draw, block, uniform};
@@ -46,6 +49,9 @@ fn oracle<F: Real>(env: Env) -> Oracle<F> {
         Env::Pendulum => of!(env_pendulum),
         Env::Acrobot => of!(env_acrobot),
         Env::MountainCar => of!(env_mountain_car),
+        Env::BanditBounded => of!(env_bandit_bounded),
+        Env::BanditSparse => of!(env_bandit_sparse),
+        Env::BanditBumps => of!(env_bandit_bumps),
     }
 }
 

@@ -1,0 +1,25 @@
+// A bandit whose reward rises to an edge and vanishes beyond it; an action is the bits of a float, not clipped.
+
+const ENV_STATE: u32 = 1u;
+const ENV_OBS: u32 = 1u;
+const ENV_ACTIONS: u32 = 1u;
+
+struct EnvStep {
+    state: array<f32, ENV_STATE>,
+    reward: f32,
+    terminated: bool,
+}
+
+fn env_start(u: vec4<f32>) -> array<f32, ENV_STATE> {
+    return array<f32, ENV_STATE>(1.0);
+}
+
+fn env_observe(state: array<f32, ENV_STATE>) -> array<f32, ENV_OBS> {
+    return state;
+}
+
+fn env_advance(state: array<f32, ENV_STATE>, action: array<u32, ENV_ACTIONS>) -> EnvStep {
+    let a = bitcast<f32>(action[0]);
+    let reward = select(0.0, 0.5 + 0.5 * a, abs(a) <= 1.0);
+    return EnvStep(state, reward, true);
+}
