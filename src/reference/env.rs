@@ -1,7 +1,8 @@
 //! Environments, one at a time and many side by side; the mathematics of each is in its own file.
 
 use super::{
-    Real, env_acrobot, env_bandit_bounded, env_bandit_bumps, env_bandit_sparse, env_cartpole, env_mountain_car, env_pendulum,
+    Real, env_acrobot, env_bandit_bounded, env_bandit_bumps, env_bandit_sparse, env_cartpole, env_mountain_car,
+    env_pendulum,
 };
 use crate::data::{Actions, check_shape};
 use crate::env::{Autoreset, Env};
