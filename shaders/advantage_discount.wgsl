@@ -3,6 +3,7 @@
 // rewards    [steps, envs]
 // terminated [steps, envs], 0 or 1
 // truncated  [steps, envs], 0 or 1
+// valid      [steps, envs], 0 or 1; not read unless masked is 1. What is no transition leaves the sum as it is and has 0.
 // carried    [envs]; the sum before the window, and after it
 // discounted [steps, envs]
 
@@ -13,14 +14,19 @@ struct Params {
     // 0: the sum is 0 after a step that ends its episode. 1: a step that terminates begins a sum, with its own reward.
     // 2: so does any step that ends its episode.
     reset: u32,
+    masked: u32,
+    pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> rewards: array<f32>;
 @group(0) @binding(2) var<storage, read> terminated: array<u32>;
 @group(0) @binding(3) var<storage, read> truncated: array<u32>;
-@group(0) @binding(4) var<storage, read_write> carried: array<f32>;
-@group(0) @binding(5) var<storage, read_write> discounted: array<f32>;
+@group(0) @binding(4) var<storage, read> valid: array<u32>;
+@group(0) @binding(5) var<storage, read_write> carried: array<f32>;
+@group(0) @binding(6) var<storage, read_write> discounted: array<f32>;
 
 override WG: u32 = 64u;
 
@@ -37,6 +43,10 @@ fn advantage_discount(
     var sum = carried[env];
     for (var t = 0u; t < params.steps; t += 1u) {
         let i = t * params.envs + env;
+        if (params.masked == 1u && valid[i] == 0u) {
+            discounted[i] = 0.0;
+            continue;
+        }
         let fell = terminated[i] != 0u;
         let ended = fell || truncated[i] != 0u;
         if ((params.reset == 1u && fell) || (params.reset == 2u && ended)) {

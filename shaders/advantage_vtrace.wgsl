@@ -1,5 +1,5 @@
-// Advantages and value targets of a window that another policy may have recorded, corrected by clipped probability ratios: V-trace
-// or GAE with ratios ("puff"); one invocation per environment, backward in time.
+// Advantages and value targets of a window that another policy may have recorded, corrected by clipped probability ratios:
+// V-trace or GAE with ratios ("puff"); one invocation per environment, backward in time.
 //
 // Needs parts math and advantage. At most 60,000 steps.
 //

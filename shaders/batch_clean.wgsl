@@ -1,5 +1,5 @@
-// Rows of 32-bit words as they are where they count, and one word throughout where they do not, so that whatever lies there has no
-// part in an update.
+// Rows of 32-bit words as they are where they count, and one word throughout where they do not, so that whatever lies there
+// has no part in an update.
 //
 // source  [rows, width]
 // valid   [rows] 0 or 1

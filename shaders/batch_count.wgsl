@@ -3,8 +3,8 @@
 //
 // Needs part sample. One workgroup per segment; the count is exact up to 2^24 rows.
 //
-// samples [..] of (logp_old, ..): every stride-th of the first rows * stride is looked at; from element `place` on, one per segment,
-//         (weight, rows that count, 0, 0) is written
+// samples [..] of (logp_old, ..): every stride-th of the first rows * stride is looked at; from element `place` on, one per
+//         segment, (weight, rows that count, 0, 0) is written
 
 struct Params {
     // Rows looked at.

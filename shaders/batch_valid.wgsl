@@ -1,5 +1,5 @@
-// Which rows of a window are transitions, by how its environments are reset; with next-step resets also the values of the real
-// last observations. One invocation per environment, forward in time.
+// Which rows of a window are transitions, by how its environments are reset; with next-step resets also the values of the
+// real last observations. One invocation per environment, forward in time.
 //
 // At most 60,000 steps.
 //

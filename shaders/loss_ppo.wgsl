@@ -10,8 +10,8 @@
 //                                      and (least ratio, greatest ratio, limits that heads met, 0)
 // head_outputs_old [all, width]        distribution rows before the update, same rows; not read without kl_sample
 //
-// With valid_sample, rows that part sample marks do not count, and every term of the others is weighed; so the sums over rows,
-// divided by all rows, are means over those that count.
+// With valid_sample, rows that part sample marks do not count, and every term of the others is weighed; so the sums over
+// rows, divided by all rows, are means over those that count.
 //
 // policy = −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20));
 // loss = mean(policy − ent_coef · entropy + vf_coef · vf_loss_scale · value error). At a tie the gradient is what automatic
@@ -23,7 +23,7 @@ struct Params {
     action_words: u32,
     row_offset: u32,
     groups: u32,
-    value_loss: u32,      // 0 plain, 1 maximum of plain and clipped, 2 clipped only, 3 Huber, 4 error clamped
+    value_loss: u32,      // parts/value.wgsl
     dual_clip: f32,       // 0: off
     vf_loss_scale: f32,
     vf_coef: f32,
@@ -65,30 +65,6 @@ fn head_width() -> u32 { return params.width; }
 fn head_action(row: u32, w: u32) -> u32 { return actions[(params.row_offset + row) * params.action_words + w]; }
 fn head_store(i: u32, value: f32) { d_head_outputs[i] = select(0.0, value, counts); }
 
-// (value error, its derivative by v), both before vf_loss_scale.
-fn value_error(v: f32, target_value: f32, v_old: f32) -> vec2<f32> {
-    let plain = v - target_value;
-    let range = schedule.clip_coef_vf;  // or Huber's delta, or the largest squared error
-    if (params.value_loss == 3u) {
-        let far = abs(plain) > range;
-        let slope = select(plain, select(range, -range, plain < 0.0), far);
-        return vec2<f32>(slope * (2.0 * plain - slope), 2.0 * slope);
-    }
-    if (params.value_loss == 4u) {
-        // An infinite error times 0 is NaN, which marks the row.
-        return vec2<f32>(min(plain * plain, range), 2.0 * plain * select(0.0, 1.0, plain * plain <= range));
-    }
-    let moved = v - v_old;
-    let clipped = v_old + clamp(moved, -range, range) - target_value;
-    let passes = select(0.0, 1.0, abs(moved) <= range);
-    let from_plain = vec2<f32>(plain * plain, 2.0 * plain);
-    let from_clipped = vec2<f32>(clipped * clipped, 2.0 * clipped * passes);
-    let tied = from_plain.x == from_clipped.x;
-    let larger = select(from_plain, from_clipped, params.value_loss == 2u || from_clipped.x > from_plain.x);
-    let chosen = select(larger, 0.5 * (from_plain + from_clipped), params.value_loss == 1u && tied);
-    return select(chosen, from_plain, params.value_loss == 0u);
-}
-
 // (policy loss, its derivative by logp) from the ratio r, the advantage, and whether r follows logp.
 fn policy_loss(r: f32, advantage: f32, follows: bool) -> vec2<f32> {
     let low = 1.0 - schedule.clip_coef;
@@ -127,7 +103,7 @@ fn loss_ppo(
         let policy =
             select(policy_loss(r, sample.y, abs(difference) <= LOG_RATIO_LIMIT), plain, params.surrogate == 2u);
         let v = values[row];
-        let value = params.vf_loss_scale * value_error(v, sample.z, sample.w);
+        let value = params.vf_loss_scale * value_error(params.value_loss, schedule.clip_coef_vf, v, sample.z, sample.w);
 
         // A row that does not count leaves zeros, whatever it holds.
         counts = params.valid_sample == 0u || sample_is_valid(sample.x);

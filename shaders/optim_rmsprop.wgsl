@@ -3,8 +3,8 @@
 // gradient, parameters, exp_avg_sq  [offset + count]
 // control  [8]  parts/control.wgsl; without permission to step nothing is written
 //
-// PyTorch's, without momentum and not centred: p −= lr · g / (√v + ε). Elements value_begin .. value_end have a clip factor and a
-// learning rate of their own.
+// PyTorch's, without momentum and not centred: p −= lr · g / (√v + ε). Elements value_begin .. value_end have a clip factor
+// and a learning rate of their own.
 
 struct Params {
     count: u32,

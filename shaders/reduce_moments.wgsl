@@ -3,7 +3,7 @@
 // Phase 0: one workgroup per (segment, chunk); phase 1: one workgroup per segment, which merges the chunks by Chan's
 // formula (Chan, Golub, LeVeque 1979). The trees are fixed by the shape. Counts are exact up to 2^24 rows a segment.
 //
-// Needs part sample. Only rows that count enter; without one all three numbers are 0.
+// Needs parts sample and moments. Only rows that count enter; without one all three numbers are 0.
 //
 // minuend    [..]; row i's element is at i * stride + offset
 // subtrahend [rows]; not read unless subtract is 1
@@ -21,8 +21,7 @@ struct Params {
     chunks_per_segment: u32,
     stride: u32,
     offset: u32,
-    // 1: the numbers are minuend - subtrahend.
-    subtract: u32,
+    subtract: u32,  // 1: the numbers are minuend - subtrahend
     phase: u32,
     // Elements from one row's mark to the next; 0: every row counts.
     mark_stride: u32,
@@ -58,20 +57,6 @@ fn counts(i: u32) -> bool {
 // What a segment's numbers are shifted by: its first, if that counts.
 fn origin_of(first: u32) -> f32 {
     return select(0.0, number(first), counts(first));
-}
-
-// Empty sides are left out, as n / n need not be 1 on a device: equal numbers have to keep their mean.
-fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
-    if (a.x == 0.0) {
-        return b;
-    }
-    if (b.x == 0.0) {
-        return a;
-    }
-    let count = a.x + b.x;
-    let share = b.x / count;
-    let d = b.y - a.y;
-    return vec4<f32>(count, a.y + d * share, a.z + b.z + d * d * a.x * share, 0.0);
 }
 
 // The sum of every lane's x, to every lane.
@@ -118,13 +103,13 @@ fn moments_of_chunk(lane: u32, begin: u32, end: u32, origin: f32) -> vec4<f32> {
 fn moments_of_segment(lane: u32, segment: u32) -> vec4<f32> {
     var own = vec4<f32>();
     for (var c = lane; c < params.chunks_per_segment; c += WG) {
-        own = merge(own, partials[segment * params.chunks_per_segment + c]);
+        own = moments_merge(own, partials[segment * params.chunks_per_segment + c]);
     }
     scratch[lane] = own;
     workgroupBarrier();
     for (var span = WG / 2u; span > 0u; span /= 2u) {
         if (lane < span) {
-            scratch[lane] = merge(scratch[lane], scratch[lane + span]);
+            scratch[lane] = moments_merge(scratch[lane], scratch[lane + span]);
         }
         workgroupBarrier();
     }

@@ -20,7 +20,6 @@ use wgpo::{
 
 const HIDDEN: [usize; 2] = [16, 16];
 
-/// Pendulum's episodes are cut at 200 steps: in the second window of 128.
 fn base() -> PpoConfig {
     PpoConfig {
         num_envs: 5,
@@ -108,7 +107,15 @@ fn the_device_and_the_cpu_mean_the_same() {
         let mut worst = (0.0_f64, 0.0_f64);
         for window in 0..3 {
             // Every window begins at the same state, so that errors do not grow from one to the next.
-            let start = device.state().unwrap();
+            let mut start = device.state().unwrap();
+            if window == 0 {
+                // Episodes that are cut in the first steps, while the statistics move fast.
+                let words = env.state_words();
+                for (n, words) in start.env_words.chunks_mut(words).enumerate() {
+                    words[words.len() - 1] = env.time_limit() - 1 - n as u32;
+                }
+                device.set_state(&start).unwrap();
+            }
             cpu.set_state(&start).unwrap();
             let (got, want) = (device.iterate().unwrap(), cpu.iterate().unwrap());
             let label = format!("{name}, {}, window {window}", env.name());
@@ -413,7 +420,7 @@ fn values_go_there_and_back() {
     let (mut returns, mut old) = (array![10.0, 20.0, 30.0, 60.0], array![30.0, 30.0, 49.0, 11.0]);
     // Before the first returns: mean 0 and variance 1.
     assert_eq!(normalizer.values(old.clone()), old);
-    normalizer.targets(&mut returns, &mut old);
+    normalizer.targets(&mut returns, &mut old, None);
     let deviation = 350.0_f64.sqrt();
     let close = |got: &Array1<f64>, want: Array1<f64>| got.iter().zip(&want).all(|(g, w)| (g - w).abs() < 1e-12);
     assert!(close(&returns, array![-20.0, -10.0, 0.0, 30.0] / deviation));

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use wgpo::data::{Actions, Batch};
 use wgpo::env::Env;
 use wgpo::learner::{ActMode, Learner};
-use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
+use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, initial_parameters};
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::advantage_gae::{Window, advantage_gae, discounted_return, td_lambda};
 use wgpo::reference::advantage_k_step::advantage_k_step;
@@ -25,6 +25,7 @@ fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
 }
 
 fn heads() -> Vec<Head> {
+    let (floor, clamp) = (StdLimit::SoftFloor { log_std: -0.2 }, StdLimit::Clamp { low: -0.5, high: 0.5 });
     vec![
         Head::categorical(1),
         Head::categorical(5),
@@ -33,6 +34,18 @@ fn heads() -> Vec<Head> {
         Head::bernoulli(3),
         Head::gaussian(1),
         Head::gaussian(3),
+        Head::Gaussian { dims: 2, std: Std { from_state: true, limit: StdLimit::Free }, bounds: None },
+        // Random rows are within ±1: on both sides of these limits.
+        Head::Gaussian { dims: 2, std: Std { from_state: true, limit: floor }, bounds: None },
+        Head::Gaussian { dims: 2, std: Std { from_state: false, limit: clamp }, bounds: None },
+        Head::TanhGaussian { dims: 1, std: Std::default(), bounds: Bounds::uniform(1, -1.0, 1.0) },
+        Head::TanhGaussian {
+            dims: 2,
+            std: Std { from_state: true, limit: floor },
+            bounds: Bounds::uniform(2, -2.0, 1.0),
+        },
+        Head::Beta { dims: 1, bounds: Bounds::uniform(1, 0.0, 1.0) },
+        Head::Beta { dims: 3, bounds: Bounds::uniform(3, -1.0, 2.0) },
     ]
 }
 
@@ -41,6 +54,9 @@ fn some_actions(rng: &mut StdRng, head: &Head, rows: usize) -> Actions {
         choices if !choices.is_empty() => {
             let indices = |(_, d): (usize, usize)| rng.random_range(0..choices[d] as u32);
             Actions::Discrete(Array2::from_shape_fn((rows, choices.len()), indices))
+        }
+        _ if matches!(head, Head::Beta { .. }) => {
+            Actions::Continuous(random(rng, (rows, head.action_dims())).mapv(|x| (0.5 + 0.49 * x) as f32))
         }
         _ => Actions::Continuous(random(rng, (rows, head.action_dims())).mapv(|x| x as f32)),
     }

@@ -16,7 +16,7 @@ use wgpo::reference::ppo_update::Rows;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
     ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Autoreset, FisherForm, KlPenalty, Learner, PpoConfig,
-    TrustRegion, ValueLoss,
+    RewardNorm, TrustRegion, ValueLoss, ValueNorm,
 };
 
 fn n(row: usize, column: usize) -> f32 {
@@ -122,7 +122,8 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
                 ..penalty
             },
         ),
-        ("learning rate by KL", PpoConfig { adaptive_lr: Some(rate), ..ppo }),
+        ("learning rate by KL", PpoConfig { adaptive_lr: Some(rate), ..ppo.clone() }),
+        ("normalised", PpoConfig { norm_value: Some(ValueNorm { clip: None, ..ValueNorm::rl_games() }), ..ppo }),
         ("a2c", PpoConfig { num_minibatches: 1, norm_adv: AdvantageNorm::Minibatch, ..PpoConfig::a2c() }),
         ("trpo", trpo.clone()),
         (
@@ -616,6 +617,28 @@ fn the_same_steps_in_three_modes_are_the_same_update() {
             let error = step_error(&start, &device.parameters().unwrap(), &cpu.parameters().unwrap());
             println!("{mode}, {}: step error {error:.1e}", spec.head.name());
             assert!(error < 1e-4, "{mode}: step error {error}");
+
+            // Running statistics take in transitions only.
+            let config = PpoConfig {
+                num_envs: rollout.envs,
+                reward_norm: Some(RewardNorm::sb3()),
+                norm_value: Some(ValueNorm::rl_games()),
+                ..config.clone()
+            };
+            let mut cpu = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
+            let mut device = GpuLearner::new(gpu, spec.clone(), config, 7).unwrap();
+            for _ in 0..2 {
+                cpu.update(&rollout).unwrap();
+                device.update(&rollout).unwrap();
+            }
+            let (a, b) = (device.state().unwrap().normalizer, cpu.state().unwrap().normalizer);
+            for (a, b) in [(a.reward, b.reward), (a.value, b.value)] {
+                let (a, b) = (a.unwrap(), b.unwrap());
+                assert_eq!((a.count, b.count), (24, 24), "{mode}: twelve steps, twice");
+                assert!((a.mean[0] - b.mean[0]).abs() < 1e-5 && (a.variance[0] - b.variance[0]).abs() < 1e-5, "{mode}");
+            }
+            let error = step_error(&start, &device.parameters().unwrap(), &cpu.parameters().unwrap());
+            assert!(error < 1e-4, "{mode}, normalised: step error {error}");
         }
     }
 }

@@ -26,6 +26,12 @@ pub(super) fn cleaned(gpu: &Gpu, model: &Model, batch: &BatchBuffers) -> Result<
     Ok((clean, calls))
 }
 
+/// A column of 0, with [`INVALID_LOGP`] in rows that do not count.
+pub(super) fn marks(gpu: &Gpu, valid: &Buffer<u32>, rows: u32, calls: &mut Vec<Call>) -> Result<Buffer<f32>> {
+    let zeros = gpu.buffer::<f32>("zeros", rows.into())?;
+    Clear { gpu, valid, rows }.column(&zeros, 1, INVALID_LOGP.to_bits(), calls)
+}
+
 /// The samples of a cleaned batch in its own order, and after them, at element `rows`, what a row weighs if some do not count.
 pub(super) fn pack_in_order(
     gpu: &Gpu,

@@ -155,7 +155,7 @@ impl GpuLearner {
                     prepare.extend(plan.calls().iter().cloned());
                     valid = Some(plan.valid);
                 }
-                prepare.extend(self.model.normalizer.rewards(gpu, &buffers)?);
+                prepare.extend(self.model.normalizer.rewards(gpu, &buffers, valid.as_ref())?);
                 if self.config.advantage.corrects() {
                     let (model, rows) = (&self.model, rows as u32);
                     let plan = LogRhoPlan::new(gpu, model, rows, &obs, &actions, &logp_old, valid.as_ref())?;
@@ -185,7 +185,8 @@ impl GpuLearner {
             }
             _ => None,
         };
-        prepare.extend(self.model.normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old)?);
+        let (returns, values_old, valid) = (&batch.returns, &batch.values_old, batch.valid.as_ref());
+        prepare.extend(self.model.normalizer.targets(gpu, batch.rows, returns, values_old, valid)?);
         let plan = UpdatePlan::new(gpu, &self.model, &self.config, &batch, order.as_ref())?;
         let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;
         self.update = Some(Updating { key, rollout, batch, order, prepare, plan, staging });

@@ -1,6 +1,7 @@
 //! Running statistics on the device, and the calls that use them.
 
 use super::advantage::RolloutBuffers;
+use super::clean::marks;
 use crate::config::{EpsPlacement, NormOrder, ReturnReset, RewardNormKind};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::reduce_running::STATISTIC_WORDS;
@@ -147,12 +148,13 @@ impl NormalizerBuffers {
         policy_normalize::bind(gpu, &params, &io)
     }
 
-    /// Rewards of a window on the device, scaled in place, step by step; [`RolloutBuffers::rewards`] are raw before and scaled after.
+    /// Rewards of a window on the device, scaled in place, step by step, where statistics take in only rows that count in `valid`
+    /// `[steps, envs]` (all without); [`RolloutBuffers::rewards`] are raw before and scaled after.
     ///
     /// # Errors
     /// A buffer too short, a limit, [`crate::Error::Config`] if the window has other than `num_envs` environments where returns are
     /// carried, or out of memory.
-    pub fn rewards(&self, gpu: &Gpu, rollout: &RolloutBuffers) -> Result<Vec<Call>> {
+    pub fn rewards(&self, gpu: &Gpu, rollout: &RolloutBuffers, valid: Option<&Buffer<u32>>) -> Result<Vec<Call>> {
         let (Some(norm), Some(statistic)) = (&self.config.reward_norm, &self.reward) else { return Ok(Vec::new()) };
         let (steps, envs) = (rollout.steps, rollout.envs);
         NormalizerState::check_envs(&self.config, envs as usize)?;
@@ -166,6 +168,7 @@ impl NormalizerBuffers {
                     rewards: &rollout.rewards,
                     terminated: &rollout.terminated,
                     truncated: &rollout.truncated,
+                    valid: valid.unwrap_or(&rollout.terminated),
                     carried,
                     discounted: &discounted,
                 };
@@ -175,7 +178,8 @@ impl NormalizerBuffers {
                     ReturnReset::AtDone => 2,
                 };
                 let gamma = norm.gamma.unwrap_or(self.config.gamma) as f32;
-                let params = advantage_discount::Params { steps, envs, gamma, reset };
+                let masked = u32::from(valid.is_some());
+                let params = advantage_discount::Params { steps, envs, gamma, reset, masked, ..Default::default() };
                 calls.extend(advantage_discount::bind(gpu, &[params], &io)?);
                 discounted
             }
@@ -186,7 +190,7 @@ impl NormalizerBuffers {
             eps: norm.eps as f32,
             ..Default::default()
         };
-        let (merge, coefficients) = self.merge(gpu, &discounted, rows, envs, statistic, params)?;
+        let (merge, coefficients) = self.merge(gpu, &discounted, rows, envs, statistic, params, valid)?;
         calls.extend(merge);
         calls.extend(rescale(gpu, &coefficients, &rollout.rewards, rows, envs, 0, norm.clip)?);
         Ok(calls)
@@ -209,15 +213,22 @@ impl NormalizerBuffers {
         Ok(calls)
     }
 
-    /// Takes the first `rows` of `returns` into the statistic, then puts those and as many of `values_old` in the critic's units, in
+    /// Takes the first `rows` of `returns` that count in `valid` `[rows]` (all without) into the statistic, then puts those and as many of `values_old` in the critic's units, in
     /// place.
     ///
     /// # Errors
     /// A buffer too short, a limit, or out of memory.
-    pub fn targets(&self, gpu: &Gpu, rows: u32, returns: &Buffer<f32>, values_old: &Buffer<f32>) -> Result<Vec<Call>> {
+    pub fn targets(
+        &self,
+        gpu: &Gpu,
+        rows: u32,
+        returns: &Buffer<f32>,
+        values_old: &Buffer<f32>,
+        valid: Option<&Buffer<u32>>,
+    ) -> Result<Vec<Call>> {
         let (Some(norm), Some(statistic)) = (&self.config.norm_value, &self.value) else { return Ok(Vec::new()) };
         let all = u64::from(rows);
-        let (mut calls, coefficients) = self.merge(gpu, returns, all, rows, statistic, self.value_params(1))?;
+        let (mut calls, coefficients) = self.merge(gpu, returns, all, rows, statistic, self.value_params(1), valid)?;
         for numbers in [returns, values_old] {
             calls.extend(rescale(gpu, &coefficients, numbers, all, rows, 0, norm.clip)?);
         }
@@ -243,19 +254,23 @@ impl NormalizerBuffers {
         segment: u32,
         statistic: &Buffer<u32>,
         params: reduce_running::Params,
+        valid: Option<&Buffer<u32>>,
     ) -> Result<(Vec<Call>, Buffer<[f32; 2]>)> {
         // Rows were held against u32 where the window was made.
         let (all, segments) = (rows as u32, rows.div_ceil(u64::from(segment.max(1))));
+        let mut calls = Vec::new();
+        let marks = valid.map(|valid| marks(gpu, valid, all, &mut calls)).transpose()?;
         let moments = gpu.buffer("running moments", segments)?;
         let io = reduce_moments::Io {
             minuend: numbers,
             subtrahend: numbers,
-            marks: numbers,
+            marks: marks.as_ref().unwrap_or(numbers),
             partials: &gpu.buffer("running partials", reduce_moments::partials(all, segment))?,
             moments: &moments,
         };
-        let of_numbers = reduce_moments::Params { rows: all, segment, stride: 1, ..Default::default() };
-        let mut calls = reduce_moments::bind(gpu, &[of_numbers], &io)?;
+        let mark_stride = u32::from(marks.is_some());
+        let of_numbers = reduce_moments::Params { rows: all, segment, stride: 1, mark_stride, ..Default::default() };
+        calls.extend(reduce_moments::bind(gpu, &[of_numbers], &io)?);
         let coefficients = gpu.buffer("coefficients", segments)?;
         let io = reduce_running::Io { moments: &moments, statistic, coefficients: &coefficients };
         let params = reduce_running::Params { segments: segments as u32, ..params };

@@ -43,7 +43,7 @@ impl GpuTrainer {
         small("batch rows", config.batch_size().saturating_add(config.num_envs))?;
         let mut rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
         let normalizer = &learner.model.normalizer;
-        let mut prepare = normalizer.rewards(gpu, &rollout.buffers)?;
+        let mut prepare = normalizer.rewards(gpu, &rollout.buffers, None)?;
         if config.advantage.corrects() {
             let RolloutPlan { obs, actions, logp, .. } = &rollout;
             let plan = LogRhoPlan::new(gpu, &learner.model, steps * envs, obs, actions, logp, None)?;
@@ -63,7 +63,7 @@ impl GpuTrainer {
             valid: None,
         };
         prepare.extend(advantage.calls().iter().cloned());
-        prepare.extend(normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old)?);
+        prepare.extend(normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old, None)?);
         let update = UpdatePlan::new(gpu, &learner.model, &config, &batch, None)?;
         let calls = rollout.calls().iter().chain(&prepare).chain(update.calls()).cloned().collect();
         let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;

@@ -5,10 +5,10 @@ use super::support::{Guarded, Random, Report, schedule};
 use crate::data::{Actions, mask_bits};
 use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::{head_evaluate, policy_sample};
-use crate::policy::{Bounds, Head, Std};
+use crate::policy::{Bounds, Head, Std, StdLimit};
 use crate::reference::head::{
-    entropy, entropy_grad, forbid, greedy, kl, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad, sample,
-    to_env,
+    draw_margins, entropy, entropy_grad, forbid, greedy, kl, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad,
+    sample, to_env,
 };
 use crate::rng::{Draw, block, uniform};
 use crate::{Error, Result};
@@ -17,13 +17,38 @@ use ndarray::{Array1, Array2};
 pub(super) fn name(head: &Head) -> String {
     let masked = if head.is_masked() { "masked " } else { "" };
     let bounded = if matches!(head, Head::Gaussian { bounds: Some(_), .. }) { "bounded " } else { "" };
-    format!("{masked}{bounded}{} of {}", head.name(), head.raw_outputs())
+    let limited = match head.std().map(|std| std.limit) {
+        Some(StdLimit::Free) => "free ",
+        Some(StdLimit::Clamp { .. }) => "clamped ",
+        Some(limit) if limit != StdLimit::default() => "floored ",
+        _ => "",
+    };
+    let source = if head.std().is_some_and(|std| std.from_state) { "std of the state, " } else { "" };
+    format!("{source}{masked}{bounded}{limited}{} of {}", head.name(), head.raw_outputs())
 }
 
-/// Distribution rows: logits or means of the given spread, log deviations within ±1.
+/// Heads with float actions: Beta, and the sources and limits of a standard deviation. The rows of the checks lie within and
+/// beyond the limits.
+pub(super) fn beta(dims: usize) -> Head {
+    Head::Beta { dims, bounds: Bounds::uniform(dims, -1.0, 0.5) }
+}
+
+pub(super) fn deviating(dims: usize, from_state: bool, limit: StdLimit) -> Head {
+    Head::Gaussian { dims, std: Std { from_state, limit }, bounds: None }
+}
+
+pub(super) fn squashed(dims: usize, from_state: bool, limit: StdLimit) -> Head {
+    Head::TanhGaussian { dims, std: Std { from_state, limit }, bounds: Bounds::uniform(dims, -1.0, 0.5) }
+}
+
+pub(super) const FLOOR: StdLimit = StdLimit::SoftFloor { log_std: -0.3 };
+pub(super) const CLAMP: StdLimit = StdLimit::Clamp { low: -0.5, high: 0.5 };
+
+/// Distribution rows: logits, means or shapes of the given spread, log deviations within ±1.
 pub(super) fn rows_of(head: &Head, random: &mut Random, rows: usize, spread: f32) -> Vec<f32> {
-    let (raw, free) = (head.raw_outputs(), head.free_parameters());
-    (0..rows).flat_map(|_| [random.normals(raw, spread), random.ranges(free, -1.0, 1.0)].concat()).collect()
+    let log_std = head.std().map_or(0, |_| head.action_dims());
+    let others = head.width() - log_std;
+    (0..rows).flat_map(|_| [random.normals(others, spread), random.ranges(log_std, -1.0, 1.0)].concat()).collect()
 }
 
 /// Words of random actions that are not rare.
@@ -256,9 +281,18 @@ fn draw(gpu: &Gpu, report: &Report, head: &Head, rows: usize, mode: bool) -> Res
         let floats: Vec<f32> = words.iter().map(|word| f32::from_bits(*word)).collect();
         let size = |i: usize| {
             let (row, d) = (i / dims, i % dims);
-            p[[row, d]].abs() + 5.0 * p[[row, dims + d]].exp()
+            if head.std().is_some() { p[[row, d]].abs() + 5.0 * p[[row, dims + d]].exp() } else { 1.0 }
         };
-        let want: Vec<f64> = want.iter().map(|x| f64::from(*x)).collect();
+        // A rejection that rounding may turn round gives another draw.
+        let margins = draw_margins(head, p.view(), seed, step)?;
+        let edge: Vec<bool> = margins.iter().map(|margin| !mode && *margin < 2e-5).collect();
+        let count = edge.iter().filter(|edge| **edge).count();
+        if count > 1 + rows / 500 {
+            report.fault(format!("{count} of {rows} draws lie on the edge of a rejection"));
+        }
+        let on_edge = |i: usize, got: f32, want: f32| if edge[i / dims] && got.is_finite() { got } else { want };
+        let want: Vec<f64> =
+            floats.iter().zip(want).enumerate().map(|(i, (got, want))| f64::from(on_edge(i, *got, *want))).collect();
         report.floats("actions", &floats, &want, size);
     }
     // What the environment gets belongs to the action that was stored.
@@ -331,6 +365,17 @@ pub(super) fn cases() -> Vec<Case> {
         (Head::bernoulli(5), 65, 4.0, 1.0),
         (Head::bernoulli(67), 1, 12.0, 1e-3),
         (bins(2, 11), 64, 2.0, 0.3),
+        (beta(1), 63, 2.0, 0.1),
+        (beta(3), 65, 2.0, 0.3),
+        (beta(17), 1, 3.0, 1e-3),
+        (beta(2), 127, 8.0, 1.0),
+        (deviating(2, true, StdLimit::default()), 65, 2.0, 0.3),
+        (deviating(3, true, CLAMP), 63, 1.0, 0.3),
+        (deviating(1, false, FLOOR), 64, 1.0, 0.1),
+        (deviating(5, false, StdLimit::Free), 1, 1.0, 0.3),
+        (squashed(1, false, StdLimit::default()), 63, 1.0, 0.1),
+        (squashed(3, true, FLOOR), 65, 2.0, 0.3),
+        (squashed(2, false, CLAMP), 127, 4.0, 1.0),
     ] {
         let shape = format!("{rows} rows, {}, spread {spread}, change {change}", name(&head));
         let quick = rows == 65 || rows == 64;
@@ -355,6 +400,13 @@ pub(super) fn cases() -> Vec<Case> {
         (masked_multi(&[3, 40, 2]), 63),
         (Head::bernoulli(3), 257),
         (bins(2, 11), 257),
+        (beta(1), 1021),
+        (beta(2), 65),
+        (beta(5), 63),
+        (deviating(3, true, CLAMP), 65),
+        (deviating(2, false, FLOOR), 63),
+        (squashed(2, false, StdLimit::default()), 65),
+        (squashed(3, true, FLOOR), 33),
     ] {
         for mode in [false, true] {
             let shape = format!("{rows} rows, {}, {}", name(&head), if mode { "greedy" } else { "drawn" });

@@ -1,7 +1,10 @@
 //! PPO's loss: gradients at the heads and partial sums.
 
 use super::Case;
-use super::head::{actions_of, binned, logp_sizes, masked, masked_choice, masked_choices, name, rows_of};
+use super::head::{
+    CLAMP, FLOOR, actions_of, beta, binned, deviating, logp_sizes, masked, masked_choice, masked_choices, name,
+    rows_of, squashed,
+};
 use super::support::{Guarded, Random, Report, schedule, wide};
 use crate::data::Actions;
 use crate::gpu::{Gpu, Schedule};
@@ -349,7 +352,15 @@ pub(super) fn cases() -> Vec<Case> {
             cases.push(loss_case(c).quick(kl.is_some()));
         }
     }
-    let others = [masked_choice(5), masked_choices(&[3, 40, 2]), Head::bernoulli(5), binned(2, 11)];
+    let others = [
+        masked_choice(5),
+        masked_choices(&[3, 40, 2]),
+        Head::bernoulli(5),
+        binned(2, 11),
+        beta(3),
+        deviating(2, true, CLAMP),
+        squashed(2, false, FLOOR),
+    ];
     for head in [categorical(1), categorical(33), gaussian(3), gaussian(17)].into_iter().chain(others) {
         cases.push(loss_case(Loss { head, rows: 67, value_loss: ValueLoss::ClipMax, ..usual.clone() }));
     }

@@ -7,7 +7,7 @@ use crate::config::{EpsPlacement, ObsNorm, ReturnReset, RewardNorm};
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_running};
 use crate::normalizer::RunningMoments;
-use crate::reference::normalize::{RewardScale, Running, normalize_obs, scale_step};
+use crate::reference::normalize::{RewardScale, Running, normalize_obs, scale_valid};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 /// Words of one column.
@@ -154,13 +154,15 @@ fn flatten(array: ArrayView2<'_, f64>) -> Vec<f64> {
 }
 
 fn discount_case(steps: usize, envs: usize, reset: ReturnReset) -> Case {
-    let shape = format!("{steps} steps × {envs} environments, {reset:?}");
+    let masked = steps % 2 == 1;
+    let shape = format!("{steps} steps × {envs} environments, {reset:?}{}", if masked { ", fillers" } else { "" });
     let tolerance = EPS * 2.0 * (steps as f64 + 1.0);
     let reason = "two roundings per step; scale: the sum of |terms|";
     Case::new("advantage_discount", shape, (tolerance, reason), move |gpu, report| {
         let mut random = Random::new((steps * 7 + envs) as u64);
         let (rewards, start) = (random.normals(steps * envs, 1.0), random.normals(envs, 3.0));
         let (terminated, truncated) = (random.flags(steps * envs, 5), random.flags(steps * envs, 7));
+        let valid = if masked { random.flags(steps * envs, 2) } else { vec![1; steps * envs] };
         let norm = RewardNorm { reset, ..RewardNorm::sb3() };
         let gamma = 0.97_f32;
         let of = |sign: fn(f64) -> f64| {
@@ -170,8 +172,9 @@ fn discount_case(steps: usize, envs: usize, reset: ReturnReset) -> Case {
             for t in 0..steps {
                 let row = t * envs..(t + 1) * envs;
                 let now: Array1<f64> = rewards[row.clone()].iter().map(|r| sign(f64::from(*r))).collect();
-                let (fell, late) = (ArrayView1::from(&terminated[row.clone()]), ArrayView1::from(&truncated[row]));
-                all.extend(scale_step(&norm, f64::from(gamma), &mut state, now.view(), fell, late).1);
+                let flags = |flags| ArrayView1::<u32>::from(&<[u32]>::split_at(flags, row.end).0[row.start..]);
+                let (fell, late, valid) = (flags(&terminated), flags(&truncated), flags(&valid));
+                all.extend(scale_valid(&norm, f64::from(gamma), &mut state, now.view(), fell, late, Some(valid)).1);
             }
             (all, state.carried.to_vec())
         };
@@ -180,6 +183,7 @@ fn discount_case(steps: usize, envs: usize, reset: ReturnReset) -> Case {
             Guarded::holding(gpu, "rewards", &rewards)?,
             Guarded::holding(gpu, "terminated", &terminated)?,
             Guarded::holding(gpu, "truncated", &truncated)?,
+            Guarded::holding(gpu, "valid", &valid)?,
         );
         let (carried, discounted) =
             (Guarded::updated(gpu, "carried", &start)?, Guarded::output(gpu, "discounted", steps * envs)?);
@@ -187,10 +191,18 @@ fn discount_case(steps: usize, envs: usize, reset: ReturnReset) -> Case {
             rewards: buffers.0.io(),
             terminated: buffers.1.io(),
             truncated: buffers.2.io(),
+            valid: buffers.3.io(),
             carried: carried.io(),
             discounted: discounted.io(),
         };
-        let params = advantage_discount::Params { steps: steps as u32, envs: envs as u32, gamma, reset: reset as u32 };
+        let params = advantage_discount::Params {
+            steps: steps as u32,
+            envs: envs as u32,
+            gamma,
+            reset: reset as u32,
+            masked: masked.into(),
+            ..Default::default()
+        };
         gpu.run("check", &advantage_discount::bind(gpu, &[params], &io)?, Slot::default())?;
         report.floats("discounted", &discounted.read(gpu, report)?, &want, |i| sizes[i]);
         report.floats("carried", &carried.read(gpu, report)?, &carried_want, |n| carried_sizes[n]);

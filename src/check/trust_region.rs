@@ -1,7 +1,10 @@
 //! Fisher products, and the surrogate with its divergences.
 
 use super::Case;
-use super::head::{actions_of, array, binned, kl_sizes, largest, logp_sizes, masked, masked_choices, name, rows_of};
+use super::head::{
+    CLAMP, FLOOR, actions_of, array, beta, binned, deviating, kl_sizes, largest, logp_sizes, masked, masked_choices,
+    name, rows_of, squashed,
+};
 use super::support::{Guarded, Random, Report, wide};
 use crate::Result;
 use crate::data::Actions;
@@ -11,7 +14,7 @@ use crate::policy::Head;
 use crate::reference::head::{fisher_vector, kl, log_prob, log_prob_grad};
 use crate::reference::head_categorical::log_softmax;
 use crate::reference::surrogate::log_ratio;
-use ndarray::{Array1, Array2, Zip, s};
+use ndarray::{Array1, Array2, Axis, Zip, s};
 
 const SCALE: f32 = 0.37;
 /// Rows of one workgroup, hence of one partial sum.
@@ -88,6 +91,16 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
                         first += count;
                     }
                     size
+                }
+                // Its matrix is positive on the diagonal and negative beside it.
+                Head::Beta { dims, .. } => {
+                    let signed = |sign: f64| {
+                        let t =
+                            Array1::from_shape_fn(2 * dims, |i| if i < *dims { sign } else { -sign } * along[[row, i]]);
+                        fisher_vector(head, p.slice(s![row..=row, ..]), t.insert_axis(Axis(0)).view())
+                    };
+                    let (of_a, of_b) = (signed(1.0)?, signed(-1.0)?);
+                    Array1::from_shape_fn(2 * dims, |i| if i < *dims { of_a[[0, i]] } else { of_b[[0, i]] })
                 }
                 _ => want.row(row).mapv(f64::abs),
             };
@@ -194,6 +207,10 @@ pub(super) fn cases() -> Vec<Case> {
         (masked_choices(&[3, 40, 2]), 65, 2.0),
         (Head::bernoulli(5), 65, 4.0),
         (binned(2, 11), 63, 2.0),
+        (beta(3), 65, 2.0),
+        (beta(1), 127, 6.0),
+        (deviating(2, true, CLAMP), 63, 1.0),
+        (squashed(2, false, FLOOR), 65, 1.0),
     ] {
         for row_stride in [None, Some(1), Some(3)] {
             let form = row_stride.map_or("exact".to_owned(), |k| format!("empirical, one row in {k}"));
@@ -215,6 +232,10 @@ pub(super) fn cases() -> Vec<Case> {
         (gaussian(2), 131, 0.3, false, true),
         (masked_choices(&[3, 40, 2]), 65, 0.1, false, false),
         (Head::bernoulli(5), 193, 0.03, false, false),
+        (beta(2), 65, 0.1, false, false),
+        (beta(3), 131, 0.3, false, true),
+        (deviating(2, true, CLAMP), 63, 0.1, false, false),
+        (squashed(3, true, FLOOR), 193, 0.03, false, false),
     ] {
         let why = if wild {
             ", wild"

@@ -29,7 +29,7 @@ pub(super) fn write(mut writer: Writer, state: &NormalizerState) -> Writer {
 pub(super) fn read(file: &File<'_>, obs_dim: usize) -> Result<NormalizerState> {
     let part = |name: &str, columns: usize| {
         let key = |part: &str| format!("{PREFIX}{name}.{part}");
-        if !file.has(&key("mean")) {
+        if !file.has(&key("mean")) && !file.has(&key("variance")) {
             return Ok(None);
         }
         let variance = file.f32(&key("variance"), &[columns])?;

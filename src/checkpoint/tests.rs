@@ -266,3 +266,30 @@ fn what_is_adapted_may_be_absent_but_not_bad() {
     let error = altered(|w| w, "trust_region.direction.log_std");
     assert!(error.to_string().contains("trust_region.direction.log_std"), "{error}");
 }
+
+/// Files of versions without running statistics, and damage to those that are there.
+#[test]
+fn running_statistics_may_be_absent_but_not_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("learner.safetensors");
+    let old = LearnerState { normalizer: crate::NormalizerState::default(), ..state(spec().layout().len()) };
+    save_learner(&path, &spec(), &config(), &old).unwrap();
+    assert_eq!(load_learner(&path).unwrap().state, old);
+    assert!(!String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains("normalizer"));
+    for bad in ["-1", "NaN", "inf", "many"] {
+        let error = altered(|w| w.text("normalizer.obs.initial_count", bad), "");
+        assert!(error.to_string().contains("\"normalizer.obs.initial_count\" is"), "{error}");
+    }
+    for bad in ["-1", "0.5", "18446744073709551616"] {
+        let error = altered(|w| w.text("normalizer.value.count", bad), "");
+        assert!(error.to_string().contains("\"normalizer.value.count\" is"), "{error}");
+    }
+    let error = altered(|w| w, "normalizer.obs.variance");
+    assert!(error.to_string().contains("has no tensor \"normalizer.obs.variance\""), "{error}");
+    for (change, words) in [([1.0, -1.0, 1.0], "a negative element"), ([1.0, f32::NAN, 1.0], "a finite number")] {
+        let error = altered(|w| w.f32("normalizer.obs.variance", vec![3], &change), "normalizer.obs.variance");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let two = altered(|w| w.f32("normalizer.obs.mean", vec![2], &[0.0, 0.0]), "normalizer.obs.mean");
+    assert!(two.to_string().contains("expected [3]"), "{two}");
+}

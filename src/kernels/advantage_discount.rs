@@ -26,6 +26,14 @@ kernel! {
         pub gamma: f32,
         /// 0, 1 or 2, as above.
         pub reset: u32,
+        /// 1: what `valid` has as 0 is passed over.
+        pub masked: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
         /// `[steps, envs]`.
@@ -34,6 +42,8 @@ kernel! {
         terminated: Read u32,
         /// `[steps, envs]`, 0 or 1.
         truncated: Read u32,
+        /// `[steps, envs]`, 0 or 1; any buffer without `masked`.
+        valid: Read u32,
         /// `[envs]`: the sums before the window; the kernel leaves those after it.
         carried: ReadWrite f32,
         /// `[steps, envs]`.
@@ -55,6 +65,9 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         elements(name, "rewards", io.rewards, all, shape)?;
         elements(name, "terminated", io.terminated, all, shape)?;
         elements(name, "truncated", io.truncated, all, shape)?;
+        if p.masked != 0 {
+            elements(name, "valid", io.valid, all, shape)?;
+        }
         elements(name, "carried", io.carried, span(0, p.envs, 1, 1), || format!("envs {}", p.envs))?;
         elements(name, "discounted", io.discounted, all, shape)?;
         calls.push((*p, Grid::Items(u64::from(p.envs))));

@@ -19,7 +19,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "loss_ppo",
-    parts: [MATH, PHILOX, SCHEDULE, SAMPLE],
+    parts: [MATH, PHILOX, SCHEDULE, VALUE, SAMPLE],
     schedule: true,
     head: true,
     params: {
@@ -91,7 +91,7 @@ pub const fn groups(rows: u32) -> u32 {
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
     let name = DEF.name;
     let (width, action_words) = (head.width() as u32, head.action_words() as u32);
-    iterations(DEF.name, super::head_iterations(width), || format!("a distribution row of {width}, several times"))?;
+    iterations(DEF.name, super::head_iterations(head), || format!("a distribution row of {width}, several times"))?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let rows = u64::from(p.rows);

@@ -61,7 +61,7 @@ pub const fn groups(rows: u32) -> u32 {
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let name = DEF.name;
     let (width, action_words) = (head.width() as u32, head.action_words() as u32);
-    iterations(DEF.name, super::head_iterations(width), || format!("a distribution row of {width}, several times"))?;
+    iterations(DEF.name, super::head_iterations(head), || format!("a distribution row of {width}, several times"))?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let rows = u64::from(p.rows);

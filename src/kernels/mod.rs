@@ -52,6 +52,7 @@ pub mod reduce_partials;
 pub mod reduce_running;
 
 use crate::gpu::KernelDef;
+use crate::policy::Head;
 
 /// Every kernel, in order of name.
 pub const ALL: &[KernelDef] = &[
@@ -101,9 +102,17 @@ pub(crate) fn tile_iterations(n: u32) -> u64 {
     u64::from(n) + 5 * u64::from(n).div_ceil(16)
 }
 
-/// Loop iterations of an invocation that looks at a distribution row of `width` numbers a few times.
-pub(crate) fn head_iterations(width: u32) -> u64 {
-    8 * u64::from(width)
+/// Loop iterations of an invocation that looks at a distribution row a few times.
+pub(crate) fn head_iterations(head: &Head) -> u64 {
+    let (width, dims) = (head.width() as u64, head.action_dims() as u64);
+    let own = match head {
+        // Up to 37 points of its entropy's integral, for the value and for the gradient.
+        Head::TanhGaussian { .. } => 2 * 37 * dims,
+        // Two gamma draws of ten rounds per try. One try in twenty fails: on average over dimensions, three are never needed.
+        Head::Beta { .. } => 2 * 3 * 11 * dims,
+        _ => 0,
+    };
+    8 * width + own
 }
 
 /// Tiles of 32 that cover `n`.

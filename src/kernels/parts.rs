@@ -33,6 +33,8 @@ parts! {
     TRACE = "trace",
     /// Places of the scalars of conjugate gradients.
     CG = "cg",
+    /// The value's error in each form, by [`crate::ValueLoss::code`].
+    VALUE = "value",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
     /// Running mean and variance.
@@ -43,6 +45,8 @@ parts! {
     BETA = "beta",
     /// What tanh does to the density and the entropy of a normal.
     SQUASH = "squash",
+    /// Count, mean and squared deviations of two sets of numbers, put together.
+    MOMENTS = "moments",
     /// The mark of rows that do not count.
     SAMPLE = "sample",
     /// Categorical, multi-discrete and discretised heads, with or without masks.

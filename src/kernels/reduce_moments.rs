@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 kernel! {
     stem: "reduce_moments",
-    parts: [SAMPLE],
+    parts: [SAMPLE, MOMENTS],
     schedule: false,
     head: false,
     params: {

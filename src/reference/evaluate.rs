@@ -9,7 +9,8 @@ use crate::trainer::EpisodeStats;
 /// Returns of `episodes` episodes, each from its own start state: that many copies of `env` side by side until each has
 /// ended its first episode.
 ///
-/// `seed` decides the start states. [`ActMode::Greedy`] leaves the learner as it was; [`ActMode::Sample`] advances its draws.
+/// `seed` decides the start states. [`ActMode::Greedy`] leaves the learner as it was; [`ActMode::Sample`] advances its draws and
+/// its running statistics of observations.
 ///
 /// # Errors
 /// Whatever [`Learner::act`] returns.

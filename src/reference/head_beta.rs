@@ -191,3 +191,35 @@ fn gamma<F: Real>(shape: F, tries: impl Iterator<Item = (f64, f64)>) -> (f64, f6
     }
     (d, margin)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trigamma_has_its_known_values() {
+        let pi = std::f64::consts::PI;
+        // Catalan's constant.
+        let catalan = 0.915_965_594_177_219;
+        for (x, want) in [
+            (1.0, pi * pi / 6.0),
+            (0.5, pi * pi / 2.0),
+            (0.25, pi * pi + 8.0 * catalan),
+            (25.0, pi * pi / 6.0 - (1..25).map(|k| 1.0 / f64::from(k * k)).sum::<f64>()),
+            (1e6, 1e-6 + 0.5e-12 + 1e-18 / 6.0),
+        ] {
+            assert!((trigamma(x) / want - 1.0).abs() < 1e-14, "ψ'({x}) is {}, not {want}", trigamma(x));
+        }
+    }
+
+    #[test]
+    fn a_gamma_draw_without_luck_is_still_defined() {
+        // Uniforms of 1 reject all normals that are not 0, and so does a normal below −1/c.
+        assert_eq!(gamma(1.0, std::iter::repeat_n((3.0, 1.0), 16)).0, 2.0 / 3.0);
+        let (draw, margin) = gamma(1.0, std::iter::repeat_n((-3.0, 1e-30), 16));
+        assert_eq!((draw, margin), (2.0 / 3.0, f64::INFINITY));
+        // A uniform near 0 accepts any other: d (1 + c z)³.
+        let want = 2.0 / 3.0 * (1.0 + 1.0 / 6.0_f64.sqrt()).powi(3);
+        assert!((gamma(1.0, [(1.0, 1e-9)].into_iter()).0 - want).abs() < 1e-15);
+    }
+}

@@ -202,11 +202,13 @@ impl<F: Real> Learner for CpuLearner<F> {
         NormalizerState::check_envs(&self.config, rollout.envs)?;
         let mut normalizer = self.normalizer.clone();
         let ends = (rollout.terminated.view(), rollout.truncated.view());
-        let scaled = normalizer.rewards(rollout.rewards.view(), ends.0, ends.1);
+        let counted = rollout.counted();
+        let valid = counted.as_ref().map(|valid| valid.view());
+        let scaled = normalizer.rewards(rollout.rewards.view(), ends.0, ends.1, valid);
         let scaled = scaled.map(|rewards| Rollout { rewards, ..rollout.clone() });
         let rollout = scaled.as_ref().unwrap_or(rollout);
         let mut rows = Rows::from_rollout(&self.spec, &self.config, &self.parameters, rollout)?;
-        normalizer.targets(&mut rows.returns, &mut rows.values_old);
+        normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
         let stats = self.learn(&rows, None)?;
         self.normalizer = normalizer;
         Ok(stats)
@@ -215,7 +217,7 @@ impl<F: Real> Learner for CpuLearner<F> {
     fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
         batch.validate(&self.spec)?;
         let (mut normalizer, mut rows) = (self.normalizer.clone(), Rows::from_batch(batch));
-        normalizer.targets(&mut rows.returns, &mut rows.values_old);
+        normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
         let stats = self.learn(&rows, order)?;
         self.normalizer = normalizer;
         Ok(stats)

@@ -115,14 +115,18 @@ pub struct RewardScale<F> {
 /// Returns        the statistic merges G;   r ← clip(r / scale, ±clip)
 /// Rewards        the statistic merges r;   r ← clip((r − mean) / scale, ±clip)
 /// ```
-pub fn scale_step<F: Real>(
+///
+/// Of environments whose row in `valid` is 0, nothing moves on and nothing is taken in.
+pub fn scale_valid<F: Real>(
     norm: &RewardNorm,
     gamma: F,
     state: &mut RewardScale<F>,
     rewards: ArrayView1<'_, F>,
     terminated: ArrayView1<'_, u32>,
     truncated: ArrayView1<'_, u32>,
+    valid: Option<ArrayView1<'_, u32>>,
 ) -> (Array1<F>, Array1<F>) {
+    let counted: Vec<usize> = (0..rewards.len()).filter(|n| valid.is_none_or(|valid| valid[*n] != 0)).collect();
     let done = |n: usize| terminated[n] != 0 || truncated[n] != 0;
     let begins = |n: usize| match norm.reset {
         ReturnReset::AfterDone => false,
@@ -132,17 +136,30 @@ pub fn scale_step<F: Real>(
     let returns = norm.kind == RewardNormKind::Returns;
     let mut discounted = Array1::zeros(rewards.len());
     if returns {
-        for (n, carried) in state.carried.iter_mut().enumerate() {
-            let before = if begins(n) { F::zero() } else { *carried };
+        for &n in &counted {
+            let before = if begins(n) { F::zero() } else { state.carried[n] };
             discounted[n] = gamma * before + rewards[n];
-            *carried = if norm.reset == ReturnReset::AfterDone && done(n) { F::zero() } else { discounted[n] };
+            let ends = norm.reset == ReturnReset::AfterDone && done(n);
+            state.carried[n] = if ends { F::zero() } else { discounted[n] };
         }
     }
     let merged = if returns { discounted.view() } else { rewards };
-    state.running.merge(merged.insert_axis(Axis(1)));
+    state.running.merge(merged.select(Axis(0), &counted).insert_axis(Axis(1)).view());
     let scale = state.running.scale(norm.eps, norm.eps_placement)[0];
     let shift = if returns { F::zero() } else { state.running.mean[0] };
     (rewards.mapv(|r| normalized(r, shift, scale, norm.clip)), discounted)
+}
+
+/// [`scale_valid`] where all count.
+pub fn scale_step<F: Real>(
+    norm: &RewardNorm,
+    gamma: F,
+    state: &mut RewardScale<F>,
+    rewards: ArrayView1<'_, F>,
+    terminated: ArrayView1<'_, u32>,
+    truncated: ArrayView1<'_, u32>,
+) -> (Array1<F>, Array1<F>) {
+    scale_valid(norm, gamma, state, rewards, terminated, truncated, None)
 }
 
 /// All running statistics of a learner and the settings that they follow.
@@ -202,19 +219,22 @@ impl<F: Real> Normalizer<F> {
         early.unwrap_or_else(|| self.seen(obs))
     }
 
-    /// Rewards of a window `[steps, envs]`, step by step; `None` where they stay as they are. Rounded to f32, as the device keeps
+    /// Rewards of a window `[steps, envs]`, step by step, where only rows that count in `valid` are taken in; `None` where they stay as they are. Rounded to f32, as the device keeps
     /// them.
     pub fn rewards(
         &mut self,
         rewards: ArrayView2<'_, f32>,
         terminated: ArrayView2<'_, u32>,
         truncated: ArrayView2<'_, u32>,
+        valid: Option<ArrayView2<'_, u32>>,
     ) -> Option<Array2<f32>> {
         let (norm, gamma, state) = self.reward.as_mut()?;
         let mut result = rewards.to_owned();
         for (t, mut row) in result.rows_mut().into_iter().enumerate() {
             let step: Array1<F> = cast(rewards.row(t));
-            let (scaled, _) = scale_step(norm, *gamma, state, step.view(), terminated.row(t), truncated.row(t));
+            let valid = valid.as_ref().map(|valid| valid.row(t));
+            let (fell, late) = (terminated.row(t), truncated.row(t));
+            let (scaled, _) = scale_valid(norm, *gamma, state, step.view(), fell, late, valid);
             row.assign(&scaled.mapv(F::as_f32));
         }
         Some(result)
@@ -227,10 +247,11 @@ impl<F: Real> Normalizer<F> {
         critic.mapv(|v| limit(v, norm.clip) * scale + running.mean[0])
     }
 
-    /// Takes the returns of a batch in, and puts them and the old values in the critic's units.
-    pub fn targets(&mut self, returns: &mut Array1<F>, values_old: &mut Array1<F>) {
+    /// Takes the returns of a batch in, those that count in `valid` (all without), and puts them and the old values in the critic's units.
+    pub fn targets(&mut self, returns: &mut Array1<F>, values_old: &mut Array1<F>, valid: Option<ArrayView1<'_, u32>>) {
         let Some((norm, running)) = &mut self.value else { return };
-        running.merge(returns.view().insert_axis(Axis(1)));
+        let counted: Vec<usize> = (0..returns.len()).filter(|row| valid.is_none_or(|valid| valid[*row] != 0)).collect();
+        running.merge(returns.select(Axis(0), &counted).insert_axis(Axis(1)).view());
         let scale = running.scale(norm.eps, norm.eps_placement)[0];
         for column in [returns, values_old] {
             column.mapv_inplace(|x| normalized(x, running.mean[0], scale, norm.clip));

@@ -14,6 +14,12 @@ pub enum Rule {
     File(f64),
 }
 
+/// PyTorch's f64 trigamma is good to about 1e-9 only, which these outputs of a Beta head show (the files' README).
+fn of_trigamma(case: &Case, name: &str) -> bool {
+    let beta = case.metadata.get("head").is_some_and(|head| head == "beta");
+    beta && (["out.fisher_vector", "out.grad.entropy.params"].contains(&name) || name.starts_with("out.fvp."))
+}
+
 /// Stable-Baselines3 takes this mean over booleans cast to f32.
 const AVERAGED_IN_F32: [&str; 1] = ["out.log.clip_fraction"];
 
@@ -62,7 +68,8 @@ pub fn check(case: &Case, outputs: &Outputs, rule: Rule, leaves_out: impl Fn(&st
             }
             (_, Rule::Oracle) => {
                 let floor = if CANCELS.contains(&name.as_str()) { 1e-15 } else { 0.0 };
-                Box::new(move |_| 1e-8 * largest + floor)
+                let share = if of_trigamma(case, name) { 1e-6 } else { 1e-8 };
+                Box::new(move |_| share * largest + floor)
             }
             (_, Rule::File(factor)) => match case.tolerance(name) {
                 Ok((rtol, atol)) => Box::new(move |want| factor * (atol + rtol * want.abs())),

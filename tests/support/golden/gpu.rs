@@ -203,8 +203,10 @@ fn dist(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     for (place, name) in ["log_prob", "entropy", "kl_old_new", "kl_new_old"].into_iter().enumerate() {
         // Weights of the other three are 0.
         let mut w = vec![[0.0; 4]; count];
-        for (row, weight) in w.iter_mut().zip(case.values(&format!("in.w_{name}"))?) {
-            row[place] = weight;
+        // A head without a closed entropy has no weight for it.
+        let own = format!("in.w_{name}");
+        if case.has(&own) {
+            w.iter_mut().zip(case.values(&own)?).for_each(|(row, weight)| row[place] = weight);
         }
         gpu.write(&weights, 0, &w)?;
         gpu.run("head_evaluate", &calls, Slot::default())?;

@@ -99,10 +99,12 @@ impl Scaling {
             rewards: &numbers,
             terminated: &ends,
             truncated: &never,
+            valid: &never,
             carried: &self.carried,
             discounted: &discounted,
         };
-        let params = advantage_discount::Params { steps, envs, gamma: case.number("gamma")? as f32, reset: 0 };
+        let params =
+            advantage_discount::Params { steps, envs, gamma: case.number("gamma")? as f32, ..Default::default() };
         let mut calls = advantage_discount::bind(gpu, &[params], &io)?;
         let moments = gpu.buffer("moments", steps.into())?;
         let io = reduce_moments::Io {

@@ -3,7 +3,7 @@
 use super::{Case, Kind, Outputs};
 use ndarray::{Array1, Array2};
 use wgpo::data::{Actions, Batch, UpdateStats};
-use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
+use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
 use wgpo::{AdvantageNorm, KlPenalty, PpoConfig, ValueLoss};
 
 /// Everything that an implementation needs; all inputs of the files are exact in f32.
@@ -40,6 +40,8 @@ pub fn activation(name: &str) -> Result<Activation, String> {
     }
 }
 
+const FROM_STATE: Std = Std { from_state: true, limit: StdLimit::Free };
+
 /// The head of a case whose raw outputs are `raw` wide.
 pub fn head(case: &Case, raw: usize) -> Result<Head, String> {
     match case.text("head")? {
@@ -54,6 +56,15 @@ pub fn head(case: &Case, raw: usize) -> Result<Head, String> {
         }
         // σ = exp(log_std), as the files have it.
         "gaussian" => Ok(Head::Gaussian { dims: raw, std: Std::FREE, bounds: None }),
+        "gaussian_state_std" => Ok(Head::Gaussian { dims: raw / 2, std: FROM_STATE, bounds: None }),
+        // The files' actions are tanh u, x: on these intervals they are what the environment gets.
+        "tanh_gaussian" => {
+            Ok(Head::TanhGaussian { dims: raw, std: Std::FREE, bounds: Bounds::uniform(raw, -1.0, 1.0) })
+        }
+        "tanh_gaussian_state_std" => {
+            Ok(Head::TanhGaussian { dims: raw / 2, std: FROM_STATE, bounds: Bounds::uniform(raw / 2, -1.0, 1.0) })
+        }
+        "beta" => Ok(Head::Beta { dims: raw / 2, bounds: Bounds::uniform(raw / 2, 0.0, 1.0) }),
         other => Err(format!("unknown head \"{other}\"")),
     }
 }

@@ -150,7 +150,12 @@ fn dist<F: Real>(case: &Case) -> Result<Outputs, String> {
     heads::forbid(&mut new, &actions).map_err(text)?;
     heads::forbid(&mut old, &actions).map_err(text)?;
     let (new, old) = (new.view(), old.view());
-    let w = |name: &str| case.vector::<F>(&format!("in.w_{name}"));
+    // A head without a closed entropy has no weight for it.
+    let ones = Array1::ones(new.nrows());
+    let w = |name: &str| match format!("in.w_{name}") {
+        weights if case.has(&weights) => case.vector::<F>(&weights),
+        _ => Ok(ones.clone()),
+    };
     let mut out = Out(Outputs::new());
     out.put("log_prob", &heads::log_prob(&head, new, &actions).map_err(text)?);
     out.put("entropy", &heads::entropy(&head, new).map_err(text)?);
