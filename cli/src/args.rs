@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use wgpo::{Algorithm, Env};
@@ -25,6 +25,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Do one update of PPO or one of its relatives on a rollout that another trainer recorded
     Update(UpdateArgs),
+    /// Show three ways in which usual PPO fails, and what helps: many seeds, one figure with confidence bands
+    FailureModes(FailureModesArgs),
     /// List the adapters, their limits and features, and the kernel variants that would be chosen
     Info(InfoArgs),
 }
@@ -274,6 +276,65 @@ pub struct UpdateArgs {
     /// Print the statistics as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which of the failure modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailureMode {
+    /// Continuous actions whose reward vanishes outside of a bounded support
+    #[value(name = "1")]
+    Bounded,
+    /// A hundred actions: one pays best, nine pay well
+    #[value(name = "2")]
+    Sparse,
+    /// A locally best action near the initial policy
+    #[value(name = "3")]
+    Local,
+    /// All three
+    All,
+}
+
+impl FailureMode {
+    /// Whether mode `number` is asked for.
+    pub const fn includes(self, number: usize) -> bool {
+        matches!((self, number), (Self::Bounded, 1) | (Self::Sparse, 2) | (Self::Local, 3) | (Self::All, _))
+    }
+}
+
+/// Options of `wgpo failure-modes`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The clipped surrogate with a Gaussian or softmax policy runs against Beta and discretised policies and against a KL penalty in
+both directions, on one-step tasks (Hsu, Mendler-Dünner and Hardt 2020). The run folder holds failure_modes.svg,
+rewards.csv (every seed and update) and summary.csv (how many seeds succeed).")]
+pub struct FailureModesArgs {
+    #[command(flatten)]
+    pub backend: BackendArgs,
+
+    /// Which of them
+    #[arg(long, value_enum, default_value = "all")]
+    pub mode: FailureMode,
+
+    /// Seeds 1 to N of each variant
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = counts(1000))]
+    pub seeds: usize,
+
+    /// Updates of each seed
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = counts(100_000))]
+    pub updates: usize,
+
+    /// Run folder [default: runs/failure-modes-BACKEND]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Replace what is in the folder
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Whole numbers from 1 to `most`.
+fn counts(most: u64) -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u64).range(1..=most).map(|count| count as usize)
 }
 
 /// Options of `wgpo info`.
