@@ -46,7 +46,7 @@ pub(super) fn acrobot() -> Settings {
     let config = PpoConfig {
         num_envs: 16,
         num_steps: 128,
-        total_timesteps: 131_072,
+        total_timesteps: 81_920,
         learning_rate: 1e-3,
         gamma: 0.99,
         gae_lambda: 0.95,
