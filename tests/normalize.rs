@@ -57,6 +57,8 @@ fn configs() -> Vec<(&'static str, Env, PpoConfig)> {
         ("rewards as CleanRL", cart, reward(RewardNorm::cleanrl())),
         ("rewards as CleanRL", pendulum, reward(RewardNorm::cleanrl())),
         ("rewards as PureJaxRL", pendulum, reward(RewardNorm::purejaxrl())),
+        ("observations as Lizhi", cart, obs(ObsNorm::lizhi())),
+        ("rewards as Lizhi, scaled", pendulum, reward(RewardNorm::lizhi_scaling())),
         ("rewards as Lizhi, normalised", pendulum, reward(RewardNorm::lizhi_normalization())),
         ("values", cart, PpoConfig { norm_value: Some(ValueNorm::rl_games()), ..base() }),
         ("everything", cart, everything()),

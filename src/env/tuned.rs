@@ -36,6 +36,9 @@ pub(super) fn pendulum() -> Settings {
         update_epochs: 10,
         ent_coef: 0.0,
         value_loss: ValueLoss::Plain,
+        // Chosen without the normalisation that this preset has.
+        obs_norm: None,
+        reward_norm: None,
         ..PpoConfig::cleanrl_continuous()
     };
     (config, vec![64, 64])
@@ -70,6 +73,9 @@ pub(super) fn mountain_car() -> Settings {
         update_epochs: 10,
         ent_coef: 0.01,
         value_loss: ValueLoss::Plain,
+        // Chosen without the normalisation that this preset has.
+        obs_norm: None,
+        reward_norm: None,
         ..PpoConfig::cleanrl_continuous()
     };
     (config, vec![64, 64])
