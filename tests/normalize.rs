@@ -171,7 +171,8 @@ fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
             let state = whole.state().unwrap().learner.normalizer;
             assert_eq!(state.obs.unwrap().count, 4 * 48 * 5);
             assert_eq!(state.value.unwrap().count, 4 * 48 * 5);
-            assert!(state.discounted_returns.iter().any(|g| *g != 0.0));
+            // Where every step ends its episode, nothing is carried over.
+            assert!(env.time_limit() == 1 || state.discounted_returns.iter().any(|g| *g != 0.0));
         }
     }
 }
