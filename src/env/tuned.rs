@@ -37,6 +37,9 @@ pub(super) fn pendulum() -> Settings {
         update_epochs: 10,
         ent_coef: 0.0,
         value_loss: ValueLoss::Plain,
+        // Chosen without the normalisation that this preset has.
+        obs_norm: None,
+        reward_norm: None,
         ..PpoConfig::cleanrl_continuous()
     };
     (config, vec![64, 64])
@@ -75,6 +78,8 @@ pub(super) fn mountain_car() -> Settings {
         ent_coef: 0.01,
         value_loss: ValueLoss::Plain,
         obs_norm: Some(ObsNorm::sb3()),
+        // Chosen without the scaling of rewards that this preset has.
+        reward_norm: None,
         init: Init { policy_gain: 1.0, ..Init::ORTHOGONAL },
         ..PpoConfig::cleanrl_continuous()
     };
