@@ -5,6 +5,7 @@ mod backend;
 mod check;
 mod curve;
 mod files;
+mod head;
 mod info;
 mod metrics;
 mod progress;
