@@ -1,8 +1,10 @@
 //! The command line.
 
+use crate::head::HeadName;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use wgpo::policy::Activation;
 use wgpo::{Algorithm, Env};
 
 /// Policy-optimisation kernels for any GPU, with a CPU reference that says what is right.
@@ -55,7 +57,7 @@ pub struct BackendArgs {
     pub adapter: Option<String>,
 }
 
-/// The tasks: every environment that Gymnasium has too; the others are there to fail at.
+/// The tasks: the environments that Gymnasium has too. The bandits are there to fail on, with settings that do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task(pub Env);
 
@@ -124,6 +126,33 @@ impl From<Algo> for Algorithm {
     }
 }
 
+/// The nonlinearities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+pub enum ActivationName {
+    Tanh,
+    Relu,
+    Elu,
+    Silu,
+    GeluTanh,
+    GeluErf,
+    Identity,
+}
+
+impl From<ActivationName> for Activation {
+    fn from(name: ActivationName) -> Self {
+        match name {
+            ActivationName::Tanh => Self::Tanh,
+            ActivationName::Relu => Self::Relu,
+            ActivationName::Elu => Self::Elu,
+            ActivationName::Silu => Self::Silu,
+            ActivationName::GeluTanh => Self::GeluTanh,
+            ActivationName::GeluErf => Self::GeluErf,
+            ActivationName::Identity => Self::Identity,
+        }
+    }
+}
+
 /// Where the settings start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
@@ -182,6 +211,7 @@ state) and learning_curve.svg. Ctrl-C finishes the current update, saves, and sa
 Examples:
   wgpo train cartpole
   wgpo train pendulum --backend cpu --seed 3
+  wgpo train pendulum --head beta
   wgpo train cartpole --algo trpo
   wgpo train cartpole --resume --out runs/cartpole-cpu-s1")]
 pub struct TrainArgs {
@@ -216,20 +246,31 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     pub steps: Option<u64>,
 
+    /// Distribution over actions, mapped to the bounds of the task's: gaussian, gaussian-state-std, tanh-gaussian,
+    /// tanh-gaussian-state-std, beta or discretised[:BINS] (11 bins) for pendulum and mountain-car; categorical,
+    /// multi-discrete or bernoulli (two choices) for cartpole and acrobot [default: gaussian, categorical]
+    #[arg(long, value_name = "HEAD")]
+    pub head: Option<HeadName>,
+
     /// Widths of the hidden layers of policy and value network [default: the preset's]
     #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
     pub hidden: Option<Vec<usize>>,
+
+    /// What follows every hidden layer [default: the preset's; tanh with tuned]
+    #[arg(long, value_enum)]
+    pub activation: Option<ActivationName>,
 
     /// Seed of all random numbers [default: 1]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     pub seed: Option<u64>,
 
-    /// Run folder [default: runs/TASK-BACKEND-sSEED, with the algorithm after TASK if it is not ppo]
+    /// Run folder [default: runs/TASK-BACKEND-sSEED; after TASK the algorithm if it is not ppo, and the head if it is
+    /// not the task's usual one]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
     /// Go on with the run in the folder, bit for bit as if it had not stopped
-    #[arg(long, conflicts_with_all = ["force", "preset", "config", "hidden"])]
+    #[arg(long, conflicts_with_all = ["force", "preset", "config", "hidden", "activation"])]
     pub resume: bool,
 
     /// Replace the run that is in the folder

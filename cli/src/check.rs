@@ -70,14 +70,15 @@ fn as_text(gpu: &Gpu, rows: &[CheckRow]) -> String {
     let width = |of: fn(&CheckRow) -> &str, least: usize| {
         rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0).max(least)
     };
-    let (kernel, shape) = (width(|row| &row.kernel, 6), width(|row| &row.shape, 5));
+    // The shape is last: some take more than a line.
+    let kernel = width(|row| &row.kernel, 6);
     let mut text = format!("{}\n", gpu.describe());
-    text += &format!("{:<kernel$}  {:<shape$}  {:>12}  {:>12}\n", "kernel", "shape", "worst error", "tolerance");
+    text += &format!("{:<kernel$}  {:>11}  {:>9}  {:4}  {}\n", "kernel", "worst error", "tolerance", "", "shape");
     for row in rows {
         let verdict = if row.passed { "pass" } else { "FAIL" };
         text += &format!(
-            "{:<kernel$}  {:<shape$}  {:>12.3e}  {:>12.3e}  {verdict}\n",
-            row.kernel, row.shape, row.worst_error, row.tolerance
+            "{:<kernel$}  {:>11.3e}  {:>9.3e}  {verdict}  {}\n",
+            row.kernel, row.worst_error, row.tolerance, row.shape
         );
         if let Some(fault) = &row.fault {
             text += &format!("    {fault}\n");

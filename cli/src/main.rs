@@ -7,6 +7,7 @@ mod curve;
 mod failure_figure;
 mod failure_modes;
 mod files;
+mod head;
 mod info;
 mod metrics;
 mod progress;

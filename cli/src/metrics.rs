@@ -1,19 +1,20 @@
 //! metrics.csv: one row per update.
 
 use crate::files;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::Path;
 use wgpo::data::UpdateStats;
 use wgpo::trainer::IterationStats;
+use wgpo::{Anneal, PpoConfig};
 
 /// Episodes over which the mean return is taken, at least; Gymnasium's and CleanRL's 100.
 pub const WINDOW: u64 = 100;
 
 /// One row. A number that does not exist (no episode ended, not finite) is an empty field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Updates since the start.
     pub update: u64,
@@ -67,17 +68,33 @@ pub struct Row {
     pub line_search_tries: Option<u32>,
     /// Surrogate after less surrogate before, with a trust region.
     pub surrogate_improvement: Option<f64>,
+    /// Limits of the action distribution that were met (of standard deviations, or nothing allowed), over the rows and
+    /// dimensions of all minibatches. Not with a trust region.
+    #[serde(default)]
+    pub head_hits: Option<u64>,
+    /// Weight of the entropy in this update, where it has a schedule.
+    #[serde(default)]
+    pub ent_coef: Option<f64>,
+    /// Clip range in this update, where it has a schedule.
+    #[serde(default)]
+    pub clip_coef: Option<f64>,
 }
+
+/// Columns that the files of earlier versions lack.
+const NEW: [&str; 3] = ["head_hits", "ent_coef", "clip_coef"];
 
 impl Row {
     /// The row of one iteration. `mean_return` is filled in by [`Metrics::push`].
-    fn new(stats: &IterationStats, seconds: f64, steps_per_second: f64) -> Self {
+    fn new(stats: &IterationStats, config: &PpoConfig, seconds: f64, steps_per_second: f64) -> Self {
         let finite = |value: f64| value.is_finite().then_some(value);
         let (episodes, update) = (&stats.episodes, &stats.update);
         let last = update.last();
         let region = update.trust_region.as_ref();
         // A critic's minibatch has no ratio, hence no estimate and no clip.
         let of_ratio = |value: f64| if region.is_none() { finite(value) } else { None };
+        let hits = || update.minibatches.iter().map(|minibatch| u64::from(minibatch.head_hits)).sum();
+        let index = stats.updates.saturating_sub(1);
+        let moves = |schedule| schedule != Anneal::None;
         Self {
             update: stats.updates,
             env_steps: stats.env_steps,
@@ -105,8 +122,19 @@ impl Row {
             step_accepted: region.map(|region| region.accepted.into()),
             line_search_tries: region.map(|region| region.tries),
             surrogate_improvement: region.and_then(|region| finite(region.surrogate_after - region.surrogate_before)),
+            head_hits: region.is_none().then(hits),
+            ent_coef: moves(config.ent_coef_schedule).then(|| config.ent_coef_at(index)),
+            clip_coef: moves(config.clip_coef_schedule).then(|| config.clip_coef_at(index)),
         }
     }
+}
+
+/// The names of a row's columns, in order.
+fn columns() -> Result<Vec<String>> {
+    let mut text = csv::Writer::from_writer(Vec::new());
+    text.serialize(Row::default())?;
+    let text = text.into_inner().map_err(|error| error.into_error())?;
+    Ok(csv::Reader::from_reader(text.as_slice()).headers()?.iter().map(str::to_owned).collect())
 }
 
 /// Mean gradient norm over the minibatches whose step was taken; the others have none.
@@ -161,12 +189,24 @@ impl Metrics {
     }
 
     /// The rows up to `update`, at `env_steps`; later ones, which the saved state does not know, are dropped from the file. So
-    /// is a line that a crash cut short. A file that is not there is an empty one.
+    /// is a line that a crash cut short. A file that is not there is an empty one; one of an earlier version gets the columns that
+    /// it lacks, empty where it has rows.
     pub fn resume(path: &Path, update: u64, env_steps: u64) -> Result<Self> {
         if !path.exists() {
             return Self::write(path, Vec::new(), env_steps);
         }
-        let reader = csv::Reader::from_path(path).with_context(|| format!("{}: cannot read", path.display()))?;
+        let cannot = || format!("{}: cannot read", path.display());
+        let mut reader = csv::Reader::from_path(path).with_context(cannot)?;
+        let names = reader.headers().with_context(cannot)?.clone();
+        // Rows that cannot be read are dropped from the file: not those of somebody else's.
+        let missing =
+            columns()?.into_iter().find(|name| !NEW.contains(&name.as_str()) && !names.iter().any(|one| one == name));
+        if let Some(name) = missing.filter(|_| !names.is_empty()) {
+            bail!(
+                "{}: has no column {name}, so it is not this run's; move it away and the run goes on",
+                path.display()
+            );
+        }
         let rows = reader.into_deserialize().map_while(|row: csv::Result<Row>| row.ok());
         Self::write(path, rows.take_while(|row| row.update <= update).collect(), env_steps)
     }
@@ -186,10 +226,10 @@ impl Metrics {
     }
 
     /// Appends the row of one iteration, `elapsed` seconds long, and flushes it to the file.
-    pub fn push(&mut self, stats: &IterationStats, elapsed: f64) -> Result<&Row> {
+    pub fn push(&mut self, stats: &IterationStats, config: &PpoConfig, elapsed: f64) -> Result<&Row> {
         let (steps, seconds) = self.rows.last().map_or((self.before, 0.0), |row| (row.env_steps, row.seconds));
         let speed = stats.env_steps.saturating_sub(steps) as f64 / elapsed.max(1e-9);
-        let mut row = Row::new(stats, seconds + elapsed, speed);
+        let mut row = Row::new(stats, config, seconds + elapsed, speed);
         self.window.push(&row);
         row.mean_return = self.window.mean();
         self.writer.serialize(&row).and_then(|()| Ok(self.writer.flush()?)).context("metrics.csv: cannot write")?;
@@ -239,12 +279,12 @@ mod tests {
     fn the_window_holds_just_enough_updates() {
         let folder = tempfile::tempdir().unwrap();
         let mut metrics = Metrics::create(&folder.path().join("m.csv")).unwrap();
-        metrics.push(&iteration(1, 60, 10.0), 0.1).unwrap();
+        metrics.push(&iteration(1, 60, 10.0), &PpoConfig::cleanrl(), 0.1).unwrap();
         assert!(!metrics.reached(5.0), "60 episodes are too few");
-        metrics.push(&iteration(2, 60, 20.0), 0.1).unwrap();
+        metrics.push(&iteration(2, 60, 20.0), &PpoConfig::cleanrl(), 0.1).unwrap();
         assert_eq!(metrics.mean_return(), Some((15.0, 120)));
-        metrics.push(&iteration(3, 0, 0.0), 0.1).unwrap();
-        metrics.push(&iteration(4, 40, 30.0), 0.1).unwrap();
+        metrics.push(&iteration(3, 0, 0.0), &PpoConfig::cleanrl(), 0.1).unwrap();
+        metrics.push(&iteration(4, 40, 30.0), &PpoConfig::cleanrl(), 0.1).unwrap();
         assert_eq!(metrics.mean_return(), Some((24.0, 100)));
         assert!(metrics.reached(24.0) && !metrics.reached(24.1));
     }
@@ -260,11 +300,12 @@ mod tests {
 
     #[test]
     fn a_row_has_what_its_algorithm_measures() {
+        let config = PpoConfig::cleanrl();
         let mut stats = iteration(1, 0, 0.0);
-        let row = Row::new(&stats, 1.0, 1.0);
+        let row = Row::new(&stats, &config, 1.0, 1.0);
         assert_eq!((row.kl, row.cg_iterations, row.line_search_tries), (None, None, None));
         (stats.update.kl, stats.update.kl_coef) = (Some(0.02), Some(2.0));
-        let row = Row::new(&stats, 1.0, 1.0);
+        let row = Row::new(&stats, &config, 1.0, 1.0);
         assert_eq!((row.kl, row.kl_coef, row.step_accepted), (Some(0.02), Some(2.0), None));
         stats.update = UpdateStats {
             trust_region: Some(TrustRegionStats {
@@ -276,7 +317,7 @@ mod tests {
             }),
             ..UpdateStats::default()
         };
-        let row = Row::new(&stats, 1.0, 1.0);
+        let row = Row::new(&stats, &config, 1.0, 1.0);
         assert_eq!((row.kl, row.approx_kl, row.clipfrac), (Some(0.009), None, None));
         assert_eq!(
             (row.step_accepted, row.line_search_tries, row.surrogate_improvement),
@@ -285,10 +326,55 @@ mod tests {
     }
 
     #[test]
+    fn schedules_and_limits_have_columns() {
+        let hit = |head_hits| MinibatchStats { head_hits, ..MinibatchStats::default() };
+        let mut stats = iteration(3, 0, 0.0);
+        stats.update.minibatches = vec![hit(2), hit(3)];
+        let row = Row::new(&stats, &PpoConfig::cleanrl(), 1.0, 1.0);
+        assert_eq!((row.head_hits, row.ent_coef, row.clip_coef), (Some(5), None, None));
+        let to = |to| Anneal::Linear { to };
+        let config = PpoConfig {
+            total_timesteps: 4 * PpoConfig::cleanrl().batch_size() as u64,
+            ent_coef_schedule: to(0.0),
+            clip_coef_schedule: to(0.1),
+            ..PpoConfig::cleanrl()
+        };
+        let row = Row::new(&stats, &config, 1.0, 1.0);
+        // The third of four updates: half of the way.
+        assert_eq!((row.ent_coef, row.clip_coef), (Some(0.005), Some(0.15000000000000002)));
+    }
+
+    #[test]
+    fn an_earlier_versions_file_goes_on_and_a_strangers_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.csv");
+        let mut metrics = Metrics::create(&path).unwrap();
+        metrics.push(&iteration(1, 60, 10.0), &PpoConfig::cleanrl(), 0.1).unwrap();
+        drop(metrics);
+        let cut = |line: &str| line.rsplitn(NEW.len() + 1, ',').last().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let old: String = text.lines().map(|line| cut(line) + "\n").collect();
+        assert!(old.lines().next().unwrap().ends_with("surrogate_improvement"));
+        std::fs::write(&path, &old).unwrap();
+        let mut metrics = Metrics::resume(&path, 1, 64).unwrap();
+        metrics.push(&iteration(2, 60, 20.0), &PpoConfig::cleanrl(), 0.1).unwrap();
+        assert_eq!(metrics.mean_return(), Some((15.0, 120)));
+        drop(metrics);
+        let lines = std::fs::read_to_string(&path).unwrap();
+        let counts: Vec<_> = lines.lines().map(|line| line.split(',').count()).collect();
+        assert_eq!(counts, [columns().unwrap().len(); 3]);
+
+        std::fs::write(&path, "time,load\n1,2\n").unwrap();
+        let error = Metrics::resume(&path, 1, 64).err().unwrap().to_string();
+        assert!(error.contains("has no column update"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "time,load\n1,2\n");
+    }
+
+    #[test]
     fn a_lost_file_begins_anew() {
         let folder = tempfile::tempdir().unwrap();
         let mut metrics = Metrics::resume(&folder.path().join("m.csv"), 4, 256).unwrap();
-        let row = metrics.push(&iteration(5, 0, 0.0), 0.5).unwrap();
+        let row = metrics.push(&iteration(5, 0, 0.0), &PpoConfig::cleanrl(), 0.5).unwrap();
         assert_eq!((row.env_steps, row.steps_per_second), (320, 128.0));
     }
 
@@ -299,10 +385,10 @@ mod tests {
         let (mut whole, mut parts) = (Metrics::create(&path).unwrap(), Metrics::create(&other).unwrap());
         let series: Vec<_> = (1..=9).map(|update| iteration(update, update * 7 % 50, 0.1 * update as f64)).collect();
         for stats in &series {
-            whole.push(stats, 0.25).unwrap();
+            whole.push(stats, &PpoConfig::cleanrl(), 0.25).unwrap();
         }
         for stats in &series[..6] {
-            parts.push(stats, 0.25).unwrap();
+            parts.push(stats, &PpoConfig::cleanrl(), 0.25).unwrap();
         }
         drop(parts);
         // The state was saved at update 4, and the sixth line is torn.
@@ -310,7 +396,7 @@ mod tests {
         std::fs::write(&other, &text[..text.len() - 9]).unwrap();
         let mut parts = Metrics::resume(&other, 4, 256).unwrap();
         for stats in &series[4..] {
-            parts.push(stats, 0.25).unwrap();
+            parts.push(stats, &PpoConfig::cleanrl(), 0.25).unwrap();
         }
         assert_eq!(whole.rows(), parts.rows());
         drop((whole, parts));

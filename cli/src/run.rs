@@ -2,10 +2,11 @@
 
 use crate::args::{Preset, TrainArgs};
 use crate::backend::Backend;
+use crate::head::HeadName;
 use crate::settings::{self, RunConfig};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
-use wgpo::Algorithm;
+use wgpo::{Algorithm, Env};
 
 /// The files of a run.
 #[derive(Debug, Clone)]
@@ -73,15 +74,22 @@ impl Folder {
 fn folder(args: &TrainArgs, algorithm: Algorithm, backend: &str, seed: u64) -> Folder {
     let default = || {
         let algorithm = if algorithm == Algorithm::Ppo { String::new() } else { format!("-{}", algorithm.name()) };
-        Path::new("runs").join(format!("{}{algorithm}-{backend}-s{seed}", args.task.0.name()))
+        let head = unusual(args.task.0, args.head).map_or(String::new(), |head| format!("-{}", head.in_path()));
+        Path::new("runs").join(format!("{}{algorithm}{head}-{backend}-s{seed}", args.task.0.name()))
     };
     Folder { path: args.out.clone().unwrap_or_else(default) }
+}
+
+/// `head`, unless it is the one that `env` has by itself.
+pub fn unusual(env: Env, head: Option<HeadName>) -> Option<HeadName> {
+    head.filter(|_| head != HeadName::of(&env.head()))
 }
 
 /// A new run's folder and settings; nothing is written yet.
 pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> {
     let env = args.task.0;
     let seed = args.seed.unwrap_or(1);
+    let head = args.head.map_or_else(|| Ok(env.head()), |name| name.head(env))?;
     let preset = args.preset.unwrap_or(Preset::Tuned);
     let asked = args.algo.map(Algorithm::from);
     let base = |algorithm| settings::of_task(preset, algorithm, env);
@@ -94,8 +102,13 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
     ppo.total_timesteps = args.steps.unwrap_or(ppo.total_timesteps);
     ppo.validate()?;
     // A run's own file may hold another algorithm than the preset is for; its networks are then the task's.
-    let policy = settings::policy(preset, ppo.algorithm, env, args.hidden.as_deref())
-        .or_else(|_| settings::policy(Preset::Tuned, ppo.algorithm, env, args.hidden.as_deref()))?;
+    let mut policy = settings::policy(preset, ppo.algorithm, env)
+        .or_else(|_| settings::policy(Preset::Tuned, ppo.algorithm, env))?;
+    policy.head = head;
+    policy.activation = args.activation.map_or(policy.activation, Into::into);
+    if let Some(hidden) = &args.hidden {
+        (policy.policy_hidden, policy.value_hidden) = (hidden.clone(), hidden.clone());
+    }
     policy.validate()?;
     let folder = folder(args, ppo.algorithm, backend.name(), seed);
     if folder.is_taken() && !args.force {
@@ -146,6 +159,11 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
     }
     if let Some(asked) = args.algo.map(Algorithm::from).filter(|asked| *asked != config.ppo.algorithm) {
         bail!(differs("--algo", &config.ppo.algorithm.name(), &asked.name()));
+    }
+    let saved = HeadName::of(&config.policy.head);
+    if let Some(asked) = args.head.filter(|asked| Some(*asked) != saved) {
+        let saved = saved.map_or_else(|| config.policy.head.name().to_owned(), |saved| saved.to_string());
+        bail!(differs("--head", &saved, &asked));
     }
     if let Some(seed) = args.seed.filter(|seed| *seed != config.seed) {
         bail!(differs("--seed", &config.seed, &seed));

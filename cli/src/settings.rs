@@ -54,17 +54,15 @@ pub fn of_task(preset: Preset, algorithm: Algorithm, env: Env) -> Result<PpoConf
     }
 }
 
-/// The networks of `preset` for `env` under `algorithm`, their hidden widths replaced by `widths` where it is given.
-pub fn policy(preset: Preset, algorithm: Algorithm, env: Env, widths: Option<&[usize]>) -> Result<PolicySpec> {
-    let (hidden, activation) = match preset.published() {
-        None => (env.tuned_for(algorithm).1, None),
+/// The networks of `preset` for `env` under `algorithm`, with the usual head of the environment.
+pub fn policy(preset: Preset, algorithm: Algorithm, env: Env) -> Result<PolicySpec> {
+    Ok(match preset.published() {
+        None => env.policy(&env.tuned_for(algorithm).1),
         Some(name) => {
             let named = wgpo::Preset::named(name, algorithm, env.head().is_discrete())?;
-            (named.hidden, Some(named.activation))
+            PolicySpec { activation: named.activation, ..env.policy(&named.hidden) }
         }
-    };
-    let spec = env.policy(widths.unwrap_or(&hidden));
-    Ok(PolicySpec { activation: activation.unwrap_or(spec.activation), ..spec })
+    })
 }
 
 /// What is published for an algorithm, for files that name no preset.

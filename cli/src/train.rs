@@ -3,6 +3,7 @@
 use crate::args::TrainArgs;
 use crate::backend::{self, Backend};
 use crate::curve;
+use crate::head::HeadName;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::run::{self, Folder};
@@ -77,13 +78,14 @@ impl Session<'_> {
             format!(" · going on after update {} ({} steps)", row.update, HumanCount(row.env_steps))
         });
         format!(
-            "{}: {}, {} environments × {} steps per update, {} steps at most · policy {}, {} parameters · seed {seed}{done}",
+            "{}: {}, {} environments × {} steps per update, {} steps at most · policy {}, {} head, {} parameters · seed {seed}{done}",
             env.gymnasium_id(),
             ppo.algorithm.name(),
             ppo.num_envs,
             ppo.num_steps,
             HumanCount(ppo.total_timesteps),
             policy.sizes(wgpo::policy::Network::Policy).iter().map(ToString::to_string).collect::<Vec<_>>().join("-"),
+            HeadName::of(&policy.head).map_or_else(|| policy.head.name().to_owned(), |head| head.to_string()),
             HumanCount(policy.layout().len() as u64),
         )
     }
@@ -131,7 +133,7 @@ impl Session<'_> {
             };
             done = stats.updates;
             sitting += 1;
-            let row = self.metrics.push(&stats, start.elapsed().as_secs_f64())?;
+            let row = self.metrics.push(&stats, &self.config.ppo, start.elapsed().as_secs_f64())?;
             progress.show(row);
             if row.skipped_steps > 0 && !warned {
                 warned = true;
@@ -150,10 +152,11 @@ impl Session<'_> {
     }
 
     fn draw(&self) -> Result<()> {
-        let RunConfig { env, adapter, seed, ppo, .. } = &self.config;
+        let RunConfig { env, adapter, seed, ppo, policy, .. } = &self.config;
         let place = adapter.as_deref().unwrap_or("the CPU reference");
         let name = ppo.algorithm.name().to_uppercase();
-        let title = format!("{} · {name} on {place} · seed {seed}", env.gymnasium_id());
+        let head = run::unusual(*env, HeadName::of(&policy.head)).map_or(String::new(), |head| format!(" ({head})"));
+        let title = format!("{} · {name}{head} on {place} · seed {seed}", env.gymnasium_id());
         curve::draw(&self.folder.curve(), *env, &title, self.metrics.rows())
     }
 

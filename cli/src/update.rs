@@ -109,6 +109,11 @@ fn as_text(stats: &UpdateStats) -> String {
     if let Some(region) = &stats.trust_region {
         text += &region_text(region);
     }
+    let hits: u64 = stats.minibatches.iter().map(|minibatch| u64::from(minibatch.head_hits)).sum();
+    if hits > 0 {
+        text +=
+            &format!("{:<20} {hits:>14} (limits of a deviation, or nothing allowed; all minibatches)\n", "head_hits");
+    }
     let stopped = if stats.stopped_early { ", stopped early by target_kl" } else { "" };
     text += &format!("{:<20} {:>14.6}\n", "explained_variance", stats.explained_variance);
     text += &format!("{:<20} {:>14.6e}\n", "learning_rate", stats.learning_rate);
@@ -129,6 +134,7 @@ fn as_json(stats: &UpdateStats, backend: &str) -> Value {
             let numbers = columns(stats).map(|(name, column)| (name.to_owned(), json!(column(minibatch))));
             let flags = [
                 ("non_finite_rows".to_owned(), json!(minibatch.non_finite_rows)),
+                ("head_hits".to_owned(), json!(minibatch.head_hits)),
                 ("stepped".to_owned(), json!(minibatch.stepped)),
             ];
             Value::Object(numbers.chain(flags).collect())
