@@ -43,6 +43,16 @@ fn pendulum_is_learnt() {
 }
 
 #[test]
+fn acrobot_is_learnt() {
+    gate(Env::Acrobot, Algorithm::Ppo);
+}
+
+#[test]
+fn mountain_car_is_learnt() {
+    gate(Env::MountainCar, Algorithm::Ppo);
+}
+
+#[test]
 fn cartpole_is_solved_by_trpo() {
     gate(Env::CartPole, Algorithm::Trpo);
 }

@@ -55,27 +55,45 @@ pub struct BackendArgs {
     pub adapter: Option<String>,
 }
 
-/// The tasks: every environment that has settings to learn it by.
+/// The tasks: every environment that Gymnasium has too; the others are there to fail at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task(pub Env);
 
+/// The tasks in the order of the table.
+const TASKS: [Task; count(&Env::ALL)] = {
+    let mut tasks = [Task(Env::CartPole); count(&Env::ALL)];
+    let (mut from, mut to) = (0, 0);
+    while from < Env::ALL.len() {
+        if is_task(Env::ALL[from]) {
+            tasks[to] = Task(Env::ALL[from]);
+            to += 1;
+        }
+        from += 1;
+    }
+    tasks
+};
+
+const fn is_task(env: Env) -> bool {
+    env.info().gymnasium_id.is_some()
+}
+
+const fn count(all: &[Env]) -> usize {
+    let (mut i, mut count) = (0, 0);
+    while i < all.len() {
+        count += is_task(all[i]) as usize;
+        i += 1;
+    }
+    count
+}
+
 impl ValueEnum for Task {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Task; Env::ALL.len()] = {
-            let mut all = [Task(Env::CartPole); Env::ALL.len()];
-            let mut i = 0;
-            while i < all.len() {
-                all[i] = Task(Env::ALL[i]);
-                i += 1;
-            }
-            all
-        };
-        &ALL
+        &TASKS
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let info = self.0.info();
-        info.gymnasium_id.map(|_| PossibleValue::new(info.name).help(info.about))
+        Some(PossibleValue::new(info.name).help(info.about))
     }
 }
 

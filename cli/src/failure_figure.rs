@@ -53,7 +53,11 @@ fn render(svg: &mut String, title: &str, panels: &[Panel<'_>]) -> Result<(), Box
     area.fill(&WHITE)?;
     let (head, body) = area.split_vertically(HEAD);
     head.draw(&Text::new(title, (16, 12), ("sans-serif", 22).into_font().color(&TEXT)))?;
-    let note = "mean reward per action over seeds; bands: 95 % interval of that mean (1.96 s/√n)";
+    let seeds = panels.iter().flat_map(|panel| panel.outcomes).map(|one| one.rewards.first().map_or(0, Vec::len)).max();
+    let note = format!(
+        "mean reward per action over {} seeds; bands: 95 % interval of that mean (1.96 s/√n)",
+        seeds.unwrap_or(0)
+    );
     head.draw(&Text::new(note, (16, 40), ("sans-serif", 16).into_font().color(&TEXT)))?;
     for (area, panel) in body.split_evenly((panels.len(), 1)).iter().zip(panels) {
         one(area, panel)?;
@@ -110,7 +114,9 @@ fn one(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) -> Result<(
         area.draw(&Text::new(label, (left + 38, y - 8), ("sans-serif", 15).into_font().color(&TEXT)))?;
     }
     let y = top + 26 * panel.outcomes.len() as i32;
-    area.draw(&PathElement::new([(left, y), (left + 28, y)], MARK.stroke_width(1)))?;
+    for dash in [0, 11, 22] {
+        area.draw(&PathElement::new([(left + dash, y), (left + dash + 6, y)], MARK.stroke_width(1)))?;
+    }
     let mark = format!("mark of success: {}", panel.mark);
     area.draw(&Text::new(mark, (left + 38, y - 8), ("sans-serif", 15).into_font().color(&TEXT)))?;
     Ok(())
