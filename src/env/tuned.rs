@@ -78,6 +78,7 @@ pub(super) fn mountain_car() -> Settings {
         ent_coef: 0.01,
         value_loss: ValueLoss::Plain,
         obs_norm: Some(ObsNorm::sb3()),
+        // Chosen without the scaling of rewards that this preset has.
         reward_norm: None,
         init: Init { policy_gain: 1.0, ..Init::ORTHOGONAL },
         ..PpoConfig::cleanrl_continuous()
