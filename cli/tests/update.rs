@@ -24,7 +24,7 @@ const UPDATE: &str =
 fn place(env: Env) -> Place {
     let place = Place::new();
     place.run(&format!(
-        "train {} --backend cpu --envs 2 --rollout 8 --steps 16 --hidden 8 --eval-episodes 0 --out p",
+        "train {} --preset cleanrl --backend cpu --envs 3 --rollout 8 --steps 24 --hidden 8 --eval-episodes 0 --out p",
         env.name()
     ));
     std::fs::write(place.path("c.toml"), "learning_rate = 1e-3\nnum_minibatches = 2").unwrap();
@@ -116,7 +116,8 @@ fn acted(head: Head) -> (CpuLearner<f32>, Rollout) {
     let rollout = Rollout {
         steps: STEPS,
         envs: ENVS,
-        obs: window.to_owned(),
+        // As the network saw them, where observations are normalised.
+        obs: acted.obs,
         actions: acted.actions,
         logp: acted.logp,
         rewards: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| wave(t + 11 * n)),
@@ -270,6 +271,18 @@ fn a_bad_rollout_is_refused_and_nothing_is_written() {
         place.refused(UPDATE, 1, &["r.safetensors", "not a whole safetensors file"]);
     }
     assert_eq!(place.list(""), ["c.toml", "p", "r.safetensors"], "a refused update wrote something");
+}
+
+#[test]
+fn a_state_with_statistics_needs_settings_that_have_them() {
+    let place = place(Env::CartPole);
+    std::fs::write(place.path("t.toml"), "[reward_norm]\n[obs_norm]").unwrap();
+    let train =
+        "train cartpole --backend cpu --config t.toml --envs 3 --rollout 8 --steps 24 --hidden 8 --eval-episodes 0";
+    place.run(&format!("{train} --out p --force"));
+    place.refused(UPDATE, 1, &["obs_norm: is off", "c.toml"]);
+    std::fs::write(place.path("c.toml"), "[reward_norm]\n[obs_norm]").unwrap();
+    place.run(UPDATE);
 }
 
 #[test]

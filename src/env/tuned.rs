@@ -101,7 +101,7 @@ pub(super) fn bandit() -> Settings {
 }
 
 impl Env {
-    /// [`tuned`](Self::tuned) for any algorithm. `tests/learning_cpu.rs` holds TRPO to its mark on both environments, and the
+    /// [`tuned`](Self::tuned) for any algorithm. `tests/learning_cpu.rs` holds TRPO to its mark on CartPole and Pendulum, and the
     /// KL penalty and A2C on CartPole; the others are the same settings under another algorithm and no more than a start.
     pub fn tuned_for(self, algorithm: Algorithm) -> (PpoConfig, Vec<usize>) {
         let (ppo, hidden) = self.tuned();
