@@ -2,7 +2,7 @@
 //
 // head_outputs    [rows, width]        distribution rows (raw outputs, then free parameters)
 // values          [rows]               V(s)
-// actions         [all, action_words]   words; row r of the minibatch is row_offset + r
+// actions         [all, action_words]  words; row r of the minibatch is row_offset + r
 // samples         [all]                (logp_old, advantage, return, value_old), same rows
 // d_head_outputs  [rows, width]        gradient of the loss by the distribution rows
 // d_values        [rows]               gradient of the loss by V(s)

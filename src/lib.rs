@@ -6,7 +6,7 @@
 //! ```text
 //! rollout [T, N] ──► advantage_gae ──► per epoch: batch_gather, batch_pack (keyed shuffle)
 //!    ▲                                                          │ all rows, in the epoch's order
-//! policy_sample, env_*            reduce_moments ──► advantage_normalize, segment by segment
+//! policy_sample, env_step         reduce_moments ──► advantage_normalize, segment by segment
 //!    ▲                                                          │ minibatch {obs, action, logp_old, advantage, return, value_old}
 //!    │                                                          ▼
 //!    │             mlp_forward × layers ──► heads ──► loss_ppo ──► loss_statistics, early stop
@@ -21,7 +21,10 @@
 //! - Running statistics, where they are on: [`kernels::policy_normalize`] for observations; [`kernels::advantage_discount`],
 //!   [`kernels::reduce_running`], [`kernels::advantage_rescale`] for rewards and value targets ([`algo::NormalizerBuffers`]).
 //! - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
-//!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`].
+//!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`]. For rollouts of an older
+//!   policy [`kernels::advantage_log_rho`] ([`algo::LogRhoPlan`]) and [`kernels::advantage_vtrace`].
+//! - Rows that do not count, where there are some: [`kernels::batch_valid`] ([`algo::ValidPlan`]), [`kernels::batch_clean`],
+//!   [`kernels::batch_count`].
 //! - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
 //! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
 //!   [`kernels::reduce_partials`].
@@ -31,6 +34,16 @@
 //! - Trust region: [`kernels::mlp_jvp`] and [`kernels::head_fisher`] for a Fisher product ([`algo::FisherPlan`]),
 //!   [`kernels::cg_step`], [`kernels::loss_trust_region`], [`kernels::optim_line_search`]; put together in
 //!   [`algo::TrustRegionUpdate`].
+//!
+//! # What can be chosen
+//!
+//! - The distribution over actions: a [`policy::Head`], with masks, bounds and the source and limit of a deviation. Each works with every
+//!   algorithm.
+//! - The algorithm and its tricks: the fields of [`PpoConfig`]. What other libraries publish is there by name, [`Preset::named`].
+//! - Running statistics of observations, rewards and value targets: [`ObsNorm`], [`RewardNorm`], [`ValueNorm`]. They are part of a
+//!   learner's state.
+//! - The advantages: [`AdvantageKind`]. The resets of environments: [`Autoreset`]. Rows that do not count: [`data::Rollout::valid`].
+//! - The environment: any of [`Env`], or one of your own that steps by [`data::Acted::env_actions`].
 //!
 //! [`PpoConfig::algorithm`] says which of PPO, PPO with a KL penalty, TRPO, the natural policy gradient and A2C an update is; every
 //! learner takes any of them, on the device and on the CPU.

@@ -129,3 +129,13 @@ fn a_kernel_is_named_in_its_own_files() {
         assert!(text.contains(&format!("stem: \"{}\"", def.name)), "{}: stem", host.display());
     }
 }
+
+#[test]
+fn the_front_page_and_the_list_of_stages_name_every_kernel() {
+    for (file, before) in [("src/lib.rs", "[`kernels::"), ("src/kernels/mod.rs", "[`")] {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let missing: Vec<_> =
+            kernels().into_iter().filter(|name| !text.contains(&format!("{before}{name}`]"))).collect();
+        assert!(missing.is_empty(), "{file} does not link {missing:?}");
+    }
+}

@@ -10,12 +10,12 @@ use ndarray::{Array1, Array2};
 use std::collections::BTreeMap;
 use wgpo::algo::GpuLearner;
 use wgpo::data::Batch;
-use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec};
+use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec, StdLimit};
 use wgpo::reference::CpuLearner;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    AdamEps, AdaptiveLr, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge, KlPenalty, Learner,
-    Optimizer, PpoConfig, Preset, ValueLoss,
+    AdamEps, AdaptiveLr, AdvantageKind, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge, KlPenalty,
+    Learner, ObsNorm, Optimizer, PpoConfig, Preset, RewardNorm, ValueLoss, ValueNorm,
 };
 
 /// A seeded batch near the policy's own distribution; value errors are on both sides of 1.
@@ -210,13 +210,27 @@ fn complete() -> PpoConfig {
         target_kl: Some(1.0),
         value_learning_rate: Some(1.0),
         adaptive_lr: Some(AdaptiveLr::default()),
+        advantage: AdvantageKind::PUFF,
+        obs_norm: Some(ObsNorm::sb3()),
+        reward_norm: Some(RewardNorm { gamma: Some(1.0), ..RewardNorm::sb3() }),
+        norm_value: Some(ValueNorm::rl_games()),
         kl_penalty: Some(KlPenalty { hinge: Some(KlHinge { coef: 1.0, factor: 1.0 }), ..KlPenalty::adaptive() }),
         ..PpoConfig::trpo_sb3_contrib()
     }
 }
 
 /// Tables whose own settings have a row each.
-const TABLES: [&str; 6] = ["kl_penalty", "kl_penalty.adapt", "kl_penalty.hinge", "adaptive_lr", "trust_region", "init"];
+const TABLES: [&str; 9] = [
+    "kl_penalty",
+    "kl_penalty.adapt",
+    "kl_penalty.hinge",
+    "adaptive_lr",
+    "trust_region",
+    "init",
+    "obs_norm",
+    "reward_norm",
+    "norm_value",
+];
 
 /// A choice as a cell shows it: `linear to 0.0`.
 fn cell(value: &serde_json::Value) -> String {
@@ -250,6 +264,8 @@ fn rows(config: &PpoConfig) -> BTreeMap<String, String> {
     }
     let mut rows_of = BTreeMap::new();
     walk("", &serde_json::to_value(config).unwrap(), &mut rows_of);
+    // The one choice that a file leaves out where it is the usual one.
+    rows_of.entry("advantage".to_owned()).or_insert_with(|| "gae".to_owned());
     rows_of
 }
 
@@ -287,7 +303,7 @@ fn the_documents_tables_are_the_codes() {
             ("paper", named("paper", Algorithm::PpoPenalty, false)),
             ("sb3, a2c", named("sb3", Algorithm::A2c, false)),
         ],
-        &["trust_region"],
+        &["trust_region", "norm_value"],
     );
     let trpo = |name| named(name, Algorithm::Trpo, false);
     let second = table(
@@ -297,8 +313,18 @@ fn the_documents_tables_are_the_codes() {
             ("spinningup", trpo("spinningup")),
             ("spinningup, npg", named("spinningup", Algorithm::Npg, false)),
         ],
-        &["kl_penalty", "adaptive_lr"],
+        &["kl_penalty", "adaptive_lr", "obs_norm", "reward_norm", "norm_value"],
     );
+    // What the tables leave out is off.
+    for algorithm in Algorithm::ALL {
+        for name in Preset::names(algorithm) {
+            let config = named(name, algorithm, false);
+            assert_eq!(config.norm_value, None, "{name}");
+            assert!(!algorithm.is_trust_region() || (config.obs_norm, config.reward_norm) == (None, None), "{name}");
+            let discrete = named(name, algorithm, true);
+            assert!(*name != "cleanrl" || (discrete.obs_norm, discrete.reward_norm) == (None, None));
+        }
+    }
     let has_both = document.contains(&first) && document.contains(&second);
     assert!(has_both, "docs/presets.md must have these tables:\n\n{first}\n===\n\n{second}\n===\n");
     // Each switch is explained, and no field was forgotten above.
@@ -322,4 +348,26 @@ fn the_documents_tables_are_the_codes() {
             assert!(document.contains(&format!("| `{}` | `{name}` |", algorithm.name())), "{name}");
         }
     }
+}
+
+/// The examples of `docs/rollout-format.md` are read as heads, and there is one of each kind.
+#[test]
+fn the_documents_heads_are_heads() {
+    let document = include_str!("../docs/rollout-format.md");
+    let mut kinds = std::collections::BTreeSet::new();
+    for (start, _) in document.match_indices("{\"kind\":") {
+        let mut examples = serde_json::Deserializer::from_str(&document[start..]).into_iter::<Head>();
+        let head = examples.next().unwrap().unwrap();
+        head.validate().unwrap();
+        kinds.insert(head.name());
+    }
+    let all = ["bernoulli", "beta", "categorical", "discretised", "gaussian", "multi_discrete", "tanh_gaussian"];
+    assert!(kinds.into_iter().eq(all));
+    assert!(document.contains(&format!("`{}`", spaced(StdLimit::default()))));
+    assert!(document.contains(&spaced(StdLimit::Free)));
+}
+
+/// JSON as the document writes it.
+fn spaced(limit: StdLimit) -> String {
+    serde_json::to_string(&limit).unwrap().replace(':', ": ")
 }

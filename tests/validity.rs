@@ -281,7 +281,7 @@ fn without_a_row_to_look_at_the_fisher_matrix_is_damping() {
     let spec = spec(Head::gaussian(2));
     let mut batch = batch(&spec, 40);
     batch.valid = Some(Array1::from_shape_fn(40, |row| u32::from(row % 8 != 0)));
-    let (name, config) = cases().swap_remove(7);
+    let (name, config) = cases().into_iter().find(|(name, _)| *name == "trpo").unwrap();
     let config = PpoConfig { trust_region: TrustRegion { fisher_subsample: 8, ..config.trust_region }, ..config };
     let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
     let mut device = GpuLearner::new(&gpu, spec, config, 7).unwrap();
@@ -540,8 +540,11 @@ fn recorded(spec: &PolicySpec) -> Vec<(Rollout, Vec<Option<usize>>)> {
     ]
 }
 
+/// The identity of a step, and its advantage.
+type BySteps = Vec<(usize, f64)>;
+
 /// Advantages by step, of rows that are steps.
-fn by_step(advantages: &[f64], ids: &[Option<usize>]) -> Vec<(usize, f64)> {
+fn by_step(advantages: &[f64], ids: &[Option<usize>]) -> BySteps {
     let mut all: Vec<_> =
         ids.iter().zip(advantages).filter_map(|(id, advantage)| id.map(|id| (id, *advantage))).collect();
     all.sort_by_key(|(id, _)| *id);
@@ -585,7 +588,8 @@ fn the_same_steps_in_three_modes_are_the_same_update() {
         };
         let start = wgpo::policy::initial_parameters(&spec, 7);
         let wide: Vec<f64> = start.iter().map(|p| f64::from(*p)).collect();
-        let mut first: Option<(Vec<(usize, f64)>, Vec<f32>)> = None;
+        // Advantages and parameters of the first mode.
+        let mut first: Option<(BySteps, Vec<f32>)> = None;
         for (rollout, ids) in recorded(&spec) {
             let mode = rollout.autoreset.name();
             rollout.validate(&spec).unwrap();

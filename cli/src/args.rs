@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::head::HeadName;
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use wgpo::policy::Activation;
@@ -27,6 +27,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Do one update of PPO or one of its relatives on a rollout that another trainer recorded
     Update(UpdateArgs),
+    /// Show three ways in which usual PPO fails, and what helps: many seeds, one figure with confidence bands
+    FailureModes(FailureModesArgs),
     /// List the adapters, their limits and features, and the kernel variants that would be chosen
     Info(InfoArgs),
 }
@@ -59,23 +61,41 @@ pub struct BackendArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task(pub Env);
 
+/// The tasks in the order of the table.
+const TASKS: [Task; count(&Env::ALL)] = {
+    let mut tasks = [Task(Env::CartPole); count(&Env::ALL)];
+    let (mut from, mut to) = (0, 0);
+    while from < Env::ALL.len() {
+        if is_task(Env::ALL[from]) {
+            tasks[to] = Task(Env::ALL[from]);
+            to += 1;
+        }
+        from += 1;
+    }
+    tasks
+};
+
+const fn is_task(env: Env) -> bool {
+    env.info().gymnasium_id.is_some()
+}
+
+const fn count(all: &[Env]) -> usize {
+    let (mut i, mut count) = (0, 0);
+    while i < all.len() {
+        count += is_task(all[i]) as usize;
+        i += 1;
+    }
+    count
+}
+
 impl ValueEnum for Task {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Task; Env::ALL.len()] = {
-            let mut all = [Task(Env::CartPole); Env::ALL.len()];
-            let mut i = 0;
-            while i < all.len() {
-                all[i] = Task(Env::ALL[i]);
-                i += 1;
-            }
-            all
-        };
-        &ALL
+        &TASKS
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let info = self.0.info();
-        info.gymnasium_id.map(|_| PossibleValue::new(info.name).help(info.about))
+        Some(PossibleValue::new(info.name).help(info.about))
     }
 }
 
@@ -315,6 +335,65 @@ pub struct UpdateArgs {
     /// Print the statistics as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which of the failure modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailureMode {
+    /// Continuous actions whose reward vanishes outside of a bounded support
+    #[value(name = "1")]
+    Bounded,
+    /// A hundred actions: one pays best, nine pay well
+    #[value(name = "2")]
+    Sparse,
+    /// A locally best action near the initial policy
+    #[value(name = "3")]
+    Local,
+    /// All three
+    All,
+}
+
+impl FailureMode {
+    /// Whether mode `number` is asked for.
+    pub const fn includes(self, number: usize) -> bool {
+        matches!((self, number), (Self::Bounded, 1) | (Self::Sparse, 2) | (Self::Local, 3) | (Self::All, _))
+    }
+}
+
+/// Options of `wgpo failure-modes`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The clipped surrogate with a Gaussian or softmax policy runs against Beta and discretised policies and against a KL penalty in
+both directions, on one-step tasks (Hsu, Mendler-Dünner and Hardt 2020). The run folder holds failure_modes.svg,
+rewards.csv (every seed and update) and summary.csv (how many seeds succeed).")]
+pub struct FailureModesArgs {
+    #[command(flatten)]
+    pub backend: BackendArgs,
+
+    /// Which of them
+    #[arg(long, value_enum, default_value = "all")]
+    pub mode: FailureMode,
+
+    /// Seeds 1 to N of each variant
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = counts(1000))]
+    pub seeds: usize,
+
+    /// Updates of each seed
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = counts(100_000))]
+    pub updates: usize,
+
+    /// Run folder [default: runs/failure-modes-BACKEND]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Replace what is in the folder
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Whole numbers from 1 to `most`.
+fn counts(most: u64) -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u64).range(1..=most).map(|count| count as usize)
 }
 
 /// Options of `wgpo info`.

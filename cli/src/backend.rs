@@ -3,12 +3,13 @@
 use crate::args::{BackendArgs, BackendChoice};
 use crate::settings::RunConfig;
 use anyhow::{Context, Result, bail};
-use wgpo::algo::{GpuLearner, GpuTrainer};
+use rayon::prelude::*;
+use wgpo::algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 use wgpo::env::Env;
 use wgpo::gpu::{AdapterChoice, AdapterSummary, Gpu, GpuOptions};
 use wgpo::policy::PolicySpec;
 use wgpo::reference::{self, CpuLearner, CpuTrainer};
-use wgpo::trainer::{EpisodeStats, Trainer};
+use wgpo::trainer::{EpisodeStats, IterationStats, Trainer};
 use wgpo::{ActMode, Learner, PpoConfig};
 
 /// Where the numbers are computed, and why there.
@@ -148,11 +149,38 @@ impl Backend {
         })
     }
 
+    /// A trainer per seed, which advance together.
+    pub fn group(&self, env: Env, spec: &PolicySpec, config: &PpoConfig, seeds: &[u64]) -> Result<Group> {
+        Ok(match &self.place {
+            Place::Gpu(gpu) => Group::Gpu(GpuTrainerGroup::new(gpu, env, spec, config, seeds)?),
+            Place::Cpu => {
+                let make = |seed: &u64| CpuTrainer::new(env, spec.clone(), config.clone(), *seed);
+                Group::Cpu(seeds.iter().map(make).collect::<Result<_, _>>()?)
+            }
+        })
+    }
+
     /// A learner with fresh parameters.
     pub fn learner(&self, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Box<dyn Learner>> {
         Ok(match &self.place {
             Place::Gpu(gpu) => Box::new(GpuLearner::new(gpu, spec, config, seed)?),
             Place::Cpu => Box::new(CpuLearner::<f32>::new(spec, config, seed)?),
+        })
+    }
+}
+
+/// Several trainers: on the device in one submission, on the CPU spread over its cores.
+pub enum Group {
+    Gpu(GpuTrainerGroup),
+    Cpu(Vec<CpuTrainer>),
+}
+
+impl Group {
+    /// One iteration of each.
+    pub fn iterate(&mut self) -> Result<Vec<IterationStats>> {
+        Ok(match self {
+            Self::Gpu(group) => group.iterate()?,
+            Self::Cpu(trainers) => trainers.par_iter_mut().map(Trainer::iterate).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -4,6 +4,8 @@ mod args;
 mod backend;
 mod check;
 mod curve;
+mod failure_figure;
+mod failure_modes;
 mod files;
 mod head;
 mod info;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         args::Command::Train(args) => train::train(&args),
         args::Command::Check(args) => check::check(&args),
         args::Command::Update(args) => update::update(&args),
+        args::Command::FailureModes(args) => failure_modes::failure_modes(&args),
         args::Command::Info(args) => info::info(&args),
     };
     result.unwrap_or_else(|error| {

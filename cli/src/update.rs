@@ -22,6 +22,7 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     let backend = Backend::choose(&args.backend)?;
     // The rollout's own size, so that a schedule counts this trainer's updates.
     let config = PpoConfig { num_envs: rollout.envs, num_steps: rollout.steps, ..config };
+    let scales_rewards = config.reward_norm.is_some();
     let mut learner = backend.learner(saved.spec, config, saved.state.seed)?;
     learner.set_state(&saved.state).with_context(|| {
         format!(
@@ -41,6 +42,9 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     } else {
         println!("backend: {}", backend.reason());
         println!("{} steps × {} environments = {} rows", rollout.steps, rollout.envs, rollout.rows());
+        if scales_rewards {
+            println!("rewards: scaled by reward_norm; if the file's are scaled already, set reward_norm = \"off\"");
+        }
         print!("{}", as_text(&stats));
         println!("written: {}", args.out.display());
     }

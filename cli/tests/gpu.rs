@@ -114,3 +114,19 @@ fn check_compares_kernels_and_says_so() {
         assert!(row["worst_error"].as_f64() <= row["tolerance"].as_f64(), "{row}");
     }
 }
+
+#[test]
+fn many_seeds_on_the_device_show_a_failure_and_its_remedy() {
+    let place = Place::new();
+    let Some(index) = adapter(&place) else { return };
+    let said = place.run(&format!("failure-modes --adapter {index} --mode 2 --seeds 6 --updates 60 --out r"));
+    assert!(said.contains("backend: GPU"), "{said}");
+    let summary = place.text("r/summary.csv");
+    let successes = |variant: &str| -> u64 {
+        let line = summary.lines().find(|line| line.contains(&format!(",{variant},"))).unwrap();
+        line.split(',').nth(4).unwrap().parse().unwrap()
+    };
+    // Six seeds: half of them more.
+    assert!(successes("kl_new_old") >= successes("clip") + 3, "{summary}");
+    assert!(place.text("r/failure_modes.svg").contains("clip, softmax"));
+}

@@ -12,7 +12,7 @@ use support::Place;
 fn help_names_every_command_and_option() {
     let place = Place::new();
     let help = place.run("--help");
-    for word in ["train", "check", "update", "info", "wgpo train cartpole"] {
+    for word in ["train", "check", "update", "failure-modes", "info", "wgpo train cartpole"] {
         assert!(help.contains(word), "{word} is not in: {help}");
     }
     let help = place.run("train --help");
@@ -34,7 +34,7 @@ fn help_names_every_command_and_option() {
     ] {
         assert!(help.contains(word), "{word} is not in: {help}");
     }
-    for command in ["check", "update", "info"] {
+    for command in ["check", "update", "failure-modes", "info"] {
         place.run(&format!("{command} --help"));
     }
     place.wgpo("--version").assert().success().stdout(contains(env!("CARGO_PKG_VERSION")));
@@ -58,6 +58,8 @@ fn bad_arguments_are_refused_before_anything_happens() {
     place.refused("train cartpole --backend cpu --adapter 0", 1, &["--adapter", "--backend cpu"]);
     place.refused("train cartpole --backend cpu --config nowhere.toml", 1, &["nowhere.toml", "No such file"]);
     place.refused("train cartpole --backend cpu --resume", 1, &["runs/cartpole-cpu-s1", "no run to resume"]);
+    place.refused("failure-modes --mode 4", 2, &["--mode", "1, 2, 3, all"]);
+    place.refused("failure-modes --seeds 0", 2, &["--seeds"]);
     place.refused("train cartpole --resume", 1, &["cartpole", "nothing to resume"]);
     assert!(place.list("").is_empty(), "a refused command wrote something");
 }

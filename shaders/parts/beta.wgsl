@@ -37,19 +37,19 @@ fn beta_logp(less: vec2<f32>, x: f32) -> f32 {
         + 0.5 * log(n) - 0.9189385332 + gamma_delta(n);
 }
 
-// log(x / mean), with d = x / mean - 1.
-fn beta_log_ratio(d: f32, log_x: f32, log_share: f32) -> f32 {
+// log r, where d is r - 1 and has digits that r has not.
+fn beta_log_ratio(d: f32, r: f32) -> f32 {
     let near = abs(d) < 0.5;
-    return select(log_x - log_share, math_log1p(select(0.0, d, near)), near);
+    return select(log(r), math_log1p(select(0.0, d, near)), near);
 }
 
 fn beta_rho(p: vec2<f32>) -> vec2<f32> { return vec2<f32>(gamma_rho(p.x), gamma_rho(p.y)) - gamma_rho(p.x + p.y); }
 
 fn beta_logp_gradient(p: vec2<f32>, x: f32) -> vec2<f32> {
+    // x / mean, and the same of 1 - x.
+    let r = vec2<f32>(x, 1.0 - x) * ((p.x + p.y) / p);
     let d = beta_excess(p, x) / p;
-    let log_x = beta_log_x(x);
-    let shares = beta_log_shares(p);
-    return vec2<f32>(beta_log_ratio(d.x, log_x.x, shares.x), beta_log_ratio(-d.y, log_x.y, shares.y)) + beta_rho(p);
+    return vec2<f32>(beta_log_ratio(d.x, r.x), beta_log_ratio(-d.y, r.y)) + beta_rho(p);
 }
 
 fn beta_entropy(less: vec2<f32>) -> f32 {
@@ -89,9 +89,8 @@ fn beta_kl_gradient(p: vec2<f32>, q: vec2<f32>, c: vec2<f32>) -> vec2<f32> {
     let m = q.x + q.y;
     let cross = p.x * c.y - p.y * c.x;
     let d = vec2<f32>(cross, -cross) / (n * q);
-    let of_p = beta_log_shares(p);
-    let of_q = beta_log_shares(q);
-    let ratio = vec2<f32>(beta_log_ratio(d.x, of_p.x, of_q.x), beta_log_ratio(d.y, of_p.y, of_q.y));
+    let r = (p / n) * (m / q);
+    let ratio = vec2<f32>(beta_log_ratio(d.x, r.x), beta_log_ratio(d.y, r.y));
     let rhos = vec2<f32>(gamma_rho_change(p.x, q.x, c.x), gamma_rho_change(p.y, q.y, c.y));
     return gamma_rho_change(n, m, c.x + c.y) - ratio - rhos;
 }

@@ -1,6 +1,6 @@
 // The Bernoulli head, independent bits by their logits: log-probability, entropy and KL of a row, their gradients, Fisher
-// products, draws. Needs parts math and philox. Same interface as head_categorical; a row has a logit per dimension, an action a
-// word 0 or 1 per dimension.
+// products, draws. Needs parts math and philox. Same interface as head_categorical; a row has a logit per dimension, an
+// action a word 0 or 1.
 //
 // log p = -softplus(-l) and log(1 - p) = -softplus(l): nothing is lost where a bit is almost certain.
 

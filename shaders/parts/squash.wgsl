@@ -11,7 +11,7 @@ fn squash_log_slope(u: f32) -> f32 {
 
 // E log(1 - tanh(u)^2) for u = mean + deviation z, z a standard normal: its value, and its derivatives by the mean and by the
 // logarithm of the deviation. The trapezoidal rule, which converges exponentially for such integrands, over whichever of two
-// variables makes the integrand smooth. Error below 2e-6 of 1 + |mean| + deviation, all three.
+// variables makes the integrand smooth. Error below 1e-6 of 1 + |mean| + deviation, all three.
 fn squash_entropy(mean: f32, deviation: f32) -> vec3<f32> {
     var sum = vec3<f32>();
     if (deviation < 1.5) {

@@ -16,7 +16,7 @@ use crate::{Autoreset, Error, PpoConfig, Result};
 use ndarray::{Array1, Array2, ArrayView2};
 
 /// Dispatches of one submission of ours: far below any watchdog's patience, and enough that submitting costs nothing.
-const CALLS_PER_SUBMISSION: usize = 4096;
+pub(super) const CALLS_PER_SUBMISSION: usize = 4096;
 
 /// A policy on the device. Observations and rollouts come from host arrays; for environments on the device see
 /// [`super::GpuTrainer`], and to record into an encoder of one's own [`super::PpoUpdate`].

@@ -14,12 +14,15 @@
 //! | [`FisherPlan`] | observations, a vector v | F v |
 //! | [`TrustRegionUpdate`] | rows with advantages | a TRPO or NPG step, the critic's steps, statistics |
 //!
-//! [`GpuLearner`] and [`GpuTrainer`] put them behind the traits that the CPU reference has, too.
+//! [`GpuLearner`] and [`GpuTrainer`] put them behind the traits that the CPU reference has, too; [`GpuTrainerGroup`] advances
+//! several seeds at once.
 
 mod act;
 mod advantage;
 mod clean;
 mod fisher;
+#[cfg(not(target_arch = "wasm32"))]
+mod group;
 #[cfg(not(target_arch = "wasm32"))] // waits for statistics, which a browser must not
 mod learner;
 mod log_rho;
@@ -40,6 +43,8 @@ mod valid;
 pub use act::ActPlan;
 pub use advantage::{AdvantagePlan, Estimator, RolloutBuffers};
 pub use fisher::FisherPlan;
+#[cfg(not(target_arch = "wasm32"))]
+pub use group::GpuTrainerGroup;
 #[cfg(not(target_arch = "wasm32"))]
 pub use learner::GpuLearner;
 pub use log_rho::LogRhoPlan;

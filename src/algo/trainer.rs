@@ -7,7 +7,7 @@ use super::plan::UpdatePlan;
 use super::rollout::RolloutPlan;
 use super::update::BatchBuffers;
 use crate::env::Env;
-use crate::gpu::{Call, Gpu, ReadBack};
+use crate::gpu::{Call, Gpu, ReadBack, Slot};
 use crate::kernels::reduce_episodes::SUMMARY;
 use crate::learner::Learner;
 use crate::policy::{Network, PolicySpec};
@@ -98,40 +98,47 @@ impl GpuTrainer {
         let (all, rollout, update) = (self.calls.len(), self.rollout.calls().len(), self.update.calls().len());
         (rollout, all - rollout - update, update)
     }
-}
 
-impl Trainer for GpuTrainer {
-    fn env(&self) -> Env {
-        self.env
+    fn push_schedule(&self) -> Result<Slot> {
+        let learner = &self.learner;
+        learner.model.push_schedule(learner.gpu(), learner.config(), self.env_step)
     }
 
-    fn learner(&self) -> &dyn Learner {
-        &self.learner
+    /// Records what comes before [`calls`](Self::calls), which are to be recorded with the slot that this returns.
+    pub(super) fn record_start(&self, encoder: &mut wgpu::CommandEncoder) -> Result<Slot> {
+        let slot = self.push_schedule()?;
+        self.update.record_start(encoder);
+        Ok(slot)
     }
 
-    fn learner_mut(&mut self) -> &mut dyn Learner {
-        &mut self.learner
+    /// The dispatches of an iteration.
+    pub(super) fn calls(&self) -> &[Call] {
+        &self.calls
     }
 
-    fn iterate(&mut self) -> Result<IterationStats> {
-        let gpu = self.learner.gpu().clone();
+    /// Words of an iteration's statistics.
+    pub(super) fn statistics_words(&self) -> u64 {
+        self.update.statistics_len() + SUMMARY
+    }
+
+    /// Records a copy of the statistics into `staging`, from its word `at` on.
+    pub(super) fn record_statistics(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        staging: &ReadBack<u32>,
+        at: u64,
+    ) -> Result<()> {
+        self.update.record_statistics(encoder, staging, at + SUMMARY)?;
+        staging.copy(encoder, &self.rollout.summary.cast(), 0, at, SUMMARY)
+    }
+
+    /// Reads the statistics and counts on.
+    pub(super) fn finish(&mut self, words: &[u32]) -> IterationStats {
         let config = self.learner.config();
-        let learning_rate = config.learning_rate_at(self.learner.model.update);
         let (steps, envs) = (config.num_steps as u64, config.num_envs as u64);
-        let slot = self.learner.model.push_schedule(&gpu, config, self.env_step)?;
-        let (update, staging, summary) = (&self.update, &self.staging, &self.rollout.summary);
-        let start = |encoder: &mut wgpu::CommandEncoder| {
-            update.record_start(encoder);
-            Ok(())
-        };
-        let finish = |encoder: &mut wgpu::CommandEncoder| {
-            update.record_statistics(encoder, staging, SUMMARY)?;
-            staging.copy(encoder, &summary.cast(), 0, 0, SUMMARY)
-        };
-        submit(&gpu, "iteration", &self.calls, slot, start, finish)?;
-        let words = staging.fetch(&gpu)?;
+        let learning_rate = config.learning_rate_at(self.learner.model.update);
         let (summary, statistics) = words.split_at(SUMMARY as usize);
-        let update = update.statistics(statistics, learning_rate);
+        let update = self.update.statistics(statistics, learning_rate);
         let model = &mut self.learner.model;
         model.update += 1;
         model.policy_step += steps;
@@ -148,7 +155,34 @@ impl Trainer for GpuTrainer {
         } else {
             EpisodeStats::NONE
         };
-        Ok(IterationStats { update, episodes, env_steps: self.env_step * envs, updates: model.update })
+        IterationStats { update, episodes, env_steps: self.env_step * envs, updates: model.update }
+    }
+}
+
+impl Trainer for GpuTrainer {
+    fn env(&self) -> Env {
+        self.env
+    }
+
+    fn learner(&self) -> &dyn Learner {
+        &self.learner
+    }
+
+    fn learner_mut(&mut self) -> &mut dyn Learner {
+        &mut self.learner
+    }
+
+    fn iterate(&mut self) -> Result<IterationStats> {
+        let gpu = self.gpu().clone();
+        let slot = self.push_schedule()?;
+        let start = |encoder: &mut wgpu::CommandEncoder| {
+            self.update.record_start(encoder);
+            Ok(())
+        };
+        let finish = |encoder: &mut wgpu::CommandEncoder| self.record_statistics(encoder, &self.staging, 0);
+        submit(&gpu, "iteration", &self.calls, slot, start, finish)?;
+        let words = self.staging.fetch(&gpu)?;
+        Ok(self.finish(&words))
     }
 
     fn state(&self) -> Result<TrainerState> {

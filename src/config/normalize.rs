@@ -87,6 +87,11 @@ impl ObsNorm {
         Self { clip: None, ..Self::sb3() }
     }
 
+    /// Lizhi's state normalisation. Its very first observation becomes 0, there as here.
+    pub const fn lizhi() -> Self {
+        Self { clip: None, eps_placement: EpsPlacement::OutsideRoot, initial_count: 0.0, ..Self::sb3() }
+    }
+
     /// rsl_rl's `EmpiricalNormalization`.
     pub const fn rsl_rl() -> Self {
         Self { clip: None, eps: 1e-2, eps_placement: EpsPlacement::OutsideRoot, initial_count: 0.0, ..Self::sb3() }
@@ -173,14 +178,16 @@ impl RewardNorm {
         Self { reset: ReturnReset::AtDone, clip: None, ..Self::sb3() }
     }
 
-    /// Lizhi's reward scaling, but for its first reward, which it divides by itself.
+    /// Lizhi's reward scaling, but for the first reward. There it is divided by itself; one return alone has no deviation, and
+    /// nothing is clipped. Here the statistic begins with the weight of one return, so that the first reward is divided by
+    /// √(½ + r²/4).
     pub const fn lizhi_scaling() -> Self {
-        Self { clip: None, eps_placement: EpsPlacement::OutsideRoot, initial_count: 0.0, ..Self::sb3() }
+        Self { clip: None, eps_placement: EpsPlacement::OutsideRoot, initial_count: 1.0, ..Self::sb3() }
     }
 
-    /// Lizhi's reward normalisation, but for its first reward.
+    /// Lizhi's reward normalisation. Its very first reward becomes 0, there as here.
     pub const fn lizhi_normalization() -> Self {
-        Self { kind: RewardNormKind::Rewards, ..Self::lizhi_scaling() }
+        Self { kind: RewardNormKind::Rewards, initial_count: 0.0, ..Self::lizhi_scaling() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation,
-    KlPenalty, KlStop, Optimizer, PpoConfig, TrustRegion, ValueLoss,
+    KlPenalty, KlStop, ObsNorm, Optimizer, PpoConfig, RewardNorm, TrustRegion, ValueLoss,
 };
 use crate::policy::{Init, InitScheme};
 
@@ -60,7 +60,7 @@ impl PpoConfig {
         }
     }
 
-    /// CleanRL's `ppo_continuous_action.py`.
+    /// CleanRL's `ppo_continuous_action.py`, with the observations and rewards that its wrappers normalise and clip at 10.
     pub fn cleanrl_continuous() -> Self {
         Self {
             num_envs: 1,
@@ -70,11 +70,14 @@ impl PpoConfig {
             num_minibatches: 32,
             update_epochs: 10,
             ent_coef: 0.0,
+            obs_norm: Some(ObsNorm::sb3()),
+            reward_norm: Some(RewardNorm::cleanrl()),
             ..Self::cleanrl()
         }
     }
 
-    /// Stable-Baselines3's `PPO` defaults.
+    /// Stable-Baselines3's `PPO` defaults. It normalises nothing unless its user wraps the environment in `VecNormalize`
+    /// ([`ObsNorm::sb3`], [`RewardNorm::sb3`]).
     pub fn sb3() -> Self {
         Self {
             num_envs: 1,
@@ -95,18 +98,19 @@ impl PpoConfig {
     }
 
     /// OpenAI baselines' `ppo2` with its settings for MuJoCo: CleanRL's arithmetic, but for TensorFlow's Adam and gradient
-    /// clip and NumPy's standard deviation.
+    /// clip, NumPy's standard deviation, and the `VecNormalize` that its program puts round MuJoCo's tasks.
     pub fn baselines_ppo2() -> Self {
         Self {
             adv_ddof: 0,
             grad_clip_formula: ClipFormula::Tensorflow,
             adam_eps_placement: AdamEps::Baselines,
+            reward_norm: Some(RewardNorm::sb3()),
             ..Self::cleanrl_continuous()
         }
     }
 
     /// rsl_rl's `PPO` with its own defaults. It leaves environments and steps to the task: 4096 × 24 are legged_gym's, 1500
-    /// updates, too.
+    /// updates, too. Normalised observations are its user's choice ([`ObsNorm::rsl_rl`]) and are off.
     pub fn rsl_rl() -> Self {
         Self {
             num_envs: 4096,
@@ -158,8 +162,8 @@ impl PpoConfig {
         }
     }
 
-    /// Lizhi-sjtu's PPO-continuous with its ten tricks, but for two that are not settings of the update: normalised states
-    /// and scaled rewards.
+    /// Lizhi-sjtu's PPO-continuous with its ten tricks. Of reward scaling and reward normalisation it takes the first, as the
+    /// project does unless told otherwise.
     pub fn ten_tricks() -> Self {
         Self {
             total_timesteps: 3_000_000,
@@ -172,6 +176,8 @@ impl PpoConfig {
             ent_coef: 0.01,
             grad_clip: GradClip::Separate,
             init: Init { hidden_gain: 1.0, ..Init::ORTHOGONAL },
+            obs_norm: Some(ObsNorm::lizhi()),
+            reward_norm: Some(RewardNorm::lizhi_scaling()),
             ..Self::cleanrl_continuous()
         }
     }
@@ -209,12 +215,15 @@ impl PpoConfig {
     }
 
     /// PPO with the adaptive KL penalty in place of the clip (Schulman et al. 2017, section 4 and table 3); what the paper does not
-    /// say is CleanRL's: annealing, gradient clip, Adam's epsilon, normalisation per minibatch.
+    /// say is CleanRL's: annealing, gradient clip, Adam's epsilon, advantages normalised per minibatch. Observations and rewards
+    /// are not normalised, of which the paper does not speak.
     pub fn ppo_penalty() -> Self {
         Self {
             algorithm: Algorithm::PpoPenalty,
             kl_penalty: Some(KlPenalty::adaptive()),
             value_loss: ValueLoss::Plain,
+            obs_norm: None,
+            reward_norm: None,
             ..Self::cleanrl_continuous()
         }
     }

@@ -123,7 +123,7 @@ environments! {
         reward_size: 1.0,
         time_limit: 1,
         actions: ActionSpace::Box { low: &[-3.0], high: &[3.0] },
-        solved_at: 0.8,
+        solved_at: 0.7,
         part: parts::ENV_BANDIT_BUMPS,
         tuned: tuned::bandit,
     }

@@ -35,7 +35,7 @@ impl<'a, F: Real> Fisher<'a, F> {
     /// their masks.
     ///
     /// # Errors
-    /// [`Error::Shape`] or [`Error::Value`] if something does not fit. Without a row F is damping alone.
+    /// [`crate::Error::Shape`] or [`crate::Error::Value`] if something does not fit. Without a row F is damping alone.
     pub fn new(
         spec: &'a PolicySpec,
         layout: &'a ParamLayout,
@@ -74,7 +74,7 @@ impl<'a, F: Real> Fisher<'a, F> {
     /// F v, damping included.
     ///
     /// # Errors
-    /// [`Error::Shape`] if `v` has not the parameters' length.
+    /// [`crate::Error::Shape`] if `v` has not the parameters' length.
     pub fn apply(&self, v: &[F]) -> Result<Vec<F>> {
         let tangent = self.networks.jvp_policy(&self.tape, v)?;
         let mut d_dist = match &self.scores {
@@ -100,7 +100,7 @@ impl<'a, F: Real> Fisher<'a, F> {
 /// [`Fisher::apply`] in one call: the Gauss–Newton form over all rows.
 ///
 /// # Errors
-/// [`Error::Shape`] if something does not fit, [`Error::Config`] if there is no row.
+/// [`crate::Error::Shape`] if something does not fit, [`crate::Error::Config`] if there is no row.
 pub fn fisher_vector_product<F: Real>(
     spec: &PolicySpec,
     parameters: &[F],

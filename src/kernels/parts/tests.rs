@@ -67,7 +67,7 @@ fn worst(input: &[[f32; 4]], got: &[[f32; 4]], column: usize, of: impl Fn([f64; 
         let v = v.map(f64::from);
         let (want, size) = of(v);
         let error = (f64::from(got[column]) - want).abs() / size;
-        if !(error <= most.0) {
+        if error.is_nan() || error > most.0 {
             most = (error, v);
         }
     }
@@ -196,10 +196,12 @@ fn large_shapes_keep_their_digits() {
         let (a, b, x) = (1.0 + v[0], 1.0 + v[1], v[2]);
         let logp = v[0] * x.ln() + v[1] * (-x).ln_1p() - (ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b));
         // What the rounding of α, β and x themselves may do.
-        let slope = (v[0] / x - v[1] / (1.0 - x)).abs() * x.min(1.0 - x);
-        (logp, logp.abs().max(1.0) + slope)
+        let by_x = (v[0] / x - v[1] / (1.0 - x)).abs() * x.min(1.0 - x);
+        let by_a = (x.ln() - digamma(a) + digamma(a + b)).abs() * a;
+        let by_b = ((-x).ln_1p() - digamma(b) + digamma(a + b)).abs() * b;
+        (logp, logp.abs().max(1.0) + by_x + by_a + by_b)
     };
-    assert!(worst(&input, &got, 0, logp) < 3e-6);
+    assert!(worst(&input, &got, 0, logp) < 2e-6);
     let entropy = |v: [f64; 4]| {
         let (a, b) = (1.0 + v[0], 1.0 + v[1]);
         let log_beta = ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b);
@@ -210,9 +212,10 @@ fn large_shapes_keep_their_digits() {
     let by_alpha = |v: [f64; 4]| {
         let (a, n) = (1.0 + v[0], 2.0 + v[0] + v[1]);
         let want = v[2].ln() - digamma(a) + digamma(n);
-        (want, want.abs().max(1.0 / a))
+        // An f32 says of x / mean no more than 6e-8, whatever the shapes.
+        (want, want.abs().max(1.0))
     };
-    worst(&input, &got, 2, by_alpha);
+    assert!(worst(&input, &got, 2, by_alpha) < 5e-7);
     let entropy_by_alpha = |v: [f64; 4]| {
         let (a, n) = (1.0 + v[0], 2.0 + v[0] + v[1]);
         // −(α − 1) ψ'(α) + (n − 2) ψ'(n) with the 1 of both taken out.
@@ -235,8 +238,8 @@ fn squashed_entropy() {
     let def = probe!([MATH, SQUASH], "vec4<f32>(squash_entropy(v.x, v.y), squash_log_slope(v.x * v.y))");
     let got = map(&gpu, &def, &input);
     let size = |v: [f64; 4]| 1.0 + v[0].abs() + v[1];
-    assert!(worst(&input, &got, 0, |v| (squash::entropy(v[0], v[1]), size(v))) < 2e-6);
-    assert!(worst(&input, &got, 1, |v| (squash::entropy_grad(v[0], v[1]).0, size(v))) < 2e-6);
-    assert!(worst(&input, &got, 2, |v| (squash::entropy_grad(v[0], v[1]).1, size(v))) < 2e-6);
+    assert!(worst(&input, &got, 0, |v| (squash::entropy(v[0], v[1]), size(v))) < 1e-6);
+    assert!(worst(&input, &got, 1, |v| (squash::entropy_grad(v[0], v[1]).0, size(v))) < 1e-6);
+    assert!(worst(&input, &got, 2, |v| (squash::entropy_grad(v[0], v[1]).1, size(v))) < 1e-6);
     assert!(worst(&input, &got, 3, |v| (squash::log_slope(v[0] * v[1]), 1.0 + (v[0] * v[1]).abs())) < 4e-7);
 }

@@ -220,6 +220,9 @@ impl PpoCase {
             adam_eps: case.number("adam_eps")?,
             adam_beta1: case.number("adam_beta1")?,
             adam_beta2: case.number("adam_beta2")?,
+            // A file holds observations and returns as an update meets them: normalised before, if at all.
+            obs_norm: None,
+            reward_norm: None,
             ..base
         };
         let parameters = flat(case, &spec, "in.")?;

@@ -1,0 +1,85 @@
+//! Several trainers that advance together: seeds of one experiment.
+
+use super::learner::CALLS_PER_SUBMISSION;
+use super::trainer::GpuTrainer;
+use crate::env::Env;
+use crate::gpu::{Gpu, ReadBack};
+use crate::policy::PolicySpec;
+use crate::trainer::{IterationStats, Trainer};
+use crate::{Error, PpoConfig, Result};
+
+/// Trainers of one environment, policy and settings that differ by their seeds.
+///
+/// An iteration of all of them is recorded into one submission (more only beyond some 4,000 dispatches), and all statistics
+/// come back by one read-back: with small networks, waiting for the device is most of what an iteration costs. Each
+/// trainer's numbers are, bit for bit, those that it would have alone.
+#[derive(Debug)]
+pub struct GpuTrainerGroup {
+    gpu: Gpu,
+    trainers: Vec<GpuTrainer>,
+    staging: ReadBack<u32>,
+}
+
+impl GpuTrainerGroup {
+    /// One trainer per seed, in the order of `seeds`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] without a seed, and those of [`GpuTrainer::new`].
+    pub fn new(gpu: &Gpu, env: Env, spec: &PolicySpec, config: &PpoConfig, seeds: &[u64]) -> Result<Self> {
+        if seeds.is_empty() {
+            return Err(Error::config("seeds", "is empty, a group needs at least one"));
+        }
+        let make = |seed: &u64| GpuTrainer::new(gpu, env, spec.clone(), config.clone(), *seed);
+        let trainers = seeds.iter().map(make).collect::<Result<Vec<_>>>()?;
+        let words = trainers.iter().map(GpuTrainer::statistics_words).sum();
+        let staging = ReadBack::new(gpu, "statistics of the group", words)?;
+        Ok(Self { gpu: gpu.clone(), trainers, staging })
+    }
+
+    /// The trainers, in the order of their seeds.
+    pub fn trainers(&self) -> &[GpuTrainer] {
+        &self.trainers
+    }
+
+    /// The trainers, to be saved, set or asked; one that iterates alone is ahead of the others from then on.
+    pub fn trainers_mut(&mut self) -> &mut [GpuTrainer] {
+        &mut self.trainers
+    }
+
+    /// One iteration of each, see [`Trainer::iterate`]; statistics in the order of the seeds.
+    ///
+    /// # Errors
+    /// A lost device; the trainers' states are then undefined.
+    pub fn iterate(&mut self) -> Result<Vec<IterationStats>> {
+        let mut encoder = self.gpu.encoder("group");
+        let (mut pending, mut at) = (0, 0);
+        for trainer in &self.trainers {
+            let slot = trainer.record_start(&mut encoder)?;
+            for part in trainer.calls().chunks(CALLS_PER_SUBMISSION) {
+                if pending + part.len() > CALLS_PER_SUBMISSION {
+                    self.gpu.submit(std::mem::replace(&mut encoder, self.gpu.encoder("group")))?;
+                    pending = 0;
+                }
+                self.gpu.record(&mut encoder, "iteration", part, slot);
+                pending += part.len();
+            }
+            trainer.record_statistics(&mut encoder, &self.staging, at)?;
+            at += trainer.statistics_words();
+        }
+        self.gpu.submit(encoder)?;
+        let words = self.staging.fetch(&self.gpu)?;
+        let mut rest = words.as_slice();
+        let mut all = Vec::with_capacity(self.trainers.len());
+        for trainer in &mut self.trainers {
+            let (own, others) = rest.split_at(trainer.statistics_words() as usize);
+            all.push(trainer.finish(own));
+            rest = others;
+        }
+        Ok(all)
+    }
+
+    /// The environment of all.
+    pub fn env(&self) -> Option<Env> {
+        self.trainers.first().map(Trainer::env)
+    }
+}

@@ -1,0 +1,45 @@
+//! A group of trainers is each of them alone, in fewer submissions.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+mod support;
+
+use wgpo::algo::{GpuTrainer, GpuTrainerGroup};
+use wgpo::{Algorithm, Env, Error, PpoConfig, Trainer};
+
+const SEEDS: [u64; 3] = [4, 1, 9];
+
+#[test]
+fn each_trainer_of_a_group_learns_as_it_would_alone() {
+    let Some(gpu) = support::gpu::gpu(true) else { return };
+    for algorithm in [Algorithm::Ppo, Algorithm::Trpo] {
+        let env = Env::MountainCar;
+        let config = PpoConfig { num_envs: 3, num_steps: 16, num_minibatches: 2, ..env.tuned_for(algorithm).0 };
+        let spec = env.policy(&[8]);
+        let mut group = GpuTrainerGroup::new(&gpu, env, &spec, &config, &SEEDS).unwrap();
+        let together: Vec<_> = (0..3).map(|_| group.iterate().unwrap()).collect();
+        for (place, seed) in SEEDS.into_iter().enumerate() {
+            let mut alone = GpuTrainer::new(&gpu, env, spec.clone(), config.clone(), seed).unwrap();
+            for stats in &together {
+                // As text, in which a number that is none equals itself.
+                assert_eq!(format!("{:?}", stats[place]), format!("{:?}", alone.iterate().unwrap()), "seed {seed}");
+            }
+            assert_eq!(group.trainers()[place].state().unwrap(), alone.state().unwrap(), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn an_iteration_is_one_submission_and_a_group_needs_a_seed() {
+    let Some(gpu) = support::gpu::gpu(true) else { return };
+    let env = Env::BanditSparse;
+    let (config, hidden) = env.tuned();
+    let spec = env.policy(&hidden);
+    let mut group = GpuTrainerGroup::new(&gpu, env, &spec, &config, &SEEDS).unwrap();
+    let before = gpu.counts();
+    let stats = group.iterate().unwrap();
+    let spent = gpu.counts() - before;
+    assert_eq!((spent.submissions, spent.readbacks, spent.created), (1, 1, 0));
+    assert!(stats.iter().all(|one| one.episodes.count == config.num_envs as u64));
+    assert!(matches!(GpuTrainerGroup::new(&gpu, env, &spec, &config, &[]), Err(Error::Config { .. })));
+}
