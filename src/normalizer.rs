@@ -81,6 +81,10 @@ impl NormalizerState {
             saved.check(name, fresh.mean.len())?;
             Ok(Some(saved.clone()))
         };
+        // First, for an error that names the setting.
+        let obs = part("obs", "obs_norm", &self.obs, fresh.obs)?;
+        let reward = part("reward", "reward_norm", &self.reward, fresh.reward)?;
+        let value = part("value", "norm_value", &self.value, fresh.value)?;
         let discounted_returns = if self.discounted_returns.is_empty() {
             fresh.discounted_returns
         } else {
@@ -89,12 +93,7 @@ impl NormalizerState {
             finite("normalizer.discounted_returns", self.discounted_returns.iter())?;
             self.discounted_returns.clone()
         };
-        Ok(Self {
-            obs: part("obs", "obs_norm", &self.obs, fresh.obs)?,
-            reward: part("reward", "reward_norm", &self.reward, fresh.reward)?,
-            discounted_returns,
-            value: part("value", "norm_value", &self.value, fresh.value)?,
-        })
+        Ok(Self { obs, reward, discounted_returns, value })
     }
 
     /// Refuses a window of other environments than those whose returns are carried from window to window.

@@ -24,7 +24,14 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     let config = PpoConfig { num_envs: rollout.envs, num_steps: rollout.steps, ..config };
     let scales_rewards = config.reward_norm.is_some();
     let mut learner = backend.learner(saved.spec, config, saved.state.seed)?;
-    learner.set_state(&saved.state)?;
+    learner.set_state(&saved.state).with_context(|| {
+        format!(
+            "{} does not go with {}: running statistics need the same [obs_norm], [reward_norm] and [norm_value], and as many \
+             environments",
+            args.policy.display(),
+            args.config.display()
+        )
+    })?;
     let stats = learner.update(&rollout).context("update")?;
     if stats.skipped_steps > 0 {
         bail!("{} optimiser steps had a gradient that was not finite; nothing was written", stats.skipped_steps);

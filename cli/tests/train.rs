@@ -144,6 +144,47 @@ fn every_algorithm_trains_measures_and_goes_on_bit_for_bit() {
 }
 
 #[test]
+fn every_head_of_a_task_trains_and_goes_on_bit_for_bit() {
+    let place = Place::new();
+    let small = "--backend cpu --envs 4 --rollout 16 --steps 256 --hidden 8 --eval-episodes 0";
+    for (task, head, kind) in [
+        ("pendulum", "gaussian-state-std", "gaussian"),
+        ("pendulum", "tanh-gaussian", "tanh_gaussian"),
+        ("pendulum", "beta", "beta"),
+        ("mountain-car", "tanh-gaussian-state-std", "tanh_gaussian"),
+        ("mountain-car", "discretised:5", "discretised"),
+        ("cartpole", "bernoulli", "bernoulli"),
+        ("acrobot", "multi-discrete", "multi_discrete"),
+    ] {
+        let folder = format!("runs/{task}-{}-cpu-s1", head.replace(':', ""));
+        let said = place.run(&format!("train {task} --head {head} {small}"));
+        assert!(said.contains(&format!("{head} head")) && said.contains(&folder), "{said}");
+        let config = place.text(&format!("{folder}/config.toml"));
+        assert!(config.contains(&format!("kind = \"{kind}\"")), "{config}");
+        let bounds = match task {
+            "pendulum" => Some("low = [-2.0]"),
+            "mountain-car" => Some("low = [-1.0]"),
+            _ => None,
+        };
+        assert_eq!(bounds.is_some_and(|line| config.contains(line)), bounds.is_some(), "{config}");
+        assert!(column(&place, &format!("{folder}/metrics.csv"), "head_hits").iter().all(Option::is_some));
+
+        place.run(&format!("train {task} --head {head} {small} --pause-after 2 --out parts --force"));
+        place.run(&format!("train {task} --resume --out parts --eval-episodes 0"));
+        let bytes = |folder: &str| place.bytes(&format!("{folder}/policy.safetensors"));
+        assert!(bytes(&folder) == bytes("parts"), "{task} {head}");
+    }
+    place.refused("train acrobot --resume --out parts --head categorical", 1, &["--head multi-discrete, not"]);
+    // Without --out, the folder has the head in its name, and is found by it.
+    place.run("train pendulum --head beta --resume --steps 320 --eval-episodes 0");
+    assert_eq!(place.text("runs/pendulum-beta-cpu-s1/metrics.csv").lines().count(), 6);
+    place.refused("train pendulum --resume", 1, &["no run of pendulum"]);
+    // The task's usual head is no other run.
+    place.run(&format!("train pendulum --head gaussian --activation gelu-erf {small}"));
+    assert!(place.text("runs/pendulum-cpu-s1/config.toml").contains("activation = \"gelu_erf\""));
+}
+
+#[test]
 fn a_run_without_its_metrics_goes_on() {
     let place = Place::new();
     place.run(&format!("{SMALL} --out r --pause-after 3"));

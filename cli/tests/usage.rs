@@ -21,6 +21,10 @@ fn help_names_every_command_and_option() {
         "pendulum",
         "--backend",
         "--adapter",
+        "acrobot",
+        "mountain-car",
+        "--head",
+        "discretised[:BINS]",
         "--algo",
         "sb3-contrib",
         "--resume",
@@ -44,6 +48,10 @@ fn bad_arguments_are_refused_before_anything_happens() {
     place.refused("train breakout", 2, &["breakout", "cartpole, pendulum, acrobot, mountain-car"]);
     place.refused("train cartpole --steps 0", 2, &["--steps"]);
     place.refused("train cartpole --seed -1", 2, &["-1"]);
+    place.refused("train pendulum --head normal", 2, &["--head", "normal", "tanh-gaussian-state-std"]);
+    place.refused("train pendulum --head discretised:1", 2, &["--head", "2 to 1024"]);
+    place.refused("train pendulum --head categorical --backend cpu", 1, &["pendulum", "beta, discretised[:BINS]"]);
+    place.refused("train acrobot --head bernoulli --backend cpu", 1, &["acrobot", "categorical, multi-discrete"]);
     place.refused("train cartpole --resume --force", 2, &["--resume", "--force"]);
     place.refused("train cartpole --backend cpu --envs 0", 1, &["num_envs", "at least 1"]);
     place.refused("train cartpole --backend cpu --hidden 64,0", 1, &["policy_hidden", "at least 1"]);
