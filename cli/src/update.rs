@@ -14,7 +14,10 @@ use wgpo::{PpoConfig, checkpoint};
 pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     let saved = checkpoint::load_learner(&args.policy)?;
     let head = &saved.spec.head;
-    let config = settings::from_file(&args.config, head, None, |algorithm| settings::usual(algorithm, head))?;
+    // What was recorded has been through its trainer's own wrappers: nothing is normalised again unless the file says so.
+    let as_recorded = |config| PpoConfig { obs_norm: None, reward_norm: None, norm_value: None, ..config };
+    let base = |algorithm| settings::usual(algorithm, head).map(as_recorded);
+    let config = settings::from_file(&args.config, head, None, base)?;
     let rollout = checkpoint::read_rollout(&args.rollout, &saved.spec)?;
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         bail!("{}: no such folder, so {} cannot be written", folder.display(), args.out.display());
