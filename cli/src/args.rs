@@ -205,8 +205,9 @@ impl Preset {
 /// Settings come from the preset, then from `--config`, then from the options below; the later wins.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A run folder holds metrics.csv (one row per update), config.toml (all settings), policy.safetensors (the whole
-state) and learning_curve.svg. Ctrl-C finishes the current update, saves, and says how to go on.
+A run folder holds metrics.csv (one row per update), config.toml (all settings),
+policy.safetensors (the whole state) and learning_curve.svg. Ctrl-C finishes the current update,
+saves, and says how to go on.
 
 Examples:
   wgpo train cartpole
@@ -363,9 +364,10 @@ impl FailureMode {
 /// Options of `wgpo failure-modes`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The clipped surrogate with a Gaussian or softmax policy runs against Beta and discretised policies and against a KL penalty in
-both directions, on one-step tasks (Hsu, Mendler-Dünner and Hardt 2020). The run folder holds failure_modes.svg,
-rewards.csv (every seed and update) and summary.csv (how many seeds succeed).")]
+The clipped surrogate with a Gaussian or softmax policy runs against Beta and discretised policies
+and against a KL penalty in both directions, on one-step tasks (Hsu, Mendler-Dünner and Hardt 2020).
+The run folder holds failure_modes.svg, rewards.csv (every seed and update) and summary.csv (how
+many seeds succeed).")]
 pub struct FailureModesArgs {
     #[command(flatten)]
     pub backend: BackendArgs,
