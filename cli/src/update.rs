@@ -14,8 +14,15 @@ use wgpo::{PpoConfig, checkpoint};
 pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     let saved = checkpoint::load_learner(&args.policy)?;
     let head = &saved.spec.head;
-    // What was recorded has been through its trainer's own wrappers: nothing is normalised again unless the file says so.
-    let as_recorded = |config| PpoConfig { obs_norm: None, reward_norm: None, norm_value: None, ..config };
+    // What another trainer recorded has been through its own wrappers: nothing is normalised again, unless the settings say so or the
+    // policy comes with statistics.
+    let known = &saved.state.normalizer;
+    let as_recorded = |config: PpoConfig| PpoConfig {
+        obs_norm: config.obs_norm.filter(|_| known.obs.is_some()),
+        reward_norm: config.reward_norm.filter(|_| known.reward.is_some()),
+        norm_value: config.norm_value.filter(|_| known.value.is_some()),
+        ..config
+    };
     let base = |algorithm| settings::usual(algorithm, head).map(as_recorded);
     let config = settings::from_file(&args.config, head, None, base)?;
     let rollout = checkpoint::read_rollout(&args.rollout, &saved.spec)?;
