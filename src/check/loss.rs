@@ -8,12 +8,13 @@ use super::head::{
 use super::support::{Guarded, Random, Report, schedule, wide};
 use crate::data::Actions;
 use crate::gpu::{Gpu, Schedule};
+use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::loss_ppo;
 use crate::policy::Head;
 use crate::reference::head::{entropy_grad, log_prob, log_prob_grad};
 use crate::reference::loss_ppo::{PpoLoss, Targets, loss_ppo as oracle};
 use crate::{Algorithm, KlDirection, KlPenalty, PpoConfig, Result, ValueLoss};
-use ndarray::{Array1, Array2, s};
+use ndarray::{Array1, Array2, Axis};
 
 const CLIP: f32 = 0.2;
 const CLIP_VF: f32 = 0.25;
@@ -40,6 +41,8 @@ struct Loss {
     wild: bool,
     /// NaN and infinities among the inputs.
     broken: bool,
+    /// Every third row does not count.
+    padded: bool,
 }
 
 /// Inputs of one minibatch, stepped away from the places where the derivative jumps.
@@ -54,6 +57,11 @@ struct Inputs {
 }
 
 impl Loss {
+    /// Of `range`, the rows that count.
+    fn counted(&self, range: std::ops::Range<usize>) -> Vec<usize> {
+        range.filter(|row| !self.padded || row % 3 != 1).collect()
+    }
+
     fn inputs(&self) -> Result<Inputs> {
         let mut random = Random::new((self.rows * 10 + self.head.width()) as u64);
         let (rows, offset, dims) = (self.rows, self.row_offset, self.head.action_words());
@@ -142,29 +150,25 @@ impl Minibatch {
         })
     }
 
-    fn actions(&self, rows: std::ops::Range<usize>) -> Result<Actions> {
-        let dims = self.head.action_words();
-        Actions::from_words(&self.head, rows.len(), &self.words[rows.start * dims..rows.end * dims])
+    fn actions(&self) -> Result<Actions> {
+        Actions::from_words(&self.head, self.dist.nrows(), &self.words)
     }
 
-    fn oracle(&self, rows: std::ops::Range<usize>) -> Result<PpoLoss<f64>> {
-        let actions = self.actions(rows.clone())?;
-        let column = |i: usize| self.samples[i].slice(s![rows.clone()]);
+    /// The loss over these rows alone.
+    fn oracle(&self, rows: &[usize]) -> Result<PpoLoss<f64>> {
+        let actions = self.actions()?.select(rows);
+        let [logp_old, advantages, returns, values_old] = self.samples.each_ref().map(|c| c.select(Axis(0), rows));
+        let old = self.old.select(Axis(0), rows);
         let targets = Targets {
             actions: &actions,
-            logp_old: column(0),
-            advantages: column(1),
-            returns: column(2),
-            values_old: column(3),
-            old_dist: Some(self.old.slice(s![rows.clone(), ..])),
+            logp_old: logp_old.view(),
+            advantages: advantages.view(),
+            returns: returns.view(),
+            values_old: values_old.view(),
+            old_dist: Some(old.view()),
         };
-        oracle(
-            &self.head,
-            &self.config,
-            self.dist.slice(s![rows.clone(), ..]),
-            self.values.slice(s![rows.clone()]),
-            &targets,
-        )
+        let (dist, values) = (self.dist.select(Axis(0), rows), self.values.select(Axis(0), rows));
+        oracle(&self.head, &self.config, dist.view(), values.view(), &targets)
     }
 }
 
@@ -176,6 +180,14 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let kl_sample = if c.kl.is_some() { samples.len() as u32 } else { 0 };
     let on = |direction: KlDirection| if c.kl == Some(direction) { KL_COEF } else { 0.0 };
     samples.push([on(KlDirection::OldNew), on(KlDirection::NewOld), f32::NAN, f32::NAN]);
+    let counted = c.counted(0..rows);
+    // What a row that counts weighs: sums over them, divided by all rows, are means over them.
+    let weight = if c.padded { rows as f32 / counted.len() as f32 } else { 1.0 };
+    let valid_sample = if c.padded { samples.len() as u32 } else { 0 };
+    samples.push([weight, f32::NAN, f32::NAN, f32::NAN]);
+    for row in (0..rows).filter(|row| !counted.contains(row)) {
+        samples[c.row_offset + row][0] = INVALID_LOGP;
+    }
     let buffers = (
         Guarded::holding(gpu, "head_outputs", &inputs.dist)?,
         Guarded::holding(gpu, "values", &inputs.values)?,
@@ -193,7 +205,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let mut p = loss_ppo::Params::default();
     (p.rows, p.row_offset, p.value_loss) = (rows as u32, c.row_offset as u32, c.value_loss.code());
     (p.dual_clip, p.vf_loss_scale, p.vf_coef) = (c.dual_clip.unwrap_or(0.0), 0.5, VF_COEF);
-    (p.surrogate, p.kl_sample) = (c.surrogate, kl_sample);
+    (p.surrogate, p.kl_sample, p.valid_sample) = (c.surrogate, kl_sample, valid_sample);
     let io = loss_ppo::Io {
         head_outputs: buffers.0.io(),
         values: buffers.1.io(),
@@ -211,21 +223,36 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
 
     if c.broken {
         for group in 0..groups {
-            let own = m.oracle(group * GROUP..rows.min((group + 1) * GROUP))?;
+            let own = m.oracle(&c.counted(group * GROUP..rows.min((group + 1) * GROUP)))?;
             let want = f64::from(own.stats.non_finite_rows);
             report.floats("loss_partials (not finite)", &[partials[group * 3 + 1][3]], &[want], |_| 1.0);
         }
         return Ok(());
     }
     let sizes = Sizes::new(&m, rows)?;
-    let whole = m.oracle(0..rows)?;
-    let want: Vec<f64> = whole.d_dist.iter().copied().collect();
-    report.floats("d_head_outputs", &d_dist, &want, |i| sizes.d_dist[i]);
-    report.floats("d_values", &d_v, &whole.d_values.to_vec(), |row| sizes.d_values[row]);
+    let whole = m.oracle(&counted)?;
+    // Rows that do not count have no gradient: exactly, as their size is 0.
+    let weight = f64::from(weight);
+    let mut want = Array2::zeros(m.dist.dim());
+    let (mut want_values, mut share) = (vec![0.0; rows], vec![0.0; rows]);
+    for (place, &row) in counted.iter().enumerate() {
+        want.row_mut(row).assign(&whole.d_dist.row(place));
+        want_values[row] = whole.d_values[place];
+        share[row] = weight;
+    }
+    let width = c.head.width();
+    let want: Vec<f64> = want.into_iter().collect();
+    report.floats("d_head_outputs", &d_dist, &want, |i| share[i / width] * sizes.d_dist[i]);
+    report.floats("d_values", &d_v, &want_values, |row| share[row] * sizes.d_values[row]);
     for group in 0..groups {
-        let range = group * GROUP..rows.min((group + 1) * GROUP);
-        let stats = m.oracle(range.clone())?.stats;
-        let n = range.len() as f64;
+        let range = c.counted(group * GROUP..rows.min((group + 1) * GROUP));
+        if range.is_empty() {
+            let nothing = [[0.0; 4], [0.0; 4], [3.4e38, 0.0, 0.0, 0.0]];
+            report.exact("loss_partials (no row counts)", &partials[group * 3..group * 3 + 3], &nothing);
+            continue;
+        }
+        let stats = m.oracle(&range)?.stats;
+        let n = range.len() as f64 * weight;
         let sums = [
             stats.policy_loss,
             stats.value_loss,
@@ -234,14 +261,15 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
             stats.approx_kl_k2,
             stats.approx_kl,
             stats.clipfrac,
+            // This one is a count.
             f64::from(stats.non_finite_rows) / n,
         ]
         .map(|mean| mean * n);
         let got: Vec<f32> = partials[group * 3..group * 3 + 3].iter().flatten().copied().collect();
-        let size = |i: usize| range.clone().map(|row| sizes.terms[row][i]).sum::<f64>();
+        let size = |i: usize| weight * range.iter().map(|row| sizes.terms[*row][i]).sum::<f64>();
         report.floats("loss_partials (sums)", &got[..8], &sums, size);
         let extremes = [stats.ratio_min, stats.ratio_max];
-        let most = range.clone().map(|row| sizes.logp[row]).fold(1.0, f64::max);
+        let most = range.iter().map(|row| sizes.logp[*row]).fold(1.0, f64::max);
         report.floats("loss_partials (ratios)", &got[8..10], &extremes, |i| extremes[i] * most);
         report.exact("loss_partials (hits, padding)", &got[10..], &[stats.head_hits as f32, 0.0]);
     }
@@ -258,7 +286,7 @@ struct Sizes {
 
 impl Sizes {
     fn new(m: &Minibatch, rows: usize) -> Result<Self> {
-        let actions = m.actions(0..rows)?;
+        let actions = m.actions()?;
         let logp = log_prob(&m.head, m.dist.view(), &actions)?;
         let ones = Array1::ones(rows);
         let d_logp = log_prob_grad(&m.head, m.dist.view(), &actions, ones.view())?;
@@ -304,6 +332,7 @@ fn loss_case(c: Loss) -> Case {
     }
     shape += if c.wild { ", log-ratios beyond the clamp" } else { "" };
     shape += if c.broken { ", not finite" } else { "" };
+    shape += if c.padded { ", every third row does not count" } else { "" };
     let reason = "the log-ratio's rounding and a device's exp (3 + 2|x| ulp), then a tree of 6 levels; scale: the terms, with \
                   the logarithms that the ratio comes from";
     Case::new("loss_ppo", shape, (3e-6, reason), move |gpu, report| run(gpu, report, &c))
@@ -322,6 +351,7 @@ pub(super) fn cases() -> Vec<Case> {
         kl: None,
         wild: false,
         broken: false,
+        padded: false,
     };
     let mut cases = Vec::new();
     for head in [categorical(2), gaussian(1)] {
@@ -343,6 +373,11 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(loss_case(Loss { head: head.clone(), wild: true, ..usual.clone() }));
         for value_loss in [ValueLoss::Plain, ValueLoss::Huber { delta: 1.0 }, ValueLoss::ClampError { max: 1.0 }] {
             cases.push(loss_case(Loss { head: head.clone(), rows: 127, value_loss, broken: true, ..usual.clone() }));
+        }
+        for rows in [3, 65, 131] {
+            let (head, kl) = (head.clone(), Some(KlDirection::OldNew));
+            let c = Loss { head, rows, row_offset: 67, kl, padded: true, ..usual.clone() };
+            cases.push(loss_case(c).quick(rows == 131));
         }
     }
     for head in [categorical(3), gaussian(2)] {
