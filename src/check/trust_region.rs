@@ -116,8 +116,7 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
     Ok(())
 }
 
-/// `wild`: log-ratios beyond the clamp. `broken`: rows that are not finite.
-fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild: bool, broken: bool) -> Result<()> {
+fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, which: Rows) -> Result<()> {
     let mut random = Random::new((rows * 31 + head.width()) as u64);
     let mut new = rows_of(head, &mut random, rows, 1.5);
     let old: Vec<f32> = new.iter().map(|x| x + random.range(-change, change)).collect();
@@ -126,11 +125,11 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild:
     let logp_old = log_prob(head, masked(head, &old, &actions)?.view(), &actions)?;
     let mut samples: Vec<[f32; 4]> = Vec::new();
     for (row, logp) in logp_old.iter().enumerate() {
-        let shift = if wild && row % 3 == 0 { [-25.0, 25.0, 15.0][row / 3 % 3] } else { 0.0 };
+        let shift = if which == Rows::Wild && row % 3 == 0 { [-25.0, 25.0, 15.0][row / 3 % 3] } else { 0.0 };
         samples.push([(logp + shift) as f32, random.range(-2.0, 2.0), f32::NAN, f32::NAN]);
     }
     let mut non_finite = vec![0.0; rows.div_ceil(GROUP)];
-    if broken {
+    if which == Rows::Broken {
         for row in (0..rows).step_by(5) {
             match row % 3 {
                 0 => new[row * head.width()] = f32::NAN,
@@ -140,14 +139,27 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild:
             non_finite[row / GROUP] += 1.0;
         }
     }
+    // What each row weighs: sums over those that count, divided by all rows, are means over them.
+    let mut weights = vec![1.0_f32; rows];
+    let mut marked = samples.clone();
+    if which == Rows::Padded {
+        let counts = |row: &usize| row % 3 != 1;
+        let weight = rows as f32 / (0..rows).filter(counts).count() as f32;
+        for row in 0..rows {
+            weights[row] = if counts(&row) { weight } else { 0.0 };
+            marked[row][0] = if counts(&row) { samples[row][0] } else { batch_clean::INVALID_LOGP };
+        }
+        marked.push([weight, f32::NAN, f32::NAN, f32::NAN]);
+    }
     let buffers = (
         Guarded::holding(gpu, "head_outputs", &new)?,
         Guarded::holding(gpu, "head_outputs_old", &old)?,
         Guarded::holding(gpu, "actions", &words)?,
-        Guarded::holding(gpu, "samples", &samples)?,
+        Guarded::holding(gpu, "samples", &marked)?,
     );
     let trust_partials = Guarded::<[f32; 4]>::output(gpu, "trust_partials", non_finite.len())?;
-    let p = loss_trust_region::Params { rows: rows as u32, ..Default::default() };
+    let valid_sample = if which == Rows::Padded { rows as u32 } else { 0 };
+    let p = loss_trust_region::Params { rows: rows as u32, valid_sample, ..Default::default() };
     let io = loss_trust_region::Io {
         head_outputs: buffers.0.io(),
         head_outputs_old: buffers.1.io(),
@@ -159,7 +171,7 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild:
     let got = trust_partials.read(gpu, report)?;
     let column = |i: usize| got.iter().map(|partial| partial[i]).collect::<Vec<_>>();
     report.floats("trust_partials (not finite)", &column(3), &non_finite, |_| 1.0);
-    if broken {
+    if which == Rows::Broken {
         return Ok(());
     }
 
@@ -172,8 +184,9 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild:
     let logp_sizes = Array1::from(logp_sizes(head, &p, &actions)?);
     let surrogate_sizes = terms.mapv(f64::abs) * (logp_sizes + stored.mapv(f64::abs) + 1.0);
     let kl_sizes = Array1::from(kl_sizes(head, &p, change));
+    let weights = Array1::from(wide(&weights));
     let sums = |rows: &Array1<f64>| -> Vec<f64> {
-        rows.as_slice().unwrap_or_default().chunks(GROUP).map(|own| own.iter().sum()).collect()
+        (rows * &weights).as_slice().unwrap_or_default().chunks(GROUP).map(|own| own.iter().sum()).collect()
     };
     for (i, (what, want, sizes)) in [
         ("surrogate", terms, surrogate_sizes),
@@ -187,6 +200,18 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, wild:
         report.floats(&format!("trust_partials ({what})"), &column(i), &sums(&want), |group| sizes[group]);
     }
     Ok(())
+}
+
+/// What is odd about the rows of a case.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rows {
+    Usual,
+    /// Log-ratios beyond the clamp.
+    Wild,
+    /// Some are not finite.
+    Broken,
+    /// Every third does not count.
+    Padded,
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -220,32 +245,34 @@ pub(super) fn cases() -> Vec<Case> {
             cases.push(Case::new("head_fisher", shape, (3e-6, reason), body).quick(rows == 65));
         }
     }
-    for (head, rows, change, wild, broken) in [
-        (categorical(2), 1, 0.1, false, false),
-        (categorical(2), 65, 0.1, false, false),
-        (categorical(7), 1021, 1e-3, false, false),
-        (categorical(3), 257, 0.3, true, false),
-        (categorical(3), 257, 0.3, false, true),
-        (gaussian(1), 64, 0.1, false, false),
-        (gaussian(17), 193, 0.03, false, false),
-        (gaussian(2), 63, 0.3, true, false),
-        (gaussian(2), 131, 0.3, false, true),
-        (masked_choices(&[3, 40, 2]), 65, 0.1, false, false),
-        (Head::bernoulli(5), 193, 0.03, false, false),
-        (beta(2), 65, 0.1, false, false),
-        (beta(3), 131, 0.3, false, true),
-        (deviating(2, true, CLAMP), 63, 0.1, false, false),
-        (squashed(3, true, FLOOR), 193, 0.03, false, false),
+    for (head, rows, change, which) in [
+        (categorical(2), 1, 0.1, Rows::Usual),
+        (categorical(2), 65, 0.1, Rows::Usual),
+        (categorical(7), 1021, 1e-3, Rows::Usual),
+        (categorical(3), 257, 0.3, Rows::Wild),
+        (categorical(3), 257, 0.3, Rows::Broken),
+        (gaussian(1), 64, 0.1, Rows::Usual),
+        (gaussian(17), 193, 0.03, Rows::Usual),
+        (gaussian(2), 63, 0.3, Rows::Wild),
+        (gaussian(2), 131, 0.3, Rows::Broken),
+        (masked_choices(&[3, 40, 2]), 65, 0.1, Rows::Usual),
+        (Head::bernoulli(5), 193, 0.03, Rows::Usual),
+        (beta(2), 65, 0.1, Rows::Usual),
+        (beta(3), 131, 0.3, Rows::Broken),
+        (deviating(2, true, CLAMP), 63, 0.1, Rows::Usual),
+        (squashed(3, true, FLOOR), 193, 0.03, Rows::Usual),
+        (categorical(3), 3, 0.3, Rows::Padded),
+        (gaussian(2), 65, 0.3, Rows::Padded),
+        (categorical(3), 257, 0.3, Rows::Padded),
     ] {
-        let why = if wild {
-            ", wild"
-        } else if broken {
-            ", not finite"
-        } else {
-            ""
+        let why = match which {
+            Rows::Usual => "",
+            Rows::Wild => ", wild",
+            Rows::Broken => ", not finite",
+            Rows::Padded => ", every third row does not count",
         };
         let shape = format!("{rows} rows, {}, change {change}{why}", name(&head));
-        let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &head, rows, change, wild, broken);
+        let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &head, rows, change, which);
         cases.push(Case::new("loss_trust_region", shape, (1e-6, reason), body).quick(rows == 65 || rows == 257));
     }
     cases
