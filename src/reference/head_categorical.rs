@@ -16,10 +16,10 @@ fn fully_masked<F: Real>(logits: ArrayView1<'_, F>) -> bool {
 
 /// log p_j = l_j − max l − log Σ exp(l − max l); −∞ where not allowed, and −log K everywhere if nothing is.
 pub fn log_softmax<F: Real>(logits: ArrayView1<'_, F>) -> Array1<F> {
-    if fully_masked(logits) {
+    let max = logits.iter().copied().fold(F::neg_infinity(), F::max);
+    if max == F::neg_infinity() && fully_masked(logits) {
         return Array1::from_elem(logits.len(), -F::count(logits.len()).ln());
     }
-    let max = logits.iter().copied().fold(F::neg_infinity(), F::max);
     let log_sum = logits.iter().map(|l| (*l - max).exp()).sum::<F>().ln();
     logits.mapv(|l| l - max - log_sum)
 }
@@ -65,11 +65,10 @@ impl Categorical {
     ) {
         for (d, own) in self.dimensions().enumerate() {
             let logits = row.slice(s![own.clone()]);
-            let none = fully_masked(logits);
-            let allowed = logits.mapv(|l| !none && l > F::neg_infinity());
             let values = of_dimension(d, own.clone());
-            for ((place, value), allowed) in out.slice_mut(s![own]).iter_mut().zip(values).zip(allowed) {
-                *place = if allowed { value } else { F::zero() };
+            // If nothing is allowed, no choice is.
+            for ((place, value), logit) in out.slice_mut(s![own]).iter_mut().zip(values).zip(logits) {
+                *place = if *logit == F::neg_infinity() { F::zero() } else { value };
             }
         }
     }
