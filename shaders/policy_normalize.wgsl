@@ -89,7 +89,6 @@ fn policy_normalize(
     );
     var after = before;
     if (params.update == 1u) {
-        // Its barriers also keep lane 0 from writing what others have yet to read.
         let moments = column_moments(lane, column, before.mean);
         after = statistic_merge(before, params.rows, moments.x, moments.y);
         // One observation that is not finite would spoil them for good. All columns keep one count.
@@ -97,6 +96,7 @@ fn policy_normalize(
             after.mean = before.mean;
             after.variance = before.variance;
         }
+        storageBarrier();  // all lanes have read the statistics from before
         if (lane == 0u) {
             obs_statistics[base] = bitcast<u32>(after.mean);
             obs_statistics[base + 1u] = bitcast<u32>(after.variance);

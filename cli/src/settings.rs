@@ -72,7 +72,7 @@ pub fn usual(algorithm: Algorithm, head: &Head) -> Result<PpoConfig> {
 
 /// The settings that another library publishes, by its name, for an algorithm and a kind of action.
 fn published(name: &str, algorithm: Algorithm, head: &Head) -> Result<PpoConfig> {
-    Ok(PpoConfig::preset(name, algorithm, head.is_discrete())?)
+    Ok(PpoConfig::preset(name, algorithm, head.env_is_discrete())?)
 }
 
 /// The algorithm that a preset stands for where nothing else says it.

@@ -140,7 +140,7 @@ const SETTINGS: &str = "learning_rate = 1e-3\nnum_minibatches = 2\nupdate_epochs
 
 /// The same for the library: over what is published for the kind of action.
 fn settings(head: &Head) -> PpoConfig {
-    let base = if head.is_discrete() { PpoConfig::cleanrl() } else { PpoConfig::cleanrl_continuous() };
+    let base = if head.env_is_discrete() { PpoConfig::cleanrl() } else { PpoConfig::cleanrl_continuous() };
     PpoConfig { num_envs: ENVS, num_steps: STEPS, learning_rate: 1e-3, num_minibatches: 2, update_epochs: 3, ..base }
 }
 

@@ -190,5 +190,6 @@ fn head_to_env(word: u32, d: u32) -> u32 {
     let entry = head_table[1u + d];
     let low = bitcast<f32>(entry.z);
     let centre = low + f32(word) / f32(max(entry.y, 2u) - 1u) * (bitcast<f32>(entry.w) - low);
-    return select(word, bitcast<u32>(centre), HEAD_CENTRES == 1u);
+    // Rounding may lead beyond the upper end.
+    return select(word, bitcast<u32>(clamp(centre, low, bitcast<f32>(entry.w))), HEAD_CENTRES == 1u);
 }

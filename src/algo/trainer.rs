@@ -76,7 +76,8 @@ impl GpuTrainer {
     /// [`GpuOptions::binding_bytes`](crate::gpu::GpuOptions::binding_bytes) must be where it is above WebGPU's 128 MiB.
     pub fn binding_bytes(spec: &PolicySpec, config: &PpoConfig) -> u64 {
         let rows = (config.num_steps as u64).saturating_mul(config.num_envs as u64);
-        let at_once = if config.algorithm.is_trust_region() || config.advantage.corrects() {
+        let whole = config.advantage.corrects() || config.kl_direction().is_some();
+        let at_once = if config.algorithm.is_trust_region() || whole {
             rows
         } else {
             (config.minibatch_rows(config.batch_size()) as u64).max(rows.min(16_384))

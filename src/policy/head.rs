@@ -136,7 +136,7 @@ pub enum StdLimit {
 }
 
 impl Default for StdLimit {
-    /// A soft floor at log σ = −20, which in f32 leaves every l above −4 exactly as it is.
+    /// A soft floor at log σ = −20, which changes l above −4 by at most 1.2e-7, and l near 0 by 2.1e-9.
     fn default() -> Self {
         Self::SoftFloor { log_std: -20.0 }
     }
@@ -144,6 +144,9 @@ impl Default for StdLimit {
 
 /// Most action dimensions of a head: its table of dimensions is a uniform of fixed size.
 const MAX_DIMS: usize = 256;
+
+/// Most outputs of the actor's last layer: far more than any network has, and no size that follows from it overflows.
+const MAX_RAW_OUTPUTS: usize = 1 << 24;
 
 impl Head {
     /// One of `actions` choices, without masks.
@@ -170,7 +173,7 @@ impl Head {
     pub fn raw_outputs(&self) -> usize {
         match self {
             Self::Categorical { actions, .. } => *actions,
-            Self::MultiDiscrete { nvec, .. } => nvec.iter().sum(),
+            Self::MultiDiscrete { nvec, .. } => nvec.iter().fold(0, |sum: usize, choices| sum.saturating_add(*choices)),
             Self::Bernoulli { dims } => *dims,
             Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } => {
                 if std.from_state {
@@ -180,7 +183,7 @@ impl Head {
                 }
             }
             Self::Beta { dims, .. } => 2 * dims,
-            Self::Discretised { dims, bins, .. } => dims * bins,
+            Self::Discretised { dims, bins, .. } => dims.saturating_mul(*bins),
         }
     }
 
@@ -301,6 +304,10 @@ impl Head {
         let dims = self.action_dims();
         if dims == 0 || self.raw_outputs() == 0 {
             return wrong(format!("{self:?} has no action"));
+        }
+        if self.raw_outputs() > MAX_RAW_OUTPUTS {
+            let raw = self.raw_outputs();
+            return wrong(format!("{} has {raw} raw outputs, at most {MAX_RAW_OUTPUTS} are possible", self.name()));
         }
         if dims > MAX_DIMS {
             return wrong(format!("{} has {dims} action dimensions, at most {MAX_DIMS} are possible", self.name()));

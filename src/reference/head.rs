@@ -269,7 +269,8 @@ pub fn to_env(head: &Head, actions: &Actions) -> Result<Actions> {
     };
     let within = |d: usize, share: f32| {
         let (low, high) = bounds.of(d);
-        low + share * (high - low)
+        // Rounding may lead beyond the upper end.
+        (low + share * (high - low)).clamp(low, high)
     };
     let mapped = match (head, actions) {
         (Head::Discretised { bins, .. }, Actions::Discrete(indices)) => {
