@@ -3,7 +3,12 @@
 use super::Real;
 use crate::data::check_shape;
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Environments of one task; they are independent, so it changes no result.
+const COLUMNS: usize = 512;
 
 /// A window of T steps × N environments, as every estimator reads it.
 ///
@@ -76,15 +81,26 @@ impl<F: Real> Window<'_, F> {
         self.values.slice(ndarray::s![..self.rewards.nrows(), ..])
     }
 
+    /// The environments `columns` alone.
+    fn columns(&self, columns: Range<usize>) -> Window<'_, F> {
+        Window {
+            rewards: self.rewards.slice(s![.., columns.clone()]),
+            values: self.values.slice(s![.., columns.clone()]),
+            final_values: self.final_values.slice(s![.., columns.clone()]),
+            terminated: self.terminated.slice(s![.., columns.clone()]),
+            truncated: self.truncated.slice(s![.., columns]),
+        }
+    }
+
     /// x_t = step(t, n, x_{t+1}), from the last step to the first; `step` gets 0 for x_T.
     pub(super) fn backward(&self, step: impl Fn(usize, usize, F) -> F) -> Array2<F> {
         let (steps, envs) = self.dim();
         let mut result = Array2::zeros((steps, envs));
-        for n in 0..envs {
-            let mut carry = F::zero();
-            for t in (0..steps).rev() {
-                carry = step(t, n, carry);
-                result[[t, n]] = carry;
+        let mut carry = vec![F::zero(); envs];
+        for t in (0..steps).rev() {
+            for (n, (place, carry)) in result.row_mut(t).iter_mut().zip(&mut carry).enumerate() {
+                *carry = step(t, n, *carry);
+                *place = *carry;
             }
         }
         result
@@ -103,12 +119,39 @@ impl<F: Real> Window<'_, F> {
 /// As [`Window::validate`].
 pub fn advantage_gae<F: Real>(window: &Window<'_, F>, gamma: F, lambda: F) -> Result<(Array2<F>, Array2<F>)> {
     window.validate()?;
-    let advantages = window.backward(|t, n, following| {
-        let delta = window.rewards[[t, n]] + gamma * window.next(t, n) - window.values[[t, n]];
-        // What lies beyond an end need not even be a number.
-        if window.end(t, n) { delta } else { delta + gamma * lambda * following }
+    let (mut advantages, mut returns) = (Array2::zeros(window.dim()), Array2::zeros(window.dim()));
+    let results = advantages.axis_chunks_iter_mut(Axis(1), COLUMNS).into_par_iter();
+    results.zip(returns.axis_chunks_iter_mut(Axis(1), COLUMNS)).enumerate().for_each(|(task, (mut a, mut returns))| {
+        let own = window.columns(task * COLUMNS..task * COLUMNS + a.ncols());
+        let (mut next, mut following) = (Array1::zeros(a.ncols()), Array1::zeros(a.ncols()));
+        for t in (0..a.nrows()).rev() {
+            // All environments at step t: the inner loops have no branch and run over neighbours in memory.
+            let (values, terminated, truncated) = (own.values.row(t), own.terminated.row(t), own.truncated.row(t));
+            Zip::from(&mut next)
+                .and(own.values.row(t + 1))
+                .and(own.final_values.row(t))
+                .and(terminated)
+                .and(truncated)
+                .for_each(|next, &value, &last, &terminated, &truncated| {
+                    let unless_terminated = if truncated != 0 { last } else { value };
+                    *next = if terminated != 0 { F::zero() } else { unless_terminated };
+                });
+            Zip::from(&mut following)
+                .and(own.rewards.row(t))
+                .and(&next)
+                .and(values)
+                .and(terminated)
+                .and(truncated)
+                .for_each(|following, &reward, &next, &value, &terminated, &truncated| {
+                    let delta = reward + gamma * next - value;
+                    let on = delta + gamma * lambda * *following;
+                    // What lies beyond an end need not even be a number.
+                    *following = if (terminated | truncated) != 0 { delta } else { on };
+                });
+            a.row_mut(t).assign(&following);
+            Zip::from(returns.row_mut(t)).and(&following).and(values).for_each(|g, &a, &value| *g = a + value);
+        }
     });
-    let returns = &advantages + &window.state_values();
     Ok((advantages, returns))
 }
 
