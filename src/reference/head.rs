@@ -5,14 +5,16 @@
 //!
 //! Rows of a masked head are given with their forbidden choices marked: [`forbid`] sets their logits to −∞.
 
+use super::actor_critic::BLOCK_ROWS;
 use super::{Real, head_bernoulli, head_beta, head_categorical, head_gaussian};
 use crate::Result;
 use crate::data::{Actions, check_shape, mask_bits};
 use crate::policy::Head;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis};
+use rayon::prelude::*;
 
 /// One row's distribution.
-pub(crate) trait Distribution<F: Real> {
+pub(crate) trait Distribution<F: Real>: Sync {
     /// Of log p(action); `action` is the row's words.
     fn log_prob(&self, row: ArrayView1<'_, F>, action: Action<'_>) -> F;
     fn log_prob_grad(&self, row: ArrayView1<'_, F>, action: Action<'_>, out: ArrayViewMut1<'_, F>);
@@ -90,7 +92,12 @@ pub fn forbid<F: Real>(dist: &mut Array2<F>, actions: &Actions) -> Result<()> {
 pub fn hits<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<u32>> {
     check_rows("dist", &dist, head)?;
     let d = distribution::<F>(head);
-    Ok(dist.rows().into_iter().map(|row| d.hits(row)).collect())
+    Ok(per_row(dist.nrows(), |r| d.hits(dist.row(r))))
+}
+
+/// A number of each row, in blocks of rows spread over threads.
+fn per_row<T: Send>(rows: usize, of: impl Fn(usize) -> T + Sync + Send) -> Array1<T> {
+    (0..rows).into_par_iter().with_min_len(BLOCK_ROWS).map(of).collect::<Vec<_>>().into()
 }
 
 fn check_rows<F>(name: &str, dist: &ArrayView2<'_, F>, head: &Head) -> Result<()> {
@@ -105,7 +112,7 @@ pub fn log_prob<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions
     check_rows("dist", &dist, head)?;
     actions.validate(head, dist.nrows())?;
     let d = distribution::<F>(head);
-    Ok(dist.rows().into_iter().enumerate().map(|(r, row)| d.log_prob(row, action(actions, r))).collect())
+    Ok(per_row(dist.nrows(), |r| d.log_prob(dist.row(r), action(actions, r))))
 }
 
 /// Entropy of each row, in nats, summed over action dimensions, `[rows]`.
@@ -115,7 +122,7 @@ pub fn log_prob<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions
 pub fn entropy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<F>> {
     check_rows("dist", &dist, head)?;
     let d = distribution::<F>(head);
-    Ok(dist.rows().into_iter().map(|row| d.entropy(row)).collect())
+    Ok(per_row(dist.nrows(), |r| d.entropy(dist.row(r))))
 }
 
 /// KL(p‖q) of each row, in nats, summed over action dimensions, `[rows]`. `kl(old, new)` is the paper's KL(π_old‖π).
@@ -126,7 +133,7 @@ pub fn kl<F: Real>(head: &Head, p: ArrayView2<'_, F>, q: ArrayView2<'_, F>) -> R
     check_rows("p", &p, head)?;
     check_shape("q", q.shape(), p.shape())?;
     let d = distribution::<F>(head);
-    Ok(p.rows().into_iter().zip(q.rows()).map(|(p, q)| d.kl(p, q)).collect())
+    Ok(per_row(p.nrows(), |r| d.kl(p.row(r), q.row(r))))
 }
 
 /// Gradient of Σ w log π(action) with respect to `dist`, `[rows, width]`.
@@ -199,15 +206,16 @@ fn weighted<F: Real>(
     head: &Head,
     dist: ArrayView2<'_, F>,
     w: ArrayView1<'_, F>,
-    gradient: impl Fn(usize, ArrayView1<'_, F>, ArrayViewMut1<'_, F>),
+    gradient: impl Fn(usize, ArrayView1<'_, F>, ArrayViewMut1<'_, F>) + Sync + Send,
 ) -> Result<Array2<F>> {
     check_rows("dist", &dist, head)?;
     check_shape("w", w.shape(), &[dist.nrows()])?;
     let mut result = Array2::zeros(dist.dim());
-    for (r, mut out) in result.axis_iter_mut(Axis(0)).enumerate() {
+    let rows = result.axis_iter_mut(Axis(0)).into_par_iter().enumerate().with_min_len(BLOCK_ROWS);
+    rows.for_each(|(r, mut out)| {
         gradient(r, dist.row(r), out.view_mut());
         out *= w[r];
-    }
+    });
     Ok(result)
 }
 
