@@ -14,6 +14,7 @@ use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::advantage_gae::{Window, advantage_gae, discounted_return, td_lambda};
 use wgpo::reference::advantage_k_step::advantage_k_step;
 use wgpo::reference::advantage_normalize::advantage_normalize;
+use wgpo::reference::fisher::fisher_vector_product;
 use wgpo::reference::optim::Adam;
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::{CpuLearner, CpuTrainer, evaluate, head};
@@ -339,18 +340,23 @@ fn the_loss_does_not_depend_on_the_order_of_rows_and_parts_add_up() {
     }
 }
 
+/// 9,000 rows are more blocks than parts of the sum over rows.
 #[test]
 fn threads_do_not_change_a_bit() {
     let rng = &mut StdRng::seed_from_u64(7);
-    let spec = spec(false, Activation::Tanh, Head::categorical(4));
-    let rows = Rows::<f32>::from_batch(&batch(rng, &spec, 1000));
-    let parameters = initial_parameters(&spec, 1);
-    let layout = spec.layout();
-    let gradient = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| minibatch_gradient(&spec, &layout, &PpoConfig::cleanrl(), &parameters, &rows).unwrap().1)
-    };
-    assert_eq!(gradient(1), gradient(3));
+    let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    for (shared, head, count) in
+        [(false, Head::categorical(4), 1000), (true, Head::gaussian(2), 1000), (false, Head::gaussian(2), 9000)]
+    {
+        let spec = spec(shared, Activation::Tanh, head);
+        let rows = Rows::<f32>::from_batch(&batch(rng, &spec, count));
+        let (parameters, layout) = (initial_parameters(&spec, 1), spec.layout());
+        let gradient = || minibatch_gradient(&spec, &layout, &PpoConfig::cleanrl(), &parameters, &rows).unwrap();
+        let [one, three] = [1, 3].map(|threads| on(threads).install(gradient));
+        assert_eq!((one.0.stats, one.1), (three.0.stats, three.1));
+        let product = || fisher_vector_product(&spec, &parameters, rows.obs.view(), 0.1, &parameters).unwrap();
+        assert_eq!(on(1).install(product), on(3).install(product));
+    }
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! The whole policy: trunk, actor and critic over the flat parameter vector.
 
 use super::Real;
-use super::mlp::{Dense, Mlp, MlpGradient, Tape};
+use super::mlp::{Dense, Mlp, Tape, add_product};
 use crate::data::check_shape;
 use crate::policy::{LayerRange, Network, ParamLayout, PolicySpec};
 use crate::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, concatenate, s};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Rows of one block. It fixes the order of the sums over rows, so it is a constant and not a function of the threads.
 pub const BLOCK_ROWS: usize = 256;
+
+/// Most sums over rows that are held apart before they are added up. Like [`BLOCK_ROWS`] it fixes their order.
+const PARTS: usize = 32;
 
 /// A policy's networks with their numbers.
 #[derive(Debug, Clone)]
@@ -124,46 +128,76 @@ impl<'a, F: Real> ActorCritic<'a, F> {
         check_shape("d_dist", d_dist.shape(), tape.dist.shape())?;
         check_shape("d_values", d_values.shape(), tape.values.shape())?;
         let raw = self.spec.head.raw_outputs();
-        let parts = row_blocks(d_values.len(), |rows| {
+        self.sum_over_rows(d_values.len(), |rows, sum| {
             let [trunk, policy, value] = &tape.blocks[rows.start / BLOCK_ROWS];
             let d_raw = d_dist.slice(s![rows.clone(), ..raw]);
-            let d_policy = self.policy.backward(policy, d_raw)?;
-            let d_value = self.value.backward(value, d_values.slice(s![rows.clone()]).insert_axis(Axis(1)))?;
-            let mut part = vec![F::zero(); self.layout.len()];
+            let d_policy = self.add_gradient(Network::Policy, policy, d_raw, sum)?;
+            let d_value = d_values.slice(s![rows.clone()]).insert_axis(Axis(1));
+            let d_value = self.add_gradient(Network::Value, value, d_value, sum)?;
             if !self.trunk.layers.is_empty() {
-                let d_hidden = &d_policy.input + &d_value.input;
-                self.scatter(Network::Trunk, &self.trunk.backward(trunk, d_hidden.view())?, &mut part);
+                let d_hidden = self.policy.input_gradient(d_policy) + self.value.input_gradient(d_value);
+                self.add_gradient(Network::Trunk, trunk, d_hidden.view(), sum)?;
             }
-            self.scatter(Network::Policy, &d_policy, &mut part);
-            self.scatter(Network::Value, &d_value, &mut part);
-            if let Some(start) = self.layout.log_std() {
-                let d_log_std = d_dist.slice(s![rows, raw..]).sum_axis(Axis(0));
-                part[start..start + d_log_std.len()].copy_from_slice(&d_log_std.to_vec());
-            }
-            Ok(part)
-        })?;
-        Ok(self.sum(parts))
+            self.add_log_std(d_dist.slice(s![rows, raw..]), sum);
+            Ok(())
+        })
     }
 
-    /// Flat gradients of the blocks, added in order.
-    pub(super) fn sum(&self, parts: Vec<Vec<F>>) -> Vec<F> {
-        let mut gradient = vec![F::zero(); self.layout.len()];
+    /// A flat sum over rows. `work` adds what a block of rows contributes; blocks are added in order, in at most [`PARTS`] parts that
+    /// are then added in order.
+    pub(super) fn sum_over_rows(
+        &self,
+        rows: usize,
+        work: impl Fn(Range<usize>, &mut [F]) -> Result<()> + Sync,
+    ) -> Result<Vec<F>> {
+        let part_rows = BLOCK_ROWS * rows.div_ceil(BLOCK_ROWS * PARTS).max(1);
+        let part = |index: usize| {
+            let mut sum = vec![F::zero(); self.layout.len()];
+            for start in (index * part_rows..rows.min((index + 1) * part_rows)).step_by(BLOCK_ROWS) {
+                work(start..rows.min(start + BLOCK_ROWS), &mut sum)?;
+            }
+            Ok(sum)
+        };
+        let parts: Vec<Vec<F>> = (0..rows.div_ceil(part_rows)).into_par_iter().map(part).collect::<Result<_>>()?;
+        let mut parts = parts.into_iter();
+        let mut total = parts.next().unwrap_or_else(|| vec![F::zero(); self.layout.len()]);
         for part in parts {
-            for (sum, term) in gradient.iter_mut().zip(part) {
-                *sum += term;
-            }
+            total.iter_mut().zip(part).for_each(|(total, term)| *total += term);
         }
-        gradient
+        Ok(total)
     }
 
-    pub(super) fn scatter(&self, network: Network, gradient: &MlpGradient<F>, flat: &mut [F]) {
-        for (layer, (weight, bias)) in self.layout.layers(network).iter().zip(&gradient.layers) {
-            for (place, value) in flat[layer.weight..].iter_mut().zip(weight) {
-                *place = *value;
-            }
-            for (place, value) in flat[layer.bias..].iter_mut().zip(bias) {
-                *place = *value;
-            }
+    /// Adds the gradient of `network` by its own layers to `flat`; returns that by its first layer's sums.
+    pub(super) fn add_gradient(
+        &self,
+        network: Network,
+        tape: &Tape<F>,
+        cotangent: ArrayView2<'_, F>,
+        flat: &mut [F],
+    ) -> Result<Array2<F>> {
+        let ranges = self.layout.layers(network);
+        let mlp = match network {
+            Network::Trunk => &self.trunk,
+            Network::Policy => &self.policy,
+            Network::Value => &self.value,
+        };
+        mlp.backward_layers(tape, cotangent, |index, d_sums, hidden| {
+            let LayerRange { weight, bias, outputs, inputs } = ranges[index];
+            let d_weight =
+                ArrayViewMut2::from_shape((outputs, inputs), &mut flat[weight..weight + outputs * inputs])
+                    .map_err(|_| Error::shape("weight", &[d_sums.ncols(), hidden.ncols()], &[outputs, inputs]))?;
+            add_product(d_sums.t(), hidden, d_weight);
+            let mut d_bias = ArrayViewMut1::from(&mut flat[bias..bias + outputs]);
+            d_bias += &d_sums.sum_axis(Axis(0));
+            Ok(())
+        })
+    }
+
+    /// Adds the sum over rows of `d_log_std` `[rows, free parameters]` to `flat`.
+    pub(super) fn add_log_std(&self, d_log_std: ArrayView2<'_, F>, flat: &mut [F]) {
+        if let Some(start) = self.layout.log_std() {
+            let mut own = ArrayViewMut1::from(&mut flat[start..start + d_log_std.ncols()]);
+            own += &d_log_std.sum_axis(Axis(0));
         }
     }
 }
@@ -178,7 +212,7 @@ pub(super) fn dense<'a, F: Real>(layer: &LayerRange, parameters: &'a [F]) -> Res
 /// `work` on each block of rows, in parallel, results in order.
 pub(super) fn row_blocks<T: Send>(
     rows: usize,
-    work: impl Fn(std::ops::Range<usize>) -> Result<T> + Sync + Send,
+    work: impl Fn(Range<usize>) -> Result<T> + Sync + Send,
 ) -> Result<Vec<T>> {
     let block = |index: usize| work(index * BLOCK_ROWS..rows.min((index + 1) * BLOCK_ROWS));
     match rows.div_ceil(BLOCK_ROWS) {

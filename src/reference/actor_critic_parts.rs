@@ -54,22 +54,15 @@ impl<F: Real> ActorCritic<'_, F> {
     pub fn backward_policy(&self, tape: &PolicyTape<F>, d_dist: ArrayView2<'_, F>) -> Result<Vec<F>> {
         check_shape("d_dist", d_dist.shape(), tape.dist.shape())?;
         let raw = self.spec.head.raw_outputs();
-        let parts = row_blocks(d_dist.nrows(), |rows| {
+        self.sum_over_rows(d_dist.nrows(), |rows, sum| {
             let [trunk, policy] = &tape.blocks[rows.start / BLOCK_ROWS];
-            let d_policy = self.policy.backward(policy, d_dist.slice(s![rows.clone(), ..raw]))?;
-            let mut part = vec![F::zero(); self.layout.len()];
+            let d_policy = self.add_gradient(Network::Policy, policy, d_dist.slice(s![rows.clone(), ..raw]), sum)?;
             if !self.trunk.layers.is_empty() {
-                let d_trunk = self.trunk.backward(trunk, d_policy.input.view())?;
-                self.scatter(Network::Trunk, &d_trunk, &mut part);
+                self.add_gradient(Network::Trunk, trunk, self.policy.input_gradient(d_policy).view(), sum)?;
             }
-            self.scatter(Network::Policy, &d_policy, &mut part);
-            if let Some(start) = self.layout.log_std() {
-                let d_log_std = d_dist.slice(s![rows, raw..]).sum_axis(Axis(0));
-                part[start..start + d_log_std.len()].copy_from_slice(&d_log_std.to_vec());
-            }
-            Ok(part)
-        })?;
-        Ok(self.sum(parts))
+            self.add_log_std(d_dist.slice(s![rows, raw..]), sum);
+            Ok(())
+        })
     }
 
     /// Change of the distribution rows along a flat `tangent` of the parameters, J · tangent: `[rows, head.width()]`. The
@@ -85,7 +78,8 @@ impl<F: Real> ActorCritic<'_, F> {
         let (of_trunk, of_policy) = (views(Network::Trunk)?, views(Network::Policy)?);
         let blocks = row_blocks(tape.dist.nrows(), |rows| {
             let [trunk, policy] = &tape.blocks[rows.start / BLOCK_ROWS];
-            self.policy.jvp_from(policy, &of_policy, self.trunk.jvp(trunk, &of_trunk)?)
+            let d_trunk = if of_trunk.is_empty() { None } else { Some(self.trunk.jvp(trunk, &of_trunk)?) };
+            self.policy.jvp_from(policy, &of_policy, d_trunk)
         })?;
         let raw = self.spec.head.raw_outputs();
         let mut change = Array2::zeros(tape.dist.dim());
@@ -119,13 +113,10 @@ impl<F: Real> ActorCritic<'_, F> {
     /// [`crate::Error::Shape`] if `d_values` `[rows]` does not fit the forward pass.
     pub fn backward_value(&self, tape: &ValueTape<F>, d_values: ArrayView1<'_, F>) -> Result<Vec<F>> {
         check_shape("d_values", d_values.shape(), tape.values.shape())?;
-        let parts = row_blocks(d_values.len(), |rows| {
+        self.sum_over_rows(d_values.len(), |rows, sum| {
             let value = &tape.blocks[rows.start / BLOCK_ROWS];
-            let d_value = self.value.backward(value, d_values.slice(s![rows]).insert_axis(Axis(1)))?;
-            let mut part = vec![F::zero(); self.layout.len()];
-            self.scatter(Network::Value, &d_value, &mut part);
-            Ok(part)
-        })?;
-        Ok(self.sum(parts))
+            let d_value = d_values.slice(s![rows]).insert_axis(Axis(1));
+            self.add_gradient(Network::Value, value, d_value, sum).map(|_| ())
+        })
     }
 }

@@ -4,7 +4,8 @@ use super::Real;
 use crate::Result;
 use crate::data::check_shape;
 use crate::policy::Activation;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, Zip};
 
 /// One dense layer, y = x Wᵀ + b.
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +32,8 @@ pub struct Mlp<'a, F> {
 pub struct Tape<F> {
     /// Input of each layer, and at the end the output: `[rows, width]` each.
     pub activations: Vec<Array2<F>>,
-    /// Each layer's sum before the activation.
-    pub preactivations: Vec<Array2<F>>,
+    /// Each layer's sum before the activation, where the activation's derivative is not known from the output.
+    pub preactivations: Vec<Option<Array2<F>>>,
 }
 
 impl<F: Real> Tape<F> {
@@ -66,10 +67,12 @@ impl<F: Real> Mlp<'_, F> {
         for (index, layer) in self.layers.iter().enumerate() {
             let input = tape.output();
             check_shape(&format!("{index}.weight"), layer.weight.shape(), &[layer.bias.len(), input.ncols()])?;
-            let sums = input.dot(&layer.weight.t()) + layer.bias;
+            let mut hidden = layer.biases(input.nrows());
+            add_product(input, layer.weight.t(), hidden.view_mut());
             let f = self.activation_after(index);
-            tape.activations.push(if f == Activation::Identity { sums.clone() } else { sums.mapv(|z| activate(f, z)) });
-            tape.preactivations.push(sums);
+            tape.preactivations.push(needs_sum(f).then(|| hidden.clone()));
+            activate_all(f, &mut hidden);
+            tape.activations.push(hidden);
         }
         Ok(tape)
     }
@@ -83,22 +86,54 @@ impl<F: Real> Mlp<'_, F> {
     /// # Errors
     /// [`crate::Error::Shape`] if `cotangent` has not the output's shape.
     pub fn backward(&self, tape: &Tape<F>, cotangent: ArrayView2<'_, F>) -> Result<MlpGradient<F>> {
+        let mut layers = Vec::with_capacity(self.layers.len());
+        let input = self.backward_layers(tape, cotangent, |_, d_sums, hidden| {
+            layers.push((d_sums.t().dot(&hidden), d_sums.sum_axis(Axis(0))));
+            Ok(())
+        })?;
+        layers.reverse();
+        Ok(MlpGradient { layers, input: self.input_gradient(input) })
+    }
+
+    /// dh_0 from what [`backward_layers`](Self::backward_layers) returned.
+    pub(super) fn input_gradient(&self, first: Array2<F>) -> Array2<F> {
+        self.layers.first().map_or_else(|| first.clone(), |layer| first.dot(&layer.weight))
+    }
+
+    /// [`backward`](Self::backward) without its sums over rows: `each` gets i, dz_i and h_i, from the last layer to the first. Returns
+    /// dz_0, or `cotangent` if there is no layer.
+    ///
+    /// # Errors
+    /// As [`backward`](Self::backward).
+    pub(super) fn backward_layers(
+        &self,
+        tape: &Tape<F>,
+        cotangent: ArrayView2<'_, F>,
+        mut each: impl FnMut(usize, ArrayView2<'_, F>, ArrayView2<'_, F>) -> Result<()>,
+    ) -> Result<Array2<F>> {
         check_shape("cotangent", cotangent.shape(), tape.output().shape())?;
         let mut d_hidden = cotangent.to_owned();
-        let mut layers = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate().rev() {
-            let f = self.activation_after(index);
-            if f != Activation::Identity {
-                Zip::from(&mut d_hidden)
-                    .and(&tape.preactivations[index])
-                    .and(&tape.activations[index + 1])
-                    .for_each(|d, &z, &y| *d *= derivative(f, z, y));
+            self.scale(tape, index, &mut d_hidden);
+            each(index, d_hidden.view(), tape.activations[index].view())?;
+            if index > 0 {
+                d_hidden = d_hidden.dot(&layer.weight);
             }
-            layers.push((d_hidden.t().dot(&tape.activations[index]), d_hidden.sum_axis(Axis(0))));
-            d_hidden = d_hidden.dot(&layer.weight);
         }
-        layers.reverse();
-        Ok(MlpGradient { layers, input: d_hidden })
+        Ok(d_hidden)
+    }
+
+    /// `d` ∘ f'(z) of layer `index`.
+    fn scale(&self, tape: &Tape<F>, index: usize, d: &mut Array2<F>) {
+        let (f, y) = (self.activation_after(index), &tape.activations[index + 1]);
+        match (f, &tape.preactivations[index]) {
+            (Activation::Identity, _) => {}
+            // A loop of its own, so that the compiler sees one formula.
+            (Activation::Tanh, _) => d.zip_mut_with(y, |d, y| *d *= derivative(Activation::Tanh, *y, *y)),
+            (_, Some(z)) => Zip::from(d).and(z).and(y).for_each(|d, &z, &y| *d *= derivative(f, z, y)),
+            // z is not read.
+            (_, None) => d.zip_mut_with(y, |d, y| *d *= derivative(f, *y, *y)),
+        }
     }
 
     /// Derivative of the output along a change `tangent` of all weights and biases, the input held fixed: `[rows, outputs]`.
@@ -110,28 +145,59 @@ impl<F: Real> Mlp<'_, F> {
     /// # Errors
     /// [`crate::Error::Shape`] if `tangent` has not this network's shape.
     pub fn jvp(&self, tape: &Tape<F>, tangent: &[Dense<'_, F>]) -> Result<Array2<F>> {
-        self.jvp_from(tape, tangent, Array2::zeros(tape.activations[0].dim()))
+        self.jvp_from(tape, tangent, None)
     }
 
-    /// [`jvp`](Self::jvp) with the input changing by `input` `[rows, inputs]`: ḣ_0 = input.
+    /// [`jvp`](Self::jvp) with the input changing by `input` `[rows, inputs]`, if given: ḣ_0 = input.
     ///
     /// # Errors
     /// As [`jvp`](Self::jvp), or if `input` has not the input's shape.
-    pub fn jvp_from(&self, tape: &Tape<F>, tangent: &[Dense<'_, F>], input: Array2<F>) -> Result<Array2<F>> {
+    pub fn jvp_from(&self, tape: &Tape<F>, tangent: &[Dense<'_, F>], input: Option<Array2<F>>) -> Result<Array2<F>> {
         check_shape("tangent", &[tangent.len()], &[self.layers.len()])?;
-        check_shape("input", input.shape(), tape.activations[0].shape())?;
+        if let Some(input) = &input {
+            check_shape("input", input.shape(), tape.activations[0].shape())?;
+        }
         let mut hidden = input;
         for (index, (layer, change)) in self.layers.iter().zip(tangent).enumerate() {
             check_shape(&format!("tangent.{index}.weight"), change.weight.shape(), layer.weight.shape())?;
             check_shape(&format!("tangent.{index}.bias"), change.bias.shape(), layer.bias.shape())?;
-            let f = self.activation_after(index);
-            hidden = hidden.dot(&layer.weight.t()) + tape.activations[index].dot(&change.weight.t()) + change.bias;
-            Zip::from(&mut hidden)
-                .and(&tape.preactivations[index])
-                .and(&tape.activations[index + 1])
-                .for_each(|d, &z, &y| *d *= derivative(f, z, y));
+            let mut sums = change.biases(tape.activations[index].nrows());
+            add_product(tape.activations[index].view(), change.weight.t(), sums.view_mut());
+            if let Some(hidden) = &hidden {
+                add_product(hidden.view(), layer.weight.t(), sums.view_mut());
+            }
+            self.scale(tape, index, &mut sums);
+            hidden = Some(sums);
         }
-        Ok(hidden)
+        Ok(hidden.unwrap_or_else(|| Array2::zeros(tape.activations[0].dim())))
+    }
+}
+
+impl<F: Real> Dense<'_, F> {
+    /// The bias in each of `rows` rows.
+    fn biases(&self, rows: usize) -> Array2<F> {
+        let mut sums = Array2::zeros((rows, self.bias.len()));
+        sums.rows_mut().into_iter().for_each(|mut row| row.assign(&self.bias));
+        sums
+    }
+}
+
+/// C ← C + A B.
+pub(super) fn add_product<F: Real>(a: ArrayView2<'_, F>, b: ArrayView2<'_, F>, mut c: ArrayViewMut2<'_, F>) {
+    general_mat_mul(F::one(), &a, &b, F::one(), &mut c);
+}
+
+/// Whether f'(z) asks for z, and not for f(z) alone.
+fn needs_sum(f: Activation) -> bool {
+    !matches!(f, Activation::Identity | Activation::Tanh | Activation::Relu)
+}
+
+/// f of every element.
+fn activate_all<F: Real>(f: Activation, sums: &mut Array2<F>) {
+    match (f, sums.as_slice_memory_order_mut()) {
+        (Activation::Identity, _) => {}
+        (Activation::Tanh, Some(sums)) => F::tanh_all(sums),
+        _ => sums.mapv_inplace(|z| activate(f, z)),
     }
 }
 
@@ -162,14 +228,14 @@ pub fn activate<F: Real>(f: Activation, z: F) -> F {
     }
 }
 
-/// f'(z), where y = f(z) is known.
+/// f'(z), where y = f(z) is known. Identity, tanh and relu read y alone.
 pub fn derivative<F: Real>(f: Activation, z: F, y: F) -> F {
     let (zero, one, half) = (F::zero(), F::one(), F::of(0.5));
     match f {
         Activation::Identity => one,
         Activation::Tanh => one - y * y,
         Activation::Relu => {
-            if z > zero {
+            if y > zero {
                 one
             } else {
                 zero

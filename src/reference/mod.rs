@@ -42,6 +42,7 @@ pub mod reduce_moments;
 mod rollout_rows;
 pub(crate) mod squash;
 pub mod surrogate;
+mod tanh;
 pub mod trainer;
 pub mod trpo_update;
 

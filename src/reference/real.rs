@@ -46,6 +46,11 @@ pub trait Real:
         Self::of(statrs::function::gamma::digamma(self.as_f64()))
     }
 
+    /// The hyperbolic tangent of every element.
+    fn tanh_all(values: &mut [Self]) {
+        values.iter_mut().for_each(|value| *value = value.tanh());
+    }
+
     /// A count.
     fn count(value: usize) -> Self {
         Self::of(value as f64)
@@ -61,6 +66,9 @@ impl Real for f32 {
     }
     fn as_f32(self) -> f32 {
         self
+    }
+    fn tanh_all(values: &mut [Self]) {
+        super::tanh::tanh_all(values);
     }
 }
 
