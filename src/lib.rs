@@ -26,7 +26,7 @@
 //! - Rows that do not count, where there are some: [`kernels::batch_valid`] ([`algo::ValidPlan`]), [`kernels::batch_clean`],
 //!   [`kernels::batch_count`].
 //! - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
-//! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
+//! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_forward_fused`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
 //!   [`kernels::reduce_partials`].
 //! - Loss: [`kernels::loss_ppo`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for losses of your own.
 //! - Optimiser: [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`]; [`kernels::loss_kl`] sets the weight of a

@@ -25,6 +25,7 @@ const ORACLES: &[(&str, &str)] = &[
     ("mlp_backward_input", "mlp"),      // a network forward and backward
     ("mlp_backward_weight", "mlp"),
     ("mlp_forward", "mlp"),
+    ("mlp_forward_fused", "mlp"),
     ("mlp_jvp", "mlp"),
     ("optim_adam", "optim"), // clip and step are one
     ("optim_clip", "optim"),

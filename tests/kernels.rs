@@ -74,6 +74,7 @@ tests! {
     mlp_backward_input,
     mlp_backward_weight,
     mlp_forward,
+    mlp_forward_fused,
     mlp_jvp,
     optim_adam,
     optim_clip,

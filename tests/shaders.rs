@@ -51,7 +51,7 @@ fn parse(def: &KernelDef, variant: &Variant) -> (Module, ModuleInfo) {
     (module, info)
 }
 
-fn wgsl(inner: &TypeInner) -> String {
+fn wgsl(module: &Module, inner: &TypeInner) -> String {
     let scalar = |scalar: &naga::Scalar| match (scalar.kind, scalar.width) {
         (ScalarKind::Float, 4) => "f32",
         (ScalarKind::Uint, 4) => "u32",
@@ -60,6 +60,9 @@ fn wgsl(inner: &TypeInner) -> String {
     match inner {
         TypeInner::Scalar(s) => scalar(s).to_owned(),
         TypeInner::Vector { size, scalar: s } => format!("vec{}<{}>", *size as u8, scalar(s)),
+        TypeInner::Array { base, size: naga::ArraySize::Constant(size), .. } => {
+            format!("array<{}, {size}>", wgsl(module, &module.types[*base].inner))
+        }
         other => panic!("unexpected type {other:?}"),
     }
 }
@@ -78,7 +81,7 @@ fn uniform(module: &Module, binding: u32, variable: &str) -> Fields {
     let TypeInner::Struct { members, span } = &module.types[global.ty].inner else { panic!("{variable} is no struct") };
     let fields = members
         .iter()
-        .map(|m| (m.name.clone().unwrap_or_default(), wgsl(&module.types[m.ty].inner), m.offset))
+        .map(|m| (m.name.clone().unwrap_or_default(), wgsl(module, &module.types[m.ty].inner), m.offset))
         .collect();
     (fields, *span)
 }
@@ -116,7 +119,7 @@ fn bindings_and_params_are_those_of_the_definition() {
                 panic!("{name}: a storage buffer is a runtime-sized array")
             };
             let access = if access.contains(StorageAccess::STORE) { Access::ReadWrite } else { Access::Read };
-            let element = wgsl(&module.types[base].inner);
+            let element = wgsl(&module, &module.types[base].inner);
             buffers.push((place.binding, global.name.clone().unwrap_or_default(), access, element));
         }
         buffers.sort_by_key(|buffer| buffer.0);
@@ -134,7 +137,7 @@ fn bindings_and_params_are_those_of_the_definition() {
             let TypeInner::Array { base, size, .. } = module.types[table.ty].inner else {
                 panic!("{name}: head_table")
             };
-            assert_eq!(wgsl(&module.types[base].inner), "vec4<u32>", "{name}");
+            assert_eq!(wgsl(&module, &module.types[base].inner), "vec4<u32>", "{name}");
             assert_eq!(size, naga::ArraySize::Constant((HEAD_TABLE as u32).try_into().unwrap()), "{name}");
         }
         assert_eq!(bound as u32, buffers.len() as u32 + def.first_binding(), "{name}: nothing else is bound");

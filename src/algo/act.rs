@@ -1,7 +1,8 @@
 //! From observations to actions, log-probabilities and values.
 
+use super::forward::ForwardOnly;
 use super::model::Model;
-use super::network::{Activations, Block, Networks};
+use super::network::{Block, Networks};
 use super::normalize::ObsStep;
 use crate::Result;
 use crate::gpu::{Buffer, Call, Gpu, Slot};
@@ -46,14 +47,14 @@ impl ActPlan {
             let step = |update| ObsStep { rows, obs_offset: 0, final_offset: 0, final_rows: 0, update };
             normalize = model.normalizer.observations(gpu, obs, &seen, &unused, &[step(true), step(false)])?;
         }
-        let kept = Activations::new(gpu, spec, rows, &Network::ALL)?;
+        let to = ForwardOnly::new(gpu, spec, rows, &Network::ALL)?;
         let block = Block { rows, obs_offset: 0, obs_stride: spec.obs_dim as u32, value_offset: 0 };
         let forward: Vec<Call> =
-            networks.forward(&Network::ALL, &seen, &kept, &values, &[block])?.into_iter().flatten().collect();
+            networks.forward_only(&seen, &to, Some(&values), &[block])?.into_iter().flatten().collect();
         let in_rewards = model.normalizer.values(gpu, &[(&values, rows)])?;
         let draw = |greedy: u32| -> Result<Vec<Call>> {
             let io = policy_sample::Io {
-                head_outputs: kept.head_outputs(&seen),
+                head_outputs: to.head_outputs(),
                 actions: &actions,
                 logp: &logp,
                 env_actions: &env_actions,

@@ -1,8 +1,9 @@
 //! How far the present policy has moved from the one that recorded a rollout.
 
 use super::fisher::networks;
+use super::forward::ForwardOnly;
 use super::model::Model;
-use super::network::{Activations, Block};
+use super::network::Block;
 use super::update_build::ACTOR;
 use crate::Result;
 use crate::gpu::{Buffer, Call, Gpu};
@@ -32,14 +33,14 @@ impl LogRhoPlan {
         valid: Option<&Buffer<u32>>,
     ) -> Result<Self> {
         let (spec, all) = (&model.spec, u64::from(rows));
-        let kept = Activations::new(gpu, spec, rows, &ACTOR)?;
+        let to = ForwardOnly::new(gpu, spec, rows, &ACTOR)?;
         let block = Block { rows, obs_offset: 0, obs_stride: spec.obs_dim as u32, value_offset: 0 };
         let mut calls: Vec<Call> =
-            networks(gpu, model).forward(&ACTOR, obs, &kept, obs, &[block])?.into_iter().flatten().collect();
+            networks(gpu, model).forward_only(obs, &to, None, &[block])?.into_iter().flatten().collect();
         let row_values = gpu.buffer("row_values", all)?;
         let io = head_evaluate::Io {
-            head_outputs: kept.head_outputs(obs),
-            head_outputs_old: kept.head_outputs(obs),
+            head_outputs: to.head_outputs(),
+            head_outputs_old: to.head_outputs(),
             actions,
             // Nobody wants its gradient: all weights stay 0.
             weights: &gpu.buffer("weights", all)?,

@@ -21,6 +21,7 @@ mod act;
 mod advantage;
 mod clean;
 mod fisher;
+mod forward;
 #[cfg(not(target_arch = "wasm32"))]
 mod group;
 #[cfg(not(target_arch = "wasm32"))] // waits for statistics, which a browser must not

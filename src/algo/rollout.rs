@@ -1,8 +1,9 @@
 //! A rollout wholly on the device: policy, draws, environments, values.
 
 use super::advantage::RolloutBuffers;
+use super::forward::{ForwardOnly, is_fused};
 use super::model::Model;
-use super::network::{Activations, Block, Networks};
+use super::network::{Block, Networks};
 use super::normalize::ObsStep;
 use crate::Result;
 use crate::env::Env;
@@ -10,7 +11,7 @@ use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{env_step, policy_sample, reduce_episodes};
 use crate::policy::Network;
 
-/// Most rows that go through the critic at once: bounds the memory of its activations.
+/// Most rows that go through the critic at once where its activations go through memory: bounds that.
 const VALUE_ROWS: u32 = 16_384;
 
 /// `steps` steps of `envs` environments, then the values of everything that was seen.
@@ -92,7 +93,7 @@ impl RolloutPlan {
         let mut calls: Vec<Call> = environment.by_ref().take(1).collect();
 
         let networks = Networks { gpu, spec, layout: &model.layout, parameters: &model.parameters };
-        let kept = Activations::new(gpu, spec, envs, &[Network::Trunk, Network::Policy])?;
+        let to = ForwardOnly::new(gpu, spec, envs, &[Network::Trunk, Network::Policy])?;
         let blocks: Vec<Block> = (0..steps)
             .map(|t| Block {
                 rows: envs,
@@ -101,8 +102,7 @@ impl RolloutPlan {
                 value_offset: 0,
             })
             .collect();
-        let actor = [Network::Trunk, Network::Policy];
-        let forward = networks.forward(&actor, &obs, &kept, &buffers.values, &blocks)?;
+        let forward = networks.forward_only(&obs, &to, None, &blocks)?;
         let params: Vec<_> = (0..steps)
             .map(|t| policy_sample::Params {
                 rows: envs,
@@ -113,7 +113,7 @@ impl RolloutPlan {
             })
             .collect();
         let io = policy_sample::Io {
-            head_outputs: kept.head_outputs(&obs),
+            head_outputs: to.head_outputs(),
             actions: &actions,
             logp: &logp,
             env_actions: &env_actions,
@@ -141,8 +141,8 @@ impl RolloutPlan {
         for (observations, values, all) in
             [(&obs, &buffers.values, rows + n), (&final_obs, &buffers.final_values, rows)]
         {
-            let most = u64::from(VALUE_ROWS).min(all);
-            let kept = Activations::new(gpu, spec, most as u32, &[Network::Trunk, Network::Value])?;
+            let most = if is_fused(gpu, spec) { all } else { u64::from(VALUE_ROWS).min(all) };
+            let to = ForwardOnly::new(gpu, spec, most as u32, &[Network::Trunk, Network::Value])?;
             let blocks: Vec<Block> = (0..all)
                 .step_by(most as usize)
                 .map(|start| Block {
@@ -152,8 +152,7 @@ impl RolloutPlan {
                     value_offset: start as u32,
                 })
                 .collect();
-            let critic = [Network::Trunk, Network::Value];
-            calls.extend(networks.forward(&critic, observations, &kept, values, &blocks)?.into_iter().flatten());
+            calls.extend(networks.forward_only(observations, &to, Some(values), &blocks)?.into_iter().flatten());
         }
         calls.extend(
             model

@@ -2,6 +2,7 @@
 
 use super::clean::{cleaned, pack_in_order};
 use super::fisher::{FisherPlan, networks, sum_partials};
+use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients};
 use super::update::{BatchBuffers, PpoUpdate};
@@ -330,7 +331,7 @@ impl PolicyStep<'_> {
     /// Candidates along x, each evaluated over all rows and taken or refused.
     fn line_search(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
         let (gpu, model, region) = (self.gpu, self.model, &self.config.trust_region);
-        let trial = Activations::new(gpu, &model.spec, self.rows, &ACTOR)?;
+        let trial = ForwardOnly::new(gpu, &model.spec, self.rows, &ACTOR)?;
         let old = self.kept.head_outputs(&batch.obs);
         let evaluate = |new: &Buffer<f32>| -> Result<Vec<Call>> {
             let io = loss_trust_region::Io {
@@ -382,11 +383,11 @@ impl PolicyStep<'_> {
         all.push(optim_line_search::restore(params));
         let mut phases = optim_line_search::bind(gpu, &all, &io)?.into_iter();
         let forward: Vec<Call> = networks(gpu, model)
-            .forward(&ACTOR, &batch.obs, &trial, &batch.values_old, &[self.block()])?
+            .forward_only(&batch.obs, &trial, None, &[self.block()])?
             .into_iter()
             .flatten()
             .collect();
-        let (at_start, at_trial) = (evaluate(old)?, evaluate(trial.head_outputs(&batch.obs))?);
+        let (at_start, at_trial) = (evaluate(old)?, evaluate(trial.head_outputs())?);
 
         let mut calls: Vec<Call> = phases.by_ref().take(1).collect();
         calls.extend(at_start);

@@ -1,5 +1,6 @@
 //! How an update is put together: its buffers, and the calls of an epoch and of a minibatch.
 
+use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::update::BatchBuffers;
@@ -21,7 +22,7 @@ pub(super) struct Divergence {
     pub old: Buffer<f32>,
     pub gathered: Buffer<f32>,
     /// All rows through the policy at the start, unless the caller gave their distributions.
-    pub start: Option<Activations>,
+    pub start: Option<ForwardOnly>,
     pub trust_partials: Buffer<[f32; 4]>,
 }
 
@@ -70,8 +71,8 @@ impl<'a> Builder<'a> {
         let partials = reduce_moments::partials(rows, minibatch).max(reduce_moments::partials(rows, rows));
         let divergence = if config.kl_direction().is_some() {
             let given = batch.old_dist.clone();
-            let start = given.is_none().then(|| Activations::new(gpu, spec, rows, &ACTOR)).transpose()?;
-            let made = start.as_ref().map(|start| start.head_outputs(&batch.obs).clone());
+            let start = given.is_none().then(|| ForwardOnly::new(gpu, spec, rows, &ACTOR)).transpose()?;
+            let made = start.as_ref().map(|start| start.head_outputs().clone());
             Some(Divergence {
                 old: given.or(made).unwrap_or_else(|| batch.obs.clone()),
                 gathered: gpu.buffer("minibatch old_dist", all * spec.head.width() as u64)?,

@@ -1,7 +1,8 @@
 //! How an update follows the KL divergence from the old policy: a penalty in the loss, β, the learning rate.
 
 use super::clean::pack_in_order;
-use super::network::{Activations, Block};
+use super::forward::ForwardOnly;
+use super::network::Block;
 use super::update::BatchBuffers;
 use super::update_build::{ACTOR, Builder, Divergence};
 use crate::Result;
@@ -19,7 +20,7 @@ impl Builder<'_> {
         let Some(start) = self.divergence.as_ref().and_then(|divergence| divergence.start.as_ref()) else {
             return Ok(Vec::new());
         };
-        let lists = self.networks.forward(&ACTOR, &batch.obs, start, &self.values, &self.whole())?;
+        let lists = self.networks.forward_only(&batch.obs, start, None, &self.whole())?;
         Ok(lists.into_iter().flatten().collect())
     }
 
@@ -29,8 +30,8 @@ impl Builder<'_> {
             return Ok(Vec::new());
         };
         let (gpu, spec) = (self.networks.gpu, self.networks.spec);
-        let end = Activations::new(gpu, spec, self.rows, &ACTOR)?;
-        let lists = self.networks.forward(&ACTOR, &batch.obs, &end, &self.values, &self.whole())?;
+        let end = ForwardOnly::new(gpu, spec, self.rows, &ACTOR)?;
+        let lists = self.networks.forward_only(&batch.obs, &end, None, &self.whole())?;
         let mut calls: Vec<Call> = lists.into_iter().flatten().collect();
         // Only the divergences count here, so that the order of the samples does not matter unless it says which rows count.
         let (samples, mut packed, valid_sample) = if self.masked {
@@ -42,7 +43,7 @@ impl Builder<'_> {
         };
         calls.append(&mut packed);
         let io = loss_trust_region::Io {
-            head_outputs: end.head_outputs(&batch.obs),
+            head_outputs: end.head_outputs(),
             head_outputs_old: &divergence.old,
             actions: &batch.actions,
             samples: &samples,

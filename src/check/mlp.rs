@@ -9,7 +9,7 @@ use crate::reference::mlp::{Dense, Mlp, activate, derivative};
 use ndarray::{Array1, Array2, s};
 
 /// Tanh, sigmoid, erf and their slopes by the polynomials of part math (up to 4e-7 of the sum's size) on a device's exp.
-const FUNCTION: f64 = 1.5e-6;
+pub(super) const FUNCTION: f64 = 1.5e-6;
 
 const REASON: &str = "one rounding per term of a sum in order (each term: product and addition); an activation adds 1.5e-6; \
                       scale: the sum of |terms|";

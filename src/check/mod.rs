@@ -19,6 +19,7 @@ mod loss;
 mod loss_kl;
 mod loss_statistics;
 mod mlp;
+mod mlp_fused;
 mod mlp_jvp;
 mod normalize;
 mod optim;
@@ -106,6 +107,7 @@ pub fn cases() -> Vec<Case> {
         batch::cases(),
         valid::cases(),
         mlp::cases(),
+        mlp_fused::cases(),
         mlp_jvp::cases(),
         loss::cases(),
         loss_statistics::cases(),

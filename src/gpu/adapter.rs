@@ -33,6 +33,8 @@ pub struct GpuOptions {
     /// Keep wgpu's bounds checks in our shaders. They are off by default: every kernel is tested with them on and stays
     /// inside its buffers.
     pub bounds_checks: bool,
+    /// Plans take the plain form of every kernel, also where a faster one would do: to compare, and to find a faulty driver.
+    pub plain: bool,
     /// Largest storage binding that will be needed, in bytes. WebGPU's 128 MiB by default; more is asked of the adapter only
     /// when this says so.
     pub binding_bytes: Option<u64>,

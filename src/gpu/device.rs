@@ -18,6 +18,7 @@ pub(super) struct Inner {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     pub bounds_checks: bool,
+    pub plain: bool,
     pub pipelines: PipelineCache,
     pub dispatches: AtomicU64,
     pub submissions: AtomicU64,
@@ -81,7 +82,7 @@ impl Gpu {
             .request_device(&descriptor)
             .await
             .map_err(|error| Error::NoDevice { adapter: name, message: error.to_string() })?;
-        let gpu = Self::wrap(device, queue, options.bounds_checks);
+        let gpu = Self::wrap(device, queue, options.bounds_checks, options.plain);
         gpu.watch();
         Ok(gpu)
     }
@@ -105,10 +106,10 @@ impl Gpu {
             let adapter = device.adapter_info().name;
             return Err(Error::NoDevice { adapter, message: format!("its limits are too low: {shortfall}") });
         }
-        Ok(Self::wrap(device, queue, !trusted))
+        Ok(Self::wrap(device, queue, !trusted, false))
     }
 
-    fn wrap(device: wgpu::Device, queue: wgpu::Queue, bounds_checks: bool) -> Self {
+    fn wrap(device: wgpu::Device, queue: wgpu::Queue, bounds_checks: bool, plain: bool) -> Self {
         let limits = device.limits();
         Self {
             inner: Arc::new(Inner {
@@ -116,6 +117,7 @@ impl Gpu {
                 queue,
                 limits,
                 bounds_checks,
+                plain,
                 pipelines: PipelineCache::default(),
                 dispatches: AtomicU64::new(0),
                 submissions: AtomicU64::new(0),
@@ -155,6 +157,11 @@ impl Gpu {
     /// The queue.
     pub fn queue(&self) -> &wgpu::Queue {
         &self.inner.queue
+    }
+
+    /// Whether plans take plain kernels only, see [`GpuOptions::plain`].
+    pub fn plain(&self) -> bool {
+        self.inner.plain
     }
 
     /// What the device allows.

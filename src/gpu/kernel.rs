@@ -43,6 +43,11 @@ impl<T: Element> ParamKind for T {
     const WGSL: &'static str = <T as Element>::WGSL;
 }
 
+/// A table of layers.
+impl ParamKind for [[u32; 4]; 12] {
+    const WGSL: &'static str = "array<vec4<u32>, 12>";
+}
+
 /// One field of `Params`, for comparison with the WGSL struct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParamField {

@@ -9,7 +9,7 @@
 //! | policy | [`policy_normalize`], [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
 //! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`advantage_log_rho`], [`advantage_vtrace`], [`reduce_moments`], [`advantage_normalize`]; [`advantage_discount`], [`reduce_running`], [`advantage_rescale`] for rewards and value targets |
 //! | minibatch | [`batch_valid`], [`batch_clean`], [`batch_gather`], [`batch_pack`], [`batch_count`] |
-//! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
+//! | networks | [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
 //! | loss | [`loss_ppo`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
 //! | optimiser | [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
 //! | statistics | [`reduce_episodes`] |
@@ -38,6 +38,7 @@ pub mod loss_trust_region;
 pub mod mlp_backward_input;
 pub mod mlp_backward_weight;
 pub mod mlp_forward;
+pub mod mlp_forward_fused;
 pub mod mlp_jvp;
 pub mod optim_adam;
 pub mod optim_clip;
@@ -80,6 +81,7 @@ pub const ALL: &[KernelDef] = &[
     mlp_backward_input::DEF,
     mlp_backward_weight::DEF,
     mlp_forward::DEF,
+    mlp_forward_fused::DEF,
     mlp_jvp::DEF,
     optim_adam::DEF,
     optim_clip::DEF,

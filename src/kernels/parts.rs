@@ -21,6 +21,8 @@ parts! {
     MATH = "math",
     /// Activations and their slopes, by [`crate::policy::Activation::code`].
     ACTIVATION = "activation",
+    /// Sums of a dense layer for a block of rows in workgroup memory.
+    CHAIN = "chain",
     /// Philox4x32-10.
     PHILOX = "philox",
     /// The keyed bijection of row numbers.

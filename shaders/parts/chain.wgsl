@@ -1,0 +1,82 @@
+// Sums of a dense layer for a block of 16 rows in workgroup memory, by a workgroup of 64: a lane has 4 rows and 4 or 8 columns.
+//
+// A kernel provides chain_input(i), quad i of the block (rows are CHAIN_STRIDE quads apart), and chain_parameter(i). A lane's
+// rows are chain_row(lane, 0 .. 3), its columns chain_column(lane) .. + 3 (near) and 64 more (far).
+
+const CHAIN_ROWS: u32 = 16u;
+const CHAIN_WIDTH: u32 = 128u;
+const CHAIN_STRIDE: u32 = 33u;  // a quad more than 128 numbers, so that four rows lie in different banks
+
+// Row i of a matrix: the four columns of the lane's i-th row.
+struct ChainSums {
+    near: mat4x4<f32>,
+    far: mat4x4<f32>,
+}
+
+fn chain_row(lane: u32, i: u32) -> u32 { return lane % 4u + 4u * i; }
+fn chain_column(lane: u32) -> u32 { return lane / 4u * 4u; }
+
+// Four neighbouring weights, zeros after the first `left`.
+fn chain_weights(at: u32, left: u32) -> vec4<f32> {
+    var w = vec4<f32>(chain_parameter(at), 0.0, 0.0, 0.0);
+    if (left > 3u) {
+        return vec4<f32>(w.x, chain_parameter(at + 1u), chain_parameter(at + 2u), chain_parameter(at + 3u));
+    }
+    if (left > 1u) { w.y = chain_parameter(at + 1u); }
+    if (left > 2u) { w.z = chain_parameter(at + 2u); }
+    return w;
+}
+
+// sums[row] += x[row] · w[column], input by input, so that the order is that of a plain loop.
+fn chain_add(sums: mat4x4<f32>, x: mat4x4<f32>, w: mat4x4<f32>) -> mat4x4<f32> {
+    let t = transpose(w);
+    var a = sums[0] + x[0].x * t[0];
+    var b = sums[1] + x[1].x * t[0];
+    var c = sums[2] + x[2].x * t[0];
+    var d = sums[3] + x[3].x * t[0];
+    a += x[0].y * t[1];
+    b += x[1].y * t[1];
+    c += x[2].y * t[1];
+    d += x[3].y * t[1];
+    a += x[0].z * t[2];
+    b += x[1].z * t[2];
+    c += x[2].z * t[2];
+    d += x[3].z * t[2];
+    a += x[0].w * t[3];
+    b += x[1].w * t[3];
+    c += x[2].w * t[3];
+    d += x[3].w * t[3];
+    return mat4x4<f32>(a, b, c, d);
+}
+
+// Adds inputs 0 .. count of the block; `weight` is where the weights of output 0 begin, `stride` from one output to the next.
+fn chain_layer(before: ChainSums, lane: u32, count: u32, weight: u32, stride: u32, outputs: u32) -> ChainSums {
+    var sums = before;
+    let column = chain_column(lane);
+    if (column >= outputs) {
+        return sums;
+    }
+    // A column past the last is summed like the last, and not used.
+    let last = outputs - 1u;
+    let row = lane % 4u * CHAIN_STRIDE;
+    for (var k = 0u; k < count; k += 4u) {
+        let left = count - k;
+        let at = row + k / 4u;
+        let x = mat4x4<f32>(
+            chain_input(at), chain_input(at + 4u * CHAIN_STRIDE),
+            chain_input(at + 8u * CHAIN_STRIDE), chain_input(at + 12u * CHAIN_STRIDE));
+        let w = weight + k;
+        sums.near = chain_add(sums.near, x, mat4x4<f32>(
+            chain_weights(w + column * stride, left), chain_weights(w + min(column + 1u, last) * stride, left),
+            chain_weights(w + min(column + 2u, last) * stride, left),
+            chain_weights(w + min(column + 3u, last) * stride, left)));
+        if (column + 64u < outputs) {
+            let far = column + 64u;
+            sums.far = chain_add(sums.far, x, mat4x4<f32>(
+                chain_weights(w + far * stride, left), chain_weights(w + min(far + 1u, last) * stride, left),
+                chain_weights(w + min(far + 2u, last) * stride, left),
+                chain_weights(w + min(far + 3u, last) * stride, left)));
+        }
+    }
+    return sums;
+}
