@@ -46,12 +46,13 @@ def build():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--bench", help="the bench's program, if it is built")
     parser.add_argument("words", nargs="*")
     args = parser.parse_args()
     nets = [f"{kind}/{net}" for kind in ("ppo_step", "fvp") for net in cases.NETS]
     rows = nets + [f"gae/{window}" for window in cases.WINDOWS]
     rows = [row for row in rows if not args.words or any(word in row for word in args.words)]
-    bench, folder = build(), ROOT / "target" / "peers"
+    bench, folder = args.bench or build(), ROOT / "target" / "peers"
     folder.mkdir(parents=True, exist_ok=True)
     times, versions = {row: ([], [], []) for row in rows}, {}
     for turn in range(args.turns):

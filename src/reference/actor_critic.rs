@@ -7,6 +7,7 @@ use crate::data::check_shape;
 use crate::policy::{LayerRange, Network, ParamLayout, PolicySpec};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -250,10 +251,23 @@ impl<'a, F: Real> ActorCritic<'a, F> {
 
 /// Adds each row of `rows` `[rows, columns]` to `sum` `[columns]`.
 fn add_rows<F: Real>(rows: ArrayView2<'_, F>, sum: &mut [F]) {
-    let add = |sum: &mut [F], row: &[F]| sum.iter_mut().zip(row).for_each(|(sum, term)| *sum += *term);
     match rows.to_slice() {
-        Some(all) => all.chunks_exact(sum.len().max(1)).for_each(|row| add(sum, row)),
-        None => rows.rows().into_iter().for_each(|row| add(sum, &row.to_vec())),
+        Some(all) => Arch::new().dispatch(AddRows(all, sum)),
+        None => rows.rows().into_iter().for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, term)| *sum += *term)),
+    }
+}
+
+struct AddRows<'a, F>(&'a [F], &'a mut [F]);
+
+impl<F: Real> WithSimd for AddRows<'_, F> {
+    type Output = ();
+
+    /// Inlined into a function that may use the instructions of `S`.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for row in self.0.chunks_exact(self.1.len().max(1)) {
+            self.1.iter_mut().zip(row).for_each(|(sum, term)| *sum += *term);
+        }
     }
 }
 

@@ -3,13 +3,13 @@
 use super::Real;
 use crate::data::check_shape;
 use crate::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// Most environments of one task.
-const COLUMNS: usize = 512;
+const COLUMNS: usize = 2048;
 /// Numbers of a line of cache, in f32.
 const LINE: usize = 16;
 
@@ -145,69 +145,72 @@ pub fn advantage_gae_into<F: Real>(
     let results = advantages.axis_chunks_iter_mut(Axis(1), columns).into_par_iter();
     let results = results.zip(returns.axis_chunks_iter_mut(Axis(1), columns)).enumerate();
     results.for_each(|(task, (mut advantages, mut returns))| {
-        let after_the_last = Array1::zeros(advantages.ncols());
-        for t in (0..advantages.nrows()).rev() {
-            let at = |t: usize| t * envs + task * columns..t * envs + task * columns + returns.ncols();
-            let (mut now, later) = advantages.view_mut().split_at(Axis(0), t + 1);
-            let following = if later.is_empty() { after_the_last.as_slice() } else { later.row(0).to_slice() };
-            let step = Step {
-                gamma,
-                decay: gamma * lambda,
-                rewards: piece(&rewards, at(t)),
-                values: piece(&values, at(t)),
-                next: piece(&values, at(t + 1)),
-                last: piece(&last, at(t)),
-                terminated: piece(&terminated, at(t)),
-                truncated: piece(&truncated, at(t)),
-                following: following.unwrap_or_default(),
-                advantages: now.row_mut(t).into_slice().unwrap_or_default(),
-                returns: returns.row_mut(t).into_slice().unwrap_or_default(),
-            };
-            Arch::new().dispatch(step);
-        }
+        let (first, width) = (task * columns, advantages.ncols());
+        Arch::new().dispatch(Columns {
+            gamma,
+            decay: gamma * lambda,
+            at: move |t: usize| t * envs + first..t * envs + first + width,
+            rewards: rewards.as_slice().unwrap_or_default(),
+            values: values.as_slice().unwrap_or_default(),
+            last: last.as_slice().unwrap_or_default(),
+            terminated: terminated.as_slice().unwrap_or_default(),
+            truncated: truncated.as_slice().unwrap_or_default(),
+            rows: advantages.rows_mut().into_iter().zip(returns.rows_mut()),
+        });
     });
     Ok(())
 }
 
-/// Neighbours in an array of standard layout.
-fn piece<'a, T: Clone>(array: &'a CowArray<'_, T, Ix2>, range: Range<usize>) -> &'a [T] {
-    array.as_slice().map_or(&[], |all| &all[range])
-}
-
-/// One step of the recurrence, for neighbouring environments.
-struct Step<'a, F> {
+/// The recurrence over neighbouring environments, whose places at step t are `at(t)` of the window's arrays. `rows` are those of the
+/// results.
+struct Columns<'a, F, At, Rows> {
     gamma: F,
     decay: F,
+    at: At,
     rewards: &'a [F],
     values: &'a [F],
-    next: &'a [F],
     last: &'a [F],
     terminated: &'a [u32],
     truncated: &'a [u32],
-    following: &'a [F],
-    advantages: &'a mut [F],
-    returns: &'a mut [F],
+    rows: Rows,
 }
 
-impl<F: Real> WithSimd for Step<'_, F> {
+impl<'a, F, At, Rows> WithSimd for Columns<'_, F, At, Rows>
+where
+    F: Real,
+    At: Fn(usize) -> Range<usize>,
+    Rows: DoubleEndedIterator<Item = (ArrayViewMut1<'a, F>, ArrayViewMut1<'a, F>)> + ExactSizeIterator,
+{
     type Output = ();
 
-    /// Inlined into a function that may use the instructions of `S`; the compiler takes many at a time, as no one branches.
+    /// Inlined into a function that may use the instructions of `S`. All environments at one step: loops over neighbours in memory
+    /// without a branch, of which the compiler takes many at a time.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let inputs = self.rewards.iter().zip(self.values).zip(self.next.iter().zip(self.last));
-        let flags = self.terminated.iter().zip(self.truncated);
-        let results = self.advantages.iter_mut().zip(self.returns);
-        for (((((reward, value), (next, last)), (terminated, truncated)), following), (advantage, goal)) in
-            inputs.zip(flags).zip(self.following).zip(results)
-        {
-            let next = if *truncated != 0 { *last } else { *next };
-            let next = if *terminated != 0 { F::zero() } else { next };
-            let delta = *reward + self.gamma * next - *value;
-            let on = delta + self.decay * *following;
-            // What lies beyond an end need not even be a number.
-            *advantage = if (*terminated | *truncated) != 0 { delta } else { on };
-            *goal = *advantage + *value;
+        let mut following = vec![F::zero(); (self.at)(0).len()];
+        for (t, (mut advantages, mut returns)) in self.rows.enumerate().rev() {
+            let now = (self.at)(t);
+            let (rewards, values) = (&self.rewards[now.clone()], &self.values[now.clone()]);
+            let (next, last) = (&self.values[(self.at)(t + 1)], &self.last[now.clone()]);
+            let (terminated, truncated) = (&self.terminated[now.clone()], &self.truncated[now]);
+            let inputs = rewards.iter().zip(values).zip(next).zip(last).zip(terminated).zip(truncated);
+            for (following, (((((reward, value), next), last), terminated), truncated)) in
+                following.iter_mut().zip(inputs)
+            {
+                let next = if *truncated != 0 { *last } else { *next };
+                let next = if *terminated != 0 { F::zero() } else { next };
+                let delta = *reward + self.gamma * next - *value;
+                let on = delta + self.decay * *following;
+                // What lies beyond an end need not even be a number.
+                *following = if (*terminated | *truncated) != 0 { delta } else { on };
+            }
+            let (Some(advantages), Some(returns)) = (advantages.as_slice_mut(), returns.as_slice_mut()) else {
+                continue;
+            };
+            advantages.copy_from_slice(&following);
+            for (goal, (advantage, value)) in returns.iter_mut().zip(following.iter().zip(values)) {
+                *goal = *advantage + *value;
+            }
         }
     }
 }
