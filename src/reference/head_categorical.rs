@@ -190,7 +190,7 @@ impl<F: Real> Distribution<F> for Categorical {
             places.mapv_inplace(F::exp);
             let tangent = of(tangent, &own);
             let mean = places.dot(&tangent);
-            places.zip_mut_with(&tangent, |p, v| *p = *p * (*v - mean));
+            places.zip_mut_with(&tangent, |p, v| *p *= *v - mean);
         });
     }
 
