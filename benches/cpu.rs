@@ -2,7 +2,7 @@
 //!
 //! - `ppo_step/<net>`: forward of actor and critic, loss, backward, clipping and Adam on one minibatch that is there already.
 //! - `fvp/<net>`: one Fisher product, the forward pass done before.
-//! - `gae/<shape>`: advantages and returns of a window.
+//! - `gae/<shape>`: advantages and returns of a window, into arrays that are there.
 //!
 //! `cargo bench --bench cpu -- ppo_step` runs a part. Nothing is compared here: `tests/` hold the same functions to the f64 oracle.
 
@@ -15,7 +15,7 @@ use wgpo::config::FisherForm;
 use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::CpuLearner;
-use wgpo::reference::advantage_gae::{Window, advantage_gae};
+use wgpo::reference::advantage_gae::{Window, advantage_gae_into};
 use wgpo::reference::fisher::Fisher;
 use wgpo::reference::optim::{Adam, AdamSettings};
 use wgpo::reference::ppo_update::{Rows, minibatch_gradient};
@@ -108,6 +108,7 @@ fn estimates(criterion: &mut Criterion) {
         let every =
             |period: usize| Array2::from_shape_fn((steps, envs), |(t, n)| u32::from((31 * t + 17 * n) % period == 0));
         let (terminated, truncated) = (every(97), every(101));
+        let (mut advantages, mut returns) = (Array2::zeros((steps, envs)), Array2::zeros((steps, envs)));
         group.bench_function(BenchmarkId::from_parameter(name), |bench| {
             bench.iter(|| {
                 let window = Window {
@@ -117,7 +118,8 @@ fn estimates(criterion: &mut Criterion) {
                     terminated: terminated.view(),
                     truncated: truncated.view(),
                 };
-                black_box(advantage_gae(&window, 0.99, 0.95).is_ok())
+                let (advantages, returns) = (advantages.view_mut(), returns.view_mut());
+                black_box(advantage_gae_into(&window, 0.99, 0.95, advantages, returns).is_ok())
             });
         });
     }

@@ -11,15 +11,16 @@ use wgpo::env::Env;
 use wgpo::learner::{ActMode, Learner};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, initial_parameters};
 use wgpo::reference::actor_critic::ActorCritic;
-use wgpo::reference::advantage_gae::{Window, advantage_gae, discounted_return, td_lambda};
+use wgpo::reference::advantage_gae::{Window, advantage_gae, advantage_gae_into, discounted_return, td_lambda};
 use wgpo::reference::advantage_k_step::advantage_k_step;
 use wgpo::reference::advantage_normalize::advantage_normalize;
 use wgpo::reference::fisher::fisher_vector_product;
+use wgpo::reference::loss_ppo::{Targets, loss_ppo};
 use wgpo::reference::optim::Adam;
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::{CpuLearner, CpuTrainer, evaluate, head};
 use wgpo::trainer::Trainer;
-use wgpo::{AdvantageNorm, KlStop, PpoConfig, ValueLoss};
+use wgpo::{AdvantageNorm, KlDirection, KlHinge, KlPenalty, KlStop, PpoConfig, ValueLoss};
 
 fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
     Array2::from_shape_fn(shape, |_| rng.random_range(-1.0..1.0))
@@ -356,6 +357,87 @@ fn threads_do_not_change_a_bit() {
         assert_eq!((one.0.stats, one.1), (three.0.stats, three.1));
         let product = || fisher_vector_product(&spec, &parameters, rows.obs.view(), 0.1, &parameters).unwrap();
         assert_eq!(on(1).install(product), on(3).install(product));
+        let config = PpoConfig { num_minibatches: 2, update_epochs: 2, ..PpoConfig::cleanrl() };
+        let update = || {
+            let (mut parameters, mut adam) = (parameters.clone(), Adam::new(parameters.len()));
+            let order = Order::Keyed { seed: 1, update: 0 };
+            let stats = ppo_update(&spec, &config, 1e-3, &mut parameters, &mut adam, &rows, order).unwrap();
+            (stats.minibatches, parameters, adam)
+        };
+        assert_eq!(on(1).install(update), on(3).install(update));
+    }
+    // Environments that are not whole lines of cache.
+    for envs in [1, 15, 16, 17, 100, 1037] {
+        let mut some = |steps| random(rng, (steps, envs)).mapv(|x| x as f32);
+        let (rewards, values, last) = (some(5), some(6), some(5));
+        let flags = some(5).mapv(|x| u32::from(x > 0.7));
+        let window = Window {
+            rewards: rewards.view(),
+            values: values.view(),
+            final_values: last.view(),
+            terminated: flags.view(),
+            truncated: flags.view(),
+        };
+        let estimate = || advantage_gae(&window, 0.9, 0.8).unwrap();
+        let want = on(1).install(estimate);
+        assert_eq!(want, on(3).install(estimate));
+        // Columns of memory in place of rows, and results that are not in one piece.
+        let reversed = |array: &Array2<f32>| Array2::from_shape_fn(array.t().dim(), |(n, t)| array[[t, n]]);
+        let (rewards, values) = (reversed(&rewards), reversed(&values));
+        let strided = Window { rewards: rewards.t(), values: values.t(), ..window };
+        let (mut advantages, mut returns) = (Array2::zeros((envs, 5)), Array2::from_elem((5, envs), f32::NAN));
+        let (a, goals) = (advantages.view_mut().reversed_axes(), returns.view_mut());
+        advantage_gae_into(&strided, 0.9, 0.8, a, goals).unwrap();
+        assert_eq!((advantages.t(), returns.view()), (want.0.view(), want.1.view()));
+        assert!(advantage_gae_into(&strided, 0.9, 0.8, advantages.view_mut(), returns.view_mut()).is_err());
+    }
+}
+
+/// Forward, loss and backward block by block are what they are one after the other over all rows.
+#[test]
+fn blocks_of_a_minibatch_add_up_to_the_whole() {
+    let rng = &mut StdRng::seed_from_u64(12);
+    // The KL is far beyond where the hinge begins.
+    let penalty = KlPenalty {
+        target_kl: 1e-4,
+        hinge: Some(KlHinge { coef: 5.0, factor: 2.0 }),
+        ..KlPenalty::fixed(0.3, KlDirection::NewOld)
+    };
+    let hinge = PpoConfig { kl_penalty: Some(penalty), ..PpoConfig::cleanrl() };
+    for (index, head) in heads().into_iter().enumerate() {
+        let spec = spec(index % 2 == 0, Activation::Tanh, head);
+        let (layout, parameters) = (spec.layout(), wide(&spec));
+        let mut rows = Rows::<f64>::from_batch(&batch(rng, &spec, 600));
+        let networks = ActorCritic::new(&spec, &layout, &parameters).unwrap();
+        let tape = networks.forward(rows.obs.view()).unwrap();
+        rows.old_dist = Some(&tape.dist + &random(rng, tape.dist.dim()) * 0.1);
+        for config in [PpoConfig::cleanrl(), hinge.clone()] {
+            let targets = Targets {
+                actions: &rows.actions,
+                logp_old: rows.logp_old.view(),
+                advantages: rows.advantages.view(),
+                returns: rows.returns.view(),
+                values_old: rows.values_old.view(),
+                old_dist: rows.old_dist.as_ref().map(|rows| rows.view()),
+            };
+            let want = loss_ppo(&spec.head, &config, tape.dist.view(), tape.values.view(), &targets).unwrap();
+            let want_gradient = networks.backward(&tape, want.d_dist.view(), want.d_values.view()).unwrap();
+            let (got, gradient) = minibatch_gradient(&spec, &layout, &config, &parameters, &rows).unwrap();
+            assert!((got.stats.loss - want.stats.loss).abs() < 1e-12, "{} {}", got.stats.loss, want.stats.loss);
+            assert!(
+                (got.stats.kl - want.stats.kl).abs() < 1e-12
+                    && (got.stats.clipfrac - want.stats.clipfrac).abs() < 1e-12
+            );
+            assert_eq!((got.stats.ratio_min, got.stats.ratio_max), (want.stats.ratio_min, want.stats.ratio_max));
+            close(&got.d_dist, &want.d_dist, "d_dist");
+            assert!(gradient.iter().zip(&want_gradient).all(|(a, b)| (a - b).abs() < 1e-12), "{:?}", spec.head);
+            // And the loss's rows are those of the functions one by one.
+            let logp = head::log_prob(&spec.head, tape.dist.view(), &rows.actions).unwrap();
+            let entropy = head::entropy(&spec.head, tape.dist.view()).unwrap();
+            assert!((got.stats.entropy - entropy.mean().unwrap()).abs() < 1e-12);
+            let k1 = -(&logp - &rows.logp_old).mapv(|d| d.clamp(-20.0, 20.0)).mean().unwrap();
+            assert!((got.stats.old_approx_kl - k1).abs() < 1e-12);
+        }
     }
 }
 

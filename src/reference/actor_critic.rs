@@ -1,11 +1,13 @@
 //! The whole policy: trunk, actor and critic over the flat parameter vector.
 
 use super::Real;
-use super::mlp::{Dense, Mlp, Tape, add_product};
+use super::loss_ppo::PpoLoss;
+use super::mlp::{Dense, Mlp, Tape, give};
 use crate::data::check_shape;
 use crate::policy::{LayerRange, Network, ParamLayout, PolicySpec};
 use crate::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, concatenate, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -14,6 +16,9 @@ pub const BLOCK_ROWS: usize = 256;
 
 /// Most sums over rows that are held apart before they are added up. Like [`BLOCK_ROWS`] it fixes their order.
 const PARTS: usize = 32;
+
+/// Elements of a sum that one task adds up.
+const SUM_CHUNK: usize = 4096;
 
 /// A policy's networks with their numbers.
 #[derive(Debug, Clone)]
@@ -65,24 +70,30 @@ impl<'a, F: Real> ActorCritic<'a, F> {
     /// [`Error::Shape`] if `obs` has not the policy's width.
     pub fn forward(&self, obs: ArrayView2<'_, F>) -> Result<ActorCriticTape<F>> {
         check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim])?;
-        let blocks = row_blocks(obs.nrows(), |rows| {
-            let trunk = self.trunk.forward(obs.slice(s![rows, ..]))?;
-            let policy = self.policy.forward(trunk.output())?;
-            let value = self.value.forward(trunk.output())?;
-            Ok([trunk, policy, value])
-        })?;
-        let width = self.spec.head.width();
-        let raw = self.spec.head.raw_outputs();
-        let mut dist = Array2::zeros((obs.nrows(), width));
+        let blocks = row_blocks(obs.nrows(), |rows| self.forward_block(obs.slice(s![rows, ..])))?;
+        let mut dist = Array2::zeros((obs.nrows(), self.spec.head.width()));
         let mut values = Array1::zeros(obs.nrows());
         for (index, [_, policy, value]) in blocks.iter().enumerate() {
-            let first = index * BLOCK_ROWS;
-            let rows = first..first + value.output().nrows();
-            dist.slice_mut(s![rows.clone(), ..raw]).assign(&policy.output());
-            dist.slice_mut(s![rows.clone(), raw..]).assign(&self.log_std);
+            let rows = index * BLOCK_ROWS..index * BLOCK_ROWS + value.output().nrows();
+            self.store_dist(policy, dist.slice_mut(s![rows.clone(), ..]));
             values.slice_mut(s![rows]).assign(&value.output().column(0));
         }
         Ok(ActorCriticTape { blocks, dist, values })
+    }
+
+    /// Trunk, actor and critic on a block of rows.
+    fn forward_block(&self, obs: ArrayView2<'_, F>) -> Result<[Tape<F>; 3]> {
+        let trunk = self.trunk.forward(obs)?;
+        let policy = self.policy.forward_from(trunk.last().clone())?;
+        let value = self.value.forward_from(trunk.last().clone())?;
+        Ok([trunk, policy, value])
+    }
+
+    /// Raw outputs and the free parameters, row by row.
+    pub(super) fn store_dist(&self, policy: &Tape<F>, mut dist: ArrayViewMut2<'_, F>) {
+        let raw = self.spec.head.raw_outputs();
+        dist.slice_mut(s![.., ..raw]).assign(&policy.output());
+        dist.slice_mut(s![.., raw..]).assign(&self.log_std);
     }
 
     /// Distribution rows alone.
@@ -127,44 +138,82 @@ impl<'a, F: Real> ActorCritic<'a, F> {
     ) -> Result<Vec<F>> {
         check_shape("d_dist", d_dist.shape(), tape.dist.shape())?;
         check_shape("d_values", d_values.shape(), tape.values.shape())?;
+        let (_, sum) = self.sum_over_rows(d_values.len(), |rows, sum| {
+            let block = &tape.blocks[rows.start / BLOCK_ROWS];
+            self.add_block(block, d_dist.slice(s![rows.clone(), ..]), d_values.slice(s![rows]), sum)
+        })?;
+        Ok(sum)
+    }
+
+    /// [`backward`](Self::backward) of one block, added to `sum`.
+    fn add_block(
+        &self,
+        [trunk, policy, value]: &[Tape<F>; 3],
+        d_dist: ArrayView2<'_, F>,
+        d_values: ArrayView1<'_, F>,
+        sum: &mut [F],
+    ) -> Result<()> {
         let raw = self.spec.head.raw_outputs();
-        self.sum_over_rows(d_values.len(), |rows, sum| {
-            let [trunk, policy, value] = &tape.blocks[rows.start / BLOCK_ROWS];
-            let d_raw = d_dist.slice(s![rows.clone(), ..raw]);
-            let d_policy = self.add_gradient(Network::Policy, policy, d_raw, sum)?;
-            let d_value = d_values.slice(s![rows.clone()]).insert_axis(Axis(1));
-            let d_value = self.add_gradient(Network::Value, value, d_value, sum)?;
-            if !self.trunk.layers.is_empty() {
-                let d_hidden = self.policy.input_gradient(d_policy) + self.value.input_gradient(d_value);
-                self.add_gradient(Network::Trunk, trunk, d_hidden.view(), sum)?;
-            }
-            self.add_log_std(d_dist.slice(s![rows, raw..]), sum);
-            Ok(())
+        let d_policy = self.add_gradient(Network::Policy, policy, d_dist.slice(s![.., ..raw]), sum)?;
+        let d_value = self.add_gradient(Network::Value, value, d_values.insert_axis(Axis(1)), sum)?;
+        if !self.trunk.layers.is_empty() {
+            let d_hidden = self.policy.input_gradient(d_policy) + self.value.input_gradient(d_value);
+            give(self.add_gradient(Network::Trunk, trunk, d_hidden.view(), sum)?);
+        } else {
+            give(d_policy);
+            give(d_value);
+        }
+        self.add_log_std(d_dist.slice(s![.., raw..]), sum);
+        Ok(())
+    }
+
+    /// Forward pass, `loss` and backward pass of each block of rows, one after the other while it is in cache. `loss` gets which rows
+    /// these are, their distribution rows and their values; gradients are summed over all rows. The blocks' losses are in order.
+    ///
+    /// # Errors
+    /// Those of `loss`, and as [`forward`](Self::forward).
+    pub(super) fn gradient(
+        &self,
+        obs: ArrayView2<'_, F>,
+        loss: impl Fn(Range<usize>, Array2<F>, ArrayView1<'_, F>) -> Result<PpoLoss<F>> + Sync,
+    ) -> Result<(Vec<PpoLoss<F>>, Vec<F>)> {
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim])?;
+        self.sum_over_rows(obs.nrows(), |rows, sum| {
+            let block = self.forward_block(obs.slice(s![rows.clone(), ..]))?;
+            let mut dist = Array2::zeros((rows.len(), self.spec.head.width()));
+            self.store_dist(&block[1], dist.view_mut());
+            let loss = loss(rows, dist, block[2].output().column(0))?;
+            self.add_block(&block, loss.d_dist.view(), loss.d_values.view(), sum)?;
+            block.into_iter().for_each(Tape::give);
+            Ok(loss)
         })
     }
 
     /// A flat sum over rows. `work` adds what a block of rows contributes; blocks are added in order, in at most [`PARTS`] parts that
-    /// are then added in order.
-    pub(super) fn sum_over_rows(
+    /// are then added in order. What else `work` returns comes in the blocks' order.
+    pub(super) fn sum_over_rows<T: Send>(
         &self,
         rows: usize,
-        work: impl Fn(Range<usize>, &mut [F]) -> Result<()> + Sync,
-    ) -> Result<Vec<F>> {
+        work: impl Fn(Range<usize>, &mut [F]) -> Result<T> + Sync,
+    ) -> Result<(Vec<T>, Vec<F>)> {
         let part_rows = BLOCK_ROWS * rows.div_ceil(BLOCK_ROWS * PARTS).max(1);
-        let part = |index: usize| {
-            let mut sum = vec![F::zero(); self.layout.len()];
-            for start in (index * part_rows..rows.min((index + 1) * part_rows)).step_by(BLOCK_ROWS) {
-                work(start..rows.min(start + BLOCK_ROWS), &mut sum)?;
-            }
-            Ok(sum)
+        let part = |(index, sum): (usize, &mut [F])| {
+            sum.fill(F::zero());
+            let blocks = (index * part_rows..rows.min((index + 1) * part_rows)).step_by(BLOCK_ROWS);
+            blocks.map(|start| work(start..rows.min(start + BLOCK_ROWS), sum)).collect::<Result<Vec<T>>>()
         };
-        let parts: Vec<Vec<F>> = (0..rows.div_ceil(part_rows)).into_par_iter().map(part).collect::<Result<_>>()?;
-        let mut parts = parts.into_iter();
-        let mut total = parts.next().unwrap_or_else(|| vec![F::zero(); self.layout.len()]);
-        for part in parts {
-            total.iter_mut().zip(part).for_each(|(total, term)| *total += term);
-        }
-        Ok(total)
+        let len = self.layout.len();
+        let mut sums = F::take(len * rows.div_ceil(part_rows));
+        let others: Vec<_> = sums.par_chunks_mut(len.max(1)).enumerate().map(part).collect::<Result<_>>()?;
+        let mut total = vec![F::zero(); len];
+        total.par_chunks_mut(SUM_CHUNK).enumerate().for_each(|(index, total)| {
+            let own = index * SUM_CHUNK..index * SUM_CHUNK + total.len();
+            for part in sums.chunks(len) {
+                total.iter_mut().zip(&part[own.clone()]).for_each(|(total, term)| *total += *term);
+            }
+        });
+        F::give(sums);
+        Ok((others.into_iter().flatten().collect(), total))
     }
 
     /// Adds the gradient of `network` by its own layers to `flat`; returns that by its first layer's sums.
@@ -186,9 +235,8 @@ impl<'a, F: Real> ActorCritic<'a, F> {
             let d_weight =
                 ArrayViewMut2::from_shape((outputs, inputs), &mut flat[weight..weight + outputs * inputs])
                     .map_err(|_| Error::shape("weight", &[d_sums.ncols(), hidden.ncols()], &[outputs, inputs]))?;
-            add_product(d_sums.t(), hidden, d_weight);
-            let mut d_bias = ArrayViewMut1::from(&mut flat[bias..bias + outputs]);
-            d_bias += &d_sums.sum_axis(Axis(0));
+            F::product(true, d_sums.t(), hidden, d_weight);
+            add_rows(d_sums, &mut flat[bias..bias + outputs]);
             Ok(())
         })
     }
@@ -196,8 +244,29 @@ impl<'a, F: Real> ActorCritic<'a, F> {
     /// Adds the sum over rows of `d_log_std` `[rows, free parameters]` to `flat`.
     pub(super) fn add_log_std(&self, d_log_std: ArrayView2<'_, F>, flat: &mut [F]) {
         if let Some(start) = self.layout.log_std() {
-            let mut own = ArrayViewMut1::from(&mut flat[start..start + d_log_std.ncols()]);
-            own += &d_log_std.sum_axis(Axis(0));
+            add_rows(d_log_std, &mut flat[start..start + d_log_std.ncols()]);
+        }
+    }
+}
+
+/// Adds each row of `rows` `[rows, columns]` to `sum` `[columns]`.
+fn add_rows<F: Real>(rows: ArrayView2<'_, F>, sum: &mut [F]) {
+    match rows.to_slice() {
+        Some(all) => Arch::new().dispatch(AddRows(all, sum)),
+        None => rows.rows().into_iter().for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, term)| *sum += *term)),
+    }
+}
+
+struct AddRows<'a, F>(&'a [F], &'a mut [F]);
+
+impl<F: Real> WithSimd for AddRows<'_, F> {
+    type Output = ();
+
+    /// Inlined into a function that may use the instructions of `S`.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for row in self.0.chunks_exact(self.1.len().max(1)) {
+            self.1.iter_mut().zip(row).for_each(|(sum, term)| *sum += *term);
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use super::Real;
 use super::actor_critic::{ActorCritic, BLOCK_ROWS, dense, row_blocks};
-use super::mlp::Tape;
+use super::mlp::{Tape, give};
 use crate::Result;
 use crate::data::check_shape;
 use crate::policy::Network;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use std::ops::Range;
 
 /// A forward pass through trunk and actor.
 #[derive(Debug, Clone)]
@@ -25,8 +26,8 @@ pub struct ValueTape<F> {
 }
 
 impl<F: Real> ActorCritic<'_, F> {
-    /// Distribution rows of `obs` `[rows, obs_dim]`, with what [`backward_policy`](Self::backward_policy) and
-    /// [`jvp_policy`](Self::jvp_policy) need.
+    /// Distribution rows of `obs` `[rows, obs_dim]`, with what [`backward_policy`](Self::backward_policy)
+    /// needs.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if `obs` has not the policy's width.
@@ -34,15 +35,13 @@ impl<F: Real> ActorCritic<'_, F> {
         check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim])?;
         let blocks = row_blocks(obs.nrows(), |rows| {
             let trunk = self.trunk.forward(obs.slice(s![rows, ..]))?;
-            let policy = self.policy.forward(trunk.output())?;
+            let policy = self.policy.forward_from(trunk.last().clone())?;
             Ok([trunk, policy])
         })?;
-        let raw = self.spec.head.raw_outputs();
         let mut dist = Array2::zeros((obs.nrows(), self.spec.head.width()));
         for (index, [_, policy]) in blocks.iter().enumerate() {
             let rows = index * BLOCK_ROWS..index * BLOCK_ROWS + policy.output().nrows();
-            dist.slice_mut(s![rows.clone(), ..raw]).assign(&policy.output());
-            dist.slice_mut(s![rows, raw..]).assign(&self.log_std);
+            self.store_dist(policy, dist.slice_mut(s![rows, ..]));
         }
         Ok(PolicyTape { blocks, dist })
     }
@@ -53,44 +52,58 @@ impl<F: Real> ActorCritic<'_, F> {
     /// [`crate::Error::Shape`] if `d_dist` `[rows, head.width()]` does not fit the forward pass.
     pub fn backward_policy(&self, tape: &PolicyTape<F>, d_dist: ArrayView2<'_, F>) -> Result<Vec<F>> {
         check_shape("d_dist", d_dist.shape(), tape.dist.shape())?;
-        let raw = self.spec.head.raw_outputs();
-        self.sum_over_rows(d_dist.nrows(), |rows, sum| {
-            let [trunk, policy] = &tape.blocks[rows.start / BLOCK_ROWS];
-            let d_policy = self.add_gradient(Network::Policy, policy, d_dist.slice(s![rows.clone(), ..raw]), sum)?;
-            if !self.trunk.layers.is_empty() {
-                self.add_gradient(Network::Trunk, trunk, self.policy.input_gradient(d_policy).view(), sum)?;
-            }
-            self.add_log_std(d_dist.slice(s![rows, raw..]), sum);
-            Ok(())
-        })
+        let (_, sum) = self.sum_over_rows(d_dist.nrows(), |rows, sum| {
+            self.add_policy_block(&tape.blocks[rows.start / BLOCK_ROWS], d_dist.slice(s![rows, ..]), sum)
+        })?;
+        Ok(sum)
     }
 
-    /// Change of the distribution rows along a flat `tangent` of the parameters, J · tangent: `[rows, head.width()]`. The
-    /// critic's part of it is not read; every row's log_std changes as the one parameter does.
+    /// [`backward_policy`](Self::backward_policy) of one block, added to `sum`.
+    fn add_policy_block(&self, [trunk, policy]: &[Tape<F>; 2], d_dist: ArrayView2<'_, F>, sum: &mut [F]) -> Result<()> {
+        let raw = self.spec.head.raw_outputs();
+        let d_policy = self.add_gradient(Network::Policy, policy, d_dist.slice(s![.., ..raw]), sum)?;
+        if !self.trunk.layers.is_empty() {
+            give(self.add_gradient(Network::Trunk, trunk, self.policy.input_gradient(d_policy).view(), sum)?);
+        } else {
+            give(d_policy);
+        }
+        self.add_log_std(d_dist.slice(s![.., raw..]), sum);
+        Ok(())
+    }
+
+    /// Jᵀ `middle`(J · tangent), J the Jacobian of the distribution rows: forward along the tangent and back again, block by block
+    /// while it is in cache. `middle` gets which rows these are and their change `[rows, head.width()]`, in which every row's log_std
+    /// changes as the one parameter does; the critic's part of `tangent` is not read.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if `tangent` has not the parameters' length.
-    pub fn jvp_policy(&self, tape: &PolicyTape<F>, tangent: &[F]) -> Result<Array2<F>> {
+    /// Those of `middle`, and [`crate::Error::Shape`] if `tangent` has not the parameters' length.
+    pub(super) fn there_and_back(
+        &self,
+        tape: &PolicyTape<F>,
+        tangent: &[F],
+        middle: impl Fn(Range<usize>, Array2<F>) -> Result<Array2<F>> + Sync,
+    ) -> Result<Vec<F>> {
         check_shape("tangent", &[tangent.len()], &[self.layout.len()])?;
         let views = |network| -> Result<Vec<_>> {
             self.layout.layers(network).iter().map(|layer| dense(layer, tangent)).collect()
         };
         let (of_trunk, of_policy) = (views(Network::Trunk)?, views(Network::Policy)?);
-        let blocks = row_blocks(tape.dist.nrows(), |rows| {
-            let [trunk, policy] = &tape.blocks[rows.start / BLOCK_ROWS];
+        let (raw, free) = (self.spec.head.raw_outputs(), self.spec.head.free_parameters());
+        let of_log_std = self.layout.log_std().map(|start| ArrayView1::from(&tangent[start..start + free]));
+        let (_, sum) = self.sum_over_rows(tape.dist.nrows(), |rows, sum| {
+            let block = &tape.blocks[rows.start / BLOCK_ROWS];
+            let [trunk, policy] = block;
             let d_trunk = if of_trunk.is_empty() { None } else { Some(self.trunk.jvp(trunk, &of_trunk)?) };
-            self.policy.jvp_from(policy, &of_policy, d_trunk)
+            let mut change = Array2::zeros((rows.len(), self.spec.head.width()));
+            let d_raw = self.policy.jvp_from(policy, &of_policy, d_trunk)?;
+            change.slice_mut(s![.., ..raw]).assign(&d_raw);
+            give(d_raw);
+            if let Some(of_log_std) = &of_log_std {
+                change.slice_mut(s![.., raw..]).assign(of_log_std);
+            }
+            self.add_policy_block(block, middle(rows, change)?.view(), sum)
         })?;
-        let raw = self.spec.head.raw_outputs();
-        let mut change = Array2::zeros(tape.dist.dim());
-        for (index, block) in blocks.iter().enumerate() {
-            change.slice_mut(s![index * BLOCK_ROWS..index * BLOCK_ROWS + block.nrows(), ..raw]).assign(block);
-        }
-        if let Some(start) = self.layout.log_std() {
-            let free = self.spec.head.free_parameters();
-            change.slice_mut(s![.., raw..]).assign(&ArrayView1::from(&tangent[start..start + free]));
-        }
-        Ok(change)
+        Ok(sum)
     }
 
     /// Values of `obs` `[rows, obs_dim]`, with what [`backward_value`](Self::backward_value) needs.
@@ -101,7 +114,7 @@ impl<F: Real> ActorCritic<'_, F> {
         check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim])?;
         let blocks = row_blocks(obs.nrows(), |rows| {
             let trunk = self.trunk.forward(obs.slice(s![rows, ..]))?;
-            self.value.forward(trunk.output())
+            self.value.forward_from(trunk.last().clone())
         })?;
         let values = blocks.iter().flat_map(|block| block.output().column(0).to_vec()).collect();
         Ok(ValueTape { blocks, values })
@@ -113,10 +126,11 @@ impl<F: Real> ActorCritic<'_, F> {
     /// [`crate::Error::Shape`] if `d_values` `[rows]` does not fit the forward pass.
     pub fn backward_value(&self, tape: &ValueTape<F>, d_values: ArrayView1<'_, F>) -> Result<Vec<F>> {
         check_shape("d_values", d_values.shape(), tape.values.shape())?;
-        self.sum_over_rows(d_values.len(), |rows, sum| {
+        let (_, sum) = self.sum_over_rows(d_values.len(), |rows, sum| {
             let value = &tape.blocks[rows.start / BLOCK_ROWS];
             let d_value = d_values.slice(s![rows]).insert_axis(Axis(1));
-            self.add_gradient(Network::Value, value, d_value, sum).map(|_| ())
-        })
+            self.add_gradient(Network::Value, value, d_value, sum).map(give)
+        })?;
+        Ok(sum)
     }
 }

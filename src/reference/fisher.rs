@@ -76,20 +76,22 @@ impl<'a, F: Real> Fisher<'a, F> {
     /// # Errors
     /// [`crate::Error::Shape`] if `v` has not the parameters' length.
     pub fn apply(&self, v: &[F]) -> Result<Vec<F>> {
-        let tangent = self.networks.jvp_policy(&self.tape, v)?;
-        let mut d_dist = match &self.scores {
-            None => head::fisher_vector(&self.spec.head, self.tape.dist.view(), tangent.view())?,
-            Some(scores) => {
-                let mut rows = scores.clone();
-                Zip::from(rows.rows_mut()).and(tangent.rows()).for_each(|mut score, tangent| {
-                    let along = score.dot(&tangent);
-                    score *= along;
-                });
-                rows
-            }
-        };
-        d_dist /= F::count(self.rows().max(1));
-        let mut product = self.networks.backward_policy(&self.tape, d_dist.view())?;
+        let rows_in_all = F::count(self.rows().max(1));
+        let mut product = self.networks.there_and_back(&self.tape, v, |rows, tangent| {
+            let mut d_dist = match &self.scores {
+                None => head::fisher_vector(&self.spec.head, self.tape.dist.slice(s![rows, ..]), tangent.view())?,
+                Some(scores) => {
+                    let mut scores = scores.slice(s![rows, ..]).to_owned();
+                    Zip::from(scores.rows_mut()).and(tangent.rows()).for_each(|mut score, tangent| {
+                        let along = score.dot(&tangent);
+                        score *= along;
+                    });
+                    scores
+                }
+            };
+            d_dist /= rows_in_all;
+            Ok(d_dist)
+        })?;
         for (product, v) in product.iter_mut().zip(v) {
             *product += self.damping * *v;
         }

@@ -15,11 +15,25 @@ use rayon::prelude::*;
 
 /// One row's distribution.
 pub(crate) trait Distribution<F: Real>: Sync {
+    /// Keeps what all rows of `dist` have in common, for `both` and `fisher_vector` of these rows.
+    fn prepare(&mut self, _dist: ArrayView2<'_, F>) {}
     /// Of log p(action); `action` is the row's words.
     fn log_prob(&self, row: ArrayView1<'_, F>, action: Action<'_>) -> F;
     fn log_prob_grad(&self, row: ArrayView1<'_, F>, action: Action<'_>, out: ArrayViewMut1<'_, F>);
     fn entropy(&self, row: ArrayView1<'_, F>) -> F;
     fn entropy_grad(&self, row: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
+    /// Log-probability and entropy, with their gradients: the four above in one, for those that share most of the work.
+    fn both(
+        &self,
+        row: ArrayView1<'_, F>,
+        action: Action<'_>,
+        by_logp: ArrayViewMut1<'_, F>,
+        by_entropy: ArrayViewMut1<'_, F>,
+    ) -> (F, F) {
+        self.log_prob_grad(row, action, by_logp);
+        self.entropy_grad(row, by_entropy);
+        (self.log_prob(row, action), self.entropy(row))
+    }
     /// KL(p‖q).
     fn kl(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>) -> F;
     /// Gradient of KL(p‖q) with respect to p.
@@ -56,8 +70,8 @@ fn distribution<F: Real>(head: &Head) -> Box<dyn Distribution<F>> {
             Box::new(head_categorical::Categorical(head.choices()))
         }
         Head::Bernoulli { .. } => Box::new(head_bernoulli::Bernoulli),
-        Head::Gaussian { std, .. } => Box::new(head_gaussian::Gaussian { limit: std.limit, squash: false }),
-        Head::TanhGaussian { std, .. } => Box::new(head_gaussian::Gaussian { limit: std.limit, squash: true }),
+        Head::Gaussian { std, .. } => Box::new(head_gaussian::Gaussian::new(std.limit, false)),
+        Head::TanhGaussian { std, .. } => Box::new(head_gaussian::Gaussian::new(std.limit, true)),
         Head::Beta { .. } => Box::new(head_beta::Beta),
     }
 }
@@ -123,6 +137,38 @@ pub fn entropy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<F
     check_rows("dist", &dist, head)?;
     let d = distribution::<F>(head);
     Ok(per_row(dist.nrows(), |r| d.entropy(dist.row(r))))
+}
+
+/// [`log_prob`] and [`entropy`] of each row and the gradients of each by its own row, `[rows, width]`.
+#[derive(Debug)]
+pub(super) struct Both<F> {
+    pub(super) logp: Array1<F>,
+    pub(super) entropy: Array1<F>,
+    pub(super) by_logp: Array2<F>,
+    pub(super) by_entropy: Array2<F>,
+}
+
+/// What a loss asks of a policy, on the calling thread.
+///
+/// # Errors
+/// As [`log_prob`].
+pub(super) fn both<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions) -> Result<Both<F>> {
+    check_rows("dist", &dist, head)?;
+    actions.validate(head, dist.nrows())?;
+    let mut d = distribution::<F>(head);
+    d.prepare(dist);
+    let zeros = || Array2::zeros(dist.dim());
+    let mut all = Both {
+        logp: Array1::zeros(dist.nrows()),
+        entropy: Array1::zeros(dist.nrows()),
+        by_logp: zeros(),
+        by_entropy: zeros(),
+    };
+    let gradients = all.by_logp.rows_mut().into_iter().zip(all.by_entropy.rows_mut());
+    for (r, (by_logp, by_entropy)) in gradients.enumerate() {
+        (all.logp[r], all.entropy[r]) = d.both(dist.row(r), action(actions, r), by_logp, by_entropy);
+    }
+    Ok(all)
 }
 
 /// KL(p‖q) of each row, in nats, summed over action dimensions, `[rows]`. `kl(old, new)` is the paper's KL(π_old‖π).
@@ -197,7 +243,8 @@ pub fn kl_new_old_grad<F: Real>(
 /// [`crate::Error::Shape`] if `dist` or `tangent` do not fit `head`.
 pub fn fisher_vector<F: Real>(head: &Head, dist: ArrayView2<'_, F>, tangent: ArrayView2<'_, F>) -> Result<Array2<F>> {
     check_shape("tangent", tangent.shape(), dist.shape())?;
-    let d = distribution::<F>(head);
+    let mut d = distribution::<F>(head);
+    d.prepare(dist);
     let ones = Array1::ones(dist.nrows());
     weighted(head, dist, ones.view(), |r, row, out| d.fisher_vector(row, tangent.row(r), out))
 }

@@ -16,27 +16,51 @@ fn fully_masked<F: Real>(logits: ArrayView1<'_, F>) -> bool {
 
 /// log p_j = l_j − max l − log Σ exp(l − max l); −∞ where not allowed, and −log K everywhere if nothing is.
 pub fn log_softmax<F: Real>(logits: ArrayView1<'_, F>) -> Array1<F> {
+    let mut logp = logits.to_owned();
+    to_log_softmax(&mut logp.view_mut());
+    logp
+}
+
+/// [`log_softmax`] in place of the logits.
+fn to_log_softmax<F: Real>(logits: &mut ArrayViewMut1<'_, F>) {
     let max = logits.iter().copied().fold(F::neg_infinity(), F::max);
-    if max == F::neg_infinity() && fully_masked(logits) {
-        return Array1::from_elem(logits.len(), -F::count(logits.len()).ln());
+    if max == F::neg_infinity() && fully_masked(logits.view()) {
+        let even = -F::count(logits.len()).ln();
+        return logits.fill(even);
     }
     let log_sum = logits.iter().map(|l| (*l - max).exp()).sum::<F>().ln();
-    logits.mapv(|l| l - max - log_sum)
+    logits.mapv_inplace(|l| l - max - log_sum);
 }
 
 /// Σ p f over the choices that have a probability: 0 · log 0 is 0.
-fn expectation<F: Real>(logp: &Array1<F>, f: impl Fn(usize) -> F) -> F {
+fn expectation<F: Real>(logp: ArrayView1<'_, F>, f: impl Fn(usize) -> F) -> F {
     logp.iter().enumerate().filter(|(_, l)| **l > F::neg_infinity()).map(|(j, l)| l.exp() * f(j)).sum()
 }
 
 /// −Σ p log p.
-fn entropy<F: Real>(logp: &Array1<F>) -> F {
+fn entropy<F: Real>(logp: ArrayView1<'_, F>) -> F {
     -expectation(logp, |j| logp[j])
 }
 
 /// Σ p (log p − log q).
-fn kl<F: Real>(p: &Array1<F>, q: &Array1<F>) -> F {
+fn kl<F: Real>(p: ArrayView1<'_, F>, q: ArrayView1<'_, F>) -> F {
     expectation(p, |j| p[j] - q[j])
+}
+
+/// The places `own` of a row; quicker than a slice where the row lies in one piece, and it does.
+fn of<'a, F: Real>(row: ArrayView1<'a, F>, own: &Range<usize>) -> ArrayView1<'a, F> {
+    match row.to_slice() {
+        Some(all) => ArrayView1::from(&all[own.clone()]),
+        None => row.slice_move(s![own.clone()]),
+    }
+}
+
+/// As [`of`], to be written.
+fn of_mut<'a, F: Real>(row: &'a mut ArrayViewMut1<'_, F>, own: &Range<usize>) -> ArrayViewMut1<'a, F> {
+    if row.as_slice().is_none() {
+        return row.slice_mut(s![own.clone()]);
+    }
+    ArrayViewMut1::from(&mut row.as_slice_mut().unwrap_or_default()[own.clone()])
 }
 
 /// Independent choices, so many per dimension.
@@ -56,20 +80,25 @@ impl Categorical {
         self.dimensions().map(of_dimension).sum()
     }
 
-    /// Fills `out`, dimension by dimension: 0 where a choice is not allowed, or where none is.
+    /// Fills `out`, dimension by dimension: `of_dimension` gets log p and puts what is asked for in its place; 0 where a choice is
+    /// not allowed, or where none is.
     fn fill<F: Real>(
         &self,
         row: ArrayView1<'_, F>,
         mut out: ArrayViewMut1<'_, F>,
-        of_dimension: impl Fn(usize, Range<usize>) -> Array1<F>,
+        mut of_dimension: impl FnMut(usize, Range<usize>, &mut ArrayViewMut1<'_, F>),
     ) {
         for (d, own) in self.dimensions().enumerate() {
-            let logits = row.slice(s![own.clone()]);
-            let values = of_dimension(d, own.clone());
+            let (logits, mut places) = (of(row, &own), of_mut(&mut out, &own));
+            places.assign(&logits);
+            to_log_softmax(&mut places);
+            of_dimension(d, own, &mut places);
             // If nothing is allowed, no choice is.
-            for ((place, value), logit) in out.slice_mut(s![own]).iter_mut().zip(values).zip(logits) {
-                *place = if *logit == F::neg_infinity() { F::zero() } else { value };
-            }
+            places.zip_mut_with(&logits, |place, logit| {
+                if *logit == F::neg_infinity() {
+                    *place = F::zero();
+                }
+            });
         }
     }
 }
@@ -78,73 +107,102 @@ impl<F: Real> Distribution<F> for Categorical {
     fn log_prob(&self, row: ArrayView1<'_, F>, action: Action<'_>) -> F {
         let Action::Indices(indices) = action else { return F::nan() };
         let each = self.dimensions().zip(indices);
-        each.map(|(own, index)| log_softmax(row.slice(s![own]))[*index as usize]).sum()
+        each.map(|(own, index)| log_softmax(of(row, &own))[*index as usize]).sum()
     }
 
     /// δ_aj − p_j.
     fn log_prob_grad(&self, row: ArrayView1<'_, F>, action: Action<'_>, mut out: ArrayViewMut1<'_, F>) {
         let Action::Indices(indices) = action else { return out.fill(F::nan()) };
-        self.fill(row, out, |d, own| {
-            let mut gradient = log_softmax(row.slice(s![own])).mapv(|logp| -logp.exp());
-            gradient[indices[d] as usize] += F::one();
-            gradient
+        self.fill(row, out, |d, _, places| {
+            places.mapv_inplace(|logp| -logp.exp());
+            places[indices[d] as usize] += F::one();
         });
     }
 
     /// H = −Σ p log p.
     fn entropy(&self, row: ArrayView1<'_, F>) -> F {
-        self.sum(|own| entropy(&log_softmax(row.slice(s![own]))))
+        self.sum(|own| entropy(log_softmax(of(row, &own)).view()))
     }
 
     /// −p_j (log p_j + H).
     fn entropy_grad(&self, row: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>) {
-        self.fill(row, out, |_, own| {
-            let logp = log_softmax(row.slice(s![own]));
-            let entropy = entropy(&logp);
-            logp.mapv(|logp| -logp.exp() * (logp + entropy))
+        self.fill(row, out, |_, _, places| {
+            let entropy = entropy(places.view());
+            places.mapv_inplace(|logp| -logp.exp() * (logp + entropy));
         });
+    }
+
+    fn both(
+        &self,
+        row: ArrayView1<'_, F>,
+        action: Action<'_>,
+        mut by_logp: ArrayViewMut1<'_, F>,
+        mut by_entropy: ArrayViewMut1<'_, F>,
+    ) -> (F, F) {
+        let (mut logp, mut entropy) = (F::zero(), F::zero());
+        let Action::Indices(indices) = action else {
+            by_logp.fill(F::nan());
+            return (F::nan(), Distribution::entropy(self, row));
+        };
+        self.fill(row, by_entropy.view_mut(), |d, own, places| {
+            let taken = indices[d] as usize;
+            logp += places[taken];
+            let mut by_logp = of_mut(&mut by_logp, &own);
+            by_logp.zip_mut_with(places, |p, logp| *p = logp.exp());
+            let terms = by_logp.iter().zip(places.iter()).filter(|(_, logp)| **logp > F::neg_infinity());
+            let own_entropy = -terms.map(|(p, logp)| *p * *logp).sum::<F>();
+            entropy += own_entropy;
+            places.zip_mut_with(&by_logp, |place, p| *place = -*p * (*place + own_entropy));
+            // −p, and 1 more where taken; nothing has a gradient where it is not allowed.
+            for (j, (p, logit)) in by_logp.iter_mut().zip(of(row, &own)).enumerate() {
+                let one = if j == taken { F::one() } else { F::zero() };
+                *p = if *logit == F::neg_infinity() { F::zero() } else { one - *p };
+            }
+        });
+        (logp, entropy)
     }
 
     /// Σ p (log p − log q).
     fn kl(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>) -> F {
-        self.sum(|own| kl(&log_softmax(p.slice(s![own.clone()])), &log_softmax(q.slice(s![own]))))
+        let logp = |row: ArrayView1<'_, F>, own: &Range<usize>| log_softmax(of(row, own));
+        self.sum(|own| kl(logp(p, &own).view(), logp(q, &own).view()))
     }
 
     /// p_j (log p_j − log q_j − KL).
     fn kl_grad_first(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>) {
-        self.fill(p, out, |_, own| {
-            let (p, q) = (log_softmax(p.slice(s![own.clone()])), log_softmax(q.slice(s![own])));
-            let kl = kl(&p, &q);
-            p.iter().zip(&q).map(|(p, q)| p.exp() * (*p - *q - kl)).collect()
+        self.fill(p, out, |_, own, places| {
+            let q = log_softmax(of(q, &own));
+            let kl = kl(places.view(), q.view());
+            places.zip_mut_with(&q, |p, q| *p = p.exp() * (*p - *q - kl));
         });
     }
 
     /// q_j − p_j.
     fn kl_grad_second(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>) {
-        self.fill(q, out, |_, own| {
-            log_softmax(q.slice(s![own.clone()])).mapv(F::exp) - log_softmax(p.slice(s![own])).mapv(F::exp)
+        self.fill(q, out, |_, own, places| {
+            places.zip_mut_with(&log_softmax(of(p, &own)), |q, p| *q = q.exp() - p.exp());
         });
     }
 
     /// p_j (v_j − Σ p v).
     fn fisher_vector(&self, row: ArrayView1<'_, F>, tangent: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>) {
-        self.fill(row, out, |_, own| {
-            let p = log_softmax(row.slice(s![own.clone()])).mapv(F::exp);
-            let tangent = tangent.slice(s![own]);
-            let mean = p.dot(&tangent);
-            &p * &tangent.mapv(|v| v - mean)
+        self.fill(row, out, |_, own, places| {
+            places.mapv_inplace(F::exp);
+            let tangent = of(tangent, &own);
+            let mean = places.dot(&tangent);
+            places.zip_mut_with(&tangent, |p, v| *p *= *v - mean);
         });
     }
 
     /// Dimensions in which nothing is allowed.
     fn hits(&self, row: ArrayView1<'_, F>) -> u32 {
-        self.dimensions().filter(|own| fully_masked(row.slice(s![own.clone()]))).count() as u32
+        self.dimensions().filter(|own| fully_masked(of(row, own))).count() as u32
     }
 
     /// The first index of the largest logit.
     fn greedy(&self, row: ArrayView1<'_, F>) -> Vec<u32> {
         let first_of_largest = |own: Range<usize>| {
-            let logits = row.slice(s![own]);
+            let logits = of(row, &own);
             let better = |best: usize, (j, l): (usize, &F)| if *l > logits[best] { j } else { best };
             logits.iter().enumerate().fold(0, better) as u32
         };
@@ -156,7 +214,7 @@ impl<F: Real> Distribution<F> for Categorical {
     fn sample(&self, r: usize, row: ArrayView1<'_, F>, seed: u64, step: u64) -> Vec<u32> {
         let draw = |(d, own): (usize, Range<usize>)| {
             let u = F::of(f64::from(uniform(block(seed, Draw::Action, r as u32, d as u32, step)[0])));
-            let logits = row.slice(s![own]);
+            let logits = of(row, &own);
             // With nothing allowed all weigh the same.
             let max = logits.iter().copied().fold(F::neg_infinity(), F::max);
             let weights: Vec<F> = logits.iter().map(|l| if *l == max { F::one() } else { (*l - max).exp() }).collect();

@@ -6,23 +6,48 @@ use super::head_bernoulli::sigmoid;
 use super::{Real, squash};
 use crate::policy::StdLimit;
 use crate::rng::{Draw, block, normal_f64};
-use ndarray::{ArrayView1, ArrayViewMut1};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, s};
 
-pub(super) struct Gaussian {
-    pub(super) limit: StdLimit,
-    pub(super) squash: bool,
+pub(super) struct Gaussian<F> {
+    limit: StdLimit,
+    squash: bool,
+    /// Of each dimension, where all rows have the same l; else empty.
+    shared: Vec<Width<F>>,
+}
+
+/// What l says of one dimension.
+#[derive(Clone, Copy)]
+struct Width<F> {
+    log_std: F,
+    /// 1/σ.
+    inverse: F,
+    /// d log σ / dl.
+    slope: F,
 }
 
 /// ½ log 2π.
 const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
 
-impl Gaussian {
+impl<F: Real> Gaussian<F> {
+    pub(super) fn new(limit: StdLimit, squash: bool) -> Self {
+        Self { limit, squash, shared: Vec::new() }
+    }
+
+    fn width(&self, row: ArrayView1<'_, F>, d: usize) -> Width<F> {
+        self.shared.get(d).copied().unwrap_or_else(|| self.width_of(row[row.len() / 2 + d]))
+    }
+
+    fn width_of(&self, l: F) -> Width<F> {
+        let log_std = self.log_std(l);
+        Width { log_std, inverse: (-log_std).exp(), slope: self.slope(l) }
+    }
+
     /// `(μ, log σ)` of dimension `d`.
-    fn dimension<F: Real>(&self, row: ArrayView1<'_, F>, d: usize) -> (F, F) {
+    fn dimension(&self, row: ArrayView1<'_, F>, d: usize) -> (F, F) {
         (row[d], self.log_std(row[row.len() / 2 + d]))
     }
 
-    fn log_std<F: Real>(&self, l: F) -> F {
+    fn log_std(&self, l: F) -> F {
         let of = |x: f32| F::of(f64::from(x));
         match self.limit {
             // m + softplus(l − m), without the m that softplus would have to give back.
@@ -32,9 +57,9 @@ impl Gaussian {
         }
     }
 
-    /// d log σ / dl of dimension `d`; a clamp's ends belong to the inside.
-    fn slope<F: Real>(&self, row: ArrayView1<'_, F>, d: usize) -> F {
-        let (l, of) = (row[row.len() / 2 + d], |x: f32| F::of(f64::from(x)));
+    /// d log σ / dl; a clamp's ends belong to the inside.
+    fn slope(&self, l: F) -> F {
+        let of = |x: f32| F::of(f64::from(x));
         match self.limit {
             StdLimit::SoftFloor { log_std } => sigmoid(l - of(log_std)),
             StdLimit::Clamp { low, high } if l < of(low) || l > of(high) => F::zero(),
@@ -43,13 +68,21 @@ impl Gaussian {
     }
 
     /// Stores by μ and l what is known by μ and log σ.
-    fn store<F: Real>(&self, row: ArrayView1<'_, F>, out: &mut ArrayViewMut1<'_, F>, d: usize, by: (F, F)) {
+    fn store(&self, row: ArrayView1<'_, F>, out: &mut ArrayViewMut1<'_, F>, d: usize, by: (F, F)) {
         out[d] = by.0;
-        out[row.len() / 2 + d] = by.1 * self.slope(row, d);
+        out[row.len() / 2 + d] = by.1 * self.slope(row[row.len() / 2 + d]);
     }
 }
 
-impl<F: Real> Distribution<F> for Gaussian {
+impl<F: Real> Distribution<F> for Gaussian<F> {
+    fn prepare(&mut self, dist: ArrayView2<'_, F>) {
+        self.shared.clear();
+        let l = dist.slice(s![.., dist.ncols() / 2..]);
+        if let Some(first) = l.outer_iter().next().filter(|first| l.outer_iter().all(|row| row == first)) {
+            self.shared = first.iter().map(|l| self.width_of(*l)).collect();
+        }
+    }
+
     /// Σ_d −½ ((a − μ)/σ)² − log σ − ½ log 2π, and squashed − log(1 − tanh² a).
     fn log_prob(&self, row: ArrayView1<'_, F>, action: Action<'_>) -> F {
         let Action::Floats(floats) = action else { return F::nan() };
@@ -92,6 +125,37 @@ impl<F: Real> Distribution<F> for Gaussian {
         }
     }
 
+    fn both(
+        &self,
+        row: ArrayView1<'_, F>,
+        action: Action<'_>,
+        mut by_logp: ArrayViewMut1<'_, F>,
+        mut by_entropy: ArrayViewMut1<'_, F>,
+    ) -> (F, F) {
+        let Action::Floats(floats) = action else {
+            by_logp.fill(F::nan());
+            self.entropy_grad(row, by_entropy);
+            return (F::nan(), self.entropy(row));
+        };
+        let (mut logp, mut entropy, dims) = (F::zero(), F::zero(), row.len() / 2);
+        for (d, a) in floats.iter().enumerate() {
+            let (mean, Width { log_std, inverse, slope }) = (row[d], self.width(row, d));
+            let z = (F::of(f64::from(*a)) - mean) * inverse;
+            logp += -F::of(0.5) * z * z - log_std - F::of(HALF_LOG_TAU);
+            entropy += F::of(0.5 + HALF_LOG_TAU) + log_std;
+            (by_logp[d], by_logp[dims + d]) = (z * inverse, (z * z - F::one()) * slope);
+            (by_entropy[d], by_entropy[dims + d]) = (F::zero(), slope);
+            if self.squash {
+                let (mean, deviation) = (mean.as_f64(), log_std.as_f64().exp());
+                logp -= F::of(squash::log_slope(f64::from(*a)));
+                entropy += F::of(squash::entropy(mean, deviation));
+                let (by_mean, by_log_std) = squash::entropy_grad(mean, deviation);
+                (by_entropy[d], by_entropy[dims + d]) = (F::of(by_mean), F::of(1.0 + by_log_std) * slope);
+            }
+        }
+        (logp, entropy)
+    }
+
     /// Σ_d log σ_q − log σ_p + (σ_p² + (μ_p − μ_q)²) / (2 σ_q²) − ½. The same squashed: tanh is one to one.
     fn kl(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>) -> F {
         let term = |d| {
@@ -126,10 +190,11 @@ impl<F: Real> Distribution<F> for Gaussian {
 
     /// diag(1/σ², 2) by μ and log σ, hence 2 (d log σ / dl)² by l.
     fn fisher_vector(&self, row: ArrayView1<'_, F>, tangent: ArrayView1<'_, F>, mut out: ArrayViewMut1<'_, F>) {
-        for d in 0..row.len() / 2 {
-            let (_, log_std) = self.dimension(row, d);
-            let of_log_std = F::of(2.0) * self.slope(row, d) * tangent[row.len() / 2 + d];
-            self.store(row, &mut out, d, (tangent[d] * (-log_std).exp() * (-log_std).exp(), of_log_std));
+        let dims = row.len() / 2;
+        for d in 0..dims {
+            let Width { inverse, slope, .. } = self.width(row, d);
+            out[d] = tangent[d] * inverse * inverse;
+            out[dims + d] = F::of(2.0) * slope * slope * tangent[dims + d];
         }
     }
 

@@ -6,7 +6,7 @@ use super::{Real, head, surrogate};
 use crate::data::{Actions, MinibatchStats, check_shape};
 use crate::policy::Head;
 use crate::{Algorithm, Error, KlDirection, PpoConfig, Result, ValueLoss};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// What the loss compares the policy with; all `[rows]`.
 #[derive(Debug, Clone, Copy)]
@@ -51,11 +51,50 @@ pub fn loss_ppo<F: Real>(
     values: ArrayView1<'_, F>,
     targets: &Targets<'_, F>,
 ) -> Result<PpoLoss<F>> {
+    let slope = penalty_slope(config, || current_kl(head, config, dist, targets))?;
+    let mut loss = loss_of_block(head, config, dist, values, targets, slope)?;
+    loss.stats.loss += penalty(config, loss.stats.kl).0;
+    Ok(loss)
+}
+
+/// The loss of rows that are `shares` of a minibatch each, in order, from the losses of these alone: means are weighted with the
+/// shares. The KL penalty is a function of the mean KL, and is added here.
+pub(super) fn loss_of_blocks<F: Real>(config: &PpoConfig, blocks: &[PpoLoss<F>], shares: &[f64]) -> MinibatchStats {
+    let of = |number: fn(&MinibatchStats) -> f64| blocks.iter().map(move |block| number(&block.stats));
+    let mean = |number| of(number).zip(shares).map(|(number, share)| share * number).sum::<f64>();
+    let kl = mean(|stats| stats.kl);
+    MinibatchStats {
+        policy_loss: mean(|stats| stats.policy_loss),
+        value_loss: mean(|stats| stats.value_loss),
+        entropy: mean(|stats| stats.entropy),
+        loss: mean(|stats| stats.loss) + penalty(config, kl).0,
+        kl,
+        old_approx_kl: mean(|stats| stats.old_approx_kl),
+        approx_kl_k2: mean(|stats| stats.approx_kl_k2),
+        approx_kl: mean(|stats| stats.approx_kl),
+        clipfrac: mean(|stats| stats.clipfrac),
+        ratio_min: of(|stats| stats.ratio_min).fold(f64::INFINITY, f64::min),
+        ratio_max: of(|stats| stats.ratio_max).fold(f64::NEG_INFINITY, f64::max),
+        non_finite_rows: blocks.iter().map(|block| block.stats.non_finite_rows).sum(),
+        head_hits: blocks.iter().map(|block| block.stats.head_hits).sum(),
+        grad_norm: 0.0,
+        stepped: false,
+    }
+}
+
+/// [`loss_ppo`] but for the KL penalty, of which its gradient alone is in it: `slope` · mean KL.
+pub(super) fn loss_of_block<F: Real>(
+    head: &Head,
+    config: &PpoConfig,
+    dist: ArrayView2<'_, F>,
+    values: ArrayView1<'_, F>,
+    targets: &Targets<'_, F>,
+    slope: F,
+) -> Result<PpoLoss<F>> {
     check_shape("values", values.shape(), &[dist.nrows()])?;
     let rows = F::count(dist.nrows().max(1));
     let clip_coef = F::of(config.clip_coef);
-    let logp = head::log_prob(head, dist, targets.actions)?;
-    let entropies = head::entropy(head, dist)?;
+    let head::Both { logp, entropy: entropies, by_logp, by_entropy } = head::both(head, dist, targets.actions)?;
 
     let dual_clip = config.dual_clip.map(F::of);
     let (policy_loss, d_logp) = if config.algorithm == Algorithm::A2c {
@@ -78,14 +117,21 @@ pub fn loss_ppo<F: Real>(
     let value_loss = scale * half_value_loss;
     let entropy = mean(entropies.view());
     let (ent_coef, vf_coef) = (F::of(config.ent_coef), F::of(config.vf_coef));
-    let (kl, penalty, d_penalty) = kl_penalty(head, config, dist, targets)?;
-    let loss = policy_loss - ent_coef * entropy + vf_coef * value_loss + penalty;
+    let loss = policy_loss - ent_coef * entropy + vf_coef * value_loss;
+    let kl = current_kl(head, config, dist, targets)?;
 
-    let d_entropy = Array1::from_elem(dist.nrows(), -ent_coef / rows);
-    let mut d_dist = head::log_prob_grad(head, dist, targets.actions, d_logp.view())?
-        + head::entropy_grad(head, dist, d_entropy.view())?;
-    if let Some(d_penalty) = d_penalty {
-        d_dist += &d_penalty;
+    let d_entropy = -ent_coef / rows;
+    let (mut d_dist, mut by_entropy) = (by_logp, by_entropy);
+    d_dist *= &d_logp.insert_axis(Axis(1));
+    by_entropy *= d_entropy;
+    d_dist += &by_entropy;
+    if let (Some(direction), Some(_)) = (config.kl_direction(), config.kl_penalty) {
+        let old = old_dist(dist, targets)?;
+        let each = Array1::from_elem(dist.nrows(), slope / rows);
+        d_dist += &match direction {
+            KlDirection::OldNew => head::kl_old_new_grad(head, old, dist, each.view())?,
+            KlDirection::NewOld => head::kl_new_old_grad(head, old, dist, each.view())?,
+        };
     }
     let d_values = d_half.mapv(|d| vf_coef * scale * d);
 
@@ -114,34 +160,35 @@ pub fn loss_ppo<F: Real>(
     Ok(PpoLoss { stats, d_dist, d_values })
 }
 
-/// Mean KL, the penalty and its gradient by the distribution rows:
-///
-/// ```text
-/// KL = mean kl;   h = max(0, KL − factor · target_kl);   penalty = β KL + coef h²;   d penalty / d KL = β + 2 coef h
-/// ```
-fn kl_penalty<F: Real>(
+fn old_dist<'a, F: Real>(dist: ArrayView2<'_, F>, targets: &Targets<'a, F>) -> Result<ArrayView2<'a, F>> {
+    targets.old_dist.ok_or_else(|| Error::shape("old_dist", &[0, 0], dist.shape()))
+}
+
+/// Mean KL in the configured direction; 0 without one.
+pub(super) fn current_kl<F: Real>(
     head: &Head,
     config: &PpoConfig,
     dist: ArrayView2<'_, F>,
     targets: &Targets<'_, F>,
-) -> Result<(F, F, Option<Array2<F>>)> {
-    let Some(direction) = config.kl_direction() else { return Ok((F::zero(), F::zero(), None)) };
-    let old = targets.old_dist.ok_or_else(|| Error::shape("old_dist", &[0, 0], dist.shape()))?;
-    let kl = mean_kl(head, direction, old, dist)?;
-    let Some(settings) = config.kl_penalty else { return Ok((kl, F::zero(), None)) };
-    let beta = F::of(settings.kl_coef);
-    let (mut penalty, mut slope) = (beta * kl, beta);
-    if let Some(hinge) = settings.hinge {
-        let over = kl - F::of(hinge.factor * settings.target_kl);
-        if over > F::zero() {
-            penalty += F::of(hinge.coef) * over * over;
-            slope += F::of(2.0 * hinge.coef) * over;
-        }
-    }
-    let each = Array1::from_elem(dist.nrows(), slope / F::count(dist.nrows().max(1)));
-    let gradient = match direction {
-        KlDirection::OldNew => head::kl_old_new_grad(head, old, dist, each.view())?,
-        KlDirection::NewOld => head::kl_new_old_grad(head, old, dist, each.view())?,
-    };
-    Ok((kl, penalty, Some(gradient)))
+) -> Result<F> {
+    let Some(direction) = config.kl_direction() else { return Ok(F::zero()) };
+    mean_kl(head, direction, old_dist(dist, targets)?, dist)
+}
+
+/// d penalty / d KL; `kl`, the mean over the whole minibatch, is asked for only where it matters.
+pub(super) fn penalty_slope<F: Real>(config: &PpoConfig, kl: impl FnOnce() -> Result<F>) -> Result<F> {
+    let hinge = config.kl_penalty.is_some_and(|settings| settings.hinge.is_some());
+    Ok(F::of(penalty(config, if hinge { kl()?.as_f64() } else { 0.0 }).1))
+}
+
+/// The KL penalty and its derivative by the mean KL; 0 without one.
+///
+/// ```text
+/// h = max(0, KL − factor · target_kl);   penalty = β KL + coef h²;   d penalty / d KL = β + 2 coef h
+/// ```
+fn penalty(config: &PpoConfig, kl: f64) -> (f64, f64) {
+    let Some(settings) = config.kl_penalty else { return (0.0, 0.0) };
+    let over = |factor: f64| (kl - factor * settings.target_kl).max(0.0);
+    let (h, coef) = settings.hinge.map_or((0.0, 0.0), |hinge| (over(hinge.factor), hinge.coef));
+    (settings.kl_coef * kl + coef * h * h, settings.kl_coef + 2.0 * coef * h)
 }

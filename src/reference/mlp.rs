@@ -4,8 +4,8 @@ use super::Real;
 use crate::Result;
 use crate::data::check_shape;
 use crate::policy::Activation;
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, Zip};
+use ndarray::{ArcArray2, Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
+use pulp::{Arch, Simd, WithSimd};
 
 /// One dense layer, y = x Wᵀ + b.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +30,8 @@ pub struct Mlp<'a, F> {
 /// What a forward pass keeps for the backward pass.
 #[derive(Debug, Clone)]
 pub struct Tape<F> {
-    /// Input of each layer, and at the end the output: `[rows, width]` each.
-    pub activations: Vec<Array2<F>>,
+    /// Input of each layer, and at the end the output: `[rows, width]` each. Networks with one input share it.
+    pub activations: Vec<ArcArray2<F>>,
     /// Each layer's sum before the activation, where the activation's derivative is not known from the output.
     pub preactivations: Vec<Option<Array2<F>>>,
 }
@@ -39,8 +39,20 @@ pub struct Tape<F> {
 impl<F: Real> Tape<F> {
     /// The output, `[rows, outputs]`.
     pub fn output(&self) -> ArrayView2<'_, F> {
+        self.last().view()
+    }
+
+    /// The output's array.
+    pub(super) fn last(&self) -> &ArcArray2<F> {
         // A tape holds at least its input.
-        self.activations[self.activations.len() - 1].view()
+        &self.activations[self.activations.len() - 1]
+    }
+
+    /// Gives its arrays back, but for those that others hold.
+    pub(super) fn give(self) {
+        for array in self.activations.into_iter().flat_map(ArcArray2::try_into_owned_nocopy) {
+            give(array);
+        }
     }
 }
 
@@ -63,16 +75,26 @@ impl<F: Real> Mlp<'_, F> {
     /// # Errors
     /// [`crate::Error::Shape`] if `x` or a layer does not fit what comes before it.
     pub fn forward(&self, x: ArrayView2<'_, F>) -> Result<Tape<F>> {
-        let mut tape = Tape { activations: vec![x.to_owned()], preactivations: Vec::new() };
+        let mut input = take(x.dim());
+        input.assign(&x);
+        self.forward_from(input.into_shared())
+    }
+
+    /// [`forward`](Self::forward) of an array that others may hold, too.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub(super) fn forward_from(&self, x: ArcArray2<F>) -> Result<Tape<F>> {
+        let mut tape = Tape { activations: vec![x], preactivations: Vec::new() };
         for (index, layer) in self.layers.iter().enumerate() {
             let input = tape.output();
             check_shape(&format!("{index}.weight"), layer.weight.shape(), &[layer.bias.len(), input.ncols()])?;
             let mut hidden = layer.biases(input.nrows());
-            add_product(input, layer.weight.t(), hidden.view_mut());
+            F::product(true, input, layer.weight.t(), hidden.view_mut());
             let f = self.activation_after(index);
             tape.preactivations.push(needs_sum(f).then(|| hidden.clone()));
             activate_all(f, &mut hidden);
-            tape.activations.push(hidden);
+            tape.activations.push(hidden.into_shared());
         }
         Ok(tape)
     }
@@ -97,7 +119,10 @@ impl<F: Real> Mlp<'_, F> {
 
     /// dh_0 from what [`backward_layers`](Self::backward_layers) returned.
     pub(super) fn input_gradient(&self, first: Array2<F>) -> Array2<F> {
-        self.layers.first().map_or_else(|| first.clone(), |layer| first.dot(&layer.weight))
+        match self.layers.first() {
+            Some(layer) => layer.back(first),
+            None => first,
+        }
     }
 
     /// [`backward`](Self::backward) without its sums over rows: `each` gets i, dz_i and h_i, from the last layer to the first. Returns
@@ -112,12 +137,13 @@ impl<F: Real> Mlp<'_, F> {
         mut each: impl FnMut(usize, ArrayView2<'_, F>, ArrayView2<'_, F>) -> Result<()>,
     ) -> Result<Array2<F>> {
         check_shape("cotangent", cotangent.shape(), tape.output().shape())?;
-        let mut d_hidden = cotangent.to_owned();
+        let mut d_hidden = take(cotangent.dim());
+        d_hidden.assign(&cotangent);
         for (index, layer) in self.layers.iter().enumerate().rev() {
             self.scale(tape, index, &mut d_hidden);
             each(index, d_hidden.view(), tape.activations[index].view())?;
             if index > 0 {
-                d_hidden = d_hidden.dot(&layer.weight);
+                d_hidden = layer.back(d_hidden);
             }
         }
         Ok(d_hidden)
@@ -128,8 +154,7 @@ impl<F: Real> Mlp<'_, F> {
         let (f, y) = (self.activation_after(index), &tape.activations[index + 1]);
         match (f, &tape.preactivations[index]) {
             (Activation::Identity, _) => {}
-            // A loop of its own, so that the compiler sees one formula.
-            (Activation::Tanh, _) => d.zip_mut_with(y, |d, y| *d *= derivative(Activation::Tanh, *y, *y)),
+            (Activation::Tanh, _) => times_tanh_slope(d, y),
             (_, Some(z)) => Zip::from(d).and(z).and(y).for_each(|d, &z, &y| *d *= derivative(f, z, y)),
             // z is not read.
             (_, None) => d.zip_mut_with(y, |d, y| *d *= derivative(f, *y, *y)),
@@ -162,9 +187,10 @@ impl<F: Real> Mlp<'_, F> {
             check_shape(&format!("tangent.{index}.weight"), change.weight.shape(), layer.weight.shape())?;
             check_shape(&format!("tangent.{index}.bias"), change.bias.shape(), layer.bias.shape())?;
             let mut sums = change.biases(tape.activations[index].nrows());
-            add_product(tape.activations[index].view(), change.weight.t(), sums.view_mut());
-            if let Some(hidden) = &hidden {
-                add_product(hidden.view(), layer.weight.t(), sums.view_mut());
+            F::product(true, tape.activations[index].view(), change.weight.t(), sums.view_mut());
+            if let Some(hidden) = hidden {
+                F::product(true, hidden.view(), layer.weight.t(), sums.view_mut());
+                give(hidden);
             }
             self.scale(tape, index, &mut sums);
             hidden = Some(sums);
@@ -176,15 +202,49 @@ impl<F: Real> Mlp<'_, F> {
 impl<F: Real> Dense<'_, F> {
     /// The bias in each of `rows` rows.
     fn biases(&self, rows: usize) -> Array2<F> {
-        let mut sums = Array2::zeros((rows, self.bias.len()));
+        let mut sums = take((rows, self.bias.len()));
         sums.rows_mut().into_iter().for_each(|mut row| row.assign(&self.bias));
         sums
     }
+
+    /// dh = dz W.
+    fn back(&self, d_sums: Array2<F>) -> Array2<F> {
+        let mut d_hidden = take((d_sums.nrows(), self.weight.ncols()));
+        F::product(false, d_sums.view(), self.weight.view(), d_hidden.view_mut());
+        give(d_sums);
+        d_hidden
+    }
 }
 
-/// C ← C + A B.
-pub(super) fn add_product<F: Real>(a: ArrayView2<'_, F>, b: ArrayView2<'_, F>, mut c: ArrayViewMut2<'_, F>) {
-    general_mat_mul(F::one(), &a, &b, F::one(), &mut c);
+/// An array with anything in it.
+pub(super) fn take<F: Real>(shape: (usize, usize)) -> Array2<F> {
+    // As many numbers as the shape has.
+    Array2::from_shape_vec(shape, F::take(shape.0 * shape.1)).unwrap_or_else(|_| Array2::zeros(shape))
+}
+
+/// An array that is no longer needed.
+pub(super) fn give<F: Real>(array: Array2<F>) {
+    F::give(array.into_raw_vec_and_offset().0);
+}
+
+/// d ← d (1 − y²).
+fn times_tanh_slope<F: Real>(d: &mut Array2<F>, y: &ArcArray2<F>) {
+    match (d.as_slice_mut(), y.as_slice()) {
+        (Some(d), Some(y)) => Arch::new().dispatch(TanhSlope(d, y)),
+        _ => d.zip_mut_with(y, |d, y| *d *= derivative(Activation::Tanh, *y, *y)),
+    }
+}
+
+struct TanhSlope<'a, F>(&'a mut [F], &'a [F]);
+
+impl<F: Real> WithSimd for TanhSlope<'_, F> {
+    type Output = ();
+
+    /// Inlined into a function that may use the instructions of `S`.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.0.iter_mut().zip(self.1).for_each(|(d, y)| *d *= F::one() - *y * *y);
+    }
 }
 
 /// Whether f'(z) asks for z, and not for f(z) alone.

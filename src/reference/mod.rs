@@ -6,6 +6,7 @@
 //!
 //! Rows of a batch are independent until they are summed. Work is spread over threads in blocks of rows whose size does not
 //! depend on the number of threads, and block sums are added in order, so results have the same bits on any number of threads.
+//! What `f32` does apart from `f64`, for speed, are its functions of [`Real`] and nothing else.
 
 pub mod actor_critic;
 pub mod actor_critic_parts;
@@ -37,9 +38,11 @@ pub mod mlp;
 pub mod normalize;
 pub mod optim;
 pub mod ppo_update;
+mod product;
 pub mod real;
 pub mod reduce_moments;
 mod rollout_rows;
+mod room;
 pub(crate) mod squash;
 pub mod surrogate;
 mod tanh;

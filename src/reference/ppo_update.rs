@@ -3,16 +3,17 @@
 use super::actor_critic::ActorCritic;
 use super::advantage_normalize::advantage_normalize;
 use super::batch_shuffle::BatchShuffle;
-use super::loss_ppo::{PpoLoss, Targets, loss_ppo};
+use super::loss_ppo::{PpoLoss, Targets, current_kl, loss_of_block, loss_of_blocks, penalty_slope};
 use super::optim::{Adam, AdamSettings};
 use super::real::cast;
 use super::reduce_moments::explained_variance;
 use super::trpo_update::{mean_kl, value_range};
 use super::{Real, head};
-use crate::data::{Actions, Batch, MinibatchStats, UpdateStats};
+use crate::data::{Actions, Batch, MinibatchStats, UpdateStats, check_shape};
 use crate::policy::{ParamLayout, PolicySpec};
 use crate::{AdvantageNorm, Error, KlStop, PpoConfig, Result};
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, concatenate, s};
+use std::ops::Range;
 
 /// The rows of an update, in any order; fields as in [`Batch`].
 #[derive(Debug, Clone)]
@@ -72,6 +73,29 @@ impl<F: Real> Rows<F> {
         }
         let indices: Vec<u32> = self.counted().into_iter().map(|row| row as u32).collect();
         Self { valid: None, ..self.gather(&indices) }
+    }
+
+    /// What the loss compares a block of rows with; `actions` are theirs.
+    fn targets<'a>(&'a self, actions: &'a Actions, block: Range<usize>) -> Result<Targets<'a, F>> {
+        for (name, column) in [
+            ("logp_old", &self.logp_old),
+            ("advantages", &self.advantages),
+            ("returns", &self.returns),
+            ("values_old", &self.values_old),
+        ] {
+            check_shape(name, column.shape(), &[self.len()])?;
+        }
+        if let Some(old) = &self.old_dist {
+            check_shape("old_dist", old.shape(), &[self.len(), old.ncols()])?;
+        }
+        Ok(Targets {
+            actions,
+            logp_old: self.logp_old.slice(s![block.clone()]),
+            advantages: self.advantages.slice(s![block.clone()]),
+            returns: self.returns.slice(s![block.clone()]),
+            values_old: self.values_old.slice(s![block.clone()]),
+            old_dist: self.old_dist.as_ref().map(|rows| rows.slice(s![block.clone(), ..])),
+        })
     }
 
     /// The rows `indices`, in that order.
@@ -156,19 +180,32 @@ pub fn minibatch_gradient<F: Real>(
         let loss = PpoLoss { stats: MinibatchStats::default(), d_dist, d_values };
         return Ok((loss, vec![F::zero(); parameters.len()]));
     }
-    let mut tape = networks.forward(rows.obs.view())?;
-    head::forbid(&mut tape.dist, &rows.actions)?;
-    let targets = Targets {
-        actions: &rows.actions,
-        logp_old: rows.logp_old.view(),
-        advantages: rows.advantages.view(),
-        returns: rows.returns.view(),
-        values_old: rows.values_old.view(),
-        old_dist: rows.old_dist.as_ref().map(|rows| rows.view()),
-    };
-    let loss = loss_ppo(&spec.head, config, tape.dist.view(), tape.values.view(), &targets)?;
-    let gradient = networks.backward(&tape, loss.d_dist.view(), loss.d_values.view())?;
-    Ok((loss, gradient))
+    rows.actions.validate(&spec.head, rows.len())?;
+    let slope = penalty_slope(config, || {
+        let mut dist = networks.distribution(rows.obs.view())?;
+        head::forbid(&mut dist, &rows.actions)?;
+        current_kl(&spec.head, config, dist.view(), &rows.targets(&rows.actions, 0..rows.len())?)
+    })?;
+    let share = |count: usize| count as f64 / rows.len() as f64;
+    let (blocks, gradient) = networks.gradient(rows.obs.view(), |block, mut dist, values| {
+        let actions = rows.actions.select(&block.clone().collect::<Vec<_>>());
+        head::forbid(&mut dist, &actions)?;
+        let targets = rows.targets(&actions, block.clone())?;
+        let mut loss = loss_of_block(&spec.head, config, dist.view(), values, &targets, slope)?;
+        // A mean over all rows is the mean of the blocks' means, by their share.
+        let share = F::of(share(block.len()));
+        loss.d_dist *= share;
+        loss.d_values *= share;
+        Ok(loss)
+    })?;
+    let shares: Vec<f64> = blocks.iter().map(|block| share(block.d_values.len())).collect();
+    let stats = loss_of_blocks(config, &blocks, &shares);
+    let d_dist: Vec<_> = blocks.iter().map(|block| block.d_dist.view()).collect();
+    let d_values: Vec<_> = blocks.iter().map(|block| block.d_values.view()).collect();
+    let shape = |_| Error::shape("d_dist", &[d_dist.len()], &[rows.len()]);
+    let (d_dist, d_values) =
+        (concatenate(Axis(0), &d_dist).map_err(shape)?, concatenate(Axis(0), &d_values).map_err(shape)?);
+    Ok((PpoLoss { stats, d_dist, d_values }, gradient))
 }
 
 /// One update (Schulman et al. 2017, algorithm 1, the inner loop): `update_epochs` passes over the rows in minibatches.

@@ -1,5 +1,7 @@
 //! The number type of the reference.
 
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2};
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
@@ -51,6 +53,20 @@ pub trait Real:
         values.iter_mut().for_each(|value| *value = value.tanh());
     }
 
+    /// C ← A B, or C ← C + A B if `add`.
+    fn product(add: bool, a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>, mut c: ArrayViewMut2<'_, Self>) {
+        let before = if add { Self::one() } else { Self::zero() };
+        general_mat_mul(Self::one(), &a, &b, before, &mut c);
+    }
+
+    /// Room for `len` numbers, with anything in it.
+    fn take(len: usize) -> Vec<Self> {
+        vec![Self::zero(); len]
+    }
+
+    /// Room that is no longer needed.
+    fn give(_room: Vec<Self>) {}
+
     /// A count.
     fn count(value: usize) -> Self {
         Self::of(value as f64)
@@ -69,6 +85,15 @@ impl Real for f32 {
     }
     fn tanh_all(values: &mut [Self]) {
         super::tanh::tanh_all(values);
+    }
+    fn product(add: bool, a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>, c: ArrayViewMut2<'_, Self>) {
+        super::product::product(add, a, b, c);
+    }
+    fn take(len: usize) -> Vec<Self> {
+        super::room::take(len)
+    }
+    fn give(room: Vec<Self>) {
+        super::room::give(room);
     }
 }
 

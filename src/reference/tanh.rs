@@ -1,7 +1,10 @@
 //! tanh of many f32 at once, for the CPU's working precision; f64 keeps the standard library's.
 //!
 //! The standard library calls the C library element by element. This is a handful of products and sums without a branch, which the
-//! compiler does for several elements at a time. It uses no fused product, so every machine gets the same bits.
+//! compiler does for several elements at a time: as many as the CPU's widest instructions take (0.49 ns an element with AVX-512, where
+//! the four at a time that every x86-64 has took 1.41). It uses no fused product, so every machine gets the same bits.
+
+use pulp::{Arch, Simd, WithSimd};
 
 /// Beyond this the nearest f32 to tanh is ±1.
 const LIMIT: f32 = 10.0;
@@ -41,7 +44,19 @@ fn tanh(x: f32) -> f32 {
 
 /// tanh of every element.
 pub(super) fn tanh_all(values: &mut [f32]) {
-    values.iter_mut().for_each(|value| *value = tanh(*value));
+    Arch::new().dispatch(Tanh(values));
+}
+
+struct Tanh<'a>(&'a mut [f32]);
+
+impl WithSimd for Tanh<'_> {
+    type Output = ();
+
+    /// Inlined into a function that may use the instructions of `S`; the compiler does the rest.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.0.iter_mut().for_each(|value| *value = tanh(*value));
+    }
 }
 
 #[cfg(test)]
