@@ -97,6 +97,8 @@
 //! - A bad input is an [`Error`] before anything has changed; nothing panics.
 
 pub mod algo;
+#[cfg(not(target_arch = "wasm32"))] // waits for the device
+pub mod bench;
 pub mod check;
 pub mod checkpoint;
 pub mod config;
