@@ -37,6 +37,10 @@ pub(super) fn cases(table: &Table) -> Vec<Case> {
     let mut all = Vec::new();
     for def in ALL {
         let sizes = match sized(def.name) {
+            // Nobody wants the gradient at observations.
+            Sized::Layers if def.name == "mlp_backward_input" => {
+                layers(table).into_iter().filter(|(_, _, size)| !size.first).collect()
+            }
             Sized::Layers => layers(table),
             Sized::Windows => windows(table, def.name),
             Sized::Rollout => rollout(table),
@@ -49,7 +53,7 @@ pub(super) fn cases(table: &Table) -> Vec<Case> {
 
 type Named = (String, Option<String>, Size);
 
-fn size(spec: &PolicySpec, rows: usize) -> Size {
+pub(super) fn size(spec: &PolicySpec, rows: usize) -> Size {
     let parameters = spec.layout().len();
     let slice = mlp_backward_weight::slice_rows(rows as u32, parameters as u64) as usize;
     Size {
