@@ -84,6 +84,8 @@
 //! # Ok::<(), wgpo::Error>(())
 //! ```
 //!
+//! How fast it runs, and against what the device can do: [`bench`].
+//!
 //! To record into an encoder of yours, over buffers of yours, see `examples/embed.rs`; to use single kernels,
 //! `examples/custom_loop.rs`.
 //!

@@ -235,10 +235,14 @@ fn roomy(gpu: &Gpu, bytes: u64) -> Result<Gpu> {
 }
 
 /// Where `wgpo bench` runs, by the same rules as every command, with the device's clock where it has one; and why there.
-pub fn bench_place(args: &BackendArgs) -> Result<(Place, String)> {
+/// `bytes` is the largest buffer that will be needed.
+pub fn bench_place(args: &BackendArgs, bytes: u64) -> Result<(Place, String)> {
     let backend = Backend::choose(args)?;
     let place = match &backend.place {
-        Place::Gpu(gpu) => Place::Gpu(again(gpu, GpuOptions { timestamps: true, ..GpuOptions::default() })?),
+        Place::Gpu(gpu) => {
+            let binding_bytes = Some(bytes).filter(|bytes| *bytes > gpu.limits().max_storage_buffer_binding_size);
+            Place::Gpu(again(gpu, GpuOptions { timestamps: true, binding_bytes, ..GpuOptions::default() })?)
+        }
         Place::Cpu => Place::Cpu,
     };
     Ok((place, backend.reason))

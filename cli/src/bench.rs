@@ -19,7 +19,7 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         spec.validate().with_context(|| format!("the net `{name}`"))?;
     }
     let cases = cases(&table);
-    let (place, reason) = backend::bench_place(&args.backend)?;
+    let (place, reason) = backend::bench_place(&args.backend, BenchArgs::binding_bytes(&table))?;
     let wanted: Vec<&Case> =
         cases.iter().filter(|case| case.runs_at(&place) && args.wants(&case.name, case.heavy)).collect();
     if wanted.is_empty() {

@@ -50,7 +50,7 @@ fn font(size: u32, colour: RGBColor) -> TextStyle<'static> {
 fn render(svg: &mut String, record: &Record) -> Drawn {
     let updates = updates(record);
     let kernels = kernels(&updates);
-    let legend = kernels.len().div_ceil(4) as i32 * 22;
+    let legend = (kernels.len() + 1).div_ceil(4) as i32 * 22;
     let bars = if updates.is_empty() { 0 } else { 74 + BAR * updates.len() as i32 + 12 + legend + 16 };
     let size = (WIDTH, HEAD + ROOFLINE + bars as u32);
     let area = SVGBackend::with_string(svg, size).into_drawing_area();
@@ -93,6 +93,14 @@ fn points(record: &Record) -> Vec<Point<'_>> {
     points.collect()
 }
 
+/// A power of ten for an axis: 0.1, 10, 10 k.
+fn power(value: f64) -> String {
+    let units = [(1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, "")];
+    let (size, unit) = units.into_iter().find(|(size, _)| value >= 0.99 * size).unwrap_or((1.0, ""));
+    let scaled = value / size;
+    if scaled >= 0.99 { format!("{scaled:.0}{unit}") } else { format!("{}", (scaled * 1e6).round() / 1e6) }
+}
+
 /// The power of ten at or below, and at or above.
 fn decades(low: f64, high: f64) -> (f64, f64) {
     (10_f64.powf(low.log10().floor()), 10_f64.powf(high.log10().ceil()))
@@ -120,8 +128,8 @@ fn roofline(area: &Area<'_>, record: &Record) -> Drawn {
         .configure_mesh()
         .x_desc("operations per byte that must move (FLOP/B)")
         .y_desc("operations per second (FLOP/s)")
-        .x_label_formatter(&|x| scaled(*x).trim().to_owned())
-        .y_label_formatter(&|y| scaled(*y).trim().to_owned())
+        .x_label_formatter(&|x| power(*x))
+        .y_label_formatter(&|y| power(*y))
         .label_style(font(14, TEXT))
         .axis_desc_style(font(15, TEXT))
         .light_line_style(TRANSPARENT)
@@ -272,11 +280,12 @@ fn shares(area: &Area<'_>, updates: &[Update<'_>], kernels: &[&str]) -> Drawn {
     }
     let top = 74 + BAR * updates.len() as i32 + 12;
     let column = (WIDTH as i32 - 40) / 4;
-    for (index, kernel) in (0..).zip(kernels) {
+    let named = kernels.iter().copied().chain(["the rest"]);
+    for (index, kernel) in (0..).zip(named) {
         let (x, y) = (20 + index % 4 * column, top + index / 4 * 22);
         let fill = colour(kernel).unwrap_or(REST);
         area.draw(&Rectangle::new([(x, y), (x + 14, y + 14)], fill.filled()))?;
-        area.draw(&Text::new(*kernel, (x + 20, y), font(14, TEXT)))?;
+        area.draw(&Text::new(kernel, (x + 20, y), font(14, TEXT)))?;
     }
     Ok(())
 }
@@ -284,6 +293,11 @@ fn shares(area: &Area<'_>, updates: &[Update<'_>], kernels: &[&str]) -> Drawn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn axes_read_well() {
+        assert_eq!([0.01, 1.0, 100.0, 1e4, 1e11].map(power), ["0.01", "1", "100", "10 k", "100 G"]);
+    }
 
     #[test]
     fn numbers_move_aside_for_each_other() {

@@ -210,7 +210,7 @@ fn on_cpu(options: &Options) -> Roof {
         readback: None,
         method: format!(
             "{threads} threads: copy of {} MiB of random numbers; products of {SIDE} × {SIDE} matrices, one to a thread",
-            4 * count >> 20
+            (4 * count) >> 20
         ),
     }
 }

@@ -72,7 +72,7 @@ impl Table {
     pub fn quick() -> Self {
         let mut table = Self { rollout: Some((16, 64)), ..Self::default() };
         for (_, _, rows) in &mut table.nets {
-            *rows = 256;
+            *rows = 128;
         }
         for window in &mut table.windows {
             (window.steps, window.envs) = (window.steps.min(300), window.envs.min(128));

@@ -117,10 +117,10 @@ const MOST: usize = 400;
 /// A submission is filled with runs until it takes so long, so that submitting costs little of it.
 const SUBMISSION: f64 = 4e-3;
 
-/// Whether to stop: the time is over, or (at twice the time and more) even [`LEAST`] are too many.
+/// Whether to stop: the time is over, or, at four times as long, even [`LEAST`] are too many.
 fn enough(taken: usize, begun: Instant, seconds: f64) -> bool {
     let passed = begun.elapsed().as_secs_f64();
-    taken >= MOST || (taken >= LEAST && passed > seconds) || (taken >= 2 && passed > 6.0 * seconds.max(0.5))
+    taken >= MOST || (taken >= LEAST && passed > seconds) || (taken >= 2 && passed > 4.0 * seconds.max(0.1))
 }
 
 /// Times `prepared`, which must have matched ([`Prepared::check`]).

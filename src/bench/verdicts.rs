@@ -143,7 +143,7 @@ pub(super) fn update(kind: &str, setup: &Setup, batch: &Batch, parameters: &[f32
     let mut oracle = CpuLearner::<f64>::new(setup.spec.clone(), setup.config.clone(), SEED)?;
     let before = setup.wide_parameters();
     oracle.update_batch(batch, None)?;
-    Ok(changes(kind, 5e-3, &before, &wide(parameters), &wide(&oracle.parameters()?)))
+    Ok(changes(kind, 1e-3, &before, &wide(parameters), &wide(&oracle.parameters()?)))
 }
 
 /// A rollout of `env` whose observations and ends are given, step by step: the policy's log-probabilities and values at them, and
@@ -182,13 +182,14 @@ pub(super) fn rollout(setup: &Setup, env: Env, rollout: &Rollout) -> Result<Chec
     Ok(report.row())
 }
 
-/// Parameters after the first iteration of a trainer, against the reference's trainer (in f32: environments have no f64).
+/// Parameters after the first iteration of a trainer, against the reference's trainer (in f32: environments have no f64). Where
+/// rounding turns one draw round, an episode goes another way: of thousands, that leaves about a per cent.
 pub(super) fn iteration(setup: &Setup, env: Env, parameters: &[f32]) -> Result<CheckRow> {
     let (spec, config) = (setup.spec.clone(), setup.config.clone());
     let mut oracle = CpuTrainer::new(env, spec, config, SEED)?;
     oracle.iterate()?;
     let want = wide(&oracle.learner().parameters()?);
-    Ok(changes("train", 2e-2, &setup.wide_parameters(), &wide(parameters), &want))
+    Ok(changes("train", 1e-2, &setup.wide_parameters(), &wide(parameters), &want))
 }
 
 /// The settings of each kind of piece.
