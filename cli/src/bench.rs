@@ -6,7 +6,7 @@ use crate::bench_table::Printer;
 use crate::{backend, bench_compare, bench_report, files};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         bail!("no row of `wgpo bench --list` has `{only}` in its name there");
     }
     if args.list {
-        list(&cases, &place);
+        say(&list(&cases, &place))?;
         return Ok(ExitCode::SUCCESS);
     }
     // A file that cannot be read is said before minutes of work, not after.
@@ -42,32 +42,32 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         quick: args.quick,
         ..Options::default()
     };
-    println!("{reason}");
+    say(&reason)?;
     let bar = progress(wanted.len() as u64);
     bar.set_message("the device's limits");
     let roof = roof(&place, &options).context("the device's limits cannot be measured")?;
     let mut printer = Printer::new(roof.clone());
     let mut rows: Vec<Row> = Vec::new();
-    bar.suspend(|| printer.head());
+    bar.suspend(|| say(&printer.head()))?;
     for case in wanted {
         bar.set_message(case.name.clone());
         rows.push(run(case, &place, &options));
-        bar.suspend(|| printer.row(&rows));
+        bar.suspend(|| say(&printer.row(&rows)))?;
         bar.inc(1);
     }
     bar.finish_and_clear();
-    printer.foot(&rows);
+    say(&printer.foot(&rows))?;
     let record = Record::new(&place, args.quick, &options, &roof, &rows);
     if let Some(old) = &old {
-        print!("\n{}", bench_compare::as_text(old, &record));
+        say(&format!("\n{}", bench_compare::as_text(old, &record).trim_end()))?;
     }
     if let Some(path) = &args.json {
         files::write(path, record.to_json()?.as_bytes())?;
-        println!("\nwritten: {}", path.display());
+        say(&format!("\nwritten: {}", path.display()))?;
     }
     if let Some(path) = &args.report {
         bench_report::write(path, &record)?;
-        println!("\nwritten: {}", path.display());
+        say(&format!("\nwritten: {}", path.display()))?;
     }
     let passed = rows.iter().all(|row| row.found.is_some());
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -82,13 +82,18 @@ fn writable(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn list(cases: &[Case], place: &Place) {
+fn list(cases: &[Case], place: &Place) -> String {
     let width = cases.iter().map(|case| case.name.len()).max().unwrap_or(0) + 1;
-    for case in cases.iter().filter(|case| case.runs_at(place)) {
-        let name = format!("{}{}", case.name, if case.heavy { "*" } else { "" });
-        println!("{name:<width$}  {}", case.shape);
-    }
-    println!("\n* compares with the reference for minutes: runs with --all, or where --only names it");
+    let line = |case: &Case| {
+        format!("{:<width$}  {}\n", format!("{}{}", case.name, if case.heavy { "*" } else { "" }), case.shape)
+    };
+    let lines: String = cases.iter().filter(|case| case.runs_at(place)).map(line).collect();
+    lines + "\n* compares with the reference for minutes: runs with --all, or where --only names it"
+}
+
+/// A line on standard output; an error where nobody reads on, which ends the run.
+fn say(text: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("cannot print the table")
 }
 
 /// A bar on standard error, where that is a terminal.

@@ -17,93 +17,77 @@ impl Printer {
     }
 
     /// The device's limits, and the names of the columns.
-    pub fn head(&self) {
+    pub fn head(&self) -> String {
         let Roof { bandwidth, peak, dispatch, submission, readback, method } = &self.roof;
-        println!("limits: {}B/s, {}FLOP/s ({method})", scaled(*bandwidth), scaled(*peak));
+        let mut text = format!("limits: {}B/s, {}FLOP/s ({method})\n", scaled(*bandwidth), scaled(*peak));
         if let (Some(dispatch), Some(submission), Some(readback)) = (dispatch, submission, readback) {
             let [dispatch, submission, readback] = [dispatch, submission, readback].map(|seconds| time(*seconds));
-            println!("costs: a dispatch {dispatch}, a submission {submission}, reading four bytes back {readback}");
+            text += &format!(
+                "costs: a dispatch {dispatch}, a submission {submission}, reading four bytes back {readback}\n"
+            );
         }
-        println!(
-            "\n{}",
-            line("", "time", "±", "per second", "GFLOP/s", "GB/s", "roof", "share", "disp", "sub", "rb", "error")
-        );
+        text += "\n";
+        text + &line(["", "time", "±", "per second", "GFLOP/s", "GB/s", "roof", "share", "disp", "sub", "rb", "error"])
     }
 
     /// The last of `rows`; those before it say of which update it is a part.
-    pub fn row(&mut self, rows: &[Row]) {
-        let Some(row) = rows.last() else { return };
+    pub fn row(&mut self, rows: &[Row]) -> String {
+        let Some(row) = rows.last() else { return String::new() };
         let share = shares(rows).last().copied().flatten();
         let name = row.name.strip_prefix("kernel/");
-        if name.is_some() && !self.kernels {
-            self.kernels = true;
-            println!("kernels");
-        }
+        let heading = if name.is_some() && !self.kernels { "kernels\n" } else { "" };
+        self.kernels |= name.is_some();
         let name = name.unwrap_or(&row.name);
         let Some(found) = &row.found else {
-            println!("{name:<NAME$} REFUSED: {}", row.check.fault.as_deref().unwrap_or("it did not match"));
-            return;
+            let fault = row.check.fault.as_deref().unwrap_or("it did not match");
+            return format!("{heading}{name:<NAME$} REFUSED: {fault}");
         };
         let percent = |share: Option<f64>| share.map_or("–".to_owned(), |share| digits(100.0 * share) + "%");
         let rate = |rate: Option<f64>| rate.map_or("–".to_owned(), |rate| digits(rate * 1e-9));
         let units = row.units().map_or("–".to_owned(), |units| format!("{}{}", scaled(units), &row.work.unit[..1]));
-        println!(
-            "{}",
-            line(
-                name,
-                &time(found.seconds.median),
-                &format!("{:.0}%", 100.0 * found.seconds.relative()),
-                &units,
-                &rate(row.flops()),
-                &rate(row.bytes()),
-                &percent(row.share_of(&self.roof)),
-                &percent(share),
-                &found.dispatches.to_string(),
-                &found.submissions.to_string(),
-                &found.readbacks.to_string(),
-                &format!("{:.0e}", row.check.worst_error),
-            )
-        );
+        let line = line([
+            name,
+            &time(found.seconds.median),
+            &format!("{:.0}%", 100.0 * found.seconds.relative()),
+            &units,
+            &rate(row.flops()),
+            &rate(row.bytes()),
+            &percent(row.share_of(&self.roof)),
+            &percent(share),
+            &found.dispatches.to_string(),
+            &found.submissions.to_string(),
+            &found.readbacks.to_string(),
+            &format!("{:.0e}", row.check.worst_error),
+        ]);
+        format!("{heading}{line}")
     }
 
     /// What the columns mean, and what was refused.
-    pub fn foot(&self, rows: &[Row]) {
-        println!(
-            "\ntime: median of one run, ± half the distance of the quartiles. per second: r rows, s environment steps, p parameters.\n\
-             roof: what the limits allow over what it took. share: of the update of its net. disp, sub, rb: dispatches,\n\
-             submissions, read-backs of one run. error: worst against the f64 reference, before anything was timed."
-        );
+    pub fn foot(&self, rows: &[Row]) -> String {
+        let mut text = "\n\
+            time: median of one run, ± half the distance of the quartiles. per second: r rows, s environment steps,\n\
+            p parameters. roof: what the limits allow over what it took (above 100 % where a cache holds the data).\n\
+            share: of the update of its net, all dispatches of the kernel together. disp, sub, rb: dispatches,\n\
+            submissions, read-backs of one run. error: worst against the f64 reference, before anything was timed."
+            .to_owned();
         let clocks: Vec<_> = rows.iter().filter_map(|row| row.found.as_ref().map(|found| found.clock.name())).collect();
         if let Some(first) = clocks.first() {
             let other = clocks.iter().filter(|clock| *clock != first).count();
             let but = if other == 0 { String::new() } else { format!(", but for {other} rows") };
-            println!("clock: {first}{but}.");
+            text += &format!("\nclock: {first}{but}.");
         }
         let refused = rows.iter().filter(|row| row.found.is_none()).count();
         if refused > 0 {
-            println!(
-                "{refused} of {} rows were REFUSED: they did not match the reference, or could not run",
-                rows.len()
-            );
+            let why = "they did not match the reference, or could not run";
+            text += &format!("\n{refused} of {} rows were REFUSED: {why}", rows.len());
         }
+        text
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "one for each column")]
-fn line(
-    name: &str,
-    time: &str,
-    spread: &str,
-    units: &str,
-    flops: &str,
-    bytes: &str,
-    roof: &str,
-    share: &str,
-    dispatches: &str,
-    submissions: &str,
-    readbacks: &str,
-    error: &str,
-) -> String {
+/// One line of cells, the name first.
+fn line(cells: [&str; 12]) -> String {
+    let [name, time, spread, units, flops, bytes, roof, share, dispatches, submissions, readbacks, error] = cells;
     format!(
         "{name:<NAME$} {time:>8} {spread:>5} {units:>10} {flops:>8} {bytes:>7} {roof:>6} {share:>6} {dispatches:>5} \
          {submissions:>3} {readbacks:>2} {error:>6}"
@@ -150,7 +134,8 @@ mod tests {
     #[test]
     fn a_line_fits_a_narrow_terminal() {
         let name = "mlp_backward_weight/humanoid-first";
-        let line = line(name, "1.23 ms", "100%", "1.23 Gr", "1234", "1234", "100%", "100%", "12345", "1", "1", "1e-10");
+        let line =
+            line([name, "1.23 ms", "100%", "1.23 Gr", "1234", "1234", "100%", "100%", "12345", "1", "1", "1e-10"]);
         assert!(line.chars().count() <= 120, "{}", line.chars().count());
     }
 }
