@@ -177,12 +177,14 @@ fn roofline(area: &Area<'_>, record: &Record) -> Drawn {
         let y = 62 + step * (number - 1);
         numbered(area, (list, y), number, colour)?;
         let text = format!("{}  {}%", point.name, digits(100.0 * point.share));
-        area.draw(&Text::new(text, (list + 16, y - 7), font(13, TEXT)))?;
+        let beside = Pos::new(HPos::Left, VPos::Center);
+        area.draw(&Text::new(text, (list + 16, y + 1), font(13, TEXT).pos(beside)))?;
     }
     let y = 62 + step * whole.len() as i32 + 6;
     if !single.is_empty() {
         area.draw(&Circle::new((list, y), 3, FAINT.mix(0.55).filled()))?;
-        area.draw(&Text::new("single kernels", (list + 16, y - 7), font(13, FAINT)))?;
+        let beside = Pos::new(HPos::Left, VPos::Center);
+        area.draw(&Text::new("single kernels", (list + 16, y + 1), font(13, FAINT).pos(beside)))?;
     }
     let heading = if whole.is_empty() { "" } else { "whole pieces, and their share of the roof" };
     area.draw(&Text::new(heading, (list - 8, 32), font(13, FAINT)))?;

@@ -231,3 +231,27 @@ fn kernels_of_the_benchmark_are_not_among_those_of_the_oracle() {
     let size = |name| sized::case(name, &kernels::size(&Table::quick().nets[0].1, 64)).is_some();
     assert!(!size("bench_copy") && size("mlp_forward"));
 }
+
+#[test]
+fn a_plan_names_the_calls_of_each_minibatch() {
+    let Some(gpu) = gpu() else { return };
+    let spec = PolicySpec::separate(3, &[5], Activation::Tanh, Head::categorical(2));
+    let config = crate::PpoConfig { update_epochs: 2, num_minibatches: 3, ..crate::PpoConfig::cleanrl() };
+    // Seven rows in three minibatches are three a time, the last of one; and some rows that do not count come before everything.
+    let setup = data::Setup::new(&spec, config, 7);
+    let batch = setup.batch().unwrap();
+    let mut buffers = pieces::upload(&gpu, &batch).unwrap();
+    for masked in [false, true] {
+        buffers.valid = masked.then(|| gpu.upload("valid", &[1_u32, 1, 0, 1, 1, 1, 1]).unwrap());
+        let (model, _) = pieces::model(&gpu, &setup).unwrap();
+        let plan = crate::algo::PpoUpdate::new(&gpu, &model, &setup.config, &buffers, None).unwrap();
+        let count = (0..).take_while(|index| !plan.step(*index).is_empty()).count();
+        let minibatches = 2 * 7_usize.div_ceil(setup.config.minibatch_rows(7));
+        assert_eq!(count, minibatches);
+        let names = |index: usize| plan.step(index).iter().map(Call::kernel).collect::<Vec<_>>();
+        assert!((1..count).all(|index| names(index) == names(0)));
+        // What belongs to no step prepares an epoch or the update, or ends it.
+        let others = plan.calls().len() - count * names(0).len();
+        assert!(others > 0 && names(0).iter().all(|name| !name.starts_with("batch_")), "{:?}", names(0));
+    }
+}
