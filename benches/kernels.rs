@@ -1,9 +1,12 @@
-//! Criterion benches over the table of `wgpo bench`, on the adapter that `WGPO_ADAPTER` names (the best one otherwise; a software
-//! adapter will do). Each case is compared with the f64 reference before it is timed; what does not match ends the run.
+//! Criterion benches over the table of `wgpo bench`, on the adapter that `WGPO_ADAPTER` names (the best one otherwise; a
+//! software adapter will do). Each case is compared with the f64 reference before it is timed; what does not match ends
+//! the run.
 //!
-//! Times are the host's, with submission and waiting: criterion's statistics over time on one machine, not the device's share of
-//! it, which `wgpo bench` measures. `cargo bench --bench kernels -- ppo_step/ant` runs a part: names are those of `wgpo bench
-//! --list`, and only what has the text in its name is prepared. With `--test` (and in `cargo test --benches`) sizes are small.
+//! Times are the host's, with submission and waiting: criterion's statistics over time on one machine, not the device's
+//! share of it, which `wgpo bench` measures. `cargo bench --bench kernels -- ppo_step/ant` runs a part: names are those of
+//! `wgpo bench
+//! --list`, and only what has the text in its name is prepared. With `--test` (and in `cargo test --benches`) sizes are
+//! small.
 
 #![allow(missing_docs, reason = "criterion_group! makes an undocumented function")]
 

@@ -9,16 +9,16 @@ use wgpo::policy::{Bounds, Head, Network, PolicySpec, Std};
 /// Options of `wgpo bench`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each row is run once and compared with the f64 reference first; what does not match is not timed, and
-the exit code is 1. Rows marked * in --list compare for minutes and run only when --only names them, or
-with --all.
+Each row is run once and compared with the f64 reference first. What does not match is not timed,
+and the exit code is 1. Rows marked * in --list compare for minutes: they run only when --only
+names them, or with --all.
 
 Examples:
   wgpo bench
   wgpo bench --only ppo_step --json before.json
   wgpo bench --only ppo_step --compare before.json
   wgpo bench --only 'kernel/mlp_*/ant*'
-  wgpo bench --obs 60 --hidden 512,256,128 --head gaussian --actions 20 --rows 24576 --report own.html
+  wgpo bench --obs 60 --hidden 512,256,128 --head gaussian --actions 20 --report own.html
   wgpo bench --backend cpu --only ppo_step")]
 pub struct BenchArgs {
     #[command(flatten)]

@@ -41,10 +41,11 @@ fn page(record: &Record, svg: &str) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head>\n<body>\n{svg}\n\
          <p>How the limits were measured: {}.</p>{costs}\n\
-         <dl><dt>time</dt><dd>median of one run, and half the distance of the quartiles in per cent of it; by the device's clock \
-         where the last column says so, else by the host's</dd>\
-         <dt>roof</dt><dd>the time that memory and arithmetic allow for what has to move and to be computed, over the time that it \
-         took</dd><dt>share</dt><dd>of the update of its net, all dispatches of the kernel together</dd>\
+         <dl><dt>time</dt><dd>median of one run, and half the distance of the quartiles in per cent of it; by the device's \
+         clock where the last column says so, else by the host's</dd>\
+         <dt>roof</dt><dd>the time that memory and arithmetic allow for what has to move and to be computed, over the time \
+         that it took; above 100 % where a cache holds the data</dd>\
+         <dt>share</dt><dd>of the update of its net, all dispatches of the kernel together</dd>\
          <dt>error</dt><dd>the worst against the f64 reference, before anything was timed; and what is let pass</dd></dl>\n\
          {}\n{}\n<p>wgpo {}, {}, {}, {}</p>\n</body></html>\n",
         escape(&record.roof.method),

@@ -160,8 +160,8 @@ impl PpoUpdate {
         &self.calls
     }
 
-    /// The dispatches of the step on minibatch `index` alone, epoch after epoch, from the forward pass to the parameters; none where there
-    /// is no such minibatch. Rows have to lie in the epoch's order by then.
+    /// The dispatches of the step on minibatch `index` alone, epoch after epoch, from the forward pass to the parameters;
+    /// none where there is no such minibatch. Rows have to lie in the epoch's order by then.
     pub fn step(&self, index: usize) -> &[Call] {
         self.steps.get(index).and_then(|range| self.calls.get(range.clone())).unwrap_or(&[])
     }

@@ -142,8 +142,8 @@ fn one(kernel: &'static str, name: &str, net: Option<String>, size: Size) -> Opt
     })
 }
 
-/// Of all that a case submitted, what is timed: the last, but for kernels whose phases belong together, and a step of environments,
-/// which other modes follow. What comes along (the clip before an optimiser) is left out.
+/// Of all that a case submitted, what is timed: the last, but for kernels whose phases belong together, and a step of
+/// environments, which other modes follow. What comes along (the clip before an optimiser) is left out.
 fn timed(kernel: &str, submitted: Vec<Submitted>) -> (Vec<Call>, Slot) {
     let slot = submitted.last().map(|(_, slot)| *slot).unwrap_or_default();
     let range = match kernel {

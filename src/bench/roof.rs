@@ -15,8 +15,9 @@ use std::time::Instant;
 pub struct Roof {
     /// Bytes per second of a copy, read and written together; random numbers in sets that no cache holds.
     pub bandwidth: f64,
-    /// Operations per second: two a multiply-add, in eight chains an invocation on a device; on the CPU in the reference's own
-    /// matrix product where all of it stays in a cache, which is what its library reaches and not what the processor could.
+    /// Operations per second: two a multiply-add, in eight chains an invocation on a device; on the CPU in the reference's
+    /// own matrix product where all of it stays in a cache, which is what its library reaches and not what the processor
+    /// could.
     pub peak: f64,
     /// Seconds of a dispatch in a pass of many, each of which waits for the one before; `None` on the CPU, like the next two.
     pub dispatch: Option<f64>,
@@ -112,8 +113,8 @@ fn median(seconds: f64, mut run: impl FnMut() -> Result<()>) -> Result<f64> {
     Ok(Spread::of(times).median)
 }
 
-/// Bytes per second of one sweep over two pairs of buffers of up to `wanted` bytes each, and the bytes of all sources. Less where
-/// there is no memory for it.
+/// Bytes per second of one sweep over two pairs of buffers of up to `wanted` bytes each, and the bytes of all sources.
+/// Less where there is no memory for it.
 fn copy(gpu: &Gpu, wanted: u64, seconds: f64) -> Result<(f64, u64)> {
     let count = wanted / 16;
     let made = || -> Result<Vec<_>> {

@@ -237,7 +237,8 @@ fn a_plan_names_the_calls_of_each_minibatch() {
     let Some(gpu) = gpu() else { return };
     let spec = PolicySpec::separate(3, &[5], Activation::Tanh, Head::categorical(2));
     let config = crate::PpoConfig { update_epochs: 2, num_minibatches: 3, ..crate::PpoConfig::cleanrl() };
-    // Seven rows in three minibatches are three a time, the last of one; and some rows that do not count come before everything.
+    // Seven rows in three minibatches are three a time, the last of one; and some rows that do not count come before
+    // everything.
     let setup = data::Setup::new(&spec, config, 7);
     let batch = setup.batch().unwrap();
     let mut buffers = pieces::upload(&gpu, &batch).unwrap();

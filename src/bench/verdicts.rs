@@ -24,8 +24,8 @@ use ndarray::{Array2, ArrayView2};
 /// γ and λ of all windows here.
 pub(super) const DISCOUNT: (f32, f32) = (0.99, 0.95);
 
-/// Roundings of a chain of layers: √n of n terms survive where they add like a random walk, and the sum of |terms| is about √n of the
-/// largest result; so n in all, and 2 for bias and activation, whose function adds 1.5e-6 of its own size.
+/// Roundings of a chain of layers: √n of n terms survive where they add like a random walk, and the sum of |terms| is
+/// about √n of the largest result; so n in all, and 2 for bias and activation, whose function adds 1.5e-6 of its own size.
 fn chain(spec: &PolicySpec) -> f64 {
     let widths: usize = [Network::Trunk, Network::Policy, Network::Value]
         .iter()
@@ -71,13 +71,14 @@ pub(super) fn step_of(setup: &Setup, batch: &Batch, gradient: &[f32], parameters
     }
     let before = setup.wide_parameters();
     let (_, want) = minibatch_gradient(spec, &layout, config, &before, &rows)?;
-    let reason = "forward and backward chains (see forward), a ratio's exp, √rows of a sum over rows; scale: the largest element, and of \
-                  the parameters, after Adam on this very gradient, |parameter| + learning rate";
+    let reason = "forward and backward chains (see forward), a ratio's exp, √rows of a sum over rows; scale: the largest \
+                  element, and of the parameters, after Adam on this very gradient, |parameter| + learning rate";
     let tolerance = 4.0 * chain(spec) + EPS * (64.0 + (rows.len() as f64).sqrt());
     let report = Report::new("ppo_step", "", tolerance, reason);
     let most = largest(&want);
     report.floats("gradient", gradient, &want, |_| most);
-    // Adam divides a gradient by its own size and so makes much of its rounding; the step is judged by the gradient that was there.
+    // Adam divides a gradient by its own size and so makes much of its rounding; the step is judged by the gradient that
+    // was there.
     let (mut adam, mut after) = (Adam::<f64>::new(before.len()), before);
     let rate = config.learning_rate_at(0);
     adam.step(&AdamSettings::new(config, value_range(&layout)), rate, &mut after, &wide(gradient))?;
@@ -121,8 +122,9 @@ pub(super) fn advantages(window: &WindowData, advantages: &[f32], returns: &[f32
     Ok(report.row())
 }
 
-/// ‖got − want‖ / ‖want‖ of the changes of the parameters: a whole update amplifies roundings where Adam divides small gradients by
-/// their own size or conjugate gradients meet small eigenvalues, in single elements a great deal, in all of them little.
+/// ‖got − want‖ / ‖want‖ of the changes of the parameters: a whole update amplifies roundings where Adam divides small
+/// gradients by their own size or conjugate gradients meet small eigenvalues, in single elements a great deal, in all of
+/// them little.
 fn changes(kind: &str, tolerance: f64, before: &[f64], got: &[f64], want: &[f64]) -> CheckRow {
     let reason =
         "root mean square of the changes' errors over that of the changes: roundings, amplified by the optimiser";
@@ -146,8 +148,9 @@ pub(super) fn update(kind: &str, setup: &Setup, batch: &Batch, parameters: &[f32
     Ok(changes(kind, 1e-3, &before, &wide(parameters), &wide(&oracle.parameters()?)))
 }
 
-/// A rollout of `env` whose observations and ends are given, step by step: the policy's log-probabilities and values at them, and
-/// that each state follows from the one before (for environments whose observation is their state, like CartPole's).
+/// A rollout of `env` whose observations and ends are given, step by step: the policy's log-probabilities and values at
+/// them, and that each state follows from the one before (for environments whose observation is their state, like
+/// CartPole's).
 pub(super) fn rollout(setup: &Setup, env: Env, rollout: &Rollout) -> Result<CheckRow> {
     let (steps, envs) = (rollout.steps, rollout.envs);
     let (layout, parameters) = (setup.spec.layout(), setup.wide_parameters());
@@ -182,8 +185,8 @@ pub(super) fn rollout(setup: &Setup, env: Env, rollout: &Rollout) -> Result<Chec
     Ok(report.row())
 }
 
-/// Parameters after the first iteration of a trainer, against the reference's trainer (in f32: environments have no f64). Where
-/// rounding turns one draw round, an episode goes another way: of thousands, that leaves about a per cent.
+/// Parameters after the first iteration of a trainer, against the reference's trainer (in f32: environments have no f64).
+/// Where rounding turns one draw round, an episode goes another way: of thousands, that leaves about a per cent.
 pub(super) fn iteration(setup: &Setup, env: Env, parameters: &[f32]) -> Result<CheckRow> {
     let (spec, config) = (setup.spec.clone(), setup.config.clone());
     let mut oracle = CpuTrainer::new(env, spec, config, SEED)?;

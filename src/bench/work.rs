@@ -9,10 +9,10 @@ use crate::policy::{LayerRange, Network, PolicySpec};
 /// pieces only matrix products are counted, 2 per multiply-add (what is left is below a few per cent of them); of the kernels
 /// of heads, losses and optimisers a stated number per element. Shuffles, copies and counters have none.
 ///
-/// **Bytes** are compulsory traffic: what goes in and what comes out, once each, four bytes a number. Of a whole piece these are
-/// observations, actions, samples, results and parameters with their moments; activations are not among them, because a good
-/// implementation may keep them. So the roof of a whole piece is what no implementation can pass, and that of a single kernel
-/// is what its own buffers ask for.
+/// **Bytes** are compulsory traffic: what goes in and what comes out, once each, four bytes a number. Of a whole piece
+/// these are observations, actions, samples, results and parameters with their moments; activations are not among them,
+/// because a good implementation may keep them. So the roof of a whole piece is what no implementation can pass, and that
+/// of a single kernel is what its own buffers ask for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Work {
     /// Operations of one run.
@@ -114,8 +114,8 @@ impl Macs {
         Work { units: epochs * n, ..Work::rows(rows, epochs * n * self.gradient_flops(), bytes) }
     }
 
-    /// Gradient of the actor, a product per iteration and one more, a forward pass per candidate, the critic's epochs; with all
-    /// iterations and candidates that the settings allow.
+    /// Gradient of the actor, a product per iteration and one more, a forward pass per candidate, the critic's epochs;
+    /// with all iterations and candidates that the settings allow.
     pub fn trpo_update(&self, config: &PpoConfig, rows: usize) -> Work {
         let (region, n) = (&config.trust_region, rows as f64);
         let (products, tries) = (region.cg_iterations as f64 + 1.0, region.line_search_steps as f64);
@@ -147,7 +147,8 @@ impl Macs {
     }
 }
 
-/// A temporal difference (4), the recurrence (3) and the return (1); reward, value and two flags in, advantage and return out.
+/// A temporal difference (4), the recurrence (3) and the return (1); reward, value and two flags in, advantage and return
+/// out.
 pub(super) fn gae(steps: usize, envs: usize) -> Work {
     let n = (steps * envs) as f64;
     Work::steps(steps * envs, 8.0 * n, 24.0 * n + 4.0 * envs as f64)

@@ -5,8 +5,8 @@ use super::record::Call;
 use super::{Gpu, Slot};
 use crate::Result;
 
-/// Room for the times of some passes. Made of timestamps at the ends of a pass: what the device does between two passes does not
-/// count, nor does what the host does.
+/// Room for the times of some passes. Made of timestamps at the ends of a pass: what the device does between two passes
+/// does not count, nor does what the host does.
 #[derive(Debug)]
 pub struct Timestamps {
     set: wgpu::QuerySet,
