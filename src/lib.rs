@@ -84,7 +84,7 @@
 //! # Ok::<(), wgpo::Error>(())
 //! ```
 //!
-//! How fast it runs, and against what the device can do: [`bench`].
+//! How fast it runs, and against what the device can do: [`mod@bench`].
 //!
 //! To record into an encoder of yours, over buffers of yours, see `examples/embed.rs`; to use single kernels,
 //! `examples/custom_loop.rs`.
