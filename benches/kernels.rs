@@ -32,9 +32,11 @@ fn all(criterion: &mut Criterion) {
 fn table(criterion: &mut Criterion, gpu: Gpu) -> Outcome<()> {
     println!("adapter: {}", gpu.describe());
     let place = Place::Gpu(gpu);
-    let mut arguments = std::env::args().skip(1);
-    let test = std::env::args().any(|argument| argument == "--test");
-    let filter = arguments.find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let given = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    // `cargo bench` says so; without it criterion runs everything once.
+    let test = given("--test") || !given("--bench");
+    let filter = filter(&arguments);
     let table = if test { Table::quick() } else { Table::default() };
     let wanted = |name: &str, heavy: bool| if filter.is_empty() { !heavy } else { name.contains(&filter) };
     for case in cases(&table).iter().filter(|case| case.runs_at(&place) && wanted(&case.name, case.heavy)) {
@@ -50,6 +52,20 @@ fn table(criterion: &mut Criterion, gpu: Gpu) -> Outcome<()> {
         });
     }
     Ok(())
+}
+
+/// The text that names have to contain: the argument that belongs to no flag.
+fn filter(arguments: &[String]) -> String {
+    let alone =
+        ["--bench", "--test", "--list", "--exact", "--verbose", "--quiet", "--noplot", "--nocapture", "--ignored"];
+    let mut of_flag = false;
+    for argument in arguments {
+        if !argument.starts_with('-') && !of_flag {
+            return argument.clone();
+        }
+        of_flag = argument.starts_with("--") && !argument.contains('=') && !alone.contains(&argument.as_str());
+    }
+    String::new()
 }
 
 criterion_group! {

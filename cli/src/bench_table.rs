@@ -73,7 +73,7 @@ impl Printer {
         let clocks: Vec<_> = rows.iter().filter_map(|row| row.found.as_ref().map(|found| found.clock.name())).collect();
         if let Some(first) = clocks.first() {
             let other = clocks.iter().filter(|clock| *clock != first).count();
-            let but = if other == 0 { String::new() } else { format!(", but for {other} rows") };
+            let but = if other == 0 { String::new() } else { format!(", but for {other} of {} rows", clocks.len()) };
             text += &format!("\nclock: {first}{but}.");
         }
         let refused = rows.iter().filter(|row| row.found.is_none()).count();
