@@ -84,6 +84,8 @@
 //! # Ok::<(), wgpo::Error>(())
 //! ```
 //!
+//! How fast it runs, and against what the device can do: [`mod@bench`].
+//!
 //! To record into an encoder of yours, over buffers of yours, see `examples/embed.rs`; to use single kernels,
 //! `examples/custom_loop.rs`.
 //!
@@ -97,6 +99,8 @@
 //! - A bad input is an [`Error`] before anything has changed; nothing panics.
 
 pub mod algo;
+#[cfg(not(target_arch = "wasm32"))] // waits for the device
+pub mod bench;
 pub mod check;
 pub mod checkpoint;
 pub mod config;

@@ -20,7 +20,7 @@ const INVOCATIONS: u32 = 256;
 
 /// Each kernel, with each head part or environment part if it takes one.
 fn variants() -> impl Iterator<Item = (&'static KernelDef, Variant)> {
-    ALL.iter().flat_map(|def| {
+    ALL.iter().chain(wgpo::bench::KERNELS).flat_map(|def| {
         let plain = Variant::default();
         let all: Vec<_> = if def.head {
             parts::HEADS.iter().map(|head| Variant { head: Some(*head), ..plain.clone() }).collect()
@@ -223,7 +223,7 @@ fn parts_keep_to_their_names() {
 
 #[test]
 fn files_open_with_a_sentence_and_stay_short() {
-    let sources = ALL.iter().map(|def| (def.name, def.source));
+    let sources = ALL.iter().chain(wgpo::bench::KERNELS).map(|def| (def.name, def.source));
     for (name, source) in sources.chain(parts::ALL.iter().map(|part| (part.name, part.source))) {
         let opening: Vec<_> = source.lines().take_while(|line| line.starts_with("//")).collect();
         let text = opening.join(" ");

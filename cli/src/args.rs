@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::bench_args::BenchArgs;
 use crate::head::HeadName;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,6 +30,8 @@ pub enum Command {
     Update(UpdateArgs),
     /// Show three ways in which usual PPO fails, and what helps: many seeds, one figure with confidence bands
     FailureModes(FailureModesArgs),
+    /// Measure how fast policy optimisation runs here, kernel by kernel and as whole updates, against what the device can do
+    Bench(BenchArgs),
     /// List the adapters, their limits and features, and the kernel variants that would be chosen
     Info(InfoArgs),
 }

@@ -5,6 +5,7 @@ use crate::settings::RunConfig;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use wgpo::algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
+use wgpo::bench::Place;
 use wgpo::env::Env;
 use wgpo::gpu::{AdapterChoice, AdapterSummary, Gpu, GpuOptions};
 use wgpo::policy::PolicySpec;
@@ -16,11 +17,6 @@ use wgpo::{ActMode, Learner, PpoConfig};
 pub struct Backend {
     place: Place,
     reason: String,
-}
-
-enum Place {
-    Gpu(Gpu),
-    Cpu,
 }
 
 /// The backend that the command line insists on, if it does.
@@ -234,15 +230,32 @@ fn roomy(gpu: &Gpu, bytes: u64) -> Result<Gpu> {
     if bytes <= gpu.limits().max_storage_buffer_binding_size {
         return Ok(gpu.clone());
     }
+    again(gpu, GpuOptions { binding_bytes: Some(bytes), ..GpuOptions::default() })
+        .context("these settings need larger buffers than WebGPU's default; smaller --envs or --rollout may do")
+}
+
+/// Where `wgpo bench` runs, by the same rules as every command, with the device's clock where it has one; and why there.
+/// `bytes` is the largest buffer that will be needed.
+pub fn bench_place(args: &BackendArgs, bytes: u64) -> Result<(Place, String)> {
+    let backend = Backend::choose(args)?;
+    let place = match &backend.place {
+        Place::Gpu(gpu) => {
+            let binding_bytes = Some(bytes).filter(|bytes| *bytes > gpu.limits().max_storage_buffer_binding_size);
+            Place::Gpu(again(gpu, GpuOptions { timestamps: true, binding_bytes, ..GpuOptions::default() })?)
+        }
+        Place::Cpu => Place::Cpu,
+    };
+    Ok((place, backend.reason))
+}
+
+/// The adapter of `gpu`, opened again.
+fn again(gpu: &Gpu, options: GpuOptions) -> Result<Gpu> {
     let same = |summary: &AdapterSummary| {
         let (a, b) = (&summary.info, gpu.adapter_info());
         (&a.name, a.backend, a.device, &a.device_pci_bus_id) == (&b.name, b.backend, b.device, &b.device_pci_bus_id)
     };
     let index = adapters()?.iter().position(same).context("the adapter is gone")?;
-    let options =
-        GpuOptions { adapter: AdapterChoice::Index(index), binding_bytes: Some(bytes), ..GpuOptions::default() };
-    Gpu::new(&options)
-        .context("these settings need larger buffers than WebGPU's default; smaller --envs or --rollout may do")
+    Ok(Gpu::new(&GpuOptions { adapter: AdapterChoice::Index(index), ..options })?)
 }
 
 /// Whole episodes of the greedy policy.

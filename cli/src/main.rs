@@ -2,6 +2,13 @@
 
 mod args;
 mod backend;
+mod bench;
+mod bench_args;
+mod bench_compare;
+mod bench_figure;
+mod bench_record;
+mod bench_report;
+mod bench_table;
 mod check;
 mod curve;
 mod failure_figure;
@@ -27,6 +34,7 @@ fn main() -> ExitCode {
         args::Command::Check(args) => check::check(&args),
         args::Command::Update(args) => update::update(&args),
         args::Command::FailureModes(args) => failure_modes::failure_modes(&args),
+        args::Command::Bench(args) => bench::bench(&args),
         args::Command::Info(args) => info::info(&args),
     };
     result.unwrap_or_else(|error| {

@@ -70,8 +70,13 @@ impl ActPlan {
         Ok(Self { obs: seen, actions, env_actions, logp, values, sample, greedy })
     }
 
+    /// The dispatches, in order: of drawn actions, or of greedy ones.
+    pub fn calls(&self, greedy: bool) -> &[Call] {
+        if greedy { &self.greedy } else { &self.sample }
+    }
+
     /// Records the dispatches. `slot` comes from [`Model::push_schedule`].
     pub fn record(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, greedy: bool, slot: Slot) {
-        gpu.record(encoder, "act", if greedy { &self.greedy } else { &self.sample }, slot);
+        gpu.record(encoder, "act", self.calls(greedy), slot);
     }
 }

@@ -112,8 +112,8 @@ impl GpuTrainer {
         Ok(slot)
     }
 
-    /// The dispatches of an iteration.
-    pub(super) fn calls(&self) -> &[Call] {
+    /// The dispatches of an iteration, in order: rollout, advantages, update.
+    pub fn calls(&self) -> &[Call] {
         &self.calls
     }
 

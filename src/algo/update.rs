@@ -7,6 +7,7 @@ use crate::data::{MinibatchStats, UpdateStats};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::kernels::{loss_kl, loss_statistics};
 use crate::{AdvantageNorm, Error, KlPenalty, PpoConfig, Result, ValueLoss};
+use std::ops::Range;
 
 /// Rows ready for an update, as they lie on the device; longer buffers will do.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct BatchBuffers {
 #[derive(Debug)]
 pub struct PpoUpdate {
     calls: Vec<Call>,
+    /// Which of them are each minibatch's step.
+    steps: Vec<Range<usize>>,
     control: Buffer<u32>,
     trace: Buffer<f32>,
     variances: Buffer<[f32; 4]>,
@@ -70,6 +73,9 @@ impl PpoUpdate {
         }
         let (batch, clean) = cleaned(gpu, model, batch)?;
         let mut update = Self::build(gpu, model, config, &batch, order, false)?;
+        for step in &mut update.steps {
+            *step = step.start + clean.len()..step.end + clean.len();
+        }
         update.calls.splice(0..0, clean);
         Ok(update)
     }
@@ -124,14 +130,19 @@ impl PpoUpdate {
         calls.extend(plan.batch_moments(batch)?);
         calls.extend(plan.old_rows(batch)?);
         let steps = plan.minibatch_steps()?;
+        let mut ranges = Vec::new();
         for (epoch, steps) in (0_u32..).zip(steps.chunks(per_epoch as usize)) {
             calls.extend(plan.epoch(batch, order, epoch)?);
-            calls.extend(steps.iter().flatten().cloned());
+            for step in steps {
+                ranges.push(calls.len()..calls.len() + step.len());
+                calls.extend(step.iter().cloned());
+            }
         }
         calls.extend(plan.adapt(batch)?);
         let Builder { control, trace, variances, gradient, .. } = plan;
         Ok(Self {
             calls,
+            steps: ranges,
             control,
             trace,
             variances,
@@ -147,6 +158,12 @@ impl PpoUpdate {
     /// The dispatches, in order; [`record`](Self::record) first clears two small buffers.
     pub fn calls(&self) -> &[Call] {
         &self.calls
+    }
+
+    /// The dispatches of the step on minibatch `index` alone, epoch after epoch, from the forward pass to the parameters;
+    /// none where there is no such minibatch. Rows have to lie in the epoch's order by then.
+    pub fn step(&self, index: usize) -> &[Call] {
+        self.steps.get(index).and_then(|range| self.calls.get(range.clone())).unwrap_or(&[])
     }
 
     /// The last minibatch's gradient before clipping, `[parameters]`.

@@ -79,7 +79,7 @@ impl Rollout {
 }
 
 /// Sum of the absolute terms behind each advantage, discounted like the advantage itself.
-fn sizes(window: &Window<'_, f64>, gamma: f64, lambda: f64) -> Vec<f64> {
+pub(crate) fn sizes(window: &Window<'_, f64>, gamma: f64, lambda: f64) -> Vec<f64> {
     let (steps, envs) = window.dim();
     let mut sizes = vec![0.0; steps * envs];
     for n in 0..envs {
@@ -147,7 +147,7 @@ fn run_gae(
         };
         advantage_gae::bind(gpu, &[p], &io)?
     };
-    gpu.run("check", &calls, Slot::default())?;
+    report.run(gpu, &calls, Slot::default())?;
     let (gamma, lambda) = (f64::from(gamma), f64::from(lambda));
     let (want, sizes) = rollout.oracle(|window| {
         let want = if bootstrap == 1 {
@@ -196,7 +196,7 @@ fn k_step_case(steps: usize, envs: usize, k: usize, gamma: f32) -> Case {
                 advantages: b.advantages.io(),
                 returns: b.returns.io(),
             };
-            gpu.run("check", &advantage_k_step::bind(gpu, &[p], &io)?, Slot::default())?;
+            report.run(gpu, &advantage_k_step::bind(gpu, &[p], &io)?, Slot::default())?;
             let gamma = f64::from(gamma);
             let (want, sizes) = rollout.oracle(|window| {
                 // The first term and the last value are there whatever k.
@@ -211,6 +211,14 @@ fn k_step_case(steps: usize, envs: usize, k: usize, gamma: f32) -> Case {
             b.compare(gpu, report, want?, &sizes)
         },
     )
+}
+
+/// The columns, the chunks or the k steps (16) of a window.
+pub(super) fn sized(kernel: &str, steps: usize, envs: usize) -> Case {
+    match kernel {
+        "advantage_k_step" => k_step_case(steps, envs, 16, 0.99),
+        _ => gae_case(kernel == "advantage_gae_chunked", steps, envs, (0.99, 0.95, 1), 100),
+    }
 }
 
 pub(super) fn cases() -> Vec<Case> {

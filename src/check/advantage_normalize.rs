@@ -55,7 +55,7 @@ fn normalize_case(c: Normalize) -> Case {
         (p.rows, p.segment, p.stride, p.offset) = (rows as u32, segment as u32, stride as u32, offset as u32);
         (p.ddof, p.eps) = (ddof, eps);
         let io = advantage_normalize::Io { moments: moments.io(), advantages: advantages.io() };
-        gpu.run("check", &advantage_normalize::bind(gpu, &[p], &io)?, Slot::default())?;
+        report.run(gpu, &advantage_normalize::bind(gpu, &[p], &io)?, Slot::default())?;
         let got = advantages.read(gpu, report)?;
         let column: Vec<f32> = (0..rows).map(|row| got[row * stride + offset]).collect();
         report.floats("advantages", &column, &normalized, |row| sizes[row]);
@@ -66,6 +66,11 @@ fn normalize_case(c: Normalize) -> Case {
         report.floats("what lies between", &got, &wide(&want), |_| 1e-30);
         Ok(())
     })
+}
+
+/// One segment of packed rows, as an update has them.
+pub(super) fn sized(rows: usize) -> Case {
+    normalize_case(Normalize { rows, segment: rows, stride: 4, offset: 1, ddof: 1, eps: 1e-8, flat: false })
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -74,7 +74,7 @@ fn gather_case(rows: u32, width: u32, order: Order) -> Case {
         (p.rows, p.width, p.order_offset, p.epoch) = (rows, width, offset, order.epoch());
         p.use_order = u32::from(!matches!(order, Order::Keyed(..)));
         let io = batch_gather::Io { order: list.io(), source: source.io(), gathered: gathered.io() };
-        gpu.run("check", &batch_gather::bind(gpu, &[p], &io, &ring)?, slot)?;
+        report.run(gpu, &batch_gather::bind(gpu, &[p], &io, &ring)?, slot)?;
         let want: Vec<u32> =
             sources.iter().flat_map(|row| data[row * width_words..(row + 1) * width_words].iter().copied()).collect();
         report.exact("gathered", &gathered.read(gpu, report)?, &want);
@@ -108,11 +108,17 @@ fn pack_case(rows: u32, order: Order) -> Case {
             values_old: values_old.io(),
             samples: samples.io(),
         };
-        gpu.run("check", &batch_pack::bind(gpu, &[p], &io, &ring)?, slot)?;
+        report.run(gpu, &batch_pack::bind(gpu, &[p], &io, &ring)?, slot)?;
         let want: Vec<[f32; 4]> = sources.iter().map(|&row| [0, 1, 2, 3].map(|i| data[i][row])).collect();
         report.exact("samples", &samples.read(gpu, report)?, &want);
         Ok(())
     })
+}
+
+/// Rows in the order of the keyed shuffle.
+pub(super) fn sized(kernel: &str, rows: usize, width: usize) -> Case {
+    let order = Order::Keyed(0, 0);
+    if kernel == "batch_pack" { pack_case(rows as u32, order) } else { gather_case(rows as u32, width as u32, order) }
 }
 
 pub(super) fn cases() -> Vec<Case> {

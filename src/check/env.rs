@@ -250,7 +250,7 @@ fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usi
     let width = env.state_words();
     let mut now = initial;
     for (call, place) in calls.chunks(1).zip(&places) {
-        gpu.run("check", call, slot)?;
+        report.run(gpu, call, slot)?;
         let mut want = Want::default();
         for (index, own) in now.chunks(width).enumerate() {
             let at = FIRST_STEP + u64::from(place.step);
@@ -272,18 +272,26 @@ fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usi
     Ok(())
 }
 
-pub(super) fn cases() -> Vec<Case> {
+fn case(env: Env, autoreset: Autoreset, envs: usize, steps: usize) -> Case {
     let reason = "one step: about ten roundings, sine and cosine to 1e-7 absolute; angles wrap with the rounding of the angle, \
                   which the square in a reward doubles";
+    let shape = format!("{}, {envs} environments, {steps} steps, observe, reset, {autoreset:?}", env.name());
+    let run = move |gpu: &Gpu, report: &Report| run(gpu, report, (env, autoreset), envs, steps);
+    Case::new("env_step", shape, (16.0 * EPS, reason), run)
+}
+
+/// One step of so many copies.
+pub(super) fn sized(env: Env, envs: usize) -> Case {
+    case(env, Autoreset::SameStep, envs, 1)
+}
+
+pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for env in Env::ALL {
         for (envs, steps) in [(1, 3), (63, 2), (64, 2), (65, 3), (1021, 1)] {
             for autoreset in Autoreset::ALL {
-                let shape =
-                    format!("{}, {envs} environments, {steps} steps, observe, reset, {autoreset:?}", env.name());
-                let run = move |gpu: &Gpu, report: &Report| run(gpu, report, (env, autoreset), envs, steps);
                 let quick = envs == 65 && autoreset == Autoreset::SameStep;
-                cases.push(Case::new("env_step", shape, (16.0 * EPS, reason), run).quick(quick));
+                cases.push(case(env, autoreset, envs, steps).quick(quick));
             }
         }
     }

@@ -147,7 +147,7 @@ fn evaluate(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, c
         row_values: row_values.io(),
         d_head_outputs: d_head_outputs.io(),
     };
-    gpu.run("check", &head_evaluate::bind(gpu, head, &[p], &io)?, Slot::default())?;
+    report.run(gpu, &head_evaluate::bind(gpu, head, &[p], &io)?, Slot::default())?;
 
     let actions = Actions::from_words(head, rows, &words)?;
     let (p, q) = (masked(head, &new, &actions)?, masked(head, &old, &actions)?);
@@ -243,7 +243,7 @@ fn draw(gpu: &Gpu, report: &Report, head: &Head, rows: usize, mode: bool) -> Res
         logp: logp.io(),
         env_actions: env_actions.io(),
     };
-    gpu.run("check", &policy_sample::bind(gpu, head, &[p], &io, &ring)?, slot)?;
+    report.run(gpu, &policy_sample::bind(gpu, head, &[p], &io, &ring)?, slot)?;
 
     let mut p = array(head, &dist);
     if head.is_masked() {
@@ -335,14 +335,37 @@ pub(super) fn binned(dims: usize, bins: usize) -> Head {
     Head::Discretised { dims, bins, bounds: Bounds { high: low.iter().map(|low| low + 1.5).collect(), low } }
 }
 
+fn evaluate_case(head: Head, rows: usize, spread: f32, change: f32) -> Case {
+    let reason = "a device's exp (3 + 2|x| ulp) and log, part math's expm1 and log1p (4e-7), a dozen roundings; scale: the \
+                  terms, with the largest output of the row";
+    let shape = format!("{rows} rows, {}, spread {spread}, change {change}", name(&head));
+    let body = move |gpu: &Gpu, report: &Report| evaluate(gpu, report, &head, rows, spread, change);
+    Case::new("head_evaluate", shape, (3e-6, reason), body)
+}
+
+fn sample_case(head: Head, rows: usize, mode: bool) -> Case {
+    let reason = "categorical: the same choice, unless the draw lies within 1e-6 of an edge; Gaussian: the quantile (1.3e-6) and a \
+                  device's exp; log-probability as in head_evaluate";
+    let shape = format!("{rows} rows, {}, {}", name(&head), if mode { "greedy" } else { "drawn" });
+    let body = move |gpu: &Gpu, report: &Report| draw(gpu, report, &head, rows, mode);
+    Case::new("policy_sample", shape, (3e-6, reason), body)
+}
+
+/// Evaluation of rows near the old ones, or draws.
+pub(super) fn sized(kernel: &str, rows: usize, head: &Head) -> Case {
+    if kernel == "policy_sample" {
+        sample_case(head.clone(), rows, false)
+    } else {
+        evaluate_case(head.clone(), rows, 1.0, 0.1)
+    }
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let (masked, masked_multi, bins) = (masked_choice, masked_choices, binned);
     let multi = |nvec: &[usize]| Head::multi_discrete(nvec.to_vec());
     let bounded = |dims| Head::Gaussian { dims, std: Std::default(), bounds: Some(Bounds::uniform(dims, -1.0, 0.5)) };
     let categorical = |actions| Head::categorical(actions);
     let gaussian = |dims| Head::gaussian(dims);
-    let reason = "a device's exp (3 + 2|x| ulp) and log, part math's expm1 and log1p (4e-7), a dozen roundings; scale: the \
-                  terms, with the largest output of the row";
     let mut cases = Vec::new();
     for (head, rows, spread, change) in [
         (categorical(1), 3, 1.0, 0.5),
@@ -377,13 +400,8 @@ pub(super) fn cases() -> Vec<Case> {
         (squashed(3, true, FLOOR), 65, 2.0, 0.3),
         (squashed(2, false, CLAMP), 127, 4.0, 1.0),
     ] {
-        let shape = format!("{rows} rows, {}, spread {spread}, change {change}", name(&head));
-        let quick = rows == 65 || rows == 64;
-        let body = move |gpu: &Gpu, report: &Report| evaluate(gpu, report, &head, rows, spread, change);
-        cases.push(Case::new("head_evaluate", shape, (3e-6, reason), body).quick(quick));
+        cases.push(evaluate_case(head, rows, spread, change).quick(rows == 65 || rows == 64));
     }
-    let reason = "categorical: the same choice, unless the draw lies within 1e-6 of an edge; Gaussian: the quantile (1.3e-6) and a \
-                  device's exp; log-probability as in head_evaluate";
     for (head, rows) in [
         (categorical(1), 2),
         (categorical(2), 1),
@@ -409,10 +427,7 @@ pub(super) fn cases() -> Vec<Case> {
         (squashed(3, true, FLOOR), 33),
     ] {
         for mode in [false, true] {
-            let shape = format!("{rows} rows, {}, {}", name(&head), if mode { "greedy" } else { "drawn" });
-            let head = head.clone();
-            let body = move |gpu: &Gpu, report: &Report| draw(gpu, report, &head, rows, mode);
-            cases.push(Case::new("policy_sample", shape, (3e-6, reason), body).quick(rows == 65 || rows == 257));
+            cases.push(sample_case(head.clone(), rows, mode).quick(rows == 65 || rows == 257));
         }
     }
     cases

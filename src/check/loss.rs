@@ -216,7 +216,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
         loss_partials: loss_partials.io(),
         head_outputs_old: buffers.4.io(),
     };
-    gpu.run("check", &loss_ppo::bind(gpu, &c.head, &[p], &io, &ring)?, slot)?;
+    report.run(gpu, &loss_ppo::bind(gpu, &c.head, &[p], &io, &ring)?, slot)?;
     let partials = loss_partials.read(gpu, report)?;
     let d_dist = d_head_outputs.read(gpu, report)?;
     let d_v = d_values.read(gpu, report)?;
@@ -336,6 +336,22 @@ fn loss_case(c: Loss) -> Case {
     let reason = "the log-ratio's rounding and a device's exp (3 + 2|x| ulp), then a tree of 6 levels; scale: the terms, with \
                   the logarithms that the ratio comes from";
     Case::new("loss_ppo", shape, (3e-6, reason), move |gpu, report| run(gpu, report, &c))
+}
+
+/// The usual loss of a minibatch.
+pub(super) fn sized(rows: usize, head: &Head) -> Case {
+    loss_case(Loss {
+        head: head.clone(),
+        rows,
+        row_offset: 0,
+        value_loss: ValueLoss::ClipMax,
+        dual_clip: None,
+        surrogate: 0,
+        kl: None,
+        wild: false,
+        broken: false,
+        padded: false,
+    })
 }
 
 pub(super) fn cases() -> Vec<Case> {

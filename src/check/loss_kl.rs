@@ -83,7 +83,7 @@ fn case(c: Decision) -> Case {
         let (ring, slot) = schedule(gpu, &Schedule { learning_rate: RATE, ..Schedule::default() })?;
         let (index, phase, kl_sample) = (INDEX as u32, c.phase, place as u32);
         let params = loss_kl::Params { index, phase, kl_sample, ..loss_kl::Params::new(&config) };
-        gpu.run("check", &loss_kl::bind(gpu, &[(params, c.rows as u32)], &io, &ring)?, slot)?;
+        report.run(gpu, &loss_kl::bind(gpu, &[(params, c.rows as u32)], &io, &ring)?, slot)?;
 
         let stopped = c.stopped != 0 && INDEX as u32 + 1 >= c.stopped;
         let kl_coef = if c.adaptive && c.kept[0] > 0.0 { f64::from(c.kept[0]) } else { penalty.kl_coef };
@@ -122,6 +122,12 @@ fn case(c: Decision) -> Case {
         report.exact("control", &buffers.1.read(gpu, report)?, &words);
         Ok(())
     })
+}
+
+/// The penalty of a minibatch.
+pub(super) fn sized(rows: usize) -> Case {
+    let (direction, adapt) = (KlDirection::OldNew, KlAdaptation::PAPER);
+    case(Decision { rows, phase: 0, direction, adaptive: true, adapt, kept: [0.0, 0.0], kl: 4.0, stopped: 0 })
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -32,7 +32,7 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
         let mut p = loss_statistics::Params::default();
         (p.index, p.kl_stop, p.kl_limit, p.vf_coef) = (index as u32, kl_stop, kl_limit, VF_COEF);
         let io = loss_statistics::Io { loss_partials: loss_partials.io(), control: control.io(), trace: trace.io() };
-        gpu.run("check", &loss_statistics::bind(gpu, &[(p, rows as u32)], &io, &ring)?, slot)?;
+        report.run(gpu, &loss_statistics::bind(gpu, &[(p, rows as u32)], &io, &ring)?, slot)?;
 
         let over = |k: usize, i: usize| partials.iter().skip(k).step_by(3).map(move |v| f64::from(v[i]));
         let n = rows as f64;
@@ -71,6 +71,11 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
         report.exact("control", &words, &[stop, 0, 0, 6, 0, 0, 0, 0]);
         Ok(())
     })
+}
+
+/// The statistics of a minibatch that does not stop the update.
+pub(super) fn sized(rows: usize) -> Case {
+    statistics_case(rows, 1, 1e6, 0)
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -84,7 +84,7 @@ fn forward_case(c: Layer) -> Case {
         (p.output_offset, p.output_stride) = (slack as u32, output_stride as u32);
         let io = mlp_forward::Io { parameters: buffers.0.io(), input: buffers.1.io(), output: output.io() };
         let calls = mlp_forward::bind(gpu, input_activation, activation, &[p], &io)?;
-        gpu.run("check", &calls, Slot::default())?;
+        report.run(gpu, &calls, Slot::default())?;
 
         let weight = matrix(&parameters, outputs, inputs, slack, inputs);
         let bias: Array1<f64> = parameters[bias_at..bias_at + outputs].iter().map(|b| f64::from(*b)).collect();
@@ -148,7 +148,7 @@ fn backward_input_case(c: Layer, accumulate: bool) -> Case {
             kept: buffers.2.io(),
             d_input: d_input.io(),
         };
-        gpu.run("check", &mlp_backward_input::bind(gpu, activation, &[p], &io)?, Slot::default())?;
+        report.run(gpu, &mlp_backward_input::bind(gpu, activation, &[p], &io)?, Slot::default())?;
 
         let weight = matrix(&parameters, outputs, inputs, slack, inputs);
         let d_y = matrix(&d_output, rows, outputs, 0, stride);
@@ -193,7 +193,7 @@ fn backward_weight_case(c: Layer, slice_rows: usize) -> Case {
         p.slice_rows = slice_rows as u32;
         let io = mlp_backward_weight::Io { d_output: buffers.0.io(), input: buffers.1.io(), partials: partials.io() };
         let calls = mlp_backward_weight::bind(gpu, input_activation, &[p], &io)?;
-        gpu.run("check", &calls, Slot::default())?;
+        report.run(gpu, &calls, Slot::default())?;
 
         let hidden = matrix(&x, rows, inputs, slack, input_stride).mapv(|z| activate(input_activation, z));
         let d_y = matrix(&d_output, rows, outputs, slack, d_stride);
@@ -216,6 +216,22 @@ fn backward_weight_case(c: Layer, slice_rows: usize) -> Case {
         }
         Ok(())
     })
+}
+
+/// A tanh layer, forward or backward; `last`: one that feeds a head.
+pub(super) fn sized(kernel: &str, rows: usize, inputs: usize, outputs: usize, last: bool) -> Case {
+    let c = Layer { rows, inputs, outputs, ..PLAIN };
+    match kernel {
+        "mlp_forward" if last => forward_case(c),
+        "mlp_forward" => forward_case(Layer { activation: Activation::Tanh, ..c }),
+        "mlp_backward_input" => backward_input_case(Layer { activation: Activation::Tanh, ..c }, false),
+        _ => backward_weight_case(c, slice_rows(rows, inputs, outputs)),
+    }
+}
+
+/// Rows of a slice of partial gradients where a layer is all that there is.
+pub(crate) fn slice_rows(rows: usize, inputs: usize, outputs: usize) -> usize {
+    mlp_backward_weight::slice_rows(rows as u32, (inputs * outputs + outputs) as u64) as usize
 }
 
 pub(super) fn cases() -> Vec<Case> {

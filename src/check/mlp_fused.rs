@@ -63,7 +63,7 @@ fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [Ne
             head_outputs: head_outputs.io(),
             values: values.io(),
         };
-        gpu.run("check", &mlp_forward_fused::bind(gpu, &spec, &[params], &io)?, Slot::default())?;
+        report.run(gpu, &mlp_forward_fused::bind(gpu, &spec, &[params], &io)?, Slot::default())?;
 
         let flat = wide(&parameters);
         let start = Array2::from_shape_fn((rows, obs_dim), |(r, c)| f64::from(x[slack + r * stride + c]));

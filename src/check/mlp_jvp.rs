@@ -51,7 +51,7 @@ fn case(c: Layer, first: bool) -> Case {
             output_tangent: output.io(),
         };
         let calls = mlp_jvp::bind(gpu, input_activation, activation, &[p], &io)?;
-        gpu.run("check", &calls, Slot::default())?;
+        report.run(gpu, &calls, Slot::default())?;
 
         let (weight, d_weight) =
             (matrix(&parameters, outputs, inputs, slack, inputs), matrix(&tangent, outputs, inputs, slack, inputs));
@@ -80,6 +80,12 @@ fn case(c: Layer, first: bool) -> Case {
         }
         Ok(())
     })
+}
+
+/// A tanh layer; `first`: one that observations feed, `last`: one that feeds a head.
+pub(super) fn sized(rows: usize, inputs: usize, outputs: usize, (first, last): (bool, bool)) -> Case {
+    let activation = if last { Activation::Identity } else { Activation::Tanh };
+    case(Layer { rows, inputs, outputs, activation, ..PLAIN }, first)
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -24,6 +24,7 @@ mod mlp_jvp;
 mod normalize;
 mod optim;
 mod reduce;
+pub(crate) mod sized;
 mod support;
 mod trust_region;
 mod update;
@@ -32,7 +33,8 @@ mod vtrace;
 
 use crate::Result;
 use crate::gpu::Gpu;
-use support::Report;
+use std::sync::Arc;
+pub(crate) use support::{EPS, Report, Submitted};
 
 /// What one case found.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +57,7 @@ pub struct CheckRow {
 }
 
 type Run = Box<dyn Fn(&Gpu) -> Result<CheckRow> + Send + Sync>;
+type Replay = Box<dyn Fn(&Gpu) -> Result<(CheckRow, Vec<Submitted>)> + Send + Sync>;
 
 /// One comparison of one kernel at one shape.
 pub struct Case {
@@ -66,6 +69,7 @@ pub struct Case {
     pub quick: bool,
     /// Runs it; a device that fails is an error, a wrong number is a row that did not pass.
     pub run: Run,
+    replay: Replay,
 }
 
 impl Case {
@@ -76,12 +80,21 @@ impl Case {
         body: impl Fn(&Gpu, &Report) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
         let (label, reason) = (shape.clone(), reason.to_owned());
-        let run = move |gpu: &Gpu| {
+        let report = move |gpu: &Gpu| {
             let report = Report::new(kernel, &label, tolerance, &reason);
             body(gpu, &report)?;
-            Ok(report.row())
+            Ok(report)
         };
-        Self { kernel, shape, quick: false, run: Box::new(run) }
+        let report = Arc::new(report);
+        let again = Arc::clone(&report);
+        let run = move |gpu: &Gpu| -> Result<CheckRow> { report(gpu).map(Report::row) };
+        let replay = move |gpu: &Gpu| again(gpu).map(Report::replay);
+        Self { kernel, shape, quick: false, run: Box::new(run), replay: Box::new(replay) }
+    }
+
+    /// [`run`](Self::run), with what it submitted, bound to buffers that are kept.
+    pub(crate) fn replay(&self, gpu: &Gpu) -> Result<(CheckRow, Vec<Submitted>)> {
+        (self.replay)(gpu)
     }
 
     fn quick(self, quick: bool) -> Self {

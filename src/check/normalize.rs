@@ -123,7 +123,7 @@ fn obs_case(c: Obs) -> Case {
             clip,
             ..Default::default()
         };
-        gpu.run("check", &policy_normalize::bind(gpu, &[params], &io)?, Slot::default())?;
+        report.run(gpu, &policy_normalize::bind(gpu, &[params], &io)?, Slot::default())?;
         let got = statistics.read(gpu, report)?;
         if update {
             compare(report, &got, &running, &before, &sizes);
@@ -203,7 +203,7 @@ fn discount_case(steps: usize, envs: usize, reset: ReturnReset) -> Case {
             masked: masked.into(),
             ..Default::default()
         };
-        gpu.run("check", &advantage_discount::bind(gpu, &[params], &io)?, Slot::default())?;
+        report.run(gpu, &advantage_discount::bind(gpu, &[params], &io)?, Slot::default())?;
         report.floats("discounted", &discounted.read(gpu, report)?, &want, |i| sizes[i]);
         report.floats("carried", &carried.read(gpu, report)?, &carried_want, |n| carried_sizes[n]);
         Ok(())
@@ -269,7 +269,7 @@ fn running_case(c: Segments) -> Case {
             outside_root: u32::from(placement == EpsPlacement::OutsideRoot),
             eps,
         };
-        gpu.run("check", &reduce_running::bind(gpu, &[params], &io)?, Slot::default())?;
+        report.run(gpu, &reduce_running::bind(gpu, &[params], &io)?, Slot::default())?;
         let got = statistic.read(gpu, report)?;
         if segments == 0 {
             report.exact("statistic", &got, &state);
@@ -301,7 +301,7 @@ fn rescale_case(rows: usize, segment: usize, inverse: bool, clip: f32) -> Case {
         let io = advantage_rescale::Io { coefficients: coefficients.io(), numbers: buffer.io() };
         let (rows, width, inverted) = (rows as u32, segment as u32, u32::from(inverse));
         let params = advantage_rescale::Params { rows, segment: width, inverse: inverted, clip };
-        gpu.run("check", &advantage_rescale::bind(gpu, &[params], &io)?, Slot::default())?;
+        report.run(gpu, &advantage_rescale::bind(gpu, &[params], &io)?, Slot::default())?;
         let limit = |x: f64| if clip > 0.0 { x.clamp(-f64::from(clip), f64::from(clip)) } else { x };
         let of = |i: usize| (f64::from(numbers[i]), f64::from(pairs[i / segment][0]), f64::from(pairs[i / segment][1]));
         let want: Vec<f64> = (0..numbers.len())
@@ -318,6 +318,33 @@ fn rescale_case(rows: usize, segment: usize, inverse: bool, clip: f32) -> Case {
         });
         Ok(())
     })
+}
+
+/// A step's observations merged and normalised; a window's rewards: discounted, their moments merged step by step, scaled.
+pub(super) fn sized(kernel: &str, steps: usize, envs: usize, dim: usize) -> Case {
+    let placement = EpsPlacement::InsideRoot;
+    match kernel {
+        "policy_normalize" => obs_case(Obs {
+            rows: envs,
+            dim,
+            final_rows: envs,
+            update: true,
+            first: false,
+            placement,
+            eps: 1e-8,
+            clip: 10.0,
+            mean: 0.0,
+            count: 1000,
+            initial: 1e-4,
+            flat: false,
+        }),
+        "advantage_discount" => discount_case(steps, envs, ReturnReset::AfterDone),
+        "reduce_running" => {
+            let (segments, rows) = (steps, envs.min(64));
+            running_case(Segments { segments, rows, center: false, placement, count: 1000, initial: 1e-4, mean: 0.0 })
+        }
+        _ => rescale_case(steps * envs, envs, false, 10.0),
+    }
 }
 
 pub(super) fn cases() -> Vec<Case> {

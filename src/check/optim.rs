@@ -98,7 +98,7 @@ fn clip_case_of(
             optimizer_step: buffers.3.io(),
             trace: buffers.4.io(),
         };
-        gpu.run("check", &optim_clip::bind(gpu, &[p], &io)?, Slot::default())?;
+        report.run(gpu, &optim_clip::bind(gpu, &[p], &io)?, Slot::default())?;
         buffers.1.read(gpu, report)?;
         let control = buffers.2.read(gpu, report)?;
         let trace = buffers.4.read(gpu, report)?;
@@ -214,7 +214,7 @@ fn adam_case(c: Steps) -> Case {
             let bad = if bad_step == Some(step) { Bad::Nan } else { Bad::No };
             let own = gradient(&mut random, count, bad);
             let before = device.read(gpu, report)?;
-            device.step(gpu, &own, lr)?;
+            device.step(gpu, report, &own, lr)?;
             let before_step = parameters.clone();
             let stepped = adam.step(&settings, lr.into(), &mut parameters, &wide(&own))?;
             if !stepped.stepped {
@@ -288,7 +288,7 @@ impl Device {
         })
     }
 
-    fn step(&self, gpu: &Gpu, gradient: &[f32], lr: f32) -> Result<()> {
+    fn step(&self, gpu: &Gpu, report: &Report, gradient: &[f32], lr: f32) -> Result<()> {
         gpu.write(self.gradient.io(), 0, gradient)?;
         let mut clip = optim_clip::Params::default();
         (clip.count, clip.max_grad_norm) = (self.c.count as u32, self.c.max_grad_norm);
@@ -358,13 +358,34 @@ impl Device {
         } else {
             calls.extend(optim_adam::bind(gpu, &[adam], &io, &ring)?);
         }
-        gpu.run("check", &calls, slot)
+        report.run(gpu, &calls, slot)
     }
 
     fn read(&self, gpu: &Gpu, report: &Report) -> Result<[Vec<f32>; 3]> {
         let [p, m, v] = &self.state;
         Ok([p.read(gpu, report)?, m.read(gpu, report)?, v.read(gpu, report)?])
     }
+}
+
+/// One step on so many numbers, or their norm alone.
+pub(super) fn sized(kernel: &str, count: usize) -> Case {
+    if kernel == "optim_clip" {
+        return clip_case(count, 0.5, Bad::No, "");
+    }
+    adam_case(Steps {
+        count,
+        steps: 1,
+        optimizer: if kernel == "optim_rmsprop" { Optimizer::RmsProp } else { Optimizer::Adam },
+        weight_decay: 0.0,
+        max_grad_norm: 0.5,
+        eps: 1e-5,
+        bad_step: None,
+        taken: 0,
+        grad_clip: GradClip::Joint,
+        formula: ClipFormula::Torch,
+        eps_placement: AdamEps::Outside,
+        value_rate: 1.0,
+    })
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -66,7 +66,7 @@ fn moments_case(c: Moments) -> Case {
             partials: buffers.2.io(),
             moments: buffers.3.io(),
         };
-        gpu.run("check", &reduce_moments::bind(gpu, &[p], &io)?, Slot::default())?;
+        report.run(gpu, &reduce_moments::bind(gpu, &[p], &io)?, Slot::default())?;
         buffers.2.read(gpu, report)?;
         let got = buffers.3.read(gpu, report)?;
         for (own, first) in got.iter().zip((0..rows).step_by(segment)) {
@@ -99,7 +99,7 @@ fn partials_case(count: usize, slices: usize) -> Case {
         let mut p = reduce_partials::Params::default();
         (p.count, p.slices) = (count as u32, slices as u32);
         let io = reduce_partials::Io { partials: partials.io(), gradient: gradient.io() };
-        gpu.run("check", &reduce_partials::bind(gpu, &[p], &io)?, Slot::default())?;
+        report.run(gpu, &reduce_partials::bind(gpu, &[p], &io)?, Slot::default())?;
         let column = |j: usize| (0..slices).map(move |s| s * count + j);
         let want: Vec<f64> = (0..count).map(|j| column(j).map(|i| f64::from(data[i])).sum()).collect();
         let sizes: Vec<f64> = (0..count).map(|j| column(j).map(|i| f64::from(data[i]).abs()).sum()).collect();
@@ -128,7 +128,7 @@ fn episodes_case(count: usize, one_in: u32) -> Case {
         let summary = Guarded::output(gpu, "summary", reduce_episodes::SUMMARY as usize)?;
         let p = reduce_episodes::Params { count: count as u32, ..Default::default() };
         let io = reduce_episodes::Io { episodes: episodes.io(), partials: partials.io(), summary: summary.io() };
-        gpu.run("check", &reduce_episodes::bind(gpu, &[p], &io)?, Slot::default())?;
+        report.run(gpu, &reduce_episodes::bind(gpu, &[p], &io)?, Slot::default())?;
         partials.read(gpu, report)?;
         let returns: Vec<f64> = wide(&data.iter().filter(|e| e[1] > 0.0).map(|e| e[0]).collect::<Vec<_>>());
         let lengths = data.iter().map(|e| f64::from(e[1])).sum();
@@ -144,6 +144,18 @@ fn episodes_case(count: usize, one_in: u32) -> Case {
         report.floats("summary", &summary.read(gpu, report)?, &want, |i| if i == 1 { size } else { 1e-30 });
         Ok(())
     })
+}
+
+/// Moments of packed rows, sums of partial gradients of so many parameters, or the episodes of a window.
+pub(super) fn sized(kernel: &str, rows: usize, count: usize, slices: usize) -> Case {
+    match kernel {
+        "reduce_moments" => {
+            let (subtract, flat, masked) = (false, false, false);
+            moments_case(Moments { rows, segment: rows, stride: 4, offset: 1, subtract, mean: 0.0, flat, masked })
+        }
+        "reduce_partials" => partials_case(count, slices),
+        _ => episodes_case(rows, 100),
+    }
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -2,13 +2,13 @@
 
 use super::CheckRow;
 use crate::Result;
-use crate::gpu::{Buffer, Element, Gpu, Schedule, ScheduleRing, Slot};
+use crate::gpu::{Buffer, Call, Element, Gpu, Schedule, ScheduleRing, Slot};
 use crate::rng::{Draw, block, normal, uniform};
 use std::cell::RefCell;
 use std::fmt::Debug;
 
 /// Half a unit in the last place of 1, the error of one f32 rounding.
-pub(super) const EPS: f64 = 1.0 / 16_777_216.0;
+pub(crate) const EPS: f64 = 1.0 / 16_777_216.0;
 
 /// What outputs and their guards hold before a kernel writes: 1.7e28, which no case computes.
 const UNWRITTEN: u32 = 0x6e5b_a5a5;
@@ -120,24 +120,40 @@ pub(super) fn schedule(gpu: &Gpu, values: &Schedule) -> Result<(ScheduleRing, Sl
     Ok((ring, slot))
 }
 
+/// Calls that a case submitted together, with the slot that they read.
+pub(crate) type Submitted = (Vec<Call>, Slot);
+
 /// The largest error so far, and the first fault.
-pub(super) struct Report {
+pub(crate) struct Report {
     row: RefCell<CheckRow>,
+    submitted: RefCell<Vec<Submitted>>,
 }
 
 impl Report {
-    pub(super) fn new(kernel: &str, shape: &str, tolerance: f64, reason: &str) -> Self {
+    pub(crate) fn new(kernel: &str, shape: &str, tolerance: f64, reason: &str) -> Self {
         let (kernel, shape, reason) = (kernel.to_owned(), shape.to_owned(), reason.to_owned());
         let row = CheckRow { kernel, shape, worst_error: 0.0, tolerance, passed: true, reason, fault: None };
-        Self { row: RefCell::new(row) }
+        Self { row: RefCell::new(row), submitted: RefCell::default() }
     }
 
-    pub(super) fn row(self) -> CheckRow {
+    pub(crate) fn row(self) -> CheckRow {
         self.row.into_inner()
     }
 
+    /// What was found, and what was submitted: a benchmark times what has just been compared.
+    pub(super) fn replay(self) -> (CheckRow, Vec<Submitted>) {
+        (self.row.into_inner(), self.submitted.into_inner())
+    }
+
+    /// Submits `calls`.
+    pub(super) fn run(&self, gpu: &Gpu, calls: &[Call], slot: Slot) -> Result<()> {
+        gpu.run("check", calls, slot)?;
+        self.submitted.borrow_mut().push((calls.to_vec(), slot));
+        Ok(())
+    }
+
     /// Makes the case fail. The first fault is kept.
-    pub(super) fn fault(&self, message: String) {
+    pub(crate) fn fault(&self, message: String) {
         let mut row = self.row.borrow_mut();
         row.passed = false;
         row.worst_error = f64::INFINITY;
@@ -145,7 +161,7 @@ impl Report {
     }
 
     /// error = |got − want| / max(|want|, scale), element by element.
-    pub(super) fn floats(&self, name: &str, got: &[f32], want: &[f64], scale: impl Fn(usize) -> f64) {
+    pub(crate) fn floats(&self, name: &str, got: &[f32], want: &[f64], scale: impl Fn(usize) -> f64) {
         if got.len() != want.len() {
             return self.fault(format!("\"{name}\" has {} elements, expected {}", got.len(), want.len()));
         }
@@ -168,7 +184,7 @@ impl Report {
     }
 
     /// The same, bit by bit or word by word.
-    pub(super) fn exact<U: PartialEq + Debug>(&self, name: &str, got: &[U], want: &[U]) {
+    pub(crate) fn exact<U: PartialEq + Debug>(&self, name: &str, got: &[U], want: &[U]) {
         if got.len() != want.len() {
             return self.fault(format!("\"{name}\" has {} elements, expected {}", got.len(), want.len()));
         }

@@ -60,7 +60,7 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
         samples: samples.io(),
         d_head_outputs: d_head_outputs.io(),
     };
-    gpu.run("check", &head_fisher::bind(gpu, head, &[p], &io)?, Slot::default())?;
+    report.run(gpu, &head_fisher::bind(gpu, head, &[p], &io)?, Slot::default())?;
 
     let actions = Actions::from_words(head, rows, &words)?;
     let (p, t) = (masked(head, &dist, &actions)?, array(head, &tangents));
@@ -167,7 +167,7 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, which
         samples: buffers.3.io(),
         trust_partials: trust_partials.io(),
     };
-    gpu.run("check", &loss_trust_region::bind(gpu, head, &[p], &io)?, Slot::default())?;
+    report.run(gpu, &loss_trust_region::bind(gpu, head, &[p], &io)?, Slot::default())?;
     let got = trust_partials.read(gpu, report)?;
     let column = |i: usize| got.iter().map(|partial| partial[i]).collect::<Vec<_>>();
     report.floats("trust_partials (not finite)", &column(3), &non_finite, |_| 1.0);
@@ -214,11 +214,40 @@ enum Rows {
     Padded,
 }
 
+const REASON: &str =
+    "as in head_evaluate: a device's exp, a dozen roundings; scale: the terms, with the largest output of the row";
+
+fn fisher_case(head: Head, rows: usize, spread: f32, row_stride: Option<usize>) -> Case {
+    let form = row_stride.map_or("exact".to_owned(), |k| format!("empirical, one row in {k}"));
+    let shape = format!("{rows} rows, {}, spread {spread}, {form}", name(&head));
+    let body = move |gpu: &Gpu, report: &Report| fisher(gpu, report, &head, rows, spread, row_stride);
+    Case::new("head_fisher", shape, (3e-6, REASON), body)
+}
+
+fn loss_case(head: Head, rows: usize, change: f32, which: Rows) -> Case {
+    let why = match which {
+        Rows::Usual => "",
+        Rows::Wild => ", wild",
+        Rows::Broken => ", not finite",
+        Rows::Padded => ", every third row does not count",
+    };
+    let shape = format!("{rows} rows, {}, change {change}{why}", name(&head));
+    let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &head, rows, change, which);
+    Case::new("loss_trust_region", shape, (1e-6, REASON), body)
+}
+
+/// A Fisher product at the heads, or the surrogate of a candidate near the old policy.
+pub(super) fn sized(kernel: &str, rows: usize, head: &Head) -> Case {
+    if kernel == "head_fisher" {
+        fisher_case(head.clone(), rows, 1.0, None)
+    } else {
+        loss_case(head.clone(), rows, 0.03, Rows::Usual)
+    }
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let categorical = |actions| Head::categorical(actions);
     let gaussian = |dims| Head::gaussian(dims);
-    let reason =
-        "as in head_evaluate: a device's exp, a dozen roundings; scale: the terms, with the largest output of the row";
     let mut cases = Vec::new();
     for (head, rows, spread) in [
         (categorical(1), 3, 1.0),
@@ -238,11 +267,7 @@ pub(super) fn cases() -> Vec<Case> {
         (squashed(2, false, FLOOR), 65, 1.0),
     ] {
         for row_stride in [None, Some(1), Some(3)] {
-            let form = row_stride.map_or("exact".to_owned(), |k| format!("empirical, one row in {k}"));
-            let shape = format!("{rows} rows, {}, spread {spread}, {form}", name(&head));
-            let head = head.clone();
-            let body = move |gpu: &Gpu, report: &Report| fisher(gpu, report, &head, rows, spread, row_stride);
-            cases.push(Case::new("head_fisher", shape, (3e-6, reason), body).quick(rows == 65));
+            cases.push(fisher_case(head.clone(), rows, spread, row_stride).quick(rows == 65));
         }
     }
     for (head, rows, change, which) in [
@@ -265,15 +290,7 @@ pub(super) fn cases() -> Vec<Case> {
         (gaussian(2), 65, 0.3, Rows::Padded),
         (categorical(3), 257, 0.3, Rows::Padded),
     ] {
-        let why = match which {
-            Rows::Usual => "",
-            Rows::Wild => ", wild",
-            Rows::Broken => ", not finite",
-            Rows::Padded => ", every third row does not count",
-        };
-        let shape = format!("{rows} rows, {}, change {change}{why}", name(&head));
-        let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &head, rows, change, which);
-        cases.push(Case::new("loss_trust_region", shape, (1e-6, reason), body).quick(rows == 65 || rows == 257));
+        cases.push(loss_case(head, rows, change, which).quick(rows == 65 || rows == 257));
     }
     cases
 }

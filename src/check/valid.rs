@@ -46,7 +46,7 @@ fn valid_case(autoreset: Autoreset, steps: usize, envs: usize, with_ended: bool,
             final_values: b.5.io(),
             valid: b.6.io(),
         };
-        gpu.run("check", &batch_valid::bind(gpu, &[p], &io)?, Slot::default())?;
+        report.run(gpu, &batch_valid::bind(gpu, &[p], &io)?, Slot::default())?;
         let window =
             |flags| ArrayView2::from_shape((steps, envs), flags).map_err(|_| crate::Error::shape("", &[], &[]));
         let ended = with_ended.then(|| ArrayView1::from(&ended));
@@ -75,7 +75,7 @@ fn clean_case(rows: usize, width: usize) -> Case {
         );
         let p = batch_clean::Params { rows: rows as u32, width: width as u32, fill, ..Default::default() };
         let io = batch_clean::Io { source: b.0.io(), valid: b.1.io(), cleaned: b.2.io() };
-        gpu.run("check", &batch_clean::bind(gpu, &[p], &io)?, Slot::default())?;
+        report.run(gpu, &batch_clean::bind(gpu, &[p], &io)?, Slot::default())?;
         let word = |(i, word): (usize, &u32)| if valid[i / width] == 0 { fill } else { *word };
         let want: Vec<u32> = source.iter().enumerate().map(word).collect();
         report.exact("cleaned", &b.2.read(gpu, report)?, &want);
@@ -102,7 +102,7 @@ fn count_case(rows: usize, segment: usize, stride: usize, one_in: u32) -> Case {
             stride: stride as u32,
             place: place as u32,
         };
-        gpu.run("check", &batch_count::bind(gpu, &[p], &batch_count::Io { samples: samples.io() })?, Slot::default())?;
+        report.run(gpu, &batch_count::bind(gpu, &[p], &batch_count::Io { samples: samples.io() })?, Slot::default())?;
         let got = samples.read(gpu, report)?;
         report.exact("samples", &got[..place], &data[..place]);
         let valid: Array1<u32> = flags.iter().copied().step_by(stride).collect();
@@ -118,6 +118,16 @@ fn count_case(rows: usize, segment: usize, stride: usize, one_in: u32) -> Case {
         report.exact("counts", &rest, &want);
         Ok(())
     })
+}
+
+/// The mask of a window with next-step resets, rows blanked out, or rows counted.
+pub(super) fn sized(kernel: &str, steps: usize, envs: usize, width: usize) -> Case {
+    let rows = steps * envs;
+    match kernel {
+        "batch_valid" => valid_case(Autoreset::NextStep, steps, envs, true, false),
+        "batch_clean" => clean_case(rows, width),
+        _ => count_case(rows, rows, 1, 9),
+    }
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -74,7 +74,7 @@ fn vtrace_case(form: u32, steps: usize, envs: usize, (gamma, lambda): (f32, f32)
             advantages: b.advantages.io(),
             returns: b.returns.io(),
         };
-        gpu.run("check", &advantage_vtrace::bind(gpu, &[p], &io)?, Slot::default())?;
+        report.run(gpu, &advantage_vtrace::bind(gpu, &[p], &io)?, Slot::default())?;
         let logs = Array2::from_shape_fn((steps, envs), |(t, n)| f64::from(logs[t * envs + n]));
         let wide = |bar: f32| f64::from(bar);
         let bars = VtraceBars { rho_bar: wide(rho_bar), c_bar: wide(c_bar), pg_rho_bar: wide(pg_rho_bar) };
@@ -115,7 +115,7 @@ fn log_rho_case(rows: usize, masked: bool) -> Case {
         let p = advantage_log_rho::Params { rows: rows as u32, masked: masked.into(), ..Default::default() };
         let io =
             advantage_log_rho::Io { row_values: b.0.io(), logp_old: b.1.io(), valid: b.2.io(), log_rhos: b.3.io() };
-        gpu.run("check", &advantage_log_rho::bind(gpu, &[p], &io)?, Slot::default())?;
+        report.run(gpu, &advantage_log_rho::bind(gpu, &[p], &io)?, Slot::default())?;
         let of = |row: usize| {
             if masked && valid[row] == 0 { 0.0 } else { f64::from(now[row][0]) - f64::from(old[row]) }
         };
@@ -123,6 +123,14 @@ fn log_rho_case(rows: usize, masked: bool) -> Case {
         report.floats("log_rhos", &b.3.read(gpu, report)?, &want, |row| f64::from(old[row]).abs());
         Ok(())
     })
+}
+
+/// V-trace of a window, or the log-ratios of as many rows.
+pub(super) fn sized(kernel: &str, steps: usize, envs: usize) -> Case {
+    match kernel {
+        "advantage_log_rho" => log_rho_case(steps * envs, false),
+        _ => vtrace_case(VTRACE, steps, envs, (0.99, 0.95), (1.0, 1.0, 1.0), 0.5),
+    }
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -38,6 +38,9 @@ pub struct GpuOptions {
     /// Largest storage binding that will be needed, in bytes. WebGPU's 128 MiB by default; more is asked of the adapter only
     /// when this says so.
     pub binding_bytes: Option<u64>,
+    /// Ask for timestamp queries where the adapter has them ([`super::Timestamps`]); without them nothing fails. No kernel needs
+    /// them, so only a benchmark asks.
+    pub timestamps: bool,
 }
 
 /// One adapter as wgpu describes it.

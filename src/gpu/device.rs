@@ -64,7 +64,7 @@ impl Gpu {
     /// Asks wgpu for an adapter and a device.
     ///
     /// The limits are WebGPU's defaults; `options.binding_bytes` raises the size of bindings and buffers. No optional
-    /// feature is asked for.
+    /// feature is asked for, but timestamp queries where `options.timestamps` says so and the adapter has them.
     ///
     /// # Errors
     /// [`Error::NoAdapter`] or [`Error::NoDevice`]; [`Error::Limit`] if `binding_bytes` is more than the adapter has.
@@ -72,9 +72,11 @@ impl Gpu {
         let adapter = pick(options).await?;
         let name = adapter.get_info().name;
         let limits = limits_for(&adapter.limits(), options, &name)?;
+        let wanted = if options.timestamps { wgpu::Features::TIMESTAMP_QUERY } else { wgpu::Features::empty() };
+        let features = wanted & adapter.features();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgpo"),
-            required_features: wgpu::Features::empty(),
+            required_features: features,
             required_limits: limits,
             ..Default::default()
         };
@@ -178,6 +180,11 @@ impl Gpu {
     pub fn describe(&self) -> String {
         let info = self.adapter_info();
         format!("{} ({:?}, {} {})", info.name, info.backend, info.driver, info.driver_info)
+    }
+
+    /// Whether the device was made with timestamp queries.
+    pub fn has_timestamps(&self) -> bool {
+        self.inner.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
     /// Dispatches, submissions and read-backs so far.

@@ -17,6 +17,7 @@ mod pipeline;
 mod readback;
 mod record;
 mod schedule;
+mod timestamps;
 
 pub use adapter::{AdapterChoice, AdapterSummary, GpuOptions, adapters};
 pub use buffer::{Buffer, Element};
@@ -27,3 +28,4 @@ pub use readback::ReadBack;
 pub use record::Call;
 pub(crate) use record::{Bind, Grid, elements, iterations};
 pub use schedule::{Schedule, ScheduleRing, Slot};
+pub use timestamps::Timestamps;

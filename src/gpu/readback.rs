@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 /// A staging buffer that is kept, so that reading every update allocates nothing.
 #[derive(Debug)]
 pub struct ReadBack<T> {
-    staging: wgpu::Buffer,
+    pub(super) staging: wgpu::Buffer,
     len: u64,
     element: PhantomData<T>,
 }

@@ -223,7 +223,19 @@ impl Gpu {
 
     /// Records `calls` into one compute pass of the caller's encoder. `slot` is read by kernels with a schedule.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder, label: &str, calls: &[Call], slot: Slot) {
-        let descriptor = wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes: None };
+        self.record_with(encoder, label, calls, slot, None);
+    }
+
+    /// [`record`](Self::record), with timestamps at the pass's ends.
+    pub(super) fn record_with(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        label: &str,
+        calls: &[Call],
+        slot: Slot,
+        timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
+    ) {
+        let descriptor = wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes };
         let mut pass = encoder.begin_compute_pass(&descriptor);
         let mut current: Option<&Arc<Bound>> = None;
         for call in calls {

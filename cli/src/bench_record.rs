@@ -1,0 +1,266 @@
+//! What `wgpo bench --json` writes, and `--compare` and `--report` read. The keys are described in docs/bench-format.md.
+
+use crate::files;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+use wgpo::bench::{Options, Place, Roof, Row, Spread, shares};
+
+/// Version of the keys.
+pub const FORMAT: u32 = 1;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub format: u32,
+    pub wgpo: String,
+    pub date: String,
+    pub quick: bool,
+    pub seconds_per_row: f64,
+    pub place: PlaceRecord,
+    pub roof: RoofRecord,
+    pub rows: Vec<RowRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceRecord {
+    /// `gpu` or `cpu`.
+    pub backend: String,
+    pub adapter: Option<String>,
+    pub api: Option<String>,
+    pub device_type: Option<String>,
+    pub driver: Option<String>,
+    pub driver_info: Option<String>,
+    pub timestamps: bool,
+    pub threads: Option<usize>,
+    pub architecture: String,
+    pub system: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RoofRecord {
+    pub bytes_per_second: f64,
+    pub flops_per_second: f64,
+    pub dispatch_seconds: Option<f64>,
+    pub submission_seconds: Option<f64>,
+    pub readback_seconds: Option<f64>,
+    pub method: String,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct SpreadRecord {
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+    pub repeats: usize,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KernelRecord {
+    pub kernel: String,
+    pub dispatches: usize,
+    pub seconds: Option<f64>,
+    pub share: Option<f64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RowRecord {
+    pub name: String,
+    pub shape: String,
+    pub net: Option<String>,
+    pub passed: bool,
+    pub worst_error: Option<f64>,
+    pub tolerance: f64,
+    pub reason: String,
+    pub fault: Option<String>,
+    pub unit: String,
+    pub units: f64,
+    pub flops: f64,
+    pub bytes: f64,
+    pub seconds: Option<SpreadRecord>,
+    pub clock: Option<String>,
+    pub wall_seconds: Option<SpreadRecord>,
+    pub units_per_second: Option<f64>,
+    pub flops_per_second: Option<f64>,
+    pub bytes_per_second: Option<f64>,
+    pub roof_share: Option<f64>,
+    pub update_share: Option<f64>,
+    pub dispatches: Option<u64>,
+    pub submissions: Option<u64>,
+    pub readbacks: Option<u64>,
+    pub kernels: Vec<KernelRecord>,
+}
+
+impl From<Spread> for SpreadRecord {
+    fn from(spread: Spread) -> Self {
+        let Spread { median, low, high, repeats } = spread;
+        Self { median, low, high, repeats }
+    }
+}
+
+impl SpreadRecord {
+    /// Half the distance of the quartiles over the median.
+    pub fn relative(&self) -> f64 {
+        if self.median > 0.0 { 0.5 * (self.high - self.low) / self.median } else { 0.0 }
+    }
+}
+
+impl PlaceRecord {
+    fn new(place: &Place) -> Self {
+        let (architecture, system) = (std::env::consts::ARCH.to_owned(), std::env::consts::OS.to_owned());
+        match place {
+            Place::Gpu(gpu) => {
+                let info = gpu.adapter_info();
+                Self {
+                    backend: "gpu".to_owned(),
+                    adapter: Some(info.name),
+                    api: Some(format!("{:?}", info.backend)),
+                    device_type: Some(format!("{:?}", info.device_type)),
+                    driver: Some(info.driver),
+                    driver_info: Some(info.driver_info),
+                    timestamps: gpu.has_timestamps(),
+                    threads: None,
+                    architecture,
+                    system,
+                }
+            }
+            Place::Cpu => Self {
+                backend: "cpu".to_owned(),
+                adapter: None,
+                api: None,
+                device_type: None,
+                driver: None,
+                driver_info: None,
+                timestamps: false,
+                threads: Some(rayon::current_num_threads()),
+                architecture,
+                system,
+            },
+        }
+    }
+
+    /// One line.
+    pub fn describe(&self) -> String {
+        let word = |text: &Option<String>| text.clone().unwrap_or_default();
+        match self.threads {
+            Some(threads) => {
+                format!("CPU reference in f32, {threads} threads ({}, {})", self.architecture, self.system)
+            }
+            None => {
+                let driver = format!("{} {}", word(&self.driver), word(&self.driver_info));
+                format!("{} ({}, {})", word(&self.adapter), word(&self.api), driver.trim())
+            }
+        }
+    }
+}
+
+impl RowRecord {
+    fn new(row: &Row, roof: &Roof, share: Option<f64>) -> Self {
+        let (found, finite) = (row.found.as_ref(), |value: f64| value.is_finite().then_some(value));
+        let kernels = found.map_or(Vec::new(), |found| {
+            let of = |part: &wgpo::bench::Part| KernelRecord {
+                kernel: part.kernel.to_owned(),
+                dispatches: part.dispatches,
+                seconds: (part.seconds > 0.0).then_some(part.seconds),
+                share: (part.share > 0.0).then_some(part.share),
+            };
+            found.parts.iter().map(of).collect()
+        });
+        Self {
+            name: row.name.clone(),
+            shape: row.shape.clone(),
+            net: row.net.clone(),
+            passed: row.check.passed,
+            worst_error: finite(row.check.worst_error),
+            tolerance: row.check.tolerance,
+            reason: row.check.reason.clone(),
+            fault: row.check.fault.clone(),
+            unit: row.work.unit.to_owned(),
+            units: row.work.units,
+            flops: row.work.flops,
+            bytes: row.work.bytes,
+            seconds: found.map(|found| found.seconds.into()),
+            clock: found.map(|found| found.clock.name().to_owned()),
+            wall_seconds: found.map(|found| found.wall.into()),
+            units_per_second: row.units(),
+            flops_per_second: row.flops(),
+            bytes_per_second: row.bytes(),
+            roof_share: row.share_of(roof),
+            update_share: share,
+            dispatches: found.map(|found| found.dispatches),
+            submissions: found.map(|found| found.submissions),
+            readbacks: found.map(|found| found.readbacks),
+            kernels,
+        }
+    }
+}
+
+impl Record {
+    /// Everything that was found.
+    pub fn new(place: &Place, quick: bool, options: &Options, roof: &Roof, rows: &[Row]) -> Self {
+        Self {
+            format: FORMAT,
+            wgpo: env!("CARGO_PKG_VERSION").to_owned(),
+            date: today(),
+            quick,
+            seconds_per_row: options.seconds,
+            place: PlaceRecord::new(place),
+            roof: RoofRecord {
+                bytes_per_second: roof.bandwidth,
+                flops_per_second: roof.peak,
+                dispatch_seconds: roof.dispatch,
+                submission_seconds: roof.submission,
+                readback_seconds: roof.readback,
+                method: roof.method.clone(),
+            },
+            rows: rows.iter().zip(shares(rows)).map(|(row, share)| RowRecord::new(row, roof, share)).collect(),
+        }
+    }
+
+    /// As text.
+    pub fn to_json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// From a file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = files::read(path)?;
+        let what = || format!("{}: no record of `wgpo bench --json`", path.display());
+        let value: serde_json::Value = serde_json::from_str(&text).with_context(what)?;
+        match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(format) if format == u64::from(FORMAT) => serde_json::from_value(value).with_context(what),
+            Some(format) => bail!("{}: has format {format}, this program reads {FORMAT}", path.display()),
+            None => bail!("{}, it names no format", what()),
+        }
+    }
+}
+
+/// Today by UTC, as 2026-01-31.
+fn today() -> String {
+    date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400))
+}
+
+/// The date of a day counted from 1970-01-01, by the Gregorian calendar.
+fn date(days: u64) -> String {
+    // From 0000-03-01 on, so that a leap day is the last of its year; 146,097 days in 400 years.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    format!("{:04}-{month:02}-{of_month:02}", era * 400 + year + u64::from(month <= 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn days_have_dates() {
+        for (days, text) in [(0, "1970-01-01"), (59, "1970-03-01"), (19_782, "2024-02-29"), (20_819, "2027-01-01")] {
+            assert_eq!(date(days), text);
+        }
+    }
+}

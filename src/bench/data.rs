@@ -1,0 +1,100 @@
+//! Inputs, the same everywhere.
+
+use crate::data::{Actions, Batch};
+use crate::policy::{Init, PolicySpec, initial_parameters_with};
+use crate::reference::CpuLearner;
+use crate::{ActMode, Learner, PpoConfig, Result};
+use ndarray::{Array1, Array2};
+
+/// Numbers in ±1 that look like nothing in particular.
+pub(super) fn wave(elements: usize, phase: f32) -> Array1<f32> {
+    Array1::from_shape_fn(elements, |i| ((i as f32 * 0.7371 + phase) * 1.37).sin())
+}
+
+/// The same, `[rows, columns]`.
+pub(super) fn waves(rows: usize, columns: usize, phase: f32) -> Array2<f32> {
+    let all = wave(rows * columns, phase);
+    Array2::from_shape_fn((rows, columns), |(r, c)| all[r * columns + c])
+}
+
+/// f32 as f64.
+pub(super) fn wide<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<f64> {
+    values.into_iter().map(|value| f64::from(*value)).collect()
+}
+
+/// A policy with its parameters, and rows that it might have collected.
+#[derive(Debug, Clone)]
+pub(super) struct Setup {
+    pub spec: PolicySpec,
+    pub config: PpoConfig,
+    pub parameters: Vec<f32>,
+    pub rows: usize,
+}
+
+/// Seed of everything.
+pub(super) const SEED: u64 = 1;
+
+impl Setup {
+    /// The actor's last layer has gain 1, so that distributions differ from row to row; the rate does not fall.
+    pub fn new(spec: &PolicySpec, config: PpoConfig, rows: usize) -> Self {
+        let init = Init { policy_gain: 1.0, ..config.init };
+        let config = PpoConfig { init, anneal_lr: false, ..config };
+        let parameters = initial_parameters_with(spec, &init, SEED);
+        Self { spec: spec.clone(), config, parameters, rows }
+    }
+
+    pub fn obs(&self) -> Array2<f32> {
+        waves(self.rows, self.spec.obs_dim, 0.1)
+    }
+
+    /// Rows whose actions the policy drew; log-probabilities and values are those of a policy a little off.
+    pub fn batch(&self) -> Result<Batch> {
+        let obs = self.obs();
+        let acted =
+            CpuLearner::<f32>::new(self.spec.clone(), self.config.clone(), SEED)?.act(obs.view(), ActMode::Sample)?;
+        Ok(Batch {
+            obs,
+            actions: acted.actions,
+            logp_old: acted.logp + wave(self.rows, 0.5) * 0.05,
+            advantages: wave(self.rows, 0.9),
+            returns: &acted.values + &wave(self.rows, 0.3),
+            values_old: acted.values,
+            old_dist: None,
+            valid: None,
+        })
+    }
+
+    /// In f64.
+    pub fn wide_parameters(&self) -> Vec<f64> {
+        wide(&self.parameters)
+    }
+}
+
+/// A window of rewards, values and ends.
+#[derive(Debug, Clone)]
+pub(super) struct WindowData {
+    pub rewards: Array2<f32>,
+    pub values: Array2<f32>,
+    pub final_values: Array2<f32>,
+    pub terminated: Array2<u32>,
+    pub truncated: Array2<u32>,
+}
+
+impl WindowData {
+    pub fn new(steps: usize, envs: usize) -> Self {
+        let every =
+            |period: usize| Array2::from_shape_fn((steps, envs), |(t, n)| u32::from((31 * t + 17 * n) % period == 0));
+        Self {
+            rewards: waves(steps, envs, 0.1),
+            values: waves(steps + 1, envs, 0.4),
+            final_values: waves(steps, envs, 0.6),
+            terminated: every(97),
+            truncated: every(101),
+        }
+    }
+}
+
+/// Nothing: what a Fisher product in the Gauss–Newton form reads of actions.
+pub(super) fn no_actions() -> Actions {
+    Actions::Discrete(Array2::zeros((0, 0)))
+}

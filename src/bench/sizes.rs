@@ -1,0 +1,101 @@
+//! The nets, the windows, and sizes of one's own.
+
+use crate::policy::{Activation, Head, PolicySpec};
+
+/// A rollout's shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// As in `gae/wide`.
+    pub name: String,
+    /// T.
+    pub steps: usize,
+    /// N.
+    pub envs: usize,
+}
+
+/// Sizes that are no case of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sizes {
+    /// Numbers of an observation.
+    pub obs: usize,
+    /// Widths of the hidden layers, of actor and critic alike.
+    pub hidden: Vec<usize>,
+    /// The actor's head.
+    pub head: Head,
+    /// Rows of a minibatch.
+    pub rows: usize,
+    /// Steps of a window.
+    pub steps: usize,
+    /// Environments side by side.
+    pub envs: usize,
+}
+
+impl Default for Sizes {
+    /// The net `cartpole` in a window of 128 × 256.
+    fn default() -> Self {
+        Self { obs: 4, hidden: vec![64, 64], head: Head::categorical(2), rows: 4096, steps: 128, envs: 256 }
+    }
+}
+
+/// What a table is made of.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Name, policy and rows of a minibatch.
+    pub nets: Vec<(String, PolicySpec, usize)>,
+    /// Shapes of the windows whose advantages are estimated.
+    pub windows: Vec<Window>,
+    /// Steps and environments of `rollout` and `train`; none: without them.
+    pub rollout: Option<(usize, usize)>,
+}
+
+impl Default for Table {
+    /// [`nets`] and [`windows`], CartPole in a window of 128 × 256.
+    fn default() -> Self {
+        let nets = nets().into_iter().map(|(name, spec, rows)| (name.to_owned(), spec, rows)).collect();
+        Self { nets, windows: windows(), rollout: Some((128, 256)) }
+    }
+}
+
+impl Table {
+    /// One net and one window, both called `own`; rollouts are CartPole's, if the net fits it.
+    pub fn own(sizes: &Sizes) -> Self {
+        let spec = PolicySpec::separate(sizes.obs, &sizes.hidden, Activation::Tanh, sizes.head.clone());
+        let fits = sizes.obs == 4 && sizes.head == Head::categorical(2);
+        Self {
+            nets: vec![("own".to_owned(), spec, sizes.rows)],
+            windows: vec![Window { name: "own".to_owned(), steps: sizes.steps, envs: sizes.envs }],
+            rollout: fits.then_some((sizes.steps, sizes.envs)),
+        }
+    }
+
+    /// The same names at sizes that take no time: to see that everything runs, not how fast.
+    pub fn quick() -> Self {
+        let mut table = Self { rollout: Some((16, 64)), ..Self::default() };
+        for (_, _, rows) in &mut table.nets {
+            *rows = 128;
+        }
+        for window in &mut table.windows {
+            (window.steps, window.envs) = (window.steps.min(300), window.envs.min(128));
+        }
+        table
+    }
+}
+
+/// Name, policy and rows of a minibatch: tanh, actor and critic apart.
+pub fn nets() -> [(&'static str, PolicySpec, usize); 4] {
+    let tanh = |obs, hidden: &[usize], head| PolicySpec::separate(obs, hidden, Activation::Tanh, head);
+    [
+        ("cartpole", tanh(4, &[64, 64], Head::categorical(2)), 4096),
+        ("halfcheetah", tanh(17, &[64, 64], Head::gaussian(6)), 4096),
+        ("ant", tanh(27, &[256, 256], Head::gaussian(8)), 16_384),
+        ("humanoid", tanh(108, &[400, 200, 100], Head::gaussian(21)), 16_384),
+    ]
+}
+
+/// Shapes of windows: many environments, a long one, and what a simulator on the device collects.
+pub fn windows() -> Vec<Window> {
+    [("wide", 128, 4096), ("long", 4096, 64), ("isaac", 24, 16_384)]
+        .into_iter()
+        .map(|(name, steps, envs)| Window { name: name.to_owned(), steps, envs })
+        .collect()
+}

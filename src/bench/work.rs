@@ -1,0 +1,155 @@
+//! What a piece has to do, by formula.
+
+use crate::PpoConfig;
+use crate::policy::{LayerRange, Network, PolicySpec};
+
+/// Operations and bytes that the mathematics asks for, whatever an implementation does.
+///
+/// **Operations** are floating-point multiplications, additions and elementary functions, each counted as one. Of whole
+/// pieces only matrix products are counted, 2 per multiply-add (what is left is below a few per cent of them); of the kernels
+/// of heads, losses and optimisers a stated number per element. Shuffles, copies and counters have none.
+///
+/// **Bytes** are compulsory traffic: what goes in and what comes out, once each, four bytes a number. Of a whole piece
+/// these are observations, actions, samples, results and parameters with their moments; activations are not among them,
+/// because a good implementation may keep them. So the roof of a whole piece is what no implementation can pass, and that
+/// of a single kernel is what its own buffers ask for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Work {
+    /// Operations of one run.
+    pub flops: f64,
+    /// Bytes of one run.
+    pub bytes: f64,
+    /// How many rows, steps or parameters one run does.
+    pub units: f64,
+    /// What they are: `rows`, `steps` or `parameters`.
+    pub unit: &'static str,
+}
+
+impl Work {
+    /// Of `rows` rows.
+    pub(super) fn rows(rows: usize, flops: f64, bytes: f64) -> Self {
+        Self { flops, bytes, units: rows as f64, unit: "rows" }
+    }
+
+    /// Of `steps` environment steps.
+    pub(super) fn steps(steps: usize, flops: f64, bytes: f64) -> Self {
+        Self { flops, bytes, units: steps as f64, unit: "steps" }
+    }
+
+    /// Operations per byte.
+    pub fn intensity(&self) -> f64 {
+        self.flops / self.bytes
+    }
+}
+
+/// Multiply-adds of a row in each part of a policy, and what its rows hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Macs {
+    /// Trunk and actor, and their layers that observations feed.
+    pub actor: f64,
+    pub actor_first: f64,
+    /// The critic, and its first layer.
+    pub critic: f64,
+    pub critic_first: f64,
+    pub parameters: f64,
+    pub obs: f64,
+    pub words: f64,
+}
+
+impl Macs {
+    pub fn new(spec: &PolicySpec) -> Self {
+        let layout = spec.layout();
+        let of = |layer: &LayerRange| (layer.inputs * layer.outputs) as f64;
+        let all = |network| layout.layers(network).iter().map(of).sum::<f64>();
+        // Behind a trunk only the trunk sees observations.
+        let trunk = layout.layers(Network::Trunk).first().map(of);
+        let first = |network| if trunk.is_some() { 0.0 } else { layout.layers(network).first().map_or(0.0, of) };
+        Self {
+            actor: all(Network::Trunk) + all(Network::Policy),
+            actor_first: trunk.unwrap_or_else(|| first(Network::Policy)),
+            critic: all(Network::Value),
+            critic_first: first(Network::Value),
+            parameters: layout.len() as f64,
+            obs: spec.obs_dim as f64,
+            words: spec.head.action_words() as f64,
+        }
+    }
+
+    /// Both networks forward; observations in, actions, log-probabilities and values out.
+    pub fn forward(&self, rows: usize) -> Work {
+        let n = rows as f64;
+        let bytes = 4.0 * (n * (self.obs + self.words + 2.0) + self.parameters);
+        Work::rows(rows, 2.0 * n * (self.actor + self.critic), bytes)
+    }
+
+    /// Forward is 2 operations a multiply-add, backward 4, less the gradient at the observations, which nobody wants.
+    pub fn gradient_flops(&self) -> f64 {
+        6.0 * (self.actor + self.critic) - 2.0 * (self.actor_first + self.critic_first)
+    }
+
+    /// One minibatch: a row is observation, action and four numbers; parameters and both moments are read and written.
+    pub fn ppo_step(&self, rows: usize) -> Work {
+        let n = rows as f64;
+        let bytes = 4.0 * (n * (self.obs + self.words + 4.0) + 6.0 * self.parameters);
+        Work::rows(rows, n * self.gradient_flops(), bytes)
+    }
+
+    /// One Fisher product, the forward pass done before: the tangent is two products a layer (one in the first), backward two
+    /// (one in the first).
+    pub fn fvp_flops(&self) -> f64 {
+        8.0 * self.actor - 4.0 * self.actor_first
+    }
+
+    /// One Fisher product: observations and hidden layers are needed (the last do not count), parameters, vector and result.
+    pub fn fvp(&self, rows: usize) -> Work {
+        let n = rows as f64;
+        Work::rows(rows, n * self.fvp_flops(), 4.0 * (n * self.obs + 3.0 * self.parameters))
+    }
+
+    /// All epochs on `rows` rows.
+    pub fn ppo_update(&self, config: &PpoConfig, rows: usize) -> Work {
+        let (epochs, n) = (config.update_epochs as f64, rows as f64);
+        let minibatches = epochs * rows.div_ceil(config.minibatch_rows(rows).max(1)) as f64;
+        let bytes = 4.0 * (epochs * n * (self.obs + self.words + 4.0) + minibatches * 6.0 * self.parameters);
+        Work { units: epochs * n, ..Work::rows(rows, epochs * n * self.gradient_flops(), bytes) }
+    }
+
+    /// Gradient of the actor, a product per iteration and one more, a forward pass per candidate, the critic's epochs;
+    /// with all iterations and candidates that the settings allow.
+    pub fn trpo_update(&self, config: &PpoConfig, rows: usize) -> Work {
+        let (region, n) = (&config.trust_region, rows as f64);
+        let (products, tries) = (region.cg_iterations as f64 + 1.0, region.line_search_steps as f64);
+        let epochs = config.update_epochs as f64;
+        let minibatches = epochs * rows.div_ceil(config.minibatch_rows(rows).max(1)) as f64;
+        let actor = 6.0 * self.actor - 2.0 * self.actor_first + products * self.fvp_flops() + tries * 2.0 * self.actor;
+        let critic = epochs * (6.0 * self.critic - 2.0 * self.critic_first);
+        let row = self.obs + self.words + 4.0;
+        let passes = 1.0 + products + tries + epochs;
+        let bytes = 4.0 * (passes * n * row + (6.0 * minibatches + 3.0 * products + 2.0 * tries) * self.parameters);
+        Work::rows(rows, n * (actor + critic), bytes)
+    }
+
+    /// Each step of an environment: the actor on its observation and the critic on it afterwards; what is kept of it is
+    /// written, and observations are read by both networks.
+    pub fn rollout(&self, steps: usize, envs: usize) -> Work {
+        let n = (steps * envs) as f64;
+        // Observation written and read twice, action, logp, value, final value, reward, two flags.
+        let bytes = 4.0 * (n * (3.0 * self.obs + self.words + 6.0) + self.parameters);
+        Work::steps(steps * envs, 2.0 * n * (self.actor + self.critic), bytes)
+    }
+
+    /// A rollout, its advantages and an update on it.
+    pub fn train(&self, config: &PpoConfig, steps: usize, envs: usize) -> Work {
+        let (rollout, update) = (self.rollout(steps, envs), self.ppo_update(config, steps * envs));
+        let advantages = gae(steps, envs);
+        let sum = |of: fn(&Work) -> f64| of(&rollout) + of(&update) + of(&advantages);
+        Work::steps(steps * envs, sum(|work| work.flops), sum(|work| work.bytes))
+    }
+}
+
+/// A temporal difference (4), the recurrence (3) and the return (1); reward, value and two flags in, advantage and return
+/// out.
+pub(super) fn gae(steps: usize, envs: usize) -> Work {
+    let n = (steps * envs) as f64;
+    Work::steps(steps * envs, 8.0 * n, 24.0 * n + 4.0 * envs as f64)
+}

@@ -1,0 +1,70 @@
+//! Cases at the sizes of a benchmark.
+
+use super::{
+    Case, advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_kl, loss_statistics, mlp,
+    mlp_jvp, normalize, optim, reduce, trust_region, valid, vtrace,
+};
+use crate::env::Env;
+use crate::policy::Head;
+
+pub(crate) use advantage::sizes as advantage_sizes;
+pub(crate) use mlp::slice_rows;
+
+/// Sizes of a kernel's case; each kernel reads those that it has a use for.
+#[derive(Debug, Clone)]
+pub(crate) struct Size {
+    /// Rows of a minibatch.
+    pub rows: usize,
+    /// Steps of a window.
+    pub steps: usize,
+    /// Environments side by side.
+    pub envs: usize,
+    /// A dense layer's inputs and outputs, and whether it is its network's first or last.
+    pub layer: (usize, usize),
+    /// See `layer`.
+    pub first: bool,
+    /// See `layer`.
+    pub last: bool,
+    /// The head.
+    pub head: Head,
+    /// Numbers of an observation.
+    pub obs_dim: usize,
+    /// Parameters of the policy.
+    pub parameters: usize,
+    /// Slices of partial gradients.
+    pub slices: usize,
+    /// The environment.
+    pub env: Env,
+}
+
+/// The case of `kernel` at `size`; `None` where nobody has made one.
+pub(crate) fn case(kernel: &str, size: &Size) -> Option<Case> {
+    let (rows, steps, envs, (inputs, outputs)) = (size.rows, size.steps, size.envs, size.layer);
+    Some(match kernel {
+        "advantage_gae" | "advantage_gae_chunked" | "advantage_k_step" => advantage::sized(kernel, steps, envs),
+        "advantage_log_rho" | "advantage_vtrace" => vtrace::sized(kernel, steps, envs),
+        "advantage_normalize" => advantage_normalize::sized(rows),
+        "advantage_discount" | "advantage_rescale" | "policy_normalize" | "reduce_running" => {
+            normalize::sized(kernel, steps, envs, size.obs_dim)
+        }
+        "batch_clean" | "batch_count" | "batch_valid" => valid::sized(kernel, steps, envs, size.obs_dim),
+        "batch_gather" | "batch_pack" => batch::sized(kernel, rows, size.obs_dim),
+        "cg_step" => cg::sized(size.parameters),
+        "env_step" => env::sized(size.env, envs),
+        "head_evaluate" | "policy_sample" => head::sized(kernel, rows, &size.head),
+        "head_fisher" | "loss_trust_region" => trust_region::sized(kernel, rows, &size.head),
+        "loss_kl" => loss_kl::sized(rows),
+        "loss_ppo" => loss::sized(rows, &size.head),
+        "loss_statistics" => loss_statistics::sized(rows),
+        "mlp_backward_input" | "mlp_backward_weight" | "mlp_forward" => {
+            mlp::sized(kernel, rows, inputs, outputs, size.last)
+        }
+        "mlp_jvp" => mlp_jvp::sized(rows, inputs, outputs, (size.first, size.last)),
+        "optim_adam" | "optim_clip" | "optim_rmsprop" => optim::sized(kernel, size.parameters),
+        "optim_line_search" => line_search::sized(size.parameters, rows),
+        "reduce_episodes" | "reduce_moments" | "reduce_partials" => {
+            reduce::sized(kernel, rows, size.parameters, size.slices)
+        }
+        _ => return None,
+    })
+}
