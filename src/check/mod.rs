@@ -20,6 +20,7 @@ mod loss_kl;
 mod loss_statistics;
 mod mlp;
 mod mlp_jvp;
+mod mlp_tiled;
 mod normalize;
 mod optim;
 mod reduce;
@@ -107,6 +108,7 @@ pub fn cases() -> Vec<Case> {
         valid::cases(),
         mlp::cases(),
         mlp_jvp::cases(),
+        mlp_tiled::cases(),
         loss::cases(),
         loss_statistics::cases(),
         loss_kl::cases(),

@@ -23,6 +23,21 @@ impl std::str::FromStr for AdapterChoice {
     }
 }
 
+/// Which kernels compute the products of layers. The bits are the same on a device that does not fuse multiplications and
+/// additions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProductPath {
+    /// [`Direct`](Self::Direct) on an adapter that computes on the CPU, [`Staged`](Self::Staged) on others.
+    #[default]
+    Auto,
+    /// The plain kernels.
+    Plain,
+    /// Large tiles in registers, each invocation loading its own numbers.
+    Direct,
+    /// Large tiles, through workgroup memory where the shape suits.
+    Staged,
+}
+
 /// What [`super::Gpu::new`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GpuOptions {
@@ -36,6 +51,8 @@ pub struct GpuOptions {
     /// Largest storage binding that will be needed, in bytes. WebGPU's 128 MiB by default; more is asked of the adapter only
     /// when this says so.
     pub binding_bytes: Option<u64>,
+    /// Which kernels compute products.
+    pub products: ProductPath,
 }
 
 /// One adapter as wgpu describes it.

@@ -1,6 +1,6 @@
 //! The device and what wgpo keeps beside it.
 
-use super::adapter::{GpuOptions, pick, shortfall};
+use super::adapter::{GpuOptions, ProductPath, pick, shortfall};
 use super::pipeline::PipelineCache;
 use crate::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +18,7 @@ pub(super) struct Inner {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     pub bounds_checks: bool,
+    pub products: ProductPath,
     pub pipelines: PipelineCache,
     pub dispatches: AtomicU64,
     pub submissions: AtomicU64,
@@ -81,7 +82,7 @@ impl Gpu {
             .request_device(&descriptor)
             .await
             .map_err(|error| Error::NoDevice { adapter: name, message: error.to_string() })?;
-        let gpu = Self::wrap(device, queue, options.bounds_checks);
+        let gpu = Self::wrap(device, queue, options.bounds_checks, options.products);
         gpu.watch();
         Ok(gpu)
     }
@@ -105,17 +106,23 @@ impl Gpu {
             let adapter = device.adapter_info().name;
             return Err(Error::NoDevice { adapter, message: format!("its limits are too low: {shortfall}") });
         }
-        Ok(Self::wrap(device, queue, !trusted))
+        Ok(Self::wrap(device, queue, !trusted, ProductPath::Auto))
     }
 
-    fn wrap(device: wgpu::Device, queue: wgpu::Queue, bounds_checks: bool) -> Self {
+    fn wrap(device: wgpu::Device, queue: wgpu::Queue, bounds_checks: bool, products: ProductPath) -> Self {
         let limits = device.limits();
+        let products = match products {
+            ProductPath::Auto if device.adapter_info().device_type == wgpu::DeviceType::Cpu => ProductPath::Direct,
+            ProductPath::Auto => ProductPath::Staged,
+            chosen => chosen,
+        };
         Self {
             inner: Arc::new(Inner {
                 device,
                 queue,
                 limits,
                 bounds_checks,
+                products,
                 pipelines: PipelineCache::default(),
                 dispatches: AtomicU64::new(0),
                 submissions: AtomicU64::new(0),
@@ -150,6 +157,11 @@ impl Gpu {
     /// The device.
     pub fn device(&self) -> &wgpu::Device {
         &self.inner.device
+    }
+
+    /// Which kernels compute products; never [`ProductPath::Auto`].
+    pub fn products(&self) -> ProductPath {
+        self.inner.products
     }
 
     /// The queue.

@@ -18,7 +18,7 @@ mod readback;
 mod record;
 mod schedule;
 
-pub use adapter::{AdapterChoice, AdapterSummary, GpuOptions, adapters};
+pub use adapter::{AdapterChoice, AdapterSummary, GpuOptions, ProductPath, adapters};
 pub use buffer::{Buffer, Element};
 pub use device::{Counts, Gpu};
 pub(crate) use kernel::kernel;

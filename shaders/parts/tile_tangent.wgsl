@@ -1,0 +1,78 @@
+// The two products of a tangent in one register tile (part tile): rows by column tangents plus row tangents by columns.
+//
+// The kernel says where its numbers are, as part tile_product explains: tile_rows, tile_row_tangents, tile_columns and
+// tile_column_tangents. It declares STAGED and, in workgroup memory, row_tile, row_tangent_tile, column_tangent_tile and
+// column_tile.
+
+fn tile_tangent_add(
+    sums: mat4x4<f32>, a: vec4<f32>, d_b: vec4<f32>, d_a: vec4<f32>, b: vec4<f32>,
+) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        sums[0] + (a.x * d_b + d_a.x * b), sums[1] + (a.y * d_b + d_a.y * b),
+        sums[2] + (a.z * d_b + d_a.z * b), sums[3] + (a.w * d_b + d_a.w * b));
+}
+
+fn tile_tangent_add_4(
+    sums: mat4x4<f32>, a: mat4x4<f32>, d_b: mat4x4<f32>, d_a: mat4x4<f32>, b: mat4x4<f32>,
+) -> mat4x4<f32> {
+    let one = tile_tangent_add(sums, a[0], d_b[0], d_a[0], b[0]);
+    let two = tile_tangent_add(one, a[1], d_b[1], d_a[1], b[1]);
+    let three = tile_tangent_add(two, a[2], d_b[2], d_a[2], b[2]);
+    return tile_tangent_add(three, a[3], d_b[3], d_a[3], b[3]);
+}
+
+fn tile_tangent_product(lane: u32, terms: u32) -> TileSums {
+    let row_lanes = TILE_LANES / COLUMN_LANES;
+    let row = lane / COLUMN_LANES;
+    let column = lane % COLUMN_LANES;
+    var sums = TileSums();
+    for (var first = 0u; first < terms; first += 16u) {
+        if (STAGED != 0u) {
+            let quad = lane % TILE_QUADS;
+            let part = lane / TILE_QUADS * 4u;
+            workgroupBarrier();  // nobody reads the tiles any more
+            // One operand at a time, for the sake of registers.
+            let a = tile_rows(quad, first + part);
+            for (var i = 0u; i < 4u; i++) { row_tile[(part + i) * TILE_QUADS + quad] = tile_term(a, i); }
+            let d_a = tile_row_tangents(quad, first + part);
+            for (var i = 0u; i < 4u; i++) { row_tangent_tile[(part + i) * TILE_QUADS + quad] = tile_term(d_a, i); }
+            let b = tile_columns(quad, first + part);
+            for (var i = 0u; i < 4u; i++) { column_tile[(part + i) * TILE_QUADS + quad] = tile_term(b, i); }
+            let d_b = tile_column_tangents(quad, first + part);
+            for (var i = 0u; i < 4u; i++) { column_tangent_tile[(part + i) * TILE_QUADS + quad] = tile_term(d_b, i); }
+            workgroupBarrier();  // the tiles are complete
+            let count = min(16u, terms - first) * TILE_QUADS;
+            for (var i = 0u; i < count; i += TILE_QUADS) {
+                let a_0 = row_tile[i + row];
+                let a_1 = row_tile[i + 8u + row];
+                let d_a_0 = row_tangent_tile[i + row];
+                let d_a_1 = row_tangent_tile[i + 8u + row];
+                let b_0 = column_tile[i + column];
+                let b_1 = column_tile[i + 8u + column];
+                let d_b_0 = column_tangent_tile[i + column];
+                let d_b_1 = column_tangent_tile[i + 8u + column];
+                sums.block_00 = tile_tangent_add(sums.block_00, a_0, d_b_0, d_a_0, b_0);
+                sums.block_01 = tile_tangent_add(sums.block_01, a_0, d_b_1, d_a_0, b_1);
+                sums.block_10 = tile_tangent_add(sums.block_10, a_1, d_b_0, d_a_1, b_0);
+                sums.block_11 = tile_tangent_add(sums.block_11, a_1, d_b_1, d_a_1, b_1);
+            }
+        } else {
+            let end = min(first + 16u, terms);
+            for (var k = first; k < end; k += 4u) {
+                let a_0 = tile_rows(row, k);
+                let a_1 = tile_rows(row + row_lanes, k);
+                let d_a_0 = tile_row_tangents(row, k);
+                let d_a_1 = tile_row_tangents(row + row_lanes, k);
+                let b_0 = tile_columns(column, k);
+                let d_b_0 = tile_column_tangents(column, k);
+                sums.block_00 = tile_tangent_add_4(sums.block_00, a_0, d_b_0, d_a_0, b_0);
+                sums.block_10 = tile_tangent_add_4(sums.block_10, a_1, d_b_0, d_a_1, b_0);
+                let b_1 = tile_columns(column + COLUMN_LANES, k);
+                let d_b_1 = tile_column_tangents(column + COLUMN_LANES, k);
+                sums.block_01 = tile_tangent_add_4(sums.block_01, a_0, d_b_1, d_a_0, b_1);
+                sums.block_11 = tile_tangent_add_4(sums.block_11, a_1, d_b_1, d_a_1, b_1);
+            }
+        }
+    }
+    return sums;
+}
