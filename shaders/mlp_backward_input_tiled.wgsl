@@ -125,5 +125,6 @@ fn mlp_backward_input_tiled(
     let across = max(1u, (job.inputs + tile_width() - 1u) / tile_width());
     first_row = tile / across * tile_height();
     first_column = tile % across * tile_width();
-    tile_store_all(lane, tile_product(lane, select(p.outputs, p.outputs_b, second)));
+    let outputs = select(p.outputs, p.outputs_b, second);
+    tile_store_all(lane, tile_product(lane, outputs, p.rows - min(first_row, p.rows), job.inputs - first_column));
 }

@@ -9,7 +9,7 @@
 // The `extra` columns (log_std) have a sum like the bias', at extra_offset. The second network's fields end with _b; its
 // workgroups come after the first `groups`.
 //
-// Workgroups of a slice: tiles of outputs × inputs, then sums of 64 columns each. Sums run in order as in mlp_backward_weight.
+// Workgroups of a slice: tiles of outputs × inputs, then sums of 256 columns each. In the order of mlp_backward_weight.
 
 struct Params {
     rows: u32, groups: u32, slice_rows: u32, partial_stride: u32,
@@ -76,18 +76,15 @@ fn load_input(row: u32, column: u32) -> vec4<f32> {
 }
 
 fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> {
-    let row = begin + k;
-    let output = first_output + quad * 4u;
-    return mat4x4<f32>(
-        load_d_output(row, output), load_d_output(row + 1u, output),
-        load_d_output(row + 2u, output), load_d_output(row + 3u, output));
+    let r = begin + k;
+    let o = first_output + quad * 4u;
+    return mat4x4<f32>(load_d_output(r, o), load_d_output(r + 1u, o), load_d_output(r + 2u, o), load_d_output(r + 3u, o));
 }
 
 fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> {
-    let row = begin + k;
-    let column = first_column + quad * 4u;
-    return mat4x4<f32>(
-        load_input(row, column), load_input(row + 1u, column), load_input(row + 2u, column), load_input(row + 3u, column));
+    let r = begin + k;
+    let c = first_column + quad * 4u;
+    return mat4x4<f32>(load_input(r, c), load_input(r + 1u, c), load_input(r + 2u, c), load_input(r + 3u, c));
 }
 
 fn tile_store(tile_row: u32, tile_column: u32, sum: f32) {
@@ -98,18 +95,21 @@ fn tile_store(tile_row: u32, tile_column: u32, sum: f32) {
     }
 }
 
-// The sum of one column of the gradient.
-fn store_bias(output: u32) {
-    if (output >= job.outputs + job.extra) {
-        return;
-    }
-    var sum = 0.0;
-    for (var row = begin; row < end; row++) {
-        let place = job.d_output_offset + row * job.d_output_stride + output;
-        sum += load_quad(place / 4u)[place % 4u];
-    }
+fn store_bias(output: u32, sum: f32) {
+    if (output >= job.outputs + job.extra) { return; }
     let place = select(job.extra_offset + output - job.outputs, job.bias + output, output < job.outputs);
     partials[begin / params.slice_rows * params.partial_stride + place] = sum;
+}
+
+// The sums of four columns of the gradient.
+fn sum_columns(output: u32) {
+    if (output >= job.outputs + job.extra) { return; }
+    var sums = vec4<f32>();
+    for (var row = begin; row < end; row++) { sums += load_d_output(row, output); }
+    store_bias(output, sums.x);
+    store_bias(output + 1u, sums.y);
+    store_bias(output + 2u, sums.z);
+    store_bias(output + 3u, sums.w);
 }
 
 @compute @workgroup_size(64)
@@ -132,18 +132,19 @@ fn mlp_backward_weight_tiled(
     let outputs = select(p.outputs, p.outputs_b, second);
     let across = (inputs + tile_width() - 1u) / tile_width();
     let tiles = across * ((outputs + tile_height() - 1u) / tile_height());
-    let all = max(1u, tiles + (outputs + select(p.extra, p.extra_b, second) + TILE_LANES - 1u) / TILE_LANES);
+    let all = max(1u, tiles + (outputs + select(p.extra, p.extra_b, second) + 255u) / 256u);
     let index = group - select(0u, p.groups, second);
     let slice_begin = index / all * p.slice_rows;
     if (slice_begin >= p.rows) { return; }  // past the last slice: a grid of two dimensions is padded
     begin = slice_begin;
-    end = min(slice_begin + p.slice_rows, p.rows);
+    end = min(begin + p.slice_rows, p.rows);
     let tile = index % all;
     if (tile >= tiles) {
-        store_bias((tile - tiles) * TILE_LANES + lane);
+        sum_columns(((tile - tiles) * TILE_LANES + lane) * 4u);
         return;
     }
     first_output = tile / across * tile_height();
     first_column = tile % across * tile_width();
-    tile_store_all(lane, tile_product(lane, min(p.slice_rows, p.rows - slice_begin)));
+    let rows = min(p.slice_rows, p.rows - slice_begin);
+    tile_store_all(lane, tile_product(lane, rows, outputs - first_output, inputs - first_column));
 }

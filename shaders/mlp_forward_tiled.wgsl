@@ -127,5 +127,7 @@ fn mlp_forward_tiled(
     let across = max(1u, (job.outputs + job.extra + tile_width() - 1u) / tile_width());
     first_row = tile / across * tile_height();
     first_column = tile % across * tile_width();
-    tile_store_all(lane, tile_product(lane, select(p.inputs, p.inputs_b, second)));
+    let inputs = select(p.inputs, p.inputs_b, second);
+    let columns = job.outputs - min(first_column, job.outputs);
+    tile_store_all(lane, tile_product(lane, inputs, p.rows - min(first_row, p.rows), columns));
 }

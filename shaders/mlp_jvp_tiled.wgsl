@@ -140,5 +140,6 @@ fn mlp_jvp_tiled(
     let across = (params.outputs + params.extra + tile_width() - 1u) / tile_width();
     first_row = tile / across * tile_height();
     first_column = tile % across * tile_width();
-    tile_store_all(lane, tile_tangent_product(lane, params.inputs));
+    let rows = params.rows - min(first_row, params.rows);
+    tile_store_all(lane, tile_tangent_product(lane, params.inputs, rows, params.outputs - min(first_column, params.outputs)));
 }

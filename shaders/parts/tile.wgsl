@@ -1,8 +1,7 @@
-// Register tiles of dense products: an invocation holds 8 × 8 sums, as four blocks of four rows by four columns. Those of
-// lane l begin at rows 4 (l / COLUMN_LANES) and columns 4 (l % COLUMN_LANES) of its tile, and at the same places of the
-// tile's second half.
+// Register tiles of dense products: an invocation holds 8 × 8 sums, as four blocks of four rows by four columns.
 //
-// The kernel declares the override COLUMN_LANES and takes the sums one by one: tile_store(row, column, sum), both in the tile.
+// The kernel declares the overrides COLUMN_LANES and STAGED (through workgroup memory; only with 8 column lanes), and takes
+// the sums one by one: tile_store(row, column, sum), both in the tile.
 
 const TILE_LANES: u32 = 64u;  // invocations of a workgroup
 const TILE_QUADS: u32 = 16u;  // groups of four rows or columns of a staged tile
@@ -21,6 +20,18 @@ fn tile_width() -> u32 {
 
 fn tile_height() -> u32 {
     return 8u * (TILE_LANES / COLUMN_LANES);
+}
+
+// A lane's first and second (half = 1) group of four rows in the tile. They are neighbours, so that a tile that reaches past
+// the end leaves whole lanes idle; but half a tile apart where lanes read workgroup memory side by side.
+fn tile_row_quad(lane: u32, half: u32) -> u32 {
+    let row = lane / COLUMN_LANES;
+    return select(2u * row + half, row + half * (TILE_LANES / COLUMN_LANES), STAGED != 0u);
+}
+
+fn tile_column_quad(lane: u32, half: u32) -> u32 {
+    let column = lane % COLUMN_LANES;
+    return select(2u * column + half, column + half * COLUMN_LANES, STAGED != 0u);
 }
 
 // `sums` and one term more: the products of four rows' `a` and four columns' `b`.
@@ -61,8 +72,8 @@ fn tile_store_row(row: u32, column: u32, sums: vec4<f32>) {
 fn tile_store_all(lane: u32, all: TileSums) {
     var sums = all;
     for (var block = 0u; block < 4u; block++) {
-        let row = (lane / COLUMN_LANES + block / 2u * (TILE_LANES / COLUMN_LANES)) * 4u;
-        let column = (lane % COLUMN_LANES + block % 2u * COLUMN_LANES) * 4u;
+        let row = tile_row_quad(lane, block / 2u) * 4u;
+        let column = tile_column_quad(lane, block % 2u) * 4u;
         tile_store_row(row, column, sums.block_00[0]);
         tile_store_row(row + 1u, column, sums.block_00[1]);
         tile_store_row(row + 2u, column, sums.block_00[2]);

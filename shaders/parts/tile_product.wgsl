@@ -1,13 +1,17 @@
 // The product of a register tile (part tile), in order of its terms, with or without workgroup memory.
 //
 // The kernel says where its numbers are: tile_rows(quad, k) and tile_columns(quad, k) are the four rows (columns) of the tile
-// from 4 quad on by the terms k .. k + 3, one vector per term, 0 past the last term. It declares the override STAGED (only
-// with 8 column lanes) and, in workgroup memory, row_tile and column_tile, [16 terms, 16 quads].
+// from 4 quad on by the terms k .. k + 3, one vector per term, 0 past the last term. It declares, in
+// workgroup memory, row_tile and column_tile, [16 terms, 16 quads].
 
-fn tile_product(lane: u32, terms: u32) -> TileSums {
-    let row_lanes = TILE_LANES / COLUMN_LANES;
-    let row = lane / COLUMN_LANES;
-    let column = lane % COLUMN_LANES;
+// The tile has so many rows and columns from its first ones to the end of the result.
+fn tile_product(lane: u32, terms: u32, rows: u32, columns: u32) -> TileSums {
+    let row_0 = tile_row_quad(lane, 0u);
+    let row_1 = tile_row_quad(lane, 1u);
+    let column_0 = tile_column_quad(lane, 0u);
+    let column_1 = tile_column_quad(lane, 1u);
+    // An idle lane waits at the barriers only.
+    let busy = row_0 * 4u < rows && column_0 * 4u < columns;
     var sums = TileSums();
     for (var first = 0u; first < terms; first += 16u) {
         if (STAGED != 0u) {
@@ -21,26 +25,26 @@ fn tile_product(lane: u32, terms: u32) -> TileSums {
                 column_tile[(part + i) * TILE_QUADS + quad] = tile_term(b, i);
             }
             workgroupBarrier();  // the tiles are complete
-            let count = min(16u, terms - first) * TILE_QUADS;
+            let count = select(0u, min(16u, terms - first) * TILE_QUADS, busy);
             for (var i = 0u; i < count; i += TILE_QUADS) {
-                let a_0 = row_tile[i + row];
-                let a_1 = row_tile[i + 8u + row];
-                let b_0 = column_tile[i + column];
-                let b_1 = column_tile[i + 8u + column];
+                let a_0 = row_tile[i + row_0];
+                let a_1 = row_tile[i + row_1];
+                let b_0 = column_tile[i + column_0];
+                let b_1 = column_tile[i + column_1];
                 sums.block_00 = tile_add(sums.block_00, a_0, b_0);
                 sums.block_01 = tile_add(sums.block_01, a_0, b_1);
                 sums.block_10 = tile_add(sums.block_10, a_1, b_0);
                 sums.block_11 = tile_add(sums.block_11, a_1, b_1);
             }
         } else {
-            let end = min(first + 16u, terms);
+            let end = select(first, min(first + 16u, terms), busy);
             for (var k = first; k < end; k += 4u) {
-                let a_0 = tile_rows(row, k);
-                let a_1 = tile_rows(row + row_lanes, k);
-                let b_0 = tile_columns(column, k);
+                let a_0 = tile_rows(row_0, k);
+                let a_1 = tile_rows(row_1, k);
+                let b_0 = tile_columns(column_0, k);
                 sums.block_00 = tile_add_4(sums.block_00, a_0, b_0);
                 sums.block_10 = tile_add_4(sums.block_10, a_1, b_0);
-                let b_1 = tile_columns(column + COLUMN_LANES, k);
+                let b_1 = tile_columns(column_1, k);
                 sums.block_01 = tile_add_4(sums.block_01, a_0, b_1);
                 sums.block_11 = tile_add_4(sums.block_11, a_1, b_1);
             }

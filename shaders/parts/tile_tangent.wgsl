@@ -1,7 +1,7 @@
 // The two products of a tangent in one register tile (part tile): rows by column tangents plus row tangents by columns.
 //
 // The kernel says where its numbers are, as part tile_product explains: tile_rows, tile_row_tangents, tile_columns and
-// tile_column_tangents. It declares STAGED and, in workgroup memory, row_tile, row_tangent_tile, column_tangent_tile and
+// tile_column_tangents. It declares, in workgroup memory, row_tile, row_tangent_tile, column_tangent_tile and
 // column_tile.
 
 fn tile_tangent_add(
@@ -21,10 +21,14 @@ fn tile_tangent_add_4(
     return tile_tangent_add(three, a[3], d_b[3], d_a[3], b[3]);
 }
 
-fn tile_tangent_product(lane: u32, terms: u32) -> TileSums {
-    let row_lanes = TILE_LANES / COLUMN_LANES;
-    let row = lane / COLUMN_LANES;
-    let column = lane % COLUMN_LANES;
+// The tile has so many rows and columns from its first ones to the end of the result.
+fn tile_tangent_product(lane: u32, terms: u32, rows: u32, columns: u32) -> TileSums {
+    let row_0 = tile_row_quad(lane, 0u);
+    let row_1 = tile_row_quad(lane, 1u);
+    let column_0 = tile_column_quad(lane, 0u);
+    let column_1 = tile_column_quad(lane, 1u);
+    // An idle lane waits at the barriers only.
+    let busy = row_0 * 4u < rows && column_0 * 4u < columns;
     var sums = TileSums();
     for (var first = 0u; first < terms; first += 16u) {
         if (STAGED != 0u) {
@@ -41,34 +45,34 @@ fn tile_tangent_product(lane: u32, terms: u32) -> TileSums {
             let d_b = tile_column_tangents(quad, first + part);
             for (var i = 0u; i < 4u; i++) { column_tangent_tile[(part + i) * TILE_QUADS + quad] = tile_term(d_b, i); }
             workgroupBarrier();  // the tiles are complete
-            let count = min(16u, terms - first) * TILE_QUADS;
+            let count = select(0u, min(16u, terms - first) * TILE_QUADS, busy);
             for (var i = 0u; i < count; i += TILE_QUADS) {
-                let a_0 = row_tile[i + row];
-                let a_1 = row_tile[i + 8u + row];
-                let d_a_0 = row_tangent_tile[i + row];
-                let d_a_1 = row_tangent_tile[i + 8u + row];
-                let b_0 = column_tile[i + column];
-                let b_1 = column_tile[i + 8u + column];
-                let d_b_0 = column_tangent_tile[i + column];
-                let d_b_1 = column_tangent_tile[i + 8u + column];
+                let a_0 = row_tile[i + row_0];
+                let a_1 = row_tile[i + row_1];
+                let d_a_0 = row_tangent_tile[i + row_0];
+                let d_a_1 = row_tangent_tile[i + row_1];
+                let b_0 = column_tile[i + column_0];
+                let b_1 = column_tile[i + column_1];
+                let d_b_0 = column_tangent_tile[i + column_0];
+                let d_b_1 = column_tangent_tile[i + column_1];
                 sums.block_00 = tile_tangent_add(sums.block_00, a_0, d_b_0, d_a_0, b_0);
                 sums.block_01 = tile_tangent_add(sums.block_01, a_0, d_b_1, d_a_0, b_1);
                 sums.block_10 = tile_tangent_add(sums.block_10, a_1, d_b_0, d_a_1, b_0);
                 sums.block_11 = tile_tangent_add(sums.block_11, a_1, d_b_1, d_a_1, b_1);
             }
         } else {
-            let end = min(first + 16u, terms);
+            let end = select(first, min(first + 16u, terms), busy);
             for (var k = first; k < end; k += 4u) {
-                let a_0 = tile_rows(row, k);
-                let a_1 = tile_rows(row + row_lanes, k);
-                let d_a_0 = tile_row_tangents(row, k);
-                let d_a_1 = tile_row_tangents(row + row_lanes, k);
-                let b_0 = tile_columns(column, k);
-                let d_b_0 = tile_column_tangents(column, k);
+                let a_0 = tile_rows(row_0, k);
+                let a_1 = tile_rows(row_1, k);
+                let d_a_0 = tile_row_tangents(row_0, k);
+                let d_a_1 = tile_row_tangents(row_1, k);
+                let b_0 = tile_columns(column_0, k);
+                let d_b_0 = tile_column_tangents(column_0, k);
                 sums.block_00 = tile_tangent_add_4(sums.block_00, a_0, d_b_0, d_a_0, b_0);
                 sums.block_10 = tile_tangent_add_4(sums.block_10, a_1, d_b_0, d_a_1, b_0);
-                let b_1 = tile_columns(column + COLUMN_LANES, k);
-                let d_b_1 = tile_column_tangents(column + COLUMN_LANES, k);
+                let b_1 = tile_columns(column_1, k);
+                let d_b_1 = tile_column_tangents(column_1, k);
                 sums.block_01 = tile_tangent_add_4(sums.block_01, a_0, d_b_1, d_a_0, b_1);
                 sums.block_11 = tile_tangent_add_4(sums.block_11, a_1, d_b_1, d_a_1, b_1);
             }

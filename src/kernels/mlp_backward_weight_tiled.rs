@@ -181,7 +181,7 @@ pub fn bind(gpu: &Gpu, tile: Tile, input_activation: Activation, params: &[Param
             let rows_whole = fours(&[l.rows, l.slice_rows]);
             whole[0] &= rows_whole && fours(&[l.d_output_offset, l.d_output_stride]);
             whole[1] &= rows_whole && fours(&[l.input_offset, l.input_stride]);
-            groups.push(slices * (tile.groups(l.outputs, l.inputs) + u64::from(width.div_ceil(64))));
+            groups.push(slices * (tile.groups(l.outputs, l.inputs) + u64::from(width.div_ceil(256))));
         }
         let first = groups.first().copied().unwrap_or(0);
         calls.push((Params { groups: word(name, first)?, ..p }, Grid::Groups(groups.iter().sum())));

@@ -25,18 +25,27 @@ impl Tile {
         std::iter::once(Self::STAGED).chain((0..7).map(|log| Self { staged: false, column_lanes: 1 << log }))
     }
 
-    /// The way for results of these `[rows, columns]`, by shape and [`Gpu::products`]: the fewest tiles, and among equals the
-    /// one that is nearest to a square. Through workgroup memory where a square costs at most a quarter more.
+    /// The way for results of these `[rows, columns]`, by shape and [`Gpu::products`]: the fewest groups of eight lanes that have
+    /// something to do, then the fewest tiles, and among equals the one that is nearest to a square. Through workgroup memory,
+    /// where that is asked for, unless a square takes more than a quarter more tiles.
     pub fn pick(gpu: &Gpu, shapes: &[[u32; 2]]) -> Self {
         let tiles = |column_lanes: u32| {
             let tile = Self { staged: false, column_lanes };
             shapes.iter().map(|[rows, columns]| tile.groups(*rows, *columns)).sum::<u64>()
         };
         // From a square to thin and flat ones.
-        let best = [8, 4, 16, 2, 32, 1, 64].into_iter().min_by_key(|lanes| tiles(*lanes)).unwrap_or(8);
-        if gpu.products() == ProductPath::Staged && tiles(8) * 4 <= tiles(best) * 5 {
+        let lanes = [8, 4, 16, 2, 32, 1, 64];
+        let fewest = lanes.into_iter().map(tiles).min().unwrap_or(0);
+        if gpu.products() == ProductPath::Staged && tiles(8) * 4 <= fewest * 5 {
             return Self::STAGED;
         }
+        let busy = |column_lanes: u32| {
+            let (high, wide) = (8 / column_lanes.min(8), column_lanes.min(8));
+            let groups =
+                |[rows, columns]: &[u32; 2]| u64::from(rows.div_ceil(8 * high)) * u64::from(columns.div_ceil(8 * wide));
+            shapes.iter().map(groups).sum::<u64>()
+        };
+        let best = lanes.into_iter().min_by_key(|lanes| (busy(*lanes), tiles(*lanes))).unwrap_or(8);
         Self { staged: false, column_lanes: best }
     }
 
