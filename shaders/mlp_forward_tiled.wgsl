@@ -8,6 +8,11 @@
 // output_b    the second network's, where `apart_b` says that it is not in `output`; else not used
 // The `extra` columns are copies of parameters[extra_offset ..] (log_std). The second network's fields end with _b; its
 // workgroups come after the first `groups`.
+//
+// 2 operations per row, input and output; of each tile 4 bytes per row and input, column and input, and sum. Half as many
+// loads per multiply-add as mlp_forward, four numbers in each. gfx1100: 64 of the loop's 66 vector instructions multiply and
+// add. Lavapipe: 4.4 times as fast at two networks of 256 → 256 and 2,048 rows, 3 times at whole steps of 64 → 64
+// (benches/record/gfx1100/2026-11-25-products.txt; cargo bench --bench products).
 
 struct Params {
     rows: u32, groups: u32, apart_b: u32, pad_0: u32,
@@ -30,6 +35,7 @@ override INPUT_ACTIVATION: u32 = 0u;  // applied where the input is loaded: laye
 override ACTIVATION: u32 = 0u;
 override COLUMN_LANES: u32 = 8u;      // see part tile
 override STAGED: u32 = 0u;
+override TILE_VECTORS: u32 = 128u;    // 1 where not staged
 override ROWS_WHOLE: u32 = 0u;        // sizes, offset and stride of the input are multiples of 4
 override COLUMNS_WHOLE: u32 = 0u;     // and those of the weight
 
@@ -42,8 +48,8 @@ struct Job {
 var<private> job: Job;
 var<private> first_row: u32;
 var<private> first_column: u32;
-var<workgroup> row_tile: array<vec4<f32>, 256>;
-var<workgroup> column_tile: array<vec4<f32>, 256>;
+var<workgroup> row_tile: array<vec4<f32>, TILE_VECTORS>;
+var<workgroup> column_tile: array<vec4<f32>, TILE_VECTORS>;
 
 // Rows past the end are some other numbers of the buffer, and are not stored.
 fn load_input(row: u32, k: u32) -> vec4<f32> {

@@ -142,7 +142,7 @@ fn bindings_and_params_are_those_of_the_definition() {
 }
 
 /// What part tile leaves to the pipeline.
-const TILE: [&str; 4] = ["COLUMN_LANES", "STAGED", "ROWS_WHOLE", "COLUMNS_WHOLE"];
+const TILE: [&str; 5] = ["COLUMN_LANES", "STAGED", "TILE_VECTORS", "ROWS_WHOLE", "COLUMNS_WHOLE"];
 
 /// The values of the overrides that choose an activation: each code for each of them.
 fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
@@ -170,9 +170,14 @@ fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
         return activations.collect();
     }
     // Staged or not, whole or not, square or thin.
-    let ways =
-        [[8.0, 1.0, 0.0, 0.0], [8.0, 1.0, 1.0, 1.0], [8.0, 0.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0], [64.0, 0.0, 0.0, 0.0]];
-    let tile = |way: [f64; 4]| TILE.iter().map(|name| (*name).to_owned()).zip(way);
+    let ways = [
+        [8.0, 1.0, 128.0, 0.0, 0.0],
+        [8.0, 1.0, 128.0, 1.0, 1.0],
+        [8.0, 0.0, 1.0, 0.0, 1.0],
+        [1.0, 0.0, 1.0, 1.0, 0.0],
+        [64.0, 0.0, 1.0, 0.0, 0.0],
+    ];
+    let tile = |way: [f64; 5]| TILE.iter().map(|name| (*name).to_owned()).zip(way);
     activations.flat_map(|codes| ways.map(|way| codes.iter().cloned().chain(tile(way)).collect())).collect()
 }
 

@@ -5,6 +5,7 @@
 
 const TILE_LANES: u32 = 64u;  // invocations of a workgroup
 const TILE_QUADS: u32 = 16u;  // groups of four rows or columns of a staged tile
+const TILE_TERMS: u32 = 8u;   // terms that it has in workgroup memory at a time: more would leave room for fewer workgroups
 
 struct TileSums {
     block_00: mat4x4<f32>,
@@ -41,11 +42,6 @@ fn tile_add(sums: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
 
 fn tile_add_4(sums: mat4x4<f32>, a: mat4x4<f32>, b: mat4x4<f32>) -> mat4x4<f32> {
     return tile_add(tile_add(tile_add(tile_add(sums, a[0], b[0]), a[1], b[1]), a[2], b[2]), a[3], b[3]);
-}
-
-// Vector `i` of four: a choice, since indexing would put the block into memory.
-fn tile_term(block: mat4x4<f32>, i: u32) -> vec4<f32> {
-    return select(select(block[0], block[1], i == 1u), select(block[2], block[3], i == 3u), i > 1u);
 }
 
 // Four neighbours from element `place` mod 4 of `a` on, where `b` follows `a`.

@@ -2,7 +2,7 @@
 //
 // The kernel says where its numbers are: tile_rows(quad, k) and tile_columns(quad, k) are the four rows (columns) of the tile
 // from 4 quad on by the terms k .. k + 3, one vector per term, 0 past the last term. It declares, in
-// workgroup memory, row_tile and column_tile, [16 terms, 16 quads].
+// workgroup memory, row_tile and column_tile, [TILE_TERMS, TILE_QUADS].
 
 // The tile has so many rows and columns from its first ones to the end of the result.
 fn tile_product(lane: u32, terms: u32, rows: u32, columns: u32) -> TileSums {
@@ -13,19 +13,28 @@ fn tile_product(lane: u32, terms: u32, rows: u32, columns: u32) -> TileSums {
     // An idle lane waits at the barriers only.
     let busy = row_0 * 4u < rows && column_0 * 4u < columns;
     var sums = TileSums();
-    for (var first = 0u; first < terms; first += 16u) {
+    for (var first = 0u; first < terms; first += TILE_TERMS) {
         if (STAGED != 0u) {
             let quad = lane % TILE_QUADS;
-            let part = lane / TILE_QUADS * 4u;
-            let a = tile_rows(quad, first + part);
-            let b = tile_columns(quad, first + part);
+            let part = lane / TILE_QUADS % 2u * 4u;
+            let place = part * TILE_QUADS + quad;
             workgroupBarrier();  // nobody reads the tiles any more
-            for (var i = 0u; i < 4u; i++) {
-                row_tile[(part + i) * TILE_QUADS + quad] = tile_term(a, i);
-                column_tile[(part + i) * TILE_QUADS + quad] = tile_term(b, i);
+            // Half of the lanes bring the rows, the others the columns.
+            if (lane < TILE_LANES / 2u) {
+                let a = tile_rows(quad, first + part);
+                row_tile[place] = a[0];
+                row_tile[place + TILE_QUADS] = a[1];
+                row_tile[place + 2u * TILE_QUADS] = a[2];
+                row_tile[place + 3u * TILE_QUADS] = a[3];
+            } else {
+                let b = tile_columns(quad, first + part);
+                column_tile[place] = b[0];
+                column_tile[place + TILE_QUADS] = b[1];
+                column_tile[place + 2u * TILE_QUADS] = b[2];
+                column_tile[place + 3u * TILE_QUADS] = b[3];
             }
             workgroupBarrier();  // the tiles are complete
-            let count = select(0u, min(16u, terms - first) * TILE_QUADS, busy);
+            let count = select(0u, min(TILE_TERMS, terms - first) * TILE_QUADS, busy);
             for (var i = 0u; i < count; i += TILE_QUADS) {
                 let a_0 = row_tile[i + row_0];
                 let a_1 = row_tile[i + row_1];
@@ -37,7 +46,7 @@ fn tile_product(lane: u32, terms: u32, rows: u32, columns: u32) -> TileSums {
                 sums.block_11 = tile_add(sums.block_11, a_1, b_1);
             }
         } else {
-            let end = select(first, min(first + 16u, terms), busy);
+            let end = select(first, min(first + TILE_TERMS, terms), busy);
             for (var k = first; k < end; k += 4u) {
                 let a_0 = tile_rows(row_0, k);
                 let a_1 = tile_rows(row_1, k);

@@ -30,22 +30,38 @@ fn tile_tangent_product(lane: u32, terms: u32, rows: u32, columns: u32) -> TileS
     // An idle lane waits at the barriers only.
     let busy = row_0 * 4u < rows && column_0 * 4u < columns;
     var sums = TileSums();
-    for (var first = 0u; first < terms; first += 16u) {
+    for (var first = 0u; first < terms; first += TILE_TERMS) {
         if (STAGED != 0u) {
             let quad = lane % TILE_QUADS;
-            let part = lane / TILE_QUADS * 4u;
+            let part = lane / TILE_QUADS % 2u * 4u;
+            let place = part * TILE_QUADS + quad;
             workgroupBarrier();  // nobody reads the tiles any more
-            // One operand at a time, for the sake of registers.
-            let a = tile_rows(quad, first + part);
-            for (var i = 0u; i < 4u; i++) { row_tile[(part + i) * TILE_QUADS + quad] = tile_term(a, i); }
-            let d_a = tile_row_tangents(quad, first + part);
-            for (var i = 0u; i < 4u; i++) { row_tangent_tile[(part + i) * TILE_QUADS + quad] = tile_term(d_a, i); }
-            let b = tile_columns(quad, first + part);
-            for (var i = 0u; i < 4u; i++) { column_tile[(part + i) * TILE_QUADS + quad] = tile_term(b, i); }
-            let d_b = tile_column_tangents(quad, first + part);
-            for (var i = 0u; i < 4u; i++) { column_tangent_tile[(part + i) * TILE_QUADS + quad] = tile_term(d_b, i); }
+            // Half of the lanes bring the rows, the others the columns.
+            if (lane < TILE_LANES / 2u) {
+                let a = tile_rows(quad, first + part);
+                let d_a = tile_row_tangents(quad, first + part);
+                row_tile[place] = a[0];
+                row_tile[place + TILE_QUADS] = a[1];
+                row_tile[place + 2u * TILE_QUADS] = a[2];
+                row_tile[place + 3u * TILE_QUADS] = a[3];
+                row_tangent_tile[place] = d_a[0];
+                row_tangent_tile[place + TILE_QUADS] = d_a[1];
+                row_tangent_tile[place + 2u * TILE_QUADS] = d_a[2];
+                row_tangent_tile[place + 3u * TILE_QUADS] = d_a[3];
+            } else {
+                let b = tile_columns(quad, first + part);
+                let d_b = tile_column_tangents(quad, first + part);
+                column_tile[place] = b[0];
+                column_tile[place + TILE_QUADS] = b[1];
+                column_tile[place + 2u * TILE_QUADS] = b[2];
+                column_tile[place + 3u * TILE_QUADS] = b[3];
+                column_tangent_tile[place] = d_b[0];
+                column_tangent_tile[place + TILE_QUADS] = d_b[1];
+                column_tangent_tile[place + 2u * TILE_QUADS] = d_b[2];
+                column_tangent_tile[place + 3u * TILE_QUADS] = d_b[3];
+            }
             workgroupBarrier();  // the tiles are complete
-            let count = select(0u, min(16u, terms - first) * TILE_QUADS, busy);
+            let count = select(0u, min(TILE_TERMS, terms - first) * TILE_QUADS, busy);
             for (var i = 0u; i < count; i += TILE_QUADS) {
                 let a_0 = row_tile[i + row_0];
                 let a_1 = row_tile[i + row_1];
@@ -61,7 +77,7 @@ fn tile_tangent_product(lane: u32, terms: u32, rows: u32, columns: u32) -> TileS
                 sums.block_11 = tile_tangent_add(sums.block_11, a_1, d_b_1, d_a_1, b_1);
             }
         } else {
-            let end = select(first, min(first + 16u, terms), busy);
+            let end = select(first, min(first + TILE_TERMS, terms), busy);
             for (var k = first; k < end; k += 4u) {
                 let a_0 = tile_rows(row_0, k);
                 let a_1 = tile_rows(row_1, k);

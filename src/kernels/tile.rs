@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// Every sum has the same terms in the same order in all of them, so the bits do not depend on the choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tile {
-    /// The workgroup brings 16 terms at a time into workgroup memory and shares them. Else each invocation loads its own: for
+    /// The workgroup brings 8 terms at a time into workgroup memory and shares them. Else each invocation loads its own: for
     /// layers of few columns, and for drivers that compute on the CPU, where workgroup memory is no nearer than any other and
     /// a barrier costs more than a load.
     pub staged: bool,
@@ -66,6 +66,7 @@ impl Tile {
         let own = [
             ("COLUMN_LANES", lanes),
             ("STAGED", u32::from(self.staged)),
+            ("TILE_VECTORS", if self.staged { 128 } else { 1 }),
             ("ROWS_WHOLE", u32::from(whole[0])),
             ("COLUMNS_WHOLE", u32::from(whole[1])),
         ];
@@ -84,9 +85,9 @@ pub(crate) fn quads(elements: u64) -> u64 {
     elements.div_ceil(4)
 }
 
-/// Loop iterations of an invocation over `terms` terms: one per four of them, and per round of sixteen; where staged each term.
+/// Loop iterations of an invocation over `terms` terms: one per four of them and some per round of eight; where staged one per term.
 pub(crate) fn iterations(terms: u32) -> u64 {
-    u64::from(terms) + 5 * u64::from(terms.div_ceil(16)) + 4
+    u64::from(terms) + 4 * u64::from(terms.div_ceil(8)) + 4
 }
 
 /// A count of workgroups as the shader has it.
