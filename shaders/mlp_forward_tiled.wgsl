@@ -11,7 +11,7 @@
 //
 // 2 operations per row, input and output; of each tile 4 bytes per row and input, column and input, and sum. Half as many
 // loads per multiply-add as mlp_forward, four numbers in each. gfx1100: 64 of the loop's 66 vector instructions multiply and
-// add. Lavapipe: 4.4 times as fast at two networks of 256 → 256 and 2,048 rows, 3 times at whole steps of 64 → 64
+// add. Lavapipe: 5 times as fast at two networks of 256 → 256 and 2,048 rows, 3 times at whole steps of 64 → 64
 // (benches/record/gfx1100/2026-11-25-products.txt; cargo bench --bench products).
 
 struct Params {
