@@ -31,6 +31,8 @@
 //! - Loss: [`kernels::loss_ppo`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for losses of your own.
 //! - Optimiser: [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`]; [`kernels::loss_kl`] sets the weight of a
 //!   KL penalty and the learning rate by KL.
+//! - Networks in large tiles: [`kernels::mlp_forward_tiled`], [`kernels::mlp_backward_input_tiled`],
+//!   [`kernels::mlp_backward_weight_tiled`], [`kernels::mlp_jvp_tiled`].
 //! - Trust region: [`kernels::mlp_jvp`] and [`kernels::head_fisher`] for a Fisher product ([`algo::FisherPlan`]),
 //!   [`kernels::cg_step`], [`kernels::loss_trust_region`], [`kernels::optim_line_search`]; put together in
 //!   [`algo::TrustRegionUpdate`].

@@ -22,11 +22,15 @@ const ORACLES: &[(&str, &str)] = &[
     ("loss_kl", "loss_ppo"),            // the penalty is part of the loss
     ("loss_statistics", "loss_ppo"),    // loss and statistics come from one function
     ("loss_trust_region", "surrogate"), // ratio times advantage; the divergences are the head's
-    ("mlp_backward_input", "mlp"),      // a network forward and backward
+    ("mlp_backward_input", "mlp"),
+    ("mlp_backward_input_tiled", "mlp"), // a network forward and backward
     ("mlp_backward_weight", "mlp"),
+    ("mlp_backward_weight_tiled", "mlp"),
     ("mlp_forward", "mlp"),
     ("mlp_forward_fused", "mlp"),
+    ("mlp_forward_tiled", "mlp"),
     ("mlp_jvp", "mlp"),
+    ("mlp_jvp_tiled", "mlp"),
     ("optim_adam", "optim"), // clip and step are one
     ("optim_clip", "optim"),
     ("optim_line_search", "trpo_update"), // the search is a loop in the step
@@ -71,7 +75,7 @@ fn every_kernel_has_a_shader_and_a_host_file_and_there_are_no_others() {
     }
     assert_eq!(shaders, kernels());
     let mut host = stems("src/kernels", "rs");
-    for shared in ["mod", "parts"] {
+    for shared in ["mod", "parts", "tile"] {
         assert!(host.remove(shared));
     }
     assert_eq!(host, kernels());

@@ -144,11 +144,17 @@ fn bindings_and_params_are_those_of_the_definition() {
     }
 }
 
+/// What part tile leaves to the pipeline.
+const TILE: [&str; 5] = ["COLUMN_LANES", "STAGED", "TILE_VECTORS", "ROWS_WHOLE", "COLUMNS_WHOLE"];
+
 /// The values of the overrides that choose an activation: each code for each of them.
 fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
     let names: Vec<_> = module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
-    let known =
-        |name: &String| ["WG", "ACTIVATION", "INPUT_ACTIVATION"].contains(&name.as_str()) || name.starts_with("HEAD_");
+    let known = |name: &String| {
+        ["WG", "ACTIVATION", "INPUT_ACTIVATION"].contains(&name.as_str())
+            || TILE.contains(&name.as_str())
+            || name.starts_with("HEAD_")
+    };
     assert!(names.iter().all(known), "{names:?}");
     let of_head: Vec<_> = names.iter().filter(|name| name.starts_with("HEAD_")).cloned().collect();
     if !of_head.is_empty() {
@@ -156,12 +162,26 @@ fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
         let all = |value: f64| of_head.iter().map(|name| (name.clone(), value)).collect();
         return vec![all(0.0), all(1.0), all(2.0)];
     }
-    let choices: Vec<_> = names.into_iter().filter(|name| name != "WG").collect();
+    let tiled = names.iter().any(|name| TILE.contains(&name.as_str()));
+    let choices: Vec<_> = names.into_iter().filter(|name| name != "WG" && !TILE.contains(&name.as_str())).collect();
     if choices.is_empty() {
         return vec![Vec::new()];
     }
-    let all = |code: f64| choices.iter().map(|name| (name.clone(), code)).collect();
-    Activation::ALL.iter().map(|activation| all(f64::from(activation.code()))).collect()
+    let all = |code: f64| -> Vec<(String, f64)> { choices.iter().map(|name| (name.clone(), code)).collect() };
+    let activations = Activation::ALL.iter().map(|activation| all(f64::from(activation.code())));
+    if !tiled {
+        return activations.collect();
+    }
+    // Staged or not, whole or not, square or thin.
+    let ways = [
+        [8.0, 1.0, 128.0, 0.0, 0.0],
+        [8.0, 1.0, 128.0, 1.0, 1.0],
+        [8.0, 0.0, 1.0, 0.0, 1.0],
+        [1.0, 0.0, 1.0, 1.0, 0.0],
+        [64.0, 0.0, 1.0, 0.0, 0.0],
+    ];
+    let tile = |way: [f64; 5]| TILE.iter().map(|name| (*name).to_owned()).zip(way);
+    activations.flat_map(|codes| ways.map(|way| codes.iter().cloned().chain(tile(way)).collect())).collect()
 }
 
 #[test]

@@ -28,6 +28,11 @@ fn activation_apply(code: u32, x: f32) -> f32 {
     }
 }
 
+fn activation_apply_4(code: u32, x: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(
+        activation_apply(code, x.x), activation_apply(code, x.y), activation_apply(code, x.z), activation_apply(code, x.w));
+}
+
 // Derivative at a point of which `kept` is known: the output for identity, tanh, relu and elu; the input for silu and both
 // gelu, whose derivative is not a function of the output.
 fn activation_slope(code: u32, kept: f32) -> f32 {

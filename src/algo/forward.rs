@@ -2,7 +2,7 @@
 
 use super::network::{Activations, Block, Networks};
 use crate::Result;
-use crate::gpu::{Buffer, Call, Gpu};
+use crate::gpu::{Buffer, Call, Gpu, ProductPath};
 use crate::kernels::mlp_forward_fused;
 use crate::policy::{Network, PolicySpec};
 
@@ -41,7 +41,7 @@ impl ForwardOnly {
 
 /// Whether nothing goes through memory between the layers, so that any number of rows costs no room.
 pub(super) fn is_fused(gpu: &Gpu, spec: &PolicySpec) -> bool {
-    !gpu.plain() && mlp_forward_fused::fits(spec)
+    gpu.products() != ProductPath::Plain && mlp_forward_fused::fits(spec)
 }
 
 impl Networks<'_> {

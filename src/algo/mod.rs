@@ -31,6 +31,7 @@ mod model;
 mod network;
 mod normalize;
 mod plan;
+mod products;
 mod rollout;
 #[cfg(not(target_arch = "wasm32"))]
 mod trainer;

@@ -1,5 +1,6 @@
 //! Chains of dense layers as lists of calls.
 
+use super::products::{BackwardLayer, ForwardLayer};
 use crate::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{mlp_backward_input, mlp_backward_weight, mlp_forward, mlp_jvp};
@@ -30,24 +31,42 @@ pub(super) struct Activations {
 impl Activations {
     /// Room for `rows` rows of the networks named.
     pub fn new(gpu: &Gpu, spec: &PolicySpec, rows: u32, networks: &[Network]) -> Result<Self> {
-        let of = |network: Network| -> Result<Vec<Buffer<f32>>> {
+        let of = |network: Network| -> Vec<u64> {
             if !networks.contains(&network) {
-                return Ok(Vec::new());
+                return Vec::new();
             }
-            let sizes = spec.sizes(network);
-            let last = sizes.len() - 1;
-            sizes
-                .iter()
-                .enumerate()
-                .skip(1)
-                .map(|(index, &size)| {
-                    // A distribution row also carries the free parameters.
-                    let row = if network == Network::Policy && index == last { spec.head.width() } else { size };
-                    gpu.buffer(&format!("{}.{} output", network.name(), index - 1), u64::from(rows) * row as u64)
-                })
-                .collect()
+            let mut sizes: Vec<_> = spec.sizes(network).into_iter().skip(1).collect();
+            // A distribution row also carries the free parameters.
+            if let (Network::Policy, Some(last)) = (network, sizes.last_mut()) {
+                *last = spec.head.width();
+            }
+            sizes.into_iter().map(|size| u64::from(rows) * size as u64).collect()
         };
-        Ok(Self { trunk: of(Network::Trunk)?, policy: of(Network::Policy)?, value: of(Network::Value)? })
+        let lengths = Network::ALL.map(of);
+        let mut made: [Vec<Buffer<f32>>; 3] = Default::default();
+        let limit = gpu.limits().max_storage_buffer_binding_size;
+        for index in 0..lengths.iter().map(Vec::len).max().unwrap_or(0) {
+            let hidden = |network: Network| {
+                let lengths = &lengths[network as usize];
+                lengths.get(index).copied().filter(|_| index + 1 < lengths.len())
+            };
+            if let (Some(policy), Some(value)) = (hidden(Network::Policy), hidden(Network::Value)) {
+                // One buffer, so that one dispatch reaches both; bindings begin at multiples of 256 bytes.
+                let start = policy.next_multiple_of(64);
+                if 4 * (start + value) <= limit {
+                    let both: Buffer<f32> = gpu.buffer(&format!("hidden {index}"), start + value)?;
+                    made[Network::Policy as usize].push(Buffer::from_wgpu(both.raw(), 0, policy)?);
+                    made[Network::Value as usize].push(Buffer::from_wgpu(both.raw(), 4 * start, value)?);
+                }
+            }
+            for (network, (made, lengths)) in Network::ALL.into_iter().zip(made.iter_mut().zip(&lengths)) {
+                if let Some(length) = lengths.get(index).filter(|_| made.len() == index) {
+                    made.push(gpu.buffer(&format!("{}.{index} output", network.name()), *length)?);
+                }
+            }
+        }
+        let [trunk, policy, value] = made;
+        Ok(Self { trunk, policy, value })
     }
 
     fn of(&self, network: Network) -> &[Buffer<f32>] {
@@ -95,43 +114,68 @@ impl Networks<'_> {
         blocks: &[Block],
     ) -> Result<Vec<Vec<Call>>> {
         let mut lists = vec![Vec::new(); blocks.len()];
-        for &network in wanted {
-            let layers = self.layout.layers(network);
-            for (index, layer) in layers.iter().enumerate() {
-                let last = index + 1 == layers.len() && network != Network::Trunk;
-                let (input, from_obs) = self.input(network, index, obs, kept);
-                let output = if last && network == Network::Value { values } else { &kept.of(network)[index] };
-                let extra = if last && network == Network::Policy { self.spec.head.free_parameters() } else { 0 };
-                let params: Vec<_> = blocks
+        for group in self.groups(wanted) {
+            for index in 0..self.layout.layers(group[0]).len() {
+                let layers: Vec<_> = group
                     .iter()
-                    .map(|block| mlp_forward::Params {
-                        rows: block.rows,
-                        inputs: layer.inputs as u32,
-                        outputs: layer.outputs as u32,
-                        weight: layer.weight as u32,
-                        bias: layer.bias as u32,
-                        input_offset: if from_obs { block.obs_offset } else { 0 },
-                        input_stride: if from_obs { block.obs_stride } else { layer.inputs as u32 },
-                        output_offset: if last && network == Network::Value { block.value_offset } else { 0 },
-                        output_stride: (layer.outputs + extra) as u32,
-                        extra: extra as u32,
-                        extra_offset: self.layout.log_std().unwrap_or(0) as u32,
-                        ..Default::default()
-                    })
+                    .map(|network| self.forward_layer(*network, index, obs, kept, values, blocks))
                     .collect();
-                let calls = mlp_forward::bind(
-                    self.gpu,
-                    if from_obs { Activation::Identity } else { self.on_load() },
-                    if last { Activation::Identity } else { self.on_store() },
-                    &params,
-                    &mlp_forward::Io { parameters: self.parameters, input, output },
-                )?;
-                for (list, call) in lists.iter_mut().zip(calls) {
-                    list.push(call);
-                }
+                self.bind_forward(&mut lists, &layers)?;
             }
         }
         Ok(lists)
+    }
+
+    /// Networks whose layers of one index go together: policy and value where they are as deep as each other.
+    fn groups(&self, wanted: &[Network]) -> Vec<Vec<Network>> {
+        let depth = |network: Network| self.layout.layers(network).len();
+        let mut groups: Vec<Vec<Network>> = Vec::new();
+        for &network in wanted.iter().filter(|network| depth(**network) > 0) {
+            match groups.last_mut() {
+                Some(last) if *last == [Network::Policy] && depth(Network::Policy) == depth(network) => {
+                    last.push(network)
+                }
+                _ => groups.push(vec![network]),
+            }
+        }
+        groups
+    }
+
+    fn forward_layer<'b>(
+        &self,
+        network: Network,
+        index: usize,
+        obs: &'b Buffer<f32>,
+        kept: &'b Activations,
+        values: &'b Buffer<f32>,
+        blocks: &[Block],
+    ) -> ForwardLayer<'b> {
+        let layers = self.layout.layers(network);
+        let layer = &layers[index];
+        let last = index + 1 == layers.len() && network != Network::Trunk;
+        let (input, from_obs) = self.input(network, index, obs, kept);
+        let output = if last && network == Network::Value { values } else { &kept.of(network)[index] };
+        let extra = if last && network == Network::Policy { self.spec.head.free_parameters() } else { 0 };
+        let params = blocks
+            .iter()
+            .map(|block| mlp_forward::Params {
+                rows: block.rows,
+                inputs: layer.inputs as u32,
+                outputs: layer.outputs as u32,
+                weight: layer.weight as u32,
+                bias: layer.bias as u32,
+                input_offset: if from_obs { block.obs_offset } else { 0 },
+                input_stride: if from_obs { block.obs_stride } else { layer.inputs as u32 },
+                output_offset: if last && network == Network::Value { block.value_offset } else { 0 },
+                output_stride: (layer.outputs + extra) as u32,
+                extra: extra as u32,
+                extra_offset: self.layout.log_std().unwrap_or(0) as u32,
+                ..Default::default()
+            })
+            .collect();
+        let on_load = if from_obs { Activation::Identity } else { self.on_load() };
+        let on_store = if last { Activation::Identity } else { self.on_store() };
+        ForwardLayer { params, input, output, on_load, on_store }
     }
 
     /// The buffer that feeds layer `index` of `network`, and whether that is the observations.
@@ -195,7 +239,7 @@ impl Networks<'_> {
                 };
                 let on_load = if from_obs { Activation::Identity } else { self.on_load() };
                 let slope = if last { Activation::Identity } else { self.spec.activation };
-                calls.extend(mlp_jvp::bind(self.gpu, on_load, slope, &[params], &io)?);
+                calls.extend(self.bind_tangent(on_load, slope, params, &io)?);
             }
         }
         Ok(calls)
@@ -244,59 +288,83 @@ impl Networks<'_> {
         // Both heads add to the gradient at the trunk's output before the trunk's own layers use it.
         let both = wanted.contains(&Network::Policy) && wanted.contains(&Network::Value);
         let order = [Network::Policy, Network::Value, Network::Trunk];
-        for network in order.into_iter().filter(|network| wanted.contains(network)) {
-            let layers = self.layout.layers(network);
-            for (index, layer) in layers.iter().enumerate().rev() {
-                let last = index + 1 == layers.len();
-                let (d_output, stride) = match network {
-                    Network::Policy if last => (&gradients.d_head_outputs, self.spec.head.width()),
-                    Network::Value if last => (&gradients.d_values, 1),
-                    _ => (&gradients.hidden.of(network)[index], layer.outputs),
-                };
-                let (input, from_obs) = self.input(network, index, obs, kept);
-                let weight = self.weight_params(layer, stride, from_obs, blocks);
-                let io = mlp_backward_weight::Io { d_output, input, partials: &gradients.partials };
-                let on_load = if from_obs { Activation::Identity } else { self.on_load() };
-                append(&mut lists, mlp_backward_weight::bind(self.gpu, on_load, &weight, &io)?);
-                // At a trunk's output the policy's part is stored first, and the value's part completes the sum.
-                let joins_trunk = index == 0 && network != Network::Trunk;
+        let wanted: Vec<_> = order.into_iter().filter(|network| wanted.contains(network)).collect();
+        for group in self.groups(&wanted) {
+            for index in (0..self.layout.layers(group[0]).len()).rev() {
+                let layers: Vec<_> = group
+                    .iter()
+                    .map(|network| self.backward_layer(*network, index, obs, kept, gradients, blocks))
+                    .collect();
+                self.bind_weights(&mut lists, &layers, &gradients.partials)?;
+                let from_obs = layers[0].from_obs;
+                let joins_trunk = index == 0 && group[0] != Network::Trunk;
                 if from_obs || (joins_trunk && !wanted.contains(&Network::Trunk)) {
                     continue;
                 }
-                let (d_input, _) = self.input(network, index, obs, &gradients.hidden);
-                let params: Vec<_> = blocks
-                    .iter()
-                    .map(|block| mlp_backward_input::Params {
-                        rows: block.rows,
-                        inputs: layer.inputs as u32,
-                        outputs: layer.outputs as u32,
-                        weight: layer.weight as u32,
-                        d_output_stride: stride as u32,
-                        accumulate: u32::from(both && joins_trunk && network == Network::Value),
-                        ..Default::default()
-                    })
-                    .collect();
-                let complete = !(both && joins_trunk && network == Network::Policy);
-                let activation = if complete { self.spec.activation } else { Activation::Identity };
-                let io = mlp_backward_input::Io { parameters: self.parameters, d_output, kept: input, d_input };
-                append(&mut lists, mlp_backward_input::bind(self.gpu, activation, &params, &io)?);
+                if !joins_trunk {
+                    self.bind_inputs(&mut lists, &layers, self.spec.activation, false)?;
+                    continue;
+                }
+                // At a trunk's output the policy's part is stored first, and the value's part completes the sum.
+                for (network, layer) in group.iter().zip(&layers) {
+                    let complete = !(both && *network == Network::Policy);
+                    let activation = if complete { self.spec.activation } else { Activation::Identity };
+                    let accumulate = both && *network == Network::Value;
+                    self.bind_inputs(&mut lists, std::slice::from_ref(layer), activation, accumulate)?;
+                }
             }
         }
-        if let Some(log_std) = self.layout.log_std().filter(|_| wanted.contains(&Network::Policy)) {
+        Ok(lists)
+    }
+
+    fn backward_layer<'b>(
+        &self,
+        network: Network,
+        index: usize,
+        obs: &'b Buffer<f32>,
+        kept: &'b Activations,
+        gradients: &'b Gradients,
+        blocks: &[Block],
+    ) -> BackwardLayer<'b> {
+        let layers = self.layout.layers(network);
+        let last = index + 1 == layers.len();
+        let (d_output, stride) = match network {
+            Network::Policy if last => (&gradients.d_head_outputs, self.spec.head.width()),
+            Network::Value if last => (&gradients.d_values, 1),
+            _ => (&gradients.hidden.of(network)[index], layers[index].outputs),
+        };
+        let (input, from_obs) = self.input(network, index, obs, kept);
+        let (d_input, _) = self.input(network, index, obs, &gradients.hidden);
+        let extra = self.layout.log_std().filter(|_| last && network == Network::Policy).map(|log_std| {
             // Free parameters are the last columns of a distribution row: their gradient is a sum over rows.
             let free = LayerRange { inputs: 0, outputs: self.spec.head.free_parameters(), weight: 0, bias: log_std };
-            let mut params = self.weight_params(&free, self.spec.head.width(), false, blocks);
+            let mut params = self.weight_params(&free, stride, false, blocks);
             for p in &mut params {
                 p.d_output_offset = self.spec.head.raw_outputs() as u32;
             }
-            let io = mlp_backward_weight::Io {
-                d_output: &gradients.d_head_outputs,
-                input: obs,
-                partials: &gradients.partials,
-            };
-            append(&mut lists, mlp_backward_weight::bind(self.gpu, Activation::Identity, &params, &io)?);
+            params
+        });
+        let inputs = blocks
+            .iter()
+            .map(|block| mlp_backward_input::Params {
+                rows: block.rows,
+                inputs: layers[index].inputs as u32,
+                outputs: layers[index].outputs as u32,
+                weight: layers[index].weight as u32,
+                d_output_stride: stride as u32,
+                ..Default::default()
+            })
+            .collect();
+        BackwardLayer {
+            weights: self.weight_params(&layers[index], stride, from_obs, blocks),
+            extra,
+            inputs,
+            d_output,
+            input,
+            d_input,
+            from_obs,
+            on_load: if from_obs { Activation::Identity } else { self.on_load() },
         }
-        Ok(lists)
     }
 
     fn weight_params(
@@ -323,12 +391,5 @@ impl Networks<'_> {
                 ..Default::default()
             })
             .collect()
-    }
-}
-
-/// Appends one call to each block's list.
-fn append(lists: &mut [Vec<Call>], calls: Vec<Call>) {
-    for (list, call) in lists.iter_mut().zip(calls) {
-        list.push(call);
     }
 }

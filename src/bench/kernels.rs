@@ -24,7 +24,14 @@ enum Sized {
 
 fn sized(kernel: &str) -> Sized {
     match kernel {
-        "mlp_forward" | "mlp_backward_input" | "mlp_backward_weight" | "mlp_jvp" => Sized::Layers,
+        "mlp_forward"
+        | "mlp_forward_tiled"
+        | "mlp_backward_input"
+        | "mlp_backward_input_tiled"
+        | "mlp_backward_weight"
+        | "mlp_backward_weight_tiled"
+        | "mlp_jvp"
+        | "mlp_jvp_tiled" => Sized::Layers,
         "advantage_gae" | "advantage_gae_chunked" => Sized::Windows,
         "env_step" | "policy_normalize" | "advantage_discount" | "advantage_k_step" | "advantage_log_rho"
         | "advantage_rescale" | "advantage_vtrace" | "batch_clean" | "batch_count" | "batch_valid"
@@ -38,7 +45,7 @@ pub(super) fn cases(table: &Table) -> Vec<Case> {
     for def in ALL {
         let sizes = match sized(def.name) {
             // Nobody wants the gradient at observations.
-            Sized::Layers if def.name == "mlp_backward_input" => {
+            Sized::Layers if def.name.starts_with("mlp_backward_input") => {
                 layers(table).into_iter().filter(|(_, _, size)| !size.first).collect()
             }
             Sized::Layers => layers(table),
@@ -162,6 +169,7 @@ fn timed(kernel: &str, submitted: Vec<Submitted>) -> (Vec<Call>, Slot) {
 fn work(kernel: &str, s: &Size) -> Option<Work> {
     let (n, t, e) = (s.rows as f64, s.steps as f64, s.envs as f64);
     let (i, o) = (s.layer.0 as f64, s.layer.1 as f64);
+    let both = o + (o - (s.layer.1 / 2) as f64);
     let (width, dims, words) = (s.head.width() as f64, s.head.action_dims() as f64, s.head.action_words() as f64);
     let (d, p, window) = (s.obs_dim as f64, s.parameters as f64, t * e);
     let rows = |flops: f64, bytes: f64| Work::rows(s.rows, flops, bytes);
@@ -175,7 +183,14 @@ fn work(kernel: &str, s: &Size) -> Option<Work> {
             let slices = s.rows.div_ceil(slice_rows(s.rows, s.layer.0, s.layer.1)) as f64;
             rows(2.0 * n * i * o, 4.0 * (n * (i + o) + slices * (i * o + o)))
         }
-        "mlp_jvp" => {
+        // The layer and its second half; the operand that the two have in common is counted once.
+        "mlp_forward_tiled" => rows(2.0 * n * i * both, 4.0 * (n * (i + both) + i * o + o)),
+        "mlp_backward_input_tiled" => rows(2.0 * n * i * both, 4.0 * (n * (both + 4.0 * i) + i * o)),
+        "mlp_backward_weight_tiled" => {
+            let slices = s.rows.div_ceil(slice_rows(s.rows, s.layer.0, s.layer.1)) as f64;
+            rows(2.0 * n * i * both, 4.0 * (n * (i + both) + slices * (i * both + both)))
+        }
+        "mlp_jvp" | "mlp_jvp_tiled" => {
             let products = if s.first { 1.0 } else { 2.0 };
             rows(2.0 * products * n * i * o, 4.0 * (n * (products * i + 2.0 * o) + 2.0 * (i * o + o)))
         }

@@ -2,19 +2,22 @@
 
 use super::Case;
 use super::mlp::{Layer, PLAIN, kept, matrix, tolerance};
+use super::mlp_tiled::label;
 use super::support::{Guarded, Random};
 use crate::gpu::Slot;
-use crate::kernels::mlp_jvp;
+use crate::kernels::tile::Tile;
+use crate::kernels::{mlp_jvp, mlp_jvp_tiled};
 use crate::policy::Activation;
 use crate::reference::mlp::{Dense, Mlp, activate, derivative};
 use ndarray::{Array1, Array2};
 
-/// `first`: the input has no tangent.
-fn case(c: Layer, first: bool) -> Case {
+/// `first`: the input has no tangent. `tile`: of which kernel, and in which tile of it; `Some(None)` is the one picked.
+fn case(c: Layer, first: bool, tile: Option<Option<Tile>>) -> Case {
     let Layer { rows, inputs, outputs, input_activation, activation, extra, slack } = c;
-    let shape = c.shape() + if first { ", first layer" } else { "" };
+    let shape = c.shape() + if first { ", first layer" } else { "" } + &label(tile.flatten());
+    let kernel = if tile.is_some() { "mlp_jvp_tiled" } else { "mlp_jvp" };
     let tolerance = tolerance(2 * inputs + 1, &[input_activation, activation]);
-    Case::new("mlp_jvp", shape, tolerance, move |gpu, report| {
+    Case::new(kernel, shape, tolerance, move |gpu, report| {
         let mut random = Random::new((rows * 7 + inputs * 5 + outputs * 3) as u64);
         // A weight, a gap, a bias, a gap, copies.
         let (bias_at, extra_at) = (slack + outputs * inputs + slack, 3 * slack + outputs * inputs + outputs);
@@ -50,7 +53,21 @@ fn case(c: Layer, first: bool) -> Case {
             kept: if activation == Activation::Identity { input.io() } else { buffers.3.io() },
             output_tangent: output.io(),
         };
-        let calls = mlp_jvp::bind(gpu, input_activation, activation, &[p], &io)?;
+        let calls = if let Some(tile) = tile {
+            let io = mlp_jvp_tiled::Io {
+                weights: &io.parameters.cast(),
+                tangent: io.tangent,
+                weight_tangents: &io.tangent.cast(),
+                input: &io.input.cast(),
+                input_tangent: &io.input_tangent.cast(),
+                kept: io.kept,
+                output_tangent: io.output_tangent,
+            };
+            let tile = tile.unwrap_or_else(|| Tile::pick(gpu, &[[rows as u32, (outputs + extra) as u32]]));
+            mlp_jvp_tiled::bind(gpu, tile, input_activation, activation, &[p.into()], &io)?
+        } else {
+            mlp_jvp::bind(gpu, input_activation, activation, &[p], &io)?
+        };
         report.run(gpu, &calls, Slot::default())?;
 
         let (weight, d_weight) =
@@ -83,23 +100,32 @@ fn case(c: Layer, first: bool) -> Case {
 }
 
 /// A tanh layer; `first`: one that observations feed, `last`: one that feeds a head.
-pub(super) fn sized(rows: usize, inputs: usize, outputs: usize, (first, last): (bool, bool)) -> Case {
+pub(super) fn sized(kernel: &str, rows: usize, inputs: usize, outputs: usize, (first, last): (bool, bool)) -> Case {
     let activation = if last { Activation::Identity } else { Activation::Tanh };
-    case(Layer { rows, inputs, outputs, activation, ..PLAIN }, first)
+    let tile = (kernel == "mlp_jvp_tiled").then_some(None);
+    case(Layer { rows, inputs, outputs, activation, ..PLAIN }, first, tile)
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let sizes = [(1, 1, 1), (63, 4, 2), (64, 64, 64), (65, 33, 31), (31, 2, 65), (33, 65, 1), (67, 1, 33), (1, 127, 3)];
     let mut cases = Vec::new();
-    for (rows, inputs, outputs) in sizes {
-        let c = Layer { rows, inputs, outputs, ..PLAIN };
-        cases.push(case(Layer { activation: Activation::Tanh, ..c }, false).quick((rows, inputs) == (64, 64)));
-        cases.push(case(Layer { activation: Activation::Tanh, slack: 2, ..c }, true).quick((rows, inputs) == (63, 4)));
-        cases.push(case(Layer { extra: 3, slack: 2, ..c }, false));
+    let direct = |column_lanes| Some(Some(Tile { staged: false, column_lanes }));
+    for tile in [None, Some(Some(Tile::STAGED)), direct(8)] {
+        for (rows, inputs, outputs) in sizes {
+            let c = Layer { rows, inputs, outputs, ..PLAIN };
+            let curved = Layer { activation: Activation::Tanh, ..c };
+            cases.push(case(curved, false, tile).quick((rows, inputs) == (64, 64)));
+            cases.push(case(Layer { slack: 2, ..curved }, true, tile).quick((rows, inputs) == (63, 4)));
+            cases.push(case(Layer { extra: 3, slack: 2, ..c }, false, tile));
+        }
+        for activation in Activation::ALL {
+            let c = Layer { rows: 33, inputs: 13, outputs: 37, slack: 1, ..PLAIN };
+            cases.push(case(Layer { activation, input_activation: activation, ..c }, false, tile).quick(true));
+        }
     }
-    for activation in Activation::ALL {
-        let c = Layer { rows: 33, inputs: 13, outputs: 37, slack: 1, ..PLAIN };
-        cases.push(case(Layer { activation, input_activation: activation, ..c }, false).quick(true));
+    for tile in Tile::all() {
+        cases.push(case(Layer { rows: 66, inputs: 20, outputs: 72, slack: 4, ..PLAIN }, false, Some(Some(tile))).quick(true));
+        cases.push(case(Layer { rows: 66, inputs: 21, outputs: 73, slack: 1, extra: 9, ..PLAIN }, false, Some(Some(tile))));
     }
     cases
 }

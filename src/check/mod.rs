@@ -21,6 +21,7 @@ mod loss_statistics;
 mod mlp;
 mod mlp_fused;
 mod mlp_jvp;
+mod mlp_tiled;
 mod normalize;
 mod optim;
 mod reduce;
@@ -122,6 +123,7 @@ pub fn cases() -> Vec<Case> {
         mlp::cases(),
         mlp_fused::cases(),
         mlp_jvp::cases(),
+        mlp_tiled::cases(),
         loss::cases(),
         loss_statistics::cases(),
         loss_kl::cases(),

@@ -2,7 +2,7 @@
 
 use super::{
     Case, advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_kl, loss_statistics, mlp,
-    mlp_jvp, normalize, optim, reduce, trust_region, valid, vtrace,
+    mlp_jvp, mlp_tiled, normalize, optim, reduce, trust_region, valid, vtrace,
 };
 use crate::env::Env;
 use crate::policy::Head;
@@ -59,7 +59,10 @@ pub(crate) fn case(kernel: &str, size: &Size) -> Option<Case> {
         "mlp_backward_input" | "mlp_backward_weight" | "mlp_forward" => {
             mlp::sized(kernel, rows, inputs, outputs, size.last)
         }
-        "mlp_jvp" => mlp_jvp::sized(rows, inputs, outputs, (size.first, size.last)),
+        "mlp_backward_input_tiled" | "mlp_backward_weight_tiled" | "mlp_forward_tiled" => {
+            mlp_tiled::sized(kernel, rows, inputs, outputs, size.last)
+        }
+        "mlp_jvp" | "mlp_jvp_tiled" => mlp_jvp::sized(kernel, rows, inputs, outputs, (size.first, size.last)),
         "optim_adam" | "optim_clip" | "optim_rmsprop" => optim::sized(kernel, size.parameters),
         "optim_line_search" => line_search::sized(size.parameters, rows),
         "reduce_episodes" | "reduce_moments" | "reduce_partials" => {

@@ -23,6 +23,20 @@ impl std::str::FromStr for AdapterChoice {
     }
 }
 
+/// Which kernels compute networks. The bits are the same on a device that does not fuse multiplications and additions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProductPath {
+    /// [`Direct`](Self::Direct) on an adapter that computes on the CPU, [`Staged`](Self::Staged) on others.
+    #[default]
+    Auto,
+    /// The plain kernels everywhere, also where a faster one would do: to compare, and to find a faulty driver.
+    Plain,
+    /// Large tiles in registers, each invocation loading its own numbers.
+    Direct,
+    /// Large tiles, through workgroup memory where the shape suits.
+    Staged,
+}
+
 /// What [`super::Gpu::new`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GpuOptions {
@@ -33,14 +47,14 @@ pub struct GpuOptions {
     /// Keep wgpu's bounds checks in our shaders. They are off by default: every kernel is tested with them on and stays
     /// inside its buffers.
     pub bounds_checks: bool,
-    /// Plans take the plain form of every kernel, also where a faster one would do: to compare, and to find a faulty driver.
-    pub plain: bool,
     /// Largest storage binding that will be needed, in bytes. WebGPU's 128 MiB by default; more is asked of the adapter only
     /// when this says so.
     pub binding_bytes: Option<u64>,
     /// Ask for timestamp queries where the adapter has them ([`super::Timestamps`]); without them nothing fails. No kernel needs
     /// them, so only a benchmark asks.
     pub timestamps: bool,
+    /// Which kernels compute networks.
+    pub products: ProductPath,
 }
 
 /// One adapter as wgpu describes it.

@@ -91,6 +91,28 @@ impl<T: Element> Buffer<T> {
         Buffer { raw: self.raw.clone(), offset: self.offset, len, element: PhantomData }
     }
 
+    /// The same memory, four numbers at a time. The last vector may hold what lies past the end; it is missing in a buffer of
+    /// someone else that is too short for it.
+    pub(crate) fn quads(&self) -> Buffer<[f32; 4]> {
+        let len = if self.has_whole_quads() { self.bytes().div_ceil(16) } else { self.bytes() / 16 };
+        Buffer { raw: self.raw.clone(), offset: self.offset, len, element: PhantomData }
+    }
+
+    /// Whether [`quads`](Self::quads) has all numbers.
+    pub(crate) fn has_whole_quads(&self) -> bool {
+        self.offset + 16 * self.bytes().div_ceil(16) <= self.raw.size()
+    }
+
+    /// The range from the first element of either to the last, and where each begins in it; if both are ranges of one wgpu buffer.
+    pub(crate) fn joined(&self, other: &Self) -> Option<(Self, [u32; 2])> {
+        let size = size_of::<T>() as u64;
+        let offset = self.offset.min(other.offset);
+        let len = ((self.offset + self.bytes()).max(other.offset + other.bytes()) - offset) / size;
+        let place = |buffer: &Self| u32::try_from((buffer.offset - offset) / size).ok();
+        let places = [place(self)?, place(other)?];
+        (self.raw == other.raw).then(|| (Self { raw: self.raw.clone(), offset, len, element: PhantomData }, places))
+    }
+
     pub(super) fn binding(&self) -> wgpu::BufferBinding<'_> {
         wgpu::BufferBinding { buffer: &self.raw, offset: self.offset, size: std::num::NonZeroU64::new(self.bytes()) }
     }
@@ -120,7 +142,8 @@ impl Gpu {
         let raw = self.scoped(label, || {
             self.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
-                size: bytes,
+                // Whole vectors of four, for those who read it so.
+                size: bytes.next_multiple_of(16),
                 usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             })

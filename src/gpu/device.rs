@@ -1,6 +1,6 @@
 //! The device and what wgpo keeps beside it.
 
-use super::adapter::{GpuOptions, pick, shortfall};
+use super::adapter::{GpuOptions, ProductPath, pick, shortfall};
 use super::pipeline::PipelineCache;
 use crate::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ pub(super) struct Inner {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     pub bounds_checks: bool,
-    pub plain: bool,
+    pub products: ProductPath,
     pub pipelines: PipelineCache,
     pub dispatches: AtomicU64,
     pub submissions: AtomicU64,
@@ -84,7 +84,7 @@ impl Gpu {
             .request_device(&descriptor)
             .await
             .map_err(|error| Error::NoDevice { adapter: name, message: error.to_string() })?;
-        let gpu = Self::wrap(device, queue, options.bounds_checks, options.plain);
+        let gpu = Self::wrap(device, queue, options.bounds_checks, options.products);
         gpu.watch();
         Ok(gpu)
     }
@@ -108,18 +108,23 @@ impl Gpu {
             let adapter = device.adapter_info().name;
             return Err(Error::NoDevice { adapter, message: format!("its limits are too low: {shortfall}") });
         }
-        Ok(Self::wrap(device, queue, !trusted, false))
+        Ok(Self::wrap(device, queue, !trusted, ProductPath::Auto))
     }
 
-    fn wrap(device: wgpu::Device, queue: wgpu::Queue, bounds_checks: bool, plain: bool) -> Self {
+    fn wrap(device: wgpu::Device, queue: wgpu::Queue, bounds_checks: bool, products: ProductPath) -> Self {
         let limits = device.limits();
+        let products = match products {
+            ProductPath::Auto if device.adapter_info().device_type == wgpu::DeviceType::Cpu => ProductPath::Direct,
+            ProductPath::Auto => ProductPath::Staged,
+            chosen => chosen,
+        };
         Self {
             inner: Arc::new(Inner {
                 device,
                 queue,
                 limits,
                 bounds_checks,
-                plain,
+                products,
                 pipelines: PipelineCache::default(),
                 dispatches: AtomicU64::new(0),
                 submissions: AtomicU64::new(0),
@@ -156,14 +161,14 @@ impl Gpu {
         &self.inner.device
     }
 
+    /// Which kernels compute products; never [`ProductPath::Auto`].
+    pub fn products(&self) -> ProductPath {
+        self.inner.products
+    }
+
     /// The queue.
     pub fn queue(&self) -> &wgpu::Queue {
         &self.inner.queue
-    }
-
-    /// Whether plans take plain kernels only, see [`GpuOptions::plain`].
-    pub fn plain(&self) -> bool {
-        self.inner.plain
     }
 
     /// What the device allows.

@@ -19,7 +19,7 @@ mod record;
 mod schedule;
 mod timestamps;
 
-pub use adapter::{AdapterChoice, AdapterSummary, GpuOptions, adapters};
+pub use adapter::{AdapterChoice, AdapterSummary, GpuOptions, ProductPath, adapters};
 pub use buffer::{Buffer, Element};
 pub use device::{Counts, Gpu};
 pub(crate) use kernel::kernel;

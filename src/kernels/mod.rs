@@ -10,6 +10,7 @@
 //! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`advantage_log_rho`], [`advantage_vtrace`], [`reduce_moments`], [`advantage_normalize`]; [`advantage_discount`], [`reduce_running`], [`advantage_rescale`] for rewards and value targets |
 //! | minibatch | [`batch_valid`], [`batch_clean`], [`batch_gather`], [`batch_pack`], [`batch_count`] |
 //! | networks | [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
+//! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`]; [`mlp_forward_tiled`], [`mlp_backward_input_tiled`], [`mlp_backward_weight_tiled`], [`mlp_jvp_tiled`] in large tiles |
 //! | loss | [`loss_ppo`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
 //! | optimiser | [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
 //! | statistics | [`reduce_episodes`] |
@@ -36,10 +37,14 @@ pub mod loss_ppo;
 pub mod loss_statistics;
 pub mod loss_trust_region;
 pub mod mlp_backward_input;
+pub mod mlp_backward_input_tiled;
 pub mod mlp_backward_weight;
+pub mod mlp_backward_weight_tiled;
 pub mod mlp_forward;
 pub mod mlp_forward_fused;
+pub mod mlp_forward_tiled;
 pub mod mlp_jvp;
+pub mod mlp_jvp_tiled;
 pub mod optim_adam;
 pub mod optim_clip;
 pub mod optim_line_search;
@@ -51,6 +56,7 @@ pub mod reduce_episodes;
 pub mod reduce_moments;
 pub mod reduce_partials;
 pub mod reduce_running;
+pub mod tile;
 
 use crate::gpu::KernelDef;
 use crate::policy::Head;
@@ -79,10 +85,14 @@ pub const ALL: &[KernelDef] = &[
     loss_statistics::DEF,
     loss_trust_region::DEF,
     mlp_backward_input::DEF,
+    mlp_backward_input_tiled::DEF,
     mlp_backward_weight::DEF,
+    mlp_backward_weight_tiled::DEF,
     mlp_forward::DEF,
     mlp_forward_fused::DEF,
+    mlp_forward_tiled::DEF,
     mlp_jvp::DEF,
+    mlp_jvp_tiled::DEF,
     optim_adam::DEF,
     optim_clip::DEF,
     optim_line_search::DEF,

@@ -51,6 +51,12 @@ parts! {
     MOMENTS = "moments",
     /// The mark of rows that do not count.
     SAMPLE = "sample",
+    /// 8 × 8 sums of an invocation, see [`super::tile::Tile`].
+    TILE = "tile",
+    /// The product of such a tile.
+    TILE_PRODUCT = "tile_product",
+    /// The two products of a tangent.
+    TILE_TANGENT = "tile_tangent",
     /// Categorical, multi-discrete and discretised heads, with or without masks.
     HEAD_CATEGORICAL = "head_categorical",
     /// Bernoulli head.

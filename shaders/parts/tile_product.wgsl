@@ -1,0 +1,63 @@
+// The product of a register tile (part tile), in order of its terms, with or without workgroup memory.
+//
+// The kernel says where its numbers are: tile_rows(quad, k) and tile_columns(quad, k) are the four rows (columns) of the tile
+// from 4 quad on by the terms k .. k + 3, one vector per term, 0 past the last term. It declares, in
+// workgroup memory, row_tile and column_tile, [TILE_TERMS, TILE_QUADS].
+
+// The tile has so many rows and columns from its first ones to the end of the result.
+fn tile_product(lane: u32, terms: u32, rows: u32, columns: u32) -> TileSums {
+    let row_0 = tile_row_quad(lane, 0u);
+    let row_1 = tile_row_quad(lane, 1u);
+    let column_0 = tile_column_quad(lane, 0u);
+    let column_1 = tile_column_quad(lane, 1u);
+    // An idle lane waits at the barriers only.
+    let busy = row_0 * 4u < rows && column_0 * 4u < columns;
+    var sums = TileSums();
+    if (STAGED == 0u) {
+        let end = select(0u, terms, busy);
+        for (var k = 0u; k < end; k += 4u) {
+            let a_0 = tile_rows(row_0, k);
+            let a_1 = tile_rows(row_1, k);
+            let b_0 = tile_columns(column_0, k);
+            sums.block_00 = tile_add_4(sums.block_00, a_0, b_0);
+            sums.block_10 = tile_add_4(sums.block_10, a_1, b_0);
+            let b_1 = tile_columns(column_1, k);
+            sums.block_01 = tile_add_4(sums.block_01, a_0, b_1);
+            sums.block_11 = tile_add_4(sums.block_11, a_1, b_1);
+        }
+        return sums;
+    }
+    for (var first = 0u; first < terms; first += TILE_TERMS) {
+        let quad = lane % TILE_QUADS;
+        let part = lane / TILE_QUADS % 2u * 4u;
+        let place = part * TILE_QUADS + quad;
+        workgroupBarrier();  // nobody reads the tiles any more
+        // Half of the lanes bring the rows, the others the columns.
+        if (lane < TILE_LANES / 2u) {
+            let a = tile_rows(quad, first + part);
+            row_tile[place] = a[0];
+            row_tile[place + TILE_QUADS] = a[1];
+            row_tile[place + 2u * TILE_QUADS] = a[2];
+            row_tile[place + 3u * TILE_QUADS] = a[3];
+        } else {
+            let b = tile_columns(quad, first + part);
+            column_tile[place] = b[0];
+            column_tile[place + TILE_QUADS] = b[1];
+            column_tile[place + 2u * TILE_QUADS] = b[2];
+            column_tile[place + 3u * TILE_QUADS] = b[3];
+        }
+        workgroupBarrier();  // the tiles are complete
+        let count = select(0u, min(TILE_TERMS, terms - first) * TILE_QUADS, busy);
+        for (var i = 0u; i < count; i += TILE_QUADS) {
+            let a_0 = row_tile[i + row_0];
+            let a_1 = row_tile[i + row_1];
+            let b_0 = column_tile[i + column_0];
+            let b_1 = column_tile[i + column_1];
+            sums.block_00 = tile_add(sums.block_00, a_0, b_0);
+            sums.block_01 = tile_add(sums.block_01, a_0, b_1);
+            sums.block_10 = tile_add(sums.block_10, a_1, b_0);
+            sums.block_11 = tile_add(sums.block_11, a_1, b_1);
+        }
+    }
+    return sums;
+}

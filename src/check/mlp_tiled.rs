@@ -1,0 +1,336 @@
+//! Dense layers in large tiles: every tile there is, two layers in one dispatch.
+//!
+//! The second layer is a part of the first, its outputs from `skip` on, so that any mix-up of the two shows.
+
+use super::Case;
+use super::mlp::{Layer, PLAIN, kept, matrix, slice_rows, tolerance};
+use super::support::{Guarded, Random};
+use crate::gpu::{Gpu, Slot};
+use crate::kernels::tile::Tile;
+use crate::kernels::{
+    mlp_backward_input, mlp_backward_input_tiled, mlp_backward_weight, mlp_backward_weight_tiled, mlp_forward,
+    mlp_forward_tiled,
+};
+use crate::policy::Activation;
+use crate::reference::mlp::{activate, derivative};
+use ndarray::{Array2, s};
+
+/// `None` is the tile that is picked for the shape, as plans do.
+pub(super) fn label(tile: Option<Tile>) -> String {
+    let Some(tile) = tile else { return String::new() };
+    let how = if tile.staged { "staged" } else { "direct" };
+    format!(", {how} {}", 8 * tile.column_lanes)
+}
+
+fn picked(gpu: &Gpu, tile: Option<Tile>, first: [usize; 2], second: [usize; 2]) -> Tile {
+    tile.unwrap_or_else(|| Tile::pick(gpu, &[first, second].map(|shape| shape.map(|len| len as u32))))
+}
+
+fn skip(c: Layer) -> usize {
+    c.outputs / 2
+}
+
+fn forward_case(c: Layer, tile: Option<Tile>, apart: bool) -> Case {
+    let Layer { rows, inputs, outputs, input_activation, activation, extra, slack } = c;
+    let shape = c.shape() + &label(tile) + if apart { ", apart" } else { "" };
+    let tolerance = tolerance(inputs, &[input_activation, activation]);
+    Case::new("mlp_forward_tiled", shape, tolerance, move |gpu, report| {
+        let mut random = Random::new((rows * 7 + inputs * 5 + outputs) as u64);
+        let (bias_at, extra_at) = (slack + outputs * inputs + slack, 3 * slack + outputs * inputs + outputs);
+        let parameters = random.normals(extra_at + extra, 0.7);
+        let (input_stride, output_stride) = (inputs + slack, outputs + extra + slack);
+        let x = random.normals(slack + rows * input_stride, 1.5);
+        let (parameter_buffer, input) =
+            (Guarded::holding(gpu, "parameters", &parameters)?, Guarded::holding(gpu, "input", &x)?);
+        let len = rows * output_stride;
+        let output = Guarded::output(gpu, "output", slack + if apart { len } else { 2 * len })?;
+        let output_b = Guarded::output(gpu, "output_b", if apart { slack + len } else { 1 })?;
+        let a = mlp_forward::Params {
+            rows: rows as u32,
+            inputs: inputs as u32,
+            outputs: outputs as u32,
+            weight: slack as u32,
+            bias: bias_at as u32,
+            input_offset: slack as u32,
+            input_stride: input_stride as u32,
+            output_offset: slack as u32,
+            output_stride: output_stride as u32,
+            extra: extra as u32,
+            extra_offset: extra_at as u32,
+            ..Default::default()
+        };
+        let skip = skip(c);
+        let start_b = if apart { slack } else { slack + len };
+        let b = mlp_forward::Params {
+            outputs: (outputs - skip) as u32,
+            weight: (slack + skip * inputs) as u32,
+            bias: (bias_at + skip) as u32,
+            output_offset: start_b as u32,
+            extra: 0,
+            ..a
+        };
+        let io = mlp_forward_tiled::Io {
+            parameters: parameter_buffer.io(),
+            weights: &parameter_buffer.io().cast(),
+            input: &input.io().cast(),
+            output: output.io(),
+            output_b: output_b.io(),
+        };
+        let params = mlp_forward_tiled::Params::pair(&a, Some(&b), apart);
+        let tile = picked(gpu, tile, [rows, outputs + extra], [rows, outputs - skip]);
+        let calls = mlp_forward_tiled::bind(gpu, tile, input_activation, activation, &[params], &io)?;
+        report.run(gpu, &calls, Slot::default())?;
+
+        let weight = matrix(&parameters, outputs, inputs, slack, inputs);
+        let bias = matrix(&parameters, 1, outputs, bias_at, outputs);
+        let hidden = matrix(&x, rows, inputs, slack, input_stride).mapv(|z| activate(input_activation, z));
+        let want = (hidden.dot(&weight.t()) + &bias).mapv(|z| activate(activation, z));
+        let sizes = hidden.mapv(f64::abs).dot(&weight.mapv(f64::abs).t()) + bias.mapv(f64::abs);
+        let got = output.read(gpu, report)?;
+        let second = output_b.read(gpu, report)?;
+        let second = if apart { &second } else { &got };
+        for r in 0..rows {
+            let (row, rest) = got[slack + r * output_stride..][..output_stride].split_at(outputs);
+            report.floats(&format!("output row {r}"), row, &want.row(r).to_vec(), |j| sizes[[r, j]]);
+            report.exact("output (copies)", &rest[..extra], &parameters[extra_at..]);
+            report.untouched("output (between rows)", rest[extra..].iter().enumerate());
+            let (row, rest) = second[start_b + r * output_stride..][..output_stride].split_at(outputs - skip);
+            let part = want.slice(s![r, skip..]).to_vec();
+            report.floats(&format!("second output row {r}"), row, &part, |j| sizes[[r, j + skip]]);
+            report.untouched("second output (between rows)", rest.iter().enumerate());
+        }
+        report.untouched("output (before)", got[..slack].iter().enumerate());
+        Ok(())
+    })
+}
+
+fn backward_input_case(c: Layer, tile: Option<Tile>, accumulate: bool) -> Case {
+    let Layer { rows, inputs, outputs, activation, slack, .. } = c;
+    let shape = c.shape() + &label(tile) + if accumulate { ", added" } else { "" };
+    Case::new("mlp_backward_input_tiled", shape, tolerance(outputs + 1, &[activation]), move |gpu, report| {
+        let mut random = Random::new((rows * 3 + inputs * 5 + outputs) as u64);
+        let parameters = random.normals(slack + outputs * inputs, 0.7);
+        let stride = outputs + slack;
+        let d_output = random.normals(slack + rows * stride, 1.0);
+        let before = random.normals(2 * rows * inputs, 1.0);
+        let words: Vec<f32> = random
+            .normals(2 * rows * inputs, 1.5)
+            .into_iter()
+            .map(|z| if activation.keeps_preactivation() { z } else { activate(activation, f64::from(z)) as f32 })
+            .collect();
+        let buffers = (
+            Guarded::holding(gpu, "parameters", &parameters)?,
+            Guarded::holding(gpu, "d_output", &d_output)?,
+            Guarded::holding(gpu, "kept", &words)?,
+            Guarded::holding(gpu, "d_output_b", &d_output)?,
+        );
+        let d_input = if accumulate {
+            Guarded::updated(gpu, "d_input", &before)?
+        } else {
+            Guarded::output(gpu, "d_input", 2 * rows * inputs)?
+        };
+        let layer = mlp_backward_input::Params {
+            rows: rows as u32,
+            inputs: inputs as u32,
+            outputs: outputs as u32,
+            weight: slack as u32,
+            d_output_stride: stride as u32,
+            accumulate: accumulate.into(),
+            ..Default::default()
+        };
+        let a = mlp_backward_input_tiled::Job { layer, d_output_offset: slack as u32, ..Default::default() };
+        let skip = skip(c);
+        let b = mlp_backward_input_tiled::Job {
+            layer: mlp_backward_input::Params {
+                outputs: (outputs - skip) as u32,
+                weight: (slack + skip * inputs) as u32,
+                ..layer
+            },
+            d_output_offset: (slack + skip) as u32,
+            kept_offset: (rows * inputs) as u32,
+            d_input_offset: (rows * inputs) as u32,
+        };
+        let io = mlp_backward_input_tiled::Io {
+            weights: &buffers.0.io().cast(),
+            d_output: &buffers.1.io().cast(),
+            d_output_b: &buffers.3.io().cast(),
+            kept: buffers.2.io(),
+            d_input: d_input.io(),
+        };
+        let params = mlp_backward_input_tiled::Params::pair(&a, Some(&b));
+        let tile = picked(gpu, tile, [rows, inputs], [rows, inputs]);
+        let calls = mlp_backward_input_tiled::bind(gpu, tile, activation, &[params], &io)?;
+        report.run(gpu, &calls, Slot::default())?;
+
+        let weight = matrix(&parameters, outputs, inputs, slack, inputs);
+        let d_y = matrix(&d_output, rows, outputs, slack, stride);
+        let got = d_input.read(gpu, report)?;
+        for (name, start, from) in [("d_input", 0, 0), ("second d_input", rows * inputs, skip)] {
+            let there = matrix(&before, rows, inputs, start, inputs) * f64::from(u8::from(accumulate));
+            let (d, w) = (d_y.slice(s![.., from..]), weight.slice(s![from.., ..]));
+            let sums: Array2<f64> = d.dot(&w) + &there;
+            let sizes = d.mapv(f64::abs).dot(&w.mapv(f64::abs)) + there.mapv(f64::abs);
+            let slope = |i: usize| {
+                let (z, y) = kept(activation, words[start + i]);
+                derivative(activation, z, y)
+            };
+            let want: Vec<f64> = sums.iter().enumerate().map(|(i, sum)| sum * slope(i)).collect();
+            let sizes: Vec<f64> = sizes.iter().copied().collect();
+            report.floats(name, &got[start..start + rows * inputs], &want, |i| sizes[i]);
+        }
+        Ok(())
+    })
+}
+
+fn backward_weight_case(c: Layer, slice_rows: usize, tile: Option<Tile>) -> Case {
+    let Layer { rows, inputs, outputs, input_activation, extra, slack, .. } = c;
+    let shape = format!("{}, slices of {slice_rows}{}", c.shape(), label(tile));
+    let tolerance = tolerance(slice_rows.min(rows), &[input_activation]);
+    Case::new("mlp_backward_weight_tiled", shape, tolerance, move |gpu, report| {
+        let mut random = Random::new((rows * 3 + inputs * 11 + outputs) as u64);
+        let (input_stride, d_stride) = (inputs + slack, outputs + extra + 2 * slack);
+        let x = random.normals(slack + rows * input_stride, 1.2);
+        let d_output = random.normals(slack + rows * d_stride, 1.0);
+        let slices = rows.div_ceil(slice_rows);
+        // Gaps between what the layers write: the first's weight, bias and extra sums, the second's weight and bias.
+        let skip = skip(c);
+        let part = outputs - skip;
+        let mut end = 0;
+        let places = [outputs * inputs, outputs, extra, part * inputs, part].map(|len| {
+            let start = end + slack;
+            end = start + len;
+            start..end
+        });
+        let stride = end + slack;
+        let buffers = (
+            Guarded::holding(gpu, "d_output", &d_output)?,
+            Guarded::holding(gpu, "input", &x)?,
+            Guarded::holding(gpu, "d_output_b", &d_output)?,
+        );
+        let partials = Guarded::output(gpu, "partials", slices * stride)?;
+        let a = mlp_backward_weight::Params {
+            rows: rows as u32,
+            inputs: inputs as u32,
+            outputs: outputs as u32,
+            weight: places[0].start as u32,
+            bias: places[1].start as u32,
+            input_offset: slack as u32,
+            input_stride: input_stride as u32,
+            d_output_offset: slack as u32,
+            d_output_stride: d_stride as u32,
+            slice_rows: slice_rows as u32,
+            partial_stride: stride as u32,
+            ..Default::default()
+        };
+        let sums = mlp_backward_weight::Params { outputs: extra as u32, bias: places[2].start as u32, ..a };
+        let b = mlp_backward_weight::Params {
+            outputs: part as u32,
+            weight: places[3].start as u32,
+            bias: places[4].start as u32,
+            d_output_offset: (slack + skip) as u32,
+            ..a
+        };
+        let io = mlp_backward_weight_tiled::Io {
+            d_output: &buffers.0.io().cast(),
+            d_output_b: &buffers.2.io().cast(),
+            input: &buffers.1.io().cast(),
+            partials: partials.io(),
+        };
+        let params = mlp_backward_weight_tiled::Params::pair(&a, Some(&b), Some(&sums));
+        let tile = picked(gpu, tile, [outputs, inputs], [part, inputs]);
+        let calls = mlp_backward_weight_tiled::bind(gpu, tile, input_activation, &[params], &io)?;
+        report.run(gpu, &calls, Slot::default())?;
+
+        let hidden = matrix(&x, rows, inputs, slack, input_stride).mapv(|z| activate(input_activation, z));
+        let d_y = matrix(&d_output, rows, outputs + extra, slack, d_stride);
+        let got = partials.read(gpu, report)?;
+        for (index, own) in got.chunks(stride).enumerate() {
+            let range = index * slice_rows..rows.min((index + 1) * slice_rows);
+            let (h, d) = (hidden.slice(s![range.clone(), ..]), d_y.slice(s![range.clone(), ..]));
+            let flat = |m: Array2<f64>| m.iter().copied().collect::<Vec<f64>>();
+            let weights = |d: Array2<f64>, h: Array2<f64>| flat(d.t().dot(&h));
+            let (size_d, size_h) = (d.mapv(f64::abs), h.mapv(f64::abs));
+            let bias = d.sum_axis(ndarray::Axis(0)).to_vec();
+            let bias_sizes = size_d.sum_axis(ndarray::Axis(0)).to_vec();
+            for (place, columns) in [(0, 0..outputs), (3, skip..outputs)] {
+                let pick = |m: &Array2<f64>| m.slice(s![.., columns.clone()]).to_owned();
+                let want = weights(pick(&d.to_owned()), h.to_owned());
+                let sizes = weights(pick(&size_d), size_h.clone());
+                report.floats("partials (weight)", &own[places[place].clone()], &want, |i| sizes[i]);
+            }
+            for (place, columns) in [(1, 0..outputs), (2, outputs..outputs + extra), (4, skip..outputs)] {
+                let first = columns.start;
+                report
+                    .floats("partials (bias)", &own[places[place].clone()], &bias[columns], |i| bias_sizes[first + i]);
+            }
+            let mine = |i: usize| places.iter().any(|place| place.contains(&i));
+            report.untouched("partials", own.iter().enumerate().filter(|(i, _)| !mine(*i)));
+        }
+        Ok(())
+    })
+}
+
+/// A tanh layer and its second half in one dispatch; `last`: one that feeds a head, or that a head feeds.
+pub(super) fn sized(kernel: &str, rows: usize, inputs: usize, outputs: usize, last: bool) -> Case {
+    let layer = Layer { rows, inputs, outputs, ..PLAIN };
+    match kernel {
+        "mlp_backward_input_tiled" => {
+            backward_input_case(Layer { activation: Activation::Tanh, ..layer }, None, false)
+        }
+        "mlp_backward_weight_tiled" => backward_weight_case(layer, slice_rows(rows, inputs, outputs), None),
+        _ => {
+            let activation = if last { Activation::Identity } else { Activation::Tanh };
+            forward_case(Layer { activation, ..layer }, None, false)
+        }
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let direct = |column_lanes| Tile { staged: false, column_lanes };
+    // The plain kernels' sizes and some with more than one tile.
+    let sizes = [
+        (1, 1, 1),
+        (63, 4, 2),
+        (64, 64, 64),
+        (65, 33, 31),
+        (31, 2, 65),
+        (32, 32, 32),
+        (33, 65, 1),
+        (67, 1, 33),
+        (128, 17, 64),
+        (1, 127, 3),
+        (130, 68, 132),
+    ];
+    for (rows, inputs, outputs) in sizes {
+        let c = Layer { rows, inputs, outputs, ..PLAIN };
+        let quick = (rows, inputs) == (64, 64);
+        for tile in [Tile::STAGED, direct(8)].map(Some) {
+            cases.push(forward_case(Layer { activation: Activation::Tanh, ..c }, tile, false).quick(quick));
+            cases.push(forward_case(Layer { extra: 3, slack: 2, ..c }, tile, true));
+            cases.push(backward_input_case(Layer { activation: Activation::Tanh, ..c }, tile, false).quick(quick));
+            cases.push(backward_input_case(Layer { slack: 3, ..c }, tile, true));
+            cases.push(backward_weight_case(c, 256, tile).quick(quick));
+            cases.push(backward_weight_case(Layer { slack: 3, extra: 2, ..c }, 29, tile));
+        }
+    }
+    for tile in Tile::all().map(Some) {
+        let c = Layer { rows: 66, inputs: 20, outputs: 72, slack: 4, ..PLAIN };
+        cases.push(forward_case(c, tile, true).quick(true));
+        cases.push(backward_input_case(c, tile, false).quick(true));
+        cases.push(backward_weight_case(c, 32, tile).quick(true));
+        let c = Layer { rows: 66, inputs: 21, outputs: 73, slack: 1, extra: 70, ..PLAIN };
+        cases.push(forward_case(c, tile, false));
+        cases.push(backward_input_case(c, tile, false));
+        cases.push(backward_weight_case(c, 32, tile));
+    }
+    for activation in Activation::ALL {
+        for tile in [Tile::STAGED, direct(4)].map(Some) {
+            let c = Layer { rows: 33, inputs: 13, outputs: 37, slack: 1, ..PLAIN };
+            cases.push(forward_case(Layer { activation, input_activation: activation, ..c }, tile, false).quick(true));
+            cases.push(backward_input_case(Layer { activation, ..c }, tile, activation.code() % 2 == 0).quick(true));
+            cases.push(backward_weight_case(Layer { input_activation: activation, ..c }, 256, tile).quick(true));
+        }
+    }
+    cases
+}

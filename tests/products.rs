@@ -1,0 +1,129 @@
+//! Tiled products against the plain kernels: the same bits, whichever is picked.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+mod support;
+
+use wgpo::PpoConfig;
+use wgpo::algo::{BatchBuffers, FisherPlan, Model, PpoUpdate};
+use wgpo::config::FisherForm;
+use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath};
+use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
+
+fn gpu(products: ProductPath) -> Option<Gpu> {
+    support::gpu::gpu(true)?;
+    // Checks stay on: a tile that reads past its buffers would be caught by none of the comparisons.
+    Some(
+        Gpu::new(&GpuOptions { allow_software: true, bounds_checks: true, products, ..GpuOptions::default() }).unwrap(),
+    )
+}
+
+fn wave(elements: u64, phase: f32) -> Vec<f32> {
+    (0..elements).map(|i| ((i as f32 * 0.7371 + phase) * 1.37).sin()).collect()
+}
+
+/// Bits of parameters after an update of one epoch, of its gradient and of a Fisher product; and the kernels of a minibatch.
+fn outcome(gpu: &Gpu, spec: &PolicySpec, rows: u32) -> (Vec<Vec<u32>>, Vec<&'static str>) {
+    let config = PpoConfig { update_epochs: 1, num_minibatches: 2, ..PpoConfig::cleanrl() };
+    let model = Model::new(gpu, spec, &config, &initial_parameters(spec, 1), 1).unwrap();
+    let r = u64::from(rows);
+    let batch = BatchBuffers {
+        rows,
+        obs: gpu.upload("obs", &wave(r * spec.obs_dim as u64, 0.1)).unwrap(),
+        actions: gpu.buffer("actions", r * spec.head.action_words() as u64).unwrap(),
+        logp_old: gpu.upload("logp_old", &wave(r, 0.3)).unwrap(),
+        advantages: gpu.upload("advantages", &wave(r, 0.4)).unwrap(),
+        returns: gpu.upload("returns", &wave(r, 0.5)).unwrap(),
+        values_old: gpu.upload("values_old", &wave(r, 0.6)).unwrap(),
+        old_dist: None,
+        valid: None,
+    };
+    let plan = PpoUpdate::new(gpu, &model, &config, &batch, None).unwrap();
+    let slot = model.push_schedule(gpu, &config, 0).unwrap();
+    let fisher = FisherPlan::new(gpu, &model, &batch.obs, &batch.actions, rows, 1, FisherForm::GaussNewton).unwrap();
+    let count = model.layout.len() as u64;
+    let (vector, product) = (gpu.upload("vector", &wave(count, 0.2)).unwrap(), gpu.buffer("product", count).unwrap());
+    let fisher_product = fisher.product(gpu, &model, &vector, &product).unwrap();
+    gpu.run("prepare", fisher.prepare(), slot).unwrap();
+    gpu.run("product", &fisher_product, slot).unwrap();
+    gpu.run("update", plan.calls(), slot).unwrap();
+    let bits = |buffer| gpu.read(buffer).unwrap().iter().map(|x: &f32| x.to_bits()).collect::<Vec<u32>>();
+    let names = plan.calls().iter().chain(&fisher_product).map(Call::kernel).collect();
+    (vec![bits(&product), bits(plan.gradient()), bits(&model.parameters)], names)
+}
+
+/// On a device that fuses multiplications and additions where it likes, bits may differ; software drivers do not.
+fn same_bits(spec: &PolicySpec, rows: u32, tiled: bool) {
+    let Some(plain) = gpu(ProductPath::Plain) else { return };
+    let (want, names) = outcome(&plain, spec, rows);
+    assert!(names.iter().all(|name| !name.ends_with("_tiled")), "{names:?}");
+    assert!(want.iter().flatten().all(|bits| f32::from_bits(*bits).is_finite()));
+    for path in [ProductPath::Direct, ProductPath::Staged] {
+        let gpu = gpu(path).unwrap();
+        let (got, names) = outcome(&gpu, spec, rows);
+        assert_eq!(names.iter().any(|name| name.ends_with("_tiled")), tiled, "{path:?}: {names:?}");
+        if plain.adapter_info().device_type == wgpo::wgpu::DeviceType::Cpu {
+            for (what, (got, want)) in ["Fisher product", "gradient", "parameters"].iter().zip(got.iter().zip(&want)) {
+                let differ = got.iter().zip(want).filter(|(a, b)| a != b).count();
+                assert_eq!(differ, 0, "{path:?}, {spec:?}, {rows} rows: {what}, of {}", want.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_the_kernels() {
+    for (obs, hidden, head) in [
+        (1, vec![1, 3], Head::categorical(2)),
+        (3, vec![31, 64], Head::gaussian(3)),
+        (31, vec![65, 129], Head::gaussian(5)),
+        (5, vec![64, 64], Head::categorical(33)),
+        (4, vec![], Head::gaussian(1)),
+    ] {
+        let spec = PolicySpec::separate(obs, &hidden, Activation::Tanh, head);
+        for rows in [67, 600] {
+            same_bits(&spec, rows, true);
+        }
+    }
+}
+
+#[test]
+fn networks_that_cannot_share_dispatches_have_them_alone() {
+    let base = PolicySpec::separate(6, &[20, 12], Activation::Silu, Head::gaussian(2));
+    let trunk = PolicySpec { trunk: vec![17], ..base.clone() };
+    let bare_trunk = PolicySpec { trunk: vec![24, 8], policy_hidden: vec![], value_hidden: vec![], ..base.clone() };
+    let unequal = PolicySpec { policy_hidden: vec![33], value_hidden: vec![9, 40, 5], ..base };
+    for spec in [trunk, bare_trunk, unequal] {
+        same_bits(&spec, 131, true);
+    }
+}
+
+#[test]
+fn few_rows_take_the_plain_kernels() {
+    same_bits(&PolicySpec::separate(6, &[20, 12], Activation::Tanh, Head::gaussian(2)), 30, false);
+}
+
+#[test]
+fn a_buffer_of_someone_else_that_ends_early_takes_the_plain_kernels() {
+    let Some(gpu) = gpu(ProductPath::Direct) else { return };
+    let spec = PolicySpec::separate(3, &[8], Activation::Tanh, Head::categorical(2));
+    let model = Model::new(&gpu, &spec, &PpoConfig::cleanrl(), &initial_parameters(&spec, 1), 1).unwrap();
+    let rows = 33_u32;
+    let actions = gpu.buffer("actions", u64::from(rows)).unwrap();
+    let raw = |bytes| {
+        gpu.device().create_buffer(&wgpo::wgpu::BufferDescriptor {
+            label: None,
+            size: bytes,
+            usage: wgpo::wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        })
+    };
+    // 99 numbers end three after the last four.
+    for (bytes, tiled) in [(396, 0), (400, 1)] {
+        let obs = wgpo::gpu::Buffer::from_wgpu(&raw(bytes), 0, 99).unwrap();
+        let fisher = FisherPlan::new(&gpu, &model, &obs, &actions, rows, 1, FisherForm::GaussNewton).unwrap();
+        let names: Vec<_> = fisher.prepare().iter().map(Call::kernel).collect();
+        let want = [["mlp_forward", "mlp_forward_tiled"], ["mlp_forward_tiled", "mlp_forward_tiled"]][tiled];
+        assert_eq!(names, want);
+    }
+}
