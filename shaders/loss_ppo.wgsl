@@ -13,9 +13,7 @@
 // With valid_sample, rows that part sample marks do not count, and every term of the others is weighed; so the sums over
 // rows, divided by all rows, are means over those that count.
 //
-// policy = −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20));
-// loss = mean(policy − ent_coef · entropy + vf_coef · vf_loss_scale · value error). At a tie the gradient is what automatic
-// differentiation gives: a clamp passes it on its closed range, a min or max of equals hands each half.
+// loss = mean(policy − ent_coef · entropy + vf_coef · vf_loss_scale · value error), policy: part surrogate.
 
 struct Params {
     rows: u32,
@@ -49,7 +47,6 @@ struct Params {
 @group(0) @binding(10) var<storage, read> head_outputs_old: array<f32>;
 
 const WG: u32 = 64u;
-const LOG_RATIO_LIMIT: f32 = 20.0;
 
 var<workgroup> sums_a: array<vec4<f32>, 64>;
 var<workgroup> sums_b: array<vec4<f32>, 64>;
@@ -65,23 +62,6 @@ fn head_width() -> u32 { return params.width; }
 fn head_action(row: u32, w: u32) -> u32 { return actions[(params.row_offset + row) * params.action_words + w]; }
 fn head_store(i: u32, value: f32) { d_head_outputs[i] = select(0.0, value, counts); }
 
-// (policy loss, its derivative by logp) from the ratio r, the advantage, and whether r follows logp.
-fn policy_loss(r: f32, advantage: f32, follows: bool) -> vec2<f32> {
-    let low = 1.0 - schedule.clip_coef;
-    let high = 1.0 + schedule.clip_coef;
-    let inside = (r >= low && r <= high) || params.surrogate == 1u;
-    let plain = r * advantage;
-    let clipped = select(clamp(r, low, high), r, inside) * advantage;
-    var surrogate = min(plain, clipped);
-    var share = select(0.0, 1.0, inside || plain < clipped);
-    if (params.dual_clip > 0.0 && params.surrogate == 0u && advantage < 0.0) {
-        let bound = params.dual_clip * advantage;
-        share *= select(select(0.0, 0.5, surrogate == bound), 1.0, surrogate > bound);
-        surrogate = max(surrogate, bound);
-    }
-    return vec2<f32>(-surrogate, select(0.0, -share * plain, follows));
-}
-
 @compute @workgroup_size(64)
 fn loss_ppo(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -96,12 +76,10 @@ fn loss_ppo(
     if (row < params.rows) {
         let sample = samples[params.row_offset + row];
         let summary = head_summary(row, params.kl_sample != 0u);
-        let difference = summary.logp - sample.x;
-        let log_ratio = clamp(difference, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT);
-        let r = exp(log_ratio);
-        let plain = vec2<f32>(-summary.logp * sample.y, -sample.y);
-        let policy =
-            select(policy_loss(r, sample.y, abs(difference) <= LOG_RATIO_LIMIT), plain, params.surrogate == 2u);
+        let policy = surrogate_loss(
+            params.surrogate, schedule.clip_coef, params.dual_clip, summary.logp, sample.x, sample.y);
+        let log_ratio = policy.log_ratio;
+        let r = policy.ratio;
         let v = values[row];
         let value = params.vf_loss_scale * value_error(params.value_loss, schedule.clip_coef_vf, v, sample.z, sample.w);
 
@@ -109,7 +87,7 @@ fn loss_ppo(
         counts = params.valid_sample == 0u || sample_is_valid(sample.x);
         let weight = select(1.0, samples[params.valid_sample].x, params.valid_sample != 0u);
         let share = params.inverse_rows * weight;
-        let by_logp = policy.y * share;
+        let by_logp = policy.by_logp * share;
         let by_kl = select(vec2<f32>(), samples[params.kl_sample].xy, params.kl_sample != 0u) * share;
         let weights = vec4<f32>(by_logp, -schedule.ent_coef * share, by_kl);
         head_gradient(row, weights);
@@ -117,12 +95,12 @@ fn loss_ppo(
         d_values[row] = select(0.0, by_value, counts);
 
         // A clamp may swallow a NaN, so the inputs are looked at, not only the results.
-        let finite = math_is_finite(policy.x) && math_is_finite(value.x) && math_is_finite(summary.entropy)
-            && math_is_finite(difference) && math_is_finite(by_logp) && math_is_finite(by_value)
+        let finite = math_is_finite(policy.loss) && math_is_finite(value.x) && math_is_finite(summary.entropy)
+            && math_is_finite(policy.difference) && math_is_finite(by_logp) && math_is_finite(by_value)
             && math_is_finite(by_kl.x * summary.kl_old_new + by_kl.y * summary.kl_new_old);
         let clipped = select(0.0, 1.0, abs(r - 1.0) > schedule.clip_coef);
         if (counts) {
-            a = weight * vec4<f32>(policy.x, value.x, summary.entropy, -log_ratio);
+            a = weight * vec4<f32>(policy.loss, value.x, summary.entropy, -log_ratio);
             let estimates = weight * vec3<f32>(0.5 * log_ratio * log_ratio, math_k3(log_ratio), clipped);
             b = vec4<f32>(estimates, select(1.0, 0.0, finite));
             c = vec3<f32>(r, r, summary.hits);

@@ -1,6 +1,6 @@
 // The statistics of one minibatch from loss_ppo's partial sums, and whether the update stops early.
 //
-// loss_partials  [groups, 3]                 as loss_ppo left them
+// loss_partials  [groups, 3]                 as loss_ppo left them; with bits [groups, 2] more, as loss_ppo_fused did
 // control        [8]                         parts/control.wgsl
 // trace          [minibatches, TRACE_WIDTH]  parts/trace.wgsl; row params.index, unless the update had stopped before
 //
@@ -15,7 +15,7 @@ struct Params {
     inverse_rows: f32,
     vf_coef: f32,
     with_kl: u32,       // 1: loss_kl left a penalty in the trace, part of the loss
-    pad_1: u32,
+    bits: u32,          // 1: rows that are not finite are bits, of policy and critic apart
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -38,6 +38,11 @@ fn loss_statistics(@builtin(local_invocation_index) lane: u32) {
     for (var group = lane; group < params.groups; group += WG) {
         a += loss_partials[group * 3u];
         b += loss_partials[group * 3u + 1u];
+        if (params.bits != 0u) {
+            let of_policy = vec4<u32>(loss_partials[params.groups * 3u + group * 2u]);
+            let of_critic = vec4<u32>(loss_partials[params.groups * 3u + group * 2u + 1u]);
+            b.w += dot(vec4<f32>(countOneBits(of_policy | of_critic)), vec4<f32>(1.0));
+        }
         let other = loss_partials[group * 3u + 2u].xyz;
         c = vec3<f32>(min(c.x, other.x), max(c.y, other.y), c.z + other.z);
     }

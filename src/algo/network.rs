@@ -260,14 +260,14 @@ pub(super) struct Gradients {
 }
 
 impl Gradients {
-    /// Room for minibatches of up to `rows` rows.
-    pub fn new(gpu: &Gpu, spec: &PolicySpec, layout: &ParamLayout, rows: u32) -> Result<Self> {
+    /// Room for minibatches of up to `rows` rows, of which `kept` go through memory between the layers.
+    pub fn new(gpu: &Gpu, spec: &PolicySpec, layout: &ParamLayout, rows: u32, kept: u32) -> Result<Self> {
         let count = layout.len() as u64;
         let slices = u64::from(rows.div_ceil(mlp_backward_weight::slice_rows(rows, count)));
         Ok(Self {
-            d_head_outputs: gpu.buffer("d_head_outputs", u64::from(rows) * spec.head.width() as u64)?,
-            d_values: gpu.buffer("d_values", u64::from(rows))?,
-            hidden: Activations::new(gpu, spec, rows, &Network::ALL)?,
+            d_head_outputs: gpu.buffer("d_head_outputs", u64::from(kept) * spec.head.width() as u64)?,
+            d_values: gpu.buffer("d_values", u64::from(kept))?,
+            hidden: Activations::new(gpu, spec, kept, &Network::ALL)?,
             partials: gpu.buffer("partials", slices * count)?,
         })
     }

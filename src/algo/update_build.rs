@@ -5,10 +5,10 @@ use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::update::BatchBuffers;
 use crate::config::{AdvantageNorm, Algorithm, KlStop};
-use crate::gpu::{Buffer, Call, Gpu};
+use crate::gpu::{Buffer, Call, Gpu, ProductPath};
 use crate::kernels::{
-    advantage_normalize, batch_count, batch_gather, batch_pack, loss_ppo, loss_statistics, loss_trust_region,
-    optim_clip, reduce_moments,
+    advantage_normalize, batch_count, batch_gather, batch_pack, loss_ppo, loss_ppo_fused, loss_statistics,
+    loss_trust_region, mlp_backward_weight, optim_clip, reduce_moments,
 };
 use crate::policy::Network;
 use crate::{Error, PpoConfig, Result};
@@ -37,6 +37,8 @@ pub(super) struct Builder<'a> {
     pub critic_only: bool,
     /// Whether some rows do not count.
     pub masked: bool,
+    /// Whether one kernel goes from observations to gradients ([`loss_ppo_fused`]).
+    pub fused: bool,
     pub obs: Buffer<f32>,
     pub actions: Buffer<u32>,
     pub samples: Buffer<[f32; 4]>,
@@ -82,8 +84,13 @@ impl<'a> Builder<'a> {
         } else {
             None
         };
+        let fused =
+            gpu.products() != ProductPath::Plain && loss_ppo_fused::fits(spec) && divergence.is_none() && !critic_only;
+        // Then nothing goes through memory between the layers: some room for what is bound and not used.
+        let kept = if fused { 1 } else { minibatch };
         Ok(Self {
             divergence,
+            fused,
             networks: Networks { gpu, spec, layout, parameters: &model.parameters },
             model,
             config,
@@ -96,10 +103,10 @@ impl<'a> Builder<'a> {
             // After the rows: the weights of a KL penalty, and what a row of each minibatch weighs.
             samples: gpu.buffer("samples", all + 1 + u64::from(if batch.valid.is_some() { segments } else { 0 }))?,
             masked: batch.valid.is_some(),
-            kept: Activations::new(gpu, spec, minibatch, &Network::ALL)?,
-            gradients: Gradients::new(gpu, spec, layout, minibatch)?,
-            values: gpu.buffer("minibatch values", u64::from(minibatch))?,
-            loss_partials: gpu.buffer("loss_partials", u64::from(loss_ppo::groups(minibatch)) * 3)?,
+            kept: Activations::new(gpu, spec, kept, &Network::ALL)?,
+            gradients: Gradients::new(gpu, spec, layout, minibatch, kept)?,
+            values: gpu.buffer("minibatch values", u64::from(kept))?,
+            loss_partials: gpu.buffer("loss_partials", u64::from(loss_ppo::groups(minibatch)) * 5)?,
             moment_partials: gpu.buffer("moment partials", partials)?,
             moments: gpu.buffer("moments", u64::from(segments))?,
             variances: gpu.buffer("variances", Self::SECOND_VARIANCE + 1)?,
@@ -261,11 +268,19 @@ impl<'a> Builder<'a> {
         } else {
             (&Network::ALL, &Network::ALL)
         };
-        let mut lists = self.networks.forward(forward, &self.obs, &self.kept, &self.values, &blocks)?;
         let starts: Vec<u32> = starts.collect();
-        let losses = self.losses(&blocks, &starts)?;
-        let backward = self.networks.backward(backward, &self.obs, &self.kept, &self.gradients, &blocks)?;
+        let losses = self.loss_params(&blocks, &starts);
         let optimiser = self.optimiser(&blocks)?;
+        if self.fused {
+            let gradients = self.fused_gradients(&losses)?;
+            let calls = gradients.into_iter().zip(self.statistics(&blocks)?).zip(optimiser);
+            return Ok(calls
+                .map(|((gradient, statistics), rest)| [vec![gradient, statistics], rest].concat())
+                .collect());
+        }
+        let mut lists = self.networks.forward(forward, &self.obs, &self.kept, &self.values, &blocks)?;
+        let losses = self.losses(&blocks, &starts, &losses)?;
+        let backward = self.networks.backward(backward, &self.obs, &self.kept, &self.gradients, &blocks)?;
         for (((list, losses), backward), optimiser) in lists.iter_mut().zip(losses).zip(backward).zip(optimiser) {
             list.extend(losses);
             list.extend(backward);
@@ -274,10 +289,9 @@ impl<'a> Builder<'a> {
         Ok(lists)
     }
 
-    /// Loss and statistics of each minibatch.
-    fn losses(&self, blocks: &[Block], starts: &[u32]) -> Result<Vec<Vec<Call>>> {
-        let (gpu, config, ring) = (self.networks.gpu, self.config, &self.model.ring);
-        let per_epoch = self.rows.div_ceil(self.minibatch);
+    /// What the loss of each minibatch is told.
+    fn loss_params(&self, blocks: &[Block], starts: &[u32]) -> Vec<loss_ppo::Params> {
+        let config = self.config;
         let value_loss = config.value_loss.code();
         let surrogate = match config.algorithm {
             Algorithm::A2c => 2,
@@ -285,7 +299,7 @@ impl<'a> Builder<'a> {
             _ => 0,
         };
         let kl_sample = if config.kl_penalty.is_some() { self.rows } else { 0 };
-        let params: Vec<_> = (0_u32..)
+        (0_u32..)
             .zip(blocks)
             .zip(starts)
             .map(|((index, block), start)| loss_ppo::Params {
@@ -300,7 +314,41 @@ impl<'a> Builder<'a> {
                 vf_coef: config.vf_coef as f32,
                 ..Default::default()
             })
+            .collect()
+    }
+
+    /// From observations to gradients in one dispatch.
+    fn fused_gradients(&self, losses: &[loss_ppo::Params]) -> Result<Vec<Call>> {
+        let Networks { gpu, spec, layout, parameters } = self.networks;
+        let params: Vec<_> = losses
+            .iter()
+            .map(|loss| loss_ppo_fused::Params {
+                rows: loss.rows,
+                row_offset: loss.row_offset,
+                slice_rows: mlp_backward_weight::slice_rows(loss.rows, layout.len() as u64),
+                value_loss: loss.value_loss,
+                dual_clip: loss.dual_clip,
+                vf_loss_scale: loss.vf_loss_scale,
+                vf_coef: loss.vf_coef,
+                surrogate: loss.surrogate,
+                valid_sample: loss.valid_sample,
+                ..Default::default()
+            })
             .collect();
+        let io = loss_ppo_fused::Io {
+            parameters,
+            obs: &self.obs,
+            actions: &self.actions,
+            samples: &self.samples,
+            partials: &self.gradients.partials,
+            loss_partials: &self.loss_partials.cast(),
+        };
+        loss_ppo_fused::bind(gpu, spec, layout, &params, &io, &self.model.ring)
+    }
+
+    /// Loss and statistics of each minibatch.
+    fn losses(&self, blocks: &[Block], starts: &[u32], params: &[loss_ppo::Params]) -> Result<Vec<Vec<Call>>> {
+        let (gpu, ring) = (self.networks.gpu, &self.model.ring);
         let io = loss_ppo::Io {
             head_outputs: self.kept.head_outputs(&self.values),
             values: &self.values,
@@ -311,8 +359,21 @@ impl<'a> Builder<'a> {
             loss_partials: &self.loss_partials,
             head_outputs_old: self.divergence.as_ref().map_or(self.kept.head_outputs(&self.values), |d| &d.gathered),
         };
-        let losses = loss_ppo::bind(gpu, &self.networks.spec.head, &params, &io, ring)?;
+        let losses = loss_ppo::bind(gpu, &self.networks.spec.head, params, &io, ring)?;
+        Ok(losses
+            .into_iter()
+            .zip(self.statistics(blocks)?)
+            .zip(self.divergences(blocks, starts)?)
+            .map(|((loss, statistics), [before, after])| {
+                before.into_iter().chain([loss, statistics]).chain(after).collect()
+            })
+            .collect())
+    }
 
+    /// The statistics of each minibatch.
+    fn statistics(&self, blocks: &[Block]) -> Result<Vec<Call>> {
+        let (gpu, config, ring) = (self.networks.gpu, self.config, &self.model.ring);
+        let per_epoch = self.rows.div_ceil(self.minibatch);
         let limit = config.kl_limit();
         let params: Vec<_> = (0_u32..)
             .zip(blocks)
@@ -334,20 +395,13 @@ impl<'a> Builder<'a> {
                     kl_limit: limit.unwrap_or(0.0) as f32,
                     vf_coef: config.vf_coef as f32,
                     with_kl: u32::from(self.divergence.is_some()),
+                    bits: u32::from(self.fused),
                     ..Default::default()
                 };
                 (params, block.rows)
             })
             .collect();
         let io = loss_statistics::Io { loss_partials: &self.loss_partials, control: &self.control, trace: &self.trace };
-        let statistics = loss_statistics::bind(gpu, &params, &io, ring)?;
-        Ok(losses
-            .into_iter()
-            .zip(statistics)
-            .zip(self.divergences(blocks, starts)?)
-            .map(|((loss, statistics), [before, after])| {
-                before.into_iter().chain([loss, statistics]).chain(after).collect()
-            })
-            .collect())
+        loss_statistics::bind(gpu, &params, &io, ring)
     }
 }

@@ -47,6 +47,9 @@ impl<T: Element> ParamKind for T {
 impl ParamKind for [[u32; 4]; 12] {
     const WGSL: &'static str = "array<vec4<u32>, 12>";
 }
+impl ParamKind for [[u32; 4]; 6] {
+    const WGSL: &'static str = "array<vec4<u32>, 6>";
+}
 
 /// One field of `Params`, for comparison with the WGSL struct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,12 +49,14 @@ kernel! {
     },
 }
 
-/// Rows of one slice for a batch of `rows` and `parameters` numbers: at least 256 and at most 32,768, and in between so many
-/// that there are at most 64 slices and the partials stay below 2²⁵ elements (128 MiB).
+/// Rows of one slice for a batch of `rows` and `parameters` numbers: a multiple of 64, at least 256 (64 up to 32,768 parameters,
+/// where so many slices are soon added up) and at most 32,768, and in between so many that there are at most 64 slices and the
+/// partials stay below 2²⁵ elements (128 MiB).
 pub fn slice_rows(rows: u32, parameters: u64) -> u32 {
     let most = (1_u64 << 25).checked_div(parameters).unwrap_or(64).clamp(1, 64) as u32;
     // A slice is one loop of an invocation, which some drivers cut short (`iterations`).
-    rows.div_ceil(most).clamp(256, 32_768)
+    let least = if parameters <= 32_768 { 64 } else { 256 };
+    rows.div_ceil(most).min(32_768).next_multiple_of(64).clamp(least, 32_768)
 }
 
 /// Binds one call per entry of `params`; `input_activation` is applied to X where it is loaded.

@@ -11,7 +11,7 @@
 //! | minibatch | [`batch_valid`], [`batch_clean`], [`batch_gather`], [`batch_pack`], [`batch_count`] |
 //! | networks | [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
 //! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`]; [`mlp_forward_tiled`], [`mlp_backward_input_tiled`], [`mlp_backward_weight_tiled`], [`mlp_jvp_tiled`] in large tiles |
-//! | loss | [`loss_ppo`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
+//! | loss | [`loss_ppo`], [`loss_ppo_fused`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
 //! | optimiser | [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
 //! | statistics | [`reduce_episodes`] |
 
@@ -34,6 +34,7 @@ pub mod head_evaluate;
 pub mod head_fisher;
 pub mod loss_kl;
 pub mod loss_ppo;
+pub mod loss_ppo_fused;
 pub mod loss_statistics;
 pub mod loss_trust_region;
 pub mod mlp_backward_input;
@@ -82,6 +83,7 @@ pub const ALL: &[KernelDef] = &[
     head_fisher::DEF,
     loss_kl::DEF,
     loss_ppo::DEF,
+    loss_ppo_fused::DEF,
     loss_statistics::DEF,
     loss_trust_region::DEF,
     mlp_backward_input::DEF,

@@ -23,6 +23,12 @@ parts! {
     ACTIVATION = "activation",
     /// Sums of a dense layer for a block of rows in workgroup memory.
     CHAIN = "chain",
+    /// Rows of a narrow network in workgroup memory, forward and backward.
+    BLOCK = "block",
+    /// PPO's loss of such rows.
+    BLOCK_TERMS = "block_terms",
+    /// The gradients of such a network's weights.
+    BLOCK_WEIGHTS = "block_weights",
     /// Philox4x32-10.
     PHILOX = "philox",
     /// The keyed bijection of row numbers.
@@ -39,6 +45,8 @@ parts! {
     VALUE = "value",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",
+    /// The policy's part of PPO's loss.
+    SURROGATE = "surrogate",
     /// Running mean and variance.
     STATISTIC = "statistic",
     /// What Stirling's formula leaves of the logarithm of the gamma function and its derivatives.

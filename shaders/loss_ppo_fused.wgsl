@@ -1,0 +1,123 @@
+// One minibatch from observations to partial gradients of every parameter, in one dispatch: actor and critic forward, PPO's
+// loss (loss_ppo's header), backward, weight gradients. For separate networks of one or two hidden layers up to 64 wide.
+//
+// parameters     [P]                    flat
+// obs            [all, obs_dim]         at most 32 wide; row r of the minibatch is row_offset + r
+// actions        [all, action_words]    words, same rows
+// samples        [all]                  (logp_old, advantage, return, value_old), same rows
+// partials       [slices, P]            sums over rows s * slice_rows ..; slice_rows is a multiple of 64
+// loss_partials  [groups, 12], [groups, 8]  as loss_ppo leaves them, but for its count of rows that are not finite: which of each
+//                                       16 rows are, as bits, of the policy four times and of the critic
+//
+// A workgroup takes a slice through one of the networks, 16 rows at a time, and holds the gradients of all weights in registers
+// meanwhile; nothing of a row goes to memory. The bits are those of mlp_forward, loss_ppo and mlp_backward_* by turns.
+
+struct Params {
+    layers: array<vec4<u32>, 6>,  // first hidden, second hidden (all 0 where there is none) and last, of policy and critic
+    rows: u32,
+    row_offset: u32,
+    slice_rows: u32,
+    slices: u32,
+    partial_stride: u32,
+    groups: u32,
+    width: u32,
+    extra_offset: u32,  // first free parameter
+    action_words: u32,
+    value_loss: u32,
+    dual_clip: f32,
+    vf_loss_scale: f32,
+    vf_coef: f32,
+    inverse_rows: f32,
+    surrogate: u32,
+    valid_sample: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> schedule: Schedule;
+@group(0) @binding(2) var<uniform> head_table: array<vec4<u32>, 257>;
+@group(0) @binding(3) var<storage, read> parameters: array<f32>;
+@group(0) @binding(4) var<storage, read> obs: array<f32>;
+@group(0) @binding(5) var<storage, read> actions: array<u32>;
+@group(0) @binding(6) var<storage, read> samples: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(8) var<storage, read_write> loss_partials: array<f32>;
+
+fn block_parameter(i: u32) -> f32 { return parameters[i]; }
+
+// Zero where there is none.
+fn load_one(i: u32, there: bool) -> f32 {
+    if (there) {
+        return obs[i];
+    }
+    return 0.0;
+}
+
+fn load_obs(lane: u32, count: u32, width: u32) {
+    let row = lane / 8u;
+    let k = lane % 8u * 4u;
+    let start = (params.row_offset + first_row + row) * width + k;
+    let left = select(0u, width - min(k, width), row < count);
+    block_store(BLOCK_OBS + row * BLOCK_OBS_STRIDE + k / 4u, vec4<f32>(
+        load_one(start, left > 0u), load_one(start + 1u, left > 1u),
+        load_one(start + 2u, left > 2u), load_one(start + 3u, left > 3u)));
+}
+
+@compute @workgroup_size(128)
+fn loss_ppo_fused(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let group = workgroup.y * groups.x + workgroup.x;
+    if (group >= 2u * params.slices) {
+        return;  // past the end: a grid of two dimensions is padded
+    }
+    of_policy = group < params.slices;
+    let critic = select(3u, 0u, group < params.slices);
+    let slice = group % params.slices;
+    let first = params.layers[critic];
+    let second = params.layers[critic + 1u];
+    let last = params.layers[critic + 2u];
+    let deep = second.y > 0u;
+    let top = select(BLOCK_FIRST, BLOCK_SECOND, deep);
+    let end = min((slice + 1u) * params.slice_rows, params.rows);
+    var sums = Sums();
+    for (var at = slice * params.slice_rows; at < end; at += BLOCK_ROWS) {
+        let count = min(BLOCK_ROWS, end - at);
+        first_row = at;
+        load_obs(lane, count, first.x);
+        workgroupBarrier();  // the observations are complete
+        block_keep(BLOCK_FIRST, lane, block_forward(BLOCK_OBS, BLOCK_OBS_STRIDE, lane, first), first);
+        workgroupBarrier();  // the first layer is complete
+        if (deep) {
+            block_keep(BLOCK_SECOND, lane, block_forward(BLOCK_FIRST, BLOCK_STRIDE, lane, second), second);
+            workgroupBarrier();  // the second layer is complete
+        }
+        last_forward(top, lane, last);
+        workgroupBarrier();  // distribution rows or values are complete
+        // Sixteen lanes by turns, so that after four blocks each has the terms of one row, as loss_ppo has them.
+        let quarter = at % 64u;
+        if (quarter == 0u) { terms = Terms(vec4<f32>(), vec4<f32>(), vec4<f32>(3.4e38, 0.0, 0.0, 0.0)); }
+        if (lane >= quarter && lane < quarter + count) { loss_row(lane - quarter); }
+        workgroupBarrier();  // the gradient by them is complete
+        last_weights(&sums, top, lane, count, last);
+        let by_top = last_backward(lane, last);
+        workgroupBarrier();  // nobody reads the last hidden layer any more
+        block_replace(top, lane, by_top, last.x);
+        workgroupBarrier();  // its gradient is complete
+        if (deep) {
+            second_weights(&sums, lane, count);
+            let by_first = block_backward(BLOCK_SECOND, lane, second);
+            workgroupBarrier();  // nobody reads the first hidden layer any more
+            block_replace(BLOCK_FIRST, lane, by_first, second.x);
+            workgroupBarrier();  // its gradient is complete
+        }
+        first_weights(&sums, lane, count, first.x);
+        workgroupBarrier();  // nobody reads the block any more
+        if (quarter == 48u || at + BLOCK_ROWS >= end) {
+            store_terms(lane, at / 64u);
+            workgroupBarrier();  // nor the terms that lay there
+        }
+    }
+    store_sums(sums, slice, lane, first, second, last);
+}
