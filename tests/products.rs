@@ -1,4 +1,4 @@
-//! Tiled products against the plain kernels: the same bits, whichever is picked.
+//! Tiled products and fused gradients against the plain kernels: the same bits, whichever is picked.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
@@ -7,8 +7,8 @@ mod support;
 use wgpo::PpoConfig;
 use wgpo::algo::{BatchBuffers, FisherPlan, Model, PpoUpdate};
 use wgpo::config::FisherForm;
-use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath};
-use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
+use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, ReadBack};
+use wgpo::policy::{Activation, Bounds, Head, PolicySpec, initial_parameters};
 
 fn gpu(products: ProductPath) -> Option<Gpu> {
     support::gpu::gpu(true)?;
@@ -27,10 +27,21 @@ fn outcome(gpu: &Gpu, spec: &PolicySpec, rows: u32) -> (Vec<Vec<u32>>, Vec<&'sta
     let config = PpoConfig { update_epochs: 1, num_minibatches: 2, ..PpoConfig::cleanrl() };
     let model = Model::new(gpu, spec, &config, &initial_parameters(spec, 1), 1).unwrap();
     let r = u64::from(rows);
+    // Choices 0, or numbers in (0, 1), which every head that takes floats allows.
+    let mut actions: Vec<u32> = wave(r * spec.head.action_words() as u64, 0.7)
+        .iter()
+        .map(|x| if spec.head.is_discrete() { 0 } else { (0.5 + 0.4 * x).to_bits() })
+        .collect();
+    if spec.head.is_masked() {
+        // The mask follows the choices: all but one of a dimension, at times choice 0 itself.
+        for (row, words) in actions.chunks_mut(spec.head.action_words()).enumerate() {
+            words[spec.head.action_dims()..].fill(!(1 << (row % 5)));
+        }
+    }
     let batch = BatchBuffers {
         rows,
         obs: gpu.upload("obs", &wave(r * spec.obs_dim as u64, 0.1)).unwrap(),
-        actions: gpu.buffer("actions", r * spec.head.action_words() as u64).unwrap(),
+        actions: gpu.upload("actions", &actions).unwrap(),
         logp_old: gpu.upload("logp_old", &wave(r, 0.3)).unwrap(),
         advantages: gpu.upload("advantages", &wave(r, 0.4)).unwrap(),
         returns: gpu.upload("returns", &wave(r, 0.5)).unwrap(),
@@ -47,23 +58,29 @@ fn outcome(gpu: &Gpu, spec: &PolicySpec, rows: u32) -> (Vec<Vec<u32>>, Vec<&'sta
     gpu.run("prepare", fisher.prepare(), slot).unwrap();
     gpu.run("product", &fisher_product, slot).unwrap();
     gpu.run("update", plan.calls(), slot).unwrap();
+    let staging = ReadBack::new(gpu, "statistics", plan.statistics_len()).unwrap();
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    plan.record_statistics(&mut encoder, &staging, 0).unwrap();
+    gpu.queue().submit([encoder.finish()]);
+    let statistics = staging.fetch(gpu).unwrap();
     let bits = |buffer| gpu.read(buffer).unwrap().iter().map(|x: &f32| x.to_bits()).collect::<Vec<u32>>();
     let names = plan.calls().iter().chain(&fisher_product).map(Call::kernel).collect();
-    (vec![bits(&product), bits(plan.gradient()), bits(&model.parameters)], names)
+    (vec![bits(&product), bits(plan.gradient()), bits(&model.parameters), statistics], names)
 }
 
 /// On a device that fuses multiplications and additions where it likes, bits may differ; software drivers do not.
 fn same_bits(spec: &PolicySpec, rows: u32, tiled: bool) {
     let Some(plain) = gpu(ProductPath::Plain) else { return };
     let (want, names) = outcome(&plain, spec, rows);
-    assert!(names.iter().all(|name| !name.ends_with("_tiled")), "{names:?}");
-    assert!(want.iter().flatten().all(|bits| f32::from_bits(*bits).is_finite()));
+    assert!(names.iter().all(|name| !name.ends_with("_tiled") && !name.ends_with("_fused")), "{names:?}");
+    assert!(want[..3].iter().flatten().all(|bits| f32::from_bits(*bits).is_finite()));
     for path in [ProductPath::Direct, ProductPath::Staged] {
         let gpu = gpu(path).unwrap();
         let (got, names) = outcome(&gpu, spec, rows);
         assert_eq!(names.iter().any(|name| name.ends_with("_tiled")), tiled, "{path:?}: {names:?}");
         if plain.adapter_info().device_type == wgpo::wgpu::DeviceType::Cpu {
-            for (what, (got, want)) in ["Fisher product", "gradient", "parameters"].iter().zip(got.iter().zip(&want)) {
+            let all = ["Fisher product", "gradient", "parameters", "statistics"];
+            for (what, (got, want)) in all.iter().zip(got.iter().zip(&want)) {
                 let differ = got.iter().zip(want).filter(|(a, b)| a != b).count();
                 assert_eq!(differ, 0, "{path:?}, {spec:?}, {rows} rows: {what}, of {}", want.len());
             }
@@ -83,6 +100,32 @@ fn bits_do_not_depend_on_the_kernels() {
         let spec = PolicySpec::separate(obs, &hidden, Activation::Tanh, head);
         for rows in [67, 600] {
             same_bits(&spec, rows, true);
+        }
+    }
+}
+
+/// Every activation, heads of each part, one hidden layer and two, widths that no quad and no lane divides.
+#[test]
+fn gradients_of_narrow_networks_have_the_bits_of_the_plain_kernels() {
+    let beta = Head::Beta { dims: 2, bounds: Bounds::uniform(2, -1.0, 1.0) };
+    let heads = [Head::gaussian(2), Head::categorical(5), Head::bernoulli(3), beta];
+    let mut specs: Vec<_> = (0..)
+        .zip(Activation::ALL)
+        .map(|(index, activation)| {
+            let hidden = [vec![33, 18], vec![64, 64], vec![7], vec![64, 1]][index % 4].clone();
+            let head = heads[(index + index / 4) % 4].clone();
+            PolicySpec::separate([17, 4, 32, 1][index % 4], &hidden, activation, head)
+        })
+        .collect();
+    let unequal = PolicySpec::separate(6, &[20], Activation::Tanh, Head::gaussian(16));
+    specs.push(PolicySpec { value_hidden: vec![9, 40], ..unequal });
+    let masked = Head::MultiDiscrete { nvec: vec![3, 4], masked: true };
+    specs.push(PolicySpec::separate(5, &[12, 13], Activation::Elu, masked));
+    for spec in specs {
+        for rows in [10, 131, 1400] {
+            same_bits(&spec, rows, rows >= 32);
+            let gpu = gpu(ProductPath::Direct).unwrap();
+            assert!(outcome(&gpu, &spec, rows).1.contains(&"loss_ppo_fused"), "{spec:?}");
         }
     }
 }
