@@ -73,7 +73,8 @@ fn side(way: ProductPath, spec: &PolicySpec, rows: u32) -> Outcome<Side> {
     gpu.run("update", update.calls(), slot)?;
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
     let bits = [bits(gpu.read(&out)?), bits(gpu.read(update.gradient())?)];
-    let first = update.calls().iter().position(|call| call.kernel().starts_with("mlp_")).unwrap_or(0);
+    let begins = |call: &Call| call.kernel().starts_with("mlp_") || call.kernel() == "loss_ppo_fused";
+    let first = update.calls().iter().position(begins).unwrap_or(0);
     let step = update.calls()[first..].to_vec();
     Ok(Side { way, gpu, slot, step, product, bits, _model: model })
 }

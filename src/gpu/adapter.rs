@@ -33,7 +33,7 @@ pub enum ProductPath {
     Plain,
     /// Large tiles in registers, each invocation loading its own numbers.
     Direct,
-    /// Large tiles, through workgroup memory where the shape suits.
+    /// Large tiles, through workgroup memory where the shape suits; gradients of narrow networks in one dispatch.
     Staged,
 }
 
