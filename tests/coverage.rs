@@ -20,6 +20,7 @@ const ORACLES: &[(&str, &str)] = &[
     ("head_evaluate", "head"), // one function per quantity
     ("head_fisher", "head"),
     ("loss_kl", "loss_ppo"),            // the penalty is part of the loss
+    ("loss_ppo_fused", "ppo_update"),   // a minibatch from observations to gradients
     ("loss_statistics", "loss_ppo"),    // loss and statistics come from one function
     ("loss_trust_region", "surrogate"), // ratio times advantage; the divergences are the head's
     ("mlp_backward_input", "mlp"),

@@ -69,6 +69,7 @@ tests! {
     head_fisher,
     loss_kl,
     loss_ppo,
+    loss_ppo_fused,
     loss_statistics,
     loss_trust_region,
     mlp_backward_input,

@@ -16,62 +16,67 @@ use crate::reference::loss_ppo::{PpoLoss, Targets, loss_ppo as oracle};
 use crate::{Algorithm, KlDirection, KlPenalty, PpoConfig, Result, ValueLoss};
 use ndarray::{Array1, Array2, Axis};
 
-const CLIP: f32 = 0.2;
-const CLIP_VF: f32 = 0.25;
+pub(super) const CLIP: f32 = 0.2;
+pub(super) const CLIP_VF: f32 = 0.25;
 /// Of Huber's loss and of the clamped error; both kinds of rows are among the inputs.
 const LIMIT: f32 = 1.2;
-const ENT_COEF: f32 = 0.03;
-const VF_COEF: f32 = 0.7;
+pub(super) const ENT_COEF: f32 = 0.03;
+pub(super) const VF_COEF: f32 = 0.7;
 const KL_COEF: f32 = 0.8;
 /// Rows of one workgroup, hence of one partial sum.
-const GROUP: usize = 64;
+pub(super) const GROUP: usize = 64;
 
 #[derive(Clone)]
-struct Loss {
-    head: Head,
-    rows: usize,
-    row_offset: usize,
-    value_loss: ValueLoss,
-    dual_clip: Option<f32>,
+pub(super) struct Loss {
+    pub head: Head,
+    pub rows: usize,
+    pub row_offset: usize,
+    pub value_loss: ValueLoss,
+    pub dual_clip: Option<f32>,
     /// 0 clipped, 1 −r A, 2 −A logp.
-    surrogate: u32,
+    pub surrogate: u32,
     /// Direction of a penalty of weight [`KL_COEF`].
-    kl: Option<KlDirection>,
+    pub kl: Option<KlDirection>,
     /// Log-ratios up to ±25, beyond the clamp.
-    wild: bool,
+    pub wild: bool,
     /// NaN and infinities among the inputs.
-    broken: bool,
+    pub broken: bool,
     /// Every third row does not count.
-    padded: bool,
+    pub padded: bool,
 }
 
 /// Inputs of one minibatch, stepped away from the places where the derivative jumps.
-struct Inputs {
+pub(super) struct Inputs {
     dist: Vec<f32>,
     values: Vec<f32>,
     /// Of all rows, too.
     old: Vec<f32>,
     /// Of all rows, the offset before the minibatch included.
-    words: Vec<u32>,
-    samples: Vec<[f32; 4]>,
+    pub words: Vec<u32>,
+    pub samples: Vec<[f32; 4]>,
 }
 
 impl Loss {
     /// Of `range`, the rows that count.
-    fn counted(&self, range: std::ops::Range<usize>) -> Vec<usize> {
+    pub(super) fn counted(&self, range: std::ops::Range<usize>) -> Vec<usize> {
         range.filter(|row| !self.padded || row % 3 != 1).collect()
     }
 
     fn inputs(&self) -> Result<Inputs> {
         let mut random = Random::new((self.rows * 10 + self.head.width()) as u64);
+        let dist = rows_of(&self.head, &mut random, self.rows, 1.5);
+        let values = (0..self.rows).map(|_| random.range(-2.0, 2.0)).collect();
+        self.inputs_at(random, dist, values)
+    }
+
+    /// With these distribution rows and values.
+    pub(super) fn inputs_at(&self, mut random: Random, mut dist: Vec<f32>, mut values: Vec<f32>) -> Result<Inputs> {
         let (rows, offset, dims) = (self.rows, self.row_offset, self.head.action_words());
-        let mut dist = rows_of(&self.head, &mut random, rows, 1.5);
         let words = actions_of(&self.head, &mut random, &dist);
         let actions = Actions::from_words(&self.head, rows, &words)?;
         let logp = log_prob(&self.head, masked(&self.head, &dist, &actions)?.view(), &actions)?;
         let mut samples = vec![[f32::NAN; 4]; offset];
-        let mut values = Vec::new();
-        for (row, logp) in logp.iter().enumerate() {
+        for (row, (logp, value)) in logp.iter().zip(&values).enumerate() {
             let log_ratio = if self.wild && row % 4 == 0 {
                 [-25.0, -19.0, 15.0, 25.0][row / 4 % 4]
             } else {
@@ -80,9 +85,8 @@ impl Loss {
                 let (low, high) = bands[random.below(4) as usize];
                 random.range(low, high).ln()
             };
-            let old = random.range(-2.0, 2.0);
             let moved = if random.below(2) == 0 { random.range(0.0, 0.24) } else { random.range(0.26, 1.5) };
-            values.push(if random.below(2) == 0 { old + moved } else { old - moved });
+            let old = if random.below(2) == 0 { value + moved } else { value - moved };
             let logp_old = (logp - f64::from(log_ratio)) as f32;
             samples.push([logp_old, random.range(-2.0, 2.0), random.range(-3.0, 3.0), old]);
         }
@@ -124,9 +128,9 @@ impl Loss {
 }
 
 /// The oracle's view of the rows of a minibatch.
-struct Minibatch {
+pub(super) struct Minibatch {
     head: Head,
-    config: PpoConfig,
+    pub config: PpoConfig,
     dist: Array2<f64>,
     old: Array2<f64>,
     values: Array1<f64>,
@@ -135,7 +139,7 @@ struct Minibatch {
 }
 
 impl Minibatch {
-    fn new(c: &Loss, inputs: &Inputs) -> Result<Self> {
+    pub(super) fn new(c: &Loss, inputs: &Inputs) -> Result<Self> {
         let words = inputs.words[c.row_offset * c.head.action_words()..].to_vec();
         let actions = Actions::from_words(&c.head, c.rows, &words)?;
         let column = |i: usize| inputs.samples[c.row_offset..].iter().map(|sample| f64::from(sample[i])).collect();
@@ -155,7 +159,7 @@ impl Minibatch {
     }
 
     /// The loss over these rows alone.
-    fn oracle(&self, rows: &[usize]) -> Result<PpoLoss<f64>> {
+    pub(super) fn oracle(&self, rows: &[usize]) -> Result<PpoLoss<f64>> {
         let actions = self.actions()?.select(rows);
         let [logp_old, advantages, returns, values_old] = self.samples.each_ref().map(|c| c.select(Axis(0), rows));
         let old = self.old.select(Axis(0), rows);
@@ -277,15 +281,15 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
 }
 
 /// The size of the terms that each output adds up.
-struct Sizes {
-    logp: Vec<f64>,
-    d_dist: Vec<f64>,
-    d_values: Vec<f64>,
-    terms: Vec<[f64; 8]>,
+pub(super) struct Sizes {
+    pub logp: Vec<f64>,
+    pub d_dist: Vec<f64>,
+    pub d_values: Vec<f64>,
+    pub terms: Vec<[f64; 8]>,
 }
 
 impl Sizes {
-    fn new(m: &Minibatch, rows: usize) -> Result<Self> {
+    pub(super) fn new(m: &Minibatch, rows: usize) -> Result<Self> {
         let actions = m.actions()?;
         let logp = log_prob(&m.head, m.dist.view(), &actions)?;
         let ones = Array1::ones(rows);
@@ -340,26 +344,14 @@ fn loss_case(c: Loss) -> Case {
 
 /// The usual loss of a minibatch.
 pub(super) fn sized(rows: usize, head: &Head) -> Case {
-    loss_case(Loss {
-        head: head.clone(),
-        rows,
-        row_offset: 0,
-        value_loss: ValueLoss::ClipMax,
-        dual_clip: None,
-        surrogate: 0,
-        kl: None,
-        wild: false,
-        broken: false,
-        padded: false,
-    })
+    loss_case(Loss { value_loss: ValueLoss::ClipMax, ..usual(head.clone(), rows) })
 }
 
-pub(super) fn cases() -> Vec<Case> {
-    let categorical = |actions| Head::categorical(actions);
-    let gaussian = |dims| Head::gaussian(dims);
-    let usual = Loss {
-        head: categorical(2),
-        rows: 65,
+/// Without a penalty, all rows count, nothing is beyond a clamp or not finite.
+pub(super) fn usual(head: Head, rows: usize) -> Loss {
+    Loss {
+        head,
+        rows,
         row_offset: 0,
         value_loss: ValueLoss::Plain,
         dual_clip: None,
@@ -368,7 +360,13 @@ pub(super) fn cases() -> Vec<Case> {
         wild: false,
         broken: false,
         padded: false,
-    };
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let categorical = |actions| Head::categorical(actions);
+    let gaussian = |dims| Head::gaussian(dims);
+    let usual = usual(categorical(2), 65);
     let mut cases = Vec::new();
     for head in [categorical(2), gaussian(1)] {
         for rows in [1, 63, 64, 65, 1021] {

@@ -13,7 +13,7 @@ const REASON: &str = "one rounding of the result; scale: one rounding per term o
                       through the later layers by |weights|, in units of 2⁻²⁴";
 
 /// Slope of an activation is at most that: GELU's 1.13.
-const STEEPEST: f64 = 1.13;
+pub(super) const STEEPEST: f64 = 1.13;
 
 /// A dense layer of `network` on rows `h` that are known up to `room`: what comes out, and how well that is known.
 fn layer(

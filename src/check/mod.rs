@@ -16,6 +16,7 @@ mod env;
 mod head;
 mod line_search;
 mod loss;
+mod loss_fused;
 mod loss_kl;
 mod loss_statistics;
 mod mlp;
@@ -122,6 +123,7 @@ pub fn cases() -> Vec<Case> {
         valid::cases(),
         mlp::cases(),
         mlp_fused::cases(),
+        loss_fused::cases(),
         mlp_jvp::cases(),
         mlp_tiled::cases(),
         loss::cases(),

@@ -1,8 +1,8 @@
 //! Cases at the sizes of a benchmark.
 
 use super::{
-    Case, advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_kl, loss_statistics, mlp,
-    mlp_jvp, mlp_tiled, normalize, optim, reduce, trust_region, valid, vtrace,
+    Case, advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_fused, loss_kl,
+    loss_statistics, mlp, mlp_jvp, mlp_tiled, normalize, optim, reduce, trust_region, valid, vtrace,
 };
 use crate::env::Env;
 use crate::policy::Head;
@@ -55,6 +55,7 @@ pub(crate) fn case(kernel: &str, size: &Size) -> Option<Case> {
         "head_fisher" | "loss_trust_region" => trust_region::sized(kernel, rows, &size.head),
         "loss_kl" => loss_kl::sized(rows),
         "loss_ppo" => loss::sized(rows, &size.head),
+        "loss_ppo_fused" => return loss_fused::sized(rows, size.obs_dim, &size.head),
         "loss_statistics" => loss_statistics::sized(rows),
         "mlp_backward_input" | "mlp_backward_weight" | "mlp_forward" => {
             mlp::sized(kernel, rows, inputs, outputs, size.last)
