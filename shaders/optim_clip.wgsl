@@ -1,7 +1,7 @@
 // The gradient's norm, the factors that clip it, and whether the optimiser may step; from the flat gradient.
 //
 // gradient        [count]
-// norm_partials   [groups]  sums over 4,096 elements each: squares outside of the value range, squares inside of it, words that
+// norm_partials   [groups]  sums over 256 elements each: squares outside of the value range, squares inside of it, words that
 //                           are not finite, 0
 // control         [8]       parts/control.wgsl
 // optimizer_step  [1]       steps taken since the start; counted on here
@@ -29,35 +29,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> optimizer_step: array<u32>;
 @group(0) @binding(5) var<storage, read_write> trace: array<f32>;
 
-const WG: u32 = 64u;
-const SPAN: u32 = 4096u;  // elements of one partial
-
-var<workgroup> sums: array<vec4<f32>, 64>;
-
-fn add_up(lane: u32, own: vec4<f32>) -> vec4<f32> {
-    sums[lane] = own;
-    workgroupBarrier();  // all lanes have stored
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
-        if (lane < half) {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();  // this level of the tree is complete
-    }
-    return sums[0];
-}
-
-// The factor for a group whose squares sum to `squares`.
-fn clip_factor(squares: f32) -> f32 {
-    let norm = sqrt(max(squares, 0.0));
-    if (params.max_grad_norm <= 0.0) {
-        return 1.0;
-    }
-    if (params.formula == 1u) {
-        return params.max_grad_norm / max(norm, params.max_grad_norm);
-    }
-    return min(1.0, params.max_grad_norm / (norm + 1e-6));
-}
-
 @compute @workgroup_size(64)
 fn optim_clip(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -67,48 +38,22 @@ fn optim_clip(
     let group = workgroup.y * groups.x + workgroup.x;
     var own = vec4<f32>();
     if (params.phase == 0u) {
-        let end = min((group + 1u) * SPAN, params.count);
-        for (var i = group * SPAN + lane; i < end; i += WG) {
-            let g = gradient[i];
-            let of_value = i >= params.value_begin && i < params.value_end;
-            if (!math_is_finite(g)) {
-                own.z += 1.0;
-            } else if (of_value) {
-                own.y += g * g;
-            } else {
-                own.x += g * g;
-            }
+        let end = min((group + 1u) * NORM_SPAN, params.count);
+        for (var i = group * NORM_SPAN + lane; i < end; i += 64u) {
+            own = norm_add(own, gradient[i], i >= params.value_begin && i < params.value_end);
         }
     } else {
-        for (var i = lane; i < params.groups; i += WG) {
+        for (var i = lane; i < params.groups; i += 64u) {
             own += norm_partials[i];
         }
     }
-    let total = add_up(lane, own);
+    let total = norm_total(lane, own);
     if (lane != 0u) {
         return;
     }
-    if (params.phase == 0u) {
-        if (group < params.groups) {
-            norm_partials[group] = total;
-        }
-        return;
-    }
-
-    let stopped = control_stopped_before(control[CONTROL_STOP], params.index);
-    let squares = total.x + total.y;
-    let finite = total.z == 0.0 && math_is_finite(squares);
-    let norm = sqrt(max(select(0.0, squares, finite), 0.0));
-    let steps = !stopped && finite;
-    control[CONTROL_STEP] = select(0u, 1u, steps);
-    control[CONTROL_SCALE] = bitcast<u32>(clip_factor(select(0.0, total.x, finite)));
-    control[CONTROL_SCALE_VALUE] = bitcast<u32>(clip_factor(select(0.0, total.y, finite)));
-    if (steps) {
-        control[CONTROL_STEPS_TAKEN] += 1u;
-        optimizer_step[0] += 1u;
-        trace[params.index * TRACE_WIDTH + TRACE_GRAD_NORM] = norm;
-        trace[params.index * TRACE_WIDTH + TRACE_STEPPED] = 1.0;
-    } else if (!stopped) {
-        control[CONTROL_STEPS_SKIPPED] += 1u;
+    if (params.phase == 1u) {
+        clip_decide(total, params.index, params.max_grad_norm, params.formula);
+    } else if (group < params.groups) {
+        norm_partials[group] = total;
     }
 }

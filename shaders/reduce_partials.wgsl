@@ -16,6 +16,8 @@ struct Params {
 
 override WG: u32 = 64u;
 
+fn slices_at(i: u32) -> f32 { return partials[i]; }
+
 @compute @workgroup_size(WG)
 fn reduce_partials(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -26,18 +28,5 @@ fn reduce_partials(
     if (index >= params.count) {
         return;
     }
-    // Four interleaved chains, then a tree over them: a fourth of the rounding of one long chain.
-    var chains = vec4<f32>();
-    let whole = params.slices / 4u * 4u;
-    for (var slice = 0u; slice < whole; slice += 4u) {
-        let place = slice * params.count + index;
-        chains += vec4<f32>(
-            partials[place], partials[place + params.count],
-            partials[place + 2u * params.count], partials[place + 3u * params.count]);
-    }
-    var rest = 0.0;
-    for (var slice = whole; slice < params.slices; slice++) {
-        rest += partials[slice * params.count + index];
-    }
-    gradient[index] = ((chains.x + chains.y) + (chains.z + chains.w)) + rest;
+    gradient[index] = slices_sum(index, params.count, params.slices);
 }

@@ -29,7 +29,7 @@
 //! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_forward_fused`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
 //!   [`kernels::reduce_partials`].
 //! - Loss: [`kernels::loss_ppo`], [`kernels::loss_ppo_fused`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for losses of your own.
-//! - Optimiser: [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`]; [`kernels::loss_kl`] sets the weight of a
+//! - Optimiser: [`kernels::optim_reduce`], [`kernels::optim_decide`], [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`]; [`kernels::loss_kl`] sets the weight of a
 //!   KL penalty and the learning rate by KL.
 //! - Networks in large tiles: [`kernels::mlp_forward_tiled`], [`kernels::mlp_backward_input_tiled`],
 //!   [`kernels::mlp_backward_weight_tiled`], [`kernels::mlp_jvp_tiled`].

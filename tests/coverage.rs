@@ -34,7 +34,9 @@ const ORACLES: &[(&str, &str)] = &[
     ("mlp_jvp_tiled", "mlp"),
     ("optim_adam", "optim"), // clip and step are one
     ("optim_clip", "optim"),
+    ("optim_decide", "optim"),
     ("optim_line_search", "trpo_update"), // the search is a loop in the step
+    ("optim_reduce", "optim"),
     ("optim_rmsprop", "optim"),
     ("policy_normalize", "normalize"),
     ("policy_sample", "head"),

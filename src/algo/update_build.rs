@@ -39,6 +39,8 @@ pub(super) struct Builder<'a> {
     pub masked: bool,
     /// Whether one kernel goes from observations to gradients ([`loss_ppo_fused`]).
     pub fused: bool,
+    /// Whether statistics, clipping and step take three dispatches.
+    pub short_tail: bool,
     pub obs: Buffer<f32>,
     pub actions: Buffer<u32>,
     pub samples: Buffer<[f32; 4]>,
@@ -91,6 +93,7 @@ impl<'a> Builder<'a> {
         // Then nothing goes through memory between the layers: some room for what is bound and not used.
         let kept = if fused { 1 } else { minibatch };
         Ok(Self {
+            short_tail: gpu.products() != ProductPath::Plain && divergence.is_none(),
             divergence,
             fused,
             networks: Networks { gpu, spec, layout, parameters: &model.parameters },
@@ -272,21 +275,18 @@ impl<'a> Builder<'a> {
         };
         let starts: Vec<u32> = starts.collect();
         let losses = self.loss_params(&blocks, &starts);
-        let optimiser = self.optimiser(&blocks)?;
+        let tail = if self.short_tail { self.short_tail(&blocks)? } else { self.optimiser(&blocks)? };
         if self.fused {
-            let gradients = self.fused_gradients(&losses)?;
-            let calls = gradients.into_iter().zip(self.statistics(&blocks)?).zip(optimiser);
-            return Ok(calls
-                .map(|((gradient, statistics), rest)| [vec![gradient, statistics], rest].concat())
-                .collect());
+            let calls = self.fused_gradients(&losses)?.into_iter().zip(tail);
+            return Ok(calls.map(|(gradient, tail)| [vec![gradient], tail].concat()).collect());
         }
         let mut lists = self.networks.forward(forward, &self.obs, &self.kept, &self.values, &blocks)?;
         let losses = self.losses(&blocks, &starts, &losses)?;
         let backward = self.networks.backward(backward, &self.obs, &self.kept, &self.gradients, &blocks)?;
-        for (((list, losses), backward), optimiser) in lists.iter_mut().zip(losses).zip(backward).zip(optimiser) {
+        for (((list, losses), backward), tail) in lists.iter_mut().zip(losses).zip(backward).zip(tail) {
             list.extend(losses);
             list.extend(backward);
-            list.extend(optimiser);
+            list.extend(tail);
         }
         Ok(lists)
     }
@@ -348,7 +348,7 @@ impl<'a> Builder<'a> {
         loss_ppo_fused::bind(gpu, spec, layout, &params, &io, &self.model.ring)
     }
 
-    /// Loss and statistics of each minibatch.
+    /// The loss of each minibatch, and its statistics where they are apart from the step.
     fn losses(&self, blocks: &[Block], starts: &[u32], params: &[loss_ppo::Params]) -> Result<Vec<Vec<Call>>> {
         let (gpu, ring) = (self.networks.gpu, &self.model.ring);
         let io = loss_ppo::Io {
@@ -362,6 +362,9 @@ impl<'a> Builder<'a> {
             head_outputs_old: self.divergence.as_ref().map_or(self.kept.head_outputs(&self.values), |d| &d.gathered),
         };
         let losses = loss_ppo::bind(gpu, &self.networks.spec.head, params, &io, ring)?;
+        if self.short_tail {
+            return Ok(losses.into_iter().map(|loss| vec![loss]).collect());
+        }
         Ok(losses
             .into_iter()
             .zip(self.statistics(blocks)?)
@@ -372,32 +375,29 @@ impl<'a> Builder<'a> {
             .collect())
     }
 
+    /// Where the KL stops the update in minibatch `index` ([`loss_statistics::Params`]), and from which one on.
+    pub(super) fn kl_stop(&self, index: u32) -> (u32, f32) {
+        let last_of_epoch = (index + 1).is_multiple_of(self.rows.div_ceil(self.minibatch));
+        match (self.config.kl_limit(), self.config.kl_stop) {
+            (None, _) => (0, 0.0),
+            (Some(limit), KlStop::Minibatch) => (1, limit as f32),
+            (Some(limit), KlStop::Epoch) => (if last_of_epoch { 2 } else { 0 }, limit as f32),
+        }
+    }
+
     /// The statistics of each minibatch.
     fn statistics(&self, blocks: &[Block]) -> Result<Vec<Call>> {
         let (gpu, config, ring) = (self.networks.gpu, self.config, &self.model.ring);
-        let per_epoch = self.rows.div_ceil(self.minibatch);
-        let limit = config.kl_limit();
         let params: Vec<_> = (0_u32..)
             .zip(blocks)
             .map(|(index, block)| {
-                let kl_stop = match (limit, config.kl_stop) {
-                    (None, _) => 0,
-                    (Some(_), KlStop::Minibatch) => 1,
-                    (Some(_), KlStop::Epoch) => {
-                        if (index + 1) % per_epoch == 0 {
-                            2
-                        } else {
-                            0
-                        }
-                    }
-                };
+                let (kl_stop, kl_limit) = self.kl_stop(index);
                 let params = loss_statistics::Params {
                     index,
                     kl_stop,
-                    kl_limit: limit.unwrap_or(0.0) as f32,
+                    kl_limit,
                     vf_coef: config.vf_coef as f32,
                     with_kl: u32::from(self.divergence.is_some()),
-                    bits: u32::from(self.fused),
                     ..Default::default()
                 };
                 (params, block.rows)

@@ -5,26 +5,87 @@ use super::update_build::Builder;
 use crate::Result;
 use crate::config::{AdamEps, GradClip, Optimizer};
 use crate::gpu::Call;
-use crate::kernels::{optim_adam, optim_clip, optim_rmsprop, reduce_partials};
+use crate::kernels::{optim_adam, optim_clip, optim_decide, optim_reduce, optim_rmsprop, reduce_partials};
 use crate::policy::{Network, ParamLayout};
 
 impl Builder<'_> {
+    /// Statistics, clipping and step of each minibatch in three dispatches. Not with a KL penalty, whose weight lies between
+    /// statistics and step, nor where plain kernels are asked for.
+    pub(super) fn short_tail(&self, blocks: &[Block]) -> Result<Vec<Vec<Call>>> {
+        let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
+        let count = self.networks.layout.len() as u32;
+        let apart = self.clipped_apart();
+        let params: Vec<_> = blocks
+            .iter()
+            .map(|block| optim_reduce::Params {
+                count,
+                slices: self.slices(block),
+                value_begin: apart.start,
+                value_end: apart.end,
+                ..Default::default()
+            })
+            .collect();
+        let io = optim_reduce::Io {
+            partials: &self.gradients.partials,
+            gradient: &self.gradient,
+            norm_partials: &self.norm_partials,
+        };
+        let reduce = optim_reduce::bind(gpu, &params, &io)?;
+        let params: Vec<_> = (0..)
+            .zip(blocks)
+            .map(|(index, block)| {
+                let (kl_stop, kl_limit) = self.kl_stop(index);
+                let params = optim_decide::Params {
+                    index,
+                    kl_stop,
+                    kl_limit,
+                    vf_coef: config.vf_coef as f32,
+                    bits: self.fused.into(),
+                    max_grad_norm: config.max_grad_norm.unwrap_or(0.0) as f32,
+                    formula: optim_clip::formula(config.grad_clip_formula),
+                    ..Default::default()
+                };
+                (params, block.rows)
+            })
+            .collect();
+        let io = optim_decide::Io {
+            loss_partials: &self.loss_partials,
+            norm_partials: &self.norm_partials,
+            control: &self.control,
+            optimizer_step: &model.optimizer_step,
+            trace: &self.trace,
+        };
+        let decide = optim_decide::bind(gpu, &params, count, &io, &model.ring)?;
+        let step = self.step()?;
+        Ok(reduce
+            .into_iter()
+            .zip(decide)
+            .map(|(reduce, decide)| [reduce, decide].into_iter().chain(step.iter().cloned()).collect())
+            .collect())
+    }
+
+    fn slices(&self, block: &Block) -> u32 {
+        let count = self.networks.layout.len() as u64;
+        block.rows.div_ceil(crate::kernels::mlp_backward_weight::slice_rows(block.rows, count))
+    }
+
+    /// Elements that are clipped by themselves.
+    fn clipped_apart(&self) -> std::ops::Range<u32> {
+        if self.config.grad_clip == GradClip::Separate { value_range(self.networks.layout) } else { 0..0 }
+    }
+
     /// From partial gradients to new parameters, for each minibatch.
     pub(super) fn optimiser(&self, blocks: &[Block]) -> Result<Vec<Vec<Call>>> {
         let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
         let count = self.networks.layout.len() as u32;
         let params: Vec<_> = blocks
             .iter()
-            .map(|block| {
-                let slice = crate::kernels::mlp_backward_weight::slice_rows(block.rows, u64::from(count));
-                reduce_partials::Params { count, slices: block.rows.div_ceil(slice), ..Default::default() }
-            })
+            .map(|block| reduce_partials::Params { count, slices: self.slices(block), ..Default::default() })
             .collect();
         let io = reduce_partials::Io { partials: &self.gradients.partials, gradient: &self.gradient };
         let reduce = reduce_partials::bind(gpu, &params, &io)?;
 
-        let value = value_range(self.networks.layout);
-        let apart = if config.grad_clip == GradClip::Separate { value.clone() } else { 0..0 };
+        let apart = self.clipped_apart();
         let clip = optim_clip::Params {
             count,
             max_grad_norm: config.max_grad_norm.unwrap_or(0.0) as f32,
@@ -43,8 +104,22 @@ impl Builder<'_> {
         };
         let clip = optim_clip::bind(gpu, &params, &io)?;
 
-        let range = if self.critic_only { value.clone() } else { 0..count };
-        let step = if config.optimizer == Optimizer::RmsProp {
+        let step = self.step()?;
+        Ok(reduce
+            .into_iter()
+            .zip(clip.chunks(2))
+            .map(|(reduce, clip)| {
+                std::iter::once(reduce).chain(clip.iter().cloned()).chain(step.iter().cloned()).collect()
+            })
+            .collect())
+    }
+
+    /// The optimiser's step, the same for all minibatches.
+    fn step(&self) -> Result<Vec<Call>> {
+        let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
+        let value = value_range(self.networks.layout);
+        let range = if self.critic_only { value.clone() } else { 0..self.networks.layout.len() as u32 };
+        if config.optimizer == Optimizer::RmsProp {
             let params = optim_rmsprop::Params {
                 count: range.len() as u32,
                 offset: range.start,
@@ -64,17 +139,10 @@ impl Builder<'_> {
                 parameters: &model.parameters,
                 exp_avg_sq: &model.exp_avg_sq,
             };
-            optim_rmsprop::bind(gpu, &[params], &io, &model.ring)?
+            optim_rmsprop::bind(gpu, &[params], &io, &model.ring)
         } else {
-            self.adam(range)?
-        };
-        Ok(reduce
-            .into_iter()
-            .zip(clip.chunks(2))
-            .map(|(reduce, clip)| {
-                std::iter::once(reduce).chain(clip.iter().cloned()).chain(step.iter().cloned()).collect()
-            })
-            .collect())
+            self.adam(range)
+        }
     }
 
     fn adam(&self, range: std::ops::Range<u32>) -> Result<Vec<Call>> {

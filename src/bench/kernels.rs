@@ -207,6 +207,16 @@ fn work(kernel: &str, s: &Size) -> Option<Work> {
         "optim_adam" => each(15.0, 28.0),
         "optim_rmsprop" => each(9.0, 20.0),
         "optim_clip" => each(2.0, 4.0),
+        "optim_reduce" => each(s.slices as f64 + 2.0, 4.0 * (s.slices as f64 + 1.0)),
+        // Twelve sums of a partial of 64 rows, three of one of 256 numbers.
+        "optim_decide" => rows(12.0 * n / 64.0 + 3.0 * p / 256.0, 48.0 * n / 64.0 + 16.0 * p / 256.0),
+        // Two networks of 64-64, forward, by inputs and by weights; loss and head as in loss_ppo.
+        "loss_ppo_fused" => {
+            let weights = 2.0 * (d * 64.0 + 64.0 * 64.0) + 64.0 * (width + 1.0);
+            let inputs = 2.0 * 64.0 * 64.0 + 64.0 * (width + 1.0);
+            let bytes = 4.0 * n * (d + words + 4.0) + 4.0 * p * (1.0 + s.slices as f64);
+            rows(n * (2.0 * (2.0 * weights + inputs) + 16.0 * width + 40.0), bytes)
+        }
         // Start: r and p from the gradient. Iteration: p·A p, then x and r, then p.
         "cg_step" => each(16.0, 60.0),
         // Keep, a candidate, and nothing to restore.

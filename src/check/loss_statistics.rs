@@ -5,41 +5,41 @@ use super::support::{EPS, Guarded, Random, schedule};
 use crate::gpu::Schedule;
 use crate::kernels::{loss_ppo, loss_statistics};
 
-const ENT_COEF: f32 = 0.03;
-const VF_COEF: f32 = 0.7;
+pub(super) const ENT_COEF: f32 = 0.03;
+pub(super) const VF_COEF: f32 = 0.7;
 
-fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Case {
-    let shape = format!("{rows} rows, stop {kl_stop} at {kl_limit}, control {stopped}");
-    let groups = loss_ppo::groups(rows as u32) as usize;
-    let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 6.0);
-    let reason = "partial sums in 64 chains and a tree of 6 levels, then the mean; scale: sum of |terms|";
-    Case::new("loss_statistics", shape, (tolerance, reason), move |gpu, report| {
-        let index = 2_usize;
-        let mut random = Random::new(rows as u64);
-        let partials: Vec<[f32; 4]> = (0..3 * groups)
-            .map(|i| match i % 3 {
-                2 => [random.range(0.2, 0.9), random.range(1.1, 3.0), random.below(9) as f32, 0.0],
-                1 => [random.range(0.0, 9.0), random.range(0.0, 9.0), random.below(64) as f32, random.below(3) as f32],
-                _ => [0; 4].map(|_: i32| random.range(-30.0, 60.0)),
-            })
-            .collect();
-        let initial = [stopped, 0, 0, 5, 0, 0, 0, 0];
-        let loss_partials = Guarded::holding(gpu, "loss_partials", &partials)?;
-        let control = Guarded::updated(gpu, "control", &initial)?;
-        let width = loss_statistics::TRACE_WIDTH as usize;
-        let trace = Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?;
-        let (ring, slot) = schedule(gpu, &Schedule { ent_coef: ENT_COEF, ..Schedule::default() })?;
-        let mut p = loss_statistics::Params::default();
-        (p.index, p.kl_stop, p.kl_limit, p.vf_coef) = (index as u32, kl_stop, kl_limit, VF_COEF);
-        let io = loss_statistics::Io { loss_partials: loss_partials.io(), control: control.io(), trace: trace.io() };
-        report.run(gpu, &loss_statistics::bind(gpu, &[(p, rows as u32)], &io, &ring)?, slot)?;
+/// Columns of the trace with k3, and with limits that heads met.
+pub(super) const KL_3: usize = 6;
+pub(super) const HITS: usize = 15;
 
+/// Partial sums of `groups` workgroups.
+pub(super) fn partials(random: &mut Random, groups: usize) -> Vec<[f32; 4]> {
+    (0..3 * groups)
+        .map(|i| match i % 3 {
+            2 => [random.range(0.2, 0.9), random.range(1.1, 3.0), random.below(9) as f32, 0.0],
+            1 => [random.range(0.0, 9.0), random.range(0.0, 9.0), random.below(64) as f32, random.below(3) as f32],
+            _ => [0; 4].map(|_: i32| random.range(-30.0, 60.0)),
+        })
+        .collect()
+}
+
+/// What a row of the trace has of them.
+pub(super) struct Expected {
+    /// From the first one on.
+    pub columns: [f64; 11],
+    /// Σ |terms| of the first five.
+    pub sizes: [f64; 5],
+    pub hits: f64,
+}
+
+impl Expected {
+    pub(super) fn new(partials: &[[f32; 4]], rows: usize) -> Self {
         let over = |k: usize, i: usize| partials.iter().skip(k).step_by(3).map(move |v| f64::from(v[i]));
         let n = rows as f64;
         let mean = |k: usize, i: usize| over(k, i).sum::<f64>() / n;
         let size = |k: usize, i: usize| over(k, i).map(f64::abs).sum::<f64>() / n;
         let (ent_coef, vf_coef) = (f64::from(ENT_COEF), f64::from(VF_COEF));
-        let want = [
+        let columns = [
             mean(0, 0),
             mean(0, 1),
             mean(0, 2),
@@ -52,22 +52,48 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
             over(2, 1).fold(0.0, f64::max),
             over(1, 3).sum(),
         ];
-        let loss_size = size(0, 0) + ent_coef * size(0, 2) + vf_coef * size(0, 1);
-        let sizes = [size(0, 0), size(0, 1), size(0, 2), loss_size, size(0, 3)];
+        let loss = size(0, 0) + ent_coef * size(0, 2) + vf_coef * size(0, 1);
+        let sizes = [size(0, 0), size(0, 1), size(0, 2), loss, size(0, 3)];
+        Self { columns, sizes, hits: over(2, 2).sum() }
+    }
+}
+
+fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Case {
+    let shape = format!("{rows} rows, stop {kl_stop} at {kl_limit}, control {stopped}");
+    let groups = loss_ppo::groups(rows as u32) as usize;
+    let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 6.0);
+    let reason = "partial sums in 64 chains and a tree of 6 levels, then the mean; scale: sum of |terms|";
+    Case::new("loss_statistics", shape, (tolerance, reason), move |gpu, report| {
+        let index = 2_usize;
+        let mut random = Random::new(rows as u64);
+        let partials = partials(&mut random, groups);
+        let initial = [stopped, 0, 0, 5, 0, 0, 0, 0];
+        let loss_partials = Guarded::holding(gpu, "loss_partials", &partials)?;
+        let control = Guarded::updated(gpu, "control", &initial)?;
+        let width = loss_statistics::TRACE_WIDTH as usize;
+        let trace = Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?;
+        let (ring, slot) = schedule(gpu, &Schedule { ent_coef: ENT_COEF, ..Schedule::default() })?;
+        let mut p = loss_statistics::Params::default();
+        (p.index, p.kl_stop, p.kl_limit, p.vf_coef) = (index as u32, kl_stop, kl_limit, VF_COEF);
+        let io = loss_statistics::Io { loss_partials: loss_partials.io(), control: control.io(), trace: trace.io() };
+        report.run(gpu, &loss_statistics::bind(gpu, &[(p, rows as u32)], &io, &ring)?, slot)?;
+
+        let want = Expected::new(&partials, rows);
         let got = trace.read(gpu, report)?;
         let words = control.read(gpu, report)?;
-        let mine = index * width..index * width + want.len();
+        let mine = index * width..index * width + want.columns.len();
         // An update that had stopped at or before this minibatch leaves its statistics alone.
         if stopped != 0 && index as u32 + 1 >= stopped {
             report.untouched("trace", got.iter().enumerate());
             report.exact("control", &words, &initial);
             return Ok(());
         }
-        report.floats("trace", &got[mine.clone()], &want, |i| sizes.get(i).copied().unwrap_or(0.0));
-        let hits = index * width + 15;
-        report.floats("trace (hits)", &got[hits..=hits], &[over(2, 2).sum()], |_| 0.0);
+        report.floats("trace", &got[mine.clone()], &want.columns, |i| want.sizes.get(i).copied().unwrap_or(0.0));
+        let hits = index * width + HITS;
+        report.floats("trace (hits)", &got[hits..=hits], &[want.hits], |_| 0.0);
         report.untouched("trace", got.iter().enumerate().filter(|(i, _)| !mine.contains(i) && *i != hits));
-        let stop = if kl_stop != 0 && want[6] > f64::from(kl_limit) { index as u32 + kl_stop } else { stopped };
+        let stop =
+            if kl_stop != 0 && want.columns[KL_3] > f64::from(kl_limit) { index as u32 + kl_stop } else { stopped };
         report.exact("control", &words, &[stop, 0, 0, 6, 0, 0, 0, 0]);
         Ok(())
     })

@@ -28,6 +28,7 @@ mod optim;
 mod reduce;
 pub(crate) mod sized;
 mod support;
+mod tail;
 mod trust_region;
 mod update;
 mod valid;
@@ -128,6 +129,7 @@ pub fn cases() -> Vec<Case> {
         mlp_tiled::cases(),
         loss::cases(),
         loss_statistics::cases(),
+        tail::cases(),
         loss_kl::cases(),
         optim::cases(),
         trust_region::cases(),

@@ -10,9 +10,9 @@ use crate::reference::reduce_moments::reduce_norm;
 use crate::{AdamEps, ClipFormula, GradClip, Optimizer, Result};
 use ndarray::Array1;
 
-/// Roundings of a norm: 64 squares a lane, a tree of 6 levels, the partial sums; half of them survive the root.
+/// Roundings of a norm: four squares a lane, a tree of 6 levels, the partial sums; half of them survive the root.
 fn norm_tolerance(count: usize) -> f64 {
-    EPS * (0.5 * (64.0 + 6.0 + (count as f64 / 4096.0 / 64.0).ceil() + 6.0) + 8.0)
+    EPS * (0.5 * (4.0 + 6.0 + (count as f64 / 256.0 / 64.0).ceil() + 6.0) + 8.0)
 }
 
 /// RMSProp's.
@@ -72,7 +72,8 @@ fn clip_case_of(
     if (grad_clip, formula) != (GradClip::Joint, ClipFormula::Torch) {
         shape += &format!(", {grad_clip:?}, {formula:?}");
     }
-    let reason = "64 squares a lane and 6 levels of the tree, halved by the root; scale: the norm";
+    let reason =
+        "four squares a lane and 6 levels of the tree, the partial sums likewise, halved by the root; scale: the norm";
     Case::new("optim_clip", shape, (norm_tolerance(count), reason), move |gpu, report| {
         let data = gradient(&mut Random::new(count as u64), count, bad);
         let index = 1_usize;
@@ -390,7 +391,7 @@ pub(super) fn sized(kernel: &str, count: usize) -> Case {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for count in [1, 63, 64, 65, 4095, 4096, 4097, 300_007] {
+    for count in [1, 63, 64, 65, 255, 256, 257, 4096, 300_007] {
         cases.push(clip_case(count, 0.5, Bad::No, "").quick(count == 300_007));
     }
     cases.push(clip_case(1009, 0.0, Bad::No, " (off)"));

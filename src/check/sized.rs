@@ -2,7 +2,7 @@
 
 use super::{
     Case, advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_fused, loss_kl,
-    loss_statistics, mlp, mlp_jvp, mlp_tiled, normalize, optim, reduce, trust_region, valid, vtrace,
+    loss_statistics, mlp, mlp_jvp, mlp_tiled, normalize, optim, reduce, tail, trust_region, valid, vtrace,
 };
 use crate::env::Env;
 use crate::policy::Head;
@@ -65,6 +65,7 @@ pub(crate) fn case(kernel: &str, size: &Size) -> Option<Case> {
         }
         "mlp_jvp" | "mlp_jvp_tiled" => mlp_jvp::sized(kernel, rows, inputs, outputs, (size.first, size.last)),
         "optim_adam" | "optim_clip" | "optim_rmsprop" => optim::sized(kernel, size.parameters),
+        "optim_decide" | "optim_reduce" => tail::sized(kernel, rows, size.parameters, size.slices),
         "optim_line_search" => line_search::sized(size.parameters, rows),
         "reduce_episodes" | "reduce_moments" | "reduce_partials" => {
             reduce::sized(kernel, rows, size.parameters, size.slices)

@@ -9,7 +9,7 @@ use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
 kernel! {
     stem: "loss_statistics",
-    parts: [CONTROL, TRACE, SCHEDULE],
+    parts: [CONTROL, TRACE, SCHEDULE, LOSS_TOTALS],
     schedule: true,
     head: false,
     params: {
@@ -27,11 +27,11 @@ kernel! {
         pub vf_coef: f32,
         /// 1: `loss_kl` left a penalty in the trace; the reported loss includes it.
         pub with_kl: u32,
-        /// 1: `loss_partials` is from [`super::loss_ppo_fused`], with rows that are not finite as bits.
-        pub bits: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
     },
     io: {
-        /// `[groups, 3]`, from `loss_ppo`; with `bits` `[groups, 2]` more.
+        /// `[groups, 3]`, from `loss_ppo`.
         loss_partials: Read [f32; 4],
         /// `[CONTROL_WORDS]`.
         control: ReadWrite u32,
@@ -55,9 +55,7 @@ pub fn bind(gpu: &Gpu, params: &[(Params, u32)], io: &Io<'_>, schedule: &Schedul
     let mut calls = Vec::with_capacity(params.len());
     for (p, rows) in params {
         let groups = loss_ppo::groups(*rows);
-        let each = if p.bits == 0 { 3 } else { 5 };
-        let needs = u64::from(groups) * each;
-        elements(name, "loss_partials", io.loss_partials, needs, || format!("groups {groups} × {each}"))?;
+        elements(name, "loss_partials", io.loss_partials, u64::from(groups) * 3, || format!("groups {groups} × 3"))?;
         elements(name, "control", io.control, CONTROL_WORDS, || "control words".to_owned())?;
         let shape = || format!("(index {} + 1) × {TRACE_WIDTH}", p.index);
         elements(name, "trace", io.trace, (u64::from(p.index) + 1) * TRACE_WIDTH, shape)?;

@@ -12,7 +12,7 @@
 //! | networks | [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
 //! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`]; [`mlp_forward_tiled`], [`mlp_backward_input_tiled`], [`mlp_backward_weight_tiled`], [`mlp_jvp_tiled`] in large tiles |
 //! | loss | [`loss_ppo`], [`loss_ppo_fused`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
-//! | optimiser | [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
+//! | optimiser | [`optim_reduce`], [`optim_decide`], [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
 //! | statistics | [`reduce_episodes`] |
 
 pub mod advantage_discount;
@@ -48,7 +48,9 @@ pub mod mlp_jvp;
 pub mod mlp_jvp_tiled;
 pub mod optim_adam;
 pub mod optim_clip;
+pub mod optim_decide;
 pub mod optim_line_search;
+pub mod optim_reduce;
 pub mod optim_rmsprop;
 pub mod parts;
 pub mod policy_normalize;
@@ -97,7 +99,9 @@ pub const ALL: &[KernelDef] = &[
     mlp_jvp_tiled::DEF,
     optim_adam::DEF,
     optim_clip::DEF,
+    optim_decide::DEF,
     optim_line_search::DEF,
+    optim_reduce::DEF,
     optim_rmsprop::DEF,
     policy_normalize::DEF,
     policy_sample::DEF,

@@ -11,7 +11,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
     stem: "optim_clip",
-    parts: [MATH, CONTROL, TRACE],
+    parts: [MATH, CONTROL, TRACE, NORM, CLIP],
     schedule: false,
     head: false,
     params: {
@@ -56,7 +56,7 @@ pub const fn formula(formula: ClipFormula) -> u32 {
 
 /// Partial sums for a gradient of `count` elements.
 pub const fn groups(count: u32) -> u32 {
-    count.div_ceil(4096)
+    count.div_ceil(256)
 }
 
 /// Binds two calls per entry of `params`: the partial sums, then the decision.

@@ -47,6 +47,14 @@ parts! {
     ADVANTAGE = "advantage",
     /// The policy's part of PPO's loss.
     SURROGATE = "surrogate",
+    /// The statistics of a minibatch from partial sums of its loss.
+    LOSS_TOTALS = "loss_totals",
+    /// The sum of partial gradients.
+    SLICES = "slices",
+    /// The gradient's norm over spans of it.
+    NORM = "norm",
+    /// Clip factors and the permission to step.
+    CLIP = "clip",
     /// Running mean and variance.
     STATISTIC = "statistic",
     /// What Stirling's formula leaves of the logarithm of the gamma function and its derivatives.

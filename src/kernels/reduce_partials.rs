@@ -5,7 +5,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
     stem: "reduce_partials",
-    parts: [],
+    parts: [SLICES],
     schedule: false,
     head: false,
     params: {

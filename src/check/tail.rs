@@ -1,0 +1,236 @@
+//! The end of a minibatch in few dispatches: from slices of partial gradients to the permission to step.
+
+use super::Case;
+use super::loss_statistics::{ENT_COEF, Expected, HITS, KL_3, VF_COEF, partials};
+use super::support::{EPS, Guarded, Random, schedule, wide};
+use crate::ClipFormula;
+use crate::gpu::{Schedule, Slot};
+use crate::kernels::loss_statistics::TRACE_WIDTH;
+use crate::kernels::{loss_ppo, optim_clip, optim_decide, optim_reduce};
+
+/// Elements of a partial sum of the norm.
+const SPAN: usize = 256;
+
+/// `apart`: a range is clipped by itself. `broken`: one element is not finite.
+fn reduce_case(count: usize, slices: usize, apart: bool, broken: bool) -> Case {
+    let shape = format!(
+        "{count} numbers of {slices} slices{}{}",
+        if apart { ", clipped apart" } else { "" },
+        if broken { ", one not finite" } else { "" }
+    );
+    // Of the slices four chains, two levels and the rest; of the norm four squares a lane and a tree of 6 levels.
+    let tolerance = EPS * (slices as f64 / 4.0 + 6.0).max(4.0 + 6.0 + 2.0);
+    let reason =
+        "a fourth of the slices, two levels and a rest; four squares a lane and 6 levels; scale: sum of |terms|";
+    Case::new("optim_reduce", shape, (tolerance, reason), move |gpu, report| {
+        let mut random = Random::new((count + slices) as u64);
+        let mut data = random.normals(slices * count, 1.0);
+        if broken {
+            data[(slices - 1) * count + count / 2] = f32::NAN;
+        }
+        let groups = optim_clip::groups(count as u32) as usize;
+        let partials = Guarded::holding(gpu, "partials", &data)?;
+        let gradient = Guarded::<f32>::output(gpu, "gradient", count)?;
+        let norm_partials = Guarded::<[f32; 4]>::output(gpu, "norm_partials", groups)?;
+        let value = if apart { count / 3..count - count / 5 } else { 0..0 };
+        let p = optim_reduce::Params {
+            count: count as u32,
+            slices: slices as u32,
+            value_begin: value.start as u32,
+            value_end: value.end as u32,
+            ..Default::default()
+        };
+        let io =
+            optim_reduce::Io { partials: partials.io(), gradient: gradient.io(), norm_partials: norm_partials.io() };
+        report.run(gpu, &optim_reduce::bind(gpu, &[p], &io)?, Slot::default())?;
+        let (got, norms) = (gradient.read(gpu, report)?, norm_partials.read(gpu, report)?);
+        let terms = |i: usize| (0..slices).map(move |slice| slice * count + i);
+        let finite = |i: &usize| !broken || *i != count / 2;
+        let kept: Vec<usize> = (0..count).filter(finite).collect();
+        let want: Vec<f64> = kept.iter().map(|i| terms(*i).map(|at| f64::from(data[at])).sum()).collect();
+        let own: Vec<f32> = kept.iter().map(|i| got[*i]).collect();
+        report.floats("gradient", &own, &want, |k| terms(kept[k]).map(|at| f64::from(data[at].abs())).sum());
+        if broken && got[count / 2].is_finite() {
+            report.fault("\"gradient\" hides what is not finite".to_owned());
+        }
+        // Of the gradient that it stored, so that only the norm's own roundings count.
+        let stored = wide(&got);
+        let sum = |group: usize, of_value: bool| {
+            let range = group * SPAN..count.min((group + 1) * SPAN);
+            range.filter(|i| finite(i) && value.contains(i) == of_value).map(|i| stored[i] * stored[i]).sum::<f64>()
+        };
+        for (group, norm) in norms.iter().enumerate() {
+            report.floats("norm_partials", &norm[..2], &[sum(group, false), sum(group, true)], |_| 0.0);
+            let bad = if broken && group == count / 2 / SPAN { 1.0 } else { 0.0 };
+            report.exact("norm_partials (not finite, padding)", &norm[2..], &[bad, 0.0]);
+        }
+        Ok(())
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Decide {
+    rows: usize,
+    /// Elements of the gradient.
+    count: usize,
+    kl_stop: u32,
+    kl_limit: f32,
+    /// The control word of an early stop before.
+    stopped: u32,
+    max_grad_norm: f32,
+    formula: ClipFormula,
+    /// Whether rows that are not finite come as bits.
+    bits: bool,
+    /// Elements that are not finite.
+    broken: f32,
+}
+
+fn decide_case(c: Decide) -> Case {
+    let Decide { rows, count, kl_stop, kl_limit, stopped, max_grad_norm, formula, bits, broken } = c;
+    let shape = format!(
+        "{rows} rows, {count} numbers, stop {kl_stop} at {kl_limit}, control {stopped}, limit {max_grad_norm} by {formula:?}{}{}",
+        if bits { ", bits" } else { "" },
+        if broken > 0.0 { ", not finite" } else { "" },
+    );
+    let (loss_groups, norm_groups) =
+        (loss_ppo::groups(rows as u32) as usize, optim_clip::groups(count as u32) as usize);
+    let longest = loss_groups.max(norm_groups) as f64 / 64.0;
+    let tolerance = EPS * (longest + 6.0 + 8.0);
+    let reason = "partial sums in 64 chains and a tree of 6 levels, then a mean, or a root and a quotient; scale: sum of |terms|";
+    Case::new("optim_decide", shape, (tolerance, reason), move |gpu, report| {
+        let (index, width) = (2_usize, TRACE_WIDTH as usize);
+        let mut random = Random::new((rows + count) as u64);
+        let mut sums = partials(&mut random, loss_groups);
+        let mut want = Expected::new(&sums, rows);
+        if bits {
+            // Bits of the policy and of the critic of four times 16 rows: a row of both counts once.
+            let words = [(5_u16, 4_u16), (0, 0x8000), (0xffff, 1), (0, 0)];
+            for _ in 0..loss_groups {
+                sums.push(words.map(|(policy, _)| f32::from(policy)));
+                sums.push(words.map(|(_, critic)| f32::from(critic)));
+            }
+            let each: u32 = words.iter().map(|(policy, critic)| (policy | critic).count_ones()).sum();
+            want.columns[10] += f64::from(each) * loss_groups as f64;
+        }
+        let mut norms: Vec<[f32; 4]> =
+            (0..norm_groups).map(|_| [random.range(0.0, 3.0), random.range(0.0, 2.0), 0.0, 0.0]).collect();
+        norms[norm_groups - 1][2] = broken;
+        let initial = [stopped, 7, 7, 3, 4, 5, 0, 0];
+        let buffers = (
+            Guarded::holding(gpu, "loss_partials", &sums)?,
+            Guarded::holding(gpu, "norm_partials", &norms)?,
+            Guarded::updated(gpu, "control", &initial)?,
+            Guarded::updated(gpu, "optimizer_step", &[41_u32])?,
+            Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?,
+        );
+        let (ring, slot) = schedule(gpu, &Schedule { ent_coef: ENT_COEF, ..Schedule::default() })?;
+        let p = optim_decide::Params {
+            index: index as u32,
+            kl_stop,
+            kl_limit,
+            vf_coef: VF_COEF,
+            bits: bits.into(),
+            max_grad_norm,
+            formula: optim_clip::formula(formula),
+            ..Default::default()
+        };
+        let io = optim_decide::Io {
+            loss_partials: buffers.0.io(),
+            norm_partials: buffers.1.io(),
+            control: buffers.2.io(),
+            optimizer_step: buffers.3.io(),
+            trace: buffers.4.io(),
+        };
+        let calls = optim_decide::bind(gpu, &[(p, rows as u32)], count as u32, &io, &ring)?;
+        report.run(gpu, &calls, slot)?;
+        let (control, step) = (buffers.2.read(gpu, report)?, buffers.3.read(gpu, report)?);
+        let trace = buffers.4.read(gpu, report)?;
+
+        let before = stopped != 0 && index as u32 + 1 >= stopped;
+        let stops = !before && kl_stop != 0 && want.columns[KL_3] > f64::from(kl_limit);
+        // An early stop before this minibatch's step, found just now, forbids that step.
+        let reached = !(before || stops && kl_stop == 1);
+        let steps = reached && broken == 0.0;
+        let row = &trace[index * width..][..width];
+        let mut mine = Vec::new();
+        if !before {
+            report.floats("trace", &row[..want.columns.len()], &want.columns, |i| {
+                want.sizes.get(i).copied().unwrap_or(0.0)
+            });
+            report.floats("trace (hits)", &row[HITS..=HITS], &[want.hits], |_| 0.0);
+            mine.extend((0..want.columns.len()).chain([HITS]));
+        }
+        let sum = |of: usize| norms.iter().map(|norm| f64::from(norm[of])).sum::<f64>();
+        let factor = |norm: f64| match (formula, f64::from(max_grad_norm)) {
+            (_, limit) if limit <= 0.0 => 1.0,
+            (ClipFormula::Torch, limit) => (limit / (norm + 1e-6)).min(1.0),
+            (ClipFormula::Tensorflow, limit) => limit / norm.max(limit),
+        };
+        if steps {
+            report.floats("trace (norm, stepped)", &row[11..13], &[(sum(0) + sum(1)).sqrt(), 1.0], |_| 0.0);
+            let factors = [2, 7].map(|word: usize| f32::from_bits(control[word]));
+            report.floats("control (factors)", &factors, &[factor(sum(0).sqrt()), factor(sum(1).sqrt())], |_| 0.0);
+            mine.extend([11, 12]);
+        }
+        let mine = |i: usize| i / width == index && mine.contains(&(i % width));
+        report.untouched("trace", trace.iter().enumerate().filter(|(i, _)| !mine(*i)));
+        let words = [
+            if stops { index as u32 + kl_stop } else { stopped },
+            u32::from(steps),
+            control[2],
+            3 + u32::from(!before),
+            4 + u32::from(steps),
+            5 + u32::from(reached && !steps),
+            0,
+            control[7],
+        ];
+        report.exact("control", &control, &words);
+        report.exact("optimizer_step", &step, &[41 + u32::from(steps)]);
+        Ok(())
+    })
+}
+
+const USUAL: Decide = Decide {
+    rows: 65,
+    count: 1000,
+    kl_stop: 0,
+    kl_limit: 0.01,
+    stopped: 0,
+    max_grad_norm: 0.5,
+    formula: ClipFormula::Torch,
+    bits: false,
+    broken: 0.0,
+};
+
+/// A minibatch that steps.
+pub(super) fn sized(kernel: &str, rows: usize, parameters: usize, slices: usize) -> Case {
+    if kernel == "optim_reduce" {
+        return reduce_case(parameters, slices, false, false);
+    }
+    decide_case(Decide { rows, count: parameters, ..USUAL })
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (count, slices) in [(1, 1), (63, 3), (255, 4), (256, 5), (257, 64), (9_155, 17), (20_000, 2)] {
+        cases.push(reduce_case(count, slices, false, false).quick(count == 257));
+        cases.push(reduce_case(count, slices, true, false).quick(count == 9_155));
+    }
+    cases.push(reduce_case(700, 9, true, true).quick(true));
+    for rows in [1, 64, 4_097, 10_007] {
+        cases.push(decide_case(Decide { rows, count: 30 * rows, ..USUAL }).quick(rows == 10_007));
+    }
+    let others = [
+        Decide { kl_stop: 1, ..USUAL },
+        Decide { kl_stop: 2, bits: true, ..USUAL },
+        Decide { kl_stop: 1, kl_limit: 1e6, max_grad_norm: 1e4, ..USUAL },
+        Decide { stopped: 3, ..USUAL },
+        Decide { stopped: 1, bits: true, ..USUAL },
+        Decide { stopped: 9, kl_stop: 2, formula: ClipFormula::Tensorflow, ..USUAL },
+        Decide { broken: 1.0, max_grad_norm: 0.0, ..USUAL },
+        Decide { broken: 2.0, kl_stop: 1, ..USUAL },
+        Decide { max_grad_norm: 0.0, bits: true, rows: 1_000, ..USUAL },
+    ];
+    cases.extend(others.map(|c| decide_case(c).quick(c.bits)));
+    cases
+}

@@ -1,0 +1,57 @@
+//! The gradient from its slices and the partial sums of its norm in one dispatch: [`super::reduce_partials`] and the first phase of
+//! [`super::optim_clip`], with their bits.
+
+use super::optim_clip;
+use crate::Result;
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+
+kernel! {
+    stem: "optim_reduce",
+    parts: [MATH, SLICES, NORM],
+    schedule: false,
+    head: false,
+    params: {
+        /// Elements of a slice.
+        pub count: u32,
+        /// Number of slices.
+        pub slices: u32,
+        /// Partial sums; set by `bind`.
+        pub groups: u32,
+        /// First element of the group that is clipped by itself.
+        pub value_begin: u32,
+        /// The element after its last; not above `value_begin`: there is one group, the whole gradient.
+        pub value_end: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
+    },
+    io: {
+        /// `[slices, count]`.
+        partials: Read f32,
+        /// `[count]`.
+        gradient: ReadWrite f32,
+        /// [`optim_clip::groups`]`(count)`.
+        norm_partials: ReadWrite [f32; 4],
+    },
+}
+
+/// Binds one call per entry of `params`.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    let name = DEF.name;
+    let mut calls = Vec::with_capacity(params.len());
+    for p in params {
+        let needs = u64::from(p.slices) * u64::from(p.count);
+        elements(name, "partials", io.partials, needs, || format!("slices {} × count {}", p.slices, p.count))?;
+        elements(name, "gradient", io.gradient, u64::from(p.count), || format!("count {}", p.count))?;
+        let groups = optim_clip::groups(p.count);
+        elements(name, "norm_partials", io.norm_partials, u64::from(groups), || format!("groups {groups}"))?;
+        calls.push((Params { groups, ..*p }, Grid::Groups(u64::from(groups))));
+    }
+    gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)
+}
