@@ -6,8 +6,8 @@
 // actions        [all, action_words]    words, same rows
 // samples        [all]                  (logp_old, advantage, return, value_old), same rows
 // partials       [slices, P]            sums over rows s * slice_rows ..; slice_rows is a multiple of 64
-// loss_partials  [groups, 12], [groups, 8]  as loss_ppo leaves them, but for its count of rows that are not finite: which of each
-//                                       16 rows are, as bits, of the policy four times and of the critic
+// loss_partials  [groups, 12], [groups, 8]  as loss_ppo leaves them, but for its count of rows that are not finite: which
+//                                       of each 16 rows are, as bits, of the policy four times and of the critic
 //
 // A workgroup takes a slice through one of the networks, 16 rows at a time, and holds the gradients of all weights in registers
 // meanwhile; nothing of a row goes to memory. The bits are those of mlp_forward, loss_ppo and mlp_backward_* by turns.
@@ -42,6 +42,18 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(8) var<storage, read_write> loss_partials: array<f32>;
 
+override ACTIVATION: u32 = 0u;           // of the hidden layers
+override KEEPS_PREACTIVATION: u32 = 0u;  // 1: its derivative needs the argument, so the block keeps that
+
+fn head_new(i: u32) -> f32 { return block_outputs[i]; }
+fn head_old(i: u32) -> f32 { return 0.0; }      // there is no penalty
+fn head_tangent(i: u32) -> f32 { return 0.0; }  // nor a Fisher product
+fn head_width() -> u32 { return params.width; }
+fn head_action(row: u32, w: u32) -> u32 {
+    return actions[(params.row_offset + block_first_row + row) * params.action_words + w];
+}
+fn head_store(i: u32, value: f32) { block_d_outputs[i] = select(0.0, value, block_counts); }
+
 fn block_parameter(i: u32) -> f32 { return parameters[i]; }
 
 // Zero where there is none.
@@ -55,7 +67,7 @@ fn load_one(i: u32, there: bool) -> f32 {
 fn load_obs(lane: u32, count: u32, width: u32) {
     let row = lane / 8u;
     let k = lane % 8u * 4u;
-    let start = (params.row_offset + first_row + row) * width + k;
+    let start = (params.row_offset + block_first_row + row) * width + k;
     let left = select(0u, width - min(k, width), row < count);
     block_store(BLOCK_OBS + row * BLOCK_OBS_STRIDE + k / 4u, vec4<f32>(
         load_one(start, left > 0u), load_one(start + 1u, left > 1u),
@@ -72,7 +84,7 @@ fn loss_ppo_fused(
     if (group >= 2u * params.slices) {
         return;  // past the end: a grid of two dimensions is padded
     }
-    of_policy = group < params.slices;
+    block_of_policy = group < params.slices;
     let critic = select(3u, 0u, group < params.slices);
     let slice = group % params.slices;
     let first = params.layers[critic];
@@ -81,10 +93,10 @@ fn loss_ppo_fused(
     let deep = second.y > 0u;
     let top = select(BLOCK_FIRST, BLOCK_SECOND, deep);
     let end = min((slice + 1u) * params.slice_rows, params.rows);
-    var sums = Sums();
+    var sums = BlockSums();
     for (var at = slice * params.slice_rows; at < end; at += BLOCK_ROWS) {
         let count = min(BLOCK_ROWS, end - at);
-        first_row = at;
+        block_first_row = at;
         load_obs(lane, count, first.x);
         workgroupBarrier();  // the observations are complete
         block_keep(BLOCK_FIRST, lane, block_forward(BLOCK_OBS, BLOCK_OBS_STRIDE, lane, first), first);
@@ -93,31 +105,31 @@ fn loss_ppo_fused(
             block_keep(BLOCK_SECOND, lane, block_forward(BLOCK_FIRST, BLOCK_STRIDE, lane, second), second);
             workgroupBarrier();  // the second layer is complete
         }
-        last_forward(top, lane, last);
+        block_last_forward(top, lane, last);
         workgroupBarrier();  // distribution rows or values are complete
         // Sixteen lanes by turns, so that after four blocks each has the terms of one row, as loss_ppo has them.
         let quarter = at % 64u;
-        if (quarter == 0u) { terms = Terms(vec4<f32>(), vec4<f32>(), vec4<f32>(3.4e38, 0.0, 0.0, 0.0)); }
-        if (lane >= quarter && lane < quarter + count) { loss_row(lane - quarter); }
+        if (quarter == 0u) { block_terms = BlockTerms(vec4<f32>(), vec4<f32>(), vec4<f32>(3.4e38, 0.0, 0.0, 0.0)); }
+        if (lane >= quarter && lane < quarter + count) { block_loss(lane - quarter); }
         workgroupBarrier();  // the gradient by them is complete
-        last_weights(&sums, top, lane, count, last);
-        let by_top = last_backward(lane, last);
+        block_last_weights(&sums, top, lane, count, last);
+        let by_top = block_last_backward(lane, last);
         workgroupBarrier();  // nobody reads the last hidden layer any more
         block_replace(top, lane, by_top, last.x);
         workgroupBarrier();  // its gradient is complete
         if (deep) {
-            second_weights(&sums, lane, count);
+            block_second_weights(&sums, lane, count);
             let by_first = block_backward(BLOCK_SECOND, lane, second);
             workgroupBarrier();  // nobody reads the first hidden layer any more
             block_replace(BLOCK_FIRST, lane, by_first, second.x);
             workgroupBarrier();  // its gradient is complete
         }
-        first_weights(&sums, lane, count, first.x);
+        block_first_weights(&sums, lane, count, first.x);
         workgroupBarrier();  // nobody reads the block any more
         if (quarter == 48u || at + BLOCK_ROWS >= end) {
-            store_terms(lane, at / 64u);
+            block_store_terms(lane, at / 64u);
             workgroupBarrier();  // nor the terms that lay there
         }
     }
-    store_sums(sums, slice, lane, first, second, last);
+    block_store_sums(sums, slice, lane, first, second, last);
 }

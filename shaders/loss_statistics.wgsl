@@ -28,7 +28,7 @@ struct Params {
 fn loss_statistics(@builtin(local_invocation_index) lane: u32) {
     loss_totals(lane, params.groups, 0u);
     if (lane == 0u) {
-        loss_store(
+        loss_totals_store(
             params.index, params.inverse_rows, params.vf_coef, params.with_kl, params.kl_stop, params.kl_limit);
     }
 }

@@ -1,5 +1,5 @@
-// The statistics of one minibatch, whether the update stops early, the factors that clip the gradient, and the permission to step:
-// loss_statistics and the second phase of optim_clip in one dispatch, with their bits.
+// The statistics of one minibatch, whether the update stops early, the factors that clip the gradient, and the permission to
+// step: loss_statistics and the second phase of optim_clip in one dispatch, with their bits.
 //
 // loss_partials   [loss_groups, 3]   as loss_ppo left them; with bits [loss_groups, 2] more, as loss_ppo_fused did
 // norm_partials   [norm_groups]      as optim_reduce left them
@@ -42,7 +42,7 @@ fn optim_decide(@builtin(local_invocation_index) lane: u32) {
     let total = norm_total(lane, own);
     if (lane == 0u) {
         // An early stop is known before the step is decided.
-        loss_store(params.index, params.inverse_rows, params.vf_coef, 0u, params.kl_stop, params.kl_limit);
+        loss_totals_store(params.index, params.inverse_rows, params.vf_coef, 0u, params.kl_stop, params.kl_limit);
         clip_decide(total, params.index, params.max_grad_norm, params.formula);
     }
 }

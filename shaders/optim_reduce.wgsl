@@ -1,5 +1,5 @@
-// The gradient from its slices, and partial sums of its norm: reduce_partials and the first phase of optim_clip in one dispatch,
-// with their bits.
+// The gradient from its slices, and partial sums of its norm: reduce_partials and the first phase of optim_clip in one
+// dispatch, with their bits.
 //
 // partials       [slices, count]  as the backward kernels left them
 // gradient       [count]

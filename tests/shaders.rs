@@ -151,7 +151,7 @@ const TILE: [&str; 5] = ["COLUMN_LANES", "STAGED", "TILE_VECTORS", "ROWS_WHOLE",
 fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
     let names: Vec<_> = module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
     let known = |name: &String| {
-        ["WG", "ACTIVATION", "INPUT_ACTIVATION"].contains(&name.as_str())
+        ["WG", "ACTIVATION", "INPUT_ACTIVATION", "KEEPS_PREACTIVATION"].contains(&name.as_str())
             || TILE.contains(&name.as_str())
             || name.starts_with("HEAD_")
     };
@@ -222,17 +222,19 @@ fn specialised_shaders_are_valid_and_within_webgpu_defaults() {
 #[test]
 fn parts_keep_to_their_names() {
     for part in parts::ALL {
-        // The parts of heads implement one interface, and so do those of environments.
-        let families = ["head", "env"];
+        // The parts of heads implement one interface, and so do those of environments; a block's are one kernel's.
+        let families = ["head", "env", "block"];
         let family = families.into_iter().find(|family| part.name.starts_with(&format!("{family}_")));
         let stem = family.unwrap_or(part.name);
         for line in part.source.lines() {
             let Some((kind, rest)) = line.split_once(' ') else { continue };
+            let kind = kind.split('<').next().unwrap_or_default();
             if !["fn", "const", "struct", "override", "alias", "var"].contains(&kind) {
                 continue;
             }
+            // Only a head's overrides mean the same in every kernel.
             let kinds: &[&str] =
-                if stem == "head" { &["fn", "const", "struct", "override"] } else { &["fn", "const", "struct"] };
+                if stem == "head" { &["fn", "const", "struct", "override"] } else { &["fn", "const", "struct", "var"] };
             assert!(kinds.contains(&kind), "{}: a part holds no {kind}", part.name);
             let name = rest.split(['(', ':', ' ']).next().unwrap_or_default().to_lowercase();
             let own = name == stem || name.starts_with(stem);

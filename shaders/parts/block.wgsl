@@ -1,12 +1,9 @@
 // Sixteen rows of a network with one or two hidden layers in workgroup memory, forward and backward, by a workgroup of 128.
-// Needs part activation; a kernel provides block_parameter(i).
+// Needs part activation; a kernel provides block_parameter(i) and the overrides ACTIVATION and KEEPS_PREACTIVATION.
 //
 // A layer is (inputs, outputs, first element of its weight, of its bias). Of a product a lane has 4 rows, lane % 4 + 4 i, and 2
-// columns: with 4 × 4 and 64 lanes the gradients of the weights would not fit into registers. Sums run over inputs or outputs in
-// order, as in mlp_forward and mlp_backward_input.
-
-override ACTIVATION: u32 = 0u;           // of the hidden layers
-override KEEPS_PREACTIVATION: u32 = 0u;  // 1: its derivative needs the argument, so the block keeps that
+// columns: with 4 × 4 and 64 lanes the gradients of the weights would not fit into registers. Sums run over inputs or
+// outputs in order, as in mlp_forward and mlp_backward_input.
 
 const BLOCK_ROWS: u32 = 16u;
 // Quads: where each part lies, and from one row to the next one more than the widest has, so that rows lie in different banks.

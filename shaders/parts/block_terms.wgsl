@@ -1,36 +1,29 @@
 // PPO's loss of the rows of a block (part block): terms and gradients row by row, and the sums of the terms over 64 rows.
-// Needs parts block, schedule, value, sample, surrogate and a head; a kernel provides params, samples, actions and
-// loss_partials as loss_ppo_fused has them.
+// Needs parts block, schedule, value, sample, surrogate and a head; a kernel provides params, samples and loss_partials as
+// loss_ppo_fused has them, and the head's functions over block_outputs and block_d_outputs.
 
 // Of one row: loss_ppo's three vectors, the last with the bit of a row that is not finite.
-struct Terms { a: vec4<f32>, b: vec4<f32>, c: vec4<f32> }
+struct BlockTerms { a: vec4<f32>, b: vec4<f32>, c: vec4<f32> }
 
-var<private> terms: Terms;
-var<private> of_policy: bool;  // or of the critic
-var<private> first_row: u32;   // of the block, within the minibatch
-var<private> counts: bool;     // whether this lane's row does
+var<private> block_terms: BlockTerms;
+var<private> block_of_policy: bool;  // or of the critic
+var<private> block_first_row: u32;   // of the block, within the minibatch
+var<private> block_counts: bool;     // whether this lane's row does
 
 // [BLOCK_ROWS, width], of the critic [BLOCK_ROWS].
-var<workgroup> outputs: array<f32, 512>;
-var<workgroup> d_outputs: array<f32, 512>;
+var<workgroup> block_outputs: array<f32, 512>;
+var<workgroup> block_d_outputs: array<f32, 512>;
 
-fn head_new(i: u32) -> f32 { return outputs[i]; }
-fn head_old(i: u32) -> f32 { return 0.0; }      // there is no penalty
-fn head_tangent(i: u32) -> f32 { return 0.0; }  // nor a Fisher product
-fn head_width() -> u32 { return params.width; }
-fn head_action(row: u32, w: u32) -> u32 { return actions[(params.row_offset + first_row + row) * params.action_words + w]; }
-fn head_store(i: u32, value: f32) { d_outputs[i] = select(0.0, value, counts); }
-
-fn loss_row(row: u32) {
-    let sample = samples[params.row_offset + first_row + row];
+fn block_loss(row: u32) {
+    let sample = samples[params.row_offset + block_first_row + row];
     // A row that does not count leaves zeros, whatever it holds.
-    counts = params.valid_sample == 0u || sample_is_valid(sample.x);
+    block_counts = params.valid_sample == 0u || sample_is_valid(sample.x);
     let weight = select(1.0, samples[params.valid_sample].x, params.valid_sample != 0u);
     let share = params.inverse_rows * weight;
-    var own = Terms(vec4<f32>(), vec4<f32>(), vec4<f32>(3.4e38, 0.0, 0.0, 0.0));
+    var own = BlockTerms(vec4<f32>(), vec4<f32>(), vec4<f32>(3.4e38, 0.0, 0.0, 0.0));
     // A clamp may swallow a NaN, so the inputs are looked at, not only the results.
     var finite = false;
-    if (of_policy) {
+    if (block_of_policy) {
         let summary = head_summary(row, false);
         let s = surrogate_loss(
             params.surrogate, schedule.clip_coef, params.dual_clip, summary.logp, sample.x, sample.y);
@@ -44,24 +37,24 @@ fn loss_row(row: u32) {
         own.c = vec4<f32>(s.ratio, s.ratio, summary.hits, 0.0);
     } else {
         let form = params.value_loss;
-        let value = params.vf_loss_scale * value_error(form, schedule.clip_coef_vf, outputs[row], sample.z, sample.w);
+        let value = params.vf_loss_scale * value_error(form, schedule.clip_coef_vf, block_outputs[row], sample.z, sample.w);
         let by_value = params.vf_coef * value.y * share;
-        d_outputs[row] = select(0.0, by_value, counts);
+        block_d_outputs[row] = select(0.0, by_value, block_counts);
         finite = math_is_finite(value.x) && math_is_finite(by_value);
         own.a.y = weight * value.x;
     }
     own.c.w = select(f32(1u << row), 0.0, finite);
-    if (counts) {
-        terms = own;
+    if (block_counts) {
+        block_terms = own;
     }
 }
 
 // Stores the sums of 64 rows' terms over the block, which nobody may read any more: by the tree of loss_ppo.
-fn store_terms(lane: u32, group: u32) {
+fn block_store_terms(lane: u32, group: u32) {
     if (lane < 64u) {
-        block_store(lane, terms.a);
-        block_store(64u + lane, terms.b);
-        block_store(128u + lane, terms.c);
+        block_store(lane, block_terms.a);
+        block_store(64u + lane, block_terms.b);
+        block_store(128u + lane, block_terms.c);
     }
     workgroupBarrier();  // all lanes have stored
     // Sums of powers of two: bits.
@@ -82,10 +75,10 @@ fn store_terms(lane: u32, group: u32) {
         return;
     }
     if (lane < 4u) {
-        loss_partials[params.groups * 12u + group * 8u + select(4u, 0u, of_policy) + lane] = broken;
+        loss_partials[params.groups * 12u + group * 8u + select(4u, 0u, block_of_policy) + lane] = broken;
     }
     // The critic's is one of the sums, the others are the policy's.
-    if (lane < 12u && (lane == 1u) != of_policy) {
+    if (lane < 12u && (lane == 1u) != block_of_policy) {
         loss_partials[group * 12u + lane] = block[lane / 4u * 128u + lane % 4u / 2u][lane % 2u];
     }
 }

@@ -1,7 +1,7 @@
 // Gradients of the weights of a network whose rows go through part block, summed in registers over the blocks of a workgroup,
-// and the last layer, forward and backward, whose rows lie in outputs and d_outputs. Needs part block_terms.
+// and the last layer, forward and backward, whose rows lie in block_outputs and block_d_outputs. Needs part block_terms.
 
-struct Sums {
+struct BlockSums {
     second_near: mat4x4<f32>,  // outputs 4 (lane % 8), inputs 4 (lane / 8)
     second_far: mat4x4<f32>,   // 32 outputs further
     first: mat4x4<f32>,        // outputs 4 (lane % 16), inputs 4 (lane / 16)
@@ -9,15 +9,15 @@ struct Sums {
     biases: vec3<f32>,         // of output `lane` of each layer; after the last layer's, free parameters
 }
 
-fn last_width(last: vec4<u32>) -> u32 { return select(last.y, params.width, of_policy); }
+fn block_last_width(last: vec4<u32>) -> u32 { return select(last.y, params.width, block_of_policy); }
 
 // Few columns: a lane has one row and every eighth column.
-fn last_forward(top: u32, lane: u32, last: vec4<u32>) {
-    let width = last_width(last);
+fn block_last_forward(top: u32, lane: u32, last: vec4<u32>) {
+    let width = block_last_width(last);
     let row = lane % BLOCK_ROWS;
     for (var column = lane / BLOCK_ROWS; column < width; column += 8u) {
         if (column >= last.y) {
-            outputs[row * width + column] = parameters[params.extra_offset + column - last.y];
+            block_outputs[row * width + column] = parameters[params.extra_offset + column - last.y];
             continue;
         }
         var sum = 0.0;
@@ -29,64 +29,64 @@ fn last_forward(top: u32, lane: u32, last: vec4<u32>) {
             sum += x.z * w.z;
             sum += x.w * w.w;
         }
-        outputs[row * width + column] = sum + parameters[last.w + column];
+        block_outputs[row * width + column] = sum + parameters[last.w + column];
     }
 }
 
-fn last_backward(lane: u32, last: vec4<u32>) -> mat4x2<f32> {
+fn block_last_backward(lane: u32, last: vec4<u32>) -> mat4x2<f32> {
     var sums = mat4x2<f32>();
     let column = block_column(lane);
     if (column >= last.x) {
         return sums;
     }
-    let width = last_width(last);
+    let width = block_last_width(last);
     for (var o = 0u; o < last.y; o++) {
         let w = block_pair(last.z + o * last.x + column, last.x - column);
         let at = lane % 4u * width + o;
         sums = mat4x2<f32>(
-            sums[0] + d_outputs[at] * w, sums[1] + d_outputs[at + 4u * width] * w,
-            sums[2] + d_outputs[at + 8u * width] * w, sums[3] + d_outputs[at + 12u * width] * w);
+            sums[0] + block_d_outputs[at] * w, sums[1] + block_d_outputs[at + 4u * width] * w,
+            sums[2] + block_d_outputs[at + 8u * width] * w, sums[3] + block_d_outputs[at + 12u * width] * w);
     }
     return sums;
 }
 
 // sums[i] += d[i] · x.
-fn outer(sums: mat4x4<f32>, d: vec4<f32>, x: vec4<f32>) -> mat4x4<f32> {
+fn block_outer(sums: mat4x4<f32>, d: vec4<f32>, x: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(sums[0] + d.x * x, sums[1] + d.y * x, sums[2] + d.z * x, sums[3] + d.w * x);
 }
 
-fn last_weights(sums: ptr<function, Sums>, top: u32, lane: u32, count: u32, last: vec4<u32>) {
-    let width = last_width(last);
+fn block_last_weights(sums: ptr<function, BlockSums>, top: u32, lane: u32, count: u32, last: vec4<u32>) {
+    let width = block_last_width(last);
     let output = lane / 16u * 4u;
     for (var row = 0u; row < select(0u, count, output < last.y); row++) {
         let at = row * width + output;
-        let d = vec4<f32>(d_outputs[at], d_outputs[at + 1u], d_outputs[at + 2u], d_outputs[at + 3u]);
-        (*sums).last = outer((*sums).last, d, block_input(top + row * BLOCK_STRIDE + lane % 16u));
+        let d = vec4<f32>(block_d_outputs[at], block_d_outputs[at + 1u], block_d_outputs[at + 2u], block_d_outputs[at + 3u]);
+        (*sums).last = block_outer((*sums).last, d, block_input(top + row * BLOCK_STRIDE + lane % 16u));
     }
     for (var row = 0u; row < select(0u, count, lane < width); row++) {
-        (*sums).biases.z += d_outputs[row * width + lane];
+        (*sums).biases.z += block_d_outputs[row * width + lane];
     }
 }
 
-fn second_weights(sums: ptr<function, Sums>, lane: u32, count: u32) {
+fn block_second_weights(sums: ptr<function, BlockSums>, lane: u32, count: u32) {
     for (var row = 0u; row < count; row++) {
         let d = BLOCK_SECOND + row * BLOCK_STRIDE + lane % 8u;
         let x = block_input(BLOCK_FIRST + row * BLOCK_STRIDE + lane / 8u);
-        (*sums).second_near = outer((*sums).second_near, block_quad(d), x);
-        (*sums).second_far = outer((*sums).second_far, block_quad(d + 8u), x);
+        (*sums).second_near = block_outer((*sums).second_near, block_quad(d), x);
+        (*sums).second_far = block_outer((*sums).second_far, block_quad(d + 8u), x);
     }
-    (*sums).biases.y = column_sum((*sums).biases.y, BLOCK_SECOND, lane, count);
+    (*sums).biases.y = block_column_sum((*sums).biases.y, BLOCK_SECOND, lane, count);
 }
 
-fn first_weights(sums: ptr<function, Sums>, lane: u32, count: u32, inputs: u32) {
+fn block_first_weights(sums: ptr<function, BlockSums>, lane: u32, count: u32, inputs: u32) {
     for (var row = 0u; row < select(0u, count, lane / 16u * 4u < inputs); row++) {
         let x = block_quad(BLOCK_OBS + row * BLOCK_OBS_STRIDE + lane / 16u);
-        (*sums).first = outer((*sums).first, block_quad(BLOCK_FIRST + row * BLOCK_STRIDE + lane % 16u), x);
+        (*sums).first = block_outer((*sums).first, block_quad(BLOCK_FIRST + row * BLOCK_STRIDE + lane % 16u), x);
     }
-    (*sums).biases.x = column_sum((*sums).biases.x, BLOCK_FIRST, lane, count);
+    (*sums).biases.x = block_column_sum((*sums).biases.x, BLOCK_FIRST, lane, count);
 }
 
-fn column_sum(before: f32, place: u32, lane: u32, count: u32) -> f32 {
+fn block_column_sum(before: f32, place: u32, lane: u32, count: u32) -> f32 {
     var sum = before;
     for (var row = 0u; row < select(0u, count, lane < 64u); row++) {
         sum += block[2u * (place + row * BLOCK_STRIDE) + lane / 2u][lane % 2u];
@@ -94,7 +94,7 @@ fn column_sum(before: f32, place: u32, lane: u32, count: u32) -> f32 {
     return sum;
 }
 
-fn store_quad(start: u32, layer: vec4<u32>, output: u32, input: u32, sums: vec4<f32>) {
+fn block_store_quad(start: u32, layer: vec4<u32>, output: u32, input: u32, sums: vec4<f32>) {
     if (output >= layer.y) {
         return;
     }
@@ -105,24 +105,24 @@ fn store_quad(start: u32, layer: vec4<u32>, output: u32, input: u32, sums: vec4<
     if (input + 3u < layer.x) { partials[place + 3u] = sums.w; }
 }
 
-fn store_tile(start: u32, layer: vec4<u32>, output: u32, input: u32, sums: mat4x4<f32>) {
-    store_quad(start, layer, output, input, sums[0]);
-    store_quad(start, layer, output + 1u, input, sums[1]);
-    store_quad(start, layer, output + 2u, input, sums[2]);
-    store_quad(start, layer, output + 3u, input, sums[3]);
+fn block_store_tile(start: u32, layer: vec4<u32>, output: u32, input: u32, sums: mat4x4<f32>) {
+    block_store_quad(start, layer, output, input, sums[0]);
+    block_store_quad(start, layer, output + 1u, input, sums[1]);
+    block_store_quad(start, layer, output + 2u, input, sums[2]);
+    block_store_quad(start, layer, output + 3u, input, sums[3]);
 }
 
-fn store_sums(sums: Sums, slice: u32, lane: u32, first: vec4<u32>, second: vec4<u32>, last: vec4<u32>) {
+fn block_store_sums(sums: BlockSums, slice: u32, lane: u32, first: vec4<u32>, second: vec4<u32>, last: vec4<u32>) {
     let start = slice * params.partial_stride;
-    store_tile(start, second, lane % 8u * 4u, lane / 8u * 4u, sums.second_near);
-    store_tile(start, second, lane % 8u * 4u + 32u, lane / 8u * 4u, sums.second_far);
-    store_tile(start, first, lane % 16u * 4u, lane / 16u * 4u, sums.first);
-    store_tile(start, last, lane / 16u * 4u, lane % 16u * 4u, sums.last);
+    block_store_tile(start, second, lane % 8u * 4u, lane / 8u * 4u, sums.second_near);
+    block_store_tile(start, second, lane % 8u * 4u + 32u, lane / 8u * 4u, sums.second_far);
+    block_store_tile(start, first, lane % 16u * 4u, lane / 16u * 4u, sums.first);
+    block_store_tile(start, last, lane / 16u * 4u, lane % 16u * 4u, sums.last);
     if (lane < first.y) { partials[start + first.w + lane] = sums.biases.x; }
     if (lane < second.y) { partials[start + second.w + lane] = sums.biases.y; }
     if (lane < last.y) {
         partials[start + last.w + lane] = sums.biases.z;
-    } else if (lane < last_width(last)) {
+    } else if (lane < block_last_width(last)) {
         partials[start + params.extra_offset + lane - last.y] = sums.biases.z;
     }
 }

@@ -1,5 +1,5 @@
-// What follows from the gradient's norm: the factors that clip it, and whether the optimiser may step. Needs parts math, control
-// and trace; a kernel provides control, optimizer_step and trace.
+// What follows from the gradient's norm: the factors that clip it, and whether the optimiser may step. Needs parts math,
+// control and trace; a kernel provides control, optimizer_step and trace.
 
 // The factor for a group whose squares sum to `squares`. formula 0: min(1, max / (norm + 1e-6)), 1: max / max(norm, max); a
 // max_grad_norm of 0 does not clip.
@@ -14,7 +14,8 @@ fn clip_factor(squares: f32, max_grad_norm: f32, formula: u32) -> f32 {
     return min(1.0, max_grad_norm / (norm + 1e-6));
 }
 
-// By one invocation. A NaN or an infinity (also of the sum) forbids the step. So does an early stop at or before this minibatch.
+// By one invocation. A NaN or an infinity (also of the sum) forbids the step. So does an early stop at or before this
+// minibatch.
 fn clip_decide(total: vec4<f32>, index: u32, max_grad_norm: f32, formula: u32) {
     let stopped = control_stopped_before(control[CONTROL_STOP], index);
     let squares = total.x + total.y;

@@ -1,12 +1,12 @@
-// The statistics of one minibatch from partial sums of its loss, and whether the update stops early, by a workgroup of 64. Needs
-// parts schedule, control and trace; a kernel provides loss_partials, control and trace.
+// The statistics of one minibatch from partial sums of its loss, and whether the update stops early, by a workgroup of 64.
+// Needs parts schedule, control and trace; a kernel provides loss_partials, control and trace.
 
-var<workgroup> sums_a: array<vec4<f32>, 64>;
-var<workgroup> sums_b: array<vec4<f32>, 64>;
-var<workgroup> sums_c: array<vec3<f32>, 64>;
+var<workgroup> loss_totals_a: array<vec4<f32>, 64>;
+var<workgroup> loss_totals_b: array<vec4<f32>, 64>;
+var<workgroup> loss_totals_c: array<vec3<f32>, 64>;
 
-// Leaves the sums over all groups in the first element of each. With `bits` rows that are not finite are bits behind the sums, as
-// loss_ppo_fused leaves them.
+// Leaves the sums over all groups in the first element of each. With `bits` rows that are not finite are bits behind the sums,
+// as loss_ppo_fused leaves them.
 fn loss_totals(lane: u32, groups: u32, bits: u32) {
     var a = vec4<f32>();
     var b = vec4<f32>();
@@ -22,29 +22,30 @@ fn loss_totals(lane: u32, groups: u32, bits: u32) {
         let other = loss_partials[group * 3u + 2u].xyz;
         c = vec3<f32>(min(c.x, other.x), max(c.y, other.y), c.z + other.z);
     }
-    sums_a[lane] = a;
-    sums_b[lane] = b;
-    sums_c[lane] = c;
+    loss_totals_a[lane] = a;
+    loss_totals_b[lane] = b;
+    loss_totals_c[lane] = c;
     workgroupBarrier();  // all lanes have stored
     for (var half = 32u; half > 0u; half /= 2u) {
         if (lane < half) {
-            sums_a[lane] += sums_a[lane + half];
-            sums_b[lane] += sums_b[lane + half];
-            let other = sums_c[lane + half];
-            sums_c[lane] = vec3<f32>(min(sums_c[lane].x, other.x), max(sums_c[lane].y, other.y), sums_c[lane].z + other.z);
+            loss_totals_a[lane] += loss_totals_a[lane + half];
+            loss_totals_b[lane] += loss_totals_b[lane + half];
+            let own = loss_totals_c[lane];
+            let other = loss_totals_c[lane + half];
+            loss_totals_c[lane] = vec3<f32>(min(own.x, other.x), max(own.y, other.y), own.z + other.z);
         }
         workgroupBarrier();  // this level of the tree is complete
     }
 }
 
-// Row `index` of the trace from those sums, by one invocation, unless the update had stopped before. approx_kl (k3) above kl_limit
-// stops it: before this minibatch's step (kl_stop 1), or after it (kl_stop 2). with_kl: loss_kl left a penalty in the trace.
-fn loss_store(index: u32, inverse_rows: f32, vf_coef: f32, with_kl: u32, kl_stop: u32, kl_limit: f32) {
+// Row `index` of the trace from those sums, by one invocation, unless the update had stopped before. approx_kl (k3) above
+// kl_limit stops it: before this minibatch's step (kl_stop 1), or after it (kl_stop 2). with_kl: loss_kl left a penalty in the trace.
+fn loss_totals_store(index: u32, inverse_rows: f32, vf_coef: f32, with_kl: u32, kl_stop: u32, kl_limit: f32) {
     if (control_stopped_before(control[CONTROL_STOP], index)) {
         return;
     }
-    let mean_a = sums_a[0] * inverse_rows;
-    let mean_b = sums_b[0] * inverse_rows;
+    let mean_a = loss_totals_a[0] * inverse_rows;
+    let mean_b = loss_totals_b[0] * inverse_rows;
     let row = index * TRACE_WIDTH;
     trace[row + TRACE_POLICY_LOSS] = mean_a.x;
     trace[row + TRACE_VALUE_LOSS] = mean_a.y;
@@ -57,10 +58,10 @@ fn loss_store(index: u32, inverse_rows: f32, vf_coef: f32, with_kl: u32, kl_stop
     trace[row + TRACE_KL_2] = mean_b.x;
     trace[row + TRACE_KL_3] = mean_b.y;
     trace[row + TRACE_CLIPFRAC] = mean_b.z;
-    trace[row + TRACE_RATIO_MIN] = sums_c[0].x;
-    trace[row + TRACE_RATIO_MAX] = sums_c[0].y;
-    trace[row + TRACE_NON_FINITE] = sums_b[0].w;
-    trace[row + TRACE_HEAD_HITS] = sums_c[0].z;
+    trace[row + TRACE_RATIO_MIN] = loss_totals_c[0].x;
+    trace[row + TRACE_RATIO_MAX] = loss_totals_c[0].y;
+    trace[row + TRACE_NON_FINITE] = loss_totals_b[0].w;
+    trace[row + TRACE_HEAD_HITS] = loss_totals_c[0].z;
     control[CONTROL_VISITED] += 1u;
     if (kl_stop != 0u && mean_b.y > kl_limit) {
         control[CONTROL_STOP] = index + kl_stop;
