@@ -23,12 +23,20 @@ parts! {
     ACTIVATION = "activation",
     /// Sums of a dense layer for a block of rows in workgroup memory.
     CHAIN = "chain",
+    /// Outputs of a dense layer from its sums.
+    DENSE = "dense",
+    /// All layers of a network on such a block.
+    NETWORK = "network",
     /// Philox4x32-10.
     PHILOX = "philox",
     /// The keyed bijection of row numbers.
     SHUFFLE = "shuffle",
     /// The per-update uniform, [`crate::gpu::Schedule`].
     SCHEDULE = "schedule",
+    /// Words and log-probability of an action.
+    ACT = "act",
+    /// A step of an environment with its episode's end and start.
+    EPISODE = "episode",
     /// Words of the control buffer.
     CONTROL = "control",
     /// Columns of the trace.
