@@ -10,10 +10,13 @@ use wgpo::kernels::rollout_fused;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, initial_parameters};
 use wgpo::{Env, PpoConfig};
 
-fn gpu(products: ProductPath) -> Option<Gpu> {
+/// With plain kernels, and with ours.
+fn gpus() -> Option<[Gpu; 2]> {
     support::gpu::gpu(true)?;
-    let options = GpuOptions { allow_software: true, bounds_checks: true, products, ..GpuOptions::default() };
-    Some(Gpu::new(&options).unwrap())
+    Some([ProductPath::Plain, ProductPath::Direct].map(|products| {
+        let options = GpuOptions { allow_software: true, bounds_checks: true, products, ..GpuOptions::default() };
+        Gpu::new(&options).unwrap()
+    }))
 }
 
 /// Heads whose actions the environment takes.
@@ -39,7 +42,13 @@ type Left = Vec<(&'static str, Vec<u32>)>;
 const SEED: u64 = (7 << 32) + 11;
 
 /// Two windows of `steps` steps, the second from where the first ended.
-fn rollout(gpu: &Gpu, spec: &PolicySpec, env: Env, (steps, envs): (u32, u32), by_turns: bool) -> (Left, Vec<&'static str>) {
+fn rollout(
+    gpu: &Gpu,
+    spec: &PolicySpec,
+    env: Env,
+    (steps, envs): (u32, u32),
+    by_turns: bool,
+) -> (Left, Vec<&'static str>) {
     let config = PpoConfig::cleanrl();
     // Larger than at the start of training: an actor that does something.
     let parameters: Vec<f32> = initial_parameters(spec, 3).iter().map(|x| 2.0 * x + 0.01).collect();
@@ -88,15 +97,15 @@ fn fused(names: &[&str]) -> usize {
 }
 
 /// Plain kernels by turns, ours by turns, and many steps in one.
-fn same_bits(spec: &PolicySpec, env: Env, shape: (u32, u32)) -> Option<usize> {
-    let plain = gpu(ProductPath::Plain)?;
-    let (want, names) = rollout(&plain, spec, env, shape, false);
+fn same_bits([plain, direct]: &[Gpu; 2], spec: &PolicySpec, env: Env, shape: (u32, u32)) -> usize {
+    let (want, names) = rollout(plain, spec, env, shape, false);
     assert_eq!(fused(&names), 0, "{names:?}");
-    let direct = gpu(ProductPath::Direct)?;
-    let (turns, names) = rollout(&direct, spec, env, shape, true);
+    let (turns, names) = rollout(direct, spec, env, shape, true);
     assert_eq!(fused(&names), 0, "{names:?}");
-    let (got, names) = rollout(&direct, spec, env, shape, false);
-    assert!(want.iter().all(|(what, words)| *what == "actions" || words.iter().any(|word| *word != 0) || env.time_limit() > 2), "{env:?}");
+    let (got, names) = rollout(direct, spec, env, shape, false);
+    // Something was written, and in the first window an episode ended.
+    let written = |(what, words): &(&str, Vec<u32>)| !["logp", "obs", "summary"].contains(what) || words[0] != 0;
+    assert!(want[..10].iter().all(written), "{env:?}");
     // On a device that fuses multiplications and additions where it likes, bits may differ; software drivers do not.
     if plain.adapter_info().device_type == wgpo::wgpu::DeviceType::Cpu {
         for (((what, want), (_, turns)), (_, got)) in want.iter().zip(&turns).zip(&got) {
@@ -106,17 +115,17 @@ fn same_bits(spec: &PolicySpec, env: Env, shape: (u32, u32)) -> Option<usize> {
             assert_eq!(differ(got), None, "{what} in one: {env:?}, {spec:?}, {shape:?}");
         }
     }
-    Some(fused(&names))
+    fused(&names)
 }
 
 #[test]
 fn every_environment_and_head_has_the_bits_of_the_kernels_by_turns() {
+    let Some(gpus) = gpus() else { return };
     for env in Env::ALL {
         for (index, head) in heads(env).into_iter().enumerate() {
             let spec = PolicySpec::separate(env.obs_dim(), &[9, 20], Activation::ALL[index % 7], head);
             for shape in [(5, 37), (3, 1)] {
-                let Some(calls) = same_bits(&spec, env, shape) else { return };
-                assert_eq!(calls, 1, "{spec:?}");
+                assert_eq!(same_bits(&gpus, &spec, env, shape), 1, "{spec:?}");
             }
         }
     }
@@ -124,41 +133,40 @@ fn every_environment_and_head_has_the_bits_of_the_kernels_by_turns() {
 
 #[test]
 fn shapes_of_networks() {
+    let Some(gpus) = gpus() else { return };
     let base = |hidden: &[usize]| PolicySpec::separate(4, hidden, Activation::Tanh, Head::categorical(2));
     let wide = PolicySpec { value_hidden: vec![5], ..base(&[128, 127]) };
     let trunk = PolicySpec { trunk: vec![33, 70], policy_hidden: vec![6], value_hidden: vec![], ..base(&[]) };
     let bare = PolicySpec { trunk: vec![24], policy_hidden: vec![], value_hidden: vec![], ..base(&[]) };
     for spec in [base(&[]), base(&[64, 64]), wide, trunk, bare] {
-        let Some(calls) = same_bits(&spec, Env::CartPole, (4, 48)) else { return };
-        assert_eq!(calls, 1, "{spec:?}");
+        assert_eq!(same_bits(&gpus, &spec, Env::CartPole, (4, 48)), 1, "{spec:?}");
     }
     // Too wide for a block.
-    let Some(calls) = same_bits(&base(&[129]), Env::CartPole, (3, 20)) else { return };
-    assert_eq!(calls, 0);
+    assert_eq!(same_bits(&gpus, &base(&[129]), Env::CartPole, (3, 20)), 0);
 }
 
 #[test]
 fn a_long_window_is_a_handful_of_dispatches() {
+    let Some(gpus) = gpus() else { return };
     let cartpole = PolicySpec::separate(4, &[64, 64], Activation::Tanh, Head::categorical(2));
-    let Some(calls) = same_bits(&cartpole, Env::CartPole, (128, 18)) else { return };
-    assert_eq!(calls, 1);
+    assert_eq!(same_bits(&gpus, &cartpole, Env::CartPole, (128, 18)), 1);
     // As many steps as a dispatch may have, and one more: no loop is cut short.
     let arms = PolicySpec::separate(1, &[7], Activation::Relu, Head::categorical(100));
     let beta = PolicySpec::separate(3, &[3], Activation::Relu, heads(Env::Pendulum)[4].clone());
     for (spec, env) in [(arms, Env::BanditSparse), (beta, Env::Pendulum)] {
         let most = rollout_fused::most_steps(&spec, env);
         println!("{env:?}: at most {most} steps");
-        assert_eq!(same_bits(&spec, env, (most, 3)), Some(1));
-        assert_eq!(same_bits(&spec, env, (most + 1, 3)), Some(2));
+        assert_eq!(same_bits(&gpus, &spec, env, (most, 3)), 1);
+        assert_eq!(same_bits(&gpus, &spec, env, (most + 1, 3)), 2);
     }
     println!("CartPole 64-64: at most {} steps", rollout_fused::most_steps(&cartpole, Env::CartPole));
 }
 
 #[test]
 fn normalised_observations_go_step_by_step() {
-    let Some(gpu) = gpu(ProductPath::Direct) else { return };
+    let Some([_, gpu]) = gpus() else { return };
     let spec = PolicySpec::separate(4, &[8], Activation::Tanh, Head::categorical(2));
-    let config = PpoConfig { obs_norm: Some(wgpo::config::ObsNorm::default()), ..PpoConfig::cleanrl() };
+    let config = PpoConfig { obs_norm: Some(wgpo::config::ObsNorm::sb3()), ..PpoConfig::cleanrl() };
     let model = Model::new(&gpu, &spec, &config, &initial_parameters(&spec, 3), SEED).unwrap();
     let plan = RolloutPlan::new(&gpu, &model, Env::CartPole, 4, 6).unwrap();
     assert!(plan.calls().iter().all(|call| call.kernel() != "rollout_fused"));

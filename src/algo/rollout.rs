@@ -63,8 +63,7 @@ impl RolloutPlan {
         let rows = u64::from(steps) * n;
         let obs = gpu.buffer("obs", (rows + n) * obs_dim)?;
         let final_obs = gpu.buffer("final_obs", rows * obs_dim)?;
-        let [actions, terminated] =
-            pair(gpu, "actions, terminated", [rows * spec.head.action_words() as u64, rows])?;
+        let [actions, terminated] = pair(gpu, "actions, terminated", [rows * spec.head.action_words() as u64, rows])?;
         let [rewards, logp] = pair(gpu, "rewards, logp", [rows, rows])?;
         let env_state = gpu.buffer("env_state", n * env.state_words() as u64)?;
         let episodes = gpu.buffer::<[f32; 2]>("episodes", rows)?;

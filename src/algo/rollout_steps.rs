@@ -68,11 +68,7 @@ impl Steps<'_> {
         let most = self.steps.div_ceil(calls);
         let params: Vec<_> = (0..self.steps)
             .step_by(most as usize)
-            .map(|first_step| rollout_fused::Params {
-                first_step,
-                steps: most.min(self.steps - first_step),
-                ..places
-            })
+            .map(|first_step| rollout_fused::Params { first_step, steps: most.min(self.steps - first_step), ..places })
             .collect();
         let io = rollout_fused::Io {
             parameters: &model.parameters,
@@ -154,8 +150,7 @@ impl Steps<'_> {
                 update: t < steps,
             })
             .collect();
-        let mut normalize =
-            model.normalizer.observations(gpu, &raw, self.obs, self.final_obs, &normalize)?.into_iter();
+        let mut normalize = model.normalizer.observations(gpu, &raw, self.obs, self.final_obs, &normalize)?.into_iter();
         for ((forward, draw), step) in forward.into_iter().zip(draws).zip(environment) {
             calls.extend(normalize.next());
             calls.extend(forward);

@@ -124,8 +124,14 @@ pub(super) fn cases() -> Vec<Case> {
         }
     }
     for tile in Tile::all() {
-        cases.push(case(Layer { rows: 66, inputs: 20, outputs: 72, slack: 4, ..PLAIN }, false, Some(Some(tile))).quick(true));
-        cases.push(case(Layer { rows: 66, inputs: 21, outputs: 73, slack: 1, extra: 9, ..PLAIN }, false, Some(Some(tile))));
+        cases.push(
+            case(Layer { rows: 66, inputs: 20, outputs: 72, slack: 4, ..PLAIN }, false, Some(Some(tile))).quick(true),
+        );
+        cases.push(case(
+            Layer { rows: 66, inputs: 21, outputs: 73, slack: 1, extra: 9, ..PLAIN },
+            false,
+            Some(Some(tile)),
+        ));
     }
     cases
 }

@@ -274,9 +274,7 @@ fn backward_weight_case(c: Layer, slice_rows: usize, tile: Option<Tile>) -> Case
 pub(super) fn sized(kernel: &str, rows: usize, inputs: usize, outputs: usize, last: bool) -> Case {
     let layer = Layer { rows, inputs, outputs, ..PLAIN };
     match kernel {
-        "mlp_backward_input_tiled" => {
-            backward_input_case(Layer { activation: Activation::Tanh, ..layer }, None, false)
-        }
+        "mlp_backward_input_tiled" => backward_input_case(Layer { activation: Activation::Tanh, ..layer }, None, false),
         "mlp_backward_weight_tiled" => backward_weight_case(layer, slice_rows(rows, inputs, outputs), None),
         _ => {
             let activation = if last { Activation::Identity } else { Activation::Tanh };

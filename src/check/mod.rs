@@ -25,6 +25,7 @@ mod mlp_tiled;
 mod normalize;
 mod optim;
 mod reduce;
+mod rollout_fused;
 pub(crate) mod sized;
 mod support;
 mod trust_region;
@@ -132,6 +133,7 @@ pub fn cases() -> Vec<Case> {
         cg::cases(),
         line_search::cases(),
         reduce::cases(),
+        rollout_fused::cases(),
         update::cases(),
     ]
     .into_iter()

@@ -153,8 +153,8 @@ pub fn bind(
         elements(name, "env_state", io.env_state, envs * state_words, || format!("envs {envs} × words {state_words}"))?;
         let rows = (u64::from(p.first_step) + u64::from(p.steps)) * envs;
         let shape = || format!("(first_step {} + steps {}) × envs {envs}", p.first_step, p.steps);
-        let words = (u64::from(p.actions_offset) + rows * u64::from(action_words))
-            .max(u64::from(p.terminated_offset) + rows);
+        let words =
+            (u64::from(p.actions_offset) + rows * u64::from(action_words)).max(u64::from(p.terminated_offset) + rows);
         elements(name, "words", io.words, words, || format!("actions or terminated of {}", shape()))?;
         let numbers = u64::from(p.rewards_offset).max(p.logp_offset.into()) + rows;
         elements(name, "numbers", io.numbers, numbers, || format!("rewards or logp of {}", shape()))?;
