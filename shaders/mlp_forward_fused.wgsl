@@ -53,17 +53,7 @@ fn keep(row: u32, column: u32, sums: vec4<f32>, layer: vec4<u32>) {
     if (column >= layer.y) {
         return;
     }
-    let last = layer.y - 1u;
-    let bias = layer.w;
-    let z = sums + vec4<f32>(
-        parameters[bias + column], parameters[bias + min(column + 1u, last)],
-        parameters[bias + min(column + 2u, last)], parameters[bias + min(column + 3u, last)]);
-    let y = vec4<f32>(
-        activation_apply(ACTIVATION, z.x), activation_apply(ACTIVATION, z.y),
-        activation_apply(ACTIVATION, z.z), activation_apply(ACTIVATION, z.w));
-    // The next layer reads whole quads.
-    let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
-    block[row * CHAIN_STRIDE + column / 4u] = select(vec4<f32>(), y, columns <= vec4<u32>(last));
+    block[row * CHAIN_STRIDE + column / 4u] = dense_quad(sums, column, layer, ACTIVATION);
 }
 
 fn store(of_policy: bool, row: u32, column: u32, sum: f32, layer: vec4<u32>) {

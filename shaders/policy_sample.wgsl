@@ -1,7 +1,7 @@
 // Draws an action for every row of head outputs, or takes the most probable one, with its log-probability and with what the
 // environment gets for it.
 //
-// Needs parts math, philox, schedule and one head part.
+// Needs parts math, philox, schedule, act and one head part.
 //
 // head_outputs [rows, width]
 // actions      [.., action_words] u32 words; row r's begin at actions_offset + r * action_words: an action's own words are
@@ -39,6 +39,11 @@ fn head_store(i: u32, value: f32) {}            // or a gradient
 fn head_action(row: u32, w: u32) -> u32 { return actions[params.actions_offset + row * params.action_words + w]; }
 fn head_width() -> u32 { return params.width; }
 
+fn act_store(row: u32, d: u32, word: u32) {
+    actions[params.actions_offset + row * params.action_words + d] = word;
+    env_actions[params.env_actions_offset + row * head_table[0].x + d] = head_to_env(word, d);
+}
+
 @compute @workgroup_size(WG)
 fn policy_sample(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -49,19 +54,5 @@ fn policy_sample(
     if (row >= params.rows) {
         return;
     }
-    let key = vec2<u32>(schedule.seed_low, schedule.seed_high);
-    let step = schedule_add(schedule.policy_step_low, schedule.policy_step_high, params.step_offset);
-    let dims = head_table[0].x;
-    for (var d = 0u; d < dims; d += 1u) {
-        var word: u32;
-        if (params.greedy == 1u) {
-            word = head_mode(row, d);
-        } else {
-            word = head_draw(row, d, key, step);
-        }
-        actions[params.actions_offset + row * params.action_words + d] = word;
-        env_actions[params.env_actions_offset + row * dims + d] = head_to_env(word, d);
-    }
-    // Reads back what this invocation has just written, so that logp belongs to the stored word.
-    logp[params.logp_offset + row] = head_summary(row, false).logp;
+    logp[params.logp_offset + row] = act_row(row, params.greedy == 1u, params.step_offset);
 }

@@ -16,7 +16,7 @@
 //!    └── flat parameters ◄──┴── optim_adam
 //! ```
 //!
-//! - Collect: [`kernels::env_step`], [`kernels::policy_sample`]; put together in
+//! - Collect: [`kernels::env_step`], [`kernels::policy_sample`], or both and the actor in [`kernels::rollout_fused`]; put together in
 //!   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
 //! - Running statistics, where they are on: [`kernels::policy_normalize`] for observations; [`kernels::advantage_discount`],
 //!   [`kernels::reduce_running`], [`kernels::advantage_rescale`] for rewards and value targets ([`algo::NormalizerBuffers`]).

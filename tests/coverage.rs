@@ -42,7 +42,8 @@ const ORACLES: &[(&str, &str)] = &[
     ("policy_sample", "head"),
     ("reduce_episodes", "trainer"), // statistics of episodes are made where they end
     ("reduce_running", "normalize"),
-    ("reduce_partials", "mlp"), // the sum over rows, which the device takes in slices
+    ("reduce_partials", "mlp"),   // the sum over rows, which the device takes in slices
+    ("rollout_fused", "trainer"), // actor, head and environment by turns
 ];
 
 fn root() -> PathBuf {
@@ -89,7 +90,7 @@ fn every_kernel_has_a_shader_and_a_host_file_and_there_are_no_others() {
 fn kernels_are_listed_once_and_in_order() {
     let names: Vec<_> = wgpo::kernels::ALL.iter().map(|def| def.name).collect();
     assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
-    let stages = ["env", "policy", "advantage", "batch", "mlp", "head", "loss", "optim", "cg", "reduce"];
+    let stages = ["env", "policy", "advantage", "batch", "mlp", "head", "loss", "optim", "cg", "reduce", "rollout"];
     for name in names {
         assert!(stages.iter().any(|stage| name.starts_with(&format!("{stage}_"))), "{name} begins with no stage");
     }

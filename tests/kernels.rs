@@ -93,6 +93,7 @@ tests! {
     reduce_moments,
     reduce_partials,
     reduce_running,
+    rollout_fused,
 }
 
 /// Loss, its derivative by logp and its derivative by v, of one Gaussian row whose action is its mean, so that

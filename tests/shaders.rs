@@ -22,7 +22,15 @@ const INVOCATIONS: u32 = 256;
 fn variants() -> impl Iterator<Item = (&'static KernelDef, Variant)> {
     ALL.iter().chain(wgpo::bench::KERNELS).flat_map(|def| {
         let plain = Variant::default();
-        let all: Vec<_> = if def.head {
+        let all: Vec<_> = if def.head && def.env {
+            // Every head in one environment, and every environment with its usual head.
+            let heads = parts::HEADS.iter().map(|head| (*head, Env::Pendulum));
+            let envs = Env::ALL.iter().map(|env| (parts::head(&env.head()), *env));
+            heads
+                .chain(envs)
+                .map(|(head, env)| Variant { head: Some(head), env: Some(env.info().part), ..plain.clone() })
+                .collect()
+        } else if def.head {
             parts::HEADS.iter().map(|head| Variant { head: Some(*head), ..plain.clone() }).collect()
         } else if def.env {
             Env::ALL.iter().map(|env| Variant { env: Some(env.info().part), ..plain.clone() }).collect()
@@ -34,8 +42,11 @@ fn variants() -> impl Iterator<Item = (&'static KernelDef, Variant)> {
 }
 
 fn label(def: &KernelDef, variant: &Variant) -> String {
-    let part = variant.head.or(variant.env);
-    part.map_or_else(|| def.name.to_owned(), |part| format!("{} with {}", def.name, part.name))
+    variant
+        .head
+        .iter()
+        .chain(&variant.env)
+        .fold(def.name.to_owned(), |label, part| format!("{label} with {}", part.name))
 }
 
 fn validator() -> Validator {
@@ -159,7 +170,9 @@ fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
     let of_head: Vec<_> = names.iter().filter(|name| name.starts_with("HEAD_")).cloned().collect();
     if !of_head.is_empty() {
         // Whole numbers that choose: all at 0, 1 and 2.
-        let all = |value: f64| of_head.iter().map(|name| (name.clone(), value)).collect();
+        let activation = names.iter().filter(|name| name.ends_with("ACTIVATION"));
+        let chosen: Vec<_> = of_head.iter().chain(activation).collect();
+        let all = |value: f64| chosen.iter().map(|name| ((*name).clone(), value)).collect();
         return vec![all(0.0), all(1.0), all(2.0)];
     }
     let tiled = names.iter().any(|name| TILE.contains(&name.as_str()));

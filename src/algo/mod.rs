@@ -33,6 +33,7 @@ mod normalize;
 mod plan;
 mod products;
 mod rollout;
+mod rollout_steps;
 #[cfg(not(target_arch = "wasm32"))]
 mod trainer;
 mod trust_region;

@@ -8,7 +8,7 @@ use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
 use crate::kernels::env_step;
 use crate::reference::env::{EnvAction, observe, start, step};
 
-const SEED: u64 = 0xfeed_5eed_0bad_cafe;
+pub(super) const SEED: u64 = 0xfeed_5eed_0bad_cafe;
 
 /// The low word overflows within a window.
 const FIRST_STEP: u64 = u32::MAX as u64;
@@ -22,6 +22,31 @@ struct World {
     terminated: Guarded<u32>,
     truncated: Guarded<u32>,
     episodes: Guarded<[f32; 2]>,
+}
+
+/// What the buffers hold.
+pub(super) struct Seen {
+    pub env_state: Vec<u32>,
+    pub obs: Vec<f32>,
+    pub final_obs: Vec<f32>,
+    pub rewards: Vec<f32>,
+    pub terminated: Vec<u32>,
+    pub truncated: Vec<u32>,
+    pub episodes: Vec<[f32; 2]>,
+}
+
+impl World {
+    fn read(&self, gpu: &Gpu, report: &Report) -> Result<Seen> {
+        Ok(Seen {
+            env_state: self.env_state.read(gpu, report)?,
+            obs: self.obs.read(gpu, report)?,
+            final_obs: self.final_obs.read(gpu, report)?,
+            rewards: self.rewards.read(gpu, report)?,
+            terminated: self.terminated.read(gpu, report)?,
+            truncated: self.truncated.read(gpu, report)?,
+            episodes: self.episodes.read(gpu, report)?,
+        })
+    }
 }
 
 /// One call: mode, step of the window, row of its first environment.
@@ -68,7 +93,7 @@ fn bind(
 }
 
 /// State words of one environment, often near an end, now and then past it.
-fn words(env: Env, random: &mut Random) -> Vec<u32> {
+pub(super) fn words(env: Env, random: &mut Random) -> Vec<u32> {
     let limit = env.time_limit();
     let steps = match random.below(8) {
         0 | 1 => limit - 1,
@@ -88,7 +113,7 @@ fn draw(env: Env, random: &mut Random) -> u32 {
     }
 }
 
-fn action(env: Env, word: u32) -> EnvAction {
+pub(super) fn action(env: Env, word: u32) -> EnvAction {
     if env.actions().is_discrete() { EnvAction::Index(word) } else { EnvAction::Float(f32::from_bits(word)) }
 }
 
@@ -116,7 +141,7 @@ fn before(env: Env, words: &[u32]) -> Before {
 
 /// Everything that one step of all environments should have written.
 #[derive(Default)]
-struct Want {
+pub(super) struct Want {
     state: Vec<f64>,
     steps: Vec<u32>,
     obs: Vec<f64>,
@@ -127,7 +152,7 @@ struct Want {
 }
 
 impl Want {
-    fn step(
+    pub fn step(
         &mut self,
         (env, autoreset): (Env, Autoreset),
         index: usize,
@@ -187,7 +212,8 @@ fn split(env: Env, words: &[u32]) -> (Vec<f32>, Vec<u32>) {
     (states, words.chunks(width).map(|own| own[dim + 1]).collect())
 }
 
-fn compare(gpu: &Gpu, report: &Report, env: Env, world: &World, want: &Want, row: usize) -> Result<()> {
+/// What was seen from row `row` on, and of the observations from row `obs_row` on.
+pub(super) fn compare(report: &Report, env: Env, seen: &Seen, want: &Want, (row, obs_row): (usize, usize)) {
     let n = want.steps.len();
     let dim = env.obs_dim();
     // Sizes of what is added: state numbers, rewards, and returns, which begin below 50.
@@ -195,26 +221,23 @@ fn compare(gpu: &Gpu, report: &Report, env: Env, world: &World, want: &Want, row
     let size = f64::from(env.info().state_range.iter().fold(1.0_f32, largest));
     let reward_size = f64::from(env.info().reward_size);
     let total_size = 50.0 + reward_size;
-    let (states, steps) = split(env, &world.env_state.read(gpu, report)?);
+    let (states, steps) = split(env, &seen.env_state);
     report.floats("env_state", &states, &want.state, |i| {
         if i % (env.state_dim() + 1) == env.state_dim() { total_size } else { size }
     });
     report.exact("env_state (steps)", &steps, &want.steps);
-    report.floats("obs", &world.obs.read(gpu, report)?[row * dim..(row + n) * dim], &want.obs, |_| size);
+    report.floats("obs", &seen.obs[obs_row * dim..(obs_row + n) * dim], &want.obs, |_| size);
     if want.rewards.is_empty() {
-        return Ok(());
+        return;
     }
     let rows = row..row + n;
-    let last = world.final_obs.read(gpu, report)?;
-    report.floats("final_obs", &last[row * dim..(row + n) * dim], &want.final_obs, |_| size);
-    report.floats("rewards", &world.rewards.read(gpu, report)?[rows.clone()], &want.rewards, |_| reward_size);
+    report.floats("final_obs", &seen.final_obs[row * dim..(row + n) * dim], &want.final_obs, |_| size);
+    report.floats("rewards", &seen.rewards[rows.clone()], &want.rewards, |_| reward_size);
     let terminated: Vec<u32> = want.flags.iter().map(|flags| flags[0]).collect();
     let truncated: Vec<u32> = want.flags.iter().map(|flags| flags[1]).collect();
-    report.exact("terminated", &world.terminated.read(gpu, report)?[rows.clone()], &terminated);
-    report.exact("truncated", &world.truncated.read(gpu, report)?[rows.clone()], &truncated);
-    let episodes = world.episodes.read(gpu, report)?;
-    report.floats("episodes", bytemuck::cast_slice(&episodes[rows]), &want.episodes, |_| total_size);
-    Ok(())
+    report.exact("terminated", &seen.terminated[rows.clone()], &terminated);
+    report.exact("truncated", &seen.truncated[rows.clone()], &truncated);
+    report.floats("episodes", bytemuck::cast_slice(&seen.episodes[rows]), &want.episodes, |_| total_size);
 }
 
 fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usize, steps: usize) -> Result<()> {
@@ -265,9 +288,10 @@ fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usi
                 _ => want.stays(env, own_state),
             }
         }
-        compare(gpu, report, env, &world, &want, place.row as usize)?;
+        let seen = world.read(gpu, report)?;
+        compare(report, env, &seen, &want, (place.row as usize, place.row as usize));
         // The next step is judged from what the device has.
-        now = world.env_state.read(gpu, report)?;
+        now = seen.env_state;
     }
     Ok(())
 }

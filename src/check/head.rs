@@ -189,19 +189,19 @@ fn evaluate(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, c
 }
 
 /// Whether the running sum up to some choice is so near to the drawn number that rounding may decide.
-fn on_edge(head: &Head, row: &[f64], u: f64) -> bool {
+pub(super) fn on_edge(head: &Head, row: &[f64], u: f64, margin: f64) -> bool {
     if let (Head::Bernoulli { .. }, [logit]) = (head, row) {
-        return (1.0 / (1.0 + (-logit).exp()) - u).abs() < 1e-6;
+        return (1.0 / (1.0 + (-logit).exp()) - u).abs() < margin;
     }
     if row.iter().all(|l| *l == f64::NEG_INFINITY) {
-        return on_edge(head, &vec![0.0; row.len()], u);
+        return on_edge(head, &vec![0.0; row.len()], u, margin);
     }
     let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = row.iter().map(|l| (l - most).exp()).sum();
     let mut running = 0.0;
     row.iter().any(|l| {
         running += (l - most).exp() / total;
-        (running - u).abs() < 1e-6
+        (running - u).abs() < margin
     })
 }
 
@@ -265,7 +265,7 @@ fn draw(gpu: &Gpu, report: &Report, head: &Head, rows: usize, mode: bool) -> Res
                 let got = words[row * width + d];
                 let u = f64::from(uniform(block(seed, Draw::Action, row as u32, d as u32, step)[0]));
                 let logits = p.row(row).to_vec()[first_logit..first_logit + span].to_vec();
-                if got >= count as u32 || (got != *want && (mode || !on_edge(head, &logits, u))) {
+                if got >= count as u32 || (got != *want && (mode || !on_edge(head, &logits, u, 1e-6))) {
                     report.fault(format!("\"actions\"[{row}, {d}] is {got}, expected {want}"));
                     return Ok(());
                 }

@@ -37,6 +37,23 @@ fn layer(
     (z.mapv(|z| activate(activation, z)), room)
 }
 
+/// Outputs of `network` behind the trunk on rows `obs`, and how well f32 knows them.
+pub(super) fn chain(
+    spec: &PolicySpec,
+    parameters: &[f32],
+    obs: ArrayView2<'_, f64>,
+    network: Network,
+) -> (Array2<f64>, Array2<f64>) {
+    let (flat, layout) = (wide(parameters), spec.layout());
+    let (mut h, mut room) = (obs.to_owned(), Array2::zeros(obs.raw_dim()));
+    let layers: Vec<_> = layout.layers(Network::Trunk).iter().chain(layout.layers(network)).collect();
+    for (index, range) in layers.iter().enumerate() {
+        let f = if index + 1 == layers.len() { Activation::Identity } else { spec.activation };
+        (h, room) = layer(&flat, range, f, h.view(), room.view());
+    }
+    (h, room)
+}
+
 fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [Network]) -> Case {
     let label = format!("{rows} × {shape}, {}", if wanted.len() > 1 { "both" } else { wanted[0].name() });
     Case::new("mlp_forward_fused", label, (EPS, REASON), move |gpu, report| {
@@ -65,18 +82,8 @@ fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [Ne
         };
         report.run(gpu, &mlp_forward_fused::bind(gpu, &spec, &[params], &io)?, Slot::default())?;
 
-        let flat = wide(&parameters);
         let start = Array2::from_shape_fn((rows, obs_dim), |(r, c)| f64::from(x[slack + r * stride + c]));
-        let chain = |network: Network| {
-            let (mut h, mut room) = (start.clone(), Array2::zeros((rows, obs_dim)));
-            let own = layout.layers(network);
-            for (index, range) in layout.layers(Network::Trunk).iter().chain(own).enumerate() {
-                let last = index + 1 == layout.layers(Network::Trunk).len() + own.len();
-                let f = if last { Activation::Identity } else { spec.activation };
-                (h, room) = layer(&flat, range, f, h.view(), room.view());
-            }
-            (h, room)
-        };
+        let chain = |network| chain(&spec, &parameters, start.view(), network);
         let (got, got_values) = (head_outputs.read(gpu, report)?, values.read(gpu, report)?);
         if wanted.contains(&Network::Policy) {
             let (want, room) = chain(Network::Policy);

@@ -26,6 +26,7 @@ mod mlp_tiled;
 mod normalize;
 mod optim;
 mod reduce;
+mod rollout_fused;
 pub(crate) mod sized;
 mod support;
 mod tail;
@@ -136,6 +137,7 @@ pub fn cases() -> Vec<Case> {
         cg::cases(),
         line_search::cases(),
         reduce::cases(),
+        rollout_fused::cases(),
         update::cases(),
     ]
     .into_iter()

@@ -26,6 +26,6 @@ pub(crate) use kernel::kernel;
 pub use kernel::{Access, Binding, HEAD_TABLE, KernelDef, ParamField, ParamKind, Part, Variant};
 pub use readback::ReadBack;
 pub use record::Call;
-pub(crate) use record::{Bind, Grid, elements, iterations};
+pub(crate) use record::{Bind, Grid, MOST_ITERATIONS, elements, iterations};
 pub use schedule::{Schedule, ScheduleRing, Slot};
 pub use timestamps::Timestamps;

@@ -106,7 +106,7 @@ pub(crate) fn elements<T: Element>(
 
 /// Most loop iterations of one invocation, all loops together. One software driver (Mesa's lavapipe) ends an invocation
 /// silently after 65,535; no shape that a policy needs comes near.
-const MOST_ITERATIONS: u64 = 60_000;
+pub(crate) const MOST_ITERATIONS: u64 = 60_000;
 
 /// `Ok` if one invocation of the kernel loops at most so often that every driver lets it finish; `shape` says over what.
 pub(crate) fn iterations(kernel: &'static str, needs: u64, shape: impl FnOnce() -> String) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
 kernel! {
     stem: "env_step",
-    parts: [MATH, PHILOX, SCHEDULE],
+    parts: [MATH, PHILOX, SCHEDULE, EPISODE],
     schedule: true,
     head: false,
     env: true,

@@ -6,6 +6,7 @@
 //! | stage | kernels |
 //! | --- | --- |
 //! | environment | [`env_step`] |
+//! | many steps of policy and environment | [`rollout_fused`] |
 //! | policy | [`policy_normalize`], [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
 //! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`advantage_log_rho`], [`advantage_vtrace`], [`reduce_moments`], [`advantage_normalize`]; [`advantage_discount`], [`reduce_running`], [`advantage_rescale`] for rewards and value targets |
 //! | minibatch | [`batch_valid`], [`batch_clean`], [`batch_gather`], [`batch_pack`], [`batch_count`] |
@@ -59,6 +60,7 @@ pub mod reduce_episodes;
 pub mod reduce_moments;
 pub mod reduce_partials;
 pub mod reduce_running;
+pub mod rollout_fused;
 pub mod tile;
 
 use crate::gpu::KernelDef;
@@ -109,6 +111,7 @@ pub const ALL: &[KernelDef] = &[
     reduce_moments::DEF,
     reduce_partials::DEF,
     reduce_running::DEF,
+    rollout_fused::DEF,
 ];
 
 /// Invocations of a workgroup in every kernel.

@@ -29,12 +29,20 @@ parts! {
     BLOCK_TERMS = "block_terms",
     /// The gradients of such a network's weights.
     BLOCK_WEIGHTS = "block_weights",
+    /// Outputs of a dense layer from its sums.
+    DENSE = "dense",
+    /// All layers of a network on such a block.
+    NETWORK = "network",
     /// Philox4x32-10.
     PHILOX = "philox",
     /// The keyed bijection of row numbers.
     SHUFFLE = "shuffle",
     /// The per-update uniform, [`crate::gpu::Schedule`].
     SCHEDULE = "schedule",
+    /// Words and log-probability of an action.
+    ACT = "act",
+    /// A step of an environment with its episode's end and start.
+    EPISODE = "episode",
     /// Words of the control buffer.
     CONTROL = "control",
     /// Columns of the trace.

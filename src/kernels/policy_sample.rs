@@ -10,7 +10,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "policy_sample",
-    parts: [MATH, PHILOX, SCHEDULE],
+    parts: [MATH, PHILOX, SCHEDULE, ACT],
     schedule: true,
     head: true,
     params: {

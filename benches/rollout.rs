@@ -1,0 +1,98 @@
+//! Rollouts side by side, by the wall clock: actor, draw and environment in dispatches of their own, and many steps in one. The two
+//! take turns, so that what else the machine does meets both; the median counts. Their results must have the same bits on a
+//! software adapter before anything is timed.
+//!
+//! `cargo bench --bench rollout -- [--repeats N] [--steps N] [ENVS …]`, on the adapter that `WGPO_ADAPTER` names.
+
+use std::time::Instant;
+use wgpo::algo::{Model, RolloutPlan};
+use wgpo::gpu::{Call, Gpu, GpuOptions, Slot};
+use wgpo::policy::{Activation, PolicySpec, initial_parameters};
+use wgpo::{Env, PpoConfig};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// One way: its steps, and with the values and statistics that are the same in both.
+struct Side {
+    name: &'static str,
+    all: Vec<Call>,
+    steps: Vec<Call>,
+    bits: Vec<u32>,
+}
+
+/// What comes after the steps: values of observations, values of last ones, and two dispatches of statistics.
+const AFTER: usize = 4;
+
+fn side(gpu: &Gpu, model: &Model, env: Env, (steps, envs): (u32, u32), slot: Slot, by_turns: bool) -> Outcome<Side> {
+    let name = if by_turns { "by turns" } else { "fused" };
+    let make = if by_turns { RolloutPlan::by_turns } else { RolloutPlan::new };
+    let plan = make(gpu, model, env, steps, envs)?;
+    gpu.run("reset", plan.reset(), slot)?;
+    gpu.run("rollout", plan.calls(), slot)?;
+    let mut bits: Vec<u32> = gpu.read(&plan.obs)?.into_iter().map(f32::to_bits).collect();
+    bits.extend(gpu.read(&plan.logp)?.into_iter().map(f32::to_bits));
+    bits.extend(gpu.read(&plan.env_state)?);
+    let all = plan.calls().to_vec();
+    let steps = all[..all.len() - AFTER].to_vec();
+    Ok(Side { name, all, steps, bits })
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn run(gpu: &Gpu, env: Env, (steps, envs): (u32, u32), repeats: usize) -> Outcome<()> {
+    let spec = PolicySpec::separate(env.obs_dim(), &[64, 64], Activation::Tanh, env.head());
+    let config = PpoConfig::cleanrl();
+    let model = Model::new(gpu, &spec, &config, &initial_parameters(&spec, 1), 1)?;
+    let slot = model.push_schedule(gpu, &config, 0)?;
+    let sides = [true, false]
+        .into_iter()
+        .map(|by_turns| side(gpu, &model, env, (steps, envs), slot, by_turns))
+        .collect::<Outcome<Vec<_>>>()?;
+    if gpu.adapter_info().device_type == wgpo::wgpu::DeviceType::Cpu && sides[0].bits != sides[1].bits {
+        return Err(format!("{}: the ways differ in bits", env.name()).into());
+    }
+    println!("{} 64-64, {steps} steps × {envs} environments", env.name());
+    for (what, calls) in [("steps", (|side| &side.steps) as fn(&Side) -> &Vec<Call>), ("rollout", |side| &side.all)] {
+        let mut times = vec![Vec::new(); sides.len()];
+        for _ in 0..repeats {
+            for (side, times) in sides.iter().zip(&mut times) {
+                let start = Instant::now();
+                gpu.run("bench", calls(side), slot)?;
+                gpu.wait()?;
+                times.push(1e3 * start.elapsed().as_secs_f64());
+            }
+        }
+        let medians: Vec<f64> = times.into_iter().map(median).collect();
+        for (side, time) in sides.iter().zip(&medians) {
+            let (ratio, count) = (medians[0] / time, calls(side).len());
+            println!("  {what:<8} {:<8} {time:>9.3} ms  {ratio:>5.2} × by turns, {count} dispatches", side.name);
+        }
+    }
+    Ok(())
+}
+
+fn main() -> Outcome<()> {
+    // Cargo adds --bench.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let after = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|i| i + 1);
+    let number = |flag: &str, usual: u32| {
+        after(flag).and_then(|i| arguments.get(i)).map_or(Ok(usual), |text| text.parse::<u32>())
+    };
+    let (repeats, steps) = (number("--repeats", 9)?, number("--steps", 128)?);
+    let own = [after("--repeats"), after("--steps")];
+    let named: Vec<u32> =
+        (0..arguments.len()).filter(|i| !own.contains(&Some(*i))).filter_map(|i| arguments[i].parse().ok()).collect();
+    let adapter = std::env::var("WGPO_ADAPTER").unwrap_or_default();
+    let adapter = if adapter.is_empty() { Default::default() } else { adapter.parse()? };
+    let gpu = Gpu::new(&GpuOptions { adapter, allow_software: true, ..GpuOptions::default() })?;
+    println!("{}, medians of {repeats}", gpu.describe());
+    for envs in if named.is_empty() { vec![4, 16, 64, 1024] } else { named } {
+        for env in [Env::CartPole, Env::Pendulum] {
+            run(&gpu, env, (steps, envs), repeats as usize)?;
+        }
+    }
+    Ok(())
+}

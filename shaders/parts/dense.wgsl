@@ -1,0 +1,14 @@
+// Four neighbouring outputs of a dense layer from their sums: bias, activation, and zeros after the last, since the next layer
+// reads whole quads. Needs parts math and activation.
+//
+// A kernel provides chain_parameter(i), as for part chain. `layer` is (inputs, outputs, first weight, first bias).
+
+fn dense_quad(sums: vec4<f32>, column: u32, layer: vec4<u32>, code: u32) -> vec4<f32> {
+    let last = layer.y - 1u;
+    let bias = layer.w;
+    let z = sums + vec4<f32>(
+        chain_parameter(bias + column), chain_parameter(bias + min(column + 1u, last)),
+        chain_parameter(bias + min(column + 2u, last)), chain_parameter(bias + min(column + 3u, last)));
+    let columns = column + vec4<u32>(0u, 1u, 2u, 3u);
+    return select(vec4<f32>(), activation_apply_4(code, z), columns <= vec4<u32>(last));
+}
