@@ -9,11 +9,14 @@
 //! policy_sample, env_step         reduce_moments ──► advantage_normalize, segment by segment
 //!    ▲                                                          │ minibatch {obs, action, logp_old, advantage, return, value_old}
 //!    │                                                          ▼
-//!    │             mlp_forward × layers ──► heads ──► loss_ppo ──► loss_statistics, early stop
-//!    │                                                  │ gradient at the heads
-//!    │             mlp_backward_* × layers ◄────────────┘
-//!    │                      │ flat gradient ──► optim_clip
-//!    └── flat parameters ◄──┴── optim_adam
+//!    │      ┌─────────────────────── loss_ppo_fused, in narrow networks ───────────────────────┐
+//!    │      │  mlp_forward × layers ──► heads ──► loss_ppo ──► mlp_backward_* × layers         │
+//!    │      └──────────────────────┬───────────────────────────────────────────────────────────┘
+//!    │                             │ partial gradients, sums of the loss
+//!    │                             ▼
+//!    │      optim_reduce ──► optim_decide: statistics, early stop, clip factor
+//!    │                             ▼
+//!    └── flat parameters ◄── optim_adam
 //! ```
 //!
 //! - Collect: [`kernels::env_step`], [`kernels::policy_sample`], or both and the actor in [`kernels::rollout_fused`]; put together in
@@ -29,8 +32,8 @@
 //! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_forward_fused`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
 //!   [`kernels::reduce_partials`].
 //! - Loss: [`kernels::loss_ppo`], [`kernels::loss_ppo_fused`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for losses of your own.
-//! - Optimiser: [`kernels::optim_reduce`], [`kernels::optim_decide`], [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`]; [`kernels::loss_kl`] sets the weight of a
-//!   KL penalty and the learning rate by KL.
+//! - Optimiser: [`kernels::optim_reduce`], [`kernels::optim_decide`], [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`];
+//!   [`kernels::loss_kl`] sets the weight of a KL penalty and the learning rate by KL.
 //! - Networks in large tiles: [`kernels::mlp_forward_tiled`], [`kernels::mlp_backward_input_tiled`],
 //!   [`kernels::mlp_backward_weight_tiled`], [`kernels::mlp_jvp_tiled`].
 //! - Trust region: [`kernels::mlp_jvp`] and [`kernels::head_fisher`] for a Fisher product ([`algo::FisherPlan`]),

@@ -212,7 +212,9 @@ fn specialised_shaders_are_valid_and_within_webgpu_defaults() {
             let [entry] = special.entry_points.as_slice() else { panic!("{name}: one entry point") };
             assert_eq!(entry.name, def.name);
             let invocations = entry.workgroup_size.iter().product::<u32>();
-            assert_eq!(invocations, wgpo::kernels::WORKGROUP, "{name}");
+            // The gradients of a block's weights fill the registers of so many.
+            let usual = if def.name == "loss_ppo_fused" { 128 } else { wgpo::kernels::WORKGROUP };
+            assert_eq!(invocations, usual, "{name}");
             assert!(invocations <= INVOCATIONS);
 
             let mut layouter = naga::proc::Layouter::default();

@@ -8,7 +8,7 @@ mod support;
 use ndarray::{Array1, Array2};
 use wgpo::algo::{GpuLearner, GpuTrainer};
 use wgpo::data::{Actions, Batch, UpdateStats};
-use wgpo::gpu::Gpu;
+use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::reference::CpuLearner;
 use wgpo::rng::{Draw, block, normal, uniform};
@@ -330,8 +330,28 @@ fn one_update_is_one_submission_without_a_read_back_inside() {
         assert_eq!(spent.created, 0, "no buffer, bind group or pipeline is made per update");
         assert_eq!(spent.dispatches, (rollout + advantage + update) as u64);
         // 4 for explained variance; per epoch 3 gathers and 3 for the advantages; per minibatch, policy and value together, 3
-        // forward, 2 loss, 3 weight and 2 input gradients, 1 reduction, 2 clip, 1 Adam.
-        assert_eq!((advantage, update), (1, 4 + 4 * (6 + 4 * 14)), "{}", env.name());
+        // forward, 1 loss, 3 weight and 2 input gradients, 1 reduction, 1 decision, 1 Adam.
+        assert_eq!((advantage, update), (1, 4 + 4 * (6 + 4 * 12)), "{}", env.name());
+    }
+}
+
+#[test]
+fn a_minibatch_step_is_few_dispatches() {
+    if support::gpu(false).is_none() {
+        return;
+    }
+    // Plain: 6 forward, loss and statistics, 6 weight and 4 input gradients, reduction, 2 clip, Adam.
+    let narrow = [(ProductPath::Plain, 22), (ProductPath::Direct, 12), (ProductPath::Staged, 4)];
+    let wide = [(ProductPath::Plain, 22), (ProductPath::Direct, 12), (ProductPath::Staged, 12)];
+    for (hidden, want) in [([64, 64], narrow), ([65, 64], wide)] {
+        for (products, want) in want {
+            let gpu = Gpu::new(&GpuOptions { allow_software: true, products, ..GpuOptions::default() }).unwrap();
+            let config = PpoConfig { num_envs: 4, num_steps: 64, ..PpoConfig::cleanrl() };
+            let trainer = GpuTrainer::new(&gpu, Env::CartPole, Env::CartPole.policy(&hidden), config, 1).unwrap();
+            // What an update has besides its 16 minibatches, as above.
+            let (_, _, update) = trainer.dispatches();
+            assert_eq!(update, 4 + 4 * (6 + 4 * want), "{products:?}, {hidden:?}");
+        }
     }
 }
 

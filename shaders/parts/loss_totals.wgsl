@@ -39,7 +39,8 @@ fn loss_totals(lane: u32, groups: u32, bits: u32) {
 }
 
 // Row `index` of the trace from those sums, by one invocation, unless the update had stopped before. approx_kl (k3) above
-// kl_limit stops it: before this minibatch's step (kl_stop 1), or after it (kl_stop 2). with_kl: loss_kl left a penalty in the trace.
+// kl_limit stops it: before this minibatch's step (kl_stop 1), or after it (kl_stop 2). with_kl: loss_kl left a penalty in
+// the trace.
 fn loss_totals_store(index: u32, inverse_rows: f32, vf_coef: f32, with_kl: u32, kl_stop: u32, kl_limit: f32) {
     if (control_stopped_before(control[CONTROL_STOP], index)) {
         return;

@@ -1,10 +1,10 @@
-// The policy's part of PPO's loss for one row. policy = −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20)).
+// The policy's part of PPO's loss for one row: −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20)).
 // At a tie the gradient is what automatic differentiation gives: a clamp passes it on its closed range, a min or max of equals
 // hands each half.
 
 const SURROGATE_RATIO: u32 = 1u;  // −r A
 const SURROGATE_PLAIN: u32 = 2u;  // −A logp, without a ratio; any other form is clipped
-const LOG_RATIO_LIMIT: f32 = 20.0;
+const SURROGATE_LOG_RATIO_LIMIT: f32 = 20.0;
 
 struct Surrogate {
     loss: f32,
@@ -33,9 +33,9 @@ fn surrogate_clipped(form: u32, clip_coef: f32, dual_clip: f32, r: f32, advantag
 
 fn surrogate_loss(form: u32, clip_coef: f32, dual_clip: f32, logp: f32, logp_old: f32, advantage: f32) -> Surrogate {
     let difference = logp - logp_old;
-    let log_ratio = clamp(difference, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT);
+    let log_ratio = clamp(difference, -SURROGATE_LOG_RATIO_LIMIT, SURROGATE_LOG_RATIO_LIMIT);
     let r = exp(log_ratio);
-    let follows = abs(difference) <= LOG_RATIO_LIMIT;
+    let follows = abs(difference) <= SURROGATE_LOG_RATIO_LIMIT;
     let clipped = surrogate_clipped(form, clip_coef, dual_clip, r, advantage, follows);
     let policy = select(clipped, vec2<f32>(-logp * advantage, -advantage), form == SURROGATE_PLAIN);
     return Surrogate(policy.x, policy.y, difference, log_ratio, r);
