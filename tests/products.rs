@@ -5,7 +5,7 @@
 mod support;
 
 use wgpo::PpoConfig;
-use wgpo::algo::{BatchBuffers, FisherPlan, Model, PpoUpdate};
+use wgpo::algo::{ActPlan, BatchBuffers, FisherPlan, Model, PpoUpdate};
 use wgpo::config::FisherForm;
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, ReadBack};
 use wgpo::kernels::loss_ppo_fused;
@@ -143,6 +143,41 @@ fn networks_that_cannot_share_dispatches_have_them_alone() {
     let unequal = PolicySpec { policy_hidden: vec![33], value_hidden: vec![9, 40, 5], ..base };
     for spec in [trunk, bare_trunk, unequal] {
         same_bits(&spec, 131, true);
+    }
+}
+
+/// Distribution rows and values in one dispatch: wide and narrow, deep, with a trunk, more observations than a block holds at once.
+#[test]
+fn forward_passes_in_one_dispatch_have_the_bits_of_the_plain_kernels() {
+    let (Some(plain), Some(fused)) = (gpu(ProductPath::Plain), gpu(ProductPath::Direct)) else { return };
+    if plain.adapter_info().device_type != wgpo::wgpu::DeviceType::Cpu {
+        println!("SKIPPED: hardware fuses multiplications and additions where it likes");
+        return;
+    }
+    let mut specs = vec![
+        PolicySpec::separate(17, &[64, 64], Activation::Tanh, Head::gaussian(6)),
+        PolicySpec::separate(4, &[], Activation::Relu, Head::categorical(2)),
+        PolicySpec::separate(131, &[128, 127, 66, 5], Activation::Tanh, Head::categorical(126)),
+        PolicySpec { trunk: vec![33, 70], ..PolicySpec::separate(7, &[9], Activation::Silu, Head::gaussian(3)) },
+        PolicySpec { value_hidden: vec![65], ..PolicySpec::separate(5, &[1], Activation::Elu, Head::bernoulli(64)) },
+    ];
+    specs.extend(Activation::ALL.map(|activation| PolicySpec::separate(6, &[34], activation, Head::categorical(3))));
+    for spec in specs {
+        for rows in [1_u32, 67] {
+            let act = |gpu: &Gpu| {
+                let config = PpoConfig::cleanrl();
+                let model = Model::new(gpu, &spec, &config, &initial_parameters(&spec, 3), 1).unwrap();
+                let obs = gpu.upload("obs", &wave(u64::from(rows) * spec.obs_dim as u64, 0.1)).unwrap();
+                let plan = ActPlan::new(gpu, &model, &obs, rows).unwrap();
+                gpu.run("act", plan.calls(false), model.push_schedule(gpu, &config, 0).unwrap()).unwrap();
+                let bits = |buffer| gpu.read(buffer).unwrap().iter().map(|x: &f32| x.to_bits()).collect::<Vec<u32>>();
+                let one = plan.calls(false).iter().filter(|call| call.kernel() == "mlp_forward_fused").count();
+                ([gpu.read(&plan.actions).unwrap(), bits(&plan.logp), bits(&plan.values)], one)
+            };
+            let ((want, none), (got, one)) = (act(&plain), act(&fused));
+            assert_eq!((none, one), (0, 1), "{spec:?}");
+            assert_eq!(got, want, "{spec:?}, {rows} rows: actions, logp, values");
+        }
     }
 }
 
