@@ -14,7 +14,7 @@ use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-const WAYS: [ProductPath; 3] = [ProductPath::Plain, ProductPath::Direct, ProductPath::Staged];
+const WAYS: [ProductPath; 4] = ProductPath::ALL;
 
 /// Name, policy, rows of a minibatch.
 fn nets() -> [(&'static str, PolicySpec, u32); 4] {

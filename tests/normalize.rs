@@ -387,7 +387,10 @@ fn dispatches_are_few_and_counted() {
     let plain = dispatches(PpoConfig { num_steps: 32, ..base() });
     let with = dispatches(PpoConfig { num_steps: 32, ..everything() });
     // Critic's coefficients and two buffers of values; sums, two for moments, a merge, rewards; moments, merge, returns and old values.
-    assert_eq!(with, (plain.0 + 33 + 3, plain.1 + 5 + 5, plain.2));
+    // Normalised observations want every step apart: actor, draw, environment. What comes before and after the steps is 5 dispatches.
+    let by_turns = 5 + 3 * 32;
+    assert_eq!(plain.0, 5, "all steps are one dispatch");
+    assert_eq!(with, (by_turns + 33 + 3, plain.1 + 5 + 5, plain.2));
 }
 
 #[test]

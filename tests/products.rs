@@ -71,7 +71,7 @@ fn outcome(gpu: &Gpu, spec: &PolicySpec, rows: u32) -> (Vec<Vec<u32>>, Vec<&'sta
 
 /// On a device that fuses multiplications and additions where it likes, bits may differ; software drivers do not.
 fn same_bits(spec: &PolicySpec, rows: u32, tiled: bool) {
-    same_bits_by(&[ProductPath::Direct, ProductPath::Staged], spec, rows, tiled);
+    same_bits_by(&[ProductPath::Direct, ProductPath::Staged, ProductPath::Fused], spec, rows, tiled);
 }
 
 fn same_bits_by(paths: &[ProductPath], spec: &PolicySpec, rows: u32, tiled: bool) {
@@ -83,7 +83,7 @@ fn same_bits_by(paths: &[ProductPath], spec: &PolicySpec, rows: u32, tiled: bool
         let gpu = gpu(path).unwrap();
         let (got, names) = outcome(&gpu, spec, rows);
         assert_eq!(names.iter().any(|name| name.ends_with("_tiled")), tiled, "{path:?}: {names:?}");
-        let fused = path == ProductPath::Staged && loss_ppo_fused::fits(spec);
+        let fused = path == ProductPath::Fused && loss_ppo_fused::fits(spec);
         assert_eq!(names.contains(&"loss_ppo_fused"), fused, "{path:?}: {names:?}");
         if plain.adapter_info().device_type == wgpo::wgpu::DeviceType::Cpu {
             let all = ["Fisher product", "gradient", "parameters", "statistics"];
@@ -130,7 +130,7 @@ fn gradients_of_narrow_networks_have_the_bits_of_the_plain_kernels() {
     specs.push(PolicySpec::separate(5, &[12, 13], Activation::Elu, masked));
     for spec in specs {
         for rows in [10, 331] {
-            same_bits_by(&[ProductPath::Staged], &spec, rows, rows >= 32);
+            same_bits_by(&[ProductPath::Fused], &spec, rows, rows >= 32);
         }
     }
 }

@@ -8,9 +8,8 @@ use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use wgpo::Env;
 use wgpo::gpu::{Access, HEAD_TABLE, KernelDef, Schedule, Variant};
-use wgpo::kernels::{ALL, parts};
+use wgpo::kernels::{ALL, parts, variants};
 use wgpo::policy::Activation;
 
 /// WebGPU's default limits.
@@ -18,27 +17,9 @@ const STORAGE_BUFFERS: usize = 8;
 const WORKGROUP_BYTES: u32 = 16_384;
 const INVOCATIONS: u32 = 256;
 
-/// Each kernel, with each head part or environment part if it takes one.
-fn variants() -> impl Iterator<Item = (&'static KernelDef, Variant)> {
-    ALL.iter().chain(wgpo::bench::KERNELS).flat_map(|def| {
-        let plain = Variant::default();
-        let all: Vec<_> = if def.head && def.env {
-            // Every head in one environment, and every environment with its usual head.
-            let heads = parts::HEADS.iter().map(|head| (*head, Env::Pendulum));
-            let envs = Env::ALL.iter().map(|env| (parts::head(&env.head()), *env));
-            heads
-                .chain(envs)
-                .map(|(head, env)| Variant { head: Some(head), env: Some(env.info().part), ..plain.clone() })
-                .collect()
-        } else if def.head {
-            parts::HEADS.iter().map(|head| Variant { head: Some(*head), ..plain.clone() }).collect()
-        } else if def.env {
-            Env::ALL.iter().map(|env| Variant { env: Some(env.info().part), ..plain.clone() }).collect()
-        } else {
-            vec![plain]
-        };
-        all.into_iter().map(move |variant| (def, variant))
-    })
+/// Each kernel, with what it may be composed of.
+fn all_variants() -> impl Iterator<Item = (&'static KernelDef, Variant)> {
+    ALL.iter().chain(wgpo::bench::KERNELS).flat_map(|def| variants(def).into_iter().map(move |variant| (def, variant)))
 }
 
 fn label(def: &KernelDef, variant: &Variant) -> String {
@@ -99,7 +80,7 @@ fn uniform(module: &Module, binding: u32, variable: &str) -> Fields {
 
 #[test]
 fn bindings_and_params_are_those_of_the_definition() {
-    for (def, variant) in variants() {
+    for (def, variant) in all_variants() {
         let name = label(def, &variant);
         let (module, _) = parse(def, &variant);
 
@@ -199,7 +180,7 @@ fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
 
 #[test]
 fn specialised_shaders_are_valid_and_within_webgpu_defaults() {
-    for (def, variant) in variants() {
+    for (def, variant) in all_variants() {
         let name = label(def, &variant);
         let (module, info) = parse(def, &variant);
         for constants in specialisations(&module) {
@@ -286,7 +267,7 @@ fn tint_accepts_every_kernel() {
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tint");
     std::fs::create_dir_all(&folder).unwrap();
-    for (def, variant) in variants() {
+    for (def, variant) in all_variants() {
         let name = label(def, &variant);
         let (input, output) = (folder.join("kernel.wgsl"), folder.join("out.wgsl"));
         std::fs::write(&input, def.compose(&variant)).unwrap();

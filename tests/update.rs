@@ -341,10 +341,8 @@ fn a_minibatch_step_is_few_dispatches() {
         return;
     }
     // Plain: 6 forward, loss and statistics, 6 weight and 4 input gradients, reduction, 2 clip, Adam.
-    let narrow = [(ProductPath::Plain, 22), (ProductPath::Direct, 12), (ProductPath::Staged, 4)];
-    let wide = [(ProductPath::Plain, 22), (ProductPath::Direct, 12), (ProductPath::Staged, 12)];
-    for (hidden, want) in [([64, 64], narrow), ([65, 64], wide)] {
-        for (products, want) in want {
+    for (hidden, want) in [([64, 64], [22, 12, 12, 4]), ([65, 64], [22, 12, 12, 12])] {
+        for (products, want) in ProductPath::ALL.into_iter().zip(want) {
             let gpu = Gpu::new(&GpuOptions { allow_software: true, products, ..GpuOptions::default() }).unwrap();
             let config = PpoConfig { num_envs: 4, num_steps: 64, ..PpoConfig::cleanrl() };
             let trainer = GpuTrainer::new(&gpu, Env::CartPole, Env::CartPole.policy(&hidden), config, 1).unwrap();

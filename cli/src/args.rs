@@ -5,6 +5,7 @@ use crate::head::HeadName;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use wgpo::gpu::ProductPath;
 use wgpo::policy::Activation;
 use wgpo::{Algorithm, Env};
 
@@ -58,6 +59,45 @@ pub struct BackendArgs {
     /// a software adapter
     #[arg(long, value_name = "NAME|INDEX")]
     pub adapter: Option<String>,
+
+    /// Kernels of networks on a GPU; all compute the same
+    #[arg(long, value_enum, default_value = "auto")]
+    pub kernels: KernelsChoice,
+
+    /// File that keeps what `--kernels tuned` found [default: wgpo/tuning.json in the user's cache folder]
+    #[arg(long, value_name = "FILE")]
+    pub tuning: Option<PathBuf>,
+}
+
+/// Which kernels compute networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KernelsChoice {
+    /// By the kind of adapter: `direct` on a software one, `fused` on hardware
+    Auto,
+    /// One layer of one network at a time, in small tiles
+    Plain,
+    /// Large tiles in registers
+    Direct,
+    /// Large tiles through workgroup memory
+    Staged,
+    /// As `staged`, with gradients of networks up to 64 wide in one dispatch
+    Fused,
+    /// What is fastest here for this net, measured at its first use (some seconds) and kept in --tuning
+    Tuned,
+}
+
+impl KernelsChoice {
+    /// The library's word; `None` where it is found out.
+    pub fn path(self) -> Option<ProductPath> {
+        match self {
+            Self::Auto => Some(ProductPath::Auto),
+            Self::Plain => Some(ProductPath::Plain),
+            Self::Direct => Some(ProductPath::Direct),
+            Self::Staged => Some(ProductPath::Staged),
+            Self::Fused => Some(ProductPath::Fused),
+            Self::Tuned => None,
+        }
+    }
 }
 
 /// The tasks: the environments that Gymnasium has too. The bandits are there to fail on, with settings that do.
@@ -407,6 +447,10 @@ pub struct InfoArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+
+    /// Write the complete WGSL text of every kernel and variant into this folder, for compilers and analysers
+    #[arg(long, value_name = "FOLDER", conflicts_with = "json")]
+    pub wgsl: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! The one place that makes concrete learners, trainers and devices: which backend, and why.
 
-use crate::args::{BackendArgs, BackendChoice};
+use crate::args::{BackendArgs, BackendChoice, KernelsChoice};
 use crate::settings::RunConfig;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
+use std::path::PathBuf;
 use wgpo::algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
-use wgpo::bench::Place;
+use wgpo::bench::{Options, Place, Tuning, Tunings};
 use wgpo::env::Env;
-use wgpo::gpu::{AdapterChoice, AdapterSummary, Gpu, GpuOptions};
-use wgpo::policy::PolicySpec;
+use wgpo::gpu::{AdapterChoice, AdapterSummary, Gpu, GpuOptions, ProductPath};
+use wgpo::policy::{Network, PolicySpec};
 use wgpo::reference::{self, CpuLearner, CpuTrainer};
 use wgpo::trainer::{EpisodeStats, IterationStats, Trainer};
 use wgpo::{ActMode, Learner, PpoConfig};
@@ -42,10 +43,14 @@ impl Backend {
         if args.backend == BackendChoice::Cpu && args.adapter.is_some() {
             bail!("--adapter names a GPU, --backend cpu uses none; leave one of them out");
         }
+        if args.backend == BackendChoice::Cpu && args.kernels != KernelsChoice::Auto {
+            bail!("--kernels is about a GPU, --backend cpu uses none; leave one of them out");
+        }
+        let products = args.kernels.path().unwrap_or_default();
         match forced(args) {
             Some("gpu") => {
                 let adapter = adapter_choice(args.adapter.as_deref());
-                let gpu = Gpu::new(&GpuOptions { adapter, ..GpuOptions::default() });
+                let gpu = Gpu::new(&GpuOptions { adapter, products, ..GpuOptions::default() });
                 let gpu = gpu.with_context(|| match args.adapter {
                     Some(_) => "--adapter wants an index or a part of a name from `wgpo info`",
                     None => {
@@ -55,10 +60,53 @@ impl Backend {
                 Ok(Self::gpu(gpu, "as asked for"))
             }
             Some(_) => Ok(Self::cpu("as asked for")),
-            None => Ok(match Gpu::new(&GpuOptions::default()) {
+            None => Ok(match Gpu::new(&GpuOptions { products, ..GpuOptions::default() }) {
                 Ok(gpu) => Self::gpu(gpu, "the best hardware GPU here"),
                 Err(error) => Self::cpu(&why_no_gpu(&error)),
             }),
+        }
+    }
+
+    /// With `--kernels tuned` the fastest kernels for `spec` and minibatches of `rows`, from the file of tunings or, where it
+    /// does not know, measured and added to it.
+    pub fn tune(&mut self, args: &BackendArgs, spec: &PolicySpec, rows: usize) -> Result<()> {
+        let (Place::Gpu(gpu), KernelsChoice::Tuned) = (&self.place, args.kernels) else { return Ok(()) };
+        let path = match &args.tuning {
+            Some(path) => path.clone(),
+            None => own_tuning().context("there is no cache folder for --kernels tuned; name a file with --tuning")?,
+        };
+        let mut tunings = Tunings::read(&path)?;
+        let (tuning, known) = match tunings.find(gpu, spec, rows) {
+            Some(known) => (known.clone(), true),
+            None => {
+                let roomy = roomy(gpu, binding_bytes(spec, rows))?;
+                (Tuning::measure(&roomy, spec, rows, &Options::default())?, false)
+            }
+        };
+        let Some(fastest) = tuning.fastest() else {
+            bail!(
+                "no kernels compute this net's minibatch step as the reference does; `wgpo check` says where they differ"
+            );
+        };
+        if !known {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+            }
+            tunings.put(tuning.clone());
+            tunings.write(&path)?;
+        }
+        let times: Vec<String> = tuning.tried.iter().map(told).collect();
+        let source = if known { "as found earlier" } else { "measured now" };
+        self.place = Place::Gpu(gpu.with_products(fastest));
+        self.reason += &format!("; {} kernels, {source}: {}", fastest.name(), times.join(", "));
+        Ok(())
+    }
+
+    /// Which kernels compute networks, if an adapter is used.
+    pub fn kernels(&self) -> Option<ProductPath> {
+        match &self.place {
+            Place::Gpu(gpu) => Some(gpu.products()),
+            Place::Cpu => None,
         }
     }
 
@@ -68,11 +116,13 @@ impl Backend {
             let elsewhere = "the run cannot go on where it was; --backend or --adapter takes it elsewhere";
             let backend = if saved.backend == "cpu" { BackendChoice::Cpu } else { BackendChoice::Gpu };
             let adapter = same_adapter(saved).context(elsewhere)?;
-            let mut backend = Self::choose(&BackendArgs { backend, adapter }).context(elsewhere)?;
+            let mut backend = Self::choose(&BackendArgs { backend, adapter, ..args.clone() }).context(elsewhere)?;
+            backend.keep(args, saved);
             backend.reason = backend.described("as before");
             return Ok(backend);
         };
         let mut backend = Self::choose(args)?;
+        backend.keep(args, saved);
         let other_api = saved.api.is_some() && backend.api() != saved.api;
         if backend.name() != saved.backend || backend.adapter() != saved.adapter || other_api {
             let before = match (&saved.adapter, &saved.api) {
@@ -83,6 +133,13 @@ impl Backend {
             backend.reason += &format!("; the run was on {before}, so its numbers differ in rounding from here on");
         }
         Ok(backend)
+    }
+
+    /// Takes the kernels of an earlier run, which round as it did, unless the command line names some.
+    fn keep(&mut self, args: &BackendArgs, saved: &RunConfig) {
+        if let (Place::Gpu(gpu), KernelsChoice::Auto, Some(kernels)) = (&self.place, args.kernels, saved.kernels) {
+            self.place = Place::Gpu(gpu.with_products(kernels));
+        }
     }
 
     fn gpu(gpu: Gpu, why: &str) -> Self {
@@ -181,6 +238,25 @@ impl Group {
     }
 }
 
+/// Where tunings are kept by default.
+fn own_tuning() -> Option<PathBuf> {
+    Some(dirs::cache_dir()?.join("wgpo").join("tuning.json"))
+}
+
+/// `fused 1.25 ms`.
+fn told(tried: &wgpo::bench::Tried) -> String {
+    match tried.seconds {
+        Some(seconds) => format!("{} {:.2} ms", tried.path.name(), 1e3 * seconds),
+        None => format!("{} wrong or failed", tried.path.name()),
+    }
+}
+
+/// Bytes of the largest buffer that a minibatch of `rows` needs: a layer's outputs, or observations.
+pub fn binding_bytes(spec: &PolicySpec, rows: usize) -> u64 {
+    let widest = Network::ALL.into_iter().flat_map(|network| spec.sizes(network)).max().unwrap_or(1);
+    4 * rows as u64 * widest.max(spec.head.width()).max(4) as u64
+}
+
 /// The name of the API behind an adapter.
 fn api(info: &wgpo::wgpu::AdapterInfo) -> String {
     format!("{:?}", info.backend)
@@ -237,6 +313,7 @@ fn roomy(gpu: &Gpu, bytes: u64) -> Result<Gpu> {
 /// Where `wgpo bench` runs, by the same rules as every command, with the device's clock where it has one; and why there.
 /// `bytes` is the largest buffer that will be needed.
 pub fn bench_place(args: &BackendArgs, bytes: u64) -> Result<(Place, String)> {
+    one_for_all(args)?;
     let backend = Backend::choose(args)?;
     let place = match &backend.place {
         Place::Gpu(gpu) => {
@@ -255,7 +332,15 @@ fn again(gpu: &Gpu, options: GpuOptions) -> Result<Gpu> {
         (&a.name, a.backend, a.device, &a.device_pci_bus_id) == (&b.name, b.backend, b.device, &b.device_pci_bus_id)
     };
     let index = adapters()?.iter().position(same).context("the adapter is gone")?;
-    Ok(Gpu::new(&GpuOptions { adapter: AdapterChoice::Index(index), ..options })?)
+    Ok(Gpu::new(&GpuOptions { adapter: AdapterChoice::Index(index), products: gpu.products(), ..options })?)
+}
+
+/// An error where kernels are to be tuned for one net, and there are several.
+pub fn one_for_all(args: &BackendArgs) -> Result<()> {
+    if args.kernels == KernelsChoice::Tuned {
+        bail!("--kernels tuned is for one net, and this command has several; name the kernels instead");
+    }
+    Ok(())
 }
 
 /// Whole episodes of the greedy policy.

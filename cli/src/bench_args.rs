@@ -1,10 +1,11 @@
 //! The command line of `wgpo bench`.
 
 use crate::args::BackendArgs;
+use crate::backend;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use wgpo::bench::{Sizes, Table};
-use wgpo::policy::{Bounds, Head, Network, PolicySpec, Std};
+use wgpo::policy::{Bounds, Head, Std};
 
 /// Options of `wgpo bench`.
 #[derive(Debug, Args)]
@@ -136,12 +137,7 @@ impl BenchArgs {
 
     /// Bytes of the largest buffer that the nets need: a layer's outputs, or observations, of all rows.
     pub fn binding_bytes(table: &Table) -> u64 {
-        let widest =
-            |spec: &PolicySpec| Network::ALL.into_iter().flat_map(|network| spec.sizes(network)).max().unwrap_or(1);
-        let of = |(_, spec, rows): &(String, PolicySpec, usize)| {
-            4 * *rows as u64 * widest(spec).max(spec.head.width()).max(4) as u64
-        };
-        table.nets.iter().map(of).max().unwrap_or(0)
+        table.nets.iter().map(|(_, spec, rows)| backend::binding_bytes(spec, *rows)).max().unwrap_or(0)
     }
 
     /// Whether the row `name`, `heavy` or not, is to run.

@@ -31,6 +31,9 @@ pub struct PlaceRecord {
     pub device_type: Option<String>,
     pub driver: Option<String>,
     pub driver_info: Option<String>,
+    /// Absent in records of earlier versions.
+    #[serde(default)]
+    pub kernels: Option<String>,
     pub timestamps: bool,
     pub threads: Option<usize>,
     pub architecture: String,
@@ -118,6 +121,7 @@ impl PlaceRecord {
                     device_type: Some(format!("{:?}", info.device_type)),
                     driver: Some(info.driver),
                     driver_info: Some(info.driver_info),
+                    kernels: Some(gpu.products().name().to_owned()),
                     timestamps: gpu.has_timestamps(),
                     threads: None,
                     architecture,
@@ -131,6 +135,7 @@ impl PlaceRecord {
                 device_type: None,
                 driver: None,
                 driver_info: None,
+                kernels: None,
                 timestamps: false,
                 threads: Some(rayon::current_num_threads()),
                 architecture,

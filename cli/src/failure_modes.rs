@@ -6,7 +6,7 @@
 //! and a KL penalty in place of the clip help. The bandits are ours, made to show the same.
 
 use crate::args::FailureModesArgs;
-use crate::backend::{Backend, Group};
+use crate::backend::{Backend, Group, one_for_all};
 use crate::failure_figure::{self, Panel};
 use crate::files;
 use anyhow::{Context, Result, bail};
@@ -208,6 +208,7 @@ impl Folder {
 
 /// Runs all variants of the modes that were asked for, and leaves figure and tables.
 pub fn failure_modes(args: &FailureModesArgs) -> Result<ExitCode> {
+    one_for_all(&args.backend)?;
     let backend = Backend::choose(&args.backend)?;
     let folder = Folder::prepare(args, &backend)?;
     println!("backend: {}", backend.reason());

@@ -1,11 +1,14 @@
 //! `wgpo info`.
 
 use crate::args::InfoArgs;
-use crate::backend;
-use anyhow::Result;
+use crate::{backend, files};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::ExitCode;
+use wgpo::bench::KERNELS;
 use wgpo::gpu::AdapterSummary;
+use wgpo::kernels::{ALL, variants};
 use wgpo::wgpu::Features;
 
 /// Features that a kernel variant may one day be chosen by.
@@ -16,14 +19,21 @@ const FEATURES: [(&str, Features); 4] = [
     ("immediates", Features::IMMEDIATES),
 ];
 
-/// How kernels are chosen today: by shape, not by adapter.
-const VARIANTS: [(&str, &str); 2] = [
+/// How kernels are chosen.
+const VARIANTS: [(&str, &str); 3] = [
     ("all kernels", "portable form: WebGPU's default limits, no optional feature"),
+    (
+        "networks",
+        "`direct` on a software adapter, `fused` on hardware; --kernels names others, or finds out the fastest",
+    ),
     ("advantage_gae", "advantage_gae_chunked where the window is long and environments are few"),
 ];
 
 /// Lists what wgpu finds.
 pub fn info(args: &InfoArgs) -> Result<ExitCode> {
+    if let Some(folder) = &args.wgsl {
+        return wgsl(folder);
+    }
     let adapters = backend::adapters()?;
     let best = backend::automatic().map(|info| info.name);
     if args.json {
@@ -46,6 +56,22 @@ pub fn info(args: &InfoArgs) -> Result<ExitCode> {
         println!("  {kernel}: {form}");
     }
     println!("\n`--backend auto` takes {}", best.as_deref().unwrap_or("the CPU reference, for want of a hardware GPU"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes every text that a kernel may have, `mlp_forward.wgsl` or `loss_ppo.head_gaussian.wgsl`.
+fn wgsl(folder: &Path) -> Result<ExitCode> {
+    std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    let mut count = 0;
+    for def in ALL.iter().chain(KERNELS) {
+        for variant in variants(def) {
+            let parts = variant.head.iter().chain(&variant.env).map(|part| format!(".{}", part.name));
+            let name = format!("{}{}.wgsl", def.name, parts.collect::<String>());
+            files::write(&folder.join(name), def.compose(&variant).as_bytes())?;
+            count += 1;
+        }
+    }
+    println!("{count} files written: {}", folder.display());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -118,7 +118,8 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
         );
     }
     let (adapter, api) = (backend.adapter(), backend.api());
-    Ok((folder, RunConfig { env, backend: backend.name().into(), adapter, api, seed, policy, ppo }))
+    let kernels = backend.kernels();
+    Ok((folder, RunConfig { env, backend: backend.name().into(), adapter, api, kernels, seed, policy, ppo }))
 }
 
 /// An earlier run's folder and settings. What the command line says must agree with them; only `--steps` may differ.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use toml::{Table, Value};
 use wgpo::env::Env;
+use wgpo::gpu::ProductPath;
 use wgpo::policy::{Head, PolicySpec};
 use wgpo::{Algorithm, PpoConfig};
 
@@ -24,6 +25,9 @@ pub struct RunConfig {
     /// What reaches it (`Vulkan`, `Metal`, `Dx12`, `Gl`): the same adapter behind another is another compiler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
+    /// Which kernels computed networks there: others may round differently.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernels: Option<ProductPath>,
     /// Seed of all random numbers.
     pub seed: u64,
     /// The policy's shape.
@@ -198,6 +202,7 @@ mod tests {
             backend: "cpu".into(),
             adapter: None,
             api: None,
+            kernels: None,
             seed: 7,
             policy: Env::Pendulum.policy(&[8]),
             ppo: PpoConfig { max_grad_norm: None, ..PpoConfig::sb3() },

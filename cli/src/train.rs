@@ -43,6 +43,9 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
         let (folder, config) = run::plan(args, &backend)?;
         (folder, config, backend)
     };
+    let (mut config, mut backend) = (config, backend);
+    backend.tune(&args.backend, &config.policy, config.ppo.minibatch_rows(config.ppo.batch_size()))?;
+    config.kernels = backend.kernels();
     let mut trainer = backend.trainer(&config)?;
     let metrics = if args.resume {
         trainer.load(&folder.policy())?;

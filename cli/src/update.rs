@@ -29,10 +29,11 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         bail!("{}: no such folder, so {} cannot be written", folder.display(), args.out.display());
     }
-    let backend = Backend::choose(&args.backend)?;
+    let mut backend = Backend::choose(&args.backend)?;
     // The rollout's own size, so that a schedule counts this trainer's updates.
     let config = PpoConfig { num_envs: rollout.envs, num_steps: rollout.steps, ..config };
     let scales_rewards = config.reward_norm.is_some();
+    backend.tune(&args.backend, &saved.spec, config.minibatch_rows(rollout.rows()))?;
     let mut learner = backend.learner(saved.spec, config, saved.state.seed)?;
     learner.set_state(&saved.state).with_context(|| {
         format!(

@@ -48,7 +48,7 @@ fn rows_on_a_device_are_timed_written_and_compared() {
     let place = Place::new();
     let Some(index) = adapter(&place) else { return };
     let only = "--only ppo_update/cartpole --only gae/wide --only kernel/mlp_forward/cartpole";
-    let line = format!("bench --adapter {index} --quick {only}");
+    let line = format!("bench --adapter {index} --kernels plain --quick {only}");
     let said = place.run(&format!("{line} --json r.json --report r.html"));
     assert!(said.lines().all(|line| line.chars().count() <= 120 || line.starts_with("GPU")), "{said}");
     for words in

@@ -130,3 +130,34 @@ fn many_seeds_on_the_device_show_a_failure_and_its_remedy() {
     assert!(successes("kl_new_old") >= successes("clip") + 3, "{summary}");
     assert!(place.text("r/failure_modes.svg").contains("clip, softmax"));
 }
+
+#[test]
+fn kernels_are_chosen_tuned_and_kept() {
+    let place = Place::new();
+    let Some(index) = adapter(&place) else { return };
+    let small = format!(
+        "train cartpole --adapter {index} --envs 4 --rollout 16 --steps 128 --hidden 8 --eval-episodes 0 --kernels"
+    );
+    place.run(&format!("{small} plain --pause-after 1 --out plain"));
+    assert!(place.text("plain/config.toml").contains("kernels = \"plain\""));
+    place.run("train cartpole --resume --out plain");
+    assert!(place.text("plain/config.toml").contains("kernels = \"plain\""), "a run goes on with its kernels");
+
+    let said = place.run(&format!("{small} tuned --tuning cache/t.json --out first"));
+    assert!(said.contains(" kernels, measured now: plain ") && said.contains(", fused "), "{said}");
+    let said = place.run(&format!("{small} tuned --tuning cache/t.json --out second"));
+    assert!(said.contains(" kernels, as found earlier: plain "), "{said}");
+    let kernels = |run: &str| {
+        let config = place.text(&format!("{run}/config.toml"));
+        config.lines().find(|line| line.starts_with("kernels = ")).unwrap().to_owned()
+    };
+    assert_eq!(kernels("first"), kernels("second"));
+    assert_eq!(place.list("cache"), ["t.json"]);
+
+    std::fs::write(place.path("no.json"), "[").unwrap();
+    place.refused(&format!("{small} tuned --tuning no.json --out third"), 1, &["no.json", "no file of tunings"]);
+    assert!(!place.path("third").exists());
+    place.refused("train cartpole --backend cpu --kernels plain", 1, &["--kernels", "--backend cpu"]);
+    place.refused(&format!("bench --adapter {index} --kernels tuned"), 1, &["--kernels tuned", "one net"]);
+    place.refused("failure-modes --kernels tuned", 1, &["--kernels tuned", "one net"]);
+}

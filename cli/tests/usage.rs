@@ -78,3 +78,19 @@ fn settings_in_a_file_are_checked() {
     }
     assert_eq!(place.list(""), ["c.toml"]);
 }
+
+#[test]
+fn every_shader_can_be_written_out_whole() {
+    let place = Place::new();
+    let said = place.run("info --wgsl shaders");
+    let files = place.list("shaders");
+    assert!(said.contains(&format!("{} files written", files.len())), "{said}");
+    for name in
+        ["mlp_forward_tiled.wgsl", "loss_ppo_fused.head_beta.wgsl", "rollout_fused.head_gaussian.env_pendulum.wgsl"]
+    {
+        let text = place.text(&format!("shaders/{name}"));
+        let entry = format!("fn {}(", name.split('.').next().unwrap());
+        assert!(text.contains("@compute") && text.contains(&entry), "{name}");
+    }
+    place.refused("info --wgsl shaders --json", 2, &["--json"]);
+}

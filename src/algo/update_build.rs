@@ -86,10 +86,8 @@ impl<'a> Builder<'a> {
         } else {
             None
         };
-        // On an adapter that computes on the CPU workgroup memory is no nearer than any other, and large tiles in registers take
-        // a third of the time.
         let fused =
-            gpu.products() == ProductPath::Staged && loss_ppo_fused::fits(spec) && divergence.is_none() && !critic_only;
+            gpu.products() == ProductPath::Fused && loss_ppo_fused::fits(spec) && divergence.is_none() && !critic_only;
         // Then nothing goes through memory between the layers: some room for what is bound and not used.
         let kept = if fused { 1 } else { minibatch };
         Ok(Self {

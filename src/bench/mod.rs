@@ -34,6 +34,7 @@ mod roof;
 mod row;
 mod sizes;
 mod timing;
+mod tuning;
 mod updates;
 mod verdicts;
 mod work;
@@ -42,6 +43,7 @@ pub use roof::{Roof, roof};
 pub use row::{Row, run, shares};
 pub use sizes::{Sizes, Table, Window, nets, windows};
 pub use timing::{Clock, Options, Part, Spread, Timing, measure};
+pub use tuning::{Tried, Tuning, Tunings};
 pub use work::Work;
 
 use crate::check::CheckRow;

@@ -105,7 +105,7 @@ fn forward(net: &str, spec: &PolicySpec, rows: usize) -> Case {
 }
 
 /// Forward of both networks, loss, backward, clip and Adam on one minibatch that lies ready.
-fn ppo_step(net: &str, spec: &PolicySpec, rows: usize) -> Case {
+pub(super) fn ppo_step(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let setup = Setup::new(spec, verdicts::one_step(), rows);
     let cpu = setup.clone();
     let on_gpu = move |gpu: &Gpu| {

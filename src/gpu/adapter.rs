@@ -24,17 +24,42 @@ impl std::str::FromStr for AdapterChoice {
 }
 
 /// Which kernels compute networks. The bits are the same on a device that does not fuse multiplications and additions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ProductPath {
-    /// [`Direct`](Self::Direct) on an adapter that computes on the CPU, [`Staged`](Self::Staged) on others.
+    /// [`Direct`](Self::Direct) on an adapter that computes on the CPU, [`Fused`](Self::Fused) on others.
+    /// [`bench::Tuning`](crate::bench::Tuning) finds out which is the fastest.
     #[default]
     Auto,
     /// The plain kernels everywhere, also where a faster one would do: to compare, and to find a faulty driver.
     Plain,
     /// Large tiles in registers, each invocation loading its own numbers.
     Direct,
-    /// Large tiles, through workgroup memory where the shape suits; gradients of narrow networks in one dispatch.
+    /// Large tiles, through workgroup memory where the shape suits.
     Staged,
+    /// As `Staged`, and the gradients of narrow networks in one dispatch ([`crate::kernels::loss_ppo_fused`]).
+    Fused,
+}
+
+impl ProductPath {
+    /// Every path that [`Gpu::products`](super::Gpu::products) may name.
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Direct, Self::Staged, Self::Fused];
+
+    /// In one word, as in files: `fused`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Plain => "plain",
+            Self::Direct => "direct",
+            Self::Staged => "staged",
+            Self::Fused => "fused",
+        }
+    }
+
+    /// Whether tiles go through workgroup memory.
+    pub(crate) const fn stages(self) -> bool {
+        matches!(self, Self::Staged | Self::Fused)
+    }
 }
 
 /// What [`super::Gpu::new`] asks for.

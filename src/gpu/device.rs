@@ -115,7 +115,7 @@ impl Gpu {
         let limits = device.limits();
         let products = match products {
             ProductPath::Auto if device.adapter_info().device_type == wgpu::DeviceType::Cpu => ProductPath::Direct,
-            ProductPath::Auto => ProductPath::Staged,
+            ProductPath::Auto => ProductPath::Fused,
             chosen => chosen,
         };
         Self {
@@ -133,6 +133,18 @@ impl Gpu {
                 fault: Arc::default(),
             }),
         }
+    }
+
+    /// The same device and queue with other kernels, and with pipelines and [`counts`](Self::counts) of its own. Plans and
+    /// learners keep the kernels that they were made with.
+    #[must_use]
+    pub fn with_products(&self, products: ProductPath) -> Self {
+        let (device, queue) = (self.inner.device.clone(), self.inner.queue.clone());
+        let mut other = Self::wrap(device, queue, self.inner.bounds_checks, products);
+        if let Some(inner) = Arc::get_mut(&mut other.inner) {
+            inner.fault = Arc::clone(&self.inner.fault);
+        }
+        other
     }
 
     /// Turns loss and uncaptured errors of our own device into values that the next call returns.

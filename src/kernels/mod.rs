@@ -10,8 +10,7 @@
 //! | policy | [`policy_normalize`], [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
 //! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`advantage_log_rho`], [`advantage_vtrace`], [`reduce_moments`], [`advantage_normalize`]; [`advantage_discount`], [`reduce_running`], [`advantage_rescale`] for rewards and value targets |
 //! | minibatch | [`batch_valid`], [`batch_clean`], [`batch_gather`], [`batch_pack`], [`batch_count`] |
-//! | networks | [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`] |
-//! | networks | [`mlp_forward`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`]; [`mlp_forward_tiled`], [`mlp_backward_input_tiled`], [`mlp_backward_weight_tiled`], [`mlp_jvp_tiled`] in large tiles |
+//! | networks | [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`]; [`mlp_forward_tiled`], [`mlp_backward_input_tiled`], [`mlp_backward_weight_tiled`], [`mlp_jvp_tiled`] in large tiles |
 //! | loss | [`loss_ppo`], [`loss_ppo_fused`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
 //! | optimiser | [`optim_reduce`], [`optim_decide`], [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
 //! | statistics | [`reduce_episodes`] |
@@ -63,7 +62,8 @@ pub mod reduce_running;
 pub mod rollout_fused;
 pub mod tile;
 
-use crate::gpu::KernelDef;
+use crate::env::Env;
+use crate::gpu::{KernelDef, Part, Variant};
 use crate::policy::Head;
 
 /// Every kernel, in order of name.
@@ -147,4 +147,26 @@ pub(crate) fn span(offset: u32, rows: u32, stride: u32, width: u32) -> u64 {
         return 0;
     }
     u64::from(offset) + u64::from(rows - 1) * u64::from(stride) + u64::from(width)
+}
+
+/// Every text that a kernel may have: each head that it takes, each environment, or, where it takes both, every head in one
+/// environment and every environment with its own head. Overrides are left at their defaults, `head_table` is empty.
+pub fn variants(def: &KernelDef) -> Vec<Variant> {
+    let variant = |head: Option<Part>, env: Option<Env>| Variant {
+        head,
+        env: env.map(|env| env.info().part),
+        ..Variant::default()
+    };
+    let heads = || parts::HEADS.iter().copied();
+    let envs = || Env::ALL.into_iter();
+    match (def.head, def.env) {
+        (true, true) => {
+            let all = heads().map(|head| variant(Some(head), Some(Env::Pendulum)));
+            let others = envs().filter(|env| *env != Env::Pendulum);
+            all.chain(others.map(|env| variant(Some(parts::head(&env.head())), Some(env)))).collect()
+        }
+        (true, false) => heads().map(|head| variant(Some(head), None)).collect(),
+        (false, true) => envs().map(|env| variant(None, Some(env))).collect(),
+        (false, false) => vec![Variant::default()],
+    }
 }

@@ -1,6 +1,6 @@
 //! How the workgroups of a tiled product lie over its result.
 
-use crate::gpu::{Gpu, ProductPath, Variant};
+use crate::gpu::{Gpu, Variant};
 use crate::{Error, Result};
 
 /// One way to compute a product of `[rows, columns]` sums in tiles of 4,096, an invocation 8 × 8 of them.
@@ -36,7 +36,7 @@ impl Tile {
         // From a square to thin and flat ones.
         let lanes = [8, 4, 16, 2, 32, 1, 64];
         let fewest = lanes.into_iter().map(tiles).min().unwrap_or(0);
-        if gpu.products() == ProductPath::Staged && tiles(8) * 4 <= fewest * 5 {
+        if gpu.products().stages() && tiles(8) * 4 <= fewest * 5 {
             return Self::STAGED;
         }
         let busy = |column_lanes: u32| {
