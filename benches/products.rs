@@ -96,7 +96,7 @@ fn median(mut times: Vec<f64>) -> f64 {
 
 fn run(name: &str, spec: &PolicySpec, rows: u32, repeats: usize, kernels: bool) -> Outcome<()> {
     let sides = WAYS.into_iter().map(|way| side(way, spec, rows)).collect::<Outcome<Vec<_>>>()?;
-    let software = sides[0].gpu.adapter_info().device_type == wgpo::wgpu::DeviceType::Cpu;
+    let software = sides[0].gpu.is_software();
     if software && sides.iter().any(|side| side.bits != sides[0].bits) {
         return Err(format!("{name}: the ways differ in bits").into());
     }

@@ -51,7 +51,7 @@ fn run(gpu: &Gpu, env: Env, (steps, envs): (u32, u32), repeats: usize) -> Outcom
         .into_iter()
         .map(|by_turns| side(gpu, &model, env, (steps, envs), slot, by_turns))
         .collect::<Outcome<Vec<_>>>()?;
-    if gpu.adapter_info().device_type == wgpo::wgpu::DeviceType::Cpu && sides[0].bits != sides[1].bits {
+    if gpu.is_software() && sides[0].bits != sides[1].bits {
         return Err(format!("{}: the ways differ in bits", env.name()).into());
     }
     println!("{} 64-64, {steps} steps × {envs} environments", env.name());

@@ -11,6 +11,10 @@
 //
 // A workgroup takes a slice through one of the networks, 16 rows at a time, and holds the gradients of all weights in registers
 // meanwhile; nothing of a row goes to memory. The bits are those of mlp_forward, loss_ppo and mlp_backward_* by turns.
+//
+// Operations: 6 P a row, less those for the input gradient of the first layers. Bytes of a row of 17-64-64, Gaussian 6: 0.9 kB,
+// of which partial gradients are 0.7; the plain kernels move 7.8 kB in 17 dispatches. On gfx1100 132 registers, none spilled,
+// 10 waves (benches/record/gfx1100). On llvmpipe it takes three times as long as tiles in registers: it is for hardware.
 
 struct Params {
     layers: array<vec4<u32>, 6>,  // first hidden, second hidden (all 0 where there is none) and last, of policy and critic

@@ -85,7 +85,7 @@ fn same_bits_by(paths: &[ProductPath], spec: &PolicySpec, rows: u32, tiled: bool
         assert_eq!(names.iter().any(|name| name.ends_with("_tiled")), tiled, "{path:?}: {names:?}");
         let fused = path == ProductPath::Fused && loss_ppo_fused::fits(spec);
         assert_eq!(names.contains(&"loss_ppo_fused"), fused, "{path:?}: {names:?}");
-        if plain.adapter_info().device_type == wgpo::wgpu::DeviceType::Cpu {
+        if plain.is_software() {
             let all = ["Fisher product", "gradient", "parameters", "statistics"];
             for (what, (got, want)) in all.iter().zip(got.iter().zip(&want)) {
                 let differ = got.iter().zip(want).filter(|(a, b)| a != b).count();
@@ -150,7 +150,7 @@ fn networks_that_cannot_share_dispatches_have_them_alone() {
 #[test]
 fn forward_passes_in_one_dispatch_have_the_bits_of_the_plain_kernels() {
     let (Some(plain), Some(fused)) = (gpu(ProductPath::Plain), gpu(ProductPath::Direct)) else { return };
-    if plain.adapter_info().device_type != wgpo::wgpu::DeviceType::Cpu {
+    if !plain.is_software() {
         println!("SKIPPED: hardware fuses multiplications and additions where it likes");
         return;
     }

@@ -67,7 +67,7 @@ fn time(gpu: &Gpu, calls: &[Call], seconds: f64) -> Result<f64> {
 }
 
 fn on_gpu(gpu: &Gpu, options: &Options) -> Result<Roof> {
-    let software = gpu.adapter_info().device_type == wgpu::DeviceType::Cpu;
+    let software = gpu.is_software();
     let seconds = if options.quick { 0.05 } else { options.seconds };
     let largest = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size);
     let wanted: u64 = match (options.quick, software) {

@@ -19,6 +19,7 @@ pub(super) struct Inner {
     pub limits: wgpu::Limits,
     pub bounds_checks: bool,
     pub products: ProductPath,
+    pub software: bool,
     pub pipelines: PipelineCache,
     pub dispatches: AtomicU64,
     pub submissions: AtomicU64,
@@ -113,8 +114,9 @@ impl Gpu {
 
     fn wrap(device: wgpu::Device, queue: wgpu::Queue, bounds_checks: bool, products: ProductPath) -> Self {
         let limits = device.limits();
+        let software = device.adapter_info().device_type == wgpu::DeviceType::Cpu;
         let products = match products {
-            ProductPath::Auto if device.adapter_info().device_type == wgpu::DeviceType::Cpu => ProductPath::Direct,
+            ProductPath::Auto if software => ProductPath::Direct,
             ProductPath::Auto => ProductPath::Fused,
             chosen => chosen,
         };
@@ -125,6 +127,7 @@ impl Gpu {
                 limits,
                 bounds_checks,
                 products,
+                software,
                 pipelines: PipelineCache::default(),
                 dispatches: AtomicU64::new(0),
                 submissions: AtomicU64::new(0),
@@ -171,6 +174,11 @@ impl Gpu {
     /// The device.
     pub fn device(&self) -> &wgpu::Device {
         &self.inner.device
+    }
+
+    /// Whether the adapter computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.inner.software
     }
 
     /// Which kernels compute products; never [`ProductPath::Auto`].
