@@ -3,7 +3,8 @@
 // rewards    [steps, envs]
 // terminated [steps, envs], 0 or 1
 // truncated  [steps, envs], 0 or 1
-// valid      [steps, envs], 0 or 1; not read unless masked is 1. What is no transition leaves the sum as it is and has 0.
+// valid      [steps, envs], 0 or 1; not read unless masked is 1. A row that does not count has 0 and adds no reward, but it may
+//            end an episode, and with it the sum.
 // carried    [envs]; the sum before the window, and after it
 // discounted [steps, envs]
 
@@ -43,12 +44,13 @@ fn advantage_discount(
     var sum = carried[env];
     for (var t = 0u; t < params.steps; t += 1u) {
         let i = t * params.envs + env;
-        if (params.masked == 1u && valid[i] == 0u) {
-            discounted[i] = 0.0;
-            continue;
-        }
         let fell = terminated[i] != 0u;
         let ended = fell || truncated[i] != 0u;
+        if (params.masked == 1u && valid[i] == 0u) {
+            discounted[i] = 0.0;
+            sum = select(sum, 0.0, select(ended, fell, params.reset == 1u));
+            continue;
+        }
         if ((params.reset == 1u && fell) || (params.reset == 2u && ended)) {
             sum = 0.0;
         }

@@ -85,6 +85,9 @@ impl NormalizerState {
         let obs = part("obs", "obs_norm", &self.obs, fresh.obs)?;
         let reward = part("reward", "reward_norm", &self.reward, fresh.reward)?;
         let value = part("value", "norm_value", &self.value, fresh.value)?;
+        if self.reward.is_some() && self.discounted_returns.is_empty() && !fresh.discounted_returns.is_empty() {
+            return Err(Error::config("reward_norm", "is of returns, the state has statistics of rewards"));
+        }
         let discounted_returns = if self.discounted_returns.is_empty() {
             fresh.discounted_returns
         } else {

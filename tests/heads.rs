@@ -140,11 +140,13 @@ fn every_head_learns_by_every_algorithm_as_the_reference_does() {
                 for (field, g, w) in [
                     ("loss", g.loss, w.loss),
                     ("entropy", g.entropy, w.entropy),
-                    ("kl", g.kl, w.kl),
-                    ("approx_kl", g.approx_kl, w.approx_kl),
                     ("grad_norm", g.grad_norm, w.grad_norm),
                 ] {
                     assert!((g - w).abs() <= 1e-4 * (1.0 + w.abs()), "{name}: {field} is {g}, not {w}");
+                }
+                // Divergences are small against the log-probabilities that they are differences of: a row's rounding is some 1e-6.
+                for (field, g, w) in [("kl", g.kl, w.kl), ("approx_kl", g.approx_kl, w.approx_kl)] {
+                    assert!((g - w).abs() <= 1e-5 + 1e-3 * w.abs(), "{name}: {field} is {g}, not {w}");
                 }
                 assert_eq!((g.non_finite_rows, g.head_hits), (0, w.head_hits), "{name}");
             }

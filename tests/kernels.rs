@@ -6,6 +6,7 @@ mod support;
 
 use wgpo::check::{CheckRow, cases};
 use wgpo::gpu::{Gpu, Schedule, ScheduleRing};
+use wgpo::kernels::batch_clean::INVALID_LOGP;
 use wgpo::kernels::loss_ppo;
 use wgpo::policy::Head;
 
@@ -172,5 +173,38 @@ fn ties_are_those_of_automatic_differentiation() {
         let row = loss_of(&gpu, 4, 0.0, 1.0, value_loss, [3.0, 2.0, 0.0]);
         let want = derivative * 0.5 * 0.5 / 4.0;
         assert_eq!(row.by_value, want, "value loss {value_loss}");
+    }
+}
+
+/// A log-probability that is not finite is an error of a row that counts, not the mark of one that does not.
+#[test]
+fn a_mark_is_its_bits() {
+    let Some(gpu) = support::gpu::gpu(true) else { return };
+    let (rows, nan) = (3, f32::NAN);
+    let usual = [0.0, 1.0, 0.0, 0.0];
+    let row = |logp_old: f32| [logp_old, 1.0, 0.0, 0.0];
+    let weight = [1.5, 0.0, 0.0, 0.0]; // of a row, should one of three not count
+    for (samples, want) in [
+        ([row(nan), row(f32::INFINITY), row(INVALID_LOGP)], 2.0),
+        ([row(INVALID_LOGP), row(f32::NEG_INFINITY), usual], 1.0),
+        ([usual, row(INVALID_LOGP), usual], 0.0),
+    ] {
+        let loss_partials = gpu.buffer("loss_partials", 3).unwrap();
+        let ring = ScheduleRing::new(&gpu).unwrap();
+        let slot = ring.push(&gpu, &Schedule { clip_coef: 0.2, ..Schedule::default() }).unwrap();
+        let all: Vec<_> = samples.into_iter().chain([weight]).collect();
+        let io = loss_ppo::Io {
+            head_outputs: &gpu.upload("head_outputs", &[0.0; 6]).unwrap(),
+            values: &gpu.upload("values", &[0.0; 3]).unwrap(),
+            actions: &gpu.upload("actions", &[0; 3]).unwrap(),
+            samples: &gpu.upload("samples", &all).unwrap(),
+            d_head_outputs: &gpu.buffer("d_head_outputs", 6).unwrap(),
+            head_outputs_old: &gpu.buffer("head_outputs_old", 1).unwrap(),
+            d_values: &gpu.buffer("d_values", 3).unwrap(),
+            loss_partials: &loss_partials,
+        };
+        let params = loss_ppo::Params { rows, valid_sample: rows, vf_loss_scale: 0.5, ..Default::default() };
+        gpu.run("loss", &loss_ppo::bind(&gpu, &Head::gaussian(1), &[params], &io, &ring).unwrap(), slot).unwrap();
+        assert_eq!(gpu.read(&loss_partials).unwrap()[1][3], want, "{samples:?}");
     }
 }

@@ -11,7 +11,7 @@ use wgpo::data::{Acted, Actions, Rollout};
 use wgpo::gpu::Gpu;
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::env::VecEnv;
-use wgpo::reference::normalize::{Normalizer, RewardScale, Running, scale_step};
+use wgpo::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
 use wgpo::reference::{CpuLearner, CpuTrainer};
 use wgpo::{
     ActMode, Algorithm, Env, EpsPlacement, Learner, LearnerState, NormOrder, NormalizerState, ObsNorm, PpoConfig,
@@ -351,6 +351,7 @@ fn a_state_that_does_not_fit_changes_nothing() {
         };
         refused(learner, &endless, "normalizer.obs.mean");
         refused(learner, &|s| s.normalizer.discounted_returns = vec![0.0; 4], "discounted_returns");
+        refused(learner, &|s| s.normalizer.discounted_returns.clear(), "statistics of rewards");
         // A state of a version without statistics.
         let mut state = learner.state().unwrap();
         state.normalizer = NormalizerState::default();
@@ -415,6 +416,31 @@ fn when_returns_begin_anew() {
             assert!((scaled[0] - rewards[t] / (variance + 1e-8).sqrt()).abs() < 1e-6 * scaled[0].abs());
         }
         assert_eq!(seen, want, "{reset:?}");
+    }
+}
+
+/// Step 1 is left out. Its reward is in no sum, but where its episode ends there, so does the sum.
+#[test]
+fn an_episode_that_ends_in_a_row_that_does_not_count_ends_its_sum() {
+    let rewards = [1.0, f64::NAN, 4.0];
+    for (reset, fell, late, want) in [
+        (ReturnReset::AfterDone, 1, 0, [1.0, 0.0, 4.0]),
+        (ReturnReset::AfterDone, 0, 1, [1.0, 0.0, 4.0]),
+        (ReturnReset::AtTermination, 1, 0, [1.0, 0.0, 4.0]),
+        (ReturnReset::AtTermination, 0, 1, [1.0, 0.0, 4.5]),
+        (ReturnReset::AtDone, 0, 1, [1.0, 0.0, 4.0]),
+        (ReturnReset::AtDone, 0, 0, [1.0, 0.0, 4.5]),
+    ] {
+        let norm = RewardNorm { reset, clip: None, ..RewardNorm::sb3() };
+        let mut state = RewardScale { running: Running::new(1, 0.0), carried: array![0.0] };
+        let seen =
+            [(0, 0, 1), (fell, late, 0), (0, 0, 1)].into_iter().zip(rewards).map(|((fell, late, valid), reward)| {
+                let flags = (array![fell], array![late], array![valid]);
+                let valid = Some(flags.2.view());
+                scale_valid(&norm, 0.5, &mut state, array![reward].view(), flags.0.view(), flags.1.view(), valid).1[0]
+            });
+        assert_eq!(seen.collect::<Vec<f64>>(), want, "{reset:?}");
+        assert!(state.running.mean[0].is_finite());
     }
 }
 

@@ -49,3 +49,12 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     }
     gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn shaders_know_the_mark() {
+        let bits = format!("= {:#010x}u;", super::INVALID_LOGP.to_bits());
+        assert!(crate::kernels::parts::SAMPLE.source.contains(&bits), "{bits}");
+    }
+}

@@ -116,7 +116,8 @@ pub struct RewardScale<F> {
 /// Rewards        the statistic merges r;   r ← clip((r − mean) / scale, ±clip)
 /// ```
 ///
-/// Of environments whose row in `valid` is 0, nothing moves on and nothing is taken in.
+/// Of environments whose row in `valid` is 0, no reward is taken in, neither into the sum nor into the statistics; an episode that
+/// ends in such a row ends its sum.
 pub fn scale_valid<F: Real>(
     norm: &RewardNorm,
     gamma: F,
@@ -136,6 +137,10 @@ pub fn scale_valid<F: Real>(
     let returns = norm.kind == RewardNormKind::Returns;
     let mut discounted = Array1::zeros(rewards.len());
     if returns {
+        let left_out = (0..rewards.len()).filter(|n| valid.is_some_and(|valid| valid[*n] == 0));
+        for n in left_out.filter(|n| begins(*n) || norm.reset == ReturnReset::AfterDone && done(*n)) {
+            state.carried[n] = F::zero();
+        }
         for &n in &counted {
             let before = if begins(n) { F::zero() } else { state.carried[n] };
             discounted[n] = gamma * before + rewards[n];
