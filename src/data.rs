@@ -519,6 +519,8 @@ pub struct TrustRegionStats {
     pub step_scale: f64,
     /// Mean entropy at the start, in nats.
     pub entropy: f64,
+    /// How often a limit of the head was met at the start, as in [`MinibatchStats::head_hits`].
+    pub head_hits: u32,
 }
 
 /// What one update did.
@@ -553,6 +555,12 @@ impl UpdateStats {
             return 0.0;
         }
         self.minibatches.iter().map(field).sum::<f64>() / self.minibatches.len() as f64
+    }
+
+    /// How often a limit of the head was met: in all minibatches, or at the start of a natural-gradient step.
+    pub fn head_hits(&self) -> u64 {
+        let in_minibatches: u64 = self.minibatches.iter().map(|minibatch| u64::from(minibatch.head_hits)).sum();
+        in_minibatches + self.trust_region.as_ref().map_or(0, |region| u64::from(region.head_hits))
     }
 
     /// The last minibatch visited: what CleanRL logs as the update's losses.

@@ -151,7 +151,11 @@ fn every_head_learns_by_every_algorithm_as_the_reference_does() {
                 assert_eq!((g.non_finite_rows, g.head_hits), (0, w.head_hits), "{name}");
             }
             if let (Some(g), Some(w)) = (&got.trust_region, &want.trust_region) {
-                assert_eq!((g.accepted, g.accepted_try), (w.accepted, w.accepted_try), "{name}");
+                assert_eq!(
+                    (g.accepted, g.accepted_try, g.head_hits),
+                    (w.accepted, w.accepted_try, w.head_hits),
+                    "{name}"
+                );
                 assert!((g.kl_after - w.kl_after).abs() <= 1e-2 * w.kl_after.abs() + 1e-6, "{name}: {g:?} {w:?}");
             }
         }

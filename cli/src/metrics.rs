@@ -92,7 +92,6 @@ impl Row {
         let region = update.trust_region.as_ref();
         // A critic's minibatch has no ratio, hence no estimate and no clip.
         let of_ratio = |value: f64| if region.is_none() { finite(value) } else { None };
-        let hits = || update.minibatches.iter().map(|minibatch| u64::from(minibatch.head_hits)).sum();
         let index = stats.updates.saturating_sub(1);
         let moves = |schedule| schedule != Anneal::None;
         Self {
@@ -122,7 +121,7 @@ impl Row {
             step_accepted: region.map(|region| region.accepted.into()),
             line_search_tries: region.map(|region| region.tries),
             surrogate_improvement: region.and_then(|region| finite(region.surrogate_after - region.surrogate_before)),
-            head_hits: region.is_none().then(hits),
+            head_hits: Some(update.head_hits()),
             ent_coef: moves(config.ent_coef_schedule).then(|| config.ent_coef_at(index)),
             clip_coef: moves(config.clip_coef_schedule).then(|| config.clip_coef_at(index)),
         }

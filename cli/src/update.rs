@@ -127,10 +127,9 @@ fn as_text(stats: &UpdateStats) -> String {
     if let Some(region) = &stats.trust_region {
         text += &region_text(region);
     }
-    let hits: u64 = stats.minibatches.iter().map(|minibatch| u64::from(minibatch.head_hits)).sum();
+    let hits = stats.head_hits();
     if hits > 0 {
-        text +=
-            &format!("{:<20} {hits:>14} (limits of a deviation, or nothing allowed; all minibatches)\n", "head_hits");
+        text += &format!("{:<20} {hits:>14} (limits of a deviation, or nothing allowed)\n", "head_hits");
     }
     let stopped = if stats.stopped_early { ", stopped early by target_kl" } else { "" };
     text += &format!("{:<20} {:>14.6}\n", "explained_variance", stats.explained_variance);
@@ -175,6 +174,7 @@ fn as_json(stats: &UpdateStats, backend: &str) -> Value {
             "quadratic_form": region.quadratic_form,
             "step_scale": region.step_scale,
             "entropy": region.entropy,
+            "head_hits": region.head_hits,
         })
     });
     json!({

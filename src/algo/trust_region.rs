@@ -168,6 +168,7 @@ impl TrustRegionUpdate {
             quadratic_form: cg(cg_step::XHX),
             step_scale: cg(cg_step::STEP_SCALE),
             entropy: trace(2),
+            head_hits: trace(15) as u32,
         };
         let mut stats = self.critic.statistics(critic, learning_rate);
         // The policy has no part in the critic's minibatches: only these columns mean something there.

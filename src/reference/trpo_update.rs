@@ -103,6 +103,7 @@ pub fn policy_step<F: Real>(
             quadratic_form: quadratic_form.as_f64(),
             step_scale: scale.as_f64(),
             entropy: mean(head::entropy(&spec.head, old)?.view()).as_f64(),
+            head_hits: head::hits(&spec.head, old)?.sum(),
             ..TrustRegionStats::default()
         },
         gradient,
