@@ -8,7 +8,7 @@ mod support;
 use ndarray::{Array1, Array2, array, s};
 use wgpo::algo::{GpuLearner, GpuTrainer};
 use wgpo::data::{Acted, Actions, Rollout};
-use wgpo::gpu::Gpu;
+use wgpo::gpu::{Gpu, ProductPath};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::env::VecEnv;
 use wgpo::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
@@ -375,6 +375,7 @@ fn a_state_that_does_not_fit_changes_nothing() {
 #[test]
 fn dispatches_are_few_and_counted() {
     let Some(gpu) = support::gpu(false) else { return };
+    let gpu = gpu.with_products(ProductPath::Staged);
     let env = Env::CartPole;
     let dispatches = |config: PpoConfig| {
         let mut trainer = GpuTrainer::new(&gpu, env, env.policy(&HIDDEN), config, 1).unwrap();

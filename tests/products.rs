@@ -149,7 +149,7 @@ fn networks_that_cannot_share_dispatches_have_them_alone() {
 /// Distribution rows and values in one dispatch: wide and narrow, deep, with a trunk, more observations than a block holds at once.
 #[test]
 fn forward_passes_in_one_dispatch_have_the_bits_of_the_plain_kernels() {
-    let (Some(plain), Some(fused)) = (gpu(ProductPath::Plain), gpu(ProductPath::Direct)) else { return };
+    let (Some(plain), Some(fused)) = (gpu(ProductPath::Plain), gpu(ProductPath::Staged)) else { return };
     if !plain.is_software() {
         println!("SKIPPED: hardware fuses multiplications and additions where it likes");
         return;

@@ -13,7 +13,7 @@ use wgpo::{Env, PpoConfig};
 /// With plain kernels, and with ours.
 fn gpus() -> Option<[Gpu; 2]> {
     support::gpu::gpu(true)?;
-    Some([ProductPath::Plain, ProductPath::Direct].map(|products| {
+    Some([ProductPath::Plain, ProductPath::Staged].map(|products| {
         let options = GpuOptions { allow_software: true, bounds_checks: true, products, ..GpuOptions::default() };
         Gpu::new(&options).unwrap()
     }))
@@ -97,12 +97,12 @@ fn fused(names: &[&str]) -> usize {
 }
 
 /// Plain kernels by turns, ours by turns, and many steps in one.
-fn same_bits([plain, direct]: &[Gpu; 2], spec: &PolicySpec, env: Env, shape: (u32, u32)) -> usize {
+fn same_bits([plain, other]: &[Gpu; 2], spec: &PolicySpec, env: Env, shape: (u32, u32)) -> usize {
     let (want, names) = rollout(plain, spec, env, shape, false);
     assert_eq!(fused(&names), 0, "{names:?}");
-    let (turns, names) = rollout(direct, spec, env, shape, true);
+    let (turns, names) = rollout(other, spec, env, shape, true);
     assert_eq!(fused(&names), 0, "{names:?}");
-    let (got, names) = rollout(direct, spec, env, shape, false);
+    let (got, names) = rollout(other, spec, env, shape, false);
     // Something was written, and in the first window an episode ended.
     let written = |(what, words): &(&str, Vec<u32>)| !["logp", "obs", "summary"].contains(what) || words[0] != 0;
     assert!(want[..10].iter().all(written), "{env:?}");
@@ -166,6 +166,17 @@ fn a_long_window_is_a_handful_of_dispatches() {
         assert_eq!(same_bits(&gpus, &spec, env, (most + 1, 3)), 2);
     }
     println!("CartPole 64-64: at most {} steps", rollout_fused::most_steps(&cartpole, Env::CartPole));
+}
+
+/// Where workgroup memory is no nearer than any other, only few environments go in one dispatch; the bits are the same.
+#[test]
+fn few_environments_alone_go_in_one_dispatch_on_software() {
+    let Some([plain, staged]) = gpus() else { return };
+    let gpus = [plain, staged.with_products(ProductPath::Direct)];
+    let spec = PolicySpec::separate(4, &[9, 20], Activation::Tanh, Head::categorical(2));
+    for (envs, want) in [(31, 1), (32, 0)] {
+        assert_eq!(same_bits(&gpus, &spec, Env::CartPole, (4, envs)), want);
+    }
 }
 
 #[test]

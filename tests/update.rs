@@ -313,6 +313,7 @@ fn the_device_rolls_out_what_the_reference_rolls_out() {
 #[test]
 fn one_update_is_one_submission_without_a_read_back_inside() {
     let Some(gpu) = support::gpu(false) else { return };
+    let gpu = gpu.with_products(ProductPath::Staged);
     let cartpole = Env::CartPole.policy(&[64, 64]);
     let pendulum = Env::Pendulum.policy(&[64, 64]);
     // What the other heads, the switches and the masks need is not paid for by those that have none of them: these are the

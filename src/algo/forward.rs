@@ -2,7 +2,7 @@
 
 use super::network::{Activations, Block, Networks};
 use crate::Result;
-use crate::gpu::{Buffer, Call, Gpu, ProductPath};
+use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::mlp_forward_fused;
 use crate::policy::{Network, PolicySpec};
 
@@ -39,9 +39,10 @@ impl ForwardOnly {
     }
 }
 
-/// Whether nothing goes through memory between the layers, so that any number of rows costs no room.
+/// Whether nothing goes through memory between the layers, so that any number of rows costs no room. Not on software adapters:
+/// their workgroup memory is memory, and tiles in registers take a fifth of the time.
 pub(super) fn is_fused(gpu: &Gpu, spec: &PolicySpec) -> bool {
-    gpu.products() != ProductPath::Plain && mlp_forward_fused::fits(spec)
+    gpu.products().stages() && mlp_forward_fused::fits(spec)
 }
 
 impl Networks<'_> {

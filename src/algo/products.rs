@@ -15,7 +15,7 @@ use crate::kernels::{
 use crate::policy::Activation;
 
 /// Rows from which a tile is worth it.
-const FEW_ROWS: u32 = 32;
+pub(super) const FEW_ROWS: u32 = 32;
 
 /// One layer of one network forward, for each block.
 pub(super) struct ForwardLayer<'a> {

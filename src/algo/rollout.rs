@@ -38,8 +38,9 @@ pub struct RolloutPlan {
 
 impl RolloutPlan {
     /// Allocates and binds. Many steps go into one dispatch ([`rollout_fused`](crate::kernels::rollout_fused)) where the
-    /// actor is narrow enough, observations are not normalised and [`Gpu::products`] is not
-    /// [`Plain`](crate::gpu::ProductPath::Plain); else it is [`by_turns`](Self::by_turns).
+    /// actor is narrow enough, observations are not normalised and [`Gpu::products`] is
+    /// [`Staged`](crate::gpu::ProductPath::Staged) or [`Fused`](crate::gpu::ProductPath::Fused), or
+    /// [`Direct`](crate::gpu::ProductPath::Direct) with fewer than 32 environments; else it is [`by_turns`](Self::by_turns).
     ///
     /// # Errors
     /// A limit, or out of memory.

@@ -1,12 +1,13 @@
 //! The steps of a rollout: many per dispatch, or policy, draw and environment by turns.
 
-use super::forward::{ForwardOnly, is_fused};
+use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Block, Networks};
 use super::normalize::ObsStep;
+use super::products::FEW_ROWS;
 use crate::Result;
 use crate::env::Env;
-use crate::gpu::{Buffer, Call, Element, Gpu};
+use crate::gpu::{Buffer, Call, Element, Gpu, ProductPath};
 use crate::kernels::{env_step, policy_sample, rollout_fused};
 use crate::policy::{Network, PolicySpec};
 
@@ -48,10 +49,12 @@ impl Steps<'_> {
     }
 
     /// Calls that do many steps each; nothing where the actor is too wide, where observations are normalised (their statistics
-    /// are those of all environments, step by step), where two buffers are not one, or where only plain kernels are wanted.
+    /// are those of all environments, step by step), where two buffers are not one, or where only plain kernels are wanted; on
+    /// software adapters for few environments alone, where dispatches cost more than the layers (`benches/record/llvmpipe`).
     pub fn fused(&self) -> Result<Option<Vec<Call>>> {
         let Self { gpu, model, env, .. } = *self;
-        let fits = is_fused(gpu, self.spec()) && rollout_fused::fits(self.spec(), env);
+        let wanted = gpu.products().stages() || gpu.products() == ProductPath::Direct && self.envs < FEW_ROWS;
+        let fits = wanted && rollout_fused::fits(self.spec(), env);
         let pairs = self.actions.joined(self.terminated).zip(self.rewards.joined(self.logp));
         let Some((words, numbers)) = pairs.filter(|_| fits && !model.normalizer.has_obs()) else { return Ok(None) };
         let ((words, [actions_offset, terminated_offset]), (numbers, [rewards_offset, logp_offset])) = (words, numbers);

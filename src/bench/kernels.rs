@@ -33,9 +33,9 @@ fn sized(kernel: &str) -> Sized {
         | "mlp_jvp"
         | "mlp_jvp_tiled" => Sized::Layers,
         "advantage_gae" | "advantage_gae_chunked" => Sized::Windows,
-        "env_step" | "policy_normalize" | "advantage_discount" | "advantage_k_step" | "advantage_log_rho"
-        | "advantage_rescale" | "advantage_vtrace" | "batch_clean" | "batch_count" | "batch_valid"
-        | "reduce_running" | "reduce_episodes" => Sized::Rollout,
+        "env_step" | "rollout_fused" | "policy_normalize" | "advantage_discount" | "advantage_k_step"
+        | "advantage_log_rho" | "advantage_rescale" | "advantage_vtrace" | "batch_clean" | "batch_count"
+        | "batch_valid" | "reduce_running" | "reduce_episodes" => Sized::Rollout,
         _ => Sized::Nets,
     }
 }
@@ -216,6 +216,15 @@ fn work(kernel: &str, s: &Size) -> Option<Work> {
             let inputs = 2.0 * 64.0 * 64.0 + 64.0 * (width + 1.0);
             let bytes = 4.0 * n * (d + words + 4.0) + 4.0 * p * (1.0 + s.slices as f64);
             rows(n * (2.0 * (2.0 * weights + inputs) + 16.0 * width + 40.0), bytes)
+        }
+        "mlp_forward_fused" => {
+            let weights = 2.0 * (d * 64.0 + 64.0 * 64.0) + 64.0 * (width + 1.0);
+            rows(2.0 * n * weights, 4.0 * (n * (d + width + 1.0) + weights))
+        }
+        // The actor, and a step of CartPole; an observation, an action, what came of it, and a last observation.
+        "rollout_fused" => {
+            let weights = d * 64.0 + 64.0 * 64.0 + 64.0 * width;
+            steps(2.0 * weights + 40.0, 4.0 * (2.0 * d + words + 6.0))
         }
         // Start: r and p from the gradient. Iteration: p·A p, then x and r, then p.
         "cg_step" => each(16.0, 60.0),

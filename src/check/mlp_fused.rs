@@ -109,6 +109,12 @@ fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [Ne
     })
 }
 
+/// Both networks, with two hidden layers of 64.
+pub(super) fn sized(rows: usize, obs_dim: usize, head: &Head) -> Case {
+    let spec = PolicySpec::separate(obs_dim, &[64, 64], Activation::Tanh, head.clone());
+    forward_case(&format!("{obs_dim}-64-64-{} tanh", head.raw_outputs()), spec, rows, &Network::ALL)
+}
+
 pub(super) fn cases() -> Vec<Case> {
     const BOTH: &[Network] = &[Network::Policy, Network::Value];
     let tanh = |obs, hidden: &[usize], head| PolicySpec::separate(obs, hidden, Activation::Tanh, head);

@@ -272,6 +272,11 @@ fn case(hidden: &[usize], activation: Activation, env: Env, head: Head, (envs, s
     Case::new("rollout_fused", shape, (TOLERANCE, REASON), move |gpu, report| setup.run(gpu, report))
 }
 
+/// An actor of 64-64; timed is the window in one dispatch, after it was compared step by step.
+pub(super) fn sized(env: Env, steps: usize, envs: usize) -> Case {
+    case(&[64, 64], Activation::Tanh, env, env.head(), (envs, steps))
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for env in Env::ALL {

@@ -2,7 +2,8 @@
 
 use super::{
     Case, advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_fused, loss_kl,
-    loss_statistics, mlp, mlp_jvp, mlp_tiled, normalize, optim, reduce, tail, trust_region, valid, vtrace,
+    loss_statistics, mlp, mlp_fused, mlp_jvp, mlp_tiled, normalize, optim, reduce, rollout_fused, tail, trust_region,
+    valid, vtrace,
 };
 use crate::env::Env;
 use crate::policy::Head;
@@ -63,6 +64,7 @@ pub(crate) fn case(kernel: &str, size: &Size) -> Option<Case> {
         "mlp_backward_input_tiled" | "mlp_backward_weight_tiled" | "mlp_forward_tiled" => {
             mlp_tiled::sized(kernel, rows, inputs, outputs, size.last)
         }
+        "mlp_forward_fused" => mlp_fused::sized(rows, size.obs_dim, &size.head),
         "mlp_jvp" | "mlp_jvp_tiled" => mlp_jvp::sized(kernel, rows, inputs, outputs, (size.first, size.last)),
         "optim_adam" | "optim_clip" | "optim_rmsprop" => optim::sized(kernel, size.parameters),
         "optim_decide" | "optim_reduce" => tail::sized(kernel, rows, size.parameters, size.slices),
@@ -70,6 +72,7 @@ pub(crate) fn case(kernel: &str, size: &Size) -> Option<Case> {
         "reduce_episodes" | "reduce_moments" | "reduce_partials" => {
             reduce::sized(kernel, rows, size.parameters, size.slices)
         }
+        "rollout_fused" => rollout_fused::sized(size.env, steps, envs),
         _ => return None,
     })
 }
