@@ -11,8 +11,8 @@
 //
 // Operations: 2 Σ inputs · outputs a row and network; bytes: those of a row's observation and result, and the parameters:
 // 0.2 kB a row of 17-64-64, Gaussian 6, where layers in dispatches of their own move 2.3 kB in 6. On gfx1100 84 registers,
-// none spilled, 8 waves (benches/record/gfx1100). On llvmpipe, whose workgroup memory is memory, tiles in registers take a fifth
-// of the time (benches/record/llvmpipe): it is for hardware.
+// none spilled, 8 waves (benches/record/gfx1100). On llvmpipe, whose workgroup memory is memory, tiles in registers take a
+// fifth of the time (benches/record/llvmpipe): it is for hardware.
 
 struct Params {
     layers: array<vec4<u32>, 12>,  // inputs, outputs, first element of the weight, of the bias
