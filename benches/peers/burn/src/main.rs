@@ -1,4 +1,4 @@
-//! Burn on its wgpu backend, with fusion and autotune as they come: the rows of the other peers, on the first adapter of Vulkan.
+//! Burn on its wgpu backend, with fusion and autotune as they come: the rows of the other peers, on the first adapter.
 //! `burn-peer [WORD…]` prints a line of JSON per row whose name holds one of the words.
 
 use burn::module::{Module, Param};
@@ -51,7 +51,7 @@ fn mlp(layers: &[Linear], obs: Tensor<2>) -> Tensor<2> {
 /// One minibatch step: forward of actor and critic, clipped loss, backward, clip of the norm, Adam.
 fn ppo_step(net: usize) -> impl FnMut() {
     let (_, obs_dim, hidden, actions, choices, rows) = NETS[net];
-    let device = Device::vulkan(DeviceKind::DefaultDevice).autodiff();
+    let device = Device::wgpu(DeviceKind::DefaultDevice).autodiff();
     let layers = |outputs: usize| {
         let sizes = [obs_dim, hidden[0], hidden[1], outputs];
         sizes.windows(2).map(|pair| LinearConfig::new(pair[0], pair[1]).init(&device)).collect::<Vec<_>>()
@@ -106,7 +106,7 @@ fn ppo_step(net: usize) -> impl FnMut() {
 
 /// Advantages and returns of a window, with terminal states, truncations and values of last observations.
 fn gae(steps: usize, envs: usize) -> impl FnMut() {
-    let device = Device::vulkan(DeviceKind::DefaultDevice);
+    let device = Device::wgpu(DeviceKind::DefaultDevice);
     let rewards = matrix(steps, envs, 0.1, &device);
     let values = matrix(steps + 1, envs, 0.4, &device);
     let last = matrix(steps, envs, 0.6, &device);
