@@ -4,12 +4,12 @@
 
 mod support;
 
-use wgpo::PpoConfig;
 use wgpo::algo::{ActPlan, BatchBuffers, FisherPlan, Model, PpoUpdate};
-use wgpo::config::FisherForm;
+use wgpo::config::{ClipFormula, FisherForm, GradClip, KlStop, Optimizer};
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, ReadBack};
 use wgpo::kernels::loss_ppo_fused;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, initial_parameters};
+use wgpo::{AdvantageNorm, PpoConfig};
 
 fn gpu(products: ProductPath) -> Option<Gpu> {
     support::gpu::gpu(true)?;
@@ -26,8 +26,25 @@ fn wave(elements: u64, phase: f32) -> Vec<f32> {
 /// Bits of parameters after an update of one epoch, of its gradient and of a Fisher product; and the kernels of a minibatch.
 fn outcome(gpu: &Gpu, spec: &PolicySpec, rows: u32) -> (Vec<Vec<u32>>, Vec<&'static str>) {
     let config = PpoConfig { update_epochs: 1, num_minibatches: 2, ..PpoConfig::cleanrl() };
-    let model = Model::new(gpu, spec, &config, &initial_parameters(spec, 1), 1).unwrap();
+    outcome_of(gpu, spec, rows, &config, false, None)
+}
+
+/// The same with these settings; with every third row left out, or with one row's advantage not a number.
+fn outcome_of(
+    gpu: &Gpu,
+    spec: &PolicySpec,
+    rows: u32,
+    config: &PpoConfig,
+    masked: bool,
+    broken: Option<usize>,
+) -> (Vec<Vec<u32>>, Vec<&'static str>) {
+    let model = Model::new(gpu, spec, config, &initial_parameters(spec, 1), 1).unwrap();
     let r = u64::from(rows);
+    let mut advantages = wave(r, 0.4);
+    if let Some(row) = broken {
+        advantages[row] = f32::NAN;
+    }
+    let valid: Vec<u32> = (0..rows).map(|row| u32::from(row % 3 != 1)).collect();
     // Choices 0, or numbers in (0, 1), which every head that takes floats allows.
     let mut actions: Vec<u32> = wave(r * spec.head.action_words() as u64, 0.7)
         .iter()
@@ -44,14 +61,14 @@ fn outcome(gpu: &Gpu, spec: &PolicySpec, rows: u32) -> (Vec<Vec<u32>>, Vec<&'sta
         obs: gpu.upload("obs", &wave(r * spec.obs_dim as u64, 0.1)).unwrap(),
         actions: gpu.upload("actions", &actions).unwrap(),
         logp_old: gpu.upload("logp_old", &wave(r, 0.3)).unwrap(),
-        advantages: gpu.upload("advantages", &wave(r, 0.4)).unwrap(),
+        advantages: gpu.upload("advantages", &advantages).unwrap(),
         returns: gpu.upload("returns", &wave(r, 0.5)).unwrap(),
         values_old: gpu.upload("values_old", &wave(r, 0.6)).unwrap(),
         old_dist: None,
-        valid: None,
+        valid: masked.then(|| gpu.upload("valid", &valid).unwrap()),
     };
-    let plan = PpoUpdate::new(gpu, &model, &config, &batch, None).unwrap();
-    let slot = model.push_schedule(gpu, &config, 0).unwrap();
+    let plan = PpoUpdate::new(gpu, &model, config, &batch, None).unwrap();
+    let slot = model.push_schedule(gpu, config, 0).unwrap();
     let fisher = FisherPlan::new(gpu, &model, &batch.obs, &batch.actions, rows, 1, FisherForm::GaussNewton).unwrap();
     let count = model.layout.len() as u64;
     let (vector, product) = (gpu.upload("vector", &wave(count, 0.2)).unwrap(), gpu.buffer("product", count).unwrap());
@@ -132,6 +149,64 @@ fn gradients_of_narrow_networks_have_the_bits_of_the_plain_kernels() {
         for rows in [10, 331] {
             same_bits_by(&[ProductPath::Fused], &spec, rows, rows >= 32);
         }
+    }
+}
+
+/// Masks, early stops, clipping of both kinds, another optimiser, a row that is not finite, and a shorter last minibatch that has more
+/// slices than the others.
+#[test]
+fn updates_have_the_bits_of_the_plain_kernels_whatever_is_on() {
+    let Some(plain) = gpu(ProductPath::Plain) else { return };
+    let spec = PolicySpec::separate(3, &[9, 6], Activation::Tanh, Head::gaussian(2));
+    let base = PpoConfig { update_epochs: 3, num_minibatches: 2, ..PpoConfig::cleanrl() };
+    let limit = Some(1e-7);
+    let apart = GradClip::Separate;
+    for (config, rows, masked, broken) in [
+        (base.clone(), 331, true, None),
+        (PpoConfig { target_kl: limit, kl_stop: KlStop::Minibatch, ..base.clone() }, 331, false, None),
+        (PpoConfig { target_kl: limit, kl_stop: KlStop::Epoch, ..base.clone() }, 331, true, None),
+        (PpoConfig { grad_clip: apart, grad_clip_formula: ClipFormula::Tensorflow, ..base.clone() }, 200, false, None),
+        (PpoConfig { optimizer: Optimizer::RmsProp, ..base.clone() }, 200, false, None),
+        (PpoConfig { norm_adv: AdvantageNorm::None, ..base.clone() }, 200, false, Some(77)),
+        (PpoConfig { minibatch_size: Some(5_000), update_epochs: 1, ..base }, 9_000, false, None),
+    ] {
+        let (want, _) = outcome_of(&plain, &spec, rows, &config, masked, broken);
+        for path in [ProductPath::Direct, ProductPath::Staged, ProductPath::Fused] {
+            let (got, names) = outcome_of(&plain.with_products(path), &spec, rows, &config, masked, broken);
+            assert_eq!(names.contains(&"loss_ppo_fused"), path == ProductPath::Fused, "{names:?}");
+            if plain.is_software() {
+                assert_eq!(
+                    got[1..],
+                    want[1..],
+                    "{path:?}, {rows} rows, masked {masked}: gradient, parameters, statistics"
+                );
+            }
+        }
+    }
+}
+
+/// Slices that some driver would cut short go through the tiled kernels instead.
+#[test]
+fn minibatches_too_large_for_one_loop_are_not_fused() {
+    let Some(gpu) = gpu(ProductPath::Fused) else { return };
+    let spec = PolicySpec::separate(1, &[1], Activation::Tanh, Head::categorical(2));
+    let config = PpoConfig { num_minibatches: 1, update_epochs: 1, ..PpoConfig::cleanrl() };
+    let model = Model::new(&gpu, &spec, &config, &initial_parameters(&spec, 1), 1).unwrap();
+    for (rows, fused) in [(4_096, true), (300_000, false)] {
+        let column = |name| gpu.buffer(name, u64::from(rows)).unwrap();
+        let batch = BatchBuffers {
+            rows,
+            obs: column("obs"),
+            actions: gpu.buffer("actions", u64::from(rows)).unwrap(),
+            logp_old: column("logp_old"),
+            advantages: column("advantages"),
+            returns: column("returns"),
+            values_old: column("values_old"),
+            old_dist: None,
+            valid: None,
+        };
+        let plan = PpoUpdate::new(&gpu, &model, &config, &batch, None).unwrap();
+        assert_eq!(plan.calls().iter().any(|call| call.kernel() == "loss_ppo_fused"), fused, "{rows} rows");
     }
 }
 

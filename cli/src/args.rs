@@ -60,7 +60,7 @@ pub struct BackendArgs {
     #[arg(long, value_name = "NAME|INDEX")]
     pub adapter: Option<String>,
 
-    /// Kernels of networks on a GPU; all compute the same
+    /// Kernels of networks on a GPU; all compute the same, but for rounding on hardware
     #[arg(long, value_enum, default_value = "auto")]
     pub kernels: KernelsChoice,
 
@@ -82,7 +82,7 @@ pub enum KernelsChoice {
     Staged,
     /// As `staged`, with gradients of networks up to 64 wide in one dispatch
     Fused,
-    /// What is fastest here for this net, measured at its first use (some seconds) and kept in --tuning
+    /// What is fastest here for a PPO minibatch of this net, measured at its first use (some seconds) and kept in --tuning
     Tuned,
 }
 

@@ -75,7 +75,7 @@ impl Backend {
             Some(path) => path.clone(),
             None => own_tuning().context("there is no cache folder for --kernels tuned; name a file with --tuning")?,
         };
-        let mut tunings = Tunings::read(&path)?;
+        let tunings = Tunings::read(&path)?;
         let (tuning, known) = match tunings.find(gpu, spec, rows) {
             Some(known) => (known.clone(), true),
             None => {
@@ -92,8 +92,13 @@ impl Backend {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
             }
-            tunings.put(tuning.clone());
-            tunings.write(&path)?;
+            // What failed may have failed for want of memory, and is tried again next time.
+            if tuning.tried.iter().all(|tried| tried.seconds.is_some()) {
+                // As it is by now: measuring took a while.
+                let mut tunings = Tunings::read(&path)?;
+                tunings.put(tuning.clone());
+                tunings.write(&path)?;
+            }
         }
         let times: Vec<String> = tuning.tried.iter().map(told).collect();
         let source = if known { "as found earlier" } else { "measured now" };
@@ -117,12 +122,11 @@ impl Backend {
             let backend = if saved.backend == "cpu" { BackendChoice::Cpu } else { BackendChoice::Gpu };
             let adapter = same_adapter(saved).context(elsewhere)?;
             let mut backend = Self::choose(&BackendArgs { backend, adapter, ..args.clone() }).context(elsewhere)?;
-            backend.keep(args, saved);
-            backend.reason = backend.described("as before");
+            let other = backend.keep(args, saved);
+            backend.reason = backend.described("as before") + &other;
             return Ok(backend);
         };
         let mut backend = Self::choose(args)?;
-        backend.keep(args, saved);
         let other_api = saved.api.is_some() && backend.api() != saved.api;
         if backend.name() != saved.backend || backend.adapter() != saved.adapter || other_api {
             let before = match (&saved.adapter, &saved.api) {
@@ -131,15 +135,23 @@ impl Backend {
                 (None, _) => "the CPU reference".to_owned(),
             };
             backend.reason += &format!("; the run was on {before}, so its numbers differ in rounding from here on");
+        } else {
+            let other = backend.keep(args, saved);
+            backend.reason += &other;
         }
         Ok(backend)
     }
 
-    /// Takes the kernels of an earlier run, which round as it did, unless the command line names some.
-    fn keep(&mut self, args: &BackendArgs, saved: &RunConfig) {
-        if let (Place::Gpu(gpu), KernelsChoice::Auto, Some(kernels)) = (&self.place, args.kernels, saved.kernels) {
-            self.place = Place::Gpu(gpu.with_products(kernels));
+    /// Takes the kernels of an earlier run on this adapter, which round as it did, unless the command line names some; then it
+    /// says so.
+    fn keep(&mut self, args: &BackendArgs, saved: &RunConfig) -> String {
+        let (Place::Gpu(gpu), Some(kernels)) = (&self.place, saved.kernels) else { return String::new() };
+        match args.kernels.path() {
+            Some(ProductPath::Auto) => self.place = Place::Gpu(gpu.with_products(kernels)),
+            Some(other) if other == kernels => {}
+            _ => return format!("; the run was with {} kernels, others may round differently", kernels.name()),
         }
+        String::new()
     }
 
     fn gpu(gpu: Gpu, why: &str) -> Self {

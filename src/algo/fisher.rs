@@ -71,7 +71,7 @@ impl FisherPlan {
             every,
             form,
             tangents: Activations::new(gpu, spec, rows, &actor)?,
-            gradients: Gradients::new(gpu, spec, &model.layout, rows, rows)?,
+            gradients: Gradients::new(gpu, spec, &model.layout, &[rows], rows)?,
             kept,
             prepare,
             samples: gpu.buffer("no samples", 1)?,

@@ -248,7 +248,7 @@ impl PolicyStep<'_> {
         let (gpu, model, rows) = (self.gpu, self.model, self.rows);
         let networks = networks(gpu, model);
         let blocks = [self.block()];
-        let gradients = Gradients::new(gpu, &model.spec, &model.layout, rows, rows)?;
+        let gradients = Gradients::new(gpu, &model.spec, &model.layout, &[rows], rows)?;
         let mut calls: Vec<Call> = networks
             .forward(&ACTOR, &batch.obs, &self.kept, &batch.values_old, &blocks)?
             .into_iter()

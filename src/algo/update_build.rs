@@ -86,8 +86,17 @@ impl<'a> Builder<'a> {
         } else {
             None
         };
-        let fused =
-            gpu.products() == ProductPath::Fused && loss_ppo_fused::fits(spec) && divergence.is_none() && !critic_only;
+        // The last minibatch of an epoch may be shorter.
+        let sizes = [minibatch, rows - minibatch * (rows.saturating_sub(1) / minibatch)];
+        let slices_run = || {
+            let slice = |rows: u32| mlp_backward_weight::slice_rows(rows, count);
+            sizes.iter().all(|rows| loss_ppo_fused::runs(spec, slice(*rows).min(*rows)))
+        };
+        let fused = gpu.products() == ProductPath::Fused
+            && loss_ppo_fused::fits(spec)
+            && slices_run()
+            && divergence.is_none()
+            && !critic_only;
         // Then nothing goes through memory between the layers: some room for what is bound and not used.
         let kept = if fused { 1 } else { minibatch };
         Ok(Self {
@@ -107,7 +116,7 @@ impl<'a> Builder<'a> {
             samples: gpu.buffer("samples", all + 1 + u64::from(if batch.valid.is_some() { segments } else { 0 }))?,
             masked: batch.valid.is_some(),
             kept: Activations::new(gpu, spec, kept, &Network::ALL)?,
-            gradients: Gradients::new(gpu, spec, layout, minibatch, kept)?,
+            gradients: Gradients::new(gpu, spec, layout, &sizes, kept)?,
             values: gpu.buffer("minibatch values", u64::from(kept))?,
             loss_partials: gpu.buffer("loss_partials", u64::from(loss_ppo::groups(minibatch)) * 5)?,
             moment_partials: gpu.buffer("moment partials", partials)?,

@@ -33,7 +33,8 @@ pub enum ProductPath {
     Auto,
     /// The plain kernels everywhere, also where a faster one would do: to compare, and to find a faulty driver.
     Plain,
-    /// Large tiles in registers, each invocation loading its own numbers, layer by layer.
+    /// Large tiles in registers, each invocation loading its own numbers, layer by layer; rollouts of fewer than 32
+    /// environments in one dispatch.
     Direct,
     /// Large tiles, through workgroup memory where the shape suits; forward passes of networks up to 128 wide and rollouts of such
     /// actors in one dispatch ([`crate::kernels::mlp_forward_fused`], [`crate::kernels::rollout_fused`]).

@@ -96,6 +96,18 @@ pub fn fits(spec: &PolicySpec) -> bool {
         && hidden(Network::Value)
 }
 
+/// Rounds of the loops of an invocation that takes so many rows.
+fn rounds(spec: &PolicySpec, rows: u32) -> u64 {
+    // Per block: three products of 16 quads at most forward and backward, 16 rows for each gradient, the head on one row.
+    let block = 16 * 4 + 2 * EDGE as u64 + 6 * 16 + 40 + super::head_iterations(&spec.head);
+    u64::from(rows).div_ceil(16) * block
+}
+
+/// Whether slices of so many rows are within what every driver runs to its end; if not, [`bind`] refuses them.
+pub fn runs(spec: &PolicySpec, slice_rows: u32) -> bool {
+    iterations(DEF.name, rounds(spec, slice_rows), String::new).is_ok()
+}
+
 /// Binds one call per entry of `params`, for the head and the activation of `spec`.
 ///
 /// # Errors
@@ -115,6 +127,9 @@ pub fn bind(
         return Err(Error::config("policy", message));
     }
     let (obs_dim, width, action_words) = (spec.obs_dim, spec.head.width() as u32, spec.head.action_words() as u32);
+    if *layout != spec.layout() {
+        return Err(Error::config("policy", "has another layout than the one given"));
+    }
     let layers = table(layout);
     let count = layout.len() as u64;
     let mut calls = Vec::with_capacity(params.len());
@@ -122,10 +137,7 @@ pub fn bind(
         if p.slice_rows == 0 || !p.slice_rows.is_multiple_of(ROWS) {
             return Err(Error::config("slice_rows", format!("is {}, no multiple of {ROWS}", p.slice_rows)));
         }
-        // Per block: three products of 16 quads at most forward and backward, 16 rows for each gradient, the head on one row.
-        let block = 16 * 4 + 2 * EDGE as u64 + 6 * 16 + 40 + super::head_iterations(&spec.head);
-        let blocks = u64::from(p.slice_rows.min(p.rows)).div_ceil(16);
-        iterations(name, blocks * block, || format!("slice_rows {}", p.slice_rows))?;
+        iterations(name, rounds(spec, p.slice_rows.min(p.rows)), || format!("slice_rows {}", p.slice_rows))?;
         let (rows, all) = (u64::from(p.rows), u64::from(p.row_offset) + u64::from(p.rows));
         let shape = |of: &str| format!("(row_offset {} + rows {rows}) × {of}", p.row_offset);
         elements(name, "parameters", io.parameters, count, || format!("parameters {count}"))?;

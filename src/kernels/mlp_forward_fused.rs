@@ -95,6 +95,12 @@ impl Params {
     }
 }
 
+/// Whether every layer that does not take observations has at most [`WIDTH`] inputs, and every one as few outputs.
+fn behind_first(layers: &[[u32; 4]], trunk: u32, policy: u32) -> bool {
+    let first = |index: u32| index == 0 || trunk == 0 && index == policy;
+    (0..).zip(layers).all(|(index, layer)| layer[1] as usize <= WIDTH && (first(index) || layer[0] as usize <= WIDTH))
+}
+
 /// Binds one call per entry of `params`, for the hidden layers' activation of `spec`.
 ///
 /// # Errors
@@ -107,7 +113,12 @@ pub fn bind(gpu: &Gpu, spec: &PolicySpec, params: &[Params], io: &Io<'_>) -> Res
     }
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
-        let layers = &p.layers[..(p.trunk + p.policy + p.value) as usize];
+        let depth = [p.trunk, p.policy, p.value].iter().fold(0_u32, |sum, count| sum.saturating_add(*count));
+        let layers = p.layers.get(..depth as usize).filter(|layers| behind_first(layers, p.trunk, p.policy));
+        let Some(layers) = layers else {
+            let message = format!("its layers are more than {LAYERS}, or wider than {WIDTH}: {name} cannot run them");
+            return Err(Error::config("policy", message));
+        };
         let work =
             layers.iter().map(|layer| u64::from(layer[0].div_ceil(4)) + u64::from(layer[0] / 16) + 16).sum::<u64>();
         iterations(name, work + u64::from(p.extra), || format!("obs_dim {}", spec.obs_dim))?;

@@ -145,10 +145,15 @@ pub fn bind(
     for p in params {
         let envs = u64::from(p.envs);
         iterations(name, u64::from(p.steps) * step_iterations(spec, env) + 200, || format!("{} steps", p.steps))?;
-        let layers = p.layers.iter().take(p.depth as usize);
+        let narrow = |layers: &&[[u32; 4]]| layers.iter().all(|layer| layer[0].max(layer[1]) <= 128);
+        let Some(layers) = p.layers.get(..p.depth as usize).filter(narrow) else {
+            let message =
+                format!("its layers are more than {}, or wider than 128: {name} cannot run them", p.layers.len());
+            return Err(Error::config("policy", message));
+        };
         let end =
             |l: &[u32; 4]| (u64::from(l[2]) + u64::from(l[0]) * u64::from(l[1])).max(u64::from(l[3]) + u64::from(l[1]));
-        let needs = layers.map(end).max().unwrap_or(0).max(u64::from(p.extra_offset) + u64::from(p.extra));
+        let needs = layers.iter().map(end).max().unwrap_or(0).max(u64::from(p.extra_offset) + u64::from(p.extra));
         elements(name, "parameters", io.parameters, needs, || format!("{} layers, {} free", p.depth, p.extra))?;
         elements(name, "env_state", io.env_state, envs * state_words, || format!("envs {envs} × words {state_words}"))?;
         let rows = (u64::from(p.first_step) + u64::from(p.steps)) * envs;
