@@ -204,7 +204,8 @@ mod tests {
         for network in Network::ALL {
             for layer in layout.layers(network) {
                 let bound = 1.0 / (layer.inputs as f64).sqrt();
-                let numbers = &parameters[layer.weight..layer.bias + layer.outputs];
+                let weights = &parameters[layer.weight..layer.weight + layer.outputs * layer.inputs];
+                let numbers = [weights, &parameters[layer.bias..layer.bias + layer.outputs]].concat();
                 let largest = numbers.iter().fold(0.0, |most, x| f64::max(most, x.abs().into()));
                 assert!(largest <= bound * (1.0 + 1e-7), "{largest} of {bound}");
                 let n = numbers.len() as f64;

@@ -45,8 +45,10 @@ pub struct LayerRange {
 
 /// Names and places of all trainable numbers of a policy.
 ///
-/// Order: `trunk.0.weight`, `trunk.0.bias`, …, `policy.0.weight`, …, `value.0.weight`, …, `log_std`. Gradients, Adam
-/// moments and tangents have the same layout.
+/// Order: `trunk.0.weight`, `trunk.0.bias`, …, `policy.0.weight`, …, `value.0.weight`, …, the bias of the actor's last layer, `log_std`,
+/// without gaps. That bias comes so late because it has as many numbers as the head wants: with hidden widths that are multiples of
+/// four every weight then starts at one, and the tiled kernels read four at a time. Go by [`get`](Self::get), not by the order.
+/// Gradients, Adam moments and tangents have the same layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParamLayout {
     ranges: Vec<ParamRange>,
@@ -65,19 +67,27 @@ impl ParamLayout {
             ranges.push(range);
             len - ranges.last().map_or(0, ParamRange::len)
         };
-        let layers = Network::ALL.map(|network| {
+        let mut layers = Network::ALL.map(|network| {
             let sizes = spec.sizes(network);
-            sizes
-                .windows(2)
-                .enumerate()
-                .map(|(index, pair)| {
-                    let (inputs, outputs) = (pair[0], pair[1]);
-                    let weight = push(format!("{}.{index}.weight", network.name()), vec![outputs, inputs]);
-                    let bias = push(format!("{}.{index}.bias", network.name()), vec![outputs]);
-                    LayerRange { inputs, outputs, weight, bias }
-                })
-                .collect()
+            let last = sizes.len().saturating_sub(2);
+            let mut layers = Vec::new();
+            for (index, pair) in sizes.windows(2).enumerate() {
+                let (inputs, outputs) = (pair[0], pair[1]);
+                let weight = push(format!("{}.{index}.weight", network.name()), vec![outputs, inputs]);
+                let bias = if network == Network::Policy && index == last {
+                    0
+                } else {
+                    push(format!("{}.{index}.bias", network.name()), vec![outputs])
+                };
+                layers.push(LayerRange { inputs, outputs, weight, bias });
+            }
+            layers
         });
+        let actor = &mut layers[Network::Policy as usize];
+        let index = actor.len().saturating_sub(1);
+        if let Some(last) = actor.last_mut() {
+            last.bias = push(format!("{}.{index}.bias", Network::Policy.name()), vec![last.outputs]);
+        }
         let free = spec.head.free_parameters();
         let log_std = (free > 0).then(|| push("log_std".to_owned(), vec![free]));
         Self { ranges, layers, log_std, len }
@@ -144,14 +154,26 @@ mod tests {
                 "policy.0.weight",
                 "policy.0.bias",
                 "policy.1.weight",
-                "policy.1.bias",
                 "value.0.weight",
                 "value.0.bias",
+                "policy.1.bias",
                 "log_std"
             ]
         );
         let value = layout.layers(Network::Value);
         assert_eq!((value.len(), value[0].inputs, value[0].outputs), (1, 5, 1));
         assert_eq!(layout.log_std(), Some(layout.len() - 2));
+    }
+
+    /// What lets the tiled kernels read four weights at a time.
+    #[test]
+    fn weights_begin_at_multiples_of_four() {
+        for head in [Head::categorical(2), Head::gaussian(21), Head::beta(3)] {
+            let spec = PolicySpec::separate(6, &[64, 20], Activation::Tanh, head);
+            let layout = spec.layout();
+            for range in layout.ranges().iter().filter(|range| range.name.ends_with("weight")) {
+                assert_eq!(range.offset % 4, 0, "{}", range.name);
+            }
+        }
     }
 }
