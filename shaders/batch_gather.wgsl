@@ -4,7 +4,7 @@
 //
 // order    [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is 1
 // source   [rows, width]
-// gathered [rows, width]
+// gathered [rows, width]; row j starts at j * stride
 
 struct Params {
     rows: u32,
@@ -12,9 +12,9 @@ struct Params {
     use_order: u32,
     order_offset: u32,
     epoch: u32,
+    stride: u32,  // at least the width; what lies between rows is left as it is
     pad_0: u32,
     pad_1: u32,
-    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -48,5 +48,7 @@ fn batch_gather(
     if (index >= params.rows * params.width) {
         return;
     }
-    gathered[index] = source[source_row(index / params.width) * params.width + index % params.width];
+    let row = index / params.width;
+    let word = index % params.width;
+    gathered[row * params.stride + word] = source[source_row(row) * params.width + word];
 }

@@ -36,7 +36,7 @@ override ACTIVATION: u32 = 0u;
 override COLUMN_LANES: u32 = 8u;      // see part tile
 override STAGED: u32 = 0u;
 override TILE_VECTORS: u32 = 128u;    // 1 where not staged
-override ROWS_WHOLE: u32 = 0u;        // sizes, offset and stride of the input are multiples of 4
+override ROWS_WHOLE: u32 = 0u;        // 1: sizes, offset and stride of the input are multiples of 4; 2: all but its width
 override COLUMNS_WHOLE: u32 = 0u;     // and those of the weight
 
 struct Job {
@@ -56,10 +56,10 @@ fn load_input(row: u32, k: u32) -> vec4<f32> {
     let last = arrayLength(&input) - 1u;
     let place = job.input_offset + (first_row + row) * job.input_stride + k;
     var x = input[min(place / 4u, last)];
-    if (ROWS_WHOLE == 0u) {
-        if (place % 4u != 0u) {
-            x = tile_window(x, input[min(place / 4u + 1u, last)], place);
-        }
+    if (ROWS_WHOLE == 0u && place % 4u != 0u) {
+        x = tile_window(x, input[min(place / 4u + 1u, last)], place);
+    }
+    if (ROWS_WHOLE != 1u) {
         x = tile_below(x, k, job.inputs);
     }
     if (INPUT_ACTIVATION == 0u) {

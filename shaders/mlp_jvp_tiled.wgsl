@@ -34,7 +34,7 @@ override ACTIVATION: u32 = 0u;        // the one whose derivative is multiplied 
 override COLUMN_LANES: u32 = 8u;      // see part tile
 override STAGED: u32 = 0u;            // through workgroup memory; only with 8 column lanes
 override TILE_VECTORS: u32 = 128u;    // 1 where not staged
-override ROWS_WHOLE: u32 = 0u;        // sizes, offset and stride of the input are multiples of 4
+override ROWS_WHOLE: u32 = 0u;        // 1: sizes, offset and stride of the input are multiples of 4; 2: all but its width
 override COLUMNS_WHOLE: u32 = 0u;     // and those of the weight
 
 var<private> first_row: u32;
@@ -52,6 +52,8 @@ fn load_input(row: u32, k: u32) -> vec4<f32> {
     var x = input[min(place / 4u, last)];
     if (ROWS_WHOLE == 0u) {
         x = tile_window(x, input[min(place / 4u + 1u, last)], place);
+    }
+    if (ROWS_WHOLE != 1u) {
         x = tile_below(x, k, params.inputs);
     }
     if (INPUT_ACTIVATION == 0u) {
@@ -64,7 +66,7 @@ fn load_input_tangent(row: u32, k: u32) -> vec4<f32> {
     let last = arrayLength(&input_tangent) - 1u;
     let place = (first_row + row) * params.inputs + k;
     let x = input_tangent[min(place / 4u, last)];
-    if (ROWS_WHOLE != 0u) {
+    if (ROWS_WHOLE == 1u) {
         return x;
     }
     return tile_below(tile_window(x, input_tangent[min(place / 4u + 1u, last)], place), k, params.inputs);

@@ -41,7 +41,9 @@ pub(super) struct Builder<'a> {
     pub fused: bool,
     /// Whether statistics, clipping and step take three dispatches.
     pub short_tail: bool,
+    /// `[rows, obs_dim]`, rows `obs_stride` apart.
     pub obs: Buffer<f32>,
+    pub obs_stride: u32,
     pub actions: Buffer<u32>,
     pub samples: Buffer<[f32; 4]>,
     pub kept: Activations,
@@ -97,7 +99,12 @@ impl<'a> Builder<'a> {
             && slices_run()
             && divergence.is_none()
             && !critic_only;
-        // Then nothing goes through memory between the layers: some room for what is bound and not used.
+        // Rows that begin at multiples of four, for the tiled kernels, unless there is no room.
+        let padded = spec.obs_dim.next_multiple_of(4) as u64;
+        let pads = !fused && gpu.products() != ProductPath::Plain;
+        let pads = pads && 4 * all * padded <= gpu.limits().max_storage_buffer_binding_size;
+        let obs_stride = if pads { padded as u32 } else { spec.obs_dim as u32 };
+        // Where fused, nothing goes through memory between the layers: some room for what is bound and not used.
         let kept = if fused { 1 } else { minibatch };
         Ok(Self {
             short_tail: gpu.products() != ProductPath::Plain && divergence.is_none(),
@@ -110,7 +117,8 @@ impl<'a> Builder<'a> {
             minibatch,
             minibatches,
             critic_only,
-            obs: gpu.buffer("minibatch obs", all * spec.obs_dim as u64)?,
+            obs: gpu.buffer("minibatch obs", all * u64::from(obs_stride))?,
+            obs_stride,
             actions: gpu.buffer("minibatch actions", all * spec.head.action_words() as u64)?,
             // After the rows: the weights of a KL penalty, and what a row of each minibatch weighs.
             samples: gpu.buffer("samples", all + 1 + u64::from(if batch.valid.is_some() { segments } else { 0 }))?,
@@ -195,6 +203,7 @@ impl<'a> Builder<'a> {
         let gather = |width: usize| batch_gather::Params {
             rows,
             width: width as u32,
+            stride: width as u32,
             use_order,
             order_offset,
             epoch,
@@ -202,7 +211,12 @@ impl<'a> Builder<'a> {
         };
         let (source, gathered) = (batch.obs.cast(), self.obs.cast());
         let io = batch_gather::Io { order, source: &source, gathered: &gathered };
-        calls.extend(batch_gather::bind(gpu, &[gather(spec.obs_dim)], &io, ring)?);
+        calls.extend(batch_gather::bind(
+            gpu,
+            &[batch_gather::Params { stride: self.obs_stride, ..gather(spec.obs_dim) }],
+            &io,
+            ring,
+        )?);
         let io = batch_gather::Io { order, source: &batch.actions, gathered: &self.actions };
         calls.extend(batch_gather::bind(gpu, &[gather(spec.head.action_words())], &io, ring)?);
         if let Some(Divergence { old, gathered, .. }) = &self.divergence {
@@ -269,8 +283,8 @@ impl<'a> Builder<'a> {
             .clone()
             .map(|start| Block {
                 rows: self.minibatch.min(self.rows - start),
-                obs_offset: start * self.networks.spec.obs_dim as u32,
-                obs_stride: self.networks.spec.obs_dim as u32,
+                obs_offset: start * self.obs_stride,
+                obs_stride: self.obs_stride,
                 value_offset: 0,
             })
             .collect();

@@ -60,24 +60,34 @@ impl Order {
     }
 }
 
-fn gather_case(rows: u32, width: u32, order: Order) -> Case {
-    let shape = format!("{rows} rows of {width}, {}", order.name());
+/// `gap`: words between the rows gathered.
+fn gather_case(rows: u32, width: u32, gap: u32, order: Order) -> Case {
+    let apart = if gap == 0 { String::new() } else { format!(" and {gap} apart") };
+    let shape = format!("{rows} rows of {width}{apart}, {}", order.name());
     Case::new("batch_gather", shape, EXACT, move |gpu, report| {
         let (list, offset, sources) = order.make(rows);
         let width_words = width as usize;
         let data = Random::new(7).words((rows * width) as usize);
         let list = Guarded::holding(gpu, "order", &list)?;
         let source = Guarded::holding(gpu, "source", &data)?;
-        let gathered = Guarded::output(gpu, "gathered", data.len())?;
+        let stride = width + gap;
+        let gathered = Guarded::output(gpu, "gathered", (rows * stride - gap) as usize)?;
         let (ring, slot) = schedule(gpu, &order.schedule())?;
         let mut p = batch_gather::Params::default();
-        (p.rows, p.width, p.order_offset, p.epoch) = (rows, width, offset, order.epoch());
+        (p.rows, p.width, p.stride, p.order_offset, p.epoch) = (rows, width, stride, offset, order.epoch());
         p.use_order = u32::from(!matches!(order, Order::Keyed(..)));
         let io = batch_gather::Io { order: list.io(), source: source.io(), gathered: gathered.io() };
         report.run(gpu, &batch_gather::bind(gpu, &[p], &io, &ring)?, slot)?;
-        let want: Vec<u32> =
-            sources.iter().flat_map(|row| data[row * width_words..(row + 1) * width_words].iter().copied()).collect();
-        report.exact("gathered", &gathered.read(gpu, report)?, &want);
+        let got = gathered.read(gpu, report)?;
+        for (row, (source, got)) in sources.iter().zip(got.chunks(stride as usize)).enumerate() {
+            report.exact(
+                &format!("gathered row {row}"),
+                &got[..width_words],
+                &data[source * width_words..][..width_words],
+            );
+            let gap: Vec<f32> = got[width_words..].iter().map(|word| f32::from_bits(*word)).collect();
+            report.untouched("gathered (between rows)", gap.iter().enumerate());
+        }
         Ok(())
     })
 }
@@ -118,20 +128,24 @@ fn pack_case(rows: u32, order: Order) -> Case {
 /// Rows in the order of the keyed shuffle.
 pub(super) fn sized(kernel: &str, rows: usize, width: usize) -> Case {
     let order = Order::Keyed(0, 0);
-    if kernel == "batch_pack" { pack_case(rows as u32, order) } else { gather_case(rows as u32, width as u32, order) }
+    if kernel == "batch_pack" {
+        pack_case(rows as u32, order)
+    } else {
+        gather_case(rows as u32, width as u32, 0, order)
+    }
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for rows in [1, 2, 3, 63, 64, 65, 127, 1000, 4096, 4099] {
         let order = Order::Keyed(rows % 5, 3 + (u64::from(rows) << 32));
-        cases.push(gather_case(rows, [1, 3, 4, 33][rows as usize % 4], order).quick(rows == 1000));
+        cases.push(gather_case(rows, [1, 3, 4, 33][rows as usize % 4], rows % 4, order).quick(rows == 1000));
         cases.push(pack_case(rows, order).quick(rows == 1000));
     }
     for (rows, width, order) in
         [(1, 1, Order::Given(0)), (65, 7, Order::Given(130)), (64, 65, Order::Given(1)), (63, 2, Order::Beyond)]
     {
-        cases.push(gather_case(rows, width, order).quick(rows == 65));
+        cases.push(gather_case(rows, width, 0, order).quick(rows == 65));
         cases.push(pack_case(rows, order).quick(rows == 65));
     }
     cases

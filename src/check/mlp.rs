@@ -48,6 +48,22 @@ pub(super) const PLAIN: Layer = Layer {
 };
 
 impl Layer {
+    /// Elements from one row of the input to the next: with a slack of 4, which gives offsets that are multiples of four, one, too, so
+    /// that rows begin at vectors whatever their width.
+    pub(super) fn input_stride(self) -> usize {
+        let stride = self.inputs + self.slack;
+        if self.slack == 4 { stride.next_multiple_of(4) } else { stride }
+    }
+
+    /// The input, and before and between its rows what must not count.
+    pub(super) fn input(self, random: &mut Random, deviation: f32) -> Vec<f32> {
+        let stride = self.input_stride();
+        let mut x = random.normals(self.slack + self.rows * stride, deviation);
+        x[..self.slack].fill(f32::NAN);
+        x[self.slack..].chunks_mut(stride.max(1)).for_each(|row| row[self.inputs..].fill(f32::NAN));
+        x
+    }
+
     pub(super) fn shape(&self) -> String {
         let Self { rows, inputs, outputs, input_activation, activation, extra, slack } = self;
         let mut text = format!("{rows} × {inputs} → {outputs}");

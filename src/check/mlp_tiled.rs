@@ -38,8 +38,8 @@ fn forward_case(c: Layer, tile: Option<Tile>, apart: bool) -> Case {
         let mut random = Random::new((rows * 7 + inputs * 5 + outputs) as u64);
         let (bias_at, extra_at) = (slack + outputs * inputs + slack, 3 * slack + outputs * inputs + outputs);
         let parameters = random.normals(extra_at + extra, 0.7);
-        let (input_stride, output_stride) = (inputs + slack, outputs + extra + slack);
-        let x = random.normals(slack + rows * input_stride, 1.5);
+        let (input_stride, output_stride) = (c.input_stride(), outputs + extra + slack);
+        let x = c.input(&mut random, 1.5);
         let (parameter_buffer, input) =
             (Guarded::holding(gpu, "parameters", &parameters)?, Guarded::holding(gpu, "input", &x)?);
         let len = rows * output_stride;
@@ -188,8 +188,8 @@ fn backward_weight_case(c: Layer, slice_rows: usize, tile: Option<Tile>) -> Case
     let tolerance = tolerance(slice_rows.min(rows), &[input_activation]);
     Case::new("mlp_backward_weight_tiled", shape, tolerance, move |gpu, report| {
         let mut random = Random::new((rows * 3 + inputs * 11 + outputs) as u64);
-        let (input_stride, d_stride) = (inputs + slack, outputs + extra + 2 * slack);
-        let x = random.normals(slack + rows * input_stride, 1.2);
+        let (input_stride, d_stride) = (c.input_stride(), outputs + extra + 2 * slack);
+        let x = c.input(&mut random, 1.2);
         let d_output = random.normals(slack + rows * d_stride, 1.0);
         let slices = rows.div_ceil(slice_rows);
         // Gaps between what the layers write: the first's weight, bias and extra sums, the second's weight and bias.
@@ -316,6 +316,10 @@ pub(super) fn cases() -> Vec<Case> {
         let c = Layer { rows: 66, inputs: 20, outputs: 72, slack: 4, ..PLAIN };
         cases.push(forward_case(c, tile, true).quick(true));
         cases.push(backward_input_case(c, tile, false).quick(true));
+        cases.push(backward_weight_case(c, 32, tile).quick(true));
+        // Rows that begin at vectors and end within one.
+        let c = Layer { rows: 66, inputs: 21, outputs: 72, slack: 4, ..PLAIN };
+        cases.push(forward_case(c, tile, false).quick(true));
         cases.push(backward_weight_case(c, 32, tile).quick(true));
         let c = Layer { rows: 66, inputs: 21, outputs: 73, slack: 1, extra: 70, ..PLAIN };
         cases.push(forward_case(c, tile, false));

@@ -4,8 +4,9 @@
 //! 2021): no sort and no index buffer. Its key is the draw (seed, update, epoch), see [`crate::rng`]. A caller's own order
 //! is taken with `use_order`; indices out of range are clamped, so check them on the host.
 
-use crate::Result;
+use super::span;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::{Error, Result};
 
 kernel! {
     stem: "batch_gather",
@@ -23,19 +24,19 @@ kernel! {
         pub order_offset: u32,
         /// Epoch, part of the key.
         pub epoch: u32,
+        /// Words from one row of `gathered` to the next, at least `width`; what lies between is left as it is.
+        pub stride: u32,
         #[doc(hidden)]
         pub pad_0: u32,
         #[doc(hidden)]
         pub pad_1: u32,
-        #[doc(hidden)]
-        pub pad_2: u32,
     },
     io: {
         /// `[order_offset + rows]`; not read without `use_order`.
         order: Read u32,
         /// `[rows, width]`.
         source: Read u32,
-        /// `[rows, width]`.
+        /// `[rows, width]`, rows `stride` apart.
         gathered: ReadWrite u32,
     },
 }
@@ -43,7 +44,7 @@ kernel! {
 /// Binds one call per entry of `params`.
 ///
 /// # Errors
-/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+/// [`crate::Error::BufferLength`], [`crate::Error::Limit`], or [`crate::Error::Config`] for a stride below the width.
 pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
@@ -54,7 +55,12 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) 
             elements(DEF.name, "order", io.order, needs, || format!("offset {} + rows {}", p.order_offset, p.rows))?;
         }
         elements(DEF.name, "source", io.source, words, shape)?;
-        elements(DEF.name, "gathered", io.gathered, words, shape)?;
+        if p.stride < p.width {
+            let message = format!("is {}, less than the width {}: rows would overlap", p.stride, p.width);
+            return Err(Error::config("stride", message));
+        }
+        let needs = span(0, p.rows, p.stride, p.width);
+        elements(DEF.name, "gathered", io.gathered, needs, || format!("rows {} × stride {}", p.rows, p.stride))?;
         calls.push((*p, Grid::Items(words)));
     }
     gpu.bind(&DEF, &Variant::default(), Some(schedule), &io.buffers(), &calls)

@@ -1,7 +1,7 @@
 //! The gradient of a dense layer's input, dX = (dY W + what is there) ⊙ f′(X), of two networks in one dispatch:
 //! [`super::mlp_backward_input`] in tiles of 64 × 64 sums, each in the same order.
 
-use super::tile::{Tile, fours, iterations as tile_iterations, quads, word};
+use super::tile::{Loads, Tile, fours, iterations as tile_iterations, quads, word};
 use super::{mlp_backward_input, span};
 use crate::Result;
 use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
@@ -167,6 +167,6 @@ pub fn bind(gpu: &Gpu, tile: Tile, activation: Activation, params: &[Params], io
         let first = groups.first().copied().unwrap_or(0);
         calls.push((Params { groups: word(name, first)?, ..*p }, Grid::Groups(groups.iter().sum())));
     }
-    let variant = tile.variant(whole, &[("ACTIVATION", activation.code())])?;
+    let variant = tile.variant(whole.map(Loads::whole), &[("ACTIVATION", activation.code())])?;
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

@@ -3,7 +3,7 @@
 //!
 //! The gradient of a free `log_std` is a sum of further columns of dY; it is taken here, too.
 
-use super::tile::{Tile, fours, iterations as tile_iterations, quads, word};
+use super::tile::{Loads, Tile, fours, iterations as tile_iterations, quads, word};
 use super::{mlp_backward_weight, span};
 use crate::Result;
 use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
@@ -186,6 +186,6 @@ pub fn bind(gpu: &Gpu, tile: Tile, input_activation: Activation, params: &[Param
         let first = groups.first().copied().unwrap_or(0);
         calls.push((Params { groups: word(name, first)?, ..p }, Grid::Groups(groups.iter().sum())));
     }
-    let variant = tile.variant(whole, &[("INPUT_ACTIVATION", input_activation.code())])?;
+    let variant = tile.variant(whole.map(Loads::whole), &[("INPUT_ACTIVATION", input_activation.code())])?;
     gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
 }

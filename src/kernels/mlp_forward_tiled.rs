@@ -2,7 +2,7 @@
 //!
 //! The same sums in the same order as the plain kernel's. Half as many loads per multiply-add, each of four numbers.
 
-use super::tile::{Tile, fours, iterations as tile_iterations, quads, word};
+use super::tile::{Loads, Tile, fours, iterations as tile_iterations, quads, word};
 use super::{mlp_forward, span};
 use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
 use crate::policy::Activation;
@@ -157,7 +157,7 @@ pub fn bind(
 ) -> Result<Vec<Call>> {
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
-    let mut whole = [true; 2];
+    let mut loads = [Loads::Whole; 2];
     for p in params {
         let mut groups = Vec::new();
         for (index, l) in p.layers().enumerate() {
@@ -184,13 +184,13 @@ pub fn bind(
             elements(name, label, output, span(l.output_offset, l.rows, l.output_stride, width), || {
                 format!("offset {} + rows {} × columns {width}", l.output_offset, l.rows)
             })?;
-            whole[0] &= fours(&[l.inputs, l.input_offset, l.input_stride]);
-            whole[1] &= fours(&[l.inputs, l.weight]);
+            loads[0] = loads[0].and(Loads::of(l.inputs, [l.input_offset, l.input_stride]));
+            loads[1] = loads[1].and(Loads::whole(fours(&[l.inputs, l.weight])));
             groups.push(tile.groups(l.rows, width));
         }
         let first = groups.first().copied().unwrap_or(0);
         calls.push((Params { groups: word(name, first)?, ..*p }, Grid::Groups(groups.iter().sum())));
     }
     let activations = [("INPUT_ACTIVATION", input_activation.code()), ("ACTIVATION", activation.code())];
-    gpu.bind(&DEF, &tile.variant(whole, &activations)?, None, &io.buffers(), &calls)
+    gpu.bind(&DEF, &tile.variant(loads, &activations)?, None, &io.buffers(), &calls)
 }

@@ -1,7 +1,7 @@
 //! The tangent of one dense layer, T = (X dWᵀ + dX Wᵀ + db) ⊙ f′(kept): [`super::mlp_jvp`] in tiles of 64 × 64 sums, each in
 //! the same order.
 
-use super::tile::{Tile, fours, iterations as tile_iterations, quads};
+use super::tile::{Loads, Tile, fours, iterations as tile_iterations, quads};
 use super::{mlp_jvp, span};
 use crate::Result;
 use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
@@ -77,7 +77,7 @@ pub fn bind(
 ) -> Result<Vec<Call>> {
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
-    let mut whole = [true; 2];
+    let mut loads = [Loads::Whole; 2];
     for p in params {
         iterations(name, tile_iterations(p.inputs), || format!("inputs {}", p.inputs))?;
         let weights = u64::from(p.weight) + u64::from(p.outputs) * u64::from(p.inputs);
@@ -106,10 +106,10 @@ pub fn bind(
         elements(name, "output_tangent", io.output_tangent, span(0, p.rows, p.output_stride, width), || {
             format!("rows {} × columns {width}, stride {}", p.rows, p.output_stride)
         })?;
-        whole[0] &= fours(&[p.inputs, p.input_offset, p.input_stride]);
-        whole[1] &= fours(&[p.inputs, p.weight]);
+        loads[0] = loads[0].and(Loads::of(p.inputs, [p.input_offset, p.input_stride]));
+        loads[1] = loads[1].and(Loads::whole(fours(&[p.inputs, p.weight])));
         calls.push((*p, Grid::Groups(tile.groups(p.rows, width))));
     }
     let activations = [("INPUT_ACTIVATION", input_activation.code()), ("ACTIVATION", activation.code())];
-    gpu.bind(&DEF, &tile.variant(whole, &activations)?, None, &io.buffers(), &calls)
+    gpu.bind(&DEF, &tile.variant(loads, &activations)?, None, &io.buffers(), &calls)
 }

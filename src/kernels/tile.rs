@@ -55,9 +55,8 @@ impl Tile {
         u64::from(rows.div_ceil(height)) * u64::from(columns.div_ceil(width.max(1)))
     }
 
-    /// The shader's choices; `whole` says of the rows' and of the columns' numbers that four at a time lie where they can be
-    /// loaded at once.
-    pub(crate) fn variant(self, whole: [bool; 2], activations: &[(&'static str, u32)]) -> Result<Variant> {
+    /// The shader's choices; `loads` are those of the rows' and of the columns' numbers.
+    pub(crate) fn variant(self, loads: [Loads; 2], activations: &[(&'static str, u32)]) -> Result<Variant> {
         let lanes = self.column_lanes;
         if !lanes.is_power_of_two() || lanes > 64 || (self.staged && lanes != 8) {
             let message = format!("is {lanes}, not a power of two up to 64, and 8 where staged");
@@ -67,11 +66,47 @@ impl Tile {
             ("COLUMN_LANES", lanes),
             ("STAGED", u32::from(self.staged)),
             ("TILE_VECTORS", if self.staged { 128 } else { 1 }),
-            ("ROWS_WHOLE", u32::from(whole[0])),
-            ("COLUMNS_WHOLE", u32::from(whole[1])),
+            ("ROWS_WHOLE", loads[0] as u32),
+            ("COLUMNS_WHOLE", loads[1] as u32),
         ];
         let constants = own.iter().chain(activations).map(|(name, value)| (*name, f64::from(*value))).collect();
         Ok(Variant { constants, ..Variant::default() })
+    }
+}
+
+/// How four neighbours come out of a buffer of vectors, by what every row of every layer in a dispatch allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loads {
+    /// They may begin anywhere: from two vectors. A row ends where it ends.
+    Windows = 0,
+    /// Rows begin at vectors and may end within one.
+    Rows = 2,
+    /// Rows are vectors.
+    Whole = 1,
+}
+
+impl Loads {
+    /// What rows of `width` allow where `starts`, their offset and stride, are as given.
+    pub fn of(width: u32, starts: [u32; 2]) -> Self {
+        match (fours(&starts), fours(&[width])) {
+            (true, true) => Self::Whole,
+            (true, false) => Self::Rows,
+            (false, _) => Self::Windows,
+        }
+    }
+
+    /// What both allow.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Windows, _) | (_, Self::Windows) => Self::Windows,
+            (Self::Whole, Self::Whole) => Self::Whole,
+            _ => Self::Rows,
+        }
+    }
+
+    /// Whole or windows.
+    pub fn whole(whole: bool) -> Self {
+        if whole { Self::Whole } else { Self::Windows }
     }
 }
 
