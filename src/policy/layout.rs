@@ -168,7 +168,7 @@ mod tests {
     /// What lets the tiled kernels read four weights at a time.
     #[test]
     fn weights_begin_at_multiples_of_four() {
-        for head in [Head::categorical(2), Head::gaussian(21), Head::beta(3)] {
+        for head in [Head::categorical(2), Head::gaussian(21), Head::bernoulli(3)] {
             let spec = PolicySpec::separate(6, &[64, 20], Activation::Tanh, head);
             let layout = spec.layout();
             for range in layout.ranges().iter().filter(|range| range.name.ends_with("weight")) {
