@@ -3,6 +3,7 @@
 use super::Real;
 use super::actor_critic::{ActorCritic, BLOCK_ROWS, dense, row_blocks};
 use super::mlp::{Tape, give};
+use super::trpo_update::value_range;
 use crate::Result;
 use crate::data::check_shape;
 use crate::policy::Network;
@@ -52,7 +53,7 @@ impl<F: Real> ActorCritic<'_, F> {
     /// [`crate::Error::Shape`] if `d_dist` `[rows, head.width()]` does not fit the forward pass.
     pub fn backward_policy(&self, tape: &PolicyTape<F>, d_dist: ArrayView2<'_, F>) -> Result<Vec<F>> {
         check_shape("d_dist", d_dist.shape(), tape.dist.shape())?;
-        let (_, sum) = self.sum_over_rows(d_dist.nrows(), |rows, sum| {
+        let (_, sum) = self.sum_over_rows(d_dist.nrows(), value_range(self.layout), |rows, sum| {
             self.add_policy_block(&tape.blocks[rows.start / BLOCK_ROWS], d_dist.slice(s![rows, ..]), sum)
         })?;
         Ok(sum)
@@ -90,7 +91,7 @@ impl<F: Real> ActorCritic<'_, F> {
         let (of_trunk, of_policy) = (views(Network::Trunk)?, views(Network::Policy)?);
         let (raw, free) = (self.spec.head.raw_outputs(), self.spec.head.free_parameters());
         let of_log_std = self.layout.log_std().map(|start| ArrayView1::from(&tangent[start..start + free]));
-        let (_, sum) = self.sum_over_rows(tape.dist.nrows(), |rows, sum| {
+        let (_, sum) = self.sum_over_rows(tape.dist.nrows(), value_range(self.layout), |rows, sum| {
             let block = &tape.blocks[rows.start / BLOCK_ROWS];
             let [trunk, policy] = block;
             let d_trunk = if of_trunk.is_empty() { None } else { Some(self.trunk.jvp(trunk, &of_trunk)?) };
@@ -126,7 +127,7 @@ impl<F: Real> ActorCritic<'_, F> {
     /// [`crate::Error::Shape`] if `d_values` `[rows]` does not fit the forward pass.
     pub fn backward_value(&self, tape: &ValueTape<F>, d_values: ArrayView1<'_, F>) -> Result<Vec<F>> {
         check_shape("d_values", d_values.shape(), tape.values.shape())?;
-        let (_, sum) = self.sum_over_rows(d_values.len(), |rows, sum| {
+        let (_, sum) = self.sum_over_rows(d_values.len(), 0..0, |rows, sum| {
             let value = &tape.blocks[rows.start / BLOCK_ROWS];
             let d_value = d_values.slice(s![rows]).insert_axis(Axis(1));
             self.add_gradient(Network::Value, value, d_value, sum).map(give)

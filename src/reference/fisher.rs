@@ -76,7 +76,7 @@ impl<'a, F: Real> Fisher<'a, F> {
     /// # Errors
     /// [`crate::Error::Shape`] if `v` has not the parameters' length.
     pub fn apply(&self, v: &[F]) -> Result<Vec<F>> {
-        let rows_in_all = F::count(self.rows().max(1));
+        let share = F::one() / F::count(self.rows().max(1));
         let mut product = self.networks.there_and_back(&self.tape, v, |rows, tangent| {
             let mut d_dist = match &self.scores {
                 None => head::fisher_vector(&self.spec.head, self.tape.dist.slice(s![rows, ..]), tangent.view())?,
@@ -89,7 +89,7 @@ impl<'a, F: Real> Fisher<'a, F> {
                     scores
                 }
             };
-            d_dist /= rows_in_all;
+            d_dist *= share;
             Ok(d_dist)
         })?;
         for (product, v) in product.iter_mut().zip(v) {

@@ -42,6 +42,10 @@ pub(crate) trait Distribution<F: Real>: Sync {
     fn kl_grad_second(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
     /// Fisher information of the row times `tangent`.
     fn fisher_vector(&self, row: ArrayView1<'_, F>, tangent: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
+    /// The diagonal of the Fisher information, where it is diagonal and the same for all rows that were prepared for.
+    fn fisher_diagonal(&self) -> Option<Array1<F>> {
+        None
+    }
     /// The words of the action that an evaluation takes.
     fn greedy(&self, row: ArrayView1<'_, F>) -> Vec<u32>;
     /// The words of a drawn action; the row is draw index `r`.
@@ -245,6 +249,10 @@ pub fn fisher_vector<F: Real>(head: &Head, dist: ArrayView2<'_, F>, tangent: Arr
     check_shape("tangent", tangent.shape(), dist.shape())?;
     let mut d = distribution::<F>(head);
     d.prepare(dist);
+    if let Some(diagonal) = d.fisher_diagonal() {
+        check_rows("dist", &dist, head)?;
+        return Ok(&tangent * &diagonal);
+    }
     let ones = Array1::ones(dist.nrows());
     weighted(head, dist, ones.view(), |r, row, out| d.fisher_vector(row, tangent.row(r), out))
 }

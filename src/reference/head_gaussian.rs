@@ -6,7 +6,7 @@ use super::head_bernoulli::sigmoid;
 use super::{Real, squash};
 use crate::policy::StdLimit;
 use crate::rng::{Draw, block, normal_f64};
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, s};
+use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewMut1, s};
 
 pub(super) struct Gaussian<F> {
     limit: StdLimit,
@@ -196,6 +196,12 @@ impl<F: Real> Distribution<F> for Gaussian<F> {
             out[d] = tangent[d] * inverse * inverse;
             out[dims + d] = F::of(2.0) * slope * slope * tangent[dims + d];
         }
+    }
+
+    fn fisher_diagonal(&self) -> Option<Array1<F>> {
+        let means = self.shared.iter().map(|width| width.inverse * width.inverse);
+        let widths = self.shared.iter().map(|width| F::of(2.0) * width.slope * width.slope);
+        Some(means.chain(widths).collect()).filter(|diagonal: &Array1<F>| !diagonal.is_empty())
     }
 
     /// The mean.

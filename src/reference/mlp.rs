@@ -89,11 +89,19 @@ impl<F: Real> Mlp<'_, F> {
         for (index, layer) in self.layers.iter().enumerate() {
             let input = tape.output();
             check_shape(&format!("{index}.weight"), layer.weight.shape(), &[layer.bias.len(), input.ncols()])?;
-            let mut hidden = layer.biases(input.nrows());
-            F::product(true, input, layer.weight.t(), hidden.view_mut());
+            let mut hidden = take((input.nrows(), layer.bias.len()));
+            F::product(false, input, layer.weight.t(), hidden.view_mut());
             let f = self.activation_after(index);
-            tape.preactivations.push(needs_sum(f).then(|| hidden.clone()));
-            activate_all(f, &mut hidden);
+            let mut kept = None;
+            match (f, hidden.as_slice_mut(), layer.bias.as_slice()) {
+                (Activation::Tanh, Some(sums), Some(bias)) => F::tanh_of_sums(sums, bias),
+                _ => {
+                    hidden += &layer.bias;
+                    kept = needs_sum(f).then(|| hidden.clone());
+                    hidden.mapv_inplace(|z| activate(f, z));
+                }
+            }
+            tape.preactivations.push(kept);
             tape.activations.push(hidden.into_shared());
         }
         Ok(tape)
@@ -140,7 +148,7 @@ impl<F: Real> Mlp<'_, F> {
         let mut d_hidden = take(cotangent.dim());
         d_hidden.assign(&cotangent);
         for (index, layer) in self.layers.iter().enumerate().rev() {
-            self.scale(tape, index, &mut d_hidden);
+            self.scale(tape, index, &mut d_hidden, None);
             each(index, d_hidden.view(), tape.activations[index].view())?;
             if index > 0 {
                 d_hidden = layer.back(d_hidden);
@@ -149,12 +157,17 @@ impl<F: Real> Mlp<'_, F> {
         Ok(d_hidden)
     }
 
-    /// `d` ∘ f'(z) of layer `index`.
-    fn scale(&self, tape: &Tape<F>, index: usize, d: &mut Array2<F>) {
+    /// (`d` + `bias`) ∘ f'(z) of layer `index`.
+    fn scale(&self, tape: &Tape<F>, index: usize, d: &mut Array2<F>, bias: Option<ArrayView1<'_, F>>) {
         let (f, y) = (self.activation_after(index), &tape.activations[index + 1]);
+        if f == Activation::Tanh {
+            return times_tanh_slope(d, y, bias);
+        }
+        if let Some(bias) = bias {
+            *d += &bias;
+        }
         match (f, &tape.preactivations[index]) {
             (Activation::Identity, _) => {}
-            (Activation::Tanh, _) => times_tanh_slope(d, y),
             (_, Some(z)) => Zip::from(d).and(z).and(y).for_each(|d, &z, &y| *d *= derivative(f, z, y)),
             // z is not read.
             (_, None) => d.zip_mut_with(y, |d, y| *d *= derivative(f, *y, *y)),
@@ -186,13 +199,13 @@ impl<F: Real> Mlp<'_, F> {
         for (index, (layer, change)) in self.layers.iter().zip(tangent).enumerate() {
             check_shape(&format!("tangent.{index}.weight"), change.weight.shape(), layer.weight.shape())?;
             check_shape(&format!("tangent.{index}.bias"), change.bias.shape(), layer.bias.shape())?;
-            let mut sums = change.biases(tape.activations[index].nrows());
-            F::product(true, tape.activations[index].view(), change.weight.t(), sums.view_mut());
+            let mut sums = take((tape.activations[index].nrows(), change.bias.len()));
+            F::product(false, tape.activations[index].view(), change.weight.t(), sums.view_mut());
             if let Some(hidden) = hidden {
                 F::product(true, hidden.view(), layer.weight.t(), sums.view_mut());
                 give(hidden);
             }
-            self.scale(tape, index, &mut sums);
+            self.scale(tape, index, &mut sums, Some(change.bias));
             hidden = Some(sums);
         }
         Ok(hidden.unwrap_or_else(|| Array2::zeros(tape.activations[0].dim())))
@@ -200,13 +213,6 @@ impl<F: Real> Mlp<'_, F> {
 }
 
 impl<F: Real> Dense<'_, F> {
-    /// The bias in each of `rows` rows.
-    fn biases(&self, rows: usize) -> Array2<F> {
-        let mut sums = take((rows, self.bias.len()));
-        sums.rows_mut().into_iter().for_each(|mut row| row.assign(&self.bias));
-        sums
-    }
-
     /// dh = dz W.
     fn back(&self, d_sums: Array2<F>) -> Array2<F> {
         let mut d_hidden = take((d_sums.nrows(), self.weight.ncols()));
@@ -227,15 +233,22 @@ pub(super) fn give<F: Real>(array: Array2<F>) {
     F::give(array.into_raw_vec_and_offset().0);
 }
 
-/// d ← d (1 − y²).
-fn times_tanh_slope<F: Real>(d: &mut Array2<F>, y: &ArcArray2<F>) {
-    match (d.as_slice_mut(), y.as_slice()) {
-        (Some(d), Some(y)) => Arch::new().dispatch(TanhSlope(d, y)),
-        _ => d.zip_mut_with(y, |d, y| *d *= derivative(Activation::Tanh, *y, *y)),
+/// d ← (d + bias) (1 − y²).
+fn times_tanh_slope<F: Real>(d: &mut Array2<F>, y: &ArcArray2<F>, bias: Option<ArrayView1<'_, F>>) {
+    let none: &[F] = &[];
+    match (d.as_slice_mut(), y.as_slice(), bias.map_or(Some(none), |bias| bias.to_slice())) {
+        (Some(d), Some(y), Some(bias)) => Arch::new().dispatch(TanhSlope(d, y, bias)),
+        _ => {
+            if let Some(bias) = bias {
+                *d += &bias;
+            }
+            d.zip_mut_with(y, |d, y| *d *= derivative(Activation::Tanh, *y, *y));
+        }
     }
 }
 
-struct TanhSlope<'a, F>(&'a mut [F], &'a [F]);
+/// Without a bias in the last.
+struct TanhSlope<'a, F>(&'a mut [F], &'a [F], &'a [F]);
 
 impl<F: Real> WithSimd for TanhSlope<'_, F> {
     type Output = ();
@@ -243,22 +256,20 @@ impl<F: Real> WithSimd for TanhSlope<'_, F> {
     /// Inlined into a function that may use the instructions of `S`.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        self.0.iter_mut().zip(self.1).for_each(|(d, y)| *d *= F::one() - *y * *y);
+        let Self(d, y, bias) = self;
+        let slope = |y: &F| F::one() - *y * *y;
+        if bias.is_empty() {
+            return d.iter_mut().zip(y).for_each(|(d, y)| *d *= slope(y));
+        }
+        for (d, y) in d.chunks_exact_mut(bias.len()).zip(y.chunks_exact(bias.len())) {
+            d.iter_mut().zip(y).zip(bias).for_each(|((d, y), bias)| *d = (*d + *bias) * slope(y));
+        }
     }
 }
 
 /// Whether f'(z) asks for z, and not for f(z) alone.
 fn needs_sum(f: Activation) -> bool {
     !matches!(f, Activation::Identity | Activation::Tanh | Activation::Relu)
-}
-
-/// f of every element.
-fn activate_all<F: Real>(f: Activation, sums: &mut Array2<F>) {
-    match (f, sums.as_slice_memory_order_mut()) {
-        (Activation::Identity, _) => {}
-        (Activation::Tanh, Some(sums)) => F::tanh_all(sums),
-        _ => sums.mapv_inplace(|z| activate(f, z)),
-    }
 }
 
 /// f(z), see [`Activation`].

