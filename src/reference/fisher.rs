@@ -25,8 +25,9 @@ pub struct Fisher<'a, F> {
     networks: ActorCritic<'a, F>,
     spec: &'a PolicySpec,
     tape: PolicyTape<F>,
-    /// Gradient of each row's log π(action) by its distribution row, in the empirical form.
-    scores: Option<Array2<F>>,
+    form: FisherForm,
+    /// Gauss–Newton: what is known of each row's Fisher matrix. Empirical: the gradient of its log π(action) by its distribution row.
+    per_row: Array2<F>,
     damping: F,
 }
 
@@ -56,14 +57,14 @@ impl<'a, F: Real> Fisher<'a, F> {
         if masked {
             head::forbid(&mut tape.dist, &actions.select(&every))?;
         }
-        let scores = match form {
-            FisherForm::GaussNewton => None,
+        let per_row = match form {
+            FisherForm::GaussNewton => head::fisher_rows(&spec.head, tape.dist.view())?,
             FisherForm::Empirical => {
                 let ones = Array1::ones(every.len());
-                Some(head::log_prob_grad(&spec.head, tape.dist.view(), &actions.select(&every), ones.view())?)
+                head::log_prob_grad(&spec.head, tape.dist.view(), &actions.select(&every), ones.view())?
             }
         };
-        Ok(Self { networks, spec, tape, scores, damping })
+        Ok(Self { networks, spec, tape, form, per_row, damping })
     }
 
     /// Rows that the product is over.
@@ -77,16 +78,17 @@ impl<'a, F: Real> Fisher<'a, F> {
     /// [`crate::Error::Shape`] if `v` has not the parameters' length.
     pub fn apply(&self, v: &[F]) -> Result<Vec<F>> {
         let share = F::one() / F::count(self.rows().max(1));
-        let mut product = self.networks.there_and_back(&self.tape, v, |rows, tangent| {
-            let mut d_dist = match &self.scores {
-                None => head::fisher_vector(&self.spec.head, self.tape.dist.slice(s![rows, ..]), tangent.view())?,
-                Some(scores) => {
-                    let mut scores = scores.slice(s![rows, ..]).to_owned();
-                    Zip::from(scores.rows_mut()).and(tangent.rows()).for_each(|mut score, tangent| {
+        let mut product = self.networks.there_and_back(&self.tape, v, |rows, mut tangent| {
+            let own = self.per_row.slice(s![rows, ..]);
+            let mut d_dist = match self.form {
+                FisherForm::GaussNewton => head::fisher_vectors(&self.spec.head, own, tangent)?,
+                FisherForm::Empirical => {
+                    Zip::from(tangent.rows_mut()).and(own.rows()).for_each(|mut tangent, score| {
                         let along = score.dot(&tangent);
-                        score *= along;
+                        tangent.assign(&score);
+                        tangent *= along;
                     });
-                    scores
+                    tangent
                 }
             };
             d_dist *= share;

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 /// One row's distribution.
 pub(crate) trait Distribution<F: Real>: Sync {
-    /// Keeps what all rows of `dist` have in common, for `both` and `fisher_vector` of these rows.
+    /// Keeps what all rows of `dist` have in common, for `both` and `fisher_row` of these rows.
     fn prepare(&mut self, _dist: ArrayView2<'_, F>) {}
     /// Of log p(action); `action` is the row's words.
     fn log_prob(&self, row: ArrayView1<'_, F>, action: Action<'_>) -> F;
@@ -40,11 +40,15 @@ pub(crate) trait Distribution<F: Real>: Sync {
     fn kl_grad_first(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
     /// Gradient of KL(p‖q) with respect to q.
     fn kl_grad_second(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
-    /// Fisher information of the row times `tangent`.
-    fn fisher_vector(&self, row: ArrayView1<'_, F>, tangent: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
-    /// The diagonal of the Fisher information, where it is diagonal and the same for all rows that were prepared for.
-    fn fisher_diagonal(&self) -> Option<Array1<F>> {
-        None
+    /// What `fisher_vector` reads of the row, whatever the tangent; the diagonal, if it is diagonal.
+    fn fisher_row(&self, row: ArrayView1<'_, F>, mut known: ArrayViewMut1<'_, F>) {
+        known.assign(&row);
+    }
+    /// Fisher information of the row times `tangent`, in its place.
+    fn fisher_vector(&self, known: ArrayView1<'_, F>, tangent: ArrayViewMut1<'_, F>);
+    /// Whether Fisher information is diagonal.
+    fn fisher_is_diagonal(&self) -> bool {
+        false
     }
     /// The words of the action that an evaluation takes.
     fn greedy(&self, row: ArrayView1<'_, F>) -> Vec<u32>;
@@ -247,14 +251,31 @@ pub fn kl_new_old_grad<F: Real>(
 /// [`crate::Error::Shape`] if `dist` or `tangent` do not fit `head`.
 pub fn fisher_vector<F: Real>(head: &Head, dist: ArrayView2<'_, F>, tangent: ArrayView2<'_, F>) -> Result<Array2<F>> {
     check_shape("tangent", tangent.shape(), dist.shape())?;
+    fisher_vectors(head, fisher_rows(head, dist)?.view(), tangent.to_owned())
+}
+
+/// What [`fisher_vectors`] reads of the rows, for any number of tangents.
+pub(super) fn fisher_rows<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array2<F>> {
     let mut d = distribution::<F>(head);
     d.prepare(dist);
-    if let Some(diagonal) = d.fisher_diagonal() {
-        check_rows("dist", &dist, head)?;
-        return Ok(&tangent * &diagonal);
-    }
     let ones = Array1::ones(dist.nrows());
-    weighted(head, dist, ones.view(), |r, row, out| d.fisher_vector(row, tangent.row(r), out))
+    weighted(head, dist, ones.view(), |_, row, known| d.fisher_row(row, known))
+}
+
+/// [`fisher_vector`] of rows that went through [`fisher_rows`], in place of `tangent`.
+pub(super) fn fisher_vectors<F: Real>(
+    head: &Head,
+    known: ArrayView2<'_, F>,
+    mut tangent: Array2<F>,
+) -> Result<Array2<F>> {
+    check_shape("tangent", tangent.shape(), known.shape())?;
+    let d = distribution::<F>(head);
+    if d.fisher_is_diagonal() {
+        tangent *= &known;
+    } else {
+        known.rows().into_iter().zip(tangent.rows_mut()).for_each(|(known, tangent)| d.fisher_vector(known, tangent));
+    }
+    Ok(tangent)
 }
 
 fn weighted<F: Real>(

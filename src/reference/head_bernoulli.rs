@@ -65,11 +65,17 @@ impl<F: Real> Distribution<F> for Bernoulli {
         }
     }
 
-    /// p (1 − p) v.
-    fn fisher_vector(&self, row: ArrayView1<'_, F>, tangent: ArrayView1<'_, F>, mut out: ArrayViewMut1<'_, F>) {
-        for ((out, l), v) in out.iter_mut().zip(row).zip(tangent) {
-            *out = sigmoid(*l) * sigmoid(-*l) * *v;
-        }
+    /// p (1 − p).
+    fn fisher_row(&self, row: ArrayView1<'_, F>, mut known: ArrayViewMut1<'_, F>) {
+        known.zip_mut_with(&row, |known, l| *known = sigmoid(*l) * sigmoid(-*l));
+    }
+
+    fn fisher_vector(&self, known: ArrayView1<'_, F>, mut tangent: ArrayViewMut1<'_, F>) {
+        tangent *= &known;
+    }
+
+    fn fisher_is_diagonal(&self) -> bool {
+        true
     }
 
     /// 1 where its probability is above ½.

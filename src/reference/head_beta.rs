@@ -123,11 +123,11 @@ impl<F: Real> Distribution<F> for Beta {
         }
     }
 
-    fn fisher_vector(&self, row: ArrayView1<'_, F>, tangent: ArrayView1<'_, F>, mut out: ArrayViewMut1<'_, F>) {
+    fn fisher_vector(&self, row: ArrayView1<'_, F>, mut tangent: ArrayViewMut1<'_, F>) {
         let dims = row.len() / 2;
         for d in 0..dims {
             let of_pair = (tangent[d] * sigmoid(row[d]), tangent[dims + d] * sigmoid(row[dims + d]));
-            Self::store(row, &mut out, d, fisher(dimension(row, d), of_pair));
+            Self::store(row, &mut tangent, d, fisher(dimension(row, d), of_pair));
         }
     }
 

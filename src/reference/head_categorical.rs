@@ -184,14 +184,18 @@ impl<F: Real> Distribution<F> for Categorical {
         });
     }
 
+    /// p, 0 where nothing is allowed.
+    fn fisher_row(&self, row: ArrayView1<'_, F>, known: ArrayViewMut1<'_, F>) {
+        self.fill(row, known, |_, _, places| places.mapv_inplace(F::exp));
+    }
+
     /// p_j (v_j − Σ p v).
-    fn fisher_vector(&self, row: ArrayView1<'_, F>, tangent: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>) {
-        self.fill(row, out, |_, own, places| {
-            places.mapv_inplace(F::exp);
-            let tangent = of(tangent, &own);
-            let mean = places.dot(&tangent);
-            places.zip_mut_with(&tangent, |p, v| *p *= *v - mean);
-        });
+    fn fisher_vector(&self, known: ArrayView1<'_, F>, mut tangent: ArrayViewMut1<'_, F>) {
+        for own in self.dimensions() {
+            let (p, mut v) = (of(known, &own), of_mut(&mut tangent, &own));
+            let mean = p.dot(&v);
+            v.zip_mut_with(&p, |v, p| *v = *p * (*v - mean));
+        }
     }
 
     /// Dimensions in which nothing is allowed.

@@ -6,7 +6,7 @@ use super::head_bernoulli::sigmoid;
 use super::{Real, squash};
 use crate::policy::StdLimit;
 use crate::rng::{Draw, block, normal_f64};
-use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewMut1, s};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, s};
 
 pub(super) struct Gaussian<F> {
     limit: StdLimit,
@@ -189,19 +189,21 @@ impl<F: Real> Distribution<F> for Gaussian<F> {
     }
 
     /// diag(1/σ², 2) by μ and log σ, hence 2 (d log σ / dl)² by l.
-    fn fisher_vector(&self, row: ArrayView1<'_, F>, tangent: ArrayView1<'_, F>, mut out: ArrayViewMut1<'_, F>) {
+    fn fisher_row(&self, row: ArrayView1<'_, F>, mut known: ArrayViewMut1<'_, F>) {
         let dims = row.len() / 2;
         for d in 0..dims {
             let Width { inverse, slope, .. } = self.width(row, d);
-            out[d] = tangent[d] * inverse * inverse;
-            out[dims + d] = F::of(2.0) * slope * slope * tangent[dims + d];
+            known[d] = inverse * inverse;
+            known[dims + d] = F::of(2.0) * slope * slope;
         }
     }
 
-    fn fisher_diagonal(&self) -> Option<Array1<F>> {
-        let means = self.shared.iter().map(|width| width.inverse * width.inverse);
-        let widths = self.shared.iter().map(|width| F::of(2.0) * width.slope * width.slope);
-        Some(means.chain(widths).collect()).filter(|diagonal: &Array1<F>| !diagonal.is_empty())
+    fn fisher_vector(&self, known: ArrayView1<'_, F>, mut tangent: ArrayViewMut1<'_, F>) {
+        tangent *= &known;
+    }
+
+    fn fisher_is_diagonal(&self) -> bool {
+        true
     }
 
     /// The mean.
