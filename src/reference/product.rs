@@ -11,10 +11,14 @@
 //! | 256 to 256 | 113, 115 | 107, 107 | 97, 111 |
 //! | 400 to 200 | 109, 113 | 104, 107 | 91, 105 |
 
+use super::room;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// f32 of the widest vectors.
+const LANES: usize = 16;
 
 /// C ← A B, or C ← C + A B if `add`.
 pub(super) fn product(add: bool, a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>, mut c: ArrayViewMut2<'_, f32>) {
@@ -22,12 +26,27 @@ pub(super) fn product(add: bool, a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>,
     let fits = a.nrows() == rows && b.ncols() == columns && a.ncols() == b.nrows();
     match (matrix(a), matrix(b), c.as_slice_mut()) {
         (Some(a), Some(b), Some(c)) if fits => {
+            if add && a.row_stride() == 1 && !columns.is_multiple_of(LANES) && columns < rows {
+                return add_columns(a, b, c);
+            }
             let c = MatMut::from_row_major_slice_mut(c, rows, columns);
             matmul(c, if add { Accum::Add } else { Accum::Replace }, a, b, 1.0, Par::Seq);
         }
         // Gaps between rows, which no array of a pass has.
         _ => general_mat_mul(1.0, &a, &b, if add { 1.0 } else { 0.0 }, &mut c),
     }
+}
+
+/// C ← C + A B, A column after column, of few columns: faer puts the direction in which C lies without gaps into the lanes of a vector,
+/// and with 17 columns, say, every other vector would hold one number. So the product is made column after column and added then.
+fn add_columns(a: MatRef<'_, f32>, b: MatRef<'_, f32>, c: &mut [f32]) {
+    let (rows, columns) = (a.nrows(), b.ncols());
+    let mut product = room::take(rows * columns);
+    matmul(MatMut::from_column_major_slice_mut(&mut product, rows, columns), Accum::Replace, a, b, 1.0, Par::Seq);
+    for (row, c) in c.chunks_exact_mut(columns).enumerate() {
+        c.iter_mut().zip(product[row..].iter().step_by(rows)).for_each(|(c, term)| *c += *term);
+    }
+    room::give(product);
 }
 
 /// The same numbers as faer sees them, if they lie without gaps, row after row or column after column.
@@ -63,6 +82,10 @@ mod tests {
                 let mut transposed = Array2::zeros((k, k));
                 product(false, a.t(), a, transposed.view_mut());
                 assert_eq!(transposed, a.t().dot(&a));
+                let mut sums = numbers(n, k, 3);
+                let want = &sums + &c.t().dot(&a);
+                product(true, c.t(), a, sums.view_mut());
+                assert_eq!(sums, want, "{m} {k} {n}");
             }
         }
     }
