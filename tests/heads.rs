@@ -63,7 +63,7 @@ fn parameters(spec: &PolicySpec) -> Vec<f32> {
     let layout = spec.layout();
     let mut parameters = wgpo::policy::initial_parameters(spec, 7);
     let last = *layout.layers(wgpo::policy::Network::Policy).last().unwrap();
-    parameters[last.weight..last.bias].iter_mut().for_each(|w| *w *= 60.0);
+    parameters[last.weight..last.weight + last.outputs * last.inputs].iter_mut().for_each(|w| *w *= 60.0);
     if let Some(log_std) = layout.log_std() {
         parameters[log_std..].iter_mut().for_each(|l| *l = -0.4);
     }
