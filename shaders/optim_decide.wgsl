@@ -7,7 +7,7 @@
 // optimizer_step  [1]                steps taken since the start; counted on here
 // trace           [minibatches, TRACE_WIDTH]  parts/trace.wgsl; row params.index
 //
-// A single workgroup.
+// A single workgroup, in place of two dispatches of one: what it gains is their launches (see optim_reduce).
 
 struct Params {
     loss_groups: u32,

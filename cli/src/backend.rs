@@ -1,5 +1,6 @@
 //! The one place that makes concrete learners, trainers and devices: which backend, and why.
 
+use crate::adapters::{adapter_choice, again, api, roomy, same_adapter, why_no_gpu};
 use crate::args::{BackendArgs, BackendChoice, KernelsChoice};
 use crate::settings::RunConfig;
 use anyhow::{Context, Result, bail};
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 use wgpo::algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 use wgpo::bench::{Options, Place, Tuning, Tunings};
 use wgpo::env::Env;
-use wgpo::gpu::{AdapterChoice, AdapterSummary, Gpu, GpuOptions, ProductPath};
+use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::policy::{Network, PolicySpec};
 use wgpo::reference::{self, CpuLearner, CpuTrainer};
 use wgpo::trainer::{EpisodeStats, IterationStats, Trainer};
@@ -29,14 +30,6 @@ pub fn forced(args: &BackendArgs) -> Option<&'static str> {
     }
 }
 
-/// The adapter that `name` means: an index or a part of a name; without one, the best that is there.
-fn adapter_choice(name: Option<&str>) -> AdapterChoice {
-    match name.map(str::parse) {
-        Some(Ok(choice)) => choice,
-        None => AdapterChoice::Best,
-    }
-}
-
 impl Backend {
     /// The backend that the command line asks for; with `auto`, a hardware GPU if there is one.
     pub fn choose(args: &BackendArgs) -> Result<Self> {
@@ -45,6 +38,9 @@ impl Backend {
         }
         if args.backend == BackendChoice::Cpu && args.kernels != KernelsChoice::Auto {
             bail!("--kernels is about a GPU, --backend cpu uses none; leave one of them out");
+        }
+        if args.tuning.is_some() && args.kernels != KernelsChoice::Tuned {
+            bail!("--tuning names the file of --kernels tuned; add that, or leave it out");
         }
         let products = args.kernels.path().unwrap_or_default();
         match forced(args) {
@@ -62,15 +58,18 @@ impl Backend {
             Some(_) => Ok(Self::cpu("as asked for")),
             None => Ok(match Gpu::new(&GpuOptions { products, ..GpuOptions::default() }) {
                 Ok(gpu) => Self::gpu(gpu, "the best hardware GPU here"),
+                Err(error) if args.kernels != KernelsChoice::Auto => {
+                    bail!("--kernels is about a GPU: {}", why_no_gpu(&error));
+                }
                 Err(error) => Self::cpu(&why_no_gpu(&error)),
             }),
         }
     }
 
     /// With `--kernels tuned` the fastest kernels for `spec` and minibatches of `rows`, from the file of tunings or, where it
-    /// does not know, measured and added to it.
-    pub fn tune(&mut self, args: &BackendArgs, spec: &PolicySpec, rows: usize) -> Result<()> {
-        let (Place::Gpu(gpu), KernelsChoice::Tuned) = (&self.place, args.kernels) else { return Ok(()) };
+    /// does not know, measured and added to it. Whether something was chosen.
+    pub fn tune(&mut self, args: &BackendArgs, spec: &PolicySpec, rows: usize) -> Result<bool> {
+        let (Place::Gpu(gpu), KernelsChoice::Tuned) = (&self.place, args.kernels) else { return Ok(false) };
         let path = match &args.tuning {
             Some(path) => path.clone(),
             None => own_tuning().context("there is no cache folder for --kernels tuned; name a file with --tuning")?,
@@ -104,7 +103,7 @@ impl Backend {
         let source = if known { "as found earlier" } else { "measured now" };
         self.place = Place::Gpu(gpu.with_products(fastest));
         self.reason += &format!("; {} kernels, {source}: {}", fastest.name(), times.join(", "));
-        Ok(())
+        Ok(true)
     }
 
     /// Which kernels compute networks, if an adapter is used.
@@ -269,59 +268,6 @@ pub fn binding_bytes(spec: &PolicySpec, rows: usize) -> u64 {
     4 * rows as u64 * widest.max(spec.head.width()).max(4) as u64
 }
 
-/// The name of the API behind an adapter.
-fn api(info: &wgpo::wgpu::AdapterInfo) -> String {
-    format!("{:?}", info.backend)
-}
-
-/// The index of the adapter that a run was on, or its name where the run does not say what reached it.
-fn same_adapter(saved: &RunConfig) -> Result<Option<String>> {
-    let (Some(name), Some(before)) = (&saved.adapter, &saved.api) else { return Ok(saved.adapter.clone()) };
-    match adapters()?.iter().find(|one| one.info.name == *name && api(&one.info) == *before) {
-        Some(found) => Ok(Some(found.index.to_string())),
-        None => bail!("it was on {name} by {before}, which is not here"),
-    }
-}
-
-/// Why `auto` found no GPU, in the user's words.
-fn why_no_gpu(error: &wgpo::Error) -> String {
-    let software = adapters().map_or(Vec::new(), |all| {
-        all.iter().filter(|one| one.is_software()).map(|one| one.info.name.clone()).collect::<Vec<_>>()
-    });
-    match (error, software.first()) {
-        (wgpo::Error::NoAdapter(_), Some(name)) => {
-            format!("no hardware GPU found, only {0}, a software one; --adapter {0} takes it", short(name))
-        }
-        (wgpo::Error::NoAdapter(_), None) => "no GPU found".to_owned(),
-        (error, _) => format!("the GPU cannot be used: {error}"),
-    }
-}
-
-/// The first word of an adapter's name, which is enough to choose it.
-fn short(name: &str) -> &str {
-    name.split_whitespace().next().unwrap_or(name)
-}
-
-/// Every adapter that wgpu finds.
-pub fn adapters() -> Result<Vec<AdapterSummary>> {
-    Ok(pollster::block_on(wgpo::gpu::adapters())?)
-}
-
-/// A device on the adapter that `name` means; without a name, on the best one, software included.
-pub fn device(name: Option<&str>) -> Result<Gpu> {
-    let options = GpuOptions { adapter: adapter_choice(name), allow_software: true, ..GpuOptions::default() };
-    Ok(Gpu::new(&options)?)
-}
-
-/// `gpu`, or the same adapter opened again with larger bindings where `bytes` are more than WebGPU's default.
-fn roomy(gpu: &Gpu, bytes: u64) -> Result<Gpu> {
-    if bytes <= gpu.limits().max_storage_buffer_binding_size {
-        return Ok(gpu.clone());
-    }
-    again(gpu, GpuOptions { binding_bytes: Some(bytes), ..GpuOptions::default() })
-        .context("these settings need larger buffers than WebGPU's default; smaller --envs or --rollout may do")
-}
-
 /// Where `wgpo bench` runs, by the same rules as every command, with the device's clock where it has one; and why there.
 /// `bytes` is the largest buffer that will be needed.
 pub fn bench_place(args: &BackendArgs, bytes: u64) -> Result<(Place, String)> {
@@ -337,16 +283,6 @@ pub fn bench_place(args: &BackendArgs, bytes: u64) -> Result<(Place, String)> {
     Ok((place, backend.reason))
 }
 
-/// The adapter of `gpu`, opened again.
-fn again(gpu: &Gpu, options: GpuOptions) -> Result<Gpu> {
-    let same = |summary: &AdapterSummary| {
-        let (a, b) = (&summary.info, gpu.adapter_info());
-        (&a.name, a.backend, a.device, &a.device_pci_bus_id) == (&b.name, b.backend, b.device, &b.device_pci_bus_id)
-    };
-    let index = adapters()?.iter().position(same).context("the adapter is gone")?;
-    Ok(Gpu::new(&GpuOptions { adapter: AdapterChoice::Index(index), products: gpu.products(), ..options })?)
-}
-
 /// An error where kernels are to be tuned for one net, and there are several.
 pub fn one_for_all(args: &BackendArgs) -> Result<()> {
     if args.kernels == KernelsChoice::Tuned {
@@ -358,9 +294,4 @@ pub fn one_for_all(args: &BackendArgs) -> Result<()> {
 /// Whole episodes of the greedy policy.
 pub fn evaluate(learner: &mut dyn Learner, env: Env, episodes: usize, seed: u64) -> Result<EpisodeStats> {
     Ok(reference::evaluate(learner, env, episodes, seed, ActMode::Greedy)?)
-}
-
-/// The adapter that `auto` would take.
-pub fn automatic() -> Option<wgpo::wgpu::AdapterInfo> {
-    Gpu::new(&GpuOptions::default()).ok().map(|gpu| gpu.adapter_info())
 }

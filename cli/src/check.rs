@@ -1,7 +1,7 @@
 //! `wgpo check`.
 
+use crate::adapters;
 use crate::args::CheckArgs;
-use crate::backend;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
     let mut passed = true;
     let places = places(args)?;
     for place in &places {
-        let gpu = match (&place.name, backend::device(place.choice.as_deref())) {
+        let gpu = match (&place.name, adapters::device(place.choice.as_deref())) {
             (_, Ok(gpu)) => gpu,
             // One of several that cannot be opened does not hide the others.
             (Some(name), Err(error)) => {
@@ -54,7 +54,7 @@ fn places(args: &CheckArgs) -> Result<Vec<Place>> {
         return Ok(vec![Place { choice: args.adapter.clone(), name: None }]);
     }
     let mut places = Vec::new();
-    for adapter in backend::adapters()? {
+    for adapter in adapters::adapters()? {
         match adapter.shortfall() {
             Some(shortfall) => eprintln!("{}: left out: {shortfall}", adapter.info.name),
             None => places.push(Place { choice: Some(adapter.index.to_string()), name: Some(adapter.info.name) }),

@@ -1,7 +1,7 @@
 //! `wgpo info`.
 
 use crate::args::InfoArgs;
-use crate::{backend, files};
+use crate::{adapters, files};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -24,7 +24,8 @@ const VARIANTS: [(&str, &str); 3] = [
     ("all kernels", "portable form: WebGPU's default limits, no optional feature"),
     (
         "networks",
-        "`direct` on a software adapter, `fused` on hardware; --kernels names others, or finds out the fastest",
+        "`direct` on a software adapter, `fused` on hardware; --kernels names others, or finds out the fastest; with less than \
+         32 rows the plain ones, but rollouts of narrow policies in one dispatch",
     ),
     ("advantage_gae", "advantage_gae_chunked where the window is long and environments are few"),
 ];
@@ -34,8 +35,8 @@ pub fn info(args: &InfoArgs) -> Result<ExitCode> {
     if let Some(folder) = &args.wgsl {
         return wgsl(folder);
     }
-    let adapters = backend::adapters()?;
-    let best = backend::automatic().map(|info| info.name);
+    let adapters = adapters::adapters()?;
+    let best = adapters::automatic().map(|info| info.name);
     if args.json {
         let adapters: Vec<Value> = adapters.iter().map(as_json).collect();
         let variants: serde_json::Map<_, _> =

@@ -1,5 +1,6 @@
 //! The program `wgpo`: trains, checks and updates policies on any GPU that wgpu reaches, or on the CPU reference.
 
+mod adapters;
 mod args;
 mod backend;
 mod bench;

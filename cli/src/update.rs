@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
-use wgpo::{PpoConfig, checkpoint};
+use wgpo::{Learner, PpoConfig, checkpoint};
 
 /// Reads everything, checks everything, updates, and only then writes.
 pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
@@ -33,16 +33,23 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     // The rollout's own size, so that a schedule counts this trainer's updates.
     let config = PpoConfig { num_envs: rollout.envs, num_steps: rollout.steps, ..config };
     let scales_rewards = config.reward_norm.is_some();
-    backend.tune(&args.backend, &saved.spec, config.minibatch_rows(rollout.rows()))?;
-    let mut learner = backend.learner(saved.spec, config, saved.state.seed)?;
-    learner.set_state(&saved.state).with_context(|| {
-        format!(
-            "{} does not go with {}: running statistics need the same [obs_norm], [reward_norm] and [norm_value], and as many \
-             environments",
-            args.policy.display(),
-            args.config.display()
-        )
-    })?;
+    let made = |backend: &Backend| -> Result<Box<dyn Learner>> {
+        let mut learner = backend.learner(saved.spec.clone(), config.clone(), saved.state.seed)?;
+        learner.set_state(&saved.state).with_context(|| {
+            format!(
+                "{} does not go with {}: running statistics need the same [obs_norm], [reward_norm] and [norm_value], and as \
+                 many environments",
+                args.policy.display(),
+                args.config.display()
+            )
+        })?;
+        Ok(learner)
+    };
+    // What does not go together is refused before anything is measured and kept.
+    let mut learner = made(&backend)?;
+    if backend.tune(&args.backend, &saved.spec, config.minibatch_rows(rollout.rows()))? {
+        learner = made(&backend)?;
+    }
     let stats = learner.update(&rollout).context("update")?;
     if stats.skipped_steps > 0 {
         bail!("{} optimiser steps had a gradient that was not finite; nothing was written", stats.skipped_steps);

@@ -7,19 +7,7 @@ mod support;
 
 use serde_json::Value;
 use std::collections::BTreeSet;
-use support::Place;
-
-/// Index of an adapter, or why there is none to test on.
-fn adapter(place: &Place) -> Option<u64> {
-    let info: Value = serde_json::from_str(&place.run("info --json")).unwrap();
-    let usable = info["adapters"].as_array().unwrap().iter().find(|adapter| adapter["shortfall"].is_null());
-    if let Some(adapter) = usable {
-        return adapter["index"].as_u64();
-    }
-    assert!(std::env::var_os("REQUIRE_GPU").is_none_or(|value| value != "1"), "REQUIRE_GPU=1 and no adapter");
-    eprintln!("skipped: no adapter");
-    None
-}
+use support::{Place, adapter};
 
 fn record(place: &Place, name: &str) -> Value {
     serde_json::from_str(&place.text(name)).unwrap()

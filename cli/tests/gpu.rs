@@ -6,23 +6,7 @@
 mod support;
 
 use serde_json::Value;
-use support::Place;
-
-/// Index of an adapter, or why there is none to test on.
-fn adapter(place: &Place) -> Option<u64> {
-    let info: Value = serde_json::from_str(&place.run("info --json")).unwrap();
-    let usable = info["adapters"].as_array().unwrap().iter().find(|adapter| adapter["shortfall"].is_null());
-    if let Some(adapter) = usable {
-        eprintln!(
-            "adapter: {} ({}, {} {})",
-            adapter["name"], adapter["backend"], adapter["driver"], adapter["driver_info"]
-        );
-        return adapter["index"].as_u64();
-    }
-    assert!(std::env::var_os("REQUIRE_GPU").is_none_or(|value| value != "1"), "REQUIRE_GPU=1 and no adapter");
-    eprintln!("skipped: no adapter");
-    None
-}
+use support::{Place, adapter};
 
 #[test]
 fn info_says_what_is_there() {

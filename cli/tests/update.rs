@@ -7,7 +7,7 @@ mod support;
 
 use ndarray::{Array1, Array2, s};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use support::Place;
+use support::{Place, adapter};
 use wgpo::checkpoint::{load_learner, write_rollout};
 use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
@@ -284,6 +284,12 @@ fn a_state_with_statistics_needs_settings_that_have_them() {
         "train cartpole --backend cpu --config t.toml --envs 3 --rollout 8 --steps 24 --hidden 8 --eval-episodes 0";
     place.run(&format!("{train} --out p --force"));
     place.refused(UPDATE, 1, &["obs_norm: is off", "c.toml"]);
+    // Nor is anything measured for it.
+    if let Some(index) = adapter(&place) {
+        let tuned = format!("--adapter {index} --kernels tuned --tuning t.json");
+        place.refused(&UPDATE.replace("--backend cpu", &tuned), 1, &["obs_norm: is off", "c.toml"]);
+        assert!(!place.path("t.json").exists(), "a refused update wrote a tuning");
+    }
     std::fs::write(place.path("c.toml"), "[reward_norm]\n[obs_norm]").unwrap();
     place.run(UPDATE);
 }

@@ -56,6 +56,7 @@ fn bad_arguments_are_refused_before_anything_happens() {
     place.refused("train cartpole --backend cpu --envs 0", 1, &["num_envs", "at least 1"]);
     place.refused("train cartpole --backend cpu --hidden 64,0", 1, &["policy_hidden", "at least 1"]);
     place.refused("train cartpole --backend cpu --adapter 0", 1, &["--adapter", "--backend cpu"]);
+    place.refused("train cartpole --tuning t.json", 1, &["--tuning", "--kernels tuned"]);
     place.refused("train cartpole --backend cpu --config nowhere.toml", 1, &["nowhere.toml", "No such file"]);
     place.refused("train cartpole --backend cpu --resume", 1, &["runs/cartpole-cpu-s1", "no run to resume"]);
     place.refused("failure-modes --mode 4", 2, &["--mode", "1, 2, 3, all"]);

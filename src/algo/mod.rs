@@ -40,6 +40,7 @@ mod trust_region;
 mod update;
 mod update_build;
 mod update_kl;
+mod update_loss;
 mod update_optim;
 mod valid;
 
