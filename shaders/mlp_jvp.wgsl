@@ -8,7 +8,7 @@
 // kept            [rows, outputs]          what the forward pass kept of this layer's activation; not read if there is none
 // output_tangent  [rows, outputs + extra]  T; row r starts at r * output_stride
 // The `extra` columns after the outputs are copies of tangent[extra_offset ..]: the tangent of log_std.
-// Tiles as in mlp_forward; the sum over inputs runs in order.
+// Tiles as in mlp_forward; the sum over inputs runs in order, of X dWᵀ and then of dX Wᵀ.
 
 struct Params {
     rows: u32,
@@ -41,31 +41,31 @@ const TILE: u32 = 32u;
 const STEP: u32 = 16u;
 const QUADS: u32 = 8u;
 
-// [STEP, QUADS]: four rows each (X, dX), four columns each (dW, W).
-var<workgroup> input_tile: array<vec4<f32>, 128>;
-var<workgroup> weight_tangent_tile: array<vec4<f32>, 128>;
-var<workgroup> input_tangent_tile: array<vec4<f32>, 128>;
-var<workgroup> weight_tile: array<vec4<f32>, 128>;
+// [STEP, QUADS]: four rows each of X, then of dX, four columns each of dW, then of W.
+var<workgroup> row_tile: array<vec4<f32>, 128>;
+var<workgroup> column_tile: array<vec4<f32>, 128>;
 
-// (X, dX) at a row and an input.
-fn load_input(row: u32, k: u32) -> vec2<f32> {
+// X at a row and an input, or dX.
+fn load_input(row: u32, k: u32, tangents: bool) -> f32 {
     if (row >= params.rows || k >= params.inputs) {
-        return vec2<f32>();
+        return 0.0;
     }
-    let x = activation_apply(INPUT_ACTIVATION, input[params.input_offset + row * params.input_stride + k]);
-    if (params.with_input_tangent == 0u) {
-        return vec2<f32>(x, 0.0);
+    if (tangents) {
+        return input_tangent[row * params.inputs + k];
     }
-    return vec2<f32>(x, input_tangent[row * params.inputs + k]);
+    return activation_apply(INPUT_ACTIVATION, input[params.input_offset + row * params.input_stride + k]);
 }
 
-// (dW, W) at an output and an input.
-fn load_weight(column: u32, k: u32) -> vec2<f32> {
+// dW at an output and an input, or W where dX is the other factor.
+fn load_weight(column: u32, k: u32, tangents: bool) -> f32 {
     if (column >= params.outputs || k >= params.inputs) {
-        return vec2<f32>();
+        return 0.0;
     }
     let place = params.weight + column * params.inputs + k;
-    return vec2<f32>(tangent[place], parameters[place]);
+    if (tangents) {
+        return parameters[place];
+    }
+    return tangent[place];
 }
 
 fn store(row: u32, column: u32, sum: f32) {
@@ -109,35 +109,32 @@ fn mlp_jvp(
     var sums_1 = vec4<f32>();
     var sums_2 = vec4<f32>();
     var sums_3 = vec4<f32>();
-    for (var first = 0u; first < params.inputs; first += STEP) {
-        let k = lane % STEP;
-        for (var quad = lane / STEP; quad < QUADS; quad += 64u / STEP) {
-            let row = first_row + quad * 4u;
-            let column = first_column + quad * 4u;
-            let x = transpose(mat4x2<f32>(
-                load_input(row, first + k), load_input(row + 1u, first + k),
-                load_input(row + 2u, first + k), load_input(row + 3u, first + k)));
-            let w = transpose(mat4x2<f32>(
-                load_weight(column, first + k), load_weight(column + 1u, first + k),
-                load_weight(column + 2u, first + k), load_weight(column + 3u, first + k)));
-            input_tile[k * QUADS + quad] = x[0];
-            input_tangent_tile[k * QUADS + quad] = x[1];
-            weight_tangent_tile[k * QUADS + quad] = w[0];
-            weight_tile[k * QUADS + quad] = w[1];
+    for (var product = 0u; product < select(1u, 2u, params.with_input_tangent != 0u); product++) {
+        let tangents = product == 1u;
+        for (var first = 0u; first < params.inputs; first += STEP) {
+            let k = lane % STEP;
+            for (var quad = lane / STEP; quad < QUADS; quad += 64u / STEP) {
+                let row = first_row + quad * 4u;
+                let column = first_column + quad * 4u;
+                row_tile[k * QUADS + quad] = vec4<f32>(
+                    load_input(row, first + k, tangents), load_input(row + 1u, first + k, tangents),
+                    load_input(row + 2u, first + k, tangents), load_input(row + 3u, first + k, tangents));
+                column_tile[k * QUADS + quad] = vec4<f32>(
+                    load_weight(column, first + k, tangents), load_weight(column + 1u, first + k, tangents),
+                    load_weight(column + 2u, first + k, tangents), load_weight(column + 3u, first + k, tangents));
+            }
+            workgroupBarrier();  // the tiles are complete
+            let count = select(0u, min(STEP, params.inputs - first), busy);
+            for (var i = 0u; i < count; i++) {
+                let a = row_tile[i * QUADS + row_quad];
+                let b = column_tile[i * QUADS + column_quad];
+                sums_0 += a.x * b;
+                sums_1 += a.y * b;
+                sums_2 += a.z * b;
+                sums_3 += a.w * b;
+            }
+            workgroupBarrier();  // nobody reads the tiles any more
         }
-        workgroupBarrier();  // the tiles are complete
-        let count = select(0u, min(STEP, params.inputs - first), busy);
-        for (var i = 0u; i < count; i++) {
-            let x = input_tile[i * QUADS + row_quad];
-            let dw = weight_tangent_tile[i * QUADS + column_quad];
-            let dx = input_tangent_tile[i * QUADS + row_quad];
-            let w = weight_tile[i * QUADS + column_quad];
-            sums_0 += x.x * dw + dx.x * w;
-            sums_1 += x.y * dw + dx.y * w;
-            sums_2 += x.z * dw + dx.z * w;
-            sums_3 += x.w * dw + dx.w * w;
-        }
-        workgroupBarrier();  // nobody reads the tiles any more
     }
 
     let row = first_row + row_quad * 4u;

@@ -100,7 +100,7 @@ fn more_workgroups_than_one_dimension_holds() {
     let ring = ScheduleRing::new(&gpu).unwrap();
     let slot = ring.push(&gpu, &Schedule { seed_low: 3, update_low: 9, ..Schedule::default() }).unwrap();
     let mut p = batch_gather::Params::default();
-    (p.rows, p.width, p.epoch) = (rows, 1, 2);
+    (p.rows, p.width, p.stride, p.epoch) = (rows, 1, 1, 2);
     let io = batch_gather::Io { order: &order, source: &source, gathered: &gathered };
     gpu.run("large", &batch_gather::bind(&gpu, &[p], &io, &ring).unwrap(), slot).unwrap();
     let got = gpu.read(&gathered).unwrap();

@@ -229,9 +229,7 @@ impl Networks<'_> {
         io: &mlp_jvp::Io<'_>,
     ) -> Result<Vec<Call>> {
         let tile = Tile::pick(self.gpu, &[[params.rows, params.outputs + params.extra]]);
-        // Without workgroup memory its tile needs more registers than a GPU has; on a CPU's stack that costs little.
-        let registers = tile.staged || self.gpu.products() == ProductPath::Direct && self.gpu.is_software();
-        if !registers || !self.tiled(std::iter::once(params.rows), &[io.tangent, io.input, io.input_tangent]) {
+        if !self.tiled(std::iter::once(params.rows), &[io.tangent, io.input, io.input_tangent]) {
             return mlp_jvp::bind(self.gpu, on_load, slope, &[params], io);
         }
         let tiled = mlp_jvp_tiled::Io {

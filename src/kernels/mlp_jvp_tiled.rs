@@ -9,7 +9,7 @@ use crate::policy::Activation;
 
 kernel! {
     stem: "mlp_jvp_tiled",
-    parts: [MATH, ACTIVATION, TILE, TILE_TANGENT],
+    parts: [MATH, ACTIVATION, TILE, TILE_PRODUCT, TILE_TANGENT],
     schedule: false,
     head: false,
     params: {
@@ -79,7 +79,7 @@ pub fn bind(
     let mut calls = Vec::with_capacity(params.len());
     let mut loads = [Loads::Whole; 2];
     for p in params {
-        iterations(name, tile_iterations(p.inputs), || format!("inputs {}", p.inputs))?;
+        iterations(name, 2 * tile_iterations(p.inputs), || format!("inputs {}", p.inputs))?;
         let weights = u64::from(p.weight) + u64::from(p.outputs) * u64::from(p.inputs);
         let biases = u64::from(p.bias) + u64::from(p.outputs);
         let extra = if p.extra == 0 { 0 } else { u64::from(p.extra_offset) + u64::from(p.extra) };
