@@ -80,6 +80,18 @@ fn nothing_is_empty() {
 }
 
 #[test]
+fn rows_that_would_overlap_are_refused() {
+    let gpu = device!();
+    let (source, gathered) = (gpu.upload("source", &[1_u32; 12]).unwrap(), gpu.buffer("gathered", 12).unwrap());
+    let ring = ScheduleRing::new(&gpu).unwrap();
+    let io = batch_gather::Io { order: &source, source: &source, gathered: &gathered };
+    let mut p = batch_gather::Params::default();
+    (p.rows, p.width, p.stride) = (4, 3, 2);
+    let text = message(batch_gather::bind(&gpu, &[p], &io, &ring));
+    assert_eq!(text, "config: stride: is 2, less than the width 3: rows would overlap");
+}
+
+#[test]
 fn a_window_of_one_step_and_one_environment_works() {
     let gpu = device!();
     let w = Window::new(&gpu, [1, 2, 1, 1, 1]);

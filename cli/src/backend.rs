@@ -40,7 +40,7 @@ impl Backend {
             bail!("--kernels is about a GPU, --backend cpu uses none; leave one of them out");
         }
         if args.tuning.is_some() && args.kernels != KernelsChoice::Tuned {
-            bail!("--tuning names the file of --kernels tuned; add that, or leave it out");
+            bail!("--tuning names the file of --kernels tuned, which is not asked for; leave it out");
         }
         let products = args.kernels.path().unwrap_or_default();
         match forced(args) {
@@ -67,9 +67,9 @@ impl Backend {
     }
 
     /// With `--kernels tuned` the fastest kernels for `spec` and minibatches of `rows`, from the file of tunings or, where it
-    /// does not know, measured and added to it. Whether something was chosen.
-    pub fn tune(&mut self, args: &BackendArgs, spec: &PolicySpec, rows: usize) -> Result<bool> {
-        let (Place::Gpu(gpu), KernelsChoice::Tuned) = (&self.place, args.kernels) else { return Ok(false) };
+    /// does not know, measured and added to it.
+    pub fn tune(&mut self, args: &BackendArgs, spec: &PolicySpec, rows: usize) -> Result<()> {
+        let (Place::Gpu(gpu), KernelsChoice::Tuned) = (&self.place, args.kernels) else { return Ok(()) };
         let path = match &args.tuning {
             Some(path) => path.clone(),
             None => own_tuning().context("there is no cache folder for --kernels tuned; name a file with --tuning")?,
@@ -103,7 +103,7 @@ impl Backend {
         let source = if known { "as found earlier" } else { "measured now" };
         self.place = Place::Gpu(gpu.with_products(fastest));
         self.reason += &format!("; {} kernels, {source}: {}", fastest.name(), times.join(", "));
-        Ok(true)
+        Ok(())
     }
 
     /// Which kernels compute networks, if an adapter is used.

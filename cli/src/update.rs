@@ -1,6 +1,6 @@
 //! `wgpo update`.
 
-use crate::args::UpdateArgs;
+use crate::args::{KernelsChoice, UpdateArgs};
 use crate::backend::Backend;
 use crate::metrics::mean_grad_norm;
 use crate::settings;
@@ -45,11 +45,12 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
         })?;
         Ok(learner)
     };
-    // What does not go together is refused before anything is measured and kept.
-    let mut learner = made(&backend)?;
-    if backend.tune(&args.backend, &saved.spec, config.minibatch_rows(rollout.rows()))? {
-        learner = made(&backend)?;
+    if args.backend.kernels == KernelsChoice::Tuned {
+        // What does not go together is refused before anything is measured and kept.
+        drop(made(&backend)?);
+        backend.tune(&args.backend, &saved.spec, config.minibatch_rows(rollout.rows()))?;
     }
+    let mut learner = made(&backend)?;
     let stats = learner.update(&rollout).context("update")?;
     if stats.skipped_steps > 0 {
         bail!("{} optimiser steps had a gradient that was not finite; nothing was written", stats.skipped_steps);

@@ -13,7 +13,8 @@ pub(super) struct Block {
     pub rows: u32,
     /// First element of the observations.
     pub obs_offset: u32,
-    /// Elements from one row of the observations to the next: `obs_dim`, or a multiple to take every k-th row.
+    /// Elements from one row of the observations to the next: `obs_dim`, more where rows are padded, or a multiple of it to take
+    /// every k-th row.
     pub obs_stride: u32,
     /// First element of the values.
     pub value_offset: u32,

@@ -84,9 +84,11 @@ impl GpuTrainer {
         };
         let widest = Network::ALL.into_iter().flat_map(|network| spec.sizes(network)).chain([spec.head.width()]).max();
         let obs = rows.saturating_add(config.num_envs as u64).saturating_mul(spec.obs_dim as u64);
+        // An update gathers them with rows at multiples of four.
+        let gathered = rows.saturating_mul(spec.obs_dim.next_multiple_of(4) as u64);
         let kept = at_once.saturating_mul(widest.unwrap_or(1) as u64);
         let samples = rows.saturating_mul(4).max(rows.saturating_mul(spec.head.width() as u64));
-        4 * obs.max(kept).max(samples).max(spec.layout().len() as u64)
+        4 * obs.max(gathered).max(kept).max(samples).max(spec.layout().len() as u64)
     }
 
     /// The device.

@@ -3,6 +3,7 @@
 use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
+use super::products::FEW_ROWS;
 use super::update::BatchBuffers;
 use crate::config::AdvantageNorm;
 use crate::gpu::{Buffer, Call, Gpu, ProductPath};
@@ -101,8 +102,10 @@ impl<'a> Builder<'a> {
             && !critic_only;
         // Rows that begin at multiples of four, for the tiled kernels, unless there is no room.
         let padded = spec.obs_dim.next_multiple_of(4) as u64;
-        let pads = !fused && gpu.products() != ProductPath::Plain;
-        let pads = pads && 4 * all * padded <= gpu.limits().max_storage_buffer_binding_size;
+        let limits = gpu.limits();
+        let room = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let tiled = !fused && gpu.products() != ProductPath::Plain && minibatch >= FEW_ROWS;
+        let pads = tiled && 4 * all * padded <= room;
         let obs_stride = if pads { padded as u32 } else { spec.obs_dim as u32 };
         // Where fused, nothing goes through memory between the layers: some room for what is bound and not used.
         let kept = if fused { 1 } else { minibatch };

@@ -79,7 +79,8 @@ pub fn bind(
     let mut calls = Vec::with_capacity(params.len());
     let mut loads = [Loads::Whole; 2];
     for p in params {
-        iterations(name, 2 * tile_iterations(p.inputs), || format!("inputs {}", p.inputs))?;
+        let products = 1 + u64::from(p.with_input_tangent != 0);
+        iterations(name, products * tile_iterations(p.inputs), || format!("inputs {}", p.inputs))?;
         let weights = u64::from(p.weight) + u64::from(p.outputs) * u64::from(p.inputs);
         let biases = u64::from(p.bias) + u64::from(p.outputs);
         let extra = if p.extra == 0 { 0 } else { u64::from(p.extra_offset) + u64::from(p.extra) };

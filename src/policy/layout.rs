@@ -46,7 +46,7 @@ pub struct LayerRange {
 /// Names and places of all trainable numbers of a policy.
 ///
 /// Order: `trunk.0.weight`, `trunk.0.bias`, …, `policy.0.weight`, …, `value.0.weight`, …, the bias of the actor's last layer, `log_std`,
-/// without gaps. That bias comes so late because it has as many numbers as the head wants: with hidden widths that are multiples of
+/// without gaps. That bias comes so late because it has as many numbers as the head wants: with hidden layers whose widths are multiples of
 /// four every weight then starts at one, and the tiled kernels read four at a time. Go by [`get`](Self::get), not by the order.
 /// Gradients, Adam moments and tangents have the same layout.
 #[derive(Debug, Clone, PartialEq, Eq)]

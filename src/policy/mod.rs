@@ -155,7 +155,7 @@ pub enum Network {
 }
 
 impl Network {
-    /// All three, in the order of the flat vector.
+    /// All three, in the order of their first weights in the flat vector.
     pub const ALL: [Self; 3] = [Self::Trunk, Self::Policy, Self::Value];
 
     /// `trunk`, `policy` or `value`.

@@ -89,9 +89,10 @@ mod tests {
     #[test]
     fn special_numbers() {
         let mut values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1e-40, 9.1, -30.0];
-        tanh_of_sums(&mut values, &[0.0; 8]);
+        tanh_of_sums(&mut values, &[-0.0; 8]);
         assert!(values[0].is_nan());
         assert_eq!(values[1..], [1.0, -1.0, 0.0, -0.0, 1e-40, 1.0, -1.0]);
+        assert!(values[4].is_sign_negative());
     }
 
     #[test]
