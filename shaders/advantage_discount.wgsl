@@ -7,6 +7,8 @@
 //            end an episode, and with it the sum.
 // carried    [envs]; the sum before the window, and after it
 // discounted [steps, envs]
+//
+// Operations: 2 a step; bytes: 16.
 
 struct Params {
     steps: u32,

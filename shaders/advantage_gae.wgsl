@@ -7,6 +7,8 @@
 // final_values [steps, envs] value of the real last observation; counts only where truncated
 // terminated, truncated [steps, envs] 0 or 1
 // advantages, returns   [steps, envs]; returns = advantages + values
+//
+// Operations: 8 a step; bytes: 24, and 4 where truncated.
 
 struct Params {
     steps: u32,

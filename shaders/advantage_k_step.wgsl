@@ -8,6 +8,8 @@
 // final_values [steps, envs] value of the real last observation; counts only where truncated
 // terminated, truncated [steps, envs] 0 or 1
 // advantages, returns   [steps, envs]; returns = advantages + values
+//
+// Operations: 3 k + 3 a step at most; bytes: 24 where neighbours share a cache, k times the rewards where not.
 
 struct Params {
     steps: u32,

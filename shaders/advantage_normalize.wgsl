@@ -2,6 +2,8 @@
 //
 // moments    [segments] of (count, mean, M2, 0), as reduce_moments leaves them
 // advantages [..]; row i's element is at i * stride + offset
+//
+// Operations: 2 a row; bytes: 8.
 
 struct Params {
     rows: u32,

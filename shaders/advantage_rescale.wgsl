@@ -4,6 +4,8 @@
 //
 // coefficients [ceil(rows / segment)] of (shift, scale), as reduce_running leaves them
 // numbers      [rows], in place
+//
+// Operations: 2 a number; bytes: 8.
 
 struct Params {
     rows: u32,

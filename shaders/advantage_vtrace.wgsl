@@ -9,6 +9,8 @@
 // terminated, truncated [steps, envs] 0 or 1
 // log_rhos     [steps, envs] log of (present policy / recording policy) of the action taken
 // advantages, returns   [steps, envs]
+//
+// Operations: 14 a step; bytes: 28, and 4 where truncated.
 
 struct Params {
     steps: u32,

@@ -4,6 +4,8 @@
 // source  [rows, width]
 // valid   [rows] 0 or 1
 // cleaned [rows, width]
+//
+// Operations: none; bytes: 4 (2 width + 1) a row.
 
 struct Params {
     rows: u32,

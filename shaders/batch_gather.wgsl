@@ -5,6 +5,8 @@
 // order    [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is 1
 // source   [rows, width]
 // gathered [rows, width]; row j starts at j * stride
+//
+// Operations: none but those of the shuffle, on integers; bytes: 8 width a row.
 
 struct Params {
     rows: u32,

@@ -5,6 +5,8 @@
 // order   [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is 1
 // logp_old, advantages, returns, values_old  [rows]
 // samples [rows] of (logp_old, advantage, return, value_old)
+//
+// Operations: none but those of the shuffle, on integers; bytes: 32 a row.
 
 struct Params {
     rows: u32,

@@ -9,6 +9,8 @@
 // values       [steps + 1, envs]; read with next-step resets only
 // final_values [steps, envs] written with next-step resets only
 // valid        [steps, envs] 1: a transition; 0: filler or padding
+//
+// Operations: none; bytes: 16 a step.
 
 struct Params {
     steps: u32,

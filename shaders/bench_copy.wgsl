@@ -2,6 +2,8 @@
 //
 // source [count] vectors of four numbers
 // copied [count]
+//
+// Operations: none; bytes: 32 a vector.
 
 struct Params {
     count: u32,

@@ -10,6 +10,8 @@
 //
 // F is the expectation of s s' over actions, s the derivative of an action's log-probability by the row; with
 // `empirical` it is s s' of the stored action.
+//
+// Operations: some 6 width a row; bytes: 12 width.
 
 struct Params {
     rows: u32,

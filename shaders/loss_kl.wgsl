@@ -8,6 +8,8 @@
 //
 // A single workgroup. Phase 0, before the loss: KL and penalty go to the trace, their derivative to samples. Phase 1, after
 // the early stop was decided: the learning rate. Phase 2, after the last minibatch and over all rows: KL and β.
+//
+// Operations: 3 a partial sum, of 64 rows; bytes: 16.
 
 struct Params {
     groups: u32,

@@ -6,6 +6,8 @@
 //
 // A single workgroup. approx_kl (k3) above kl_limit stops the update: before this minibatch's step (kl_stop 1), or, looked at
 // in an epoch's last minibatch only, after it (kl_stop 2).
+//
+// Operations: 12 a partial sum, of 64 rows; bytes: 48.
 
 struct Params {
     groups: u32,

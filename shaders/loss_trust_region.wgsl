@@ -12,6 +12,8 @@
 // With valid_sample, rows that part sample marks do not count and the others are weighed.
 //
 // ratio = exp(clamp(logp − logp_old, ±20)).
+//
+// Operations: some 16 width a row; bytes: 4 (2 width + action_words + 4), and 16 a workgroup of 64.
 
 struct Params {
     rows: u32,

@@ -6,6 +6,8 @@
 // d_input     [rows, inputs]   gradient by the preactivation of X; with `accumulate` it holds a first addend before
 //
 // Tiles as in mlp_forward; the sum over outputs runs in order.
+//
+// Operations: 2 inputs · outputs a row; bytes: 4 (2 inputs + outputs) a row, and the weight, each once if caches hold them.
 
 struct Params {
     rows: u32,

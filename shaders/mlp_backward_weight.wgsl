@@ -7,6 +7,8 @@
 //
 // The bias is one more column of the product, against an input of ones: with inputs = 0 this sums columns. Tiles are 32
 // outputs × 32 inputs of one slice; the sum over rows runs in order.
+//
+// Operations: 2 inputs · outputs a row; bytes: 4 (inputs + outputs) a row, 4 (inputs + 1) outputs a slice.
 
 struct Params {
     rows: u32,

@@ -9,6 +9,8 @@
 //
 // A workgroup of 64 computes a tile of 32 rows × 32 columns; a lane holds 4 × 4 sums in registers. The sum over
 // inputs runs in order, so the result does not depend on the tile.
+//
+// Operations: 2 inputs · outputs a row; bytes: 4 (inputs + outputs) a row, and the weight, each once if caches hold them.
 
 struct Params {
     rows: u32,

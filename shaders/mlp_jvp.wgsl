@@ -9,6 +9,8 @@
 // output_tangent  [rows, outputs + extra]  T; row r starts at r * output_stride
 // The `extra` columns after the outputs are copies of tangent[extra_offset ..]: the tangent of log_std.
 // Tiles as in mlp_forward; the sum over inputs runs in order, of X dWᵀ and then of dX Wᵀ.
+//
+// Operations: 4 inputs · outputs a row, half of it in a first layer; bytes: 8 (inputs + outputs) a row, and both weights.
 
 struct Params {
     rows: u32,

@@ -12,6 +12,8 @@
 // Phases, in order: 0 keep; 1 objective before, from partials of the untouched policy; each try 2 candidate, (network and
 // loss), 3 decide; 4 restore, unless accepted. In 1 and 3 a single workgroup adds the partials and its lane 0 decides.
 // Once accepted, or where the step scale is 0, tries do nothing. Parameters are copied, so a refusal leaves the same bits.
+//
+// Operations: 2 a parameter and candidate; bytes: 8 to keep, 12 a candidate, 8 to restore.
 
 struct Params {
     count: u32,

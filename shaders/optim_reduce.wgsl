@@ -5,8 +5,9 @@
 // gradient       [count]
 // norm_partials  [groups]         over 256 elements each, as in optim_clip
 //
-// A workgroup has one span. Bytes: 4 (slices + 1) an element; the gradient is not read again. With optim_decide a minibatch
-// step ends in three dispatches instead of five (benches/record/gfx1100/2026-11-25-all.txt; tests/update.rs counts them).
+// A workgroup has one span. Operations: slices + 2 an element; bytes: 4 (slices + 1): the gradient is not read again. With
+// optim_decide a minibatch step ends in three dispatches instead of five (benches/record/gfx1100/2026-11-25-all.txt;
+// tests/update.rs counts them).
 
 struct Params {
     count: u32,

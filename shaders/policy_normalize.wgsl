@@ -7,6 +7,8 @@
 // obs            [.., obs_dim] normalised; row r begins at obs_offset + r * obs_dim
 // final_obs      [.., obs_dim], in place: final_rows rows from final_offset on, normalised with the statistics from before
 //                the merge
+//
+// Operations: 10 a number; bytes: 16, the last observations included.
 
 struct Params {
     rows: u32,

@@ -8,6 +8,8 @@
 //              written, those of its mask (if the head is masked) are read
 // logp         [..]; row r's is at logp_offset + r
 // env_actions  [.., dims] u32 words, mapped to the bounds; row r's begin at env_actions_offset + r * dims
+//
+// Operations: some 12 width a row; bytes: 4 (width + action_words + dims + 1).
 
 struct Params {
     rows: u32,

@@ -5,6 +5,8 @@
 // episodes [count] of (return, length); length 0 where no episode ended
 // partials [chunks, 5], chunks = ceil(count / chunk)
 // summary  [5] = (episodes, sum of returns, sum of lengths, least return, greatest return); all 0 if there were none
+//
+// Operations: 5 an entry; bytes: 8.
 
 struct Params {
     count: u32,

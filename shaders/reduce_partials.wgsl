@@ -2,6 +2,8 @@
 //
 // partials  [slices, count]  as mlp_backward_weight left them
 // gradient  [count]
+//
+// Operations: slices a parameter; bytes: 4 (slices + 1).
 
 struct Params {
     count: u32,

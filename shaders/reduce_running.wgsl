@@ -6,6 +6,8 @@
 // moments      [segments] of (count, mean, M2, 0), as reduce_moments leaves them; not read where segments is 0
 // statistic    [STATISTIC_WORDS] u32 words, see part statistic
 // coefficients [max(segments, 1)] of (shift, scale)
+//
+// Operations: 12 a segment; bytes: 24.
 
 struct Params {
     // 0: the statistic stays as it is, and gives the one pair of coefficients.

@@ -239,6 +239,19 @@ fn parts_keep_to_their_names() {
     }
 }
 
+/// The two numbers that a kernel's time is held against.
+#[test]
+fn headers_say_operations_and_bytes() {
+    for (name, source) in ALL.iter().chain(wgpo::bench::KERNELS).map(|def| (def.name, def.source)) {
+        let header: Vec<_> = source.lines().take_while(|line| line.starts_with("//")).collect();
+        let header = header.join(" ").to_lowercase();
+        assert!(
+            header.contains("operation") && header.contains("bytes"),
+            "{name}: how many operations, how many bytes?"
+        );
+    }
+}
+
 #[test]
 fn files_open_with_a_sentence_and_stay_short() {
     let sources = ALL.iter().chain(wgpo::bench::KERNELS).map(|def| (def.name, def.source));
