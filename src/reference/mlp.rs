@@ -1,6 +1,7 @@
 //! Dense layers: forward, backward and the derivative along a tangent.
 
 use super::Real;
+pub use super::activation::{activate, derivative};
 use crate::Result;
 use crate::data::check_shape;
 use crate::policy::Activation;
@@ -96,9 +97,13 @@ impl<F: Real> Mlp<'_, F> {
             match (f, hidden.as_slice_mut(), layer.bias.as_slice()) {
                 (Activation::Tanh, Some(sums), Some(bias)) => F::tanh_of_sums(sums, bias),
                 _ => {
-                    hidden += &layer.bias;
+                    add_bias(&mut hidden, layer.bias);
                     kept = needs_sum(f).then(|| hidden.clone());
-                    hidden.mapv_inplace(|z| activate(f, z));
+                    match hidden.as_slice_mut() {
+                        _ if f == Activation::Identity => {}
+                        Some(sums) => F::activate_all(f, sums),
+                        None => hidden.mapv_inplace(|z| activate(f, z)),
+                    }
                 }
             }
             tape.preactivations.push(kept);
@@ -164,13 +169,19 @@ impl<F: Real> Mlp<'_, F> {
             return times_tanh_slope(d, y, bias);
         }
         if let Some(bias) = bias {
-            *d += &bias;
+            add_bias(d, bias);
         }
         match (f, &tape.preactivations[index]) {
             (Activation::Identity, _) => {}
-            (_, Some(z)) => Zip::from(d).and(z).and(y).for_each(|d, &z, &y| *d *= derivative(f, z, y)),
+            (_, Some(z)) => match (d.as_slice_mut(), z.as_slice(), y.as_slice()) {
+                (Some(d), Some(z), Some(y)) => F::times_slope(f, d, z, y),
+                _ => Zip::from(d).and(z).and(y).for_each(|d, &z, &y| *d *= derivative(f, z, y)),
+            },
             // z is not read.
-            (_, None) => d.zip_mut_with(y, |d, y| *d *= derivative(f, *y, *y)),
+            (_, None) => match (d.as_slice_mut(), y.as_slice()) {
+                (Some(d), Some(y)) => F::times_slope(f, d, y, y),
+                _ => d.zip_mut_with(y, |d, y| *d *= derivative(f, *y, *y)),
+            },
         }
     }
 
@@ -233,6 +244,18 @@ pub(super) fn give<F: Real>(array: Array2<F>) {
     F::give(array.into_raw_vec_and_offset().0);
 }
 
+/// `bias` added to every row.
+fn add_bias<F: Real>(sums: &mut Array2<F>, bias: ArrayView1<'_, F>) {
+    match (sums.as_slice_mut(), bias.as_slice()) {
+        (Some(sums), Some(bias)) => {
+            for row in sums.chunks_exact_mut(bias.len().max(1)) {
+                row.iter_mut().zip(bias).for_each(|(sum, bias)| *sum += *bias);
+            }
+        }
+        _ => *sums += &bias,
+    }
+}
+
 /// d ← (d + bias) (1 − y²).
 fn times_tanh_slope<F: Real>(d: &mut Array2<F>, y: &ArcArray2<F>, bias: Option<ArrayView1<'_, F>>) {
     let none: &[F] = &[];
@@ -270,79 +293,4 @@ impl<F: Real> WithSimd for TanhSlope<'_, F> {
 /// Whether f'(z) asks for z, and not for f(z) alone.
 fn needs_sum(f: Activation) -> bool {
     !matches!(f, Activation::Identity | Activation::Tanh | Activation::Relu)
-}
-
-/// f(z), see [`Activation`].
-pub fn activate<F: Real>(f: Activation, z: F) -> F {
-    let (one, half) = (F::one(), F::of(0.5));
-    match f {
-        Activation::Identity => z,
-        Activation::Tanh => z.tanh(),
-        // Not `max`, which would turn NaN into 0.
-        Activation::Relu => {
-            if z <= F::zero() {
-                F::zero()
-            } else {
-                z
-            }
-        }
-        Activation::Elu => {
-            if z > F::zero() {
-                z
-            } else {
-                z.exp_m1()
-            }
-        }
-        Activation::Silu => z * sigmoid(z),
-        Activation::GeluTanh => half * z * (one + gelu_inner(z).tanh()),
-        Activation::GeluErf => half * z * (one + (z * F::of(std::f64::consts::FRAC_1_SQRT_2)).erf()),
-    }
-}
-
-/// f'(z), where y = f(z) is known. Identity, tanh and relu read y alone.
-pub fn derivative<F: Real>(f: Activation, z: F, y: F) -> F {
-    let (zero, one, half) = (F::zero(), F::one(), F::of(0.5));
-    match f {
-        Activation::Identity => one,
-        Activation::Tanh => one - y * y,
-        Activation::Relu => {
-            if y > zero {
-                one
-            } else {
-                zero
-            }
-        }
-        Activation::Elu => {
-            if z > zero {
-                one
-            } else {
-                z.exp()
-            }
-        }
-        Activation::Silu => {
-            let s = sigmoid(z);
-            s * (one + z * (one - s))
-        }
-        Activation::GeluTanh => {
-            let t = gelu_inner(z).tanh();
-            let inner = F::of(GELU_SCALE) * (one + F::of(3.0 * GELU_CUBIC) * z * z);
-            half * (one + t) + half * z * (one - t * t) * inner
-        }
-        Activation::GeluErf => {
-            let density = F::of(1.0 / (2.0 * std::f64::consts::PI).sqrt()) * (-half * z * z).exp();
-            half * (one + (z * F::of(std::f64::consts::FRAC_1_SQRT_2)).erf()) + z * density
-        }
-    }
-}
-
-/// √(2/π).
-const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
-const GELU_CUBIC: f64 = 0.044_715;
-
-fn gelu_inner<F: Real>(z: F) -> F {
-    F::of(GELU_SCALE) * (z + F::of(GELU_CUBIC) * z * z * z)
-}
-
-fn sigmoid<F: Real>(z: F) -> F {
-    F::one() / (F::one() + (-z).exp())
 }

@@ -8,6 +8,8 @@
 //! depend on the number of threads, and block sums are added in order, so results have the same bits on any number of threads.
 //! What `f32` does apart from `f64`, for speed, are its functions of [`Real`] and nothing else.
 
+mod activation;
+mod activation_f32;
 pub mod actor_critic;
 pub mod actor_critic_parts;
 pub mod advantage_gae;
@@ -45,7 +47,6 @@ mod rollout_rows;
 mod room;
 pub(crate) mod squash;
 pub mod surrogate;
-mod tanh;
 pub mod trainer;
 pub mod trpo_update;
 

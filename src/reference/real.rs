@@ -1,5 +1,7 @@
 //! The number type of the reference.
 
+use super::activation::{activate, derivative};
+use crate::policy::Activation;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::fmt::{Debug, Display};
@@ -55,6 +57,16 @@ pub trait Real:
         }
     }
 
+    /// f of every element.
+    fn activate_all(f: Activation, values: &mut [Self]) {
+        values.iter_mut().for_each(|value| *value = activate(f, *value));
+    }
+
+    /// d ← d f'(z), y = f(z).
+    fn times_slope(f: Activation, d: &mut [Self], z: &[Self], y: &[Self]) {
+        d.iter_mut().zip(z).zip(y).for_each(|((d, z), y)| *d *= derivative(f, *z, *y));
+    }
+
     /// C ← A B, or C ← C + A B if `add`.
     fn product(add: bool, a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>, mut c: ArrayViewMut2<'_, Self>) {
         let before = if add { Self::one() } else { Self::zero() };
@@ -86,7 +98,17 @@ impl Real for f32 {
         self
     }
     fn tanh_of_sums(rows: &mut [Self], bias: &[Self]) {
-        super::tanh::tanh_of_sums(rows, bias);
+        super::activation_f32::tanh_of_sums(rows, bias);
+    }
+    fn activate_all(f: Activation, values: &mut [Self]) {
+        if !super::activation_f32::activate_all(f, values) {
+            values.iter_mut().for_each(|value| *value = activate(f, *value));
+        }
+    }
+    fn times_slope(f: Activation, d: &mut [Self], z: &[Self], y: &[Self]) {
+        if !super::activation_f32::times_slope(f, d, z) {
+            d.iter_mut().zip(z).zip(y).for_each(|((d, z), y)| *d *= derivative(f, *z, *y));
+        }
     }
     fn product(add: bool, a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>, c: ArrayViewMut2<'_, Self>) {
         super::product::product(add, a, b, c);
