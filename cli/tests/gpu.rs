@@ -142,6 +142,10 @@ fn kernels_are_chosen_tuned_and_kept() {
     place.refused(&format!("{small} tuned --tuning no.json --out third"), 1, &["no.json", "no file of tunings"]);
     assert!(!place.path("third").exists());
     place.refused("train cartpole --backend cpu --kernels plain", 1, &["--kernels", "--backend cpu"]);
+    let info: Value = serde_json::from_str(&place.run("info --json")).unwrap();
+    if info["automatic"].is_null() {
+        place.refused("train cartpole --kernels plain", 1, &["--kernels is about a GPU", "no hardware GPU found"]);
+    }
     place.refused(&format!("bench --adapter {index} --kernels tuned"), 1, &["--kernels tuned", "one net"]);
     place.refused("failure-modes --kernels tuned", 1, &["--kernels tuned", "one net"]);
 }

@@ -171,17 +171,14 @@ impl<F: Real> Mlp<'_, F> {
         if let Some(bias) = bias {
             add_bias(d, bias);
         }
-        match (f, &tape.preactivations[index]) {
-            (Activation::Identity, _) => {}
-            (_, Some(z)) => match (d.as_slice_mut(), z.as_slice(), y.as_slice()) {
-                (Some(d), Some(z), Some(y)) => F::times_slope(f, d, z, y),
-                _ => Zip::from(d).and(z).and(y).for_each(|d, &z, &y| *d *= derivative(f, z, y)),
-            },
-            // z is not read.
-            (_, None) => match (d.as_slice_mut(), y.as_slice()) {
-                (Some(d), Some(y)) => F::times_slope(f, d, y, y),
-                _ => d.zip_mut_with(y, |d, y| *d *= derivative(f, *y, *y)),
-            },
+        if f == Activation::Identity {
+            return;
+        }
+        // Where no z is kept it is not read.
+        let z = tape.preactivations[index].as_ref().map_or(y.view(), |z| z.view());
+        match (d.as_slice_mut(), z.as_slice(), y.as_slice()) {
+            (Some(d), Some(z), Some(y)) => F::times_slope(f, d, z, y),
+            _ => Zip::from(d).and(&z).and(y).for_each(|d, &z, &y| *d *= derivative(f, z, y)),
         }
     }
 

@@ -101,14 +101,10 @@ impl Real for f32 {
         super::activation_f32::tanh_of_sums(rows, bias);
     }
     fn activate_all(f: Activation, values: &mut [Self]) {
-        if !super::activation_f32::activate_all(f, values) {
-            values.iter_mut().for_each(|value| *value = activate(f, *value));
-        }
+        super::activation_f32::activate_all(f, values);
     }
     fn times_slope(f: Activation, d: &mut [Self], z: &[Self], y: &[Self]) {
-        if !super::activation_f32::times_slope(f, d, z) {
-            d.iter_mut().zip(z).zip(y).for_each(|((d, z), y)| *d *= derivative(f, *z, *y));
-        }
+        super::activation_f32::times_slope(f, d, z, y);
     }
     fn product(add: bool, a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>, c: ArrayViewMut2<'_, Self>) {
         super::product::product(add, a, b, c);
