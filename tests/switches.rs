@@ -284,10 +284,19 @@ fn table(columns: &[(&str, PpoConfig)], leave_out: &[&str]) -> String {
     text
 }
 
-/// The tables are written by this test (it prints what is expected), so they cannot say anything else than the code.
+/// Puts `table` in the place of the one whose first line begins alike.
+fn replaced(document: &str, table: &str) -> String {
+    let column = table.split(" | ").nth(1).unwrap();
+    let start = document.find(&format!("| switch | {column} |")).unwrap();
+    let end = start + document[start..].find("\n\n").unwrap() + 1;
+    format!("{}{table}{}", &document[..start], &document[end..])
+}
+
+/// The tables are written by this test (WGPO_WRITE_TABLES=1), so they cannot say anything else than the code.
 #[test]
 fn the_documents_tables_are_the_codes() {
-    let document = include_str!("../docs/presets.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/presets.md");
+    let document = std::fs::read_to_string(path).unwrap();
     let named = |name, algorithm, discrete| PpoConfig::preset(name, algorithm, discrete).unwrap();
     let ppo = |name| named(name, Algorithm::Ppo, false);
     let first = table(
@@ -315,6 +324,10 @@ fn the_documents_tables_are_the_codes() {
         ],
         &["kl_penalty", "adaptive_lr", "obs_norm", "reward_norm", "norm_value"],
     );
+    if std::env::var_os("WGPO_WRITE_TABLES").is_some() {
+        std::fs::write(path, replaced(&replaced(&document, &first), &second)).unwrap();
+        panic!("the tables in docs/presets.md were written anew; run this again without WGPO_WRITE_TABLES");
+    }
     // What the tables leave out is off.
     for algorithm in Algorithm::ALL {
         for name in Preset::names(algorithm) {
@@ -326,7 +339,7 @@ fn the_documents_tables_are_the_codes() {
         }
     }
     let has_both = document.contains(&first) && document.contains(&second);
-    assert!(has_both, "docs/presets.md must have these tables:\n\n{first}\n===\n\n{second}\n===\n");
+    assert!(has_both, "WGPO_WRITE_TABLES=1 writes these tables:\n\n{first}\n===\n\n{second}\n===\n");
     // Each switch is explained, and no field was forgotten above.
     let explained: Vec<_> = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let complete = complete();
