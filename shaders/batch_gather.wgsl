@@ -4,7 +4,7 @@
 //
 // order    [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is 1
 // source   [rows, width]
-// gathered [rows, width]; row j starts at j * stride
+// gathered [taken, width]; row j starts at j * stride
 //
 // Operations: none but those of the shuffle, on integers; bytes: 8 width a row.
 
@@ -15,8 +15,8 @@ struct Params {
     order_offset: u32,
     epoch: u32,
     stride: u32,  // at least the width; what lies between rows is left as it is
+    taken: u32,   // rows gathered, the first of the order
     pad_0: u32,
-    pad_1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -47,7 +47,7 @@ fn batch_gather(
 ) {
     // One invocation per word, so that neighbours write neighbouring words.
     let index = (workgroup.y * groups.x + workgroup.x) * WG + lane;
-    if (index >= params.rows * params.width) {
+    if (index >= params.taken * params.width) {
         return;
     }
     let row = index / params.width;

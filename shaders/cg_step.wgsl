@@ -24,8 +24,8 @@ struct Params {
     absolute: f32,   // done when r . r < absolute
     max_kl: f32,
     warm: u32,
+    step_size: f32,  // factor of x, whatever its KL; 0: the one that reaches max_kl
     pad_0: u32,
-    pad_1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -75,9 +75,8 @@ fn element(i: u32) -> vec2<f32> {
             return vec2<f32>();
         }
         default: {
-            let x = solution[i];
-            product[i] += params.damping * x;
-            return vec2<f32>(x * product[i], -gradient[i] * x);
+            product[i] += params.damping * solution[i];
+            return vec2<f32>(solution[i] * product[i], -gradient[i] * solution[i]);
         }
     }
 }
@@ -100,7 +99,8 @@ fn decide(total: vec2<f32>) {
         cg[CG_BX] = total.y;
         // Also 0 where x does not lead uphill: a zero gradient, or a first guess of another update.
         let steps = total.x > 0.0 && total.y > 0.0 && math_is_finite(total.x) && math_is_finite(total.y);
-        let scale = sqrt(2.0 * params.max_kl / select(1.0, total.x, steps));
+        let reach = sqrt(2.0 * params.max_kl / select(1.0, total.x, steps));
+        let scale = select(reach, params.step_size, params.step_size > 0.0);
         cg[CG_STEP_SCALE] = select(0.0, scale, steps && math_is_finite(scale));
     } else if (cg[CG_DONE] != 0.0) {
         cg[CG_ALPHA] = 0.0;

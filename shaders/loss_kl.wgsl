@@ -1,13 +1,15 @@
 // What the mean KL of a minibatch or of a whole batch decides: weights of the penalty, learning rate, the next β.
 //
-// trust_partials  [groups]                   sums over rows from loss_trust_region; not read in phase 1
+// trust_partials  [groups]                   sums over rows from loss_trust_region; not read in phases 1 and 3
 // control         [8]                        parts/control.wgsl
 // trace           [minibatches, TRACE_WIDTH] parts/trace.wgsl; row params.index
-// samples         [kl_sample + 1]            element kl_sample: weights of KL(old‖new) and KL(new‖old) in the loss
+// samples         [kl_sample + 1]            element kl_sample: weights of KL(old‖new) and KL(new‖old) in the loss;
+//                                            valid_sample, unless 0: what a row weighs, 0 where none counts
 // kl_state        [4]                        β and learning rate of the next update (0: the configuration's), KL at the end, 0
 //
 // A single workgroup. Phase 0, before the loss: KL and penalty go to the trace, their derivative to samples. Phase 1, after
-// the early stop was decided: the learning rate. Phase 2, after the last minibatch and over all rows: KL and β.
+// the early stop was decided: the learning rate. Phase 2, after the last minibatch and over all rows: KL and β. Phase 3, in its
+// place: β by the KL that the last minibatch with a row that counts left in kl_state.
 //
 // Operations: 3 a partial sum, of 64 rows; bytes: 16.
 
@@ -30,8 +32,8 @@ struct Params {
     rate_max: f32,
     kl_raise: f32,      // factor of β above kl_high
     kl_lower: f32,      // and below kl_low
+    valid_sample: u32,
     pad_0: u32,
-    pad_1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -62,7 +64,7 @@ fn current_kl_coef() -> f32 {
 @compute @workgroup_size(64)
 fn loss_kl(@builtin(local_invocation_index) lane: u32) {
     var own = 0.0;
-    if (params.phase != 1u) {
+    if (params.phase == 0u || params.phase == 2u) {
         for (var group = lane; group < params.groups; group += WG) {
             let partial = trust_partials[group];
             own += select(partial.y, partial.z, params.direction == 1u);
@@ -96,6 +98,9 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
         if (!control_stopped_before(control[CONTROL_STOP], params.index)) {
             trace[row + TRACE_KL] = kl;
             trace[row + TRACE_PENALTY] = penalty;
+            if (params.valid_sample == 0u || samples[params.valid_sample].x > 0.0) {
+                kl_state[STATE_KL] = kl;
+            }
         }
     } else if (params.phase == 1u) {
         if (control_stopped_before(control[CONTROL_STOP], params.index)) {
@@ -116,8 +121,11 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
         kl_state[STATE_LEARNING_RATE] = rate;
         control[CONTROL_LEARNING_RATE] = bitcast<u32>(rate);
     } else {
-        let kl = sums[0] * params.inverse_rows;
-        kl_state[STATE_KL] = kl;
+        var kl = kl_state[STATE_KL];
+        if (params.phase == 2u) {
+            kl = sums[0] * params.inverse_rows;
+            kl_state[STATE_KL] = kl;
+        }
         if (params.adaptive != 0u) {
             var kl_coef = current_kl_coef();
             if (!math_is_nan(kl)) {

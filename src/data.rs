@@ -515,7 +515,7 @@ pub struct TrustRegionStats {
     pub gradient_norm: f64,
     /// xᵀ F x of the solution x, damping included.
     pub quadratic_form: f64,
-    /// √(2 δ / xᵀ F x): the full step is this times x. 0 where there is no step.
+    /// √(2 δ / xᵀ F x), or a fixed one: the full step is this times x. 0 where there is no step.
     pub step_scale: f64,
     /// Mean entropy at the start, in nats.
     pub entropy: f64,
@@ -540,7 +540,7 @@ pub struct UpdateStats {
     pub learning_rate: f64,
     /// Whether `target_kl` ended the update before its last minibatch.
     pub stopped_early: bool,
-    /// Mean analytic KL over all rows at the end, with a KL penalty.
+    /// With a KL penalty, the mean analytic KL that [`crate::KlMeasure`] says: over all rows at the end, or over the last minibatch.
     pub kl: Option<f64>,
     /// β of the next update, with a KL penalty.
     pub kl_coef: Option<f64>,

@@ -65,8 +65,9 @@ pub trait Learner {
     /// Whatever [`Rollout::validate`] finds, or a device error.
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats>;
 
-    /// One update on rows with given advantages. Returns and old values are in the units of the rewards. `order`, if given, holds `update_epochs × rows` indices: the
-    /// permutation of each epoch in turn; without it the keyed shuffle is used. With TRPO the epochs are the critic's.
+    /// One update on rows with given advantages. Returns and old values are in the units of the rewards. `order`, if given, holds
+    /// [`PpoConfig::order_epochs`] `× rows` indices: the permutation of each epoch in turn; without it the keyed shuffle is used. With
+    /// TRPO the epochs are the critic's, and with [`crate::TrustRegion::subsample`] the policy's permutation comes after them.
     ///
     /// # Errors
     /// Whatever [`Batch::validate`] finds, an order of the wrong length or with an index out of range, or a device error.

@@ -123,8 +123,8 @@ pub mod trainer;
 
 pub use config::{
     Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, EpsPlacement,
-    FisherForm, GradClip, KlAdaptation, KlDirection, KlHinge, KlPenalty, KlStop, NormOrder, ObsNorm, Optimizer,
-    PpoConfig, Preset, ReturnReset, RewardNorm, RewardNormKind, TrustRegion, ValueLoss, ValueNorm,
+    FisherForm, GradClip, KlAdaptation, KlDirection, KlHinge, KlMeasure, KlPenalty, KlStop, NormOrder, ObsNorm,
+    Optimizer, PpoConfig, Preset, ReturnReset, RewardNorm, RewardNormKind, TrustRegion, ValueLoss, ValueNorm,
 };
 pub use env::{Autoreset, Env};
 pub use error::{Error, Result};

@@ -4,7 +4,10 @@ mod support;
 
 use support::golden::gpu::Device;
 use support::golden::reference::Reference;
-use support::golden::{Backend, cases, check, kind_of, run_all};
+use support::golden::trust_region::{FvpCase, TrpoCase};
+use support::golden::{Backend, Kind, cases, check, kind_of, run_all};
+use wgpo::algo::GpuLearner;
+use wgpo::reference::CpuLearner;
 
 #[test]
 fn reference_in_f64() {
@@ -20,6 +23,62 @@ fn reference_in_f32() {
 fn on_the_gpu() {
     let Some(gpu) = support::gpu::gpu(false) else { return };
     run_all(&mut Device::new(gpu.clone()));
+}
+
+/// Squared residuals of conjugate gradients that are not stopped, in f64, in f32 and on the device, of every case that has a Fisher
+/// matrix. An f32 solve takes as many iterations as f64's wherever no residual of f64's is as near to the threshold as the two
+/// are to each other.
+#[test]
+fn conjugate_gradients_stop_where_f64_does() {
+    const ITERATIONS: usize = 12;
+    let Some(gpu) = support::gpu::gpu(false) else { return };
+    let (mut solves, mut worst, mut other) = (0, [0.0_f64; 2], [0; 2]);
+    for case in cases() {
+        let traces: [Vec<f64>; 3] = match kind_of(&case) {
+            Ok(Some(Kind::TrpoUpdate)) => {
+                let mut trpo = TrpoCase::read(&case).unwrap();
+                let region = &mut trpo.config.trust_region;
+                (region.cg_iterations, region.cg_tolerance, region.cg_absolute_tolerance) = (ITERATIONS, 0.0, None);
+                [
+                    trpo.residuals(CpuLearner::<f64>::new(trpo.spec.clone(), trpo.config.clone(), 0).unwrap()),
+                    trpo.residuals(CpuLearner::<f32>::new(trpo.spec.clone(), trpo.config.clone(), 0).unwrap()),
+                    trpo.residuals(GpuLearner::new(&gpu, trpo.spec.clone(), trpo.config.clone(), 0).unwrap()),
+                ]
+            }
+            Ok(Some(Kind::Fvp)) => {
+                let fvp = FvpCase::read(&case).unwrap();
+                [
+                    fvp.residuals::<f64>(ITERATIONS).unwrap(),
+                    fvp.residuals::<f32>(ITERATIONS).unwrap(),
+                    fvp.residuals_on(&gpu, ITERATIONS).unwrap(),
+                ]
+            }
+            _ => continue,
+        };
+        solves += 1;
+        let [want, got @ ..] = &traces;
+        for (place, got) in got.iter().enumerate() {
+            let off = |k: usize| got.get(k).map_or(f64::INFINITY, |got| (got / want[k] - 1.0).abs());
+            // Below that only rounding is left of r.
+            let looked_at = want.iter().take_while(|rr| **rr >= 1e-8 * want[0]).count();
+            let most = (0..looked_at).map(off).fold(0.0, f64::max);
+            worst[place] = worst[place].max(most);
+            let count = |trace: &[f64], stop: f64| trace.iter().position(|rr| *rr <= stop * trace[0]);
+            let differ = (1..=32).filter(|j| {
+                let stop = 10_f64.powf(-f64::from(*j) / 4.0);
+                count(want, stop) != count(got, stop)
+            });
+            let differ = differ.count();
+            other[place] += differ;
+            println!(
+                "{} {}: {looked_at} residuals off by {most:.1e}, {differ} of 32 thresholds",
+                case.file(),
+                ["f32", "gpu"][place]
+            );
+        }
+    }
+    println!("{solves} solves, worst {worst:?}, other counts {other:?} of {}", 32 * solves);
+    assert!(solves > 10);
 }
 
 /// The comparison itself: of a run that passes, every kind of damage to every output must be found.

@@ -14,8 +14,8 @@ use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec, StdLimit};
 use wgpo::reference::CpuLearner;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    AdamEps, AdaptiveLr, AdvantageKind, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge, KlPenalty,
-    Learner, ObsNorm, Optimizer, PpoConfig, Preset, RewardNorm, ValueLoss, ValueNorm,
+    AdamEps, AdaptiveLr, AdvantageKind, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge, KlMeasure,
+    KlPenalty, Learner, ObsNorm, Optimizer, PpoConfig, Preset, RewardNorm, TrustRegion, ValueLoss, ValueNorm,
 };
 
 /// A seeded batch near the policy's own distribution; value errors are on both sides of 1.
@@ -106,6 +106,20 @@ fn cases() -> Vec<(String, PpoConfig)> {
                 kl_penalty: Some(KlPenalty {
                     kl_coef: 0.2,
                     adapt: KlAdaptation::RLLIB,
+                    target_kl: 1e-4,
+                    clip: true,
+                    ..KlPenalty::adaptive()
+                }),
+                ..base.clone()
+            },
+        ),
+        (
+            "RLlib's rule, by the last minibatch".to_owned(),
+            PpoConfig {
+                kl_penalty: Some(KlPenalty {
+                    kl_coef: 0.2,
+                    adapt: KlAdaptation::RLLIB,
+                    measure: KlMeasure::LastMinibatch,
                     target_kl: 1e-4,
                     clip: true,
                     ..KlPenalty::adaptive()
@@ -215,6 +229,7 @@ fn complete() -> PpoConfig {
         reward_norm: Some(RewardNorm { gamma: Some(1.0), ..RewardNorm::sb3() }),
         norm_value: Some(ValueNorm::rl_games()),
         kl_penalty: Some(KlPenalty { hinge: Some(KlHinge { coef: 1.0, factor: 1.0 }), ..KlPenalty::adaptive() }),
+        trust_region: TrustRegion { step_size: Some(1.0), ..TrustRegion::sb3_contrib() },
         ..PpoConfig::trpo_sb3_contrib()
     }
 }

@@ -16,8 +16,8 @@ use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::trpo_update::{mean_kl, policy_step, trpo_update, value_range};
 use wgpo::reference::{CpuLearner, head};
 use wgpo::{
-    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlPenalty, Learner, PpoConfig,
-    TrustRegion,
+    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlMeasure, KlPenalty, Learner,
+    PpoConfig, TrustRegion,
 };
 
 fn specs() -> Vec<PolicySpec> {
@@ -420,6 +420,92 @@ fn the_natural_gradient_takes_the_full_step() {
     assert_ne!(other.direction, step.direction);
 }
 
+/// Tianshou's: θ + step_size · x, however far that is, and nothing else is another.
+#[test]
+fn a_fixed_step_is_that_multiple_of_the_direction() {
+    let rng = &mut StdRng::seed_from_u64(21);
+    for spec in specs() {
+        let (layout, parameters) = (spec.layout(), weights(rng, &spec));
+        let rows = rows(rng, &spec, &parameters, 40);
+        let scaled = PpoConfig { algorithm: Algorithm::Npg, ..trpo(TrustRegion::default()) };
+        let want = policy_step(&spec, &layout, &scaled, &parameters, &rows, None).unwrap();
+        for size in [1e-3, 0.5, 7.0] {
+            let trust_region = TrustRegion { step_size: Some(size), ..scaled.trust_region };
+            let config = PpoConfig { trust_region, ..scaled.clone() };
+            config.validate().unwrap();
+            let step = policy_step(&spec, &layout, &config, &parameters, &rows, None).unwrap();
+            assert_eq!((step.stats.step_scale, step.stats.tries, step.stats.accepted), (size, 1, true));
+            assert_eq!((&step.direction, &step.gradient), (&want.direction, &want.gradient));
+            for ((after, before), x) in step.parameters.iter().zip(&parameters).zip(&step.direction) {
+                assert_eq!(*after, before + size * x);
+            }
+            let slope = dot(&step.gradient, &step.direction);
+            assert!((step.stats.expected_improvement - size * slope).abs() < 1e-12);
+        }
+    }
+}
+
+/// sb3-contrib's `sub_sampling_factor`: the policy's step is that of a part of the rows, the critic's that of all.
+#[test]
+fn a_part_of_the_rows_makes_the_whole_step_of_the_policy() {
+    let rng = &mut StdRng::seed_from_u64(22);
+    let spec = specs().remove(0);
+    let (layout, parameters) = (spec.layout(), weights(rng, &spec));
+    let rows = rows(rng, &spec, &parameters, 50);
+    let base = PpoConfig { norm_adv: AdvantageNorm::Batch, ..trpo(TrustRegion::default()) };
+    let subsample =
+        |subsample| PpoConfig { trust_region: TrustRegion { subsample, ..base.trust_region }, ..base.clone() };
+    let run = |config: &PpoConfig, rows: &Rows<f64>, order: Order<'_>| {
+        let (mut after, mut adam, mut direction) = (parameters.clone(), Adam::new(parameters.len()), vec![]);
+        let stats = trpo_update(&spec, config, 1e-2, &mut after, &mut adam, &mut direction, rows, order).unwrap();
+        (after, stats.trust_region.unwrap())
+    };
+    let value = value_range(&layout);
+    let config = subsample(4);
+    assert_eq!((base.order_epochs(), config.order_epochs()), (2, 3));
+    let keyed = |update| Order::Keyed { seed: 5, update };
+    let (whole, _) = run(&base, &rows, keyed(0));
+    let (got, stats) = run(&config, &rows, keyed(0));
+    // 13 of 50 rows, normalised among themselves, in gradient, Fisher matrix and line search: as if there were no others.
+    let shuffle = wgpo::reference::batch_shuffle::BatchShuffle::new(50, 5, config.update_epochs as u32, 0);
+    let drawn: Vec<u32> = (0..13).map(|index| shuffle.source(index)).collect();
+    let part = rows.gather(&drawn);
+    let (want, want_stats) = run(&base, &part, keyed(0));
+    assert_eq!(stats, want_stats);
+    assert_eq!(bits(&got[..value.start]), bits(&want[..value.start]));
+    assert_eq!(bits(&got[value.clone()]), bits(&whole[value.clone()]), "the critic has all rows");
+    assert_ne!(got[..value.start], whole[..value.start]);
+    // Other rows in another update, and those of a given order.
+    assert_ne!(run(&config, &rows, keyed(1)).0[..value.start], got[..value.start]);
+    let mut order: Vec<u32> = (0..100).map(|index| index % 50).collect();
+    assert!(
+        trpo_update(
+            &spec,
+            &config,
+            1e-2,
+            &mut parameters.clone(),
+            &mut Adam::new(parameters.len()),
+            &mut vec![],
+            &rows,
+            Order::Given(&order)
+        )
+        .is_err(),
+        "an order has the policy's permutation, too"
+    );
+    order.extend(drawn.iter().copied().chain((0..50).filter(|row| !drawn.contains(row))));
+    assert_eq!(run(&config, &rows, Order::Given(&order)).1, want_stats);
+    // `fisher_subsample` counts among them.
+    let both = PpoConfig { trust_region: TrustRegion { fisher_subsample: 3, ..config.trust_region }, ..config };
+    let of_part = PpoConfig { trust_region: TrustRegion { fisher_subsample: 3, ..base.trust_region }, ..base.clone() };
+    assert_eq!(run(&both, &rows, keyed(0)).1, run(&of_part, &part, keyed(0)).1);
+    // Where none of them counts there is no step.
+    let mut masked = rows.clone();
+    masked.valid = Some(Array1::from_shape_fn(50, |row| u32::from(!drawn.contains(&(row as u32)))));
+    let (after, stats) = run(&subsample(4), &masked, keyed(0));
+    assert_eq!((stats.accepted, stats.tries, stats.residuals), (false, 0, vec![0.0]));
+    assert_eq!(bits(&after[..value.start]), bits(&parameters[..value.start]));
+}
+
 /// A learner that starts warm needs fewer iterations, and one that is saved and restored goes on with the same bits.
 #[test]
 fn a_warm_start_is_part_of_the_state() {
@@ -530,6 +616,52 @@ fn kl_coef_follows_the_kl() {
         let ratio = second / (0.3 * factor);
         assert!([0.5, 1.0, 2.0].iter().any(|want| (ratio - want).abs() < 1e-6), "{second}");
     }
+}
+
+/// RLlib's: β goes by the last minibatch, before its step.
+#[test]
+fn kl_coef_follows_the_last_minibatch_where_asked() {
+    let rng = &mut StdRng::seed_from_u64(23);
+    let spec = specs().remove(0);
+    let start: Vec<f64> = initial_parameters(&spec, 5).iter().map(|p| f64::from(*p)).collect();
+    let batch = batch(&rows(rng, &spec, &start, 64));
+    let with = |measure, target_kl| PpoConfig {
+        kl_penalty: Some(KlPenalty { measure, target_kl, kl_coef: 0.3, ..KlPenalty::adaptive() }),
+        learning_rate: 3e-3,
+        update_epochs: 1,
+        num_minibatches: 4,
+        ..PpoConfig::ppo_penalty()
+    };
+    let run = |config| CpuLearner::<f64>::new(spec.clone(), config, 5).unwrap().update_batch(&batch, None).unwrap();
+    let (last, all) = (run(with(KlMeasure::LastMinibatch, 0.01)), run(with(KlMeasure::AllRows, 0.01)));
+    assert_eq!(last.minibatches, all.minibatches, "it decides nothing but the next β");
+    let (met, end) = (last.minibatches[3].kl, all.kl.unwrap());
+    assert_eq!(last.kl, Some(met));
+    assert!(met > 1e-6 && end > 1.1 * met, "the last step moved, too: {met:e} {end:e}");
+    // By the one β falls, by the other it does not.
+    let target = 1.51 * met;
+    let factor = |measure| run(with(measure, target)).kl_coef.unwrap() / 0.3;
+    let rule = |kl: f64| {
+        if kl > 1.5 * target {
+            2.0
+        } else if kl < target / 1.5 {
+            0.5
+        } else {
+            1.0
+        }
+    };
+    assert!(rule(met) == 0.5 && rule(end) >= 1.0);
+    assert!((factor(KlMeasure::LastMinibatch) - rule(met)).abs() < 1e-12);
+    assert!((factor(KlMeasure::AllRows) - rule(end)).abs() < 1e-12);
+    // A last minibatch without a row that counts says nothing: it is the one before.
+    let mut masked = batch.clone();
+    let order: Vec<u32> = (0..64).collect();
+    masked.valid = Some(Array1::from_shape_fn(64, |row| u32::from(row < 48)));
+    let config = with(KlMeasure::LastMinibatch, 0.01);
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), config, 5).unwrap();
+    let stats = learner.update_batch(&masked, Some(&order)).unwrap();
+    assert_eq!((stats.minibatches[3].kl, stats.kl), (0.0, Some(stats.minibatches[2].kl)));
+    assert!(stats.kl.unwrap() > 0.0);
 }
 
 /// With β 0 and the clip, the penalty changes nothing; and a given old policy is used in place of the start's.

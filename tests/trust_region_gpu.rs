@@ -134,6 +134,8 @@ fn regions() -> Vec<(&'static str, Algorithm, TrustRegion)> {
             TrustRegion { acceptance: Acceptance::Ratio(0.1), kl_direction: KlDirection::OldNew, ..few },
         ),
         ("npg", Algorithm::Npg, few),
+        ("fixed step", Algorithm::Npg, TrustRegion { step_size: Some(0.03), ..few }),
+        ("on a third of the rows", Algorithm::Trpo, TrustRegion { subsample: 3, ..few }),
         ("empirical", Algorithm::Trpo, TrustRegion { fisher: FisherForm::Empirical, ..few }),
     ]
 }

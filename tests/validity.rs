@@ -15,8 +15,8 @@ use wgpo::reference::CpuLearner;
 use wgpo::reference::ppo_update::Rows;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Autoreset, FisherForm, KlPenalty, Learner, PpoConfig,
-    RewardNorm, TrustRegion, ValueLoss, ValueNorm,
+    ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Autoreset, FisherForm, KlMeasure, KlPenalty, Learner,
+    PpoConfig, RewardNorm, TrustRegion, ValueLoss, ValueNorm,
 };
 
 fn n(row: usize, column: usize) -> f32 {
@@ -119,6 +119,18 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
             PpoConfig {
                 learning_rate: 3e-3,
                 kl_penalty: Some(KlPenalty { target_kl: 1e-4, ..KlPenalty::adaptive() }),
+                ..penalty.clone()
+            },
+        ),
+        (
+            "ppo-penalty, by the last minibatch",
+            PpoConfig {
+                learning_rate: 3e-3,
+                kl_penalty: Some(KlPenalty {
+                    target_kl: 1e-4,
+                    measure: KlMeasure::LastMinibatch,
+                    ..KlPenalty::adaptive()
+                }),
                 ..penalty
             },
         ),
@@ -130,6 +142,18 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
             "trpo, every third row, empirical",
             PpoConfig {
                 trust_region: TrustRegion { fisher_subsample: 3, fisher: FisherForm::Empirical, ..region },
+                ..trpo.clone()
+            },
+        ),
+        (
+            "trpo on a third of the rows",
+            PpoConfig { trust_region: TrustRegion { subsample: 3, fisher_subsample: 2, ..region }, ..trpo.clone() },
+        ),
+        (
+            "trpo's direction, a fixed step",
+            PpoConfig {
+                algorithm: Algorithm::Npg,
+                trust_region: TrustRegion { step_size: Some(0.05), ..region },
                 ..trpo
             },
         ),

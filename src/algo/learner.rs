@@ -181,7 +181,7 @@ impl GpuLearner {
         };
         let order = match key {
             UpdateKey::Batch { with_order: true, .. } => {
-                Some(gpu.buffer("order", rows * self.config.update_epochs as u64)?)
+                Some(gpu.buffer("order", rows * self.config.order_epochs() as u64)?)
             }
             _ => None,
         };
@@ -390,7 +390,7 @@ impl Learner for GpuLearner {
         batch.validate(&self.model.spec)?;
         let rows = batch.rows();
         if let Some(order) = order {
-            crate::data::check_order(order, rows, self.config.update_epochs)?;
+            crate::data::check_order(order, rows, self.config.order_epochs())?;
         }
         // Where no divergence is asked for, nobody reads them.
         let old_dist = batch.old_dist.as_ref().filter(|_| self.config.kl_direction().is_some());

@@ -34,6 +34,7 @@ mod plan;
 mod products;
 mod rollout;
 mod rollout_steps;
+mod subsample;
 #[cfg(not(target_arch = "wasm32"))]
 mod trainer;
 mod trust_region;

@@ -5,6 +5,7 @@ use super::fisher::{FisherPlan, networks, sum_partials};
 use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients};
+use super::subsample::subsampled;
 use super::update::{BatchBuffers, PpoUpdate};
 use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection};
 use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
@@ -18,7 +19,7 @@ use crate::{PpoConfig, Result};
 
 const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
 
-/// A natural-gradient step of the policy on all rows (Schulman et al. 2015, appendix C), then the critic's minibatches.
+/// A natural-gradient step of the policy on all rows or a part of them (Schulman et al. 2015, appendix C), then the critic's minibatches.
 ///
 /// Conjugate gradients keep their scalars in a small buffer and change nothing once they are done (the products that are left
 /// are still computed: an update costs what its limits say); candidates of the line
@@ -38,7 +39,8 @@ pub struct TrustRegionUpdate {
 }
 
 impl TrustRegionUpdate {
-    /// Allocates and binds. `order` is the critic's, as in [`PpoUpdate::new`].
+    /// Allocates and binds. `order` is the critic's, as in [`PpoUpdate::new`], and with [`crate::TrustRegion::subsample`] the policy's
+    /// after it: `[order_epochs, rows]`.
     ///
     /// # Errors
     /// A bad config, a buffer too short, a limit, or out of memory; before anything ran.
@@ -53,6 +55,8 @@ impl TrustRegionUpdate {
         let (batch, clean) = cleaned(gpu, model, batch)?;
         let batch = &batch;
         let critic = PpoUpdate::critic(gpu, model, config, batch, order)?;
+        let (batch, gather) = subsampled(gpu, model, config, batch, order)?;
+        let batch = &batch;
         let region = &config.trust_region;
         let cg_iterations = region.cg_iterations as u32;
         let step = PolicyStep {
@@ -72,6 +76,7 @@ impl TrustRegionUpdate {
             search: gpu.buffer("search", optim_line_search::words(region.line_search_steps as u32))?,
         };
         let mut calls = clean;
+        calls.extend(gather);
         calls.extend(step.advantages(batch)?);
         calls.extend(step.policy_gradient(batch)?);
         let (solve, fisher_dispatches) = step.solve(batch)?;
@@ -299,6 +304,7 @@ impl PolicyStep<'_> {
             absolute: region.cg_absolute_tolerance.unwrap_or(0.0) as f32,
             max_kl: region.max_kl as f32,
             warm: u32::from(region.cg_warm_start),
+            step_size: region.step_size.unwrap_or(0.0) as f32,
             ..Default::default()
         };
         let io = cg_step::Io {

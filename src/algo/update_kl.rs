@@ -5,9 +5,10 @@ use super::forward::ForwardOnly;
 use super::network::Block;
 use super::update::BatchBuffers;
 use super::update_build::{ACTOR, Builder, Divergence};
-use crate::Result;
+use crate::config::KlMeasure;
 use crate::gpu::Call;
 use crate::kernels::{loss_kl, loss_trust_region};
+use crate::{KlPenalty, Result};
 
 impl Builder<'_> {
     /// Every row in the batch's own order.
@@ -24,12 +25,16 @@ impl Builder<'_> {
         Ok(lists.into_iter().flatten().collect())
     }
 
-    /// β of the next update, from the KL over all rows at the final parameters.
+    /// β of the next update, from the KL over all rows at the final parameters or from that of the last minibatch.
     pub(super) fn adapt(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
-        let (Some(divergence), Some(_)) = (&self.divergence, &self.config.kl_penalty) else {
+        let (Some(divergence), Some(KlPenalty { measure, .. })) = (&self.divergence, &self.config.kl_penalty) else {
             return Ok(Vec::new());
         };
         let (gpu, spec) = (self.networks.gpu, self.networks.spec);
+        if *measure == KlMeasure::LastMinibatch {
+            let params = loss_kl::Params { phase: 3, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
+            return loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(divergence), &self.model.ring);
+        }
         let end = ForwardOnly::new(gpu, spec, self.rows, &ACTOR)?;
         let lists = self.networks.forward_only(&batch.obs, &end, None, &self.whole())?;
         let mut calls: Vec<Call> = lists.into_iter().flatten().collect();
@@ -95,7 +100,8 @@ impl Builder<'_> {
         let params: Vec<_> = (0_u32..)
             .zip(blocks)
             .flat_map(|(index, block)| {
-                (0..phases).map(move |phase| (loss_kl::Params { index, phase, ..base }, block.rows))
+                let valid_sample = self.valid_sample(index);
+                (0..phases).map(move |phase| (loss_kl::Params { index, phase, valid_sample, ..base }, block.rows))
             })
             .collect();
         let decide = loss_kl::bind(gpu, &params, &self.kl_io(divergence), ring)?;

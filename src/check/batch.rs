@@ -60,10 +60,11 @@ impl Order {
     }
 }
 
-/// `gap`: words between the rows gathered.
-fn gather_case(rows: u32, width: u32, gap: u32, order: Order) -> Case {
+/// `gap`: words between the rows gathered. `taken`: how many of them there are.
+fn gather_case(rows: u32, width: u32, gap: u32, taken: u32, order: Order) -> Case {
     let apart = if gap == 0 { String::new() } else { format!(" and {gap} apart") };
-    let shape = format!("{rows} rows of {width}{apart}, {}", order.name());
+    let first = if taken == rows { String::new() } else { format!("the first {taken} of ") };
+    let shape = format!("{first}{rows} rows of {width}{apart}, {}", order.name());
     Case::new("batch_gather", shape, EXACT, move |gpu, report| {
         let (list, offset, sources) = order.make(rows);
         let width_words = width as usize;
@@ -71,11 +72,12 @@ fn gather_case(rows: u32, width: u32, gap: u32, order: Order) -> Case {
         let list = Guarded::holding(gpu, "order", &list)?;
         let source = Guarded::holding(gpu, "source", &data)?;
         let stride = width + gap;
-        let gathered = Guarded::output(gpu, "gathered", (rows * stride - gap) as usize)?;
+        let gathered = Guarded::output(gpu, "gathered", (taken * stride - gap) as usize)?;
         let (ring, slot) = schedule(gpu, &order.schedule())?;
         let mut p = batch_gather::Params::default();
         (p.rows, p.width, p.stride, p.order_offset, p.epoch) = (rows, width, stride, offset, order.epoch());
         p.use_order = u32::from(!matches!(order, Order::Keyed(..)));
+        p.taken = if taken == rows { 0 } else { taken };
         let io = batch_gather::Io { order: list.io(), source: source.io(), gathered: gathered.io() };
         report.run(gpu, &batch_gather::bind(gpu, &[p], &io, &ring)?, slot)?;
         let got = gathered.read(gpu, report)?;
@@ -131,7 +133,7 @@ pub(super) fn sized(kernel: &str, rows: usize, width: usize) -> Case {
     if kernel == "batch_pack" {
         pack_case(rows as u32, order)
     } else {
-        gather_case(rows as u32, width as u32, 0, order)
+        gather_case(rows as u32, width as u32, 0, rows as u32, order)
     }
 }
 
@@ -139,13 +141,19 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for rows in [1, 2, 3, 63, 64, 65, 127, 1000, 4096, 4099] {
         let order = Order::Keyed(rows % 5, 3 + (u64::from(rows) << 32));
-        cases.push(gather_case(rows, [1, 3, 4, 33][rows as usize % 4], rows % 4, order).quick(rows == 1000));
+        cases.push(gather_case(rows, [1, 3, 4, 33][rows as usize % 4], rows % 4, rows, order).quick(rows == 1000));
+        if rows > 1 {
+            cases.push(gather_case(rows, 3, rows % 2, rows.div_ceil(4), order).quick(rows == 65));
+        }
         cases.push(pack_case(rows, order).quick(rows == 1000));
     }
     for (rows, width, order) in
         [(1, 1, Order::Given(0)), (65, 7, Order::Given(130)), (64, 65, Order::Given(1)), (63, 2, Order::Beyond)]
     {
-        cases.push(gather_case(rows, width, 0, order).quick(rows == 65));
+        cases.push(gather_case(rows, width, 0, rows, order).quick(rows == 65));
+        if rows > 1 {
+            cases.push(gather_case(rows, width, 0, rows.div_ceil(3), order));
+        }
         cases.push(pack_case(rows, order).quick(rows == 65));
     }
     cases

@@ -12,6 +12,7 @@ use crate::kernels::cg_step::{self, Io, Params};
 const DAMPING: f32 = 0.1;
 const MAX_KL: f32 = 0.01;
 const TOLERANCE: f32 = 1e-8;
+const STEP_SIZE: f32 = 0.3;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Kind {
@@ -27,6 +28,8 @@ enum Kind {
     Nan,
     /// The first residual is below the absolute limit.
     Absolute,
+    /// As `Definite`, with a fixed length of the step.
+    Fixed,
 }
 
 struct Buffers {
@@ -151,6 +154,7 @@ fn solve(gpu: &Gpu, report: &Report, count: usize, kind: Kind, warm: bool, itera
     let mut params = Params::default();
     (params.count, params.cg_iterations, params.warm) = (count as u32, iterations as u32, warm.into());
     (params.damping, params.tolerance, params.max_kl) = (DAMPING, TOLERANCE, MAX_KL);
+    params.step_size = if kind == Kind::Fixed { STEP_SIZE } else { 0.0 };
     params.absolute = if kind == Kind::Absolute { 1e6 } else { 0.0 };
 
     let rhs: Vec<f64> = gradient.iter().map(|g| -f64::from(*g)).collect();
@@ -217,7 +221,7 @@ fn solve(gpu: &Gpu, report: &Report, count: usize, kind: Kind, warm: bool, itera
     let ax = b.apply(gpu, &diagonal, &state.x)?;
     b.run(gpu, report, &cg_step::finish(params))?;
     let state = b.state(gpu, report)?;
-    if !matches!(kind, Kind::Definite | Kind::Identity) {
+    if !matches!(kind, Kind::Definite | Kind::Identity | Kind::Fixed) {
         let scale = state.cg[cg_step::STEP_SCALE];
         report.exact("step scale", &[scale], &[0.0]);
         return Ok(());
@@ -225,7 +229,8 @@ fn solve(gpu: &Gpu, report: &Report, count: usize, kind: Kind, warm: bool, itera
     let (xhx, bx) = (dot(&state.x, &ax), dot(&rhs, &state.x));
     let got = [state.cg[cg_step::XHX], state.cg[cg_step::BX], state.cg[cg_step::STEP_SCALE]];
     let terms: f64 = rhs.iter().zip(&state.x).map(|(b, x)| (b * x).abs()).sum();
-    let want = [xhx, bx, (2.0 * f64::from(MAX_KL) / xhx).sqrt()];
+    let length = if kind == Kind::Fixed { f64::from(STEP_SIZE) } else { (2.0 * f64::from(MAX_KL) / xhx).sqrt() };
+    let want = [xhx, bx, length];
     report.floats("xhx, bx, step_scale", &got, &want, |i| if i == 1 { terms } else { 0.0 });
     // The recurrence's residual drifts from the true one by a rounding of b per iteration.
     let left: f64 = rhs.iter().zip(&ax).map(|(b, ax)| (b - ax) * (b - ax)).sum();
@@ -269,6 +274,7 @@ pub(super) fn cases() -> Vec<Case> {
         (65, Kind::Zero, false, 2),
         (4099, Kind::Nan, false, 2),
         (67, Kind::Absolute, false, 1),
+        (67, Kind::Fixed, false, 14),
     ] {
         cases.push(case(count, kind, warm, iterations).quick(count < 5000));
     }

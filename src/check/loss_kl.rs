@@ -26,13 +26,19 @@ struct Decision {
     kl: f32,
     /// The control word of an early stop.
     stopped: u32,
+    /// What a row of the minibatch weighs: 0 where none counts, none where all do.
+    weight: Option<f32>,
 }
+
+/// Element of `samples` with that weight.
+const WEIGHT: usize = 1;
 
 fn case(c: Decision) -> Case {
     let shape = format!(
         "{} rows, phase {}, {:?}, adaptive {}, kept {:?}, KL {} × target, stop {}",
         c.rows, c.phase, c.direction, c.adaptive, c.kept, c.kl, c.stopped
     );
+    let shape = c.weight.map_or(shape.clone(), |weight| format!("{shape}, rows weigh {weight}"));
     let shape = if c.adapt == KlAdaptation::PAPER { shape } else { shape + ", RLlib's rule" };
     let groups = loss_trust_region::groups(c.rows as u32) as usize;
     let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 16.0);
@@ -65,12 +71,16 @@ fn case(c: Decision) -> Case {
         let row = INDEX * TRACE_WIDTH as usize;
         before[row + KL] = if c.phase == 1 { kl as f32 } else { 0.0 };
         let place = 3_usize;
-        let state = [c.kept[0], c.kept[1], 0.0, 0.0];
+        // What phase 0 of the last minibatch left.
+        let met = if c.phase == 3 { kl as f32 } else { 0.0 };
+        let state = [c.kept[0], c.kept[1], met, 0.0];
+        let mut packed = [[0.0_f32; 4]; 4];
+        packed[WEIGHT][0] = c.weight.unwrap_or(0.0);
         let buffers = (
             Guarded::holding(gpu, "trust_partials", &partials)?,
             Guarded::updated(gpu, "control", &control)?,
             Guarded::updated(gpu, "trace", &before)?,
-            Guarded::updated(gpu, "samples", &[[0.0_f32; 4]; 4])?,
+            Guarded::updated(gpu, "samples", &packed)?,
             Guarded::updated(gpu, "kl_state", &state)?,
         );
         let io = loss_kl::Io {
@@ -82,7 +92,8 @@ fn case(c: Decision) -> Case {
         };
         let (ring, slot) = schedule(gpu, &Schedule { learning_rate: RATE, ..Schedule::default() })?;
         let (index, phase, kl_sample) = (INDEX as u32, c.phase, place as u32);
-        let params = loss_kl::Params { index, phase, kl_sample, ..loss_kl::Params::new(&config) };
+        let valid_sample = if c.weight.is_some() { WEIGHT as u32 } else { 0 };
+        let params = loss_kl::Params { index, phase, kl_sample, valid_sample, ..loss_kl::Params::new(&config) };
         report.run(gpu, &loss_kl::bind(gpu, &[(params, c.rows as u32)], &io, &ring)?, slot)?;
 
         let stopped = c.stopped != 0 && INDEX as u32 + 1 >= c.stopped;
@@ -95,6 +106,9 @@ fn case(c: Decision) -> Case {
                 sample[column - 1] = kl_coef + 100.0 * over;
                 if !stopped {
                     (trace[row + KL], trace[row + PENALTY]) = (kl, kl_coef * kl + 50.0 * over * over);
+                    if c.weight != Some(0.0) {
+                        state[2] = kl;
+                    }
                 }
             }
             1 if stopped => {}
@@ -117,7 +131,8 @@ fn case(c: Decision) -> Case {
         // Of the hinge two numbers near the target are subtracted.
         report.floats("trace", &buffers.2.read(gpu, report)?, &trace, |_| kl * (1.0 + kl_coef));
         let samples: Vec<f32> = buffers.3.read(gpu, report)?.into_iter().flatten().collect();
-        let want: Vec<f64> = [vec![0.0; 4 * place], sample.to_vec()].concat();
+        let mut want: Vec<f64> = [vec![0.0; 4 * place], sample.to_vec()].concat();
+        want[4 * WEIGHT] = f64::from(c.weight.unwrap_or(0.0));
         report.floats("samples", &samples, &want, |_| 1.0 + 100.0 * kl);
         report.exact("control", &buffers.1.read(gpu, report)?, &words);
         Ok(())
@@ -127,7 +142,17 @@ fn case(c: Decision) -> Case {
 /// The penalty of a minibatch.
 pub(super) fn sized(rows: usize) -> Case {
     let (direction, adapt) = (KlDirection::OldNew, KlAdaptation::PAPER);
-    case(Decision { rows, phase: 0, direction, adaptive: true, adapt, kept: [0.0, 0.0], kl: 4.0, stopped: 0 })
+    case(Decision {
+        rows,
+        phase: 0,
+        direction,
+        adaptive: true,
+        adapt,
+        kept: [0.0, 0.0],
+        kl: 4.0,
+        stopped: 0,
+        weight: None,
+    })
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -150,10 +175,16 @@ pub(super) fn cases() -> Vec<Case> {
             (63, 2, true, [5e7, 0.0], 9.0, 0),
             (63, 2, false, [5.0, 0.0], 9.0, 0),
         ] {
-            let c = Decision { rows, phase, direction, adaptive, adapt: KlAdaptation::PAPER, kept, kl, stopped };
+            let adapt = KlAdaptation::PAPER;
+            let c = Decision { rows, phase, direction, adaptive, adapt, kept, kl, stopped, weight: None };
             cases.push(case(c).quick(rows > 4000));
             if phase == 2 {
                 cases.push(case(Decision { adapt: KlAdaptation::RLLIB, ..c }));
+                cases.push(case(Decision { adapt: KlAdaptation::RLLIB, phase: 3, ..c }));
+            }
+            if phase == 0 {
+                cases.push(case(Decision { weight: Some(0.0), ..c }));
+                cases.push(case(Decision { weight: Some(1.5), ..c }));
             }
         }
     }

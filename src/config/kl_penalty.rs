@@ -15,12 +15,15 @@ use serde::{Deserialize, Serialize};
 pub struct KlPenalty {
     /// β at the start of the run; of an update, in [`crate::reference::ppo_update::ppo_update`].
     pub kl_coef: f64,
-    /// Once per update, after all epochs and over all rows (Schulman et al. 2017, section 4), β moves by the rule
-    /// [`adapt`](Self::adapt), kept in [[`MIN_KL_COEF`](Self::MIN_KL_COEF), [`MAX_KL_COEF`](Self::MAX_KL_COEF)].
+    /// Once per update, after all epochs, β moves by the rule [`adapt`](Self::adapt) and the KL that
+    /// [`measure`](Self::measure) says, kept in [[`MIN_KL_COEF`](Self::MIN_KL_COEF), [`MAX_KL_COEF`](Self::MAX_KL_COEF)].
     pub adaptive: bool,
     /// When and how far β moves; the paper's rule if absent.
     #[serde(default)]
     pub adapt: KlAdaptation,
+    /// Which KL that is; the paper's if absent.
+    #[serde(default)]
+    pub measure: KlMeasure,
     /// The KL that the adaptation aims at and the hinge counts from. Apart from
     /// [`PpoConfig::target_kl`](crate::PpoConfig::target_kl), which ends an update early.
     pub target_kl: f64,
@@ -31,6 +34,18 @@ pub struct KlPenalty {
     pub hinge: Option<KlHinge>,
     /// Whether the ratio is clipped too. Without, the surrogate is −mean r A.
     pub clip: bool,
+}
+
+/// Which KL moves β.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KlMeasure {
+    /// The mean over all rows once the update is done (Schulman et al. 2017, section 4).
+    #[default]
+    AllRows,
+    /// The mean over the last minibatch, from the forward pass before its step (RLlib 2.60). It is the last one with a row that counts;
+    /// after an early stop, the one that stopped. It takes no forward pass of its own.
+    LastMinibatch,
 }
 
 /// β ← `raise` · β if KL > `raise_above` · `target_kl`, β ← `lower` · β if KL < `lower_below` · `target_kl`, else β stays.
@@ -56,7 +71,7 @@ impl Default for KlAdaptation {
 impl KlAdaptation {
     /// Schulman et al. 2017, section 4.
     pub const PAPER: Self = Self { raise_above: 1.5, lower_below: 1.0 / 1.5, raise: 2.0, lower: 0.5 };
-    /// RLlib's.
+    /// RLlib's (2.60).
     pub const RLLIB: Self = Self { raise_above: 2.0, lower_below: 0.5, raise: 1.5, lower: 0.5 };
 }
 
@@ -82,6 +97,7 @@ impl KlPenalty {
             kl_coef: 1.0,
             adaptive: true,
             adapt: KlAdaptation::PAPER,
+            measure: KlMeasure::AllRows,
             target_kl: 0.01,
             direction: KlDirection::OldNew,
             hinge: None,

@@ -14,7 +14,7 @@ pub use advantage::AdvantageKind;
 pub use choices::{
     AdamEps, AdvantageNorm, Algorithm, ClipFormula, GradClip, KlDirection, KlStop, Optimizer, ValueLoss,
 };
-pub use kl_penalty::{AdaptiveLr, KlAdaptation, KlHinge, KlPenalty};
+pub use kl_penalty::{AdaptiveLr, KlAdaptation, KlHinge, KlMeasure, KlPenalty};
 pub use named::Preset;
 pub use normalize::{EpsPlacement, NormOrder, ObsNorm, ReturnReset, RewardNorm, RewardNormKind, ValueNorm};
 pub use schedule::Anneal;
@@ -188,6 +188,12 @@ impl PpoConfig {
     /// Rows of a full minibatch for a batch of `rows`, at least 1 and at most `rows`.
     pub fn minibatch_rows(&self, rows: usize) -> usize {
         self.minibatch_size.unwrap_or_else(|| rows.div_ceil(self.num_minibatches.max(1))).clamp(1, rows.max(1))
+    }
+
+    /// Permutations of the rows that an update takes: one per epoch, and with [`TrustRegion::subsample`] one more, the last, whose first
+    /// ⌈rows / `subsample`⌉ rows are the policy's.
+    pub fn order_epochs(&self) -> usize {
+        self.update_epochs + usize::from(self.algorithm.is_trust_region() && self.trust_region.subsample > 1)
     }
 
     /// Updates of the whole run: `total_timesteps / batch_size`, rounded down as CleanRL does, at least 1.

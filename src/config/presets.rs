@@ -2,7 +2,7 @@
 
 use super::{
     AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation,
-    KlPenalty, KlStop, ObsNorm, Optimizer, PpoConfig, RewardNorm, TrustRegion, ValueLoss,
+    KlMeasure, KlPenalty, KlStop, ObsNorm, Optimizer, PpoConfig, RewardNorm, TrustRegion, ValueLoss,
 };
 use crate::policy::{Init, InitScheme};
 
@@ -206,6 +206,7 @@ impl PpoConfig {
             kl_penalty: Some(KlPenalty {
                 kl_coef: 0.2,
                 adapt: KlAdaptation::RLLIB,
+                measure: KlMeasure::LastMinibatch,
                 clip: true,
                 ..KlPenalty::adaptive()
             }),

@@ -66,6 +66,17 @@ fn old_files_still_parse_and_new_ones_come_back() {
         assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
     }
     assert_eq!(serde_json::from_value::<PpoConfig>(old).unwrap(), PpoConfig::cleanrl());
+    // Tables that have grown since.
+    for (preset, table, fields) in [
+        (PpoConfig::npg(), "trust_region", ["subsample"].as_slice()),
+        (PpoConfig::ppo_penalty(), "kl_penalty", &["adapt", "measure"]),
+    ] {
+        let mut old = serde_json::to_value(&preset).unwrap();
+        for field in fields {
+            assert!(old[table].as_object_mut().unwrap().remove(*field).is_some(), "{field}");
+        }
+        assert_eq!(serde_json::from_value::<PpoConfig>(old).unwrap(), preset);
+    }
 }
 
 #[test]
@@ -125,6 +136,16 @@ fn what_an_algorithm_would_leave_aside_is_refused() {
         ("trust_region.line_search_factor", region(|region| region.line_search_factor = 1.0)),
         ("trust_region.acceptance.ratio", region(|region| region.acceptance = Acceptance::Ratio(2.0))),
         ("trust_region.fisher_subsample", region(|region| region.fisher_subsample = 0)),
+        ("trust_region.subsample", region(|region| region.subsample = 0)),
+        ("trust_region.step_size", region(|region| region.step_size = Some(0.0))),
+        ("trust_region.step_size", region(|region| region.step_size = Some(f64::NAN))),
+        (
+            "trust_region.step_size",
+            PpoConfig {
+                trust_region: TrustRegion { step_size: Some(0.1), ..TrustRegion::default() },
+                ..PpoConfig::trpo_sb3_contrib()
+            },
+        ),
     ] {
         let message = config.validate().unwrap_err().to_string();
         assert!(message.starts_with(&format!("config: {field}: ")), "{field}: {message}");

@@ -54,10 +54,23 @@ pub struct TrustRegion {
     pub kl_margin: f64,
     /// What else is asked of a candidate.
     pub acceptance: Acceptance,
-    /// Every k-th row (0, k, 2k, …) is in the Fisher matrix; gradient and line search see all.
+    /// Every k-th row (0, k, 2k, …) is in the Fisher matrix; gradient and line search see all (baselines: 5).
     pub fisher_subsample: usize,
+    /// The whole step of the policy is made on ⌈rows / k⌉ rows, drawn anew for each update: gradient, Fisher matrix, line search, and
+    /// mean and deviation of the advantages. The critic sees all rows. sb3-contrib's `sub_sampling_factor`. They are the first rows of
+    /// a permutation of their own ([`PpoConfig::order_epochs`](crate::PpoConfig::order_epochs)); `fisher_subsample` counts among them.
+    #[serde(default = "every_row")]
+    pub subsample: usize,
+    /// The step of `npg` is this · x, x the solution of the conjugate gradients, whatever its KL (Tianshou's `NPG`:
+    /// `trust_region_size`, Kakade 2001 with a constant step). √(2 max_kl / xᵀ F x) · x if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_size: Option<f64>,
     /// Form of the Fisher matrix.
     pub fisher: FisherForm,
+}
+
+const fn every_row() -> usize {
+    1
 }
 
 impl Default for TrustRegion {
@@ -83,6 +96,8 @@ impl TrustRegion {
             kl_margin: 1.0,
             acceptance: Acceptance::Improves,
             fisher_subsample: 1,
+            subsample: 1,
+            step_size: None,
             fisher: FisherForm::GaussNewton,
         }
     }
@@ -117,11 +132,13 @@ impl TrustRegion {
             Range::inside("trust_region.line_search_factor", self.line_search_factor, 0.0, 1.0),
             Range::above("trust_region.kl_margin", self.kl_margin, 0.0, max),
             Range::closed("trust_region.acceptance.ratio", ratio, 0.0, 1.0),
+            Range::closed("trust_region.step_size", self.step_size.unwrap_or(1.0), f64::from(f32::MIN_POSITIVE), max),
         ])?;
         for (field, value) in [
             ("trust_region.cg_iterations", self.cg_iterations),
             ("trust_region.line_search_steps", self.line_search_steps),
             ("trust_region.fisher_subsample", self.fisher_subsample),
+            ("trust_region.subsample", self.subsample),
         ] {
             if value == 0 {
                 return Err(Error::config(field, "is 0, must be at least 1"));

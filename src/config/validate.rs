@@ -143,6 +143,9 @@ impl PpoConfig {
         if !is_ppo && self.target_kl.is_some() {
             return wrong("target_kl", format!("is set, {name} does not stop early"));
         }
+        if self.algorithm == Algorithm::Trpo && self.trust_region.step_size.is_some() {
+            return wrong("trust_region.step_size", "is set, trpo's step is as long as max_kl lets it be".into());
+        }
         if self.algorithm.is_trust_region() && self.ent_coef != 0.0 {
             return wrong("ent_coef", format!("is {}, {name} has no entropy bonus", self.ent_coef));
         }

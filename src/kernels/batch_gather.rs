@@ -26,17 +26,17 @@ kernel! {
         pub epoch: u32,
         /// Words from one row of `gathered` to the next, at least `width`; what lies between is left as it is.
         pub stride: u32,
+        /// Rows gathered, the first of the order; 0: all.
+        pub taken: u32,
         #[doc(hidden)]
         pub pad_0: u32,
-        #[doc(hidden)]
-        pub pad_1: u32,
     },
     io: {
-        /// `[order_offset + rows]`; not read without `use_order`.
+        /// `[order_offset + taken]`; not read without `use_order`.
         order: Read u32,
         /// `[rows, width]`.
         source: Read u32,
-        /// `[rows, width]`, rows `stride` apart.
+        /// `[taken, width]`, rows `stride` apart.
         gathered: ReadWrite u32,
     },
 }
@@ -48,20 +48,23 @@ kernel! {
 pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
-        let words = u64::from(p.rows) * u64::from(p.width);
-        let shape = || format!("rows {} × width {}", p.rows, p.width);
-        if p.use_order != 0 {
-            let needs = u64::from(p.order_offset) + u64::from(p.rows);
-            elements(DEF.name, "order", io.order, needs, || format!("offset {} + rows {}", p.order_offset, p.rows))?;
+        let taken = if p.taken == 0 { p.rows } else { p.taken };
+        if taken > p.rows {
+            return Err(Error::config("taken", format!("is {taken}, more than the {} rows", p.rows)));
         }
-        elements(DEF.name, "source", io.source, words, shape)?;
+        if p.use_order != 0 {
+            let needs = u64::from(p.order_offset) + u64::from(taken);
+            elements(DEF.name, "order", io.order, needs, || format!("offset {} + rows {taken}", p.order_offset))?;
+        }
+        let words = u64::from(p.rows) * u64::from(p.width);
+        elements(DEF.name, "source", io.source, words, || format!("rows {} × width {}", p.rows, p.width))?;
         if p.stride < p.width {
             let message = format!("is {}, less than the width {}: rows would overlap", p.stride, p.width);
             return Err(Error::config("stride", message));
         }
-        let needs = span(0, p.rows, p.stride, p.width);
-        elements(DEF.name, "gathered", io.gathered, needs, || format!("rows {} × stride {}", p.rows, p.stride))?;
-        calls.push((*p, Grid::Items(words)));
+        let needs = span(0, taken, p.stride, p.width);
+        elements(DEF.name, "gathered", io.gathered, needs, || format!("rows {taken} × stride {}", p.stride))?;
+        calls.push((Params { taken, ..*p }, Grid::Items(u64::from(taken) * u64::from(p.width))));
     }
     gpu.bind(&DEF, &Variant::default(), Some(schedule), &io.buffers(), &calls)
 }

@@ -14,8 +14,8 @@
 //! It is done, and the iterations that are left change nothing, when r·r or b·b is 0, r·r is at most `tolerance` · b·b or below `absolute`; when
 //! p·Ap is not above 0; or when a sum is not finite. x is then what the iterations before gave (with the
 //! one after which r·r overflowed); one that is not finite has the length 0. The last but one phase gives the
-//! length of the trust region's step, √(2 max_kl / x·Ax) (Schulman et al. 2015, appendix C), or 0 where x·Ax or b·x is not
-//! above 0 or not finite.
+//! length of the trust region's step, √(2 max_kl / x·Ax) (Schulman et al. 2015, appendix C) or a fixed `step_size`, or 0 where x·Ax
+//! or b·x is not above 0 or not finite.
 
 use crate::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
@@ -46,10 +46,10 @@ kernel! {
         pub max_kl: f32,
         /// 1: `solution` holds a first guess and `product` F times it.
         pub warm: u32,
+        /// Above 0: the length of the step, in units of x, whatever its KL.
+        pub step_size: f32,
         #[doc(hidden)]
         pub pad_0: u32,
-        #[doc(hidden)]
-        pub pad_1: u32,
     },
     io: {
         /// Gradient of the loss, −b, `[count]`.
@@ -89,7 +89,7 @@ pub const NEGATIVE_CURVATURE: usize = 7;
 pub const XHX: usize = 8;
 /// b·x.
 pub const BX: usize = 9;
-/// √(2 max_kl / x·Ax), or 0: no step.
+/// √(2 max_kl / x·Ax) or `step_size`, or 0: no step.
 pub const STEP_SCALE: usize = 10;
 /// First of `cg_iterations` + 1 values of r·r: before the first iteration and after each; 0 where none was.
 pub const TRACE: usize = 16;

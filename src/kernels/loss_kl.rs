@@ -3,7 +3,7 @@
 //! ```text
 //! KL = mean over rows;   h = max(0, KL − hinge_limit);   penalty = β KL + hinge_coef h²;   weight = β + 2 hinge_coef h
 //! lr ← max(lr / factor, min) if KL > 2 target;   min(lr · factor, max) if 0 < KL < target / 2
-//! after all epochs:   β ← raise · β if KL > kl_high;   lower · β if KL < kl_low;   within 2^±26
+//! after all epochs:   β ← raise · β if KL > kl_high;   lower · β if KL < kl_low;   within 2^±26      (KL: over all rows, or the last one)
 //! ```
 //!
 //! Schulman et al. 2017, section 4; see [`crate::KlPenalty`] and [`crate::AdaptiveLr`].
@@ -23,7 +23,8 @@ kernel! {
         pub groups: u32,
         /// Number of the minibatch in the update, from 0: the row of `trace`.
         pub index: u32,
-        /// 0: weights, before `loss_ppo`; 1: learning rate, after `loss_statistics`; 2: β, over all rows at the end.
+        /// 0: weights, before `loss_ppo`; 1: learning rate, after `loss_statistics`; 2: β, over all rows at the end; 3: β, by the last
+        /// minibatch with a row that counts.
         pub phase: u32,
         /// 0: KL(old‖new), 1: KL(new‖old).
         pub direction: u32,
@@ -55,10 +56,10 @@ kernel! {
         pub kl_raise: f32,
         /// Factor of β below `kl_low`.
         pub kl_lower: f32,
+        /// Element of `samples` with the weight of a row of this minibatch; 0: all rows count.
+        pub valid_sample: u32,
         #[doc(hidden)]
         pub pad_0: u32,
-        #[doc(hidden)]
-        pub pad_1: u32,
     },
     io: {
         /// `[groups]`, from `loss_trust_region`.
@@ -67,9 +68,9 @@ kernel! {
         control: ReadWrite u32,
         /// `[minibatches, TRACE_WIDTH]`.
         trace: ReadWrite f32,
-        /// `[kl_sample + 1]`: weights of KL(old‖new) and KL(new‖old).
+        /// `[kl_sample + 1]`: weights of KL(old‖new) and KL(new‖old); `[valid_sample + 1]`.
         samples: ReadWrite [f32; 4],
-        /// `[STATE_WORDS]`: β, learning rate (0: the configuration's), KL at the end of the last update, 0.
+        /// `[STATE_WORDS]`: β, learning rate (0: the configuration's), KL of the last minibatch or at the end of the last update, 0.
         kl_state: ReadWrite f32,
     },
 }
@@ -115,7 +116,10 @@ pub fn bind(gpu: &Gpu, params: &[(Params, u32)], io: &Io<'_>, schedule: &Schedul
         elements(name, "control", io.control, CONTROL_WORDS, || "control words".to_owned())?;
         let shape = || format!("(index {} + 1) × {TRACE_WIDTH}", p.index);
         elements(name, "trace", io.trace, (u64::from(p.index) + 1) * TRACE_WIDTH, shape)?;
-        elements(name, "samples", io.samples, u64::from(p.kl_sample) + 1, || format!("kl_sample {} + 1", p.kl_sample))?;
+        let place = p.kl_sample.max(p.valid_sample);
+        elements(name, "samples", io.samples, u64::from(place) + 1, || {
+            format!("kl_sample or valid_sample {place} + 1")
+        })?;
         elements(name, "kl_state", io.kl_state, STATE_WORDS, || format!("{STATE_WORDS}"))?;
         let inverse_rows = (1.0 / f64::from(*rows)) as f32;
         calls.push((Params { groups, inverse_rows, ..*p }, Grid::Groups(1)));

@@ -11,7 +11,7 @@ use super::trpo_update::{mean_kl, value_range};
 use super::{Real, head};
 use crate::data::{Actions, Batch, MinibatchStats, UpdateStats, check_shape};
 use crate::policy::{ParamLayout, PolicySpec};
-use crate::{AdvantageNorm, Error, KlStop, PpoConfig, Result};
+use crate::{AdvantageNorm, Error, KlMeasure, KlStop, PpoConfig, Result};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 use std::ops::Range;
 
@@ -118,7 +118,7 @@ impl<F: Real> Rows<F> {
 /// The order of the rows in each epoch.
 #[derive(Debug, Clone, Copy)]
 pub enum Order<'a> {
-    /// `update_epochs × rows` indices, epoch after epoch.
+    /// [`PpoConfig::order_epochs`] `× rows` indices, epoch after epoch.
     Given(&'a [u32]),
     /// [`BatchShuffle`] of this seed and update.
     Keyed {
@@ -219,7 +219,7 @@ pub fn minibatch_gradient<F: Real>(
 ///     if adaptive_lr: lr follows the minibatch's analytic KL
 ///     gradient, clip, optimiser at learning rate lr (nothing if the gradient is not finite)
 /// after an epoch: if kl_stop is epoch and its last approx_kl > limit: end the update
-/// with a KL penalty: β for the next update, by the KL over all rows at the end
+/// with a KL penalty: β for the next update, by the KL over all rows at the end, or by that of the last minibatch
 /// ```
 ///
 /// Rows that do not count are dropped from each minibatch, and means are over what is left of it.
@@ -269,6 +269,8 @@ pub fn ppo_update<F: Real>(
         ..UpdateStats::default()
     };
     let limit = config.kl_limit().unwrap_or(f64::INFINITY);
+    // Of the last minibatch with a row that counts.
+    let mut met = f64::NAN;
     'update: for epoch in 0..config.update_epochs {
         stats.epochs += 1;
         let order = order.epoch(rows.len(), epoch);
@@ -279,6 +281,9 @@ pub fn ppo_update<F: Real>(
             }
             let (loss, gradient) = minibatch_gradient(spec, &layout, config, parameters, &minibatch)?;
             let mut measured = loss.stats;
+            if !minibatch.is_empty() {
+                met = measured.kl;
+            }
             if config.kl_stop == KlStop::Minibatch && measured.approx_kl > limit {
                 stats.minibatches.push(measured);
                 stats.stopped_early = true;
@@ -303,9 +308,14 @@ pub fn ppo_update<F: Real>(
         }
     }
     if let (Some(penalty), Some(old)) = (&config.kl_penalty, &whole.only_counted().old_dist) {
-        let mut dist = ActorCritic::new(spec, &layout, parameters)?.distribution(counted.obs.view())?;
-        head::forbid(&mut dist, &counted.actions)?;
-        let kl = mean_kl(&spec.head, penalty.direction, old.view(), dist.view())?.as_f64();
+        let kl = match penalty.measure {
+            KlMeasure::LastMinibatch => met,
+            KlMeasure::AllRows => {
+                let mut dist = ActorCritic::new(spec, &layout, parameters)?.distribution(counted.obs.view())?;
+                head::forbid(&mut dist, &counted.actions)?;
+                mean_kl(&spec.head, penalty.direction, old.view(), dist.view())?.as_f64()
+            }
+        };
         stats.kl = Some(kl);
         stats.kl_coef = Some(penalty.next_kl_coef(penalty.kl_coef, kl));
     }

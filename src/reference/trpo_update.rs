@@ -44,7 +44,7 @@ pub struct PolicyStep<F> {
 ///
 /// ```text
 /// L(θ) = mean r A over all rows, A as given;  KL(θ) = mean KL between π_θ and π at the start, in the configured direction
-/// g = ∇L;  x ≈ (F + damping)⁻¹ g;  step = √(2 max_kl / xᵀ (F + damping) x) · x
+/// g = ∇L;  x ≈ (F + damping)⁻¹ g;  step = √(2 max_kl / xᵀ (F + damping) x) · x, or with NPG step_size · x
 /// TRPO: for j = 0, 1, …:  take θ + factorʲ · step if KL ≤ kl_margin · max_kl and L is accepted; else keep θ
 /// NPG:  take θ + step unless its L or KL is not finite
 /// ```
@@ -52,7 +52,7 @@ pub struct PolicyStep<F> {
 /// Rows that do not count have no part in it: means are over the others, and the Fisher matrix is over those of every
 /// `fisher_subsample`-th row that do.
 ///
-/// There is no step where g is 0, or gᵀ x or xᵀ F x is not above 0 or not finite.
+/// There is no step where g is 0, or gᵀ x or xᵀ F x is not above 0 or not finite, or no row counts.
 ///
 /// # Errors
 /// [`Error::Shape`] or [`Error::Value`] if rows, parameters and spec do not fit.
@@ -66,6 +66,16 @@ pub fn policy_step<F: Real>(
 ) -> Result<PolicyStep<F>> {
     let region = &config.trust_region;
     let (all, rows) = (rows, &rows.only_counted());
+    if rows.is_empty() {
+        let none = vec![F::zero(); parameters.len()];
+        return Ok(PolicyStep {
+            parameters: parameters.to_vec(),
+            gradient: none.clone(),
+            direction: none,
+            tries: Vec::new(),
+            stats: TrustRegionStats { residuals: vec![0.0], ..TrustRegionStats::default() },
+        });
+    }
     let networks = ActorCritic::new(spec, layout, parameters)?;
     let mut tape = networks.forward_policy(rows.obs.view())?;
     head::forbid(&mut tape.dist, &rows.actions)?;
@@ -81,7 +91,11 @@ pub fn policy_step<F: Real>(
     let settings = CgSettings::from(region);
     let (direction, report) = conjugate_gradient(|v| fisher.apply(v), &gradient, warm_start, &settings)?;
     let quadratic_form = dot(&direction, &fisher.apply(&direction)?);
-    let scale = (F::of(2.0 * region.max_kl) / quadratic_form).sqrt();
+    let search = config.algorithm != Algorithm::Npg;
+    let scale = match region.step_size.filter(|_| !search) {
+        Some(size) => F::of(size),
+        None => (F::of(2.0 * region.max_kl) / quadratic_form).sqrt(),
+    };
     let slope = dot(&gradient, &direction);
     let leads = quadratic_form > F::zero() && slope > F::zero() && slope.is_finite() && scale.is_finite();
     let scale = if leads { scale } else { F::zero() };
@@ -112,7 +126,6 @@ pub fn policy_step<F: Real>(
     if scale == F::zero() {
         return Ok(step);
     }
-    let search = config.algorithm != Algorithm::Npg;
     let mut fraction = F::one();
     for index in 0..if search { region.line_search_steps } else { 1 } {
         let along = fraction * scale;
@@ -228,7 +241,10 @@ pub fn critic_update<F: Real>(
     Ok(())
 }
 
-/// One update: advantages normalised over all rows unless `norm_adv` is none, the policy's step, then the critic's.
+/// One update: advantages normalised over the policy's rows unless `norm_adv` is none, the policy's step, then the critic's.
+///
+/// The policy's rows are all, or with `subsample` k the first ⌈rows / k⌉ of the last permutation of `order`; the critic has all
+/// rows, in the permutations before.
 ///
 /// `search_direction` is the last solution of the conjugate gradients where they start warm (empty before the first), and
 /// is left alone elsewhere. A solution that is not finite is not kept.
@@ -246,7 +262,7 @@ pub fn trpo_update<F: Real>(
     order: Order<'_>,
 ) -> Result<UpdateStats> {
     config.validate()?;
-    order.validate(rows.len(), config.update_epochs)?;
+    order.validate(rows.len(), config.order_epochs())?;
     let counted = rows.only_counted();
     if counted.is_empty() {
         return Err(Error::config("batch", "has 0 rows that count"));
@@ -254,17 +270,18 @@ pub fn trpo_update<F: Real>(
     let layout = spec.layout();
     let warm = config.trust_region.cg_warm_start;
     let start = Some(search_direction.as_slice()).filter(|start| warm && !start.is_empty());
-    let step = match config.norm_adv {
-        AdvantageNorm::None => policy_step(spec, &layout, config, parameters, rows, start)?,
-        AdvantageNorm::Minibatch | AdvantageNorm::Batch => {
-            let normal = advantage_normalize(counted.advantages.view(), config.adv_ddof, F::of(config.adv_eps))?;
-            let mut advantages = rows.advantages.clone();
-            for (row, advantage) in rows.counted().into_iter().zip(normal) {
-                advantages[row] = advantage;
-            }
-            policy_step(spec, &layout, config, parameters, &Rows { advantages, ..rows.clone() }, start)?
-        }
+    let mut of_policy = match config.trust_region.subsample {
+        1 => rows.clone(),
+        every => rows.gather(&order.epoch(rows.len(), config.update_epochs)[..rows.len().div_ceil(every)]),
     };
+    if config.norm_adv != AdvantageNorm::None {
+        let advantages = of_policy.only_counted().advantages;
+        let normal = advantage_normalize(advantages.view(), config.adv_ddof, F::of(config.adv_eps))?;
+        for (row, advantage) in of_policy.counted().into_iter().zip(normal) {
+            of_policy.advantages[row] = advantage;
+        }
+    }
+    let step = policy_step(spec, &layout, config, parameters, &of_policy, start)?;
     let mut stats = UpdateStats {
         explained_variance: explained_variance(counted.values_old.view(), counted.returns.view()).as_f64(),
         learning_rate: lr,

@@ -4,8 +4,7 @@ use super::gpu::Result;
 use super::trust_region::{FvpCase, TrpoCase, TrpoRun};
 use super::{Case, Outputs};
 use wgpo::algo::{BatchBuffers, FisherPlan, GpuLearner, Model, TrustRegionUpdate};
-use wgpo::data::Batch;
-use wgpo::gpu::{Gpu, ReadBack, Slot};
+use wgpo::gpu::{Gpu, Slot};
 use wgpo::kernels::optim_line_search::OF_TRIES;
 use wgpo::{FisherForm, Learner, PpoConfig};
 
@@ -29,39 +28,17 @@ pub fn fvp(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     Ok(case.outputs(&damped.collect::<Vec<f64>>()))
 }
 
-/// Rows `indices` of the batch.
-fn subset(batch: &Batch, spec: &wgpo::policy::PolicySpec, indices: &[u32]) -> Result<Batch> {
-    let rows: Vec<usize> = indices.iter().map(|index| *index as usize).collect();
-    let dims = spec.head.action_dims();
-    let words = batch.actions.words();
-    let words: Vec<u32> = rows.iter().flat_map(|row| words[row * dims..(row + 1) * dims].to_vec()).collect();
-    let column = |column: &ndarray::Array1<f32>| column.select(ndarray::Axis(0), &rows);
-    Ok(Batch {
-        obs: batch.obs.select(ndarray::Axis(0), &rows),
-        actions: wgpo::data::Actions::from_words(&spec.head, rows.len(), &words)?,
-        logp_old: column(&batch.logp_old),
-        advantages: column(&batch.advantages),
-        returns: column(&batch.returns),
-        values_old: column(&batch.values_old),
-        old_dist: None,
-        valid: None,
-    })
-}
-
 pub fn trpo(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let case = TrpoCase::read(case)?;
     let (spec, config) = (&case.spec, &case.config);
     // The whole update through a learner.
     let mut learner = GpuLearner::new(gpu, spec.clone(), config.clone(), 0)?;
     learner.set_parameters(&case.parameters)?;
-    let mut stats = learner.update_batch(&case.batch, Some(&case.order))?;
-    let mut parameters = learner.parameters()?;
+    let stats = learner.update_batch(&case.batch, Some(&case.order))?;
+    let parameters = learner.parameters()?;
 
-    // The policy's step through the plan, which gives access to gradient, direction and candidates, on its own rows if it has some.
-    let batch = match &case.policy_rows {
-        Some(rows) => subset(&case.batch, spec, rows)?,
-        None => case.batch.clone(),
-    };
+    // The same through the plan, which gives access to gradient, direction and candidates.
+    let batch = &case.batch;
     let model = Model::new(gpu, spec, config, &case.parameters, 0)?;
     let buffers = BatchBuffers {
         rows: batch.rows() as u32,
@@ -74,21 +51,14 @@ pub fn trpo(gpu: &Gpu, case: &Case) -> Result<Outputs> {
         old_dist: None,
         valid: None,
     };
-    let plan = TrustRegionUpdate::new(gpu, &model, config, &buffers, None)?;
-    let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;
+    let order = gpu.upload("order", &case.order)?;
+    let plan = TrustRegionUpdate::new(gpu, &model, config, &buffers, Some(&order))?;
     let slot = model.push_schedule(gpu, config, 0)?;
     let mut encoder = gpu.encoder("policy step");
     plan.record(gpu, &mut encoder, slot);
-    plan.record_statistics(&mut encoder, &staging, 0)?;
     gpu.submit(encoder)?;
-    let step = plan.statistics(&staging.fetch(gpu)?, config.learning_rate);
-    if case.policy_rows.is_some() {
-        // The critic saw all rows in the learner's run; the policy its own rows here.
-        let moved = gpu.read(&model.parameters)?;
-        for range in spec.layout().ranges().iter().filter(|range| !range.name.starts_with("value.")) {
-            parameters[range.indices()].copy_from_slice(&moved[range.indices()]);
-        }
-        stats.trust_region = step.trust_region;
+    if gpu.read(&model.parameters)? != parameters {
+        return Err("the plan's parameters are not the learner's".into());
     }
     let search = gpu.read(plan.search())?;
     let tries = stats.trust_region.as_ref().map_or(0, |step| step.tries as usize);

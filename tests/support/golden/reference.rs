@@ -328,17 +328,12 @@ fn trpo<F: Real>(case: &TrpoCase) -> Result<Outputs, String> {
     let mut stats = UpdateStats { trust_region: Some(step.stats.clone()), ..UpdateStats::default() };
     let mut apart = step.parameters.clone();
     critic_update(spec, layout, config, lr, &mut apart, &mut adam, &rows, order, &mut stats).map_err(text)?;
-    if case.policy_rows.is_some() {
-        parameters = apart;
-    } else {
-        // The whole update is the same two parts.
-        adam = Adam::new(parameters.len());
-        let mut direction = Vec::new();
-        stats =
-            trpo_update(spec, config, lr, &mut parameters, &mut adam, &mut direction, &rows, order).map_err(text)?;
-        if parameters != apart {
-            return Err("trpo_update is not policy_step and critic_update".into());
-        }
+    // The whole update is the same two parts.
+    adam = Adam::new(parameters.len());
+    let mut direction = Vec::new();
+    stats = trpo_update(spec, config, lr, &mut parameters, &mut adam, &mut direction, &rows, order).map_err(text)?;
+    if parameters != apart {
+        return Err("trpo_update is not policy_step and critic_update".into());
     }
     let tries = step.tries.iter().map(|tried| [tried.surrogate.as_f64(), tried.kl.as_f64()]).collect();
     let (gradient, direction) = (wide(&step.gradient), wide(&step.direction));

@@ -3,9 +3,15 @@
 use super::ppo::{actions, file_name, flat, separate};
 use super::{Case, Outputs};
 use ndarray::Array2;
-use wgpo::data::{Batch, UpdateStats};
+use wgpo::algo::{FisherPlan, Model};
+use wgpo::data::{Actions, Batch, UpdateStats};
+use wgpo::gpu::{Gpu, Slot};
+use wgpo::kernels::cg_step;
 use wgpo::policy::{Head, PolicySpec};
-use wgpo::{Acceptance, AdvantageNorm, FisherForm, KlDirection, PpoConfig, TrustRegion};
+use wgpo::reference::Real;
+use wgpo::reference::cg::{CgSettings, conjugate_gradient};
+use wgpo::reference::fisher::Fisher;
+use wgpo::{Acceptance, AdvantageNorm, FisherForm, KlDirection, Learner, PpoConfig, TrustRegion};
 
 /// A product of the Fisher matrix; the value network of `spec` is nothing that the file has, its numbers are 0.
 pub struct FvpCase {
@@ -21,6 +27,54 @@ impl FvpCase {
         let spec = separate(case, "sizes")?;
         let (parameters, v) = (flat(case, &spec, "in.")?, flat(case, &spec, "in.v.")?);
         Ok(Self { parameters, v, obs: case.matrix("in.obs")?, damping: case.number("damping")?, spec })
+    }
+
+    /// ‖r‖² before and after each of `iterations` iterations of conjugate gradients for F x = v.
+    pub fn residuals<F: Real>(&self, iterations: usize) -> wgpo::Result<Vec<f64>> {
+        let real = |values: &[f32]| values.iter().map(|x| F::of(f64::from(*x))).collect::<Vec<F>>();
+        let (layout, parameters) = (self.spec.layout(), real(&self.parameters));
+        let obs = self.obs.mapv(|x| F::of(f64::from(x)));
+        let none = Actions::Discrete(Array2::zeros((0, 0)));
+        let (form, damping) = (FisherForm::GaussNewton, F::of(self.damping));
+        let fisher = Fisher::new(&self.spec, &layout, &parameters, obs.view(), &none, form, 1, damping)?;
+        let settings = CgSettings { iterations, tolerance: 0.0, absolute_tolerance: 0.0 };
+        Ok(conjugate_gradient(|v| fisher.apply(v), &real(&self.v), None, &settings)?.1.residuals)
+    }
+
+    /// The same on a device.
+    pub fn residuals_on(&self, gpu: &Gpu, iterations: usize) -> wgpo::Result<Vec<f64>> {
+        let model = Model::new(gpu, &self.spec, &PpoConfig::trpo_sb3_contrib(), &self.parameters, 0)?;
+        let obs = gpu.upload("obs", &self.obs.iter().copied().collect::<Vec<f32>>())?;
+        let actions = gpu.buffer("actions", 1)?;
+        let rows = self.obs.nrows() as u32;
+        let plan = FisherPlan::new(gpu, &model, &obs, &actions, rows, 1, FisherForm::GaussNewton)?;
+        let count = self.v.len() as u64;
+        let gradient = gpu.upload("gradient", &self.v.iter().map(|v| -v).collect::<Vec<f32>>())?;
+
+        let (product, direction) = (gpu.buffer("product", count)?, gpu.buffer("direction", count)?);
+        let (solution, residual) = (gpu.buffer("solution", count)?, gpu.buffer("residual", count)?);
+        let cg = gpu.buffer("cg", cg_step::scalars(iterations as u32))?;
+        let io = cg_step::Io {
+            gradient: &gradient,
+            product: &product,
+            direction: &direction,
+            solution: &solution,
+            residual: &residual,
+            cg_partials: &gpu.buffer("cg_partials", u64::from(cg_step::groups(count as u32)))?,
+            cg: &cg,
+        };
+        let (count, cg_iterations, damping) = (count as u32, iterations as u32, self.damping as f32);
+        let params = cg_step::Params { count, cg_iterations, damping, max_kl: 0.01, ..Default::default() };
+        let mut calls = plan.prepare().to_vec();
+        calls.extend(cg_step::bind(gpu, &cg_step::start(params), &io)?);
+        for index in 0..cg_iterations {
+            calls.extend(plan.product(gpu, &model, &direction, &product)?);
+            calls.extend(cg_step::bind(gpu, &cg_step::iteration(params, index), &io)?);
+        }
+        gpu.run("solve", &calls, Slot::default())?;
+        let cg = gpu.read(&cg)?;
+        let taken = cg[cg_step::ITERATIONS] as usize;
+        Ok(cg[cg_step::TRACE..=cg_step::TRACE + taken].iter().map(|rr| f64::from(*rr)).collect())
     }
 
     pub fn outputs(&self, product: &[f64]) -> Outputs {
@@ -49,10 +103,9 @@ pub struct TrpoCase {
     pub parameters: Vec<f32>,
     /// All rows; the critic sees them all.
     pub batch: Batch,
-    /// The rows of the policy's step, where they are not all in order (sb3-contrib's `sub_sampling_factor`, which takes
-    /// them away from gradient and line search too, unlike our `fisher_subsample`).
+    /// The rows of the policy's step, where they are not all in order (sb3-contrib's `sub_sampling_factor`, our `subsample`).
     pub policy_rows: Option<Vec<u32>>,
-    /// Of the critic, `[update_epochs, rows]`.
+    /// Of the critic, and then of the policy where it has its own rows: `[order_epochs, rows]`.
     pub order: Vec<u32>,
     /// Our KL is this times the file's.
     dims: f64,
@@ -76,6 +129,7 @@ impl TrpoCase {
         let indices = |name: &str| -> Result<Vec<u32>, String> {
             Ok(case.tensor(name)?.values.iter().map(|index| *index as u32).collect())
         };
+        let every = whole("sub_sampling_factor")?;
         let normalize = case.flag("normalize_advantage")?;
         let config = PpoConfig {
             learning_rate: case.number("lr")?,
@@ -99,13 +153,21 @@ impl TrpoCase {
                 kl_margin: 1.0,
                 acceptance: Acceptance::Improves,
                 fisher_subsample: 1,
+                subsample: every,
+                step_size: None,
                 fisher: FisherForm::GaussNewton,
             },
             ..PpoConfig::trpo_sb3_contrib()
         };
-        let every = whole("sub_sampling_factor")?;
-        let policy_rows =
-            if every > 1 { Some(indices("in.policy_order")?.into_iter().step_by(every).collect()) } else { None };
+        let mut order = indices("in.critic_order")?;
+        let mut policy_rows = None;
+        if every > 1 {
+            // Every k-th of its permutation there, the first ones of ours; which of the others comes where makes no difference.
+            let theirs = indices("in.policy_order")?;
+            let taken: Vec<u32> = theirs.iter().copied().step_by(every).collect();
+            order.extend(taken.iter().copied().chain(theirs.iter().copied().filter(|row| !taken.contains(row))));
+            policy_rows = Some(taken);
+        }
         let batch = Batch {
             obs: case.matrix("in.obs")?,
             actions: actions(case, &spec.head)?,
@@ -118,7 +180,14 @@ impl TrpoCase {
         };
         let dims = if let Head::Gaussian { dims, .. } = spec.head { dims as f64 } else { 1.0 };
         let parameters = flat(case, &spec, "in.")?;
-        Ok(Self { config, parameters, batch, policy_rows, order: indices("in.critic_order")?, dims, spec })
+        Ok(Self { config, parameters, batch, policy_rows, order, dims, spec })
+    }
+
+    /// ‖r‖² before and after each iteration of conjugate gradients of a learner with this case's settings.
+    pub fn residuals(&self, mut learner: impl Learner) -> Vec<f64> {
+        learner.set_parameters(&self.parameters).unwrap();
+        let stats = learner.update_batch(&self.batch, Some(&self.order)).unwrap();
+        stats.trust_region.unwrap().residuals
     }
 
     /// All outputs under the file's names and in its units.
