@@ -1,7 +1,8 @@
 // The gradient of a dense layer's input, dX = (dY W [+ what is there]) ⊙ f'(X), from the gradient of its output.
 //
 // parameters  [P]              weight [outputs, inputs] at params.weight
-// d_output    [rows, outputs]  row r starts at r * d_output_stride (a distribution row may be wider)
+// d_output    [rows, outputs]  row r starts at d_output_offset + r * d_output_stride (a distribution
+//                              row may be wider)
 // kept        [rows, inputs]   what the forward pass kept of X's activation: its output, or its preactivation
 // d_input     [rows, inputs]   gradient by the preactivation of X; with `accumulate` it holds a first addend before
 //
@@ -16,8 +17,8 @@ struct Params {
     weight: u32,
     d_output_stride: u32,
     accumulate: u32,
+    d_output_offset: u32,
     pad_0: u32,
-    pad_1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -40,7 +41,7 @@ fn load_d_output(row: u32, k: u32) -> f32 {
     if (row >= params.rows || k >= params.outputs) {
         return 0.0;
     }
-    return d_output[row * params.d_output_stride + k];
+    return d_output[params.d_output_offset + row * params.d_output_stride + k];
 }
 
 fn load_weight(k: u32, column: u32) -> f32 {

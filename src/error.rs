@@ -67,6 +67,20 @@ pub enum Error {
         has: u64,
     },
 
+    /// A limit of wgpo's own is too small for the shape asked for, whatever the device: it keeps kernels within what every driver
+    /// runs to its end, and numbers within the words of a shader.
+    #[error("{what} needs {needs} for {limit}, wgpo allows {has} on every device")]
+    OwnLimit {
+        /// Kernel, buffer or plan that does not fit.
+        what: String,
+        /// What is limited.
+        limit: &'static str,
+        /// What the shape needs.
+        needs: u64,
+        /// What there is.
+        has: u64,
+    },
+
     /// No adapter suits the request. The message lists those that were there.
     #[error("no adapter: {0}")]
     NoAdapter(String),

@@ -32,6 +32,8 @@
 //! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_forward_fused`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
 //!   [`kernels::reduce_partials`].
 //! - Loss: [`kernels::loss_ppo`], [`kernels::loss_ppo_fused`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for losses of your own.
+//! - Many choices: [`kernels::policy_sample_wide`], [`kernels::head_evaluate_wide`], [`kernels::head_fisher_wide`], by a workgroup for each row
+//!   where one invocation cannot walk it ([`kernels::is_wide`]).
 //! - Optimiser: [`kernels::optim_reduce`], [`kernels::optim_decide`], [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`];
 //!   [`kernels::loss_kl`] sets the weight of a KL penalty and the learning rate by KL.
 //! - Networks in large tiles: [`kernels::mlp_forward_tiled`], [`kernels::mlp_backward_input_tiled`],

@@ -15,10 +15,12 @@ const ORACLES: &[(&str, &str)] = &[
     ("batch_count", "batch_valid"),
     ("batch_gather", "batch_shuffle"), // the order is what there is to know
     ("batch_pack", "batch_shuffle"),
-    ("cg_step", "cg"),         // a phase of the whole solve
-    ("env_step", "env"),       // the step of each environment has a file of its own, as its part has
-    ("head_evaluate", "head"), // one function per quantity
+    ("cg_step", "cg"),              // a phase of the whole solve
+    ("env_step", "env"),            // the step of each environment has a file of its own, as its part has
+    ("head_evaluate", "head"),      // one function per quantity
+    ("head_evaluate_wide", "head"), // a variant: the same answer
     ("head_fisher", "head"),
+    ("head_fisher_wide", "head"),
     ("loss_kl", "loss_ppo"),            // the penalty is part of the loss
     ("loss_ppo_fused", "ppo_update"),   // a minibatch from observations to gradients
     ("loss_statistics", "loss_ppo"),    // loss and statistics come from one function
@@ -40,6 +42,7 @@ const ORACLES: &[(&str, &str)] = &[
     ("optim_rmsprop", "optim"),
     ("policy_normalize", "normalize"),
     ("policy_sample", "head"),
+    ("policy_sample_wide", "head"),
     ("reduce_episodes", "trainer"), // statistics of episodes are made where they end
     ("reduce_running", "normalize"),
     ("reduce_partials", "mlp"),   // the sum over rows, which the device takes in slices

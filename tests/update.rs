@@ -419,7 +419,7 @@ fn what_cannot_run_everywhere_is_refused_before_it_runs() {
     let error = mlp_forward::bind(&gpu, identity, identity, &[params], &io).unwrap_err().to_string();
     assert_eq!(
         error,
-        "mlp_forward: a loop over inputs 70000 needs 91875 for iterations of one invocation, the device allows 60000"
+        "mlp_forward: a loop over inputs 70000 needs 91875 for iterations of one invocation, wgpo allows 60000 on every device"
     );
 
     // More workgroups than one dimension has: the padded grid's last ones must not write.

@@ -4,6 +4,7 @@ use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Block, Networks};
 use super::normalize::ObsStep;
+use super::rows;
 use crate::Result;
 use crate::gpu::{Buffer, Call, Gpu, Slot};
 use crate::kernels::policy_sample;
@@ -62,7 +63,7 @@ impl ActPlan {
             let params = policy_sample::Params { rows, greedy, ..Default::default() };
             let mut calls: Vec<Call> = normalize.iter().skip(greedy as usize).take(1).cloned().collect();
             calls.extend(forward.iter().cloned());
-            calls.extend(policy_sample::bind(gpu, &spec.head, &[params], &io, &model.ring)?);
+            calls.extend(rows::sample(gpu, &spec.head, &[params], &io, &model.ring)?);
             calls.extend(in_rewards.iter().cloned());
             Ok(calls)
         };

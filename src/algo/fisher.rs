@@ -6,6 +6,7 @@
 
 use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
+use super::rows;
 use crate::config::FisherForm;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{head_fisher, mlp_backward_weight, reduce_partials};
@@ -113,7 +114,7 @@ impl FisherPlan {
             samples: &self.samples,
             d_head_outputs: &self.gradients.d_head_outputs,
         };
-        calls.extend(head_fisher::bind(gpu, &model.spec.head, &[params], &io)?);
+        calls.extend(rows::fisher(gpu, &model.spec.head, &[params], &io)?);
         let actor = [Network::Trunk, Network::Policy];
         let backward = networks.backward(&actor, &self.obs, &self.kept, &self.gradients, &[self.block])?;
         calls.extend(backward.into_iter().flatten());

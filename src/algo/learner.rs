@@ -245,7 +245,7 @@ pub(super) fn submit(
 
 /// A host size as the shaders' u32.
 pub(super) fn small(what: &str, size: usize) -> Result<u32> {
-    u32::try_from(size).map_err(|_| Error::Limit {
+    u32::try_from(size).map_err(|_| Error::OwnLimit {
         what: what.to_owned(),
         limit: "u32 element index",
         needs: size as u64,

@@ -4,6 +4,7 @@ use super::fisher::networks;
 use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::Block;
+use super::rows;
 use super::update_build::ACTOR;
 use crate::Result;
 use crate::gpu::{Buffer, Call, Gpu};
@@ -48,7 +49,7 @@ impl LogRhoPlan {
             d_head_outputs: &gpu.buffer("d_head_outputs", all * spec.head.width() as u64)?,
         };
         let params = head_evaluate::Params { rows, ..Default::default() };
-        calls.extend(head_evaluate::bind(gpu, &spec.head, &[params], &io)?);
+        calls.extend(rows::evaluate(gpu, &spec.head, &[params], &io)?);
         let log_rhos = gpu.buffer("log_rhos", all)?;
         let masked = u32::from(valid.is_some());
         let io = advantage_log_rho::Io {

@@ -34,6 +34,7 @@ mod plan;
 mod products;
 mod rollout;
 mod rollout_steps;
+pub(crate) mod rows;
 mod subsample;
 #[cfg(not(target_arch = "wasm32"))]
 mod trainer;

@@ -17,6 +17,9 @@ use crate::policy::Activation;
 /// Rows from which a tile is worth it.
 pub(super) const FEW_ROWS: u32 = 32;
 
+/// Outputs that one dispatch sums over: no driver ends a loop so short. A multiple of what is loaded together.
+const MOST_OUTPUTS: u32 = 32_768;
+
 /// One layer of one network forward, for each block.
 pub(super) struct ForwardLayer<'a> {
     pub params: Vec<mlp_forward::Params>,
@@ -160,7 +163,42 @@ impl Networks<'_> {
     }
 
     /// Gradients of the inputs of layers of one index; `activation` is that of the inputs. `accumulate` adds to what is there.
+    /// Where a layer has more than [`MOST_OUTPUTS`] the sum over them goes on in further dispatches, in the same order.
     pub(super) fn bind_inputs(
+        &self,
+        lists: &mut [Vec<Call>],
+        layers: &[BackwardLayer<'_>],
+        activation: Activation,
+        accumulate: bool,
+    ) -> Result<()> {
+        let outputs = |layer: &BackwardLayer<'_>| layer.inputs.iter().map(|p| p.outputs).max().unwrap_or(0);
+        if layers.iter().all(|layer| outputs(layer) <= MOST_OUTPUTS) {
+            return self.bind_input_sums(lists, layers, activation, accumulate);
+        }
+        for layer in layers {
+            for first in (0..outputs(layer)).step_by(MOST_OUTPUTS as usize) {
+                let last = outputs(layer) - first <= MOST_OUTPUTS;
+                let of = |p: &mlp_backward_input::Params| mlp_backward_input::Params {
+                    outputs: p.outputs.saturating_sub(first).min(MOST_OUTPUTS),
+                    weight: p.weight + first * p.inputs,
+                    d_output_offset: p.d_output_offset + first,
+                    ..*p
+                };
+                let part = BackwardLayer {
+                    weights: Vec::new(),
+                    extra: None,
+                    inputs: layer.inputs.iter().map(of).collect(),
+                    ..*layer
+                };
+                let activation = if last { activation } else { Activation::Identity };
+                self.bind_input_sums(lists, &[part], activation, accumulate || first > 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of at most [`MOST_OUTPUTS`] outputs.
+    fn bind_input_sums(
         &self,
         lists: &mut [Vec<Call>],
         layers: &[BackwardLayer<'_>],
@@ -198,7 +236,7 @@ impl Networks<'_> {
                 .map(|block| {
                     let job = |layer: &BackwardLayer<'_>, index: usize| mlp_backward_input_tiled::Job {
                         layer: mlp_backward_input::Params { accumulate: accumulate.into(), ..layer.inputs[block] },
-                        d_output_offset: 0,
+                        d_output_offset: layer.inputs[block].d_output_offset,
                         kept_offset: kept_offsets[index],
                         d_input_offset: d_input_offsets[index],
                     };

@@ -5,6 +5,7 @@ use super::model::Model;
 use super::network::{Block, Networks};
 use super::normalize::ObsStep;
 use super::products::FEW_ROWS;
+use super::rows;
 use crate::Result;
 use crate::env::Env;
 use crate::gpu::{Buffer, Call, Element, Gpu, ProductPath};
@@ -142,7 +143,7 @@ impl Steps<'_> {
             logp: self.logp,
             env_actions: &env_actions,
         };
-        let draws = policy_sample::bind(gpu, &spec.head, &params, &io, &model.ring)?;
+        let draws = rows::sample(gpu, &spec.head, &params, &io, &model.ring)?;
         let normalize: Vec<ObsStep> = (0..=steps)
             .map(|t| ObsStep {
                 rows: envs,

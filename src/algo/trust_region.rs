@@ -5,6 +5,7 @@ use super::fisher::{FisherPlan, networks, sum_partials};
 use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients};
+use super::rows;
 use super::subsample::subsampled;
 use super::update::{BatchBuffers, PpoUpdate};
 use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection};
@@ -272,7 +273,7 @@ impl PolicyStep<'_> {
         };
         // Without a clip range (the schedule's is out of reach) the loss is −mean r A.
         let params = loss_ppo::Params { rows, valid_sample: self.valid_sample, ..Default::default() };
-        calls.extend(loss_ppo::bind(gpu, &model.spec.head, &[params], &io, &model.ring)?);
+        calls.extend(rows::loss(gpu, &model.spec.head, &[params], &io, &model.ring)?.into_iter().flatten());
         let io = loss_statistics::Io { loss_partials: &loss_partials, control: &self.control, trace: &self.trace };
         calls.extend(loss_statistics::bind(gpu, &[(Default::default(), rows)], &io, &model.ring)?);
         let backward = networks.backward(&ACTOR, &batch.obs, &self.kept, &gradients, &blocks)?;
@@ -350,7 +351,7 @@ impl PolicyStep<'_> {
             };
             let (rows, valid_sample) = (self.rows, self.valid_sample);
             let params = loss_trust_region::Params { rows, valid_sample, ..Default::default() };
-            loss_trust_region::bind(gpu, &model.spec.head, &[params], &io)
+            Ok(rows::trust_region(gpu, &model.spec.head, &[params], &io)?.into_iter().flatten().collect())
         };
         let search = self.config.algorithm != Algorithm::Npg;
         let steps = if search { region.line_search_steps as u32 } else { 1 };

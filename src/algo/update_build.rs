@@ -193,7 +193,7 @@ impl<'a> Builder<'a> {
         let ring = &self.model.ring;
         let use_order = u32::from(order.is_some());
         let order_offset = u64::from(epoch) * u64::from(if order.is_some() { rows } else { 0 });
-        let order_offset = u32::try_from(order_offset).map_err(|_| Error::Limit {
+        let order_offset = u32::try_from(order_offset).map_err(|_| Error::OwnLimit {
             what: format!("order of epoch {epoch} × rows {rows}"),
             limit: "u32 element index",
             needs: order_offset,

@@ -3,6 +3,7 @@
 use super::clean::pack_in_order;
 use super::forward::ForwardOnly;
 use super::network::Block;
+use super::rows;
 use super::update::BatchBuffers;
 use super::update_build::{ACTOR, Builder, Divergence};
 use crate::config::KlMeasure;
@@ -55,7 +56,7 @@ impl Builder<'_> {
             trust_partials: &divergence.trust_partials,
         };
         let params = loss_trust_region::Params { rows: self.rows, valid_sample, ..Default::default() };
-        calls.extend(loss_trust_region::bind(gpu, &spec.head, &[params], &io)?);
+        calls.extend(rows::trust_region(gpu, &spec.head, &[params], &io)?.into_iter().flatten());
         let params = loss_kl::Params { phase: 2, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
         calls.extend(loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(divergence), &self.model.ring)?);
         Ok(calls)
@@ -94,7 +95,7 @@ impl Builder<'_> {
                 ..Default::default()
             })
             .collect();
-        let measure = loss_trust_region::bind(gpu, &self.networks.spec.head, &params, &io)?;
+        let measure = rows::trust_region(gpu, &self.networks.spec.head, &params, &io)?;
         let base = loss_kl::Params { kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
         let phases = if self.config.adaptive_lr.is_some() { 2 } else { 1 };
         let params: Vec<_> = (0_u32..)
@@ -110,7 +111,7 @@ impl Builder<'_> {
             .zip(decide.chunks(phases as usize))
             .map(|(measure, decide)| {
                 let (before, after) = decide.split_at(1);
-                [std::iter::once(measure).chain(before.iter().cloned()).collect(), after.to_vec()]
+                [measure.into_iter().chain(before.iter().cloned()).collect(), after.to_vec()]
             })
             .collect())
     }

@@ -1,6 +1,7 @@
 //! The loss in an update: what it is told, the fused gradient, or the loss with its statistics.
 
 use super::network::{Block, Networks};
+use super::rows;
 use super::update_build::Builder;
 use crate::Result;
 use crate::config::{Algorithm, KlStop};
@@ -83,16 +84,16 @@ impl Builder<'_> {
             loss_partials: &self.loss_partials,
             head_outputs_old: self.divergence.as_ref().map_or(self.kept.head_outputs(&self.values), |d| &d.gathered),
         };
-        let losses = loss_ppo::bind(gpu, &self.networks.spec.head, params, &io, ring)?;
+        let losses = rows::loss(gpu, &self.networks.spec.head, params, &io, ring)?;
         if self.short_tail {
-            return Ok(losses.into_iter().map(|loss| vec![loss]).collect());
+            return Ok(losses);
         }
         Ok(losses
             .into_iter()
             .zip(self.statistics(blocks)?)
             .zip(self.divergences(blocks, starts)?)
             .map(|((loss, statistics), [before, after])| {
-                before.into_iter().chain([loss, statistics]).chain(after).collect()
+                before.into_iter().chain(loss).chain([statistics]).chain(after).collect()
             })
             .collect())
     }

@@ -20,6 +20,8 @@ enum Sized {
     Windows,
     /// The rollout of the table, or the first window.
     Rollout,
+    /// A few rows of very many choices, whatever the nets.
+    Wide,
 }
 
 fn sized(kernel: &str) -> Sized {
@@ -33,6 +35,7 @@ fn sized(kernel: &str) -> Sized {
         | "mlp_jvp"
         | "mlp_jvp_tiled" => Sized::Layers,
         "advantage_gae" | "advantage_gae_chunked" => Sized::Windows,
+        "head_evaluate_wide" | "head_fisher_wide" | "policy_sample_wide" => Sized::Wide,
         "env_step" | "rollout_fused" | "policy_normalize" | "advantage_discount" | "advantage_k_step"
         | "advantage_log_rho" | "advantage_rescale" | "advantage_vtrace" | "batch_clean" | "batch_count"
         | "batch_valid" | "reduce_running" | "reduce_episodes" => Sized::Rollout,
@@ -52,6 +55,7 @@ pub(super) fn cases(table: &Table) -> Vec<Case> {
             Sized::Windows => windows(table, def.name),
             Sized::Rollout => rollout(table),
             Sized::Nets => nets(table),
+            Sized::Wide => wide(),
         };
         all.extend(sizes.into_iter().filter_map(|(name, net, size)| one(def.name, &name, net, size)));
     }
@@ -108,6 +112,12 @@ fn nets(table: &Table) -> Vec<Named> {
     nets.sort_by_key(|(_, spec, rows)| spec.layout().len() * rows);
     let chosen = [nets.first(), if nets.len() > 1 { nets.last() } else { None }];
     chosen.into_iter().flatten().map(|(net, spec, rows)| (net.clone(), Some(net.clone()), size(spec, *rows))).collect()
+}
+
+/// Rows that only a workgroup can walk.
+fn wide() -> Vec<Named> {
+    let spec = PolicySpec::separate(1, &[1], crate::policy::Activation::Tanh, crate::policy::Head::categorical(65_536));
+    vec![("choices-65536".to_owned(), None, size(&spec, 8))]
 }
 
 fn of_window(table: &Table, window: &Window) -> Option<Named> {
@@ -195,11 +205,11 @@ fn work(kernel: &str, s: &Size) -> Option<Work> {
             rows(2.0 * products * n * i * o, 4.0 * (n * (products * i + 2.0 * o) + 2.0 * (i * o + o)))
         }
         // Heads and losses: so many operations per number of a distribution row.
-        "head_evaluate" => rows(24.0 * n * width, 4.0 * n * (3.0 * width + words + 8.0)),
-        "head_fisher" => rows(6.0 * n * width, 4.0 * n * 3.0 * width),
+        "head_evaluate" | "head_evaluate_wide" => rows(24.0 * n * width, 4.0 * n * (3.0 * width + words + 8.0)),
+        "head_fisher" | "head_fisher_wide" => rows(6.0 * n * width, 4.0 * n * 3.0 * width),
         "loss_ppo" => rows(n * (16.0 * width + 40.0), 4.0 * n * (2.0 * width + words + 6.0) + 0.75 * n),
         "loss_trust_region" => rows(16.0 * n * width, 4.0 * n * (2.0 * width + words + 4.0) + 0.25 * n),
-        "policy_sample" => rows(12.0 * n * width, 4.0 * n * (width + words + dims + 1.0)),
+        "policy_sample" | "policy_sample_wide" => rows(12.0 * n * width, 4.0 * n * (width + words + dims + 1.0)),
         // Twelve sums of a partial, of 64 rows each; three of a divergence's.
         "loss_statistics" => rows(12.0 * n / 64.0, 48.0 * n / 64.0),
         "loss_kl" => rows(3.0 * n / 64.0, 16.0 * n / 64.0),

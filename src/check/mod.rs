@@ -34,6 +34,7 @@ mod trust_region;
 mod update;
 mod valid;
 mod vtrace;
+mod wide;
 
 use crate::Result;
 use crate::gpu::Gpu;
@@ -117,6 +118,7 @@ pub fn cases() -> Vec<Case> {
     [
         env::cases(),
         head::cases(),
+        wide::cases(),
         advantage::cases(),
         vtrace::cases(),
         advantage_normalize::cases(),

@@ -3,7 +3,7 @@
 use super::{
     Case, advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_fused, loss_kl,
     loss_statistics, mlp, mlp_fused, mlp_jvp, mlp_tiled, normalize, optim, reduce, rollout_fused, tail, trust_region,
-    valid, vtrace,
+    valid, vtrace, wide,
 };
 use crate::env::Env;
 use crate::policy::Head;
@@ -53,6 +53,7 @@ pub(crate) fn case(kernel: &str, size: &Size) -> Option<Case> {
         "cg_step" => cg::sized(size.parameters),
         "env_step" => env::sized(size.env, envs),
         "head_evaluate" | "policy_sample" => head::sized(kernel, rows, &size.head),
+        "head_evaluate_wide" | "head_fisher_wide" | "policy_sample_wide" => wide::sized(kernel, rows, &size.head),
         "head_fisher" | "loss_trust_region" => trust_region::sized(kernel, rows, &size.head),
         "loss_kl" => loss_kl::sized(rows),
         "loss_ppo" => loss::sized(rows, &size.head),

@@ -7,6 +7,7 @@ use super::head::{
 };
 use super::support::{Guarded, Random, Report, wide};
 use crate::Result;
+use crate::algo::rows as rows_of_algo;
 use crate::data::Actions;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::{batch_clean, head_fisher, loss_trust_region};
@@ -116,7 +117,7 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
     Ok(())
 }
 
-fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, which: Rows) -> Result<()> {
+pub(super) fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, which: Rows) -> Result<()> {
     let mut random = Random::new((rows * 31 + head.width()) as u64);
     let mut new = rows_of(head, &mut random, rows, 1.5);
     let old: Vec<f32> = new.iter().map(|x| x + random.range(-change, change)).collect();
@@ -167,7 +168,7 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, which
         samples: buffers.3.io(),
         trust_partials: trust_partials.io(),
     };
-    report.run(gpu, &loss_trust_region::bind(gpu, head, &[p], &io)?, Slot::default())?;
+    report.run(gpu, &rows_of_algo::trust_region(gpu, head, &[p], &io)?.concat(), Slot::default())?;
     let got = trust_partials.read(gpu, report)?;
     let column = |i: usize| got.iter().map(|partial| partial[i]).collect::<Vec<_>>();
     report.floats("trust_partials (not finite)", &column(3), &non_finite, |_| 1.0);
@@ -204,7 +205,7 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, which
 
 /// What is odd about the rows of a case.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Rows {
+pub(super) enum Rows {
     Usual,
     /// Log-ratios beyond the clamp.
     Wild,

@@ -99,20 +99,20 @@ pub(crate) fn elements<T: Element>(
     }
     if needs > u64::from(u32::MAX) {
         let what = format!("{kernel}: buffer \"{name}\" = {}", shape());
-        return Err(Error::Limit { what, limit: "u32 element index", needs, has: u64::from(u32::MAX) });
+        return Err(Error::OwnLimit { what, limit: "u32 element index", needs, has: u64::from(u32::MAX) });
     }
     Ok(())
 }
 
 /// Most loop iterations of one invocation, all loops together. One software driver (Mesa's lavapipe) ends an invocation
-/// silently after 65,535; no shape that a policy needs comes near.
+/// silently after 65,535.
 pub(crate) const MOST_ITERATIONS: u64 = 60_000;
 
 /// `Ok` if one invocation of the kernel loops at most so often that every driver lets it finish; `shape` says over what.
 pub(crate) fn iterations(kernel: &'static str, needs: u64, shape: impl FnOnce() -> String) -> Result<()> {
     if needs > MOST_ITERATIONS {
         let what = format!("{kernel}: a loop over {}", shape());
-        return Err(Error::Limit { what, limit: "iterations of one invocation", needs, has: MOST_ITERATIONS });
+        return Err(Error::OwnLimit { what, limit: "iterations of one invocation", needs, has: MOST_ITERATIONS });
     }
     Ok(())
 }
@@ -133,7 +133,7 @@ impl Gpu {
         self.check_buffers(def, buffers)?;
         if def.head && !(1..=HEAD_TABLE).contains(&variant.head_table.len()) {
             let (needs, has) = (variant.head_table.len() as u64, HEAD_TABLE as u64);
-            return Err(Error::Limit {
+            return Err(Error::OwnLimit {
                 what: format!("{}: head_table", def.name),
                 limit: "elements (at least 1)",
                 needs,
@@ -144,7 +144,7 @@ impl Gpu {
 
         if calls.len() as u64 > u64::from(u32::MAX) / BLOCK {
             let (needs, has) = (calls.len() as u64, u64::from(u32::MAX) / BLOCK);
-            return Err(Error::Limit { what: def.name.to_owned(), limit: "calls of one bind", needs, has });
+            return Err(Error::OwnLimit { what: def.name.to_owned(), limit: "calls of one bind", needs, has });
         }
         let mut blocks = vec![0_u8; calls.len() * BLOCK as usize];
         for (block, (params, _)) in blocks.chunks_exact_mut(BLOCK as usize).zip(calls) {

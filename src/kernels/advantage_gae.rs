@@ -64,12 +64,12 @@ pub const fn prefers_chunks(steps: u32, envs: u32) -> bool {
 /// Binds one call per entry of `params`.
 ///
 /// # Errors
-/// [`Error::BufferLength`], or [`Error::Limit`] (too many steps among them).
+/// [`Error::BufferLength`], or [`Error::OwnLimit`] for too many steps, or [`Error::Limit`].
 pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         if p.steps > MOST_STEPS {
-            return Err(Error::Limit {
+            return Err(Error::OwnLimit {
                 what: format!("{} (advantage_gae_chunked has no such limit)", DEF.name),
                 limit: "steps",
                 needs: u64::from(p.steps),

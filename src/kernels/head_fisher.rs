@@ -12,7 +12,7 @@
 
 use super::parts;
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, elements, kernel};
 use crate::policy::Head;
 
 kernel! {
@@ -61,7 +61,7 @@ kernel! {
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let name = DEF.name;
     let (width, action_words) = (head.width() as u32, head.action_words() as u32);
-    iterations(DEF.name, super::head_iterations(head), || format!("a distribution row of {width}, several times"))?;
+    super::check_row(name, head)?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let rows = u64::from(p.rows);

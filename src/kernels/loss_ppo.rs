@@ -14,7 +14,7 @@
 
 use super::parts;
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 use crate::policy::Head;
 
 kernel! {
@@ -89,9 +89,30 @@ pub const fn groups(rows: u32) -> u32 {
 /// # Errors
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+    super::check_row(DEF.name, head)?;
+    let widths = [head.width() as u32, head.action_words() as u32];
+    bind_rows(gpu, &parts::variant(head), widths, true, params, io, schedule)
+}
+
+/// The same for rows that [`super::head_evaluate_wide`] has walked. `head_outputs` are its `row_values` of stride 2,
+/// `[rows, 8]`; `d_head_outputs` become its `weights` of stride 2, `[rows, 8]`; `actions` and `head_outputs_old` may be any buffers.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind_known(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+    bind_rows(gpu, &parts::known(), [super::head_evaluate_wide::KNOWN, 0], false, params, io, schedule)
+}
+
+fn bind_rows(
+    gpu: &Gpu,
+    variant: &Variant,
+    [width, action_words]: [u32; 2],
+    reads_old: bool,
+    params: &[Params],
+    io: &Io<'_>,
+    schedule: &ScheduleRing,
+) -> Result<Vec<Call>> {
     let name = DEF.name;
-    let (width, action_words) = (head.width() as u32, head.action_words() as u32);
-    iterations(DEF.name, super::head_iterations(head), || format!("a distribution row of {width}, several times"))?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let rows = u64::from(p.rows);
@@ -110,13 +131,13 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &S
             let place = u64::from(p.kl_sample);
             elements(name, "samples", io.samples, place + 1, || format!("kl_sample {place} + 1"))?;
             let shape = || format!("(row_offset {} + rows {rows}) × width {width}", p.row_offset);
-            elements(name, "head_outputs_old", io.head_outputs_old, all * u64::from(width), shape)?;
+            let needs = if reads_old { all * u64::from(width) } else { 0 };
+            elements(name, "head_outputs_old", io.head_outputs_old, needs, shape)?;
         }
         let groups = groups(p.rows);
         elements(name, "loss_partials", io.loss_partials, u64::from(groups) * 3, || format!("groups {groups} × 3"))?;
         let inverse_rows = (1.0 / f64::from(p.rows)) as f32;
         calls.push((Params { width, action_words, groups, inverse_rows, ..*p }, Grid::Items(rows)));
     }
-    let variant = parts::variant(head);
-    gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
+    gpu.bind(&DEF, variant, Some(schedule), &io.buffers(), &calls)
 }

@@ -8,7 +8,7 @@
 
 use super::parts;
 use crate::Result;
-use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 use crate::policy::Head;
 
 kernel! {
@@ -59,9 +59,29 @@ pub const fn groups(rows: u32) -> u32 {
 /// # Errors
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
 pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    super::check_row(DEF.name, head)?;
+    let widths = [head.width() as u32, head.action_words() as u32];
+    bind_rows(gpu, &parts::variant(head), widths, true, params, io)
+}
+
+/// The same for rows that [`super::head_evaluate_wide`] has walked: `head_outputs` are its `row_values` of stride 2, `[rows, 8]`;
+/// `actions` and `head_outputs_old` may be any buffers.
+///
+/// # Errors
+/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+pub fn bind_known(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
+    bind_rows(gpu, &parts::known(), [super::head_evaluate_wide::KNOWN, 0], false, params, io)
+}
+
+fn bind_rows(
+    gpu: &Gpu,
+    variant: &Variant,
+    [width, action_words]: [u32; 2],
+    reads_old: bool,
+    params: &[Params],
+    io: &Io<'_>,
+) -> Result<Vec<Call>> {
     let name = DEF.name;
-    let (width, action_words) = (head.width() as u32, head.action_words() as u32);
-    iterations(DEF.name, super::head_iterations(head), || format!("a distribution row of {width}, several times"))?;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let rows = u64::from(p.rows);
@@ -69,7 +89,8 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
         let shape = || format!("rows {rows} × width {width}");
         elements(name, "head_outputs", io.head_outputs, needs, shape)?;
         let shape = || format!("(row_offset {} + rows {rows}) × width {width}", p.row_offset);
-        elements(name, "head_outputs_old", io.head_outputs_old, all * u64::from(width), shape)?;
+        let needs = if reads_old { all * u64::from(width) } else { 0 };
+        elements(name, "head_outputs_old", io.head_outputs_old, needs, shape)?;
         let shape = || format!("(row_offset {} + rows {rows}) × action_words {action_words}", p.row_offset);
         elements(name, "actions", io.actions, all * u64::from(action_words), shape)?;
         elements(name, "samples", io.samples, all, || format!("row_offset {} + rows {rows}", p.row_offset))?;
@@ -79,6 +100,5 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>) -> Result<Ve
         elements(name, "trust_partials", io.trust_partials, u64::from(groups), || format!("groups {groups}"))?;
         calls.push((Params { width, action_words, groups, ..*p }, Grid::Items(rows)));
     }
-    let variant = parts::variant(head);
-    gpu.bind(&DEF, &variant, None, &io.buffers(), &calls)
+    gpu.bind(&DEF, variant, None, &io.buffers(), &calls)
 }

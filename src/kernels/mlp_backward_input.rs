@@ -25,10 +25,10 @@ kernel! {
         pub d_output_stride: u32,
         /// 1: add to what `d_input` holds.
         pub accumulate: u32,
+        /// First element of row 0 of `d_output`: a column, where only some outputs are summed over.
+        pub d_output_offset: u32,
         #[doc(hidden)]
         pub pad_0: u32,
-        #[doc(hidden)]
-        pub pad_1: u32,
     },
     io: {
         /// Flat parameters.
@@ -55,8 +55,8 @@ pub fn bind(gpu: &Gpu, activation: Activation, params: &[Params], io: &Io<'_>) -
         elements(name, "parameters", io.parameters, weights, || {
             format!("weight at {} + outputs {} × inputs {}", p.weight, p.outputs, p.inputs)
         })?;
-        elements(name, "d_output", io.d_output, span(0, p.rows, p.d_output_stride, p.outputs), || {
-            format!("rows {} × stride {}", p.rows, p.d_output_stride)
+        elements(name, "d_output", io.d_output, span(p.d_output_offset, p.rows, p.d_output_stride, p.outputs), || {
+            format!("offset {} + rows {} × stride {}", p.d_output_offset, p.rows, p.d_output_stride)
         })?;
         let shape = || format!("rows {} × inputs {}", p.rows, p.inputs);
         let needs = span(0, p.rows, p.inputs, p.inputs);

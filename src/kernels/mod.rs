@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | environment | [`env_step`] |
 //! | many steps of policy and environment | [`rollout_fused`] |
-//! | policy | [`policy_normalize`], [`policy_sample`], [`head_evaluate`], [`head_fisher`] |
+//! | policy | [`policy_normalize`], [`policy_sample`], [`head_evaluate`], [`head_fisher`]; [`policy_sample_wide`], [`head_evaluate_wide`], [`head_fisher_wide`] for many choices |
 //! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`advantage_log_rho`], [`advantage_vtrace`], [`reduce_moments`], [`advantage_normalize`]; [`advantage_discount`], [`reduce_running`], [`advantage_rescale`] for rewards and value targets |
 //! | minibatch | [`batch_valid`], [`batch_clean`], [`batch_gather`], [`batch_pack`], [`batch_count`] |
 //! | networks | [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`]; [`mlp_forward_tiled`], [`mlp_backward_input_tiled`], [`mlp_backward_weight_tiled`], [`mlp_jvp_tiled`] in large tiles |
@@ -31,7 +31,9 @@ pub mod batch_valid;
 pub mod cg_step;
 pub mod env_step;
 pub mod head_evaluate;
+pub mod head_evaluate_wide;
 pub mod head_fisher;
+pub mod head_fisher_wide;
 pub mod loss_kl;
 pub mod loss_ppo;
 pub mod loss_ppo_fused;
@@ -55,6 +57,7 @@ pub mod optim_rmsprop;
 pub mod parts;
 pub mod policy_normalize;
 pub mod policy_sample;
+pub mod policy_sample_wide;
 pub mod reduce_episodes;
 pub mod reduce_moments;
 pub mod reduce_partials;
@@ -63,8 +66,9 @@ pub mod rollout_fused;
 pub mod tile;
 
 use crate::env::Env;
-use crate::gpu::{KernelDef, Part, Variant};
+use crate::gpu::{KernelDef, MOST_ITERATIONS, Part, Variant, iterations};
 use crate::policy::Head;
+use crate::{Error, Result};
 
 /// Every kernel, in order of name.
 pub const ALL: &[KernelDef] = &[
@@ -84,7 +88,9 @@ pub const ALL: &[KernelDef] = &[
     cg_step::DEF,
     env_step::DEF,
     head_evaluate::DEF,
+    head_evaluate_wide::DEF,
     head_fisher::DEF,
+    head_fisher_wide::DEF,
     loss_kl::DEF,
     loss_ppo::DEF,
     loss_ppo_fused::DEF,
@@ -107,6 +113,7 @@ pub const ALL: &[KernelDef] = &[
     optim_rmsprop::DEF,
     policy_normalize::DEF,
     policy_sample::DEF,
+    policy_sample_wide::DEF,
     reduce_episodes::DEF,
     reduce_moments::DEF,
     reduce_partials::DEF,
@@ -136,6 +143,33 @@ pub(crate) fn head_iterations(head: &Head) -> u64 {
     8 * width + own
 }
 
+/// Whether a row of this head is too long for one invocation: then a workgroup walks it, and the kernels for that are those whose
+/// names end with `_wide`. Only rows of choices grow so long.
+pub fn is_wide(head: &Head) -> bool {
+    matches!(head, Head::Categorical { .. } | Head::MultiDiscrete { .. } | Head::Discretised { .. })
+        && head_iterations(head) > MOST_ITERATIONS
+}
+
+/// `Ok` if one invocation of the kernel can walk a row of this head.
+pub(crate) fn check_row(kernel: &'static str, head: &Head) -> Result<()> {
+    let other = if is_wide(head) { " (kernels for such rows end with _wide)" } else { "" };
+    iterations(kernel, head_iterations(head), || {
+        format!("a distribution row of {}, several times{other}", head.width())
+    })
+}
+
+/// `Ok` if a workgroup of 256 can walk a row of this head, as all `_wide` kernels do: at most seven times over its choices, and
+/// with trees, draws and running sums in each dimension.
+pub(crate) fn check_wide_row(kernel: &'static str, head: &Head) -> Result<()> {
+    let choices = head.choices();
+    let walks = choices.iter().map(|count| 7 * count.div_ceil(256) as u64 + 160).sum();
+    if choices.is_empty() || matches!(head, Head::Bernoulli { .. }) {
+        let message = format!("is {}: {kernel} walks rows of choices", head.name());
+        return Err(Error::config("head", message));
+    }
+    iterations(kernel, walks, || format!("a 256th of a distribution row of {}, seven times", head.width()))
+}
+
 /// Tiles of 32 that cover `n`.
 pub(crate) fn tiles(n: u32) -> u64 {
     u64::from(n).div_ceil(32)
@@ -157,7 +191,13 @@ pub fn variants(def: &KernelDef) -> Vec<Variant> {
         env: env.map(|env| env.info().part),
         ..Variant::default()
     };
-    let heads = || parts::HEADS.iter().copied();
+    let heads = || {
+        // A workgroup walks rows of choices only, and a loss also takes rows that were walked before.
+        let wide = def.name.ends_with("_wide");
+        let known = [loss_ppo::DEF.name, loss_trust_region::DEF.name].contains(&def.name);
+        let all = if wide { &[parts::HEAD_CATEGORICAL] } else { parts::HEADS };
+        all.iter().copied().chain(known.then_some(parts::HEAD_KNOWN))
+    };
     let envs = || Env::ALL.into_iter();
     match (def.head, def.env) {
         (true, true) => {

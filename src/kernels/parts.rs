@@ -73,6 +73,10 @@ parts! {
     SQUASH = "squash",
     /// Count, mean and squared deviations of two sets of numbers, put together.
     MOMENTS = "moments",
+    /// One dimension of a categorical row, walked by a workgroup.
+    WIDE = "wide",
+    /// A draw from such a dimension.
+    WIDE_DRAW = "wide_draw",
     /// The mark of rows that do not count.
     SAMPLE = "sample",
     /// 8 × 8 sums of an invocation, see [`super::tile::Tile`].
@@ -81,8 +85,12 @@ parts! {
     TILE_PRODUCT = "tile_product",
     /// The two products of a tangent.
     TILE_TANGENT = "tile_tangent",
+    /// One dimension of a categorical row, choice by choice.
+    HEAD_CHOICE = "head_choice",
     /// Categorical, multi-discrete and discretised heads, with or without masks.
-    HEAD_CATEGORICAL = "head_categorical",
+    HEAD_CATEGORICAL = "head_categorical" [HEAD_CHOICE],
+    /// Rows whose log-probabilities, entropies and divergences are known already: those of wide categorical heads.
+    HEAD_KNOWN = "head_known",
     /// Bernoulli head.
     HEAD_BERNOULLI = "head_bernoulli",
     /// Gaussian head, squashed by tanh or not.
@@ -151,6 +159,11 @@ pub fn variant(head: &Head) -> Variant {
         Head::Bernoulli { .. } | Head::Beta { .. } => Vec::new(),
     };
     Variant { head: Some(self::head(head)), head_table: table, constants, ..Variant::default() }
+}
+
+/// The variant of a loss whose rows [`super::head_evaluate_wide`] has walked, with [`HEAD_KNOWN`]; no dimension is known of it.
+pub fn known() -> Variant {
+    Variant { head: Some(HEAD_KNOWN), head_table: vec![[0; 4]], ..Variant::default() }
 }
 
 #[cfg(test)]

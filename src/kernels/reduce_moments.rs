@@ -70,7 +70,7 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         if p.rows > 1 << 24 || p.segment == 0 {
             let needs = u64::from(if p.segment == 0 { 0 } else { p.rows });
             let limit = "rows (1 to 2²⁴, segments of at least 1)";
-            return Err(Error::Limit { what: name.to_owned(), limit, needs, has: 1 << 24 });
+            return Err(Error::OwnLimit { what: name.to_owned(), limit, needs, has: 1 << 24 });
         }
         let needs = span(p.offset, p.rows, p.stride, 1);
         let shape = || format!("offset {} + rows {} × stride {}", p.offset, p.rows, p.stride);

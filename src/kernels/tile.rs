@@ -127,7 +127,7 @@ pub(crate) fn iterations(terms: u32) -> u64 {
 
 /// A count of workgroups as the shader has it.
 pub(crate) fn word(kernel: &'static str, groups: u64) -> Result<u32> {
-    u32::try_from(groups).map_err(|_| Error::Limit {
+    u32::try_from(groups).map_err(|_| Error::OwnLimit {
         what: kernel.to_owned(),
         limit: "workgroups",
         needs: groups,
