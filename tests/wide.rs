@@ -310,7 +310,7 @@ fn what_is_too_much_is_refused_and_says_whose_limit_it_is() {
     let error = device.act(obs.view(), ActMode::Sample).unwrap_err().to_string();
     assert_eq!(
         error,
-        "buffer \"distribution rows\" needs 135266304 for max_storage_buffer_binding_size (bytes), the device allows 134217728"
+        "buffer \"policy.1 output\" needs 135266304 for max_storage_buffer_binding_size (bytes), the device allows 134217728"
     );
     assert_eq!(device.parameters().unwrap(), before);
 

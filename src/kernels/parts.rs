@@ -76,7 +76,7 @@ parts! {
     /// One dimension of a categorical row, walked by a workgroup.
     WIDE = "wide",
     /// A draw from such a dimension.
-    WIDE_DRAW = "wide_draw",
+    DRAW = "draw",
     /// The mark of rows that do not count.
     SAMPLE = "sample",
     /// 8 × 8 sums of an invocation, see [`super::tile::Tile`].

@@ -11,7 +11,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "policy_sample_wide",
-    parts: [MATH, PHILOX, SCHEDULE, WIDE, WIDE_DRAW],
+    parts: [MATH, PHILOX, SCHEDULE, WIDE, DRAW],
     schedule: true,
     head: true,
     params: {

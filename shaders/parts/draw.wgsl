@@ -5,19 +5,19 @@
 // So a running sum has the rounding of some 100 additions, in the same order at every draw.
 
 // A piece, and the sum of weights before it.
-struct WideDrawPiece { index: u32, before: f32 }
+struct DrawPiece { index: u32, before: f32 }
 
-fn wide_draw_weight(c: HeadChoice, i: u32) -> f32 { return exp(head_logit_new(c, i) - c.max_new); }
+fn draw_weight(c: HeadChoice, i: u32) -> f32 { return exp(head_logit_new(c, i) - c.max_new); }
 
 // Leaves the weights of the pieces of `size` choices from `first` up to `end` in x of wide_numbers, and those of 16 pieces
 // together in y of its first 16.
-fn wide_draw_pieces(lane: u32, c: HeadChoice, first: u32, end: u32, size: u32) {
-    let from = min(first + lane * size, end);
-    let to = min(from + size, end);
+fn draw_pieces(lane: u32, c: HeadChoice, first: u32, end: u32, size: u32) {
+    let begin = min(first + lane * size, end);
+    let to = min(begin + size, end);
     var own = 0.0;
-    for (var start = from; start < to; start += WIDE_BLOCK) {
+    for (var start = begin; start < to; start += WIDE_BLOCK) {
         var part = 0.0;
-        for (var i = start; i < min(start + WIDE_BLOCK, to); i += 1u) { part += wide_draw_weight(c, i); }
+        for (var i = start; i < min(start + WIDE_BLOCK, to); i += 1u) { part += draw_weight(c, i); }
         own += part;
     }
     workgroupBarrier();  // nobody reads any more what was there
@@ -32,20 +32,20 @@ fn wide_draw_pieces(lane: u32, c: HeadChoice, first: u32, end: u32, size: u32) {
 }
 
 // The first piece at whose end the sum exceeds the bound; if rounding lets none do so, the last that weighs anything.
-fn wide_draw_find(bound: f32, before: f32) -> WideDrawPiece {
-    var group = WideDrawPiece(0u, before);
+fn draw_find(bound: f32, before: f32) -> DrawPiece {
+    var group = DrawPiece(0u, before);
     var running = before;
     for (var i = 0u; i < 16u; i += 1u) {
         let weight = wide_numbers[i].y;
-        if (weight > 0.0) { group = WideDrawPiece(i, running); }
+        if (weight > 0.0) { group = DrawPiece(i, running); }
         running += weight;
         if (running > bound) { break; }
     }
-    var piece = WideDrawPiece(16u * group.index, group.before);
+    var piece = DrawPiece(16u * group.index, group.before);
     var within = 0.0;
     for (var i = piece.index; i < 16u * group.index + 16u; i += 1u) {
         let weight = wide_numbers[i].x;
-        if (weight > 0.0) { piece = WideDrawPiece(i, group.before + within); }
+        if (weight > 0.0) { piece = DrawPiece(i, group.before + within); }
         within += weight;
         if (group.before + within > bound) { break; }
     }
@@ -53,22 +53,22 @@ fn wide_draw_find(bound: f32, before: f32) -> WideDrawPiece {
 }
 
 // The choice of a uniform number, the same for all lanes.
-fn wide_draw(lane: u32, c: HeadChoice, uniform_number: f32) -> u32 {
+fn draw_choice(lane: u32, c: HeadChoice, uniform_number: f32) -> u32 {
     let size = (c.count + WIDE_LANES - 1u) / WIDE_LANES;
-    wide_draw_pieces(lane, c, 0u, c.count, size);
+    draw_pieces(lane, c, 0u, c.count, size);
     var total = 0.0;
     for (var i = 0u; i < 16u; i += 1u) { total += wide_numbers[i].y; }
     let bound = uniform_number * total;
-    let piece = wide_draw_find(bound, 0.0);
+    let piece = draw_find(bound, 0.0);
     let first = piece.index * size;
     let end = min(first + size, c.count);
     let fine = (size + WIDE_LANES - 1u) / WIDE_LANES;
-    wide_draw_pieces(lane, c, first, end, fine);
-    let last = wide_draw_find(bound, piece.before);
+    draw_pieces(lane, c, first, end, fine);
+    let last = draw_find(bound, piece.before);
     var chosen = first + last.index * fine;
     var running = last.before;
     for (var i = chosen; i < min(first + last.index * fine + fine, end); i += 1u) {
-        let weight = wide_draw_weight(c, i);
+        let weight = draw_weight(c, i);
         running += weight;
         if (weight > 0.0) { chosen = i; }
         if (running > bound) { break; }
