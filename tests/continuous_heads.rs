@@ -19,11 +19,15 @@ fn beta(dims: usize) -> Head {
 }
 
 fn gaussian(limit: StdLimit) -> Head {
-    Head::Gaussian { dims: 1, std: Std { from_state: true, limit }, bounds: None }
+    Head::Gaussian { dims: 1, std: Std { from_state: true, ..Std::FREE.limited(limit) }, bounds: None }
 }
 
 fn tanh(limit: StdLimit) -> Head {
-    Head::TanhGaussian { dims: 1, std: Std { from_state: true, limit }, bounds: Bounds::uniform(1, -1.0, 1.0) }
+    Head::TanhGaussian {
+        dims: 1,
+        std: Std { from_state: true, ..Std::FREE.limited(limit) },
+        bounds: Bounds::uniform(1, -1.0, 1.0),
+    }
 }
 
 /// Points of one action dimension, exact in f32, with the lengths da that they stand for.

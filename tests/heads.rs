@@ -10,12 +10,12 @@ use ndarray::{Array1, Array2};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use wgpo::algo::GpuLearner;
 use wgpo::data::{Actions, Batch};
-use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
+use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType};
 use wgpo::reference::{CpuLearner, head};
 use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{ActMode, AdvantageNorm, Algorithm, Learner, PpoConfig};
 
-const FROM_STATE: Std = Std { from_state: true, limit: StdLimit::Free };
+const FROM_STATE: Std = Std { from_state: true, ..Std::FREE };
 
 /// Every kind of head, masked and limited ones too.
 fn heads() -> Vec<Head> {
@@ -29,9 +29,12 @@ fn heads() -> Vec<Head> {
         Head::bernoulli(4),
         Head::gaussian(2),
         Head::Gaussian { dims: 2, std: FROM_STATE, bounds: Some(bounds(2)) },
-        Head::Gaussian { dims: 2, std: Std { from_state: true, limit: floor }, bounds: None },
+        Head::Gaussian { dims: 2, std: Std { from_state: true, ..Std::FREE.limited(floor) }, bounds: None },
         Head::Gaussian { dims: 2, std: Std::FREE.limited(StdLimit::Clamp { low: -1.0, high: 0.1 }), bounds: None },
+        Head::Gaussian { dims: 2, std: Std::SCALAR, bounds: None },
+        Head::Gaussian { dims: 2, std: Std { from_state: true, ..Std::SCALAR }, bounds: None },
         Head::TanhGaussian { dims: 2, std: Std::default(), bounds: bounds(2) },
+        Head::TanhGaussian { dims: 1, std: Std::SCALAR, bounds: bounds(1) },
         Head::TanhGaussian { dims: 1, std: FROM_STATE, bounds: bounds(1) },
         Head::Beta { dims: 2, bounds: bounds(2) },
         Head::Discretised { dims: 2, bins: 7, bounds: bounds(2) },
@@ -65,7 +68,8 @@ fn parameters(spec: &PolicySpec) -> Vec<f32> {
     let last = *layout.layers(wgpo::policy::Network::Policy).last().unwrap();
     parameters[last.weight..last.weight + last.outputs * last.inputs].iter_mut().for_each(|w| *w *= 60.0);
     if let Some(log_std) = layout.log_std() {
-        parameters[log_std..].iter_mut().for_each(|l| *l = -0.4);
+        let scalar = spec.head.std().is_some_and(|std| std.std_type == StdType::Scalar);
+        parameters[log_std..].iter_mut().for_each(|l| *l = if scalar { 0.67 } else { -0.4 });
     }
     parameters
 }
@@ -305,6 +309,9 @@ fn a_bad_head_or_mask_is_refused_before_anything_changes() {
         Head::Beta { dims: 1, bounds: bounds(1.0, 1.0) },
         Head::TanhGaussian { dims: 1, std: Std::default(), bounds: bounds(f32::NAN, 1.0) },
         Head::Gaussian { dims: 1, std: Std::FREE.limited(StdLimit::Clamp { low: 1.0, high: 0.0 }), bounds: None },
+        // A plain deviation may be trained to 0 and below.
+        Head::Gaussian { dims: 1, std: Std::SCALAR.limited(StdLimit::Free), bounds: None },
+        Head::Gaussian { dims: 1, std: Std::SCALAR.limited(StdLimit::default()), bounds: None },
     ] {
         assert!(matches!(head.validate(), Err(wgpo::Error::Config { .. })), "{head:?}");
     }
@@ -320,4 +327,66 @@ fn a_bad_head_or_mask_is_refused_before_anything_changes() {
     let forbidden = Actions::Masked { indices: Array2::from_elem((1, 1), 1), allowed };
     assert!(matches!(forbidden.validate(&masked, 1), Err(wgpo::Error::Value { .. })));
     assert!(Actions::Discrete(Array2::zeros((1, 1))).validate(&masked, 1).is_err(), "without its mask");
+}
+
+/// rsl_rl's deviation: a plain parameter that begins at 1 and is called `std` in files. At 0 and below it has the least deviation of
+/// its range and no gradient, on both sides; nothing becomes NaN.
+#[test]
+fn a_plain_deviation_at_zero_and_below_is_clamped() {
+    let head = Head::Gaussian { dims: 3, std: Std::SCALAR, bounds: None };
+    let spec = PolicySpec::separate(2, &[5], Activation::Tanh, head.clone());
+    let layout = spec.layout();
+    let at = layout.get("std").unwrap().offset;
+    assert!(layout.get("log_std").is_none());
+    let start = wgpo::policy::initial_parameters(&spec, 3);
+    assert_eq!(start[at..], [1.0; 3]);
+    let halved = wgpo::policy::Init { log_std: 0.5_f64.ln(), ..Default::default() };
+    assert_eq!(wgpo::policy::initial_parameters_with(&spec, &halved, 3)[at..], [0.5; 3]);
+    for (text, want) in [
+        (r#"{"std_type": "scalar"}"#, Std::SCALAR),
+        (r#"{"std_type": "scalar", "from_state": true}"#, Std { from_state: true, ..Std::SCALAR }),
+        ("{}", Std::default()),
+        (r#"{"limit": "free"}"#, Std::FREE),
+    ] {
+        assert_eq!(serde_json::from_str::<Std>(text).unwrap(), want, "{text}");
+        assert_eq!(serde_json::from_str::<Std>(&serde_json::to_string(&want).unwrap()).unwrap(), want);
+    }
+
+    let config = PpoConfig { update_epochs: 3, num_minibatches: 1, anneal_lr: false, ..PpoConfig::cleanrl() };
+    let mut sides: Vec<Box<dyn Learner>> = vec![
+        Box::new(CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap()),
+        Box::new(CpuLearner::<f32>::new(spec.clone(), config.clone(), 7).unwrap()),
+    ];
+    let gpu = support::gpu(true);
+    if let Some(gpu) = &gpu {
+        sides.push(Box::new(GpuLearner::new(gpu, spec.clone(), config, 7).unwrap()));
+    }
+    for learner in &mut sides {
+        let mut parameters = start.clone();
+        parameters[at..].copy_from_slice(&[0.0, -3.0, 0.8]);
+        learner.set_parameters(&parameters).unwrap();
+        let obs = observations(40, 2);
+        let acted = learner.act(obs.view(), ActMode::Sample).unwrap();
+        let Actions::Continuous(actions) = &acted.actions else { panic!() };
+        let batch = Batch {
+            obs,
+            actions: acted.actions.clone(),
+            logp_old: acted.logp.clone(),
+            advantages: Array1::from_shape_fn(40, |row| n(row, 102)),
+            returns: &acted.values + 0.5,
+            values_old: acted.values.clone(),
+            old_dist: None,
+            valid: None,
+        };
+        assert!(actions.iter().chain(&acted.logp).all(|x| x.is_finite()));
+        let stats = learner.update_batch(&batch, None).unwrap();
+        for minibatch in &stats.minibatches {
+            assert_eq!((minibatch.non_finite_rows, minibatch.head_hits), (0, 80), "two of three dimensions, 40 rows");
+        }
+        let entropy = 3.0 * 1.418_938_533 + 2.0 * 1e-6_f64.ln() + 0.8_f64.ln();
+        assert!((stats.minibatches[0].entropy - entropy).abs() < 1e-4, "{} {entropy}", stats.minibatches[0].entropy);
+        let now = learner.parameters().unwrap();
+        assert_eq!(now[at..at + 2], [0.0, -3.0], "beyond the range there is no gradient");
+        assert!(now[at + 2].is_finite() && now[at + 2] != 0.8);
+    }
 }

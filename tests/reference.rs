@@ -2,14 +2,14 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use wgpo::data::{Actions, Batch};
 use wgpo::env::Env;
 use wgpo::learner::{ActMode, Learner};
-use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, initial_parameters};
+use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType, initial_parameters};
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::advantage_gae::{Window, advantage_gae, advantage_gae_into, discounted_return, td_lambda};
 use wgpo::reference::advantage_k_step::advantage_k_step;
@@ -28,6 +28,7 @@ fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
 
 fn heads() -> Vec<Head> {
     let (floor, clamp) = (StdLimit::SoftFloor { log_std: -0.2 }, StdLimit::Clamp { low: -0.5, high: 0.5 });
+    let plain = StdLimit::Clamp { low: -0.1, high: 0.6 };
     vec![
         Head::categorical(1),
         Head::categorical(5),
@@ -36,19 +37,30 @@ fn heads() -> Vec<Head> {
         Head::bernoulli(3),
         Head::gaussian(1),
         Head::gaussian(3),
-        Head::Gaussian { dims: 2, std: Std { from_state: true, limit: StdLimit::Free }, bounds: None },
+        Head::Gaussian { dims: 2, std: Std { from_state: true, ..Std::FREE }, bounds: None },
         // Random rows are within ±1: on both sides of these limits.
-        Head::Gaussian { dims: 2, std: Std { from_state: true, limit: floor }, bounds: None },
-        Head::Gaussian { dims: 2, std: Std { from_state: false, limit: clamp }, bounds: None },
+        Head::Gaussian { dims: 2, std: Std { from_state: true, ..Std::FREE.limited(floor) }, bounds: None },
+        Head::Gaussian { dims: 2, std: Std::FREE.limited(clamp), bounds: None },
+        Head::Gaussian { dims: 2, std: Std::SCALAR.limited(plain), bounds: None },
         Head::TanhGaussian { dims: 1, std: Std::default(), bounds: Bounds::uniform(1, -1.0, 1.0) },
+        Head::TanhGaussian { dims: 1, std: Std::SCALAR.limited(plain), bounds: Bounds::uniform(1, -1.0, 1.0) },
         Head::TanhGaussian {
             dims: 2,
-            std: Std { from_state: true, limit: floor },
+            std: Std { from_state: true, ..Std::FREE.limited(floor) },
             bounds: Bounds::uniform(2, -2.0, 1.0),
         },
         Head::Beta { dims: 1, bounds: Bounds::uniform(1, 0.0, 1.0) },
         Head::Beta { dims: 3, bounds: Bounds::uniform(3, -1.0, 2.0) },
     ]
+}
+
+/// Numbers within ±1; deviations from 0.5 to 2.
+fn rows_of(rng: &mut StdRng, head: &Head, rows: usize) -> Array2<f64> {
+    let mut all = random(rng, (rows, head.width()));
+    if head.std().is_some_and(|std| std.std_type == StdType::Scalar) {
+        all.slice_mut(s![.., head.action_dims()..]).mapv_inplace(|x| 1.25 + 0.75 * x);
+    }
+    all
 }
 
 fn some_actions(rng: &mut StdRng, head: &Head, rows: usize) -> Actions {
@@ -87,7 +99,7 @@ fn close(got: &Array2<f64>, want: &Array2<f64>, what: &str) {
 fn gradients_of_heads_are_finite_differences() {
     let rng = &mut StdRng::seed_from_u64(1);
     for head in heads() {
-        let (new, old) = (random(rng, (6, head.width())), random(rng, (6, head.width())));
+        let (new, old) = (rows_of(rng, &head, 6), rows_of(rng, &head, 6));
         let w: Array1<f64> = (0..6).map(|_| rng.random_range(-2.0..2.0)).collect();
         let actions = some_actions(rng, &head, 6);
         let old = old.view();
@@ -107,7 +119,7 @@ fn gradients_of_heads_are_finite_differences() {
 fn the_fisher_product_is_the_derivative_of_the_kl_gradient() {
     let rng = &mut StdRng::seed_from_u64(2);
     for head in heads() {
-        let (dist, tangent) = (random(rng, (4, head.width())), random(rng, (4, head.width())));
+        let (dist, tangent) = (rows_of(rng, &head, 4), random(rng, (4, head.width())));
         let ones = Array1::ones(4);
         let gradient = |d: f64| {
             let moved = &dist + &tangent * d;
@@ -122,10 +134,10 @@ fn the_fisher_product_is_the_derivative_of_the_kl_gradient() {
 fn kl_of_a_distribution_with_itself_is_zero_and_flat() {
     let rng = &mut StdRng::seed_from_u64(3);
     for head in heads() {
-        let dist = random(rng, (5, head.width()));
-        let other = random(rng, (5, head.width()));
+        let dist = rows_of(rng, &head, 5);
+        let other = rows_of(rng, &head, 5);
         let (dist, ones) = (dist.view(), Array1::ones(5));
-        assert!(head::kl(&head, dist, dist).unwrap().iter().all(|kl| kl.abs() < 1e-15));
+        assert!(head::kl(&head, dist, dist).unwrap().iter().all(|kl| *kl == 0.0));
         for gradient in [
             head::kl_old_new_grad(&head, dist, dist, ones.view()),
             head::kl_new_old_grad(&head, dist, dist, ones.view()),

@@ -23,7 +23,7 @@ fn gpus() -> Option<[Gpu; 2]> {
 fn heads(env: Env) -> Vec<Head> {
     let dims = env.actions().dims();
     let bounds = || Bounds::uniform(dims, -1.5, 2.0);
-    let std = Std { from_state: true, limit: StdLimit::Clamp { low: -1.0, high: 0.5 } };
+    let std = Std { from_state: true, ..Std::FREE.limited(StdLimit::Clamp { low: -1.0, high: 0.5 }) };
     let all = [
         env.head(),
         Head::gaussian(dims),

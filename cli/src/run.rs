@@ -6,6 +6,7 @@ use crate::head::HeadName;
 use crate::settings::{self, RunConfig};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
+use wgpo::policy::Std;
 use wgpo::{Algorithm, Env};
 
 /// The files of a run.
@@ -89,7 +90,7 @@ pub fn unusual(env: Env, head: Option<HeadName>) -> Option<HeadName> {
 pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> {
     let env = args.task.0;
     let seed = args.seed.unwrap_or(1);
-    let head = args.head.map_or_else(|| Ok(env.head()), |name| name.head(env))?;
+    let named = args.head.map(|name| name.head(env)).transpose()?;
     let preset = args.preset.unwrap_or(Preset::Tuned);
     let asked = args.algo.map(Algorithm::from);
     let base = |algorithm| settings::of_task(preset, algorithm, env);
@@ -104,7 +105,13 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
     // A run's own file may hold another algorithm than the preset is for; its networks are then the task's.
     let mut policy = settings::policy(preset, ppo.algorithm, env)
         .or_else(|_| settings::policy(Preset::Tuned, ppo.algorithm, env))?;
-    policy.head = head;
+    if let Some(head) = named {
+        // A name says where the deviation comes from, the preset what it is.
+        policy.head = match (policy.head.std(), head.std()) {
+            (Some(usual), Some(own)) => head.clone().with_std(Std { from_state: own.from_state, ..*usual }),
+            _ => head,
+        };
+    }
     policy.activation = args.activation.map_or(policy.activation, Into::into);
     if let Some(hidden) = &args.hidden {
         (policy.policy_hidden, policy.value_hidden) = (hidden.clone(), hidden.clone());

@@ -64,7 +64,8 @@ pub fn policy(preset: Preset, algorithm: Algorithm, env: Env) -> Result<PolicySp
         None => env.policy(&env.tuned_for(algorithm).1),
         Some(name) => {
             let named = wgpo::Preset::named(name, algorithm, env.head().is_discrete())?;
-            PolicySpec { activation: named.activation, ..env.policy(&named.hidden) }
+            let usual = env.policy(&named.hidden);
+            PolicySpec { activation: named.activation, head: usual.head.with_std(named.std), ..usual }
         }
     })
 }
@@ -155,6 +156,13 @@ mod tests {
 
     fn message(text: &str) -> String {
         crate::one_line(&file(text).unwrap_err())
+    }
+
+    #[test]
+    fn a_preset_brings_its_deviation() {
+        let policy = |preset| policy(preset, Algorithm::Ppo, Env::Pendulum).unwrap();
+        assert_eq!(policy(Preset::RslRl).head.std(), Some(&wgpo::policy::Std::SCALAR));
+        assert_eq!(policy(Preset::Cleanrl).head.std(), Some(&wgpo::policy::Std::default()));
     }
 
     #[test]

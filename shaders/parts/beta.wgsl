@@ -12,7 +12,7 @@ fn beta_log_share(part: f32, rest: f32) -> f32 {
 
 fn beta_log_shares(p: vec2<f32>) -> vec2<f32> { return vec2<f32>(beta_log_share(p.x, p.y), beta_log_share(p.y, p.x)); }
 
-fn beta_log_x(x: f32) -> vec2<f32> { return vec2<f32>(gamma_log(x), math_log1p(-x)); }
+fn beta_log_x(x: f32) -> vec2<f32> { return vec2<f32>(math_log(x), math_log1p(-x)); }
 
 // n x - alpha, which is beta - n (1 - x); what is small of x and 1 - x has its digits.
 fn beta_excess(p: vec2<f32>, x: f32) -> f32 { return x * p.y - (1.0 - x) * p.x; }

@@ -8,12 +8,6 @@
 // A sum such as log gamma a + log gamma b - log gamma (a + b) keeps its digits if Stirling's terms are put together by hand
 // and only the deltas are added. Errors are maxima against f64 over 1 <= x <= 1e8: sigma 5e-7, rho 2e-7, delta 3e-7, relative.
 
-// log x for x > 0; near 1, where it is 0, too, relative error 3e-7.
-fn gamma_log(x: f32) -> f32 {
-    let near = x > 0.5 && x < 2.0;
-    return select(log(x), math_log1p(select(0.0, x - 1.0, near)), near);
-}
-
 // d - log(1 + d) without cancellation, at least 0; `r` is 1 + d, of which d alone may not know the digits. Relative error 1e-6.
 fn gamma_excess(d: f32, r: f32) -> f32 {
     let near = abs(d) < 0.5;
@@ -53,7 +47,7 @@ fn gamma_lgamma(x: f32) -> f32 {
 
 // Error 4e-7 of the result, or of 1 where that is larger (there is a zero at 1.46).
 fn gamma_digamma(x: f32) -> f32 {
-    return gamma_log(x) - gamma_rho(x);
+    return math_log(x) - gamma_rho(x);
 }
 
 // Relative error 3e-7.

@@ -26,6 +26,12 @@ fn head_kl(l: f32, m: f32) -> f32 {
     return -math_sigmoid(l) * one - math_sigmoid(-l) * zero;
 }
 
+// p - q of the bits with logits l and m: p (1 - q) (1 - e^(m - l)), in which the power is taken of what is below 0.
+fn head_difference(l: f32, m: f32) -> f32 {
+    let size = -math_sigmoid(max(l, m)) * math_sigmoid(-min(l, m)) * math_expm1(-abs(l - m));
+    return select(size, -size, l < m);
+}
+
 fn head_summary(row: u32, with_kl: bool) -> HeadSummary {
     var s = HeadSummary();
     for (var d = 0u; d < head_width(); d += 1u) {
@@ -51,10 +57,7 @@ fn head_gradient(row: u32, w: vec4<f32>) {
         // Only then is there an old row.
         if (w.z != 0.0 || w.w != 0.0) {
             let m = head_old(place);
-            // p_new - p_old = p_new (1 - p_old) (1 - e^(m - l)).
-            let near = -math_sigmoid(l) * math_sigmoid(-m) * math_expm1(select(0.0, m - l, abs(m - l) < 0.5));
-            let difference = select(math_sigmoid(l) - math_sigmoid(m), near, abs(m - l) < 0.5);
-            gradient += w.z * difference + w.w * slope * (l - m);
+            gradient += w.z * head_difference(l, m) + w.w * slope * (l - m);
         }
         head_store(place, gradient);
     }

@@ -98,7 +98,7 @@ fn head_gamma(shape: f32, row: u32, dimension: u32, key: vec2<u32>, step: vec2<u
         let w = c * z;
         // z^2 / 2 + scale (1 - v + log v) with v = (1 + w)^3, where scale w^2 = z^2 / 9.
         let bound = z * z * (0.16666667 - 0.11111111 * w) - 3.0 * scale * gamma_excess(w, 1.0 + w);
-        if (w > -1.0 && gamma_log(philox_uniform(words.y)) < bound) {
+        if (w > -1.0 && math_log(philox_uniform(words.y)) < bound) {
             return scale * (1.0 + w) * (1.0 + w) * (1.0 + w);
         }
     }

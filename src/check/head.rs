@@ -5,7 +5,7 @@ use super::support::{Guarded, Random, Report, schedule};
 use crate::data::{Actions, mask_bits};
 use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::{head_evaluate, policy_sample};
-use crate::policy::{Bounds, Head, Std, StdLimit};
+use crate::policy::{Bounds, Head, Std, StdLimit, StdType};
 use crate::reference::head::{
     draw_margins, entropy, entropy_grad, forbid, greedy, kl, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad,
     sample, to_env,
@@ -24,7 +24,8 @@ pub(super) fn name(head: &Head) -> String {
         _ => "",
     };
     let source = if head.std().is_some_and(|std| std.from_state) { "std of the state, " } else { "" };
-    format!("{source}{masked}{bounded}{limited}{} of {}", head.name(), head.raw_outputs())
+    let plain = if is_plain(head) { "plain deviation, " } else { "" };
+    format!("{plain}{source}{masked}{bounded}{limited}{} of {}", head.name(), head.raw_outputs())
 }
 
 /// Heads with float actions: Beta, and the sources and limits of a standard deviation. The rows of the checks lie within and
@@ -34,21 +35,36 @@ pub(super) fn beta(dims: usize) -> Head {
 }
 
 pub(super) fn deviating(dims: usize, from_state: bool, limit: StdLimit) -> Head {
-    Head::Gaussian { dims, std: Std { from_state, limit }, bounds: None }
+    Head::Gaussian { dims, std: Std { from_state, ..Std::FREE.limited(limit) }, bounds: None }
+}
+
+/// The deviation itself is trained, within [0.5, 2]: rows lie on both sides of the limits.
+pub(super) fn plain(dims: usize, from_state: bool) -> Head {
+    let std = Std::SCALAR.limited(StdLimit::Clamp { low: -0.693_147, high: 0.693_147 });
+    Head::Gaussian { dims, std: Std { from_state, ..std }, bounds: None }
+}
+
+fn is_plain(head: &Head) -> bool {
+    head.std().is_some_and(|std| std.std_type == StdType::Scalar)
 }
 
 pub(super) fn squashed(dims: usize, from_state: bool, limit: StdLimit) -> Head {
-    Head::TanhGaussian { dims, std: Std { from_state, limit }, bounds: Bounds::uniform(dims, -1.0, 0.5) }
+    Head::TanhGaussian {
+        dims,
+        std: Std { from_state, ..Std::FREE.limited(limit) },
+        bounds: Bounds::uniform(dims, -1.0, 0.5),
+    }
 }
 
 pub(super) const FLOOR: StdLimit = StdLimit::SoftFloor { log_std: -0.3 };
 pub(super) const CLAMP: StdLimit = StdLimit::Clamp { low: -0.5, high: 0.5 };
 
-/// Distribution rows: logits, means or shapes of the given spread, log deviations within ±1.
+/// Distribution rows: logits, means or shapes of the given spread, log deviations within ±1, deviations up to 2.7.
 pub(super) fn rows_of(head: &Head, random: &mut Random, rows: usize, spread: f32) -> Vec<f32> {
     let log_std = head.std().map_or(0, |_| head.action_dims());
     let others = head.width() - log_std;
-    (0..rows).flat_map(|_| [random.normals(others, spread), random.ranges(log_std, -1.0, 1.0)].concat()).collect()
+    let (low, high) = if is_plain(head) { (0.2, 2.7) } else { (-1.0, 1.0) };
+    (0..rows).flat_map(|_| [random.normals(others, spread), random.ranges(log_std, low, high)].concat()).collect()
 }
 
 /// Words of random actions that are not rare.
@@ -58,7 +74,8 @@ pub(super) fn actions_of(head: &Head, random: &mut Random, dist: &[f32]) -> Vec<
             .chunks(2 * dims)
             .flat_map(|row| {
                 let z = random.normals(*dims, 1.0);
-                (0..*dims).map(|d| (row[d] + row[dims + d].exp() * z[d]).to_bits()).collect::<Vec<_>>()
+                let deviation = |l: f32| if is_plain(head) { l } else { l.exp() };
+                (0..*dims).map(|d| (row[d] + deviation(row[dims + d]) * z[d]).to_bits()).collect::<Vec<_>>()
             })
             .collect(),
         Head::Beta { dims, .. } => {
@@ -396,6 +413,8 @@ pub(super) fn cases() -> Vec<Case> {
         (deviating(3, true, CLAMP), 63, 1.0, 0.3),
         (deviating(1, false, FLOOR), 64, 1.0, 0.1),
         (deviating(5, false, StdLimit::Free), 1, 1.0, 0.3),
+        (plain(2, false), 65, 1.0, 0.1),
+        (plain(3, true), 63, 1.0, 0.3),
         (squashed(1, false, StdLimit::default()), 63, 1.0, 0.1),
         (squashed(3, true, FLOOR), 65, 2.0, 0.3),
         (squashed(2, false, CLAMP), 127, 4.0, 1.0),
@@ -423,6 +442,7 @@ pub(super) fn cases() -> Vec<Case> {
         (beta(5), 63),
         (deviating(3, true, CLAMP), 65),
         (deviating(2, false, FLOOR), 63),
+        (plain(2, true), 65),
         (squashed(2, false, StdLimit::default()), 65),
         (squashed(3, true, FLOOR), 33),
     ] {

@@ -1,7 +1,7 @@
 //! Presets by name, with the networks that go with them.
 
 use super::{Algorithm, PpoConfig};
-use crate::policy::Activation;
+use crate::policy::{Activation, Std};
 use crate::{Error, Result};
 
 /// Settings that another library publishes, and the networks that it publishes them with: actor and critic apart, each with
@@ -14,6 +14,9 @@ pub struct Preset {
     pub hidden: Vec<usize>,
     /// Their activation.
     pub activation: Activation,
+    /// The deviation of a Gaussian over real numbers, see [`Head::with_std`](crate::policy::Head::with_std): rsl_rl's is a plain
+    /// parameter.
+    pub std: Std,
 }
 
 impl Preset {
@@ -77,7 +80,8 @@ impl Preset {
             "baselines" => (vec![32, 32], Activation::Tanh),
             _ => (vec![64, 64], Activation::Tanh),
         };
-        Ok(Self { config: PpoConfig { algorithm, ..config }, hidden, activation })
+        let std = if name == "rsl_rl" { Std::SCALAR } else { Std::default() };
+        Ok(Self { config: PpoConfig { algorithm, ..config }, hidden, activation, std })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The shared WGSL of `shaders/parts/`.
 
 use crate::gpu::{Part, Variant};
-use crate::policy::{Head, StdLimit};
+use crate::policy::{Head, StdLimit, StdType};
 
 macro_rules! parts {
     ($($(#[$doc:meta])* $name:ident = $file:literal $([$($need:ident),*])?),* $(,)?) => {
@@ -144,16 +144,17 @@ pub fn variant(head: &Head) -> Variant {
         }
         Head::Discretised { .. } => vec![("HEAD_CENTRES", 1.0)],
         Head::Gaussian { std, .. } | Head::TanhGaussian { std, .. } => {
-            let (limit, low, high) = match std.limit {
-                StdLimit::Free => (0.0, 0.0, 0.0),
-                StdLimit::SoftFloor { log_std } => (1.0, log_std, 0.0),
-                StdLimit::Clamp { low, high } => (2.0, low, high),
+            let (limit, low, high) = match (std.limit, std.std_type) {
+                (StdLimit::Clamp { low, high }, StdType::Scalar) => (3.0, f64::from(low).exp(), f64::from(high).exp()),
+                (StdLimit::Clamp { low, high }, StdType::Log) => (2.0, low.into(), high.into()),
+                (StdLimit::SoftFloor { log_std }, _) => (1.0, log_std.into(), 0.0),
+                (StdLimit::Free, _) => (0.0, 0.0, 0.0),
             };
             vec![
                 ("HEAD_SQUASH", f64::from(u8::from(matches!(head, Head::TanhGaussian { .. })))),
                 ("HEAD_STD_LIMIT", limit),
-                ("HEAD_LOG_STD_LOW", f64::from(low)),
-                ("HEAD_LOG_STD_HIGH", f64::from(high)),
+                ("HEAD_STD_LOW", low),
+                ("HEAD_STD_HIGH", high),
             ]
         }
         Head::Bernoulli { .. } | Head::Beta { .. } => Vec::new(),

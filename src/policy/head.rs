@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 /// A *distribution row* is what the head's functions see of one batch row: the network's
 /// [`raw_outputs`](Head::raw_outputs), followed by the free parameters that do not depend on the state. It is
 /// [`width`](Head::width) numbers wide. For a Gaussian that is `[mean (D), log_std (D)]`, whether the log_std comes from the
-/// network or is a copy of the policy's free parameter, so that both are one piece of code.
+/// network or is a copy of the policy's free parameter, so that both are one piece of code. With [`StdType::Scalar`] the second
+/// half has deviations in place of their logarithms.
 ///
 /// | kind | raw outputs | action that is stored | what the environment gets |
 /// | --- | --- | --- | --- |
@@ -96,17 +97,30 @@ pub enum Head {
 
 /// Where a Gaussian's standard deviation σ comes from, and how it is limited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(from = "StdFields")]
 pub struct Std {
-    /// Whether the network gives a log_std per row and dimension; else `log_std` is a free parameter per dimension.
+    /// Whether the network gives the trained number per row and dimension; else it is a free parameter per dimension.
     pub from_state: bool,
-    /// From that number l to log σ.
+    /// What the trained number is: log σ, or σ itself.
+    #[serde(skip_serializing_if = "StdType::is_log")]
+    pub std_type: StdType,
+    /// From that number l to log σ. A file that does not name it has the default with [`StdType::Log`], and rsl_rl's
+    /// [`Std::SCALAR`] range with [`StdType::Scalar`].
     pub limit: StdLimit,
 }
 
 impl Std {
     /// σ = exp(l), without a limit: what most libraries compute.
-    pub const FREE: Self = Self { from_state: false, limit: StdLimit::Free };
+    pub const FREE: Self = Self { from_state: false, std_type: StdType::Log, limit: StdLimit::Free };
+
+    /// σ is a free parameter itself, clamped to [1e-6, 1e6]: rsl_rl's default (`std_type = "scalar"`, its `std_range`). As there,
+    /// a parameter below the range, negative ones among them, has σ = 1e-6 and no gradient.
+    pub const SCALAR: Self = Self {
+        from_state: false,
+        std_type: StdType::Scalar,
+        // log 1e-6 and log 1e6.
+        limit: StdLimit::Clamp { low: -13.815_511, high: 13.815_511 },
+    };
 
     /// The same source with another limit.
     pub const fn limited(self, limit: StdLimit) -> Self {
@@ -114,8 +128,48 @@ impl Std {
     }
 }
 
-/// How log σ follows from the trained number l. Rows beyond a limit are counted
-/// ([`head_hits`](crate::data::MinibatchStats::head_hits)).
+/// [`Std`] as files have it, where what is missing depends on the rest.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StdFields {
+    from_state: bool,
+    std_type: StdType,
+    limit: Option<StdLimit>,
+}
+
+impl From<StdFields> for Std {
+    fn from(fields: StdFields) -> Self {
+        let usual = match fields.std_type {
+            StdType::Log => Self::default(),
+            StdType::Scalar => Self::SCALAR,
+        };
+        let StdFields { from_state, std_type, limit } = fields;
+        Self { from_state, std_type, limit: limit.unwrap_or(usual.limit) }
+    }
+}
+
+/// What a Gaussian's trained number l is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StdType {
+    /// The logarithm of the standard deviation; a free one is the parameter `log_std`.
+    #[default]
+    Log,
+    /// The standard deviation, a plain number that may be trained to 0 and below, so that its limit must be
+    /// [`StdLimit::Clamp`]; a free one is the parameter `std`. It begins at exp([`Init::log_std`](super::Init::log_std)).
+    Scalar,
+}
+
+impl StdType {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+    const fn is_log(&self) -> bool {
+        matches!(self, Self::Log)
+    }
+}
+
+/// How log σ follows from the trained number l, or from log l where the number is σ itself ([`StdType::Scalar`]). Rows beyond a
+/// limit are counted ([`head_hits`](crate::data::MinibatchStats::head_hits)).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum StdLimit {
@@ -124,7 +178,8 @@ pub enum StdLimit {
         /// m.
         log_std: f32,
     },
-    /// log σ = clamp(l, low, high). Outside, l has no gradient from the distribution and may stay there for good.
+    /// log σ = clamp(l, low, high), or σ = clamp(l, e^low, e^high). Outside, l has no gradient from the distribution and may
+    /// stay there for good.
     Clamp {
         /// Least log σ.
         low: f32,
@@ -187,7 +242,7 @@ impl Head {
         }
     }
 
-    /// Free parameters that do not depend on the state (`log_std`), 0 if none.
+    /// Free parameters that do not depend on the state (`log_std` or `std`), 0 if none.
     pub const fn free_parameters(&self) -> usize {
         match self {
             Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } if !std.from_state => *dims,
@@ -195,8 +250,16 @@ impl Head {
         }
     }
 
-    /// Raw outputs that are log standard deviations: their biases begin at [`Init::log_std`](super::Init::log_std). Empty where
-    /// the deviation does not depend on the state.
+    /// What files call the free parameters: `log_std`, or `std` where they are deviations themselves.
+    pub const fn free_name(&self) -> &'static str {
+        match self.std() {
+            Some(Std { std_type: StdType::Scalar, .. }) => "std",
+            _ => "log_std",
+        }
+    }
+
+    /// Raw outputs that are (log) standard deviations: their biases begin where [`Init::log_std`](super::Init::log_std) says. Empty
+    /// where the deviation does not depend on the state.
     pub const fn log_std_outputs(&self) -> std::ops::Range<usize> {
         match self {
             Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } if std.from_state => {
@@ -282,6 +345,14 @@ impl Head {
         }
     }
 
+    /// The same head with another source, type and limit of its standard deviation; unchanged where there is none.
+    pub fn with_std(mut self, other: Std) -> Self {
+        if let Self::Gaussian { std, .. } | Self::TanhGaussian { std, .. } = &mut self {
+            *std = other;
+        }
+        self
+    }
+
     /// `categorical`, `gaussian`, …: as files and messages spell it.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -322,6 +393,13 @@ impl Head {
         }
         if let Some(bounds) = self.bounds() {
             bounds.validate(dims)?;
+        }
+        if let Some(Std { std_type: StdType::Scalar, limit: StdLimit::SoftFloor { .. } | StdLimit::Free, .. }) =
+            self.std()
+        {
+            return wrong(
+                "with std_type scalar a deviation may be trained to 0 and below: its limit must be a clamp".into(),
+            );
         }
         match self.std().map(|std| std.limit) {
             Some(StdLimit::SoftFloor { log_std }) if !(-40.0..=40.0).contains(&log_std) => {

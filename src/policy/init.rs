@@ -1,6 +1,6 @@
 //! Initial parameters: orthogonal (Saxe et al. 2013, as PyTorch's `orthogonal_` does it) or uniform, seeded by Philox.
 
-use super::{Network, PolicySpec};
+use super::{Network, PolicySpec, StdType};
 use crate::rng::{Draw, block, normal, uniform};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,8 @@ pub struct Init {
     pub policy_gain: f64,
     /// Gain of the critic's last layer.
     pub value_gain: f64,
-    /// The log standard deviation at first: of the free parameter, or of the biases of raw outputs that are one.
+    /// The log standard deviation at first: of the free parameter, or of the biases of raw outputs that are one. With
+    /// [`StdType::Scalar`](super::StdType::Scalar) they begin at its exponential.
     pub log_std: f64,
 }
 
@@ -62,6 +63,10 @@ pub fn initial_parameters(spec: &PolicySpec, seed: u64) -> Vec<f32> {
 pub fn initial_parameters_with(spec: &PolicySpec, init: &Init, seed: u64) -> Vec<f32> {
     let layout = spec.layout();
     let mut parameters = vec![0.0_f32; layout.len()];
+    let deviation = match spec.head.std().map(|std| std.std_type) {
+        Some(StdType::Scalar) => init.log_std.exp(),
+        _ => init.log_std,
+    } as f32;
     let mut matrix = 0_u32;
     for network in Network::ALL {
         let layers = layout.layers(network);
@@ -89,12 +94,12 @@ pub fn initial_parameters_with(spec: &PolicySpec, init: &Init, seed: u64) -> Vec
             matrix += 1;
             if network == Network::Policy && last {
                 let outputs = spec.head.log_std_outputs();
-                parameters[layer.bias + outputs.start..layer.bias + outputs.end].fill(init.log_std as f32);
+                parameters[layer.bias + outputs.start..layer.bias + outputs.end].fill(deviation);
             }
         }
     }
     if let Some(start) = layout.log_std() {
-        parameters[start..].fill(init.log_std as f32);
+        parameters[start..].fill(deviation);
     }
     parameters
 }

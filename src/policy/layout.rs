@@ -9,7 +9,7 @@ pub struct ParamRange {
     pub name: String,
     /// First element in the flat vector.
     pub offset: usize,
-    /// Weights are `[out, in]` (PyTorch's convention, y = x Wᵀ + b), biases and `log_std` `[n]`.
+    /// Weights are `[out, in]` (PyTorch's convention, y = x Wᵀ + b), biases, `log_std` and `std` `[n]`.
     pub shape: Vec<usize>,
 }
 
@@ -45,8 +45,8 @@ pub struct LayerRange {
 
 /// Names and places of all trainable numbers of a policy.
 ///
-/// Order: `trunk.0.weight`, `trunk.0.bias`, …, `policy.0.weight`, …, `value.0.weight`, …, the bias of the actor's last layer, `log_std`,
-/// without gaps. That bias comes so late because it has as many numbers as the head wants: with hidden layers whose widths are multiples of
+/// Order: `trunk.0.weight`, `trunk.0.bias`, …, `policy.0.weight`, …, `value.0.weight`, …, the bias of the actor's last layer, `log_std` (or
+/// `std`), without gaps. That bias comes so late because it has as many numbers as the head wants: with hidden layers whose widths are multiples of
 /// four every weight then starts at one, and the tiled kernels read four at a time. Go by [`get`](Self::get), not by the order.
 /// Gradients, Adam moments and tangents have the same layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl ParamLayout {
             last.bias = push(format!("{}.{index}.bias", Network::Policy.name()), vec![last.outputs]);
         }
         let free = spec.head.free_parameters();
-        let log_std = (free > 0).then(|| push("log_std".to_owned(), vec![free]));
+        let log_std = (free > 0).then(|| push(spec.head.free_name().to_owned(), vec![free]));
         Self { ranges, layers, log_std, len }
     }
 
@@ -118,7 +118,7 @@ impl ParamLayout {
         &self.layers[network as usize]
     }
 
-    /// First element of the free `log_std`, if the head has one.
+    /// First element of the free `log_std`, or `std` with [`StdType::Scalar`](super::StdType::Scalar), if the head has one.
     pub fn log_std(&self) -> Option<usize> {
         self.log_std
     }

@@ -16,7 +16,7 @@ mod init;
 mod layout;
 
 pub use bounds::Bounds;
-pub use head::{Head, Std, StdLimit};
+pub use head::{Head, Std, StdLimit, StdType};
 pub use init::{Init, InitScheme, initial_parameters, initial_parameters_with};
 pub use layout::{LayerRange, ParamLayout, ParamRange};
 

@@ -4,62 +4,67 @@
 //! row, `[rows, width]`; a Gaussian's log_std columns are per row and are summed later.
 //!
 //! Rows of a masked head are given with their forbidden choices marked: [`forbid`] sets their logits to −∞.
+//!
+//! Each row is computed in f64, whatever the precision of the networks, and rounded once at its end: log-probabilities and
+//! divergences are small differences of large numbers. In f32 a result is so within half a unit in its last place of what f64 says
+//! of the same row; `docs/heads.md` has the accuracy of both sides, head by head. Divergences have no terms that cancel near
+//! p = q, so that KL(p‖p) is 0.
 
 use super::actor_critic::BLOCK_ROWS;
 use super::{Real, head_bernoulli, head_beta, head_categorical, head_gaussian};
 use crate::Result;
 use crate::data::{Actions, check_shape, mask_bits};
 use crate::policy::Head;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, s};
 use rayon::prelude::*;
 
 /// One row's distribution.
-pub(crate) trait Distribution<F: Real>: Sync {
-    /// Keeps what all rows of `dist` have in common, for `both` and `fisher_row` of these rows.
-    fn prepare(&mut self, _dist: ArrayView2<'_, F>) {}
+pub(crate) trait Distribution: Sync {
+    /// Keeps the log deviations (or deviations) that all rows have in common, for `both` and `fisher_row` of these rows.
+    fn prepare(&mut self, _shared: ArrayView1<'_, f64>) {}
     /// Of log p(action); `action` is the row's words.
-    fn log_prob(&self, row: ArrayView1<'_, F>, action: Action<'_>) -> F;
-    fn log_prob_grad(&self, row: ArrayView1<'_, F>, action: Action<'_>, out: ArrayViewMut1<'_, F>);
-    fn entropy(&self, row: ArrayView1<'_, F>) -> F;
-    fn entropy_grad(&self, row: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
+    fn log_prob(&self, row: ArrayView1<'_, f64>, action: Action<'_>) -> f64;
+    fn log_prob_grad(&self, row: ArrayView1<'_, f64>, action: Action<'_>, out: ArrayViewMut1<'_, f64>);
+    fn entropy(&self, row: ArrayView1<'_, f64>) -> f64;
+    fn entropy_grad(&self, row: ArrayView1<'_, f64>, out: ArrayViewMut1<'_, f64>);
     /// Log-probability and entropy, with their gradients: the four above in one, for those that share most of the work.
     fn both(
         &self,
-        row: ArrayView1<'_, F>,
+        row: ArrayView1<'_, f64>,
         action: Action<'_>,
-        by_logp: ArrayViewMut1<'_, F>,
-        by_entropy: ArrayViewMut1<'_, F>,
-    ) -> (F, F) {
+        by_logp: ArrayViewMut1<'_, f64>,
+        by_entropy: ArrayViewMut1<'_, f64>,
+    ) -> (f64, f64) {
         self.log_prob_grad(row, action, by_logp);
         self.entropy_grad(row, by_entropy);
         (self.log_prob(row, action), self.entropy(row))
     }
     /// KL(p‖q).
-    fn kl(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>) -> F;
+    fn kl(&self, p: ArrayView1<'_, f64>, q: ArrayView1<'_, f64>) -> f64;
     /// Gradient of KL(p‖q) with respect to p.
-    fn kl_grad_first(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
+    fn kl_grad_first(&self, p: ArrayView1<'_, f64>, q: ArrayView1<'_, f64>, out: ArrayViewMut1<'_, f64>);
     /// Gradient of KL(p‖q) with respect to q.
-    fn kl_grad_second(&self, p: ArrayView1<'_, F>, q: ArrayView1<'_, F>, out: ArrayViewMut1<'_, F>);
+    fn kl_grad_second(&self, p: ArrayView1<'_, f64>, q: ArrayView1<'_, f64>, out: ArrayViewMut1<'_, f64>);
     /// What `fisher_vector` reads of the row, whatever the tangent; the diagonal, if it is diagonal.
-    fn fisher_row(&self, row: ArrayView1<'_, F>, mut known: ArrayViewMut1<'_, F>) {
+    fn fisher_row(&self, row: ArrayView1<'_, f64>, mut known: ArrayViewMut1<'_, f64>) {
         known.assign(&row);
     }
     /// Fisher information of the row times `tangent`, in its place.
-    fn fisher_vector(&self, known: ArrayView1<'_, F>, tangent: ArrayViewMut1<'_, F>);
+    fn fisher_vector(&self, known: ArrayView1<'_, f64>, tangent: ArrayViewMut1<'_, f64>);
     /// Whether Fisher information is diagonal.
     fn fisher_is_diagonal(&self) -> bool {
         false
     }
     /// The words of the action that an evaluation takes.
-    fn greedy(&self, row: ArrayView1<'_, F>) -> Vec<u32>;
+    fn greedy(&self, row: ArrayView1<'_, f64>) -> Vec<u32>;
     /// The words of a drawn action; the row is draw index `r`.
-    fn sample(&self, r: usize, row: ArrayView1<'_, F>, seed: u64, step: u64) -> Vec<u32>;
+    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64) -> Vec<u32>;
     /// Least distance between the two sides of a comparison that `sample` made: near 0, rounding may make it another draw.
-    fn draw_margin(&self, _r: usize, _row: ArrayView1<'_, F>, _seed: u64, _step: u64) -> f64 {
+    fn draw_margin(&self, _r: usize, _row: ArrayView1<'_, f64>, _seed: u64, _step: u64) -> f64 {
         f64::INFINITY
     }
     /// Limits that the row meets, over its dimensions.
-    fn hits(&self, _row: ArrayView1<'_, F>) -> u32 {
+    fn hits(&self, _row: ArrayView1<'_, f64>) -> u32 {
         0
     }
 }
@@ -72,16 +77,31 @@ pub(crate) enum Action<'a> {
 }
 
 /// One row per head: what a new one adds here.
-fn distribution<F: Real>(head: &Head) -> Box<dyn Distribution<F>> {
+fn distribution(head: &Head) -> Box<dyn Distribution> {
     match head {
         Head::Categorical { .. } | Head::MultiDiscrete { .. } | Head::Discretised { .. } => {
             Box::new(head_categorical::Categorical(head.choices()))
         }
         Head::Bernoulli { .. } => Box::new(head_bernoulli::Bernoulli),
-        Head::Gaussian { std, .. } => Box::new(head_gaussian::Gaussian::new(std.limit, false)),
-        Head::TanhGaussian { std, .. } => Box::new(head_gaussian::Gaussian::new(std.limit, true)),
+        Head::Gaussian { std, .. } => Box::new(head_gaussian::Gaussian::new(*std, false)),
+        Head::TanhGaussian { std, .. } => Box::new(head_gaussian::Gaussian::new(*std, true)),
         Head::Beta { .. } => Box::new(head_beta::Beta),
     }
+}
+
+/// e^x − 1 − x, at least 0; by its series where the difference would lose digits.
+pub(super) fn excess(x: f64) -> f64 {
+    if x.abs() < 1e-3 {
+        x * x * (0.5 + x * (1.0 / 6.0 + x * (1.0 / 24.0 + x * (1.0 / 120.0 + x / 720.0))))
+    } else {
+        x.exp_m1() - x
+    }
+}
+
+/// q − p − p log(q/p), at least 0, where `change` is log(q/p): a choice's term of KL(p‖q). Over all choices q − p sums to 0, and what
+/// is left is p log(p/q).
+pub(super) fn divergence(p: f64, q: f64, change: f64) -> f64 {
+    if change.abs() < 0.5 { p * excess(change) } else { q - p - p * change }
 }
 
 fn action(actions: &Actions, row: usize) -> Action<'_> {
@@ -113,8 +133,21 @@ pub fn forbid<F: Real>(dist: &mut Array2<F>, actions: &Actions) -> Result<()> {
 /// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn hits<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<u32>> {
     check_rows("dist", &dist, head)?;
-    let d = distribution::<F>(head);
-    Ok(per_row(dist.nrows(), |r| d.hits(dist.row(r))))
+    let d = distribution(head);
+    Ok(per_row(dist.nrows(), |r| d.hits(wide(&dist, r).view())))
+}
+
+/// A row in f64.
+fn wide<F: Real>(dist: &ArrayView2<'_, F>, r: usize) -> Array1<f64> {
+    dist.row(r).mapv(F::as_f64)
+}
+
+/// The log deviations (or deviations) that all rows have in common, if they have.
+fn shared<F: Real>(head: &Head, dist: &ArrayView2<'_, F>) -> Option<Array1<f64>> {
+    head.std()?;
+    let l = dist.slice(s![.., head.action_dims()..]);
+    let first = l.outer_iter().next()?;
+    l.outer_iter().all(|row| row == first).then(|| first.mapv(F::as_f64))
 }
 
 /// A number of each row, in blocks of rows spread over threads.
@@ -133,8 +166,8 @@ fn check_rows<F>(name: &str, dist: &ArrayView2<'_, F>, head: &Head) -> Result<()
 pub fn log_prob<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions) -> Result<Array1<F>> {
     check_rows("dist", &dist, head)?;
     actions.validate(head, dist.nrows())?;
-    let d = distribution::<F>(head);
-    Ok(per_row(dist.nrows(), |r| d.log_prob(dist.row(r), action(actions, r))))
+    let d = distribution(head);
+    Ok(per_row(dist.nrows(), |r| F::of(d.log_prob(wide(&dist, r).view(), action(actions, r)))))
 }
 
 /// Entropy of each row, in nats, summed over action dimensions, `[rows]`.
@@ -143,8 +176,8 @@ pub fn log_prob<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions
 /// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn entropy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<F>> {
     check_rows("dist", &dist, head)?;
-    let d = distribution::<F>(head);
-    Ok(per_row(dist.nrows(), |r| d.entropy(dist.row(r))))
+    let d = distribution(head);
+    Ok(per_row(dist.nrows(), |r| F::of(d.entropy(wide(&dist, r).view()))))
 }
 
 /// [`log_prob`] and [`entropy`] of each row and the gradients of each by its own row, `[rows, width]`.
@@ -163,8 +196,10 @@ pub(super) struct Both<F> {
 pub(super) fn both<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions) -> Result<Both<F>> {
     check_rows("dist", &dist, head)?;
     actions.validate(head, dist.nrows())?;
-    let mut d = distribution::<F>(head);
-    d.prepare(dist);
+    let mut d = distribution(head);
+    if let Some(shared) = shared(head, &dist) {
+        d.prepare(shared.view());
+    }
     let zeros = || Array2::zeros(dist.dim());
     let mut all = Both {
         logp: Array1::zeros(dist.nrows()),
@@ -172,11 +207,21 @@ pub(super) fn both<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Acti
         by_logp: zeros(),
         by_entropy: zeros(),
     };
-    let gradients = all.by_logp.rows_mut().into_iter().zip(all.by_entropy.rows_mut());
-    for (r, (by_logp, by_entropy)) in gradients.enumerate() {
-        (all.logp[r], all.entropy[r]) = d.both(dist.row(r), action(actions, r), by_logp, by_entropy);
+    let width = dist.ncols();
+    let (mut row, mut first, mut second) = (Array1::zeros(width), Array1::zeros(width), Array1::zeros(width));
+    for r in 0..dist.nrows() {
+        round(dist.row(r), &mut row.view_mut(), F::as_f64);
+        let (logp, entropy) = d.both(row.view(), action(actions, r), first.view_mut(), second.view_mut());
+        (all.logp[r], all.entropy[r]) = (F::of(logp), F::of(entropy));
+        round(first.view(), &mut all.by_logp.row_mut(r), F::of);
+        round(second.view(), &mut all.by_entropy.row_mut(r), F::of);
     }
     Ok(all)
+}
+
+/// `to` ← `from`, in another precision.
+fn round<A: Copy, B>(from: ArrayView1<'_, A>, to: &mut ArrayViewMut1<'_, B>, as_other: impl Fn(A) -> B) {
+    to.zip_mut_with(&from, |to, from| *to = as_other(*from));
 }
 
 /// KL(p‖q) of each row, in nats, summed over action dimensions, `[rows]`. `kl(old, new)` is the paper's KL(π_old‖π).
@@ -186,8 +231,8 @@ pub(super) fn both<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Acti
 pub fn kl<F: Real>(head: &Head, p: ArrayView2<'_, F>, q: ArrayView2<'_, F>) -> Result<Array1<F>> {
     check_rows("p", &p, head)?;
     check_shape("q", q.shape(), p.shape())?;
-    let d = distribution::<F>(head);
-    Ok(per_row(p.nrows(), |r| d.kl(p.row(r), q.row(r))))
+    let d = distribution(head);
+    Ok(per_row(p.nrows(), |r| F::of(d.kl(wide(&p, r).view(), wide(&q, r).view()))))
 }
 
 /// Gradient of Σ w log π(action) with respect to `dist`, `[rows, width]`.
@@ -201,7 +246,7 @@ pub fn log_prob_grad<F: Real>(
     w: ArrayView1<'_, F>,
 ) -> Result<Array2<F>> {
     actions.validate(head, dist.nrows())?;
-    let d = distribution::<F>(head);
+    let d = distribution(head);
     weighted(head, dist, w, |r, row, out| d.log_prob_grad(row, action(actions, r), out))
 }
 
@@ -210,7 +255,7 @@ pub fn log_prob_grad<F: Real>(
 /// # Errors
 /// As [`entropy`].
 pub fn entropy_grad<F: Real>(head: &Head, dist: ArrayView2<'_, F>, w: ArrayView1<'_, F>) -> Result<Array2<F>> {
-    let d = distribution::<F>(head);
+    let d = distribution(head);
     weighted(head, dist, w, |_, row, out| d.entropy_grad(row, out))
 }
 
@@ -225,8 +270,8 @@ pub fn kl_old_new_grad<F: Real>(
     w: ArrayView1<'_, F>,
 ) -> Result<Array2<F>> {
     check_shape("old", old.shape(), new.shape())?;
-    let d = distribution::<F>(head);
-    weighted(head, new, w, |r, row, out| d.kl_grad_second(old.row(r), row, out))
+    let d = distribution(head);
+    weighted(head, new, w, |r, row, out| d.kl_grad_second(wide(&old, r).view(), row, out))
 }
 
 /// Gradient of Σ w KL(new‖old) with respect to `new`, `[rows, width]`.
@@ -240,8 +285,8 @@ pub fn kl_new_old_grad<F: Real>(
     w: ArrayView1<'_, F>,
 ) -> Result<Array2<F>> {
     check_shape("old", old.shape(), new.shape())?;
-    let d = distribution::<F>(head);
-    weighted(head, new, w, |r, row, out| d.kl_grad_first(row, old.row(r), out))
+    let d = distribution(head);
+    weighted(head, new, w, |r, row, out| d.kl_grad_first(row, wide(&old, r).view(), out))
 }
 
 /// F_r · tangent_r: the Fisher information of each row's distribution with respect to the row, that is the Hessian of
@@ -256,8 +301,10 @@ pub fn fisher_vector<F: Real>(head: &Head, dist: ArrayView2<'_, F>, tangent: Arr
 
 /// What [`fisher_vectors`] reads of the rows, for any number of tangents.
 pub(super) fn fisher_rows<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array2<F>> {
-    let mut d = distribution::<F>(head);
-    d.prepare(dist);
+    let mut d = distribution(head);
+    if let Some(shared) = shared(head, &dist) {
+        d.prepare(shared.view());
+    }
     let ones = Array1::ones(dist.nrows());
     weighted(head, dist, ones.view(), |_, row, known| d.fisher_row(row, known))
 }
@@ -269,11 +316,16 @@ pub(super) fn fisher_vectors<F: Real>(
     mut tangent: Array2<F>,
 ) -> Result<Array2<F>> {
     check_shape("tangent", tangent.shape(), known.shape())?;
-    let d = distribution::<F>(head);
+    let d = distribution(head);
     if d.fisher_is_diagonal() {
         tangent *= &known;
     } else {
-        known.rows().into_iter().zip(tangent.rows_mut()).for_each(|(known, tangent)| d.fisher_vector(known, tangent));
+        let mut of_row = Array1::zeros(tangent.ncols());
+        for (r, mut tangent) in tangent.rows_mut().into_iter().enumerate() {
+            round(tangent.view(), &mut of_row.view_mut(), F::as_f64);
+            d.fisher_vector(wide(&known, r).view(), of_row.view_mut());
+            round(of_row.view(), &mut tangent, F::of);
+        }
     }
     Ok(tangent)
 }
@@ -282,15 +334,17 @@ fn weighted<F: Real>(
     head: &Head,
     dist: ArrayView2<'_, F>,
     w: ArrayView1<'_, F>,
-    gradient: impl Fn(usize, ArrayView1<'_, F>, ArrayViewMut1<'_, F>) + Sync + Send,
+    gradient: impl Fn(usize, ArrayView1<'_, f64>, ArrayViewMut1<'_, f64>) + Sync + Send,
 ) -> Result<Array2<F>> {
     check_rows("dist", &dist, head)?;
     check_shape("w", w.shape(), &[dist.nrows()])?;
     let mut result = Array2::zeros(dist.dim());
     let rows = result.axis_iter_mut(Axis(0)).into_par_iter().enumerate().with_min_len(BLOCK_ROWS);
-    rows.for_each(|(r, mut out)| {
-        gradient(r, dist.row(r), out.view_mut());
-        out *= w[r];
+    rows.for_each(|(r, mut out): (usize, ArrayViewMut1<'_, F>)| {
+        let mut of_row = Array1::zeros(out.len());
+        gradient(r, wide(&dist, r).view(), of_row.view_mut());
+        of_row *= w[r].as_f64();
+        round(of_row.view(), &mut out, F::of);
     });
     Ok(result)
 }
@@ -300,7 +354,7 @@ fn weighted<F: Real>(
 /// # Errors
 /// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn greedy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Actions> {
-    let d = distribution::<F>(head);
+    let d = distribution(head);
     each(head, dist, |_, row| d.greedy(row))
 }
 
@@ -309,7 +363,7 @@ pub fn greedy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Actions> 
 /// # Errors
 /// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn sample<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, step: u64) -> Result<Actions> {
-    let d = distribution::<F>(head);
+    let d = distribution(head);
     each(head, dist, |r, row| d.sample(r, row, seed, step))
 }
 
@@ -320,20 +374,21 @@ pub fn sample<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, step: u6
 /// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn draw_margins<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, step: u64) -> Result<Vec<f64>> {
     check_rows("dist", &dist, head)?;
-    let d = distribution::<F>(head);
-    Ok(dist.rows().into_iter().enumerate().map(|(r, row)| d.draw_margin(r, row, seed, step)).collect())
+    let d = distribution(head);
+    Ok((0..dist.nrows()).map(|r| d.draw_margin(r, wide(&dist, r).view(), seed, step)).collect())
 }
 
 fn each<F: Real>(
     head: &Head,
     dist: ArrayView2<'_, F>,
-    words: impl Fn(usize, ArrayView1<'_, F>) -> Vec<u32>,
+    words: impl Fn(usize, ArrayView1<'_, f64>) -> Vec<u32>,
 ) -> Result<Actions> {
     check_rows("dist", &dist, head)?;
-    let all = dist.rows().into_iter().enumerate().flat_map(|(r, row)| {
+    let all = (0..dist.nrows()).flat_map(|r| {
+        let row = wide(&dist, r);
         // The mask that `forbid` left in the row goes with the action.
-        let mask = if head.is_masked() { mask_bits(row.mapv(|l| l > F::neg_infinity()).view()) } else { Vec::new() };
-        words(r, row).into_iter().chain(mask).collect::<Vec<_>>()
+        let mask = if head.is_masked() { mask_bits(row.mapv(|l| l > f64::NEG_INFINITY).view()) } else { Vec::new() };
+        words(r, row.view()).into_iter().chain(mask).collect::<Vec<_>>()
     });
     Actions::from_words(head, dist.nrows(), &all.collect::<Vec<_>>())
 }

@@ -3,7 +3,7 @@
 use super::{Case, Kind, Outputs};
 use ndarray::{Array1, Array2};
 use wgpo::data::{Actions, Batch, UpdateStats};
-use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
+use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
 use wgpo::{AdvantageNorm, KlPenalty, PpoConfig, ValueLoss};
 
 /// Everything that an implementation needs; all inputs of the files are exact in f32.
@@ -40,7 +40,7 @@ pub fn activation(name: &str) -> Result<Activation, String> {
     }
 }
 
-const FROM_STATE: Std = Std { from_state: true, limit: StdLimit::Free };
+const FROM_STATE: Std = Std { from_state: true, ..Std::FREE };
 
 /// The head of a case whose raw outputs are `raw` wide.
 pub fn head(case: &Case, raw: usize) -> Result<Head, String> {
@@ -57,6 +57,9 @@ pub fn head(case: &Case, raw: usize) -> Result<Head, String> {
         // σ = exp(log_std), as the files have it.
         "gaussian" => Ok(Head::Gaussian { dims: raw, std: Std::FREE, bounds: None }),
         "gaussian_state_std" => Ok(Head::Gaussian { dims: raw / 2, std: FROM_STATE, bounds: None }),
+        "gaussian_state_scalar_std" => {
+            Ok(Head::Gaussian { dims: raw / 2, std: Std { from_state: true, ..Std::SCALAR }, bounds: None })
+        }
         // The files' actions are tanh u, x: on these intervals they are what the environment gets.
         "tanh_gaussian" => {
             Ok(Head::TanhGaussian { dims: raw, std: Std::FREE, bounds: Bounds::uniform(raw, -1.0, 1.0) })
