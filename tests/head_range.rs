@@ -350,7 +350,7 @@ fn compare(side: &str, range: &Range, got: &Seen, want: &Seen, bound: Bound) -> 
     };
     for row in 0..range.rows() {
         let nothing = range.old[row] == range.new[row];
-        for i in 0..4 {
+        for (i, name) in NAMES.into_iter().enumerate() {
             let (g, w) = (got.values[i][row], want.values[i][row]);
             let numbers = format!("{g:e}, not {w:e}");
             let (error, limit) = match i {
@@ -360,7 +360,7 @@ fn compare(side: &str, range: &Range, got: &Seen, want: &Seen, bound: Bound) -> 
                 _ if nothing => (g.abs(), 1e-13),
                 _ => ((g - w).abs() / w.abs().max(TINY), bound.kl),
             };
-            note(if nothing && i > 1 { 8 } else { i }, row, NAMES[i], error, limit, numbers);
+            note(if nothing && i > 1 { 8 } else { i }, row, name, error, limit, numbers);
             if nothing && i > 1 {
                 continue;
             }
@@ -369,7 +369,7 @@ fn compare(side: &str, range: &Range, got: &Seen, want: &Seen, bound: Bound) -> 
                 |j: usize| if i < 2 { w[j].abs().max(want.units[[row, j]]).max(bound.floor) } else { largest(w) };
             let limit = if i < 2 { bound.gradient } else { bound.kl_gradient };
             let error = (0..w.len()).map(|j| (g[j] - w[j]).abs() / unit(j).max(TINY)).fold(0.0, f64::max);
-            note(4 + i / 2, row, &format!("gradient of {}", NAMES[i]), error, limit, format!("{g}, not {w}"));
+            note(4 + i / 2, row, &format!("gradient of {name}"), error, limit, format!("{g}, not {w}"));
         }
         let (g, w) = (got.fisher.row(row), want.fisher.row(row));
         let error = largest((&g - &w).view()) / largest(w).max(TINY);

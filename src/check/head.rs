@@ -38,9 +38,9 @@ pub(super) fn deviating(dims: usize, from_state: bool, limit: StdLimit) -> Head 
     Head::Gaussian { dims, std: Std { from_state, ..Std::FREE.limited(limit) }, bounds: None }
 }
 
-/// The deviation itself is trained, within [0.5, 2]: rows lie on both sides of the limits.
+/// The deviation itself is trained, within about [0.5, 2]: rows lie on both sides of the limits.
 pub(super) fn plain(dims: usize, from_state: bool) -> Head {
-    let std = Std::SCALAR.limited(StdLimit::Clamp { low: -0.693_147, high: 0.693_147 });
+    let std = Std::SCALAR.limited(StdLimit::Clamp { low: -0.7, high: 0.7 });
     Head::Gaussian { dims, std: Std { from_state, ..std }, bounds: None }
 }
 
