@@ -4,7 +4,7 @@
 
 mod support;
 
-use wgpo::check::{CheckRow, cases};
+use wgpo::check::{CheckRow, SLACK_LIMIT, cases};
 use wgpo::gpu::{Gpu, Schedule, ScheduleRing};
 use wgpo::kernels::batch_clean::INVALID_LOGP;
 use wgpo::kernels::loss_ppo;
@@ -16,12 +16,17 @@ fn run(kernel: &str) {
         let mut failed = Vec::new();
         let mut worst: Option<CheckRow> = None;
         let mut count = 0;
+        let mut slack = Vec::new();
         for case in cases().iter().filter(|case| case.kernel == kernel) {
             let row = (case.run)(&gpu).unwrap_or_else(|error| panic!("{kernel}, {}: {error}", case.shape));
             count += 1;
             if !row.passed {
                 failed.push(format!("{}: {}", row.shape, row.fault.as_deref().unwrap_or_default()));
             }
+            if row.slack > SLACK_LIMIT && row.slack_reason.is_none() {
+                failed.push(format!("{}: lets {:.1e} of a number pass, and does not say why", row.shape, row.slack));
+            }
+            slack.push(row.slack);
             // The one that comes nearest to its tolerance.
             let share = |row: &CheckRow| row.worst_error / row.tolerance;
             worst = worst.filter(|worst| share(worst) >= share(&row)).or(Some(row));
@@ -32,6 +37,10 @@ fn run(kernel: &str) {
             "{kernel}: {count} cases, worst {:.1e} of {:.1e} at {}",
             worst.worst_error, worst.tolerance, worst.shape
         );
+        slack.sort_by(f64::total_cmp);
+        let above = slack.iter().filter(|slack| **slack > SLACK_LIMIT).count();
+        let (least, middle, most) = (slack[0], slack[count / 2], slack[count - 1]);
+        println!("{kernel}: slack {least:.1e} to {most:.1e}, in the middle {middle:.1e}, above {SLACK_LIMIT}: {above}");
     }
 }
 
@@ -98,6 +107,16 @@ tests! {
     reduce_partials,
     reduce_running,
     rollout_fused,
+}
+
+#[test]
+fn ppo_update() {
+    run("ppo_update");
+}
+
+#[test]
+fn trpo_update() {
+    run("trpo_update");
 }
 
 /// Loss, its derivative by logp and its derivative by v, of one Gaussian row whose action is its mean, so that

@@ -73,13 +73,19 @@ fn as_text(gpu: &Gpu, rows: &[CheckRow]) -> String {
     // The shape is last: some take more than a line.
     let kernel = width(|row| &row.kernel, 6);
     let mut text = format!("{}\n", gpu.describe());
-    text += &format!("{:<kernel$}  {:>11}  {:>9}  {:4}  {}\n", "kernel", "worst error", "tolerance", "", "shape");
+    text += &format!(
+        "{:<kernel$}  {:>11}  {:>9}  {:>9}  {:4}  {}\n",
+        "kernel", "worst error", "tolerance", "slack", "", "shape"
+    );
     for row in rows {
         let verdict = if row.passed { "pass" } else { "FAIL" };
         text += &format!(
-            "{:<kernel$}  {:>11.3e}  {:>9.3e}  {verdict}  {}\n",
-            row.kernel, row.worst_error, row.tolerance, row.shape
+            "{:<kernel$}  {:>11.3e}  {:>9.3e}  {:>9.1e}  {verdict}  {}\n",
+            row.kernel, row.worst_error, row.tolerance, row.slack, row.shape
         );
+        if let Some(reason) = &row.slack_reason {
+            text += &format!("    slack: {reason}\n");
+        }
         if let Some(fault) = &row.fault {
             text += &format!("    {fault}\n");
         }
@@ -102,6 +108,8 @@ fn as_json(gpu: &Gpu, rows: &[CheckRow], passed: bool) -> Value {
                 "shape": row.shape,
                 "worst_error": row.worst_error,
                 "tolerance": row.tolerance,
+                "slack": row.slack,
+                "slack_reason": row.slack_reason,
                 "reason": row.reason,
                 "fault": row.fault,
                 "passed": row.passed,

@@ -7,6 +7,7 @@ mod support;
 
 use serde_json::Value;
 use support::{Place, adapter};
+use wgpo::check::SLACK_LIMIT;
 
 #[test]
 fn info_says_what_is_there() {
@@ -97,6 +98,16 @@ fn check_compares_kernels_and_says_so() {
         let row = rows.iter().find(|row| row["kernel"] == kernel).unwrap();
         assert!(row["worst_error"].as_f64() <= row["tolerance"].as_f64(), "{row}");
     }
+    for row in rows {
+        let slack = row["slack"].as_f64().unwrap();
+        assert!(slack <= SLACK_LIMIT || row["slack_reason"].is_string(), "{row}");
+    }
+    let said = place.run(&format!("check --adapter {index}"));
+    let header = said.lines().find(|line| line.starts_with("kernel")).unwrap();
+    assert_eq!(
+        header.split_whitespace().collect::<Vec<_>>(),
+        ["kernel", "worst", "error", "tolerance", "slack", "shape"]
+    );
 }
 
 #[test]

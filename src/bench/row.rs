@@ -66,6 +66,8 @@ pub fn run(case: &Case, place: &Place, options: &Options) -> Row {
         shape: case.shape.clone(),
         worst_error: f64::INFINITY,
         tolerance: 0.0,
+        slack: 0.0,
+        slack_reason: None,
         passed: false,
         reason: "it could not be run".to_owned(),
         fault: Some(fault),

@@ -94,6 +94,26 @@ pub(crate) fn sizes(window: &Window<'_, f64>, gamma: f64, lambda: f64) -> Vec<f6
     sizes
 }
 
+/// How far each advantage may be off: of a step, four roundings of its terms and `per_step` of the sums that it adds to, and what the steps after
+/// it were off by, discounted like the advantage. Sums are within twice the largest advantage from there on, whatever part of the
+/// recurrence is worked out first.
+fn bounds(window: &Window<'_, f64>, (gamma, lambda): (f64, f64), advantages: &Array2<f64>, per_step: f64) -> Vec<f64> {
+    let (steps, envs) = window.dim();
+    let mut bounds = vec![0.0; steps * envs];
+    for n in 0..envs {
+        let (mut most, mut bound) = (0.0_f64, 0.0);
+        for t in (0..steps).rev() {
+            let keep = if window.end(t, n) { 0.0 } else { gamma * lambda };
+            let value = window.values[[t, n]].abs();
+            let own = window.rewards[[t, n]].abs() + gamma * window.next(t, n).abs() + value;
+            most = (advantages[[t, n]].abs() + value).max(keep * most);
+            bound = keep * bound + EPS * (4.0 * own + per_step * 2.0 * most);
+            bounds[t * envs + n] = bound;
+        }
+    }
+    bounds
+}
+
 impl Buffers {
     pub(super) fn compare(
         &self,
@@ -149,29 +169,31 @@ fn run_gae(
     };
     report.run(gpu, &calls, Slot::default())?;
     let (gamma, lambda) = (f64::from(gamma), f64::from(lambda));
-    let (want, sizes) = rollout.oracle(|window| {
+    // Three roundings take a sum one step on; the chunked form rounds its products once more, and joins the chunks' sums.
+    let per_step = if chunked { 5.0 } else { 3.0 };
+    let (want, sizes) = rollout.oracle(|window| -> Result<_> {
         let want = if bootstrap == 1 {
-            gae(window, gamma, lambda)
+            gae(window, gamma, lambda)?
         } else {
-            discounted_reward(window, gamma).map(|returns| (&returns - &window.state_values(), returns))
+            discounted_reward(window, gamma).map(|returns| (&returns - &window.state_values(), returns))?
         };
-        (want, sizes(window, gamma, lambda))
-    });
+        let bounds = bounds(window, (gamma, lambda), &want.0, per_step);
+        // And of a return, one more.
+        let sizes = bounds.iter().zip(&want.1).map(|(bound, target)| bound / EPS + target.abs()).collect::<Vec<f64>>();
+        Ok((want, sizes))
+    })?;
     scratch.read(gpu, report)?;
-    b.compare(gpu, report, want?, &sizes)
+    b.compare(gpu, report, want, &sizes)
 }
 
 fn gae_case(chunked: bool, steps: usize, envs: usize, settings: (f32, f32, u32), one_in: u32) -> Case {
     let (gamma, lambda, bootstrap) = settings;
-    let memory = 1.0 / (1.0 - f64::from(gamma) * f64::from(lambda)).max(1e-12);
-    // Four roundings make a term, three take it one step on; the chunked form rounds its products once more.
-    let tolerance = EPS * (4.0 + if chunked { 5.0 } else { 3.0 } * memory.min(steps as f64));
     let kernel = if chunked { "advantage_gae_chunked" } else { "advantage_gae" };
     let plain = if bootstrap == 1 { "" } else { ", rewards alone" };
     let shape = format!("{steps} × {envs}, γ {gamma} λ {lambda}{plain}");
-    let reason =
-        "a few roundings per step over the recurrence's memory, min(T, 1/(1 − γλ)); scale: the discounted |terms|";
-    Case::new(kernel, shape, (tolerance, reason), move |gpu, report| {
+    let reason = "one rounding of the result; scale: a few roundings per step of its terms and of the sums so far, discounted, in units \
+                  of 2⁻²⁴";
+    Case::new(kernel, shape, (EPS, reason), move |gpu, report| {
         run_gae(gpu, report, &Rollout::new(steps, envs, one_in), settings, chunked)
     })
 }

@@ -1,7 +1,8 @@
 //! Heads: evaluation with gradients, and sampling.
 
 use super::Case;
-use super::support::{Guarded, Random, Report, schedule};
+use super::head_accuracy::{accuracy, draws};
+use super::support::{EPS, Guarded, Random, Report, schedule};
 use crate::data::{Actions, mask_bits};
 use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::{head_evaluate, policy_sample};
@@ -112,30 +113,6 @@ pub(super) fn array(head: &Head, dist: &[f32]) -> Array2<f64> {
     Array2::from_shape_fn((dist.len() / width, width), |(r, i)| f64::from(dist[r * width + i]))
 }
 
-/// Size of the largest number in each row, and 1.
-pub(super) fn largest(dist: &Array2<f64>) -> Vec<f64> {
-    dist.rows()
-        .into_iter()
-        .map(|row| row.iter().filter(|x| x.is_finite()).fold(1.0, |most: f64, x| most.max(x.abs())))
-        .collect()
-}
-
-/// Sum of the absolute terms behind each log-probability.
-pub(super) fn logp_sizes(head: &Head, dist: &Array2<f64>, actions: &Actions) -> Result<Vec<f64>> {
-    let logp = log_prob(head, dist.view(), actions)?;
-    let most = largest(dist);
-    let dims = head.action_dims() as f64;
-    // A Gaussian's terms cancel: z²/2 against log σ, of each dimension.
-    Ok(logp.iter().zip(most).map(|(logp, most)| logp.abs() + 2.0 * most * dims).collect())
-}
-
-/// Sizes of a divergence from rows that differ by up to `change`. It is of second order in the change d, whose own rounding is
-/// that of the numbers subtracted; the sum of p d is at most the largest change, and its square where deviations differ.
-pub(super) fn kl_sizes(head: &Head, p: &Array2<f64>, change: f32) -> Vec<f64> {
-    let (dims, d) = (head.action_dims() as f64, f64::from(change));
-    largest(p).iter().map(|most| dims * (d + d * d) * (2.0 * d).exp() * (1.0 + most)).collect()
-}
-
 fn evaluate(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, change: f32) -> Result<()> {
     let mut random = Random::new((rows * 100 + head.width()) as u64);
     let new = rows_of(head, &mut random, rows, spread);
@@ -174,14 +151,12 @@ fn evaluate(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, c
         kl(head, q.view(), p.view())?,
         kl(head, p.view(), q.view())?,
     ];
-    let sizes = logp_sizes(head, &p, &actions)?;
-    let most = largest(&p);
-    let kl_sizes = kl_sizes(head, &p, change);
+    let bounds = accuracy(head, &p, Some(&q), &actions);
     let got = row_values.read(gpu, report)?;
     let columns = ["logp", "entropy", "kl_old_new", "kl_new_old"];
     for (i, (name, want)) in columns.iter().zip(&want).enumerate() {
         let column: Vec<f32> = got.iter().map(|row| row[i]).collect();
-        report.floats(name, &column, &want.to_vec(), |row| if i < 2 { sizes[row] } else { kl_sizes[row] });
+        report.floats(name, &column, &want.to_vec(), |row| bounds.values[i][row] / EPS);
     }
 
     let ones = Array1::ones(rows);
@@ -198,7 +173,8 @@ fn evaluate(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, c
         for ((row, j), g) in gradient.indexed_iter() {
             let w = f64::from(weights[row][i]);
             want[row * width + j] += w * g;
-            sizes[row * width + j] += w.abs() * (g.abs() + most[row]);
+            // Four products and their sum.
+            sizes[row * width + j] += w.abs() * (bounds.gradients[i][[row, j]] / EPS + 4.0 * g.abs());
         }
     }
     report.floats("d_head_outputs", &d_head_outputs.read(gpu, report)?, &want, |i| sizes[i]);
@@ -296,10 +272,7 @@ fn draw(gpu: &Gpu, report: &Report, head: &Head, rows: usize, mode: bool) -> Res
         }
     } else if let Actions::Continuous(want) = &want {
         let floats: Vec<f32> = words.iter().map(|word| f32::from_bits(*word)).collect();
-        let size = |i: usize| {
-            let (row, d) = (i / dims, i % dims);
-            if head.std().is_some() { p[[row, d]].abs() + 5.0 * p[[row, dims + d]].exp() } else { 1.0 }
-        };
+        let bounds = draws(head, &p, want);
         // A rejection that rounding may turn round gives another draw.
         let margins = draw_margins(head, p.view(), seed, step)?;
         let edge: Vec<bool> = margins.iter().map(|margin| !mode && *margin < 2e-5).collect();
@@ -310,7 +283,7 @@ fn draw(gpu: &Gpu, report: &Report, head: &Head, rows: usize, mode: bool) -> Res
         let on_edge = |i: usize, got: f32, want: f32| if edge[i / dims] && got.is_finite() { got } else { want };
         let want: Vec<f64> =
             floats.iter().zip(want).enumerate().map(|(i, (got, want))| f64::from(on_edge(i, *got, *want))).collect();
-        report.floats("actions", &floats, &want, size);
+        report.floats("actions", &floats, &want, |i| bounds[[i / dims, i % dims]] / EPS);
     }
     // What the environment gets belongs to the action that was stored.
     let taken = Actions::from_words(head, rows, words).map_err(|_| Error::shape("actions", &[words.len()], &[rows]))?;
@@ -320,8 +293,9 @@ fn draw(gpu: &Gpu, report: &Report, head: &Head, rows: usize, mode: bool) -> Res
     match to_env(head, &taken)? {
         Actions::Continuous(want) => {
             let want: Vec<f64> = want.iter().map(|x| f64::from(*x)).collect();
-            // Bounds in the checks are at most 3 wide, a Gaussian without has the action itself.
-            report.floats("env_actions", &floats(&got[env_offset..]), &want, |i| want[i].abs() + 3.0);
+            // Part math's tanh (2e-7 and a device's exp and quotient, 11 roundings in all) or a quotient of bins, times bounds that in the
+            // checks are 1.5 wide; a Gaussian without bounds has the action itself.
+            report.floats("env_actions", &floats(&got[env_offset..]), &want, |i| 3.0 * want[i].abs() + 10.0 * 1.5);
         }
         other => {
             if got[env_offset..] != other.words() {
@@ -330,11 +304,11 @@ fn draw(gpu: &Gpu, report: &Report, head: &Head, rows: usize, mode: bool) -> Res
         }
     }
     // The log-probability belongs to the action that was stored.
-    let sizes = logp_sizes(head, &p, &taken)?;
+    let bounds = accuracy(head, &p, None, &taken);
     let got = logp.read(gpu, report)?;
     report.untouched("logp (before)", got[..logp_offset].iter().enumerate());
     let want = log_prob(head, p.view(), &taken)?;
-    report.floats("logp", &got[logp_offset..], &want.to_vec(), |row| sizes[row]);
+    report.floats("logp", &got[logp_offset..], &want.to_vec(), |row| bounds.values[0][row] / EPS);
     Ok(())
 }
 
@@ -353,19 +327,19 @@ pub(super) fn binned(dims: usize, bins: usize) -> Head {
 }
 
 fn evaluate_case(head: Head, rows: usize, spread: f32, change: f32) -> Case {
-    let reason = "a device's exp (3 + 2|x| ulp) and log, part math's expm1 and log1p (4e-7), a dozen roundings; scale: the \
-                  terms, with the largest output of the row";
+    let reason = "one rounding of the result; scale: WGSL's accuracy of exp, log and division and that of part math, carried through \
+                  the head's formulas to first order, in units of 2⁻²⁴";
     let shape = format!("{rows} rows, {}, spread {spread}, change {change}", name(&head));
     let body = move |gpu: &Gpu, report: &Report| evaluate(gpu, report, &head, rows, spread, change);
-    Case::new("head_evaluate", shape, (3e-6, reason), body)
+    Case::new("head_evaluate", shape, (EPS, reason), body)
 }
 
 fn sample_case(head: Head, rows: usize, mode: bool) -> Case {
-    let reason = "categorical: the same choice, unless the draw lies within 1e-6 of an edge; Gaussian: the quantile (1.3e-6) and a \
-                  device's exp; log-probability as in head_evaluate";
+    let reason = "categorical: the same choice, unless the draw lies within 1e-6 of an edge; floats: a normal's quantile (1.3e-6 and a \
+                  device's log, root and division), a deviation's exp; log-probability as in head_evaluate";
     let shape = format!("{rows} rows, {}, {}", name(&head), if mode { "greedy" } else { "drawn" });
     let body = move |gpu: &Gpu, report: &Report| draw(gpu, report, &head, rows, mode);
-    Case::new("policy_sample", shape, (3e-6, reason), body)
+    Case::new("policy_sample", shape, (EPS, reason), body)
 }
 
 /// Evaluation of rows near the old ones, or draws.

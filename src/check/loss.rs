@@ -1,18 +1,20 @@
 //! PPO's loss: gradients at the heads and partial sums.
 
 use super::Case;
+use super::accuracy::{Known, exact, exp_accuracy};
 use super::head::{
-    CLAMP, FLOOR, actions_of, beta, binned, deviating, logp_sizes, masked, masked_choice, masked_choices, name,
-    rows_of, squashed,
+    CLAMP, FLOOR, actions_of, beta, binned, deviating, masked, masked_choice, masked_choices, name, rows_of, squashed,
 };
-use super::support::{Guarded, Random, Report, schedule, wide};
+use super::head_accuracy::accuracy;
+use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::data::Actions;
 use crate::gpu::{Gpu, Schedule};
 use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::loss_ppo;
 use crate::policy::Head;
-use crate::reference::head::{entropy_grad, log_prob, log_prob_grad};
+use crate::reference::head::{entropy, entropy_grad, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad};
 use crate::reference::loss_ppo::{PpoLoss, Targets, loss_ppo as oracle};
+use crate::reference::surrogate;
 use crate::{Algorithm, KlDirection, KlPenalty, PpoConfig, Result, ValueLoss};
 use ndarray::{Array1, Array2, Axis};
 
@@ -233,7 +235,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
         }
         return Ok(());
     }
-    let sizes = Sizes::new(&m, rows)?;
+    let bounds = Bounds::new(&m, rows, None)?;
     let whole = m.oracle(&counted)?;
     // Rows that do not count have no gradient: exactly, as their size is 0.
     let weight = f64::from(weight);
@@ -246,8 +248,8 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     }
     let width = c.head.width();
     let want: Vec<f64> = want.into_iter().collect();
-    report.floats("d_head_outputs", &d_dist, &want, |i| share[i / width] * sizes.d_dist[i]);
-    report.floats("d_values", &d_v, &want_values, |row| share[row] * sizes.d_values[row]);
+    report.floats("d_head_outputs", &d_dist, &want, |i| share[i / width] * bounds.d_dist[i] / EPS);
+    report.floats("d_values", &d_v, &want_values, |row| share[row] * bounds.d_values[row] / EPS);
     for group in 0..groups {
         let range = c.counted(group * GROUP..rows.min((group + 1) * GROUP));
         if range.is_empty() {
@@ -270,55 +272,179 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
         ]
         .map(|mean| mean * n);
         let got: Vec<f32> = partials[group * 3..group * 3 + 3].iter().flatten().copied().collect();
-        let size = |i: usize| weight * range.iter().map(|row| sizes.terms[*row][i]).sum::<f64>();
-        report.floats("loss_partials (sums)", &got[..8], &sums, size);
+        let size = |i: usize| weight * range.iter().map(|row| bounds.in_sum(*row, i)).sum::<f64>() / EPS;
+        for (i, name) in SUMS.iter().enumerate() {
+            report.floats(name, &got[i..=i], &sums[i..=i], |_| size(i));
+        }
         let extremes = [stats.ratio_min, stats.ratio_max];
-        let most = range.iter().map(|row| sizes.logp[*row]).fold(1.0, f64::max);
-        report.floats("loss_partials (ratios)", &got[8..10], &extremes, |i| extremes[i] * most);
+        let most = range.iter().map(|row| bounds.ratio[*row]).fold(0.0, f64::max);
+        report.floats("loss_partials (ratios)", &got[8..10], &extremes, |i| extremes[i] * most / EPS);
         report.exact("loss_partials (hits, padding)", &got[10..], &[stats.head_hits as f32, 0.0]);
     }
     Ok(())
 }
 
-/// The size of the terms that each output adds up.
-pub(super) struct Sizes {
-    pub logp: Vec<f64>,
+/// The sums among the partials.
+pub(super) const SUMS: [&str; 8] = [
+    "loss_partials (policy loss)",
+    "loss_partials (value loss)",
+    "loss_partials (entropy)",
+    "loss_partials (k1)",
+    "loss_partials (k2)",
+    "loss_partials (k3)",
+    "loss_partials (clipped)",
+    "loss_partials (not finite)",
+];
+
+/// How far each number that a row gives may be off: WGSL's accuracy and the head's, carried through the loss to first order.
+pub(super) struct Bounds {
+    /// Of the ratio, relative.
+    pub ratio: Vec<f64>,
+    /// Row by row, of a mean over all rows.
     pub d_dist: Vec<f64>,
     pub d_values: Vec<f64>,
-    pub terms: Vec<[f64; 8]>,
+    /// The size of each term of the sums, and the bound of its error.
+    terms: Vec<[[f64; 2]; 8]>,
 }
 
-impl Sizes {
-    pub(super) fn new(m: &Minibatch, rows: usize) -> Result<Self> {
+/// How well the distribution rows and the values are known that a loss begins with.
+pub(super) struct Room {
+    pub dist: Array2<f64>,
+    pub values: Vec<f64>,
+}
+
+impl Bounds {
+    /// Of a term's share in a sum over a workgroup: its own error, a tree of 6 levels, the weight and the result.
+    pub(super) fn in_sum(&self, row: usize, i: usize) -> f64 {
+        let [size, error] = self.terms[row][i];
+        error + 8.0 * EPS * size
+    }
+
+    pub(super) fn new(m: &Minibatch, rows: usize, room: Option<&Room>) -> Result<Self> {
         let actions = m.actions()?;
-        let logp = log_prob(&m.head, m.dist.view(), &actions)?;
-        let ones = Array1::ones(rows);
-        let d_logp = log_prob_grad(&m.head, m.dist.view(), &actions, ones.view())?;
-        let d_entropy = entropy_grad(&m.head, m.dist.view(), ones.view())?;
-        let own = logp_sizes(&m.head, &m.dist, &actions)?;
-        let (mut d_dist, mut d_values, mut terms, mut sizes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let n = rows as f64;
-        for row in 0..rows {
-            let [logp_old, advantage, target, value_old] = [0, 1, 2, 3].map(|i| m.samples[i][row]);
-            let log_ratio = (logp[row] - logp_old).clamp(-20.0, 20.0);
-            // The ratio's relative error is the absolute one of its logarithm.
-            let size = 1.0 + own[row] + logp_old.abs() + log_ratio.abs();
-            let surrogate = (advantage * log_ratio.exp()).abs() * size;
-            let surrogate =
-                surrogate.max(if m.config.algorithm == Algorithm::A2c { advantage.abs() * size } else { 0.0 });
-            let value = (m.values[row].abs() + target.abs() + value_old.abs()).powi(2);
-            for (d_logp, d_entropy) in d_logp.row(row).iter().zip(d_entropy.row(row)) {
-                let by_entropy = m.config.ent_coef * (d_entropy.abs() + own[row]);
-                let by_kl = 2.0 * f64::from(KL_COEF) * (1.0 + own[row]);
-                let by_kl = if m.config.kl_penalty.is_some() { by_kl } else { 0.0 };
-                d_dist.push((surrogate * (d_logp.abs() + own[row]) + by_entropy + by_kl) / n);
-            }
-            d_values.push(m.config.vf_coef * value.sqrt() / n);
-            let k3 = log_ratio.exp_m1().abs() * size;
-            terms.push([surrogate, value, size, size, log_ratio.abs() * size, k3, 1.0, 1.0]);
-            sizes.push(size);
+        let (head, config, ones) = (&m.head, &m.config, Array1::ones(rows));
+        let logp = log_prob(head, m.dist.view(), &actions)?;
+        let entropies = entropy(head, m.dist.view())?;
+        let d_logp = log_prob_grad(head, m.dist.view(), &actions, ones.view())?;
+        let d_entropy = entropy_grad(head, m.dist.view(), ones.view())?;
+        // β of both divergences, and their gradients.
+        let penalty = config.kl_penalty.as_ref().filter(|penalty| penalty.kl_coef != 0.0);
+        let weight = |direction: KlDirection| penalty.filter(|p| p.direction == direction).map_or(0.0, |p| p.kl_coef);
+        let betas = [weight(KlDirection::OldNew), weight(KlDirection::NewOld)];
+        let none = || Array2::zeros(m.dist.dim());
+        let (mut d_old_new, mut d_new_old) = (none(), none());
+        if betas != [0.0; 2] {
+            d_old_new = kl_old_new_grad(head, m.old.view(), m.dist.view(), ones.view())?;
+            d_new_old = kl_new_old_grad(head, m.old.view(), m.dist.view(), ones.view())?;
         }
-        Ok(Self { logp: sizes, d_dist, d_values, terms })
+        let head_bounds = accuracy(head, &m.dist, (betas != [0.0; 2]).then_some(&m.old), &actions);
+        let [mut by_logp_bound, mut by_entropy_bound, old_new_bound, new_old_bound] = head_bounds.gradients;
+        let [mut logp_bound, mut entropy_bound, ..] = head_bounds.values;
+        if let Some(room) = room {
+            let along = |slopes: &Array2<f64>| (slopes.mapv(f64::abs) * &room.dist).sum_axis(Axis(1));
+            logp_bound.iter_mut().zip(along(&d_logp)).for_each(|(bound, more)| *bound += more);
+            entropy_bound.iter_mut().zip(along(&d_entropy)).for_each(|(bound, more)| *bound += more);
+            // How far the slopes move with the rows; a larger change, so that it is seen in f64.
+            for i in 0..m.dist.ncols() {
+                let mut moved = m.dist.clone();
+                moved.column_mut(i).scaled_add(16.0, &room.dist.column(i));
+                let change = log_prob_grad(head, moved.view(), &actions, ones.view())? - &d_logp;
+                by_logp_bound += &change.mapv(|change| change.abs() / 16.0);
+                let change = entropy_grad(head, moved.view(), ones.view())? - &d_entropy;
+                by_entropy_bound += &change.mapv(|change| change.abs() / 16.0);
+            }
+        }
+        let column = |i: usize| &m.samples[i];
+        let policy_loss = |row: usize| -> Result<(f64, f64)> {
+            let own = |values: &Array1<f64>| Array1::from_elem(1, values[row]);
+            let (new, old, advantage) = (own(&logp), own(column(0)), own(column(1)));
+            let (loss, by_logp) = match config {
+                PpoConfig { algorithm: Algorithm::A2c, .. } => {
+                    surrogate::policy_gradient(new.view(), advantage.view())?
+                }
+                PpoConfig { kl_penalty: Some(penalty), .. } if !penalty.clip => {
+                    surrogate::unclipped(new.view(), old.view(), advantage.view())?
+                }
+                _ => {
+                    let clip = f64::from(CLIP);
+                    surrogate::clip(new.view(), old.view(), advantage.view(), clip, clip, config.dual_clip)?
+                }
+            };
+            Ok((loss, by_logp[0].abs()))
+        };
+        let n = rows as f64;
+        let (mut ratio, mut d_dist, mut d_values, mut terms) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for row in 0..rows {
+            let [logp_old, advantage, target, value_old] = [0, 1, 2, 3].map(|i| column(i)[row]);
+            let difference = logp[row] - logp_old;
+            let log_ratio = difference.clamp(-20.0, 20.0);
+            // The ratio's relative error is the absolute one of its logarithm, and exp's own.
+            let of_log = if difference == log_ratio { logp_bound[row] + EPS * difference.abs() } else { EPS };
+            let of_ratio = of_log + exp_accuracy(log_ratio);
+            let (loss, by_logp) = policy_loss(row)?;
+            let no_ratio = config.algorithm == Algorithm::A2c;
+            let follows_ratio = (loss + advantage * log_ratio.exp()).abs() <= 1e-9 * loss.abs();
+            let loss_bound = match (no_ratio, follows_ratio) {
+                (true, _) => advantage.abs() * logp_bound[row],
+                (_, true) => loss.abs() * of_ratio,
+                // A bound times the advantage.
+                _ => 0.0,
+            };
+            let of_by_logp = if no_ratio { 0.0 } else { of_ratio };
+            for i in 0..m.dist.ncols() {
+                let at = [row, i];
+                // weight · slope, each with an error: first order has one summand for either.
+                let parts = [
+                    (by_logp, d_logp[at], of_by_logp, by_logp_bound[at]),
+                    (config.ent_coef, d_entropy[at], 0.0, by_entropy_bound[at]),
+                    (betas[0], d_old_new[at], 0.0, old_new_bound[at]),
+                    (betas[1], d_new_old[at], 0.0, new_old_bound[at]),
+                ];
+                // A dozen roundings: of the shares, the products and the sum of four.
+                let own = |(weight, slope, relative, bound): (f64, f64, f64, f64)| {
+                    weight * (slope.abs() * (relative + 12.0 * EPS) + bound)
+                };
+                d_dist.push(parts.into_iter().map(own).sum::<f64>() / n);
+            }
+            let (error, passes) = value_error(config, m.values[row], target, value_old);
+            let of_error = error.error + room.map_or(0.0, |room| room.values[row]);
+            let size = error.value.abs();
+            let scale = config.vf_loss_scale;
+            d_values.push(if passes { config.vf_coef * scale * 2.0 * (of_error + 6.0 * EPS * size) / n } else { 0.0 });
+            let square = scale * size * size;
+            let k3 = exact(log_ratio).give(of_log).k3();
+            terms.push([
+                [loss.abs(), loss_bound + 2.0 * EPS * loss.abs()],
+                [square, scale * 2.0 * size * of_error + 4.0 * EPS * square],
+                [entropies[row].abs(), entropy_bound[row]],
+                [log_ratio.abs(), of_log],
+                [0.5 * log_ratio * log_ratio, log_ratio.abs() * of_log + EPS * log_ratio * log_ratio],
+                [k3.value, k3.error],
+                [1.0, 0.0],
+                [0.0, 0.0],
+            ]);
+            ratio.push(of_ratio);
+        }
+        Ok(Self { ratio, d_dist, d_values, terms })
+    }
+}
+
+/// A number e of which the value's loss is about the square, and whether it has a gradient. Huber's line has the slope 2 e of such an e,
+/// and a smaller loss.
+fn value_error(config: &PpoConfig, value: f64, target: f64, old: f64) -> (Known, bool) {
+    let plain = exact(value) - exact(target);
+    let limit = config.value_limit_at(0);
+    let moved = exact(value) - exact(old);
+    let inside = moved.value.abs() <= limit;
+    let change = if inside { moved } else { exact(limit.copysign(moved.value)) };
+    let clipped = exact(old) + change - exact(target);
+    match config.value_loss {
+        // Inside they are one number, of which rounding takes either form.
+        ValueLoss::ClipMax if inside => (clipped, true),
+        ValueLoss::ClipMax if clipped.value.abs() > plain.value.abs() => (clipped, false),
+        ValueLoss::ClipOnly => (clipped, inside),
+        ValueLoss::ClampError { max } => (plain, plain.value * plain.value <= max),
+        _ => (plain, true),
     }
 }
 
@@ -337,9 +463,9 @@ fn loss_case(c: Loss) -> Case {
     shape += if c.wild { ", log-ratios beyond the clamp" } else { "" };
     shape += if c.broken { ", not finite" } else { "" };
     shape += if c.padded { ", every third row does not count" } else { "" };
-    let reason = "the log-ratio's rounding and a device's exp (3 + 2|x| ulp), then a tree of 6 levels; scale: the terms, with \
-                  the logarithms that the ratio comes from";
-    Case::new("loss_ppo", shape, (3e-6, reason), move |gpu, report| run(gpu, report, &c))
+    let reason = "one rounding of the result; scale: the head's own accuracy as in head_evaluate, the log-ratio's rounding and a device's \
+                  exp (3 + 2|x| ulp), carried through the loss to first order, a tree of 6 levels, in units of 2⁻²⁴";
+    Case::new("loss_ppo", shape, (EPS, reason), move |gpu, report| run(gpu, report, &c))
 }
 
 /// The usual loss of a minibatch.
@@ -414,4 +540,49 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(loss_case(Loss { head, rows: 67, value_loss: ValueLoss::ClipMax, ..usual.clone() }));
     }
     cases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The gradient of a minibatch as it should be, its bounds, and what `change` makes of it compared with them.
+    fn fault(head: &Head, change: impl Fn(usize, f64) -> f64) -> (Vec<f64>, Vec<f64>, Option<String>) {
+        let c = Loss { kl: Some(KlDirection::OldNew), ..usual(head.clone(), 67) };
+        let inputs = c.inputs().unwrap();
+        let m = Minibatch::new(&c, &inputs).unwrap();
+        let bounds = Bounds::new(&m, c.rows, None).unwrap();
+        let want: Vec<f64> = m.oracle(&(0..c.rows).collect::<Vec<_>>()).unwrap().d_dist.into_iter().collect();
+        let got: Vec<f32> = want.iter().enumerate().map(|(i, want)| change(i, *want) as f32).collect();
+        let report = Report::new("loss_ppo", "", EPS, "");
+        report.floats("d_head_outputs", &got, &want, |i| bounds.d_dist[i] / EPS);
+        (want, bounds.d_dist, report.row().fault)
+    }
+
+    /// Scales that multiplied the bounds of a ratio and of a slope let a Gaussian of 17 dimensions be 10 % off.
+    #[test]
+    fn a_gradient_that_is_a_hundredth_off_fails() {
+        for head in [
+            Head::gaussian(17),
+            Head::gaussian(1),
+            squashed(3, true, FLOOR),
+            deviating(2, true, CLAMP),
+            beta(3),
+            Head::categorical(33),
+            masked_choices(&[3, 40, 2]),
+            Head::bernoulli(5),
+        ] {
+            let (want, bounds, right) = fault(&head, |_, want| want);
+            assert_eq!(right, None);
+            assert!(fault(&head, |_, want| 1.01 * want).2.is_some(), "{head:?}");
+            // And so it does in nearly any single element.
+            let moving: Vec<usize> = (0..want.len()).filter(|i| want[*i] != 0.0).collect();
+            let seen = |i: &&usize| bounds[**i] < 0.01 * want[**i].abs();
+            let share = moving.iter().filter(seen).count() as f64 / moving.len() as f64;
+            assert!(share > 0.95, "{head:?}: a hundredth off is seen in {share} of the elements");
+            let one = moving.iter().find(seen).unwrap();
+            let found = fault(&head, |i, want| if i == *one { 1.01 * want } else { want }).2;
+            assert!(found.is_some_and(|fault| fault.contains(&format!("[{one}]"))), "{head:?}");
+        }
+    }
 }

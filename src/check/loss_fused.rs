@@ -5,9 +5,9 @@
 //! add up by their squares; bounds by |weights| would allow for a missing row.
 
 use super::Case;
+use super::accuracy::FUNCTION;
 use super::head::{CLAMP, beta, deviating, masked_choices, name};
-use super::loss::{CLIP, ENT_COEF, GROUP, Loss, Minibatch, Sizes, VF_COEF, usual};
-use super::mlp::FUNCTION;
+use super::loss::{Bounds, CLIP, ENT_COEF, GROUP, Loss, Minibatch, Room, SUMS, VF_COEF, usual};
 use super::mlp_fused::STEEPEST;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::gpu::{Gpu, Schedule};
@@ -18,13 +18,10 @@ use crate::reference::mlp::{activate, derivative};
 use crate::{Result, ValueLoss};
 use ndarray::{Array1, Array2, Axis, s};
 
-/// What [`super::loss`] allows for the loss.
-const LOSS: f64 = 3e-6;
-
 /// Of standard deviations.
 const TOLERANCE: f64 = 8.0 * EPS;
 
-const REASON: &str = "8 standard deviations; scale: roundings of every sum (the root of its length), 1.5e-6 per activation and 3e-6 of the loss's terms, carried forward and back by weights and slopes, in units of 2⁻²⁴";
+const REASON: &str = "8 standard deviations; scale: roundings of every sum (the root of its length), what activations and the loss's own formulas are known to, carried forward and back by weights and slopes, in units of 2⁻²⁴";
 
 #[derive(Clone)]
 struct Fused {
@@ -205,25 +202,22 @@ fn run(gpu: &Gpu, report: &Report, c: &Fused) -> Result<()> {
     if loss.broken {
         return Ok(());
     }
-    let (sizes, whole) = (Sizes::new(&m, rows)?, m.oracle(&counted)?);
+    let whole = m.oracle(&counted)?;
     let weight = f64::from(weight);
-    // How well the loss's input is known, and a rounding of what the oracle got.
-    let input_room: Vec<f64> = (0..rows)
-        .map(|r| {
-            let of = |pass: &Pass| pass.result[1].row(r).sum() + EPS * pass.result[0].row(r).mapv(f64::abs).sum();
-            of(&policy).max(of(&value))
-        })
-        .collect();
-    let relative = |row: usize| LOSS + 2.0 * input_room[row];
+    // How well the loss's input is known, and a rounding of what the oracle got; copies of parameters are exact.
+    let known = |pass: &Pass, r: usize, i: usize| pass.result[1][[r, i]] + EPS * pass.result[0][[r, i]].abs();
+    let room = Room {
+        dist: Array2::from_shape_fn((rows, width), |(r, i)| if i < raw { known(&policy, r, i) } else { 0.0 }),
+        values: (0..rows).map(|r| known(&value, r, 0)).collect(),
+    };
+    let bounds = Bounds::new(&m, rows, Some(&room))?;
     for slice in 0..slices {
         let mut want = vec![[0.0; 2]; count];
         let range = slice * slice_rows..rows.min((slice + 1) * slice_rows);
         let own: Vec<usize> = (0..counted.len()).filter(|place| range.contains(&counted[*place])).collect();
         let own_rows: Vec<usize> = own.iter().map(|place| counted[*place]).collect();
         let d_dist = whole.d_dist.select(Axis(0), &own);
-        let d_room = Array2::from_shape_fn(d_dist.dim(), |(r, i)| {
-            weight * sizes.d_dist[own_rows[r] * width + i] * relative(own_rows[r])
-        });
+        let d_room = Array2::from_shape_fn(d_dist.dim(), |(r, i)| weight * bounds.d_dist[own_rows[r] * width + i]);
         if let Some(at) = layout.log_std() {
             for i in raw..width {
                 let terms = d_dist.column(i).mapv(f64::abs).sum() * EPS * (own.len() as f64 + 2.0).sqrt();
@@ -234,9 +228,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Fused) -> Result<()> {
         let heads = [d_dist.slice(s![.., ..raw]).to_owned(), d_room.slice(s![.., ..raw]).to_owned()];
         backward(spec, &flat, &policy, heads, &own_rows, &mut want);
         let d_values = Array2::from_shape_fn((own.len(), 1), |(r, _)| whole.d_values[own[r]]);
-        let d_room = Array2::from_shape_fn((own.len(), 1), |(r, _)| {
-            weight * sizes.d_values[own_rows[r]] * relative(own_rows[r])
-        });
+        let d_room = Array2::from_shape_fn((own.len(), 1), |(r, _)| weight * bounds.d_values[own_rows[r]]);
         backward(spec, &flat, &value, [d_values, d_room], &own_rows, &mut want);
         let [sums, room] = [0, 1].map(|k| want.iter().map(|pair| pair[k]).collect::<Vec<f64>>());
         report.floats(&format!("partials of slice {slice}"), &got[slice * count..][..count], &sums, |i| room[i] / EPS);
@@ -255,11 +247,13 @@ fn run(gpu: &Gpu, report: &Report, c: &Fused) -> Result<()> {
             0.0,
         ]
         .map(|mean| mean * range.len() as f64 * weight);
-        let size = |i: usize| range.iter().map(|row| weight * sizes.terms[*row][i] * relative(*row)).sum::<f64>() / EPS;
-        report.floats("loss_partials (sums)", &terms[group * 12..][..8], &sums, size);
+        for (i, name) in SUMS.iter().enumerate() {
+            let size = range.iter().map(|row| weight * bounds.in_sum(*row, i)).sum::<f64>() / EPS;
+            report.floats(name, &terms[group * 12 + i..][..1], &sums[i..=i], |_| size);
+        }
         let extremes = [stats.ratio_min, stats.ratio_max];
-        let most = range.iter().map(|row| sizes.logp[*row] * relative(*row) / EPS).fold(1.0, f64::max);
-        report.floats("loss_partials (ratios)", &terms[group * 12 + 8..][..2], &extremes, |i| extremes[i] * most);
+        let most = range.iter().map(|row| bounds.ratio[*row]).fold(0.0, f64::max);
+        report.floats("loss_partials (ratios)", &terms[group * 12 + 8..][..2], &extremes, |i| extremes[i] * most / EPS);
         report.exact("loss_partials (hits, padding)", &terms[group * 12 + 10..][..2], &[stats.head_hits as f32, 0.0]);
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Dense layers: forward, and backward to input and to weight.
 
 use super::Case;
+use super::accuracy::FUNCTION;
 use super::support::{EPS, Guarded, Random};
 use crate::gpu::Slot;
 use crate::kernels::{mlp_backward_input, mlp_backward_weight, mlp_forward};
@@ -8,10 +9,8 @@ use crate::policy::Activation;
 use crate::reference::mlp::{Dense, Mlp, activate, derivative};
 use ndarray::{Array1, Array2, s};
 
-/// Tanh, sigmoid, erf and their slopes by the polynomials of part math (up to 4e-7 of the sum's size) on a device's exp.
-pub(super) const FUNCTION: f64 = 1.5e-6;
-
-const REASON: &str = "one rounding per term of a sum in order (each term: product and addition); an activation adds 1.5e-6; \
+const REASON: &str = "one rounding per term of a sum in order (each term: product and addition); an activation adds 24, of part math's \
+                      polynomials and a device's exp (3 + 2|x| ulp); \
                       scale: the sum of |terms|";
 
 pub(super) fn tolerance(terms: usize, functions: &[Activation]) -> (f64, &'static str) {

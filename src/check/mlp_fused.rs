@@ -1,7 +1,7 @@
 //! Whole networks in one dispatch.
 
 use super::Case;
-use super::mlp::FUNCTION;
+use super::accuracy::FUNCTION;
 use super::support::{EPS, Guarded, Random, wide};
 use crate::gpu::Slot;
 use crate::kernels::mlp_forward_fused;
@@ -9,7 +9,7 @@ use crate::policy::{Activation, Head, Network, PolicySpec};
 use crate::reference::mlp::activate;
 use ndarray::{Array1, Array2, ArrayView2};
 
-const REASON: &str = "one rounding of the result; scale: one rounding per term of every sum and 1.5e-6 per activation, carried \
+const REASON: &str = "one rounding of the result; scale: one rounding per term of every sum and 24 per activation, carried \
                       through the later layers by |weights|, in units of 2⁻²⁴";
 
 /// Slope of an activation is at most that: GELU's 1.13.

@@ -3,9 +3,10 @@
 
 use super::Case;
 use super::env::{SEED, Seen, Want, action, compare, words};
-use super::head::{logp_sizes, name, on_edge};
+use super::head::{name, on_edge};
+use super::head_accuracy::{accuracy, draws};
 use super::mlp_fused::chain;
-use super::support::{Guarded, Random, Report, schedule, wide};
+use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::data::Actions;
 use crate::env::{Autoreset, Env};
 use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
@@ -17,7 +18,8 @@ use crate::rng::{Draw, block, uniform};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 
-const TOLERANCE: f64 = 3e-6;
+/// That of `env_step`; other scales are in units of it.
+const TOLERANCE: f64 = 16.0 * EPS;
 
 const REASON: &str = "draws and log-probabilities as in policy_sample, from distribution rows that are known as well as in \
                       mlp_forward_fused; the environment as in env_step";
@@ -165,25 +167,23 @@ impl Setup {
             if edge.iter().filter(|edge| **edge).count() > 1 + edge.len() / 100 {
                 report.fault(format!("too many draws of step {step} lie on the edge of a rejection"));
             }
+            let drawn = want.clone();
             let want: Vec<f64> = got
                 .indexed_iter()
                 .map(|((row, d), got)| f64::from(if edge[row] && got.is_finite() { *got } else { want[[row, d]] }))
                 .collect();
             let got: Vec<f32> = got.iter().copied().collect();
-            // A Gaussian's quantile is up to 5 deviations from its mean; a Beta's draws are below 1.
-            let own = |row: usize, d: usize| match head.std() {
-                Some(_) => p[[row, d]].abs() + 5.0 * p[[row, head.action_dims() + d]].exp(),
-                None => 1.0,
-            };
-            let dims = head.action_dims();
-            report
-                .floats("actions", &got, &want, |i| own(i / dims, i % dims) + moves[[i / dims, i % dims]] / TOLERANCE);
+            let (own, dims) = (draws(head, &p, &drawn), head.action_dims());
+            report.floats("actions", &got, &want, |i| {
+                let at = [i / dims, i % dims];
+                (own[at] + moves[at]) / TOLERANCE
+            });
         }
         let want = log_prob(head, p.view(), got)?;
         let slope = log_prob_grad(head, p.view(), got, Array1::ones(p.nrows()).view())?;
         let moves = (slope.mapv(f64::abs) * &room).sum_axis(Axis(1));
-        let sizes = logp_sizes(head, &p, got)?;
-        report.floats("logp", logp, &want.to_vec(), |row| sizes[row] + moves[row] / TOLERANCE);
+        let [own, ..] = accuracy(head, &p, None, got).values;
+        report.floats("logp", logp, &want.to_vec(), |row| (own[row] + moves[row]) / TOLERANCE);
         Ok(())
     }
 

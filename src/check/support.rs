@@ -5,6 +5,7 @@ use crate::Result;
 use crate::gpu::{Buffer, Call, Element, Gpu, Schedule, ScheduleRing, Slot};
 use crate::rng::{Draw, block, normal, uniform};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 /// Half a unit in the last place of 1, the error of one f32 rounding.
@@ -127,22 +128,41 @@ pub(crate) type Submitted = (Vec<Call>, Slot);
 pub(crate) struct Report {
     row: RefCell<CheckRow>,
     submitted: RefCell<Vec<Submitted>>,
+    /// Of each output, tolerance · size / |want| of its elements that should not be 0.
+    slack: RefCell<BTreeMap<String, Vec<f64>>>,
+}
+
+/// The element in the middle, the greater of two; 0 of none.
+fn median(mut values: Vec<f64>) -> f64 {
+    let middle = values.len() / 2;
+    if values.is_empty() { 0.0 } else { *values.select_nth_unstable_by(middle, f64::total_cmp).1 }
 }
 
 impl Report {
     pub(crate) fn new(kernel: &str, shape: &str, tolerance: f64, reason: &str) -> Self {
         let (kernel, shape, reason) = (kernel.to_owned(), shape.to_owned(), reason.to_owned());
-        let row = CheckRow { kernel, shape, worst_error: 0.0, tolerance, passed: true, reason, fault: None };
-        Self { row: RefCell::new(row), submitted: RefCell::default() }
+        let row = CheckRow {
+            kernel,
+            shape,
+            worst_error: 0.0,
+            tolerance,
+            slack: 0.0,
+            slack_reason: None,
+            passed: true,
+            reason,
+            fault: None,
+        };
+        Self { row: RefCell::new(row), submitted: RefCell::default(), slack: RefCell::default() }
     }
 
     pub(crate) fn row(self) -> CheckRow {
-        self.row.into_inner()
+        self.replay().0
     }
 
     /// What was found, and what was submitted: a benchmark times what has just been compared.
     pub(super) fn replay(self) -> (CheckRow, Vec<Submitted>) {
-        (self.row.into_inner(), self.submitted.into_inner())
+        let slack = self.slack.into_inner().into_values().map(median).fold(0.0, f64::max);
+        (CheckRow { slack, ..self.row.into_inner() }, self.submitted.into_inner())
     }
 
     /// Submits `calls`.
@@ -160,16 +180,31 @@ impl Report {
         row.fault.get_or_insert(message);
     }
 
-    /// error = |got − want| / max(|want|, scale), element by element.
+    /// error = |got − want| / max(|want|, scale), element by element. A scale that is no finite number of at least 0 would let
+    /// anything pass, and is a fault. Names that differ in a number at their end are parts of one output.
     pub(crate) fn floats(&self, name: &str, got: &[f32], want: &[f64], scale: impl Fn(usize) -> f64) {
         if got.len() != want.len() {
             return self.fault(format!("\"{name}\" has {} elements, expected {}", got.len(), want.len()));
         }
+        let output = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let mut all = self.slack.borrow_mut();
+        if !all.contains_key(output) {
+            all.insert(output.to_owned(), Vec::new());
+        }
+        let mut none = Vec::new();
+        let slack = all.get_mut(output).unwrap_or(&mut none);
         for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
             if got.to_bits() == UNWRITTEN {
                 return self.fault(format!("\"{name}\"[{i}] was never written"));
             }
-            let size = want.abs().max(scale(i));
+            let scale = scale(i);
+            if !scale.is_finite() || scale < 0.0 {
+                return self.fault(format!("\"{name}\"[{i}]: the scale is {scale}, which would let anything pass"));
+            }
+            let size = want.abs().max(scale);
+            if want != 0.0 {
+                slack.push(self.row.borrow().tolerance * size / want.abs());
+            }
             let error = if f64::from(got) == want { 0.0 } else { (f64::from(got) - want).abs() / size };
             let mut row = self.row.borrow_mut();
             // A NaN is the worst.
@@ -253,6 +288,34 @@ mod tests {
             let row = r.row();
             assert!(row.worst_error == f64::INFINITY && !row.passed);
         }
+    }
+
+    #[test]
+    fn a_scale_that_is_not_finite_fails() {
+        for bad in [f64::INFINITY, f64::NAN, -1.0] {
+            let r = report();
+            // The number itself is right.
+            r.floats("x", &[1.0, 2.0], &[1.0, 2.0], |i| if i == 1 { bad } else { 1.0 });
+            assert!(fault(r).contains("\"x\"[1]: the scale is"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn slack_is_the_median_of_the_loosest_output() {
+        let r = report();
+        // What should be 0 has no slack; a scale below the number does not count.
+        r.floats("x", &[1.0, 2.0, 0.0, 4.0], &[1.0, 2.0, 0.0, 4.0], |i| [3.0, 8.0, 1e9, 0.0][i]);
+        assert!((r.row().slack - 3e-6).abs() < 1e-15);
+        // Rows of one output are put together; another one is not hidden behind them.
+        let r = report();
+        for row in 0..9 {
+            r.floats(&format!("y row {row}"), &[1.0], &[1.0], |_| if row == 0 { 1e6 } else { 1.0 });
+        }
+        r.floats("z", &[1.0], &[1.0], |_| 50.0);
+        assert!((r.row().slack - 5e-5).abs() < 1e-15);
+        let r = report();
+        r.exact("w", &[1], &[1]);
+        assert_eq!(r.row().slack, 0.0);
     }
 
     #[test]

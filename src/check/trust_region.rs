@@ -1,11 +1,12 @@
 //! Fisher products, and the surrogate with its divergences.
 
 use super::Case;
+use super::accuracy::{exp_accuracy, roundings};
 use super::head::{
-    CLAMP, FLOOR, actions_of, array, beta, binned, deviating, kl_sizes, largest, logp_sizes, masked, masked_choices,
-    name, rows_of, squashed,
+    CLAMP, FLOOR, actions_of, array, beta, binned, deviating, masked, masked_choices, name, rows_of, squashed,
 };
-use super::support::{Guarded, Random, Report, wide};
+use super::head_accuracy::{accuracy, fisher as fisher_bounds};
+use super::support::{EPS, Guarded, Random, Report, wide};
 use crate::Result;
 use crate::algo::rows as rows_of_algo;
 use crate::data::Actions;
@@ -13,9 +14,8 @@ use crate::gpu::{Gpu, Slot};
 use crate::kernels::{batch_clean, head_fisher, loss_trust_region};
 use crate::policy::Head;
 use crate::reference::head::{fisher_vector, kl, log_prob, log_prob_grad};
-use crate::reference::head_categorical::log_softmax;
 use crate::reference::surrogate::log_ratio;
-use ndarray::{Array1, Array2, Axis, Zip, s};
+use ndarray::{Array1, Array2, Zip};
 
 const SCALE: f32 = 0.37;
 /// Rows of one workgroup, hence of one partial sum.
@@ -65,55 +65,30 @@ fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row
 
     let actions = Actions::from_words(head, rows, &words)?;
     let (p, t) = (masked(head, &dist, &actions)?, array(head, &tangents));
-    let most = largest(&p);
-    let (mut want, mut sizes) = (Array2::zeros(p.dim()), Array2::zeros(p.dim()));
-    if row_stride.is_some() {
+    let (mut want, mut bounds) = if row_stride.is_some() {
         let score = log_prob_grad(head, p.view(), &actions, Array1::ones(rows).view())?;
-        for (row, most) in most.iter().enumerate() {
-            let (s, t) = (score.row(row), t.row(row));
-            let size = s.mapv(|s| s.abs() + most);
+        let known = &accuracy(head, &p, None, &actions).gradients[0];
+        let (mut want, mut bounds) = (Array2::<f64>::zeros(p.dim()), Array2::<f64>::zeros(p.dim()));
+        for row in 0..rows {
+            let (s, t, error) = (score.row(row), t.row(row), known.row(row));
+            let size = t.mapv(f64::abs);
+            let along = error.dot(&size) + roundings(s.len() + 1) * s.mapv(f64::abs).dot(&size);
             want.row_mut(row).assign(&(&s * s.dot(&t)));
-            sizes.row_mut(row).assign(&(&size * size.dot(&t.mapv(f64::abs))));
+            bounds.row_mut(row).assign(&(s.mapv(f64::abs) * along + &error * (s.dot(&t).abs() + along)));
         }
+        (want, bounds)
     } else {
-        want = fisher_vector(head, p.view(), t.view())?;
-        // Of a product with |t| whose terms do not cancel.
-        let along = t.mapv(f64::abs);
-        for (row, most) in most.iter().enumerate() {
-            let largest = along.row(row).fold(0.0, |a: f64, b| a.max(*b));
-            let size = match head {
-                Head::Categorical { .. } | Head::MultiDiscrete { .. } | Head::Discretised { .. } => {
-                    let mut size = Array1::zeros(p.ncols());
-                    let mut first = 0;
-                    for count in head.choices() {
-                        let own = s![first..first + count];
-                        let probabilities = log_softmax(p.slice(s![row, first..first + count])).mapv(f64::exp);
-                        size.slice_mut(own).assign(&(probabilities * largest));
-                        first += count;
-                    }
-                    size
-                }
-                // Its matrix is positive on the diagonal and negative beside it.
-                Head::Beta { dims, .. } => {
-                    let signed = |sign: f64| {
-                        let t =
-                            Array1::from_shape_fn(2 * dims, |i| if i < *dims { sign } else { -sign } * along[[row, i]]);
-                        fisher_vector(head, p.slice(s![row..=row, ..]), t.insert_axis(Axis(0)).view())
-                    };
-                    let (of_a, of_b) = (signed(1.0)?, signed(-1.0)?);
-                    Array1::from_shape_fn(2 * dims, |i| if i < *dims { of_a[[0, i]] } else { of_b[[0, i]] })
-                }
-                _ => want.row(row).mapv(f64::abs),
-            };
-            sizes.row_mut(row).assign(&(size * (1.0 + most)));
-        }
-    }
+        (fisher_vector(head, p.view(), t.view())?, fisher_bounds(head, &p, &t))
+    };
     for row in (0..rows).filter(|row| !counts(*row)) {
         want.row_mut(row).fill(0.0);
+        bounds.row_mut(row).fill(0.0);
     }
     let scaled = |a: Array2<f64>| (a * (f64::from(SCALE) * weight)).into_iter().collect::<Vec<f64>>();
-    let (want, sizes) = (scaled(want), scaled(sizes));
-    report.floats("d_head_outputs", &d_head_outputs.read(gpu, report)?, &want, |i| sizes[i]);
+    let (want, bounds) = (scaled(want), scaled(bounds));
+    // Three more products.
+    report
+        .floats("d_head_outputs", &d_head_outputs.read(gpu, report)?, &want, |i| bounds[i] / EPS + 3.0 * want[i].abs());
     Ok(())
 }
 
@@ -182,23 +157,29 @@ pub(super) fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change:
     let (log_ratios, _) = log_ratio(logp.view(), stored.view())?;
     let advantages = Array1::from(wide(&samples.iter().map(|sample| sample[1]).collect::<Vec<_>>()));
     let terms = Zip::from(&log_ratios).and(&advantages).map_collect(|d, a| d.exp() * a);
-    let logp_sizes = Array1::from(logp_sizes(head, &p, &actions)?);
-    let surrogate_sizes = terms.mapv(f64::abs) * (logp_sizes + stored.mapv(f64::abs) + 1.0);
-    let kl_sizes = Array1::from(kl_sizes(head, &p, change));
+    let bounds = accuracy(head, &p, Some(&q), &actions);
+    // The ratio's relative error is the absolute one of its logarithm, and exp's own.
+    let surrogate_bounds = Array1::from_shape_fn(rows, |row| {
+        let d = log_ratios[row];
+        terms[row].abs() * (bounds.values[0][row] + EPS * d.abs() + exp_accuracy(d) + EPS)
+    });
+    let [_, _, old_new, new_old] = bounds.values.map(Array1::from);
     let weights = Array1::from(wide(&weights));
     let sums = |rows: &Array1<f64>| -> Vec<f64> {
         (rows * &weights).as_slice().unwrap_or_default().chunks(GROUP).map(|own| own.iter().sum()).collect()
     };
-    for (i, (what, want, sizes)) in [
-        ("surrogate", terms, surrogate_sizes),
-        ("kl_old_new", kl(head, q.view(), p.view())?, kl_sizes.clone()),
-        ("kl_new_old", kl(head, p.view(), q.view())?, kl_sizes),
+    for (i, (what, want, bounds)) in [
+        ("surrogate", terms, surrogate_bounds),
+        ("kl_old_new", kl(head, q.view(), p.view())?, old_new),
+        ("kl_new_old", kl(head, p.view(), q.view())?, new_old),
     ]
     .into_iter()
     .enumerate()
     {
-        let sizes = sums(&sizes);
-        report.floats(&format!("trust_partials ({what})"), &column(i), &sums(&want), |group| sizes[group]);
+        // A tree of 6 levels, and the weight.
+        let (bounds, sizes) = (sums(&bounds), sums(&want.mapv(f64::abs)));
+        let size = |group: usize| bounds[group] / EPS + 7.0 * sizes[group];
+        report.floats(&format!("trust_partials ({what})"), &column(i), &sums(&want), size);
     }
     Ok(())
 }
@@ -215,14 +196,14 @@ pub(super) enum Rows {
     Padded,
 }
 
-const REASON: &str =
-    "as in head_evaluate: a device's exp, a dozen roundings; scale: the terms, with the largest output of the row";
+const REASON: &str = "one rounding of the result; scale: the head's own accuracy as in head_evaluate, a ratio's exp, the tree of a sum, in \
+                      units of 2⁻²⁴";
 
 fn fisher_case(head: Head, rows: usize, spread: f32, row_stride: Option<usize>) -> Case {
     let form = row_stride.map_or("exact".to_owned(), |k| format!("empirical, one row in {k}"));
     let shape = format!("{rows} rows, {}, spread {spread}, {form}", name(&head));
     let body = move |gpu: &Gpu, report: &Report| fisher(gpu, report, &head, rows, spread, row_stride);
-    Case::new("head_fisher", shape, (3e-6, REASON), body)
+    Case::new("head_fisher", shape, (EPS, REASON), body)
 }
 
 fn loss_case(head: Head, rows: usize, change: f32, which: Rows) -> Case {
@@ -234,7 +215,7 @@ fn loss_case(head: Head, rows: usize, change: f32, which: Rows) -> Case {
     };
     let shape = format!("{rows} rows, {}, change {change}{why}", name(&head));
     let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &head, rows, change, which);
-    Case::new("loss_trust_region", shape, (1e-6, REASON), body)
+    Case::new("loss_trust_region", shape, (EPS, REASON), body)
 }
 
 /// A Fisher product at the heads, or the surrogate of a candidate near the old policy.

@@ -1,17 +1,18 @@
 //! Whole updates and whole iterations, device against f64: the order and the scheduling of the kernels, not only each alone.
 
 use super::Case;
-use super::support::{Random, Report, wide};
+use super::support::{EPS, Random, Report, wide};
 use crate::algo::GpuLearner;
-use crate::data::{Batch, UpdateStats};
+use crate::data::{Batch, MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::gpu::Gpu;
 use crate::learner::{ActMode, Learner};
 use crate::policy::{Activation, Head, PolicySpec};
 use crate::reference::CpuLearner;
+use crate::reference::trpo_update::value_range;
 use crate::{PpoConfig, Result, TrustRegion, ValueLoss};
 use ndarray::{Array1, Array2};
 
-/// error = |got − want| / root mean square of all changes. Adam divides the gradient by its own size: where that is near
+/// error = |got − want| / root mean square of the changes of a network. Adam divides the gradient by its own size: where that is near
 /// ε = 1e-5, a rounding δ of the gradient (about 2⁻²⁴ √rows times its largest element) moves the parameter by lr · δ / ε. A few
 /// thousandths of a step are left of that in the worst element of a few thousand.
 const STEP: (f64, &str) = (2e-3, "worst element of an Adam step with ε 1e-5: δ(gradient) / ε against the mean step");
@@ -55,16 +56,20 @@ pub(super) fn cases() -> Vec<Case> {
 const DIRECTION: (f64, &str) =
     (2e-3, "worst element of a step from six conjugate-gradient iterations, against the mean step");
 
-fn trust_region(shape: &str, spec: PolicySpec) -> Case {
+fn trust_region_config() -> PpoConfig {
     let region =
         TrustRegion { cg_iterations: 6, cg_tolerance: 1e-6, cg_absolute_tolerance: None, ..TrustRegion::sb3_contrib() };
-    let config = PpoConfig {
+    PpoConfig {
         trust_region: region,
         update_epochs: 2,
         num_minibatches: 2,
         minibatch_size: None,
         ..PpoConfig::trpo_sb3_contrib()
-    };
+    }
+}
+
+fn trust_region(shape: &str, spec: PolicySpec) -> Case {
+    let config = trust_region_config();
     let body = move |gpu: &Gpu, report: &Report| run(gpu, report, &spec, &config, 130);
     Case::new("trpo_update", shape.to_owned(), DIRECTION, body).quick(true)
 }
@@ -85,21 +90,112 @@ fn run(gpu: &Gpu, report: &Report, spec: &PolicySpec, config: &PpoConfig, rows: 
     // Changes, so that a parameter that did not move cannot hide behind its size.
     let moved = |to: &[f64]| to.iter().zip(&start).map(|(to, from)| to - from).collect::<Vec<f64>>();
     let (moved, expected) = (moved(&after), moved(&expected));
-    let size = (expected.iter().map(|change| change * change).sum::<f64>() / expected.len() as f64).sqrt();
-    let moved: Vec<f32> = moved.iter().map(|change| *change as f32).collect();
-    report.floats("parameters after − before", &moved, &expected, |_| size);
-    let counts = |stats: &UpdateStats| {
-        let tries = stats.trust_region.as_ref().map_or(0, |step| step.tries);
-        [stats.optimizer_steps, stats.epochs, stats.skipped_steps, stats.minibatches.len() as u32, tries]
-    };
-    report.exact("optimizer_steps, epochs, skipped_steps, minibatches, tries", &counts(&got), &counts(&want));
-    let last = |stats: &UpdateStats| {
-        let last = stats.last();
-        [last.policy_loss, last.value_loss, last.entropy, last.approx_kl, last.grad_norm, stats.explained_variance]
-    };
-    let got: Vec<f32> = last(&got).iter().map(|value| *value as f32).collect();
-    report.floats("statistics", &got, &last(&want), |_| 1.0);
+    // Each network by its own steps: a natural gradient's are longer than Adam's.
+    let critic = value_range(&spec.layout());
+    for (name, inside) in [("policy", false), ("critic", true)] {
+        let own = |changes: &[f64]| -> Vec<f64> {
+            (0..changes.len()).filter(|i| critic.contains(i) == inside).map(|i| changes[i]).collect()
+        };
+        let (moved, expected) = (own(&moved), own(&expected));
+        let size = (expected.iter().map(|change| change * change).sum::<f64>() / expected.len() as f64).sqrt();
+        let moved: Vec<f32> = moved.iter().map(|change| *change as f32).collect();
+        report.floats(&format!("parameters after − before ({name})"), &moved, &expected, |_| size);
+    }
+    statistics(report, &got, &want);
     Ok(())
+}
+
+/// A statistic that is a mean of terms of both signs, as a share of their size. It moves with all parameters together, which are off by a
+/// tenth of what the worst one is, and within an update by less than a fifth of that size.
+const BOTH_SIGNS: f64 = 0.1 * 0.2;
+
+/// Of such a mean before anything has moved: some thirty roundings of its terms.
+const ROUNDED: f64 = 32.0 * EPS / DIRECTION.0;
+
+/// Everything that an update says of itself and that its algorithm gives a meaning to: TRPO's minibatches are the critic's alone, and its
+/// step has statistics of its own.
+fn statistics(report: &Report, got: &UpdateStats, want: &UpdateStats) {
+    let counts = |stats: &UpdateStats| {
+        [stats.optimizer_steps, stats.epochs, stats.skipped_steps, stats.minibatches.len() as u32]
+    };
+    report.exact("optimizer_steps, epochs, skipped_steps, minibatches", &counts(got), &counts(want));
+    report.exact("stopped_early", &[got.stopped_early], &[want.stopped_early]);
+    let number = |name: &str, got: f64, want: f64, scale: f64| report.floats(name, &[got as f32], &[want], |_| scale);
+    number("learning_rate", got.learning_rate, want.learning_rate, 0.0);
+    // 1 − a quotient, both of the batch alone: a few dozen roundings of 1.
+    number("explained_variance", got.explained_variance, want.explained_variance, 0.01);
+    for (k, (got, want)) in got.minibatches.iter().zip(&want.minibatches).enumerate() {
+        critic(report, k, got, want);
+    }
+    let policy = want.trust_region.is_none();
+    for (k, (got, want)) in got.minibatches.iter().zip(&want.minibatches).enumerate().filter(|_| policy) {
+        minibatch(report, k, got, want);
+    }
+    match (&got.trust_region, &want.trust_region) {
+        (Some(got), Some(want)) => region(report, got, want),
+        (got, want) => report.exact("trust_region", &[got.is_some()], &[want.is_some()]),
+    }
+}
+/// Sums of terms of one sign are compared with themselves.
+fn critic(report: &Report, k: usize, got: &MinibatchStats, want: &MinibatchStats) {
+    let number = |name: &str, of: fn(&MinibatchStats) -> f64| {
+        report.floats(&format!("{name} of minibatch {k}"), &[of(got) as f32], &[of(want)], |_| 0.0);
+    };
+    number("value_loss", |stats| stats.value_loss);
+    number("grad_norm", |stats| stats.grad_norm);
+    report.exact("stepped", &[got.stepped], &[want.stepped]);
+    let counts = |stats: &MinibatchStats| [stats.non_finite_rows, stats.head_hits];
+    report.exact("non_finite_rows, head_hits", &counts(got), &counts(want));
+}
+
+fn minibatch(report: &Report, k: usize, got: &MinibatchStats, want: &MinibatchStats) {
+    // Advantages have the deviation 1, a log-ratio √(2 k2).
+    let log_ratio = (2.0 * want.approx_kl_k2).sqrt();
+    type Of = fn(&MinibatchStats) -> f64;
+    let all: [(&str, Of, f64); 10] = [
+        ("policy_loss", |stats| stats.policy_loss, BOTH_SIGNS),
+        ("entropy", |stats| stats.entropy, 0.0),
+        ("loss", |stats| stats.loss, BOTH_SIGNS),
+        ("kl", |stats| stats.kl, 0.0),
+        ("old_approx_kl", |stats| stats.old_approx_kl, BOTH_SIGNS * log_ratio),
+        ("approx_kl_k2", |stats| stats.approx_kl_k2, 0.0),
+        ("approx_kl", |stats| stats.approx_kl, 0.0),
+        // A count of rows, none of which is near an edge.
+        ("clipfrac", |stats| stats.clipfrac, 0.0),
+        ("ratio_min", |stats| stats.ratio_min, 0.0),
+        ("ratio_max", |stats| stats.ratio_max, 0.0),
+    ];
+    for (name, of, scale) in all {
+        report.floats(&format!("{name} of minibatch {k}"), &[of(got) as f32], &[of(want)], |_| scale);
+    }
+}
+
+fn region(report: &Report, got: &TrustRegionStats, want: &TrustRegionStats) {
+    let flags = |stats: &TrustRegionStats| (stats.accepted, stats.accepted_try, stats.negative_curvature);
+    report.exact("accepted, accepted_try, negative_curvature", &[flags(got)], &[flags(want)]);
+    let counts = |stats: &TrustRegionStats| [stats.tries, stats.cg_iterations, stats.head_hits];
+    report.exact("tries, cg_iterations, head_hits", &counts(got), &counts(want));
+    let number = |name: &str, got: f64, want: f64, scale: f64| report.floats(name, &[got as f32], &[want], |_| scale);
+    // 0 but for the oracle's own rounding; a rounding of the KL that a step is to have.
+    number("kl_before", got.kl_before, 0.0, EPS / DIRECTION.0);
+    let improvement = (want.surrogate_after - want.surrogate_before).abs();
+    for (name, got, want, scale) in [
+        ("kl_after", got.kl_after, want.kl_after, 0.0),
+        ("surrogate_before", got.surrogate_before, want.surrogate_before, ROUNDED),
+        // And of the improvement, what the step is off by.
+        ("surrogate_after", got.surrogate_after, want.surrogate_after, ROUNDED + improvement),
+        ("expected_improvement", got.expected_improvement, want.expected_improvement, 0.0),
+        ("gradient_norm", got.gradient_norm, want.gradient_norm, 0.0),
+        ("quadratic_form", got.quadratic_form, want.quadratic_form, 0.0),
+        ("step_scale", got.step_scale, want.step_scale, 0.0),
+        ("entropy", got.entropy, want.entropy, 0.0),
+    ] {
+        number(name, got, want, scale);
+    }
+    // ‖r‖² with r off by a share of b, of which r is what is left: 2 ‖r‖ ‖b‖ times that.
+    let start = want.residuals.first().copied().unwrap_or_default();
+    let residuals: Vec<f32> = got.residuals.iter().map(|r| *r as f32).collect();
+    report.floats("residuals", &residuals, &want.residuals, |i| 0.01 * (want.residuals[i] * start).sqrt());
 }
 
 /// Rows near the policy's own distribution: some ratios inside the clip range, some outside.
@@ -116,4 +212,111 @@ fn batch(learner: &mut CpuLearner<f64>, spec: &PolicySpec, rows: usize) -> Resul
     let advantages = near(&Array1::zeros(rows), 1.0);
     let returns = &values_old + &advantages;
     Ok(Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None, valid: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn updated(config: PpoConfig) -> UpdateStats {
+        let spec = PolicySpec::separate(4, &[8], Activation::Tanh, Head::gaussian(2));
+        let mut learner = CpuLearner::<f64>::new(spec.clone(), config, 7).unwrap();
+        let batch = batch(&mut learner, &spec, 60).unwrap();
+        learner.update_batch(&batch, None).unwrap()
+    }
+
+    fn fault(got: &UpdateStats, want: &UpdateStats) -> Option<String> {
+        let report = Report::new("update", "", DIRECTION.0, "");
+        statistics(&report, got, want);
+        report.row().fault
+    }
+
+    fn ppo() -> PpoConfig {
+        PpoConfig { update_epochs: 2, learning_rate: 1e-3, anneal_lr: false, ..PpoConfig::cleanrl() }
+    }
+
+    #[test]
+    fn a_statistic_of_a_minibatch_that_is_off_fails() {
+        let want = updated(ppo());
+        assert_eq!(fault(&want, &want), None);
+        type Field = fn(&mut MinibatchStats) -> &mut f64;
+        let fields: [(&str, Field); 11] = [
+            ("policy_loss", |s| &mut s.policy_loss),
+            ("value_loss", |s| &mut s.value_loss),
+            ("entropy", |s| &mut s.entropy),
+            ("loss", |s| &mut s.loss),
+            ("old_approx_kl", |s| &mut s.old_approx_kl),
+            ("approx_kl_k2", |s| &mut s.approx_kl_k2),
+            ("approx_kl", |s| &mut s.approx_kl),
+            ("clipfrac", |s| &mut s.clipfrac),
+            ("ratio_min", |s| &mut s.ratio_min),
+            ("ratio_max", |s| &mut s.ratio_max),
+            ("grad_norm", |s| &mut s.grad_norm),
+        ];
+        for (name, field) in fields {
+            // Not the last one, which alone used to be looked at.
+            let moving = |own: &MinibatchStats| *field(&mut { *own }) != 0.0;
+            let k = want.minibatches.iter().position(moving).unwrap();
+            let mut got = want.clone();
+            *field(&mut got.minibatches[k]) *= 1.03;
+            let fault = fault(&got, &want).unwrap_or_else(|| panic!("{name} passes"));
+            assert!(fault.contains(&format!("\"{name} of minibatch {k}\"")), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_statistic_of_a_step_that_is_off_fails() {
+        let want = updated(trust_region_config());
+        assert_eq!(fault(&want, &want), None);
+        let step = want.trust_region.clone().unwrap();
+        assert!(step.accepted && step.cg_iterations > 2, "{step:?}");
+        type Field = fn(&mut TrustRegionStats) -> &mut f64;
+        let fields: [(&str, Field); 10] = [
+            ("kl_after", |s| &mut s.kl_after),
+            ("surrogate_before", |s| &mut s.surrogate_before),
+            ("surrogate_after", |s| &mut s.surrogate_after),
+            ("expected_improvement", |s| &mut s.expected_improvement),
+            ("gradient_norm", |s| &mut s.gradient_norm),
+            ("quadratic_form", |s| &mut s.quadratic_form),
+            ("step_scale", |s| &mut s.step_scale),
+            ("entropy", |s| &mut s.entropy),
+            ("residuals", |s| &mut s.residuals[0]),
+            ("residuals", |s| &mut s.residuals[2]),
+        ];
+        for (name, field) in fields {
+            let mut got = want.clone();
+            *field(got.trust_region.as_mut().unwrap()) *= 1.03;
+            let fault = fault(&got, &want).unwrap_or_else(|| panic!("{name} passes"));
+            assert!(fault.contains(&format!("\"{name}\"")), "{fault}");
+        }
+        let others: [fn(&mut TrustRegionStats); 8] = [
+            |s| s.kl_before = 1e-6,
+            |s| s.tries += 1,
+            |s| s.accepted = false,
+            |s| s.accepted_try = None,
+            |s| s.cg_iterations += 1,
+            |s| s.negative_curvature = true,
+            |s| s.head_hits += 1,
+            |s| s.residuals.truncate(2),
+        ];
+        for (i, change) in others.iter().enumerate() {
+            let mut got = want.clone();
+            change(got.trust_region.as_mut().unwrap());
+            assert!(fault(&got, &want).is_some(), "{i}");
+        }
+        assert!(fault(&UpdateStats { trust_region: None, ..want.clone() }, &want).is_some());
+    }
+
+    /// What is compared is not 0 = 0.
+    #[test]
+    fn what_is_compared_has_a_meaning() {
+        for config in [ppo(), trust_region_config()] {
+            let stats = updated(config);
+            let policy = stats.trust_region.is_none();
+            let some = |of: fn(&MinibatchStats) -> f64| stats.minibatches.iter().any(|own| of(own) != 0.0);
+            assert!(some(|s| s.value_loss) && some(|s| s.grad_norm));
+            let of_policy: [fn(&MinibatchStats) -> f64; 3] = [|s| s.policy_loss, |s| s.entropy, |s| s.approx_kl];
+            assert!(of_policy.into_iter().all(|of| some(of) == policy), "{policy}");
+        }
+    }
 }
