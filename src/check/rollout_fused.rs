@@ -292,7 +292,9 @@ pub(super) fn cases() -> Vec<Case> {
     }
     cases.push(case(&[64, 64], Activation::Tanh, Env::CartPole, Head::categorical(2), (65, 4)).quick(true));
     cases.push(case(&[64, 64], Activation::Tanh, Env::Pendulum, Env::Pendulum.head(), (16, 4)).quick(true));
-    cases.push(case(&[128, 127], Activation::GeluErf, Env::Acrobot, Head::categorical(3), (1, 3)));
+    let wide = "bounds of two wide layers are carried by |weights|, as if all roundings had one sign: 30 times per layer what sums \
+                grow by, on log-probabilities of three rows";
+    cases.push(case(&[128, 127], Activation::GeluErf, Env::Acrobot, Head::categorical(3), (1, 3)).loose(wide));
     cases.push(case(&[], Activation::Identity, Env::MountainCar, Head::gaussian(1), (1021, 2)));
     cases
 }
