@@ -6,13 +6,13 @@ use crate::algo::GpuLearner;
 use crate::data::{Batch, MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::gpu::Gpu;
 use crate::learner::{ActMode, Learner};
-use crate::policy::{Activation, Head, PolicySpec};
+use crate::policy::{Activation, Head, Network, PolicySpec};
 use crate::reference::CpuLearner;
-use crate::reference::trpo_update::value_range;
 use crate::{PpoConfig, Result, TrustRegion, ValueLoss};
 use ndarray::{Array1, Array2};
+use std::ops::Range;
 
-/// error = |got − want| / root mean square of the changes of a network. Adam divides the gradient by its own size: where that is near
+/// error = |got − want| / root mean square of the changes of its tensor. Adam divides the gradient by its own size: where that is near
 /// ε = 1e-5, a rounding δ of the gradient (about 2⁻²⁴ √rows times its largest element) moves the parameter by lr · δ / ε. A few
 /// thousandths of a step are left of that in the worst element of a few thousand.
 const STEP: (f64, &str) = (2e-3, "worst element of an Adam step with ε 1e-5: δ(gradient) / ε against the mean step");
@@ -90,19 +90,30 @@ fn run(gpu: &Gpu, report: &Report, spec: &PolicySpec, config: &PpoConfig, rows: 
     // Changes, so that a parameter that did not move cannot hide behind its size.
     let moved = |to: &[f64]| to.iter().zip(&start).map(|(to, from)| to - from).collect::<Vec<f64>>();
     let (moved, expected) = (moved(&after), moved(&expected));
-    // Each network by its own steps: a natural gradient's are longer than Adam's.
-    let critic = value_range(&spec.layout());
-    for (name, inside) in [("policy", false), ("critic", true)] {
-        let own = |changes: &[f64]| -> Vec<f64> {
-            (0..changes.len()).filter(|i| critic.contains(i) == inside).map(|i| changes[i]).collect()
-        };
-        let (moved, expected) = (own(&moved), own(&expected));
-        let size = (expected.iter().map(|change| change * change).sum::<f64>() / expected.len() as f64).sqrt();
-        let moved: Vec<f32> = moved.iter().map(|change| *change as f32).collect();
-        report.floats(&format!("parameters after − before ({name})"), &moved, &expected, |_| size);
-    }
+    let sizes = step_sizes(spec, &expected);
+    let moved: Vec<f32> = moved.iter().map(|change| *change as f32).collect();
+    report.floats("parameters after − before", &moved, &expected, |i| sizes[i]);
     statistics(report, &got, &want);
     Ok(())
+}
+
+/// The root mean square of the changes of the tensor that a parameter belongs to: a natural gradient moves the last layer a hundred times as
+/// far as one before it. At least a thousandth of that of all.
+fn step_sizes(spec: &PolicySpec, changes: &[f64]) -> Vec<f64> {
+    let layout = spec.layout();
+    let layers = Network::ALL.iter().flat_map(|network| layout.layers(*network));
+    let mut tensors: Vec<Range<usize>> = layers
+        .flat_map(|layer| [(layer.weight, layer.inputs * layer.outputs), (layer.bias, layer.outputs)])
+        .map(|(start, len)| start..start + len)
+        .collect();
+    tensors.extend(layout.log_std().map(|at| at..at + spec.head.free_parameters()));
+    let size = |changes: &[f64]| (changes.iter().map(|c| c * c).sum::<f64>() / changes.len().max(1) as f64).sqrt();
+    let mut sizes = vec![1e-3 * size(changes); changes.len()];
+    for tensor in tensors {
+        let own = size(&changes[tensor.clone()]);
+        sizes[tensor].iter_mut().for_each(|size| *size = size.max(own));
+    }
+    sizes
 }
 
 /// A statistic that is a mean of terms of both signs, as a share of their size. It moves with all parameters together, which are off by a
