@@ -366,7 +366,9 @@ pub(super) fn cases() -> Vec<Case> {
     };
     let mut cases = Vec::new();
     for (rows, dim) in [(1, 1), (2, 4), (63, 3), (64, 2), (65, 5), (127, 1), (257, 3), (1031, 7), (9001, 2)] {
-        cases.push(obs_case(Obs { rows, dim, ..obs }).quick(rows == 257));
+        let case = obs_case(Obs { rows, dim, ..obs }).quick(rows == 257);
+        let alone = "the only number that was counted: it differs from the mean by a ten-thousandth of itself, by what 1e-4 of a count weighs";
+        cases.push(if rows == 1 { case.loose(alone) } else { case });
     }
     for c in [
         Obs { final_rows: 65, clip: 1.0, ..obs },
