@@ -2,7 +2,7 @@
 
 use super::{
     Real, env_acrobot, env_bandit_bounded, env_bandit_bumps, env_bandit_sparse, env_cartpole, env_mountain_car,
-    env_pendulum,
+    env_pendulum, numpy::Scalar,
 };
 use crate::data::{Actions, check_shape};
 use crate::env::{Autoreset, Env};
@@ -18,6 +18,19 @@ pub enum EnvAction {
     Index(u32),
     /// A torque or a force; what is out of range is the environment's affair.
     Float(f32),
+    /// The same in f64, in which Gymnasium then computes what it computes with it.
+    Double(f64),
+}
+
+impl EnvAction {
+    /// A torque or a force with its precision.
+    pub(super) fn scalar(self) -> Option<Scalar> {
+        match self {
+            Self::Index(_) => None,
+            Self::Float(value) => Some(Scalar::single(value)),
+            Self::Double(value) => Some(Scalar::double(value)),
+        }
+    }
 }
 
 /// What one step did, without a time limit.
@@ -63,7 +76,7 @@ pub fn step<F: Real>(env: Env, state: &[F], action: EnvAction) -> Result<Outcome
     if state.len() != env.state_dim() {
         return Err(Error::shape("state", &[state.len()], &[env.state_dim()]));
     }
-    let finite = !matches!(action, EnvAction::Float(value) if !value.is_finite());
+    let finite = action.scalar().is_none_or(|value| value.value().is_finite());
     (oracle(env).step)(state, action).filter(|_| finite).ok_or_else(|| Error::Value {
         tensor: "action".into(),
         index: 0,

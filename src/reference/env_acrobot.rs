@@ -19,13 +19,13 @@ pub fn observe<F: Real>(state: &[F]) -> Vec<F> {
 fn slope<F: Real>(state: [F; 4], torque: F) -> [F; 4] {
     let n = F::of;
     let [theta1, theta2, speed1, speed2] = state;
-    let d1 = n(0.25) + (n(1.25) + theta2.cos()) + n(2.0);
+    let d1 = n(0.25) + (n(1.25) + theta2.cos()) + n(1.0) + n(1.0);
     let d2 = n(0.25) + n(0.5) * theta2.cos() + n(1.0);
     let phi2 = n(0.5 * 9.8) * (theta1 + theta2 - n(FRAC_PI_2)).cos();
-    let phi1 = -n(0.5) * speed2 * speed2 * theta2.sin() - speed2 * speed1 * theta2.sin()
+    let phi1 = -n(0.5) * (speed2 * speed2) * theta2.sin() - speed2 * speed1 * theta2.sin()
         + n(1.5 * 9.8) * (theta1 - n(FRAC_PI_2)).cos()
         + phi2;
-    let acc2 = (torque + d2 / d1 * phi1 - n(0.5) * speed1 * speed1 * theta2.sin() - phi2) / (n(1.25) - d2 * d2 / d1);
+    let acc2 = (torque + d2 / d1 * phi1 - n(0.5) * (speed1 * speed1) * theta2.sin() - phi2) / (n(1.25) - d2 * d2 / d1);
     [speed1, speed2, -(d2 * acc2 + phi1) / d1, acc2]
 }
 

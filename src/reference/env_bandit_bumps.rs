@@ -16,8 +16,8 @@ pub fn observe<F: Real>(state: &[F]) -> Vec<F> {
 /// One step: reward ½ max(1 − a², 0) + max(1 − 4 (a − 2.5)², 0): a low bump round 0, where a Gaussian policy begins, and one of
 /// twice its height round 2.5.
 pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Outcome<F>> {
-    let EnvAction::Float(a) = action else { return None };
-    let a = F::of(f64::from(a));
+    let a = action.scalar()?;
+    let a = F::of(a.value());
     let bump = |x: F| (F::one() - x * x).max(F::zero());
     let reward = F::of(0.5) * bump(a) + bump(F::of(2.0) * (a - F::of(2.5)));
     Some(Outcome { state: state.to_vec(), reward, terminated: true })

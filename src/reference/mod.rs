@@ -38,6 +38,7 @@ pub mod learner;
 pub mod loss_ppo;
 pub mod mlp;
 pub mod normalize;
+mod numpy;
 pub mod optim;
 pub mod ppo_update;
 mod product;

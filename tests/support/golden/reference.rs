@@ -374,12 +374,14 @@ fn env<F: Real>(case: &Case) -> Result<Outputs, String> {
         .into_iter()
         .find(|env| env.gymnasium_id() == id)
         .ok_or_else(|| format!("unknown environment \"{id}\""))?;
-    let actions: Vec<EnvAction> = case
-        .tensor("in.actions")?
-        .values
-        .iter()
-        .map(|a| if env.head().is_discrete() { EnvAction::Index(*a as u32) } else { EnvAction::Float(*a as f32) })
-        .collect();
+    // Files without the key gave float64 actions, in which Gymnasium's products are then float64, too.
+    let single = case.metadata.get("actions_dtype").is_some_and(|dtype| dtype == "float32");
+    let action = |a: &f64| match (env.head().is_discrete(), single) {
+        (true, _) => EnvAction::Index(*a as u32),
+        (false, true) => EnvAction::Float(*a as f32),
+        (false, false) => EnvAction::Double(*a),
+    };
+    let actions: Vec<EnvAction> = case.tensor("in.actions")?.values.iter().map(action).collect();
     let trajectory = match case.text("mode")? {
         "trajectory" => true,
         "single_steps" => false,
