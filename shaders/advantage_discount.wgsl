@@ -15,7 +15,7 @@ struct Params {
     envs: u32,
     gamma: f32,
     // 0: the sum is 0 after a step that ends its episode. 1: a step that terminates begins a sum, with its own reward.
-    // 2: so does any step that ends its episode.
+    // 2: so does any step that ends its episode. 3: both 0 and 1.
     reset: u32,
     masked: u32,
     pad_0: u32,
@@ -53,12 +53,12 @@ fn advantage_discount(
             sum = select(sum, 0.0, select(ended, fell, params.reset == 1u));
             continue;
         }
-        if ((params.reset == 1u && fell) || (params.reset == 2u && ended)) {
+        if ((fell && (params.reset == 1u || params.reset == 3u)) || (ended && params.reset == 2u)) {
             sum = 0.0;
         }
         sum = params.gamma * sum + rewards[i];
         discounted[i] = sum;
-        if (params.reset == 0u && ended) {
+        if (ended && (params.reset == 0u || params.reset == 3u)) {
             sum = 0.0;
         }
     }

@@ -403,6 +403,7 @@ fn when_returns_begin_anew() {
         (ReturnReset::AfterDone, [1.0, 2.5, 4.0, 10.0, 16.0]),
         (ReturnReset::AtTermination, [1.0, 2.0, 5.0, 10.5, 21.25]),
         (ReturnReset::AtDone, [1.0, 2.0, 5.0, 8.0, 20.0]),
+        (ReturnReset::AtTerminationAfterDone, [1.0, 2.0, 4.0, 10.0, 16.0]),
     ] {
         let norm = RewardNorm { reset, clip: None, ..RewardNorm::sb3() };
         let mut state = RewardScale { running: Running::new(1, 0.0), carried: array![0.0] };
@@ -431,6 +432,9 @@ fn an_episode_that_ends_in_a_row_that_does_not_count_ends_its_sum() {
         (ReturnReset::AtTermination, 0, 1, [1.0, 0.0, 4.5]),
         (ReturnReset::AtDone, 0, 1, [1.0, 0.0, 4.0]),
         (ReturnReset::AtDone, 0, 0, [1.0, 0.0, 4.5]),
+        (ReturnReset::AtTerminationAfterDone, 1, 0, [1.0, 0.0, 4.0]),
+        (ReturnReset::AtTerminationAfterDone, 0, 1, [1.0, 0.0, 4.0]),
+        (ReturnReset::AtTerminationAfterDone, 0, 0, [1.0, 0.0, 4.5]),
     ] {
         let norm = RewardNorm { reset, clip: None, ..RewardNorm::sb3() };
         let mut state = RewardScale { running: Running::new(1, 0.0), carried: array![0.0] };

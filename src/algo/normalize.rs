@@ -176,6 +176,7 @@ impl NormalizerBuffers {
                     ReturnReset::AfterDone => 0,
                     ReturnReset::AtTermination => 1,
                     ReturnReset::AtDone => 2,
+                    ReturnReset::AtTerminationAfterDone => 3,
                 };
                 let gamma = norm.gamma.unwrap_or(self.config.gamma) as f32;
                 let masked = u32::from(valid.is_some());

@@ -389,7 +389,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(if c.mean > 1e3 { case.loose(far) } else { case });
     }
     for (steps, envs) in [(1, 1), (7, 63), (64, 65), (130, 3), (1009, 2)] {
-        for reset in [ReturnReset::AfterDone, ReturnReset::AtTermination, ReturnReset::AtDone] {
+        for reset in ReturnReset::ALL {
             cases.push(discount_case(steps, envs, reset).quick(steps == 64));
         }
     }

@@ -82,7 +82,9 @@ impl ObsNorm {
         }
     }
 
-    /// Gymnasium's `NormalizeObservation`: no clip.
+    /// Gymnasium's `NormalizeObservation`: no clip. Its vector form takes every row in that `step` and `reset` return, no final
+    /// observation, keeps its statistics in f32, and refuses environments that are reset in the same step; so this is it in NEXT_STEP
+    /// mode, where all rows are acted on, and what it would be in SAME_STEP mode.
     pub const fn gymnasium() -> Self {
         Self { clip: None, ..Self::sb3() }
     }
@@ -117,10 +119,33 @@ pub enum ReturnReset {
     #[default]
     AfterDone,
     /// G ← γ G (1 − terminated) + r, with the flag of the same step: the last reward of an episode begins the sum of the
-    /// next one, and truncation resets nothing (Gymnasium's `NormalizeReward` since 0.26, single and vector).
+    /// next one, and truncation resets nothing. Gymnasium's `NormalizeReward` since 0.26 for one environment, whatever resets it, and its
+    /// vector wrapper in NEXT_STEP mode, where the step that only resets is a row that does not count.
     AtTermination,
     /// G ← γ G (1 − done) + r, with the flag of the same step (PureJaxRL).
     AtDone,
+    /// G ← γ G (1 − terminated) + r, with the flag of the same step, and 0 after a step that is done: the last reward of an episode
+    /// that terminates stands alone (Gymnasium's vector `NormalizeReward` in SAME_STEP mode, 1.4).
+    AtTerminationAfterDone,
+}
+
+impl ReturnReset {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::AfterDone, Self::AtTermination, Self::AtDone, Self::AtTerminationAfterDone];
+
+    /// Whether a step with these flags leaves the sum before it out.
+    pub(crate) const fn begins(self, terminated: bool, truncated: bool) -> bool {
+        match self {
+            Self::AfterDone => false,
+            Self::AtTermination | Self::AtTerminationAfterDone => terminated,
+            Self::AtDone => terminated || truncated,
+        }
+    }
+
+    /// Whether the sum is 0 after a step with these flags.
+    pub(crate) const fn ends(self, terminated: bool, truncated: bool) -> bool {
+        matches!(self, Self::AfterDone | Self::AtTerminationAfterDone) && (terminated || truncated)
+    }
 }
 
 /// Scaled or normalised rewards, once per update on its whole window, between rollout and advantages: but step by step, so that
@@ -171,6 +196,12 @@ impl RewardNorm {
     /// Gymnasium's `NormalizeReward` with a clip of 10, as in CleanRL's continuous PPO.
     pub const fn cleanrl() -> Self {
         Self { reset: ReturnReset::AtTermination, ..Self::sb3() }
+    }
+
+    /// Gymnasium's vector `NormalizeReward` round environments that are reset in the same step. In NEXT_STEP mode, and round single
+    /// environments, it is [`cleanrl`](Self::cleanrl) without the clip.
+    pub const fn gymnasium_same_step() -> Self {
+        Self { reset: ReturnReset::AtTerminationAfterDone, clip: None, ..Self::sb3() }
     }
 
     /// PureJaxRL's `NormalizeVecReward`.

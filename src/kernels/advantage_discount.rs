@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! G_t = γ G_{t−1} + r_t,  then 0 where the episode ended           reset 0: Stable-Baselines3, OpenAI baselines
-//! G_t = γ G_{t−1} (1 − terminated_t) + r_t                         reset 1: Gymnasium
+//! G_t = γ G_{t−1} (1 − terminated_t) + r_t                         reset 1: Gymnasium, but for
 //! G_t = γ G_{t−1} (1 − (terminated_t or truncated_t)) + r_t        reset 2: PureJaxRL
+//! G_t = γ G_{t−1} (1 − terminated_t) + r_t,  then 0 where it ended  reset 3: Gymnasium's vectors in SAME_STEP mode
 //! ```
 //!
 //! The sum lives on in `carried`, so that a window goes on where the last one stopped.
@@ -24,7 +25,7 @@ kernel! {
         pub envs: u32,
         /// γ in [0, 1].
         pub gamma: f32,
-        /// 0, 1 or 2, as above.
+        /// 0 to 3, as above.
         pub reset: u32,
         /// 1: what `valid` has as 0 is passed over.
         pub masked: u32,

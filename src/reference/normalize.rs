@@ -3,7 +3,7 @@
 use super::Real;
 use super::real::cast;
 use super::reduce_moments::reduce_moments;
-use crate::config::{EpsPlacement, NormOrder, ObsNorm, ReturnReset, RewardNorm, RewardNormKind, ValueNorm};
+use crate::config::{EpsPlacement, NormOrder, ObsNorm, RewardNorm, RewardNormKind, ValueNorm};
 use crate::normalizer::{NormalizerState, RunningMoments};
 use crate::{PpoConfig, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -112,6 +112,7 @@ pub struct RewardScale<F> {
 /// AfterDone      G ← γ G + r, and 0 afterwards where terminated or truncated
 /// AtTermination  G ← γ G (1 − terminated) + r
 /// AtDone         G ← γ G (1 − (terminated or truncated)) + r
+/// AtTerminationAfterDone  as AtTermination, and 0 afterwards where terminated or truncated
 /// Returns        the statistic merges G;   r ← clip(r / scale, ±clip)
 /// Rewards        the statistic merges r;   r ← clip((r − mean) / scale, ±clip)
 /// ```
@@ -128,24 +129,19 @@ pub fn scale_valid<F: Real>(
     valid: Option<ArrayView1<'_, u32>>,
 ) -> (Array1<F>, Array1<F>) {
     let counted: Vec<usize> = (0..rewards.len()).filter(|n| valid.is_none_or(|valid| valid[*n] != 0)).collect();
-    let done = |n: usize| terminated[n] != 0 || truncated[n] != 0;
-    let begins = |n: usize| match norm.reset {
-        ReturnReset::AfterDone => false,
-        ReturnReset::AtTermination => terminated[n] != 0,
-        ReturnReset::AtDone => done(n),
-    };
+    let begins = |n: usize| norm.reset.begins(terminated[n] != 0, truncated[n] != 0);
+    let ends = |n: usize| norm.reset.ends(terminated[n] != 0, truncated[n] != 0);
     let returns = norm.kind == RewardNormKind::Returns;
     let mut discounted = Array1::zeros(rewards.len());
     if returns {
         let left_out = (0..rewards.len()).filter(|n| valid.is_some_and(|valid| valid[*n] == 0));
-        for n in left_out.filter(|n| begins(*n) || norm.reset == ReturnReset::AfterDone && done(*n)) {
+        for n in left_out.filter(|n| begins(*n) || ends(*n)) {
             state.carried[n] = F::zero();
         }
         for &n in &counted {
             let before = if begins(n) { F::zero() } else { state.carried[n] };
             discounted[n] = gamma * before + rewards[n];
-            let ends = norm.reset == ReturnReset::AfterDone && done(n);
-            state.carried[n] = if ends { F::zero() } else { discounted[n] };
+            state.carried[n] = if ends(n) { F::zero() } else { discounted[n] };
         }
     }
     let merged = if returns { discounted.view() } else { rewards };

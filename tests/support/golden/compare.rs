@@ -93,14 +93,15 @@ pub fn check(case: &Case, outputs: &Outputs, rule: Rule, leaves_out: impl Fn(&st
             let off = (**got - **want).abs();
             off.is_nan() || off > bound(**want) + slack(*index)
         };
-        let all_off: Vec<_> = got.iter().zip(&want.values).enumerate().filter(is_off).collect();
+        let all: Vec<_> = got.iter().zip(&want.values).enumerate().collect();
+        let all_off: Vec<_> = all.iter().copied().filter(is_off).collect();
         let worst = all_off.iter().max_by(|(_, (a, b)), (_, (c, d))| (*a - *b).abs().total_cmp(&(*c - *d).abs()));
         if let Some((index, (got, want))) = worst {
             let bound = bound(**want);
             failures.push(format!(
                 "{} of {} of \"{name}\" are off: [{index}] is {got:e}, expected {want:e} ± {bound:.1e}",
                 all_off.len(),
-                got.len()
+                all.len()
             ));
         }
     }

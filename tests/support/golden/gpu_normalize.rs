@@ -2,6 +2,7 @@
 
 use super::gpu::{Result, put};
 use super::{Case, Outputs};
+use wgpo::ReturnReset;
 use wgpo::gpu::{Buffer, Gpu, Slot};
 use wgpo::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_moments, reduce_running};
 
@@ -49,14 +50,16 @@ pub(super) fn obs(gpu: &Gpu, case: &Case) -> Result<Outputs> {
 pub(super) fn reward(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let [steps, envs] = case.tensor("in.rewards")?.shape[..] else { return Err("in.rewards".into()) };
     let rewards = case.values::<f32>("in.rewards")?;
-    let dones: Vec<u32> = case.flags("in.dones")?.iter().copied().collect();
-    let whole = Scaling::new(gpu, case, envs)?;
-    let at_once = whole.run(gpu, case, &rewards, &dones)?;
-    let single = Scaling::new(gpu, case, envs)?;
+    let (reset, flags) = super::returns(case)?;
+    let flags = flags.map(|flags| flags.iter().copied().collect::<Vec<u32>>());
+    let whole = Scaling::new(gpu, case, envs, reset)?;
+    let at_once = whole.run(gpu, case, &rewards, flags.each_ref().map(Vec::as_slice))?;
+    let single = Scaling::new(gpu, case, envs, reset)?;
     let (mut scaled, mut discounted) = (Vec::new(), Vec::new());
     let mut statistics = [Vec::new(), Vec::new(), Vec::new()];
-    for (rewards, dones) in rewards.chunks(envs).zip(dones.chunks(envs)) {
-        let (own, returns) = single.run(gpu, case, rewards, dones)?;
+    for (t, rewards) in rewards.chunks(envs).enumerate() {
+        let (own, returns) =
+            single.run(gpu, case, rewards, flags.each_ref().map(|flags| &flags[t * envs..(t + 1) * envs]))?;
         scaled.extend(own);
         discounted.extend(returns);
         let words = gpu.read(&single.statistic)?;
@@ -79,32 +82,33 @@ pub(super) fn reward(gpu: &Gpu, case: &Case) -> Result<Outputs> {
 
 struct Scaling {
     envs: usize,
+    reset: ReturnReset,
     statistic: Buffer<u32>,
     carried: Buffer<f32>,
 }
 
 impl Scaling {
-    fn new(gpu: &Gpu, case: &Case, envs: usize) -> Result<Self> {
+    fn new(gpu: &Gpu, case: &Case, envs: usize, reset: ReturnReset) -> Result<Self> {
         let statistic = gpu.upload("statistic", &fresh(case.number("initial_count")?))?;
-        Ok(Self { envs, statistic, carried: gpu.buffer("carried", envs as u64)? })
+        Ok(Self { envs, reset, statistic, carried: gpu.buffer("carried", envs as u64)? })
     }
 
     /// Scaled rewards and discounted returns of one window.
-    fn run(&self, gpu: &Gpu, case: &Case, rewards: &[f32], dones: &[u32]) -> Result<(Vec<f32>, Vec<f32>)> {
+    fn run(&self, gpu: &Gpu, case: &Case, rewards: &[f32], flags: [&[u32]; 3]) -> Result<(Vec<f32>, Vec<f32>)> {
         let (rows, envs) = (rewards.len() as u32, self.envs as u32);
         let steps = rows / envs;
-        let (numbers, ends) = (gpu.upload("rewards", rewards)?, gpu.upload("terminated", dones)?);
-        let (never, discounted) = (gpu.buffer("truncated", rows.into())?, gpu.buffer("discounted", rows.into())?);
+        let (numbers, discounted) = (gpu.upload("rewards", rewards)?, gpu.buffer("discounted", rows.into())?);
+        let [fell, late, valid] = flags;
         let io = advantage_discount::Io {
             rewards: &numbers,
-            terminated: &ends,
-            truncated: &never,
-            valid: &never,
+            terminated: &gpu.upload("terminated", fell)?,
+            truncated: &gpu.upload("truncated", late)?,
+            valid: &gpu.upload("valid", valid)?,
             carried: &self.carried,
             discounted: &discounted,
         };
-        let params =
-            advantage_discount::Params { steps, envs, gamma: case.number("gamma")? as f32, ..Default::default() };
+        let (gamma, reset, masked) = (case.number("gamma")? as f32, self.reset as u32, case.has("in.valid").into());
+        let params = advantage_discount::Params { steps, envs, gamma, reset, masked, ..Default::default() };
         let mut calls = advantage_discount::bind(gpu, &[params], &io)?;
         let moments = gpu.buffer("moments", steps.into())?;
         let io = reduce_moments::Io {
@@ -122,7 +126,7 @@ impl Scaling {
         let params = reduce_running::Params { segments: steps, eps, ..Default::default() };
         calls.extend(reduce_running::bind(gpu, &[params], &io)?);
         let io = advantage_rescale::Io { coefficients: &coefficients, numbers: &numbers };
-        let clip = case.number("clip_reward")? as f32;
+        let clip = case.option("clip_reward")?.unwrap_or(0.0) as f32;
         let params = advantage_rescale::Params { rows, segment: envs, inverse: 0, clip };
         calls.extend(advantage_rescale::bind(gpu, &[params], &io)?);
         gpu.run("reward_scaling", &calls, Slot::default())?;

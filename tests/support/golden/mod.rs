@@ -14,7 +14,9 @@ pub mod trust_region;
 pub use case::{Case, Kind};
 pub use compare::{Rule, check};
 
+use ndarray::Array2;
 use std::collections::BTreeMap;
+use wgpo::ReturnReset;
 
 /// Outputs of one run, by the file's names (`out.advantages`), row-major.
 pub type Outputs = BTreeMap<String, Vec<f64>>;
@@ -72,6 +74,17 @@ pub fn cases() -> Vec<Case> {
     paths.sort();
     assert!(!paths.is_empty(), "{folder} has no .safetensors file");
     paths.iter().map(|path| Case::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).collect()
+}
+
+/// How a case of reward scaling begins its sums anew, and its flags `[T, N]`: terminated, truncated, rows that count.
+pub fn returns(case: &Case) -> Result<(ReturnReset, [Array2<u32>; 3]), String> {
+    let name = case.metadata.get("reset").map_or("after_done", String::as_str);
+    let reset = serde_json::from_value(name.into()).map_err(|error| error.to_string())?;
+    let shape = &case.tensor("in.rewards")?.shape;
+    let all = |flag| Array2::from_elem((shape[0], shape[1]), flag);
+    let flags = |name: &str, without| if case.has(name) { case.flags(name) } else { Ok(all(without)) };
+    let fell = flags(if case.has("in.dones") { "in.dones" } else { "in.terminated" }, 0)?;
+    Ok((reset, [fell, flags("in.truncated", 0)?, flags("in.valid", 1)?]))
 }
 
 /// Runs every case on `backend` and panics with all failures.

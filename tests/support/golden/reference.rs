@@ -15,7 +15,7 @@ use wgpo::reference::advantage_vtrace::{VtraceBars, vtrace};
 use wgpo::reference::env::{EnvAction, observe, step};
 use wgpo::reference::fisher::fisher_vector_product;
 use wgpo::reference::mlp::{Dense, Mlp};
-use wgpo::reference::normalize::{RewardScale, Running, normalize_obs, scale_step};
+use wgpo::reference::normalize::{RewardScale, Running, normalize_obs, scale_valid};
 use wgpo::reference::optim::{Adam, AdamSettings};
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::reduce_moments::explained_variance;
@@ -440,15 +440,17 @@ fn obs_norm<F: Real>(case: &Case) -> Result<Outputs, String> {
 }
 
 fn reward_scaling<F: Real>(case: &Case) -> Result<Outputs, String> {
-    let norm = RewardNorm { clip: case.option("clip_reward")?, eps: case.number("epsilon")?, ..RewardNorm::sb3() };
-    let (rewards, dones) = (case.matrix::<F>("in.rewards")?, case.flags("in.dones")?);
+    let (reset, [fell, late, valid]) = super::returns(case)?;
+    let norm =
+        RewardNorm { reset, clip: case.option("clip_reward")?, eps: case.number("epsilon")?, ..RewardNorm::sb3() };
+    let rewards = case.matrix::<F>("in.rewards")?;
     let (gamma, initial) = (F::of(case.number("gamma")?), F::of(case.number("initial_count")?));
     let mut state = RewardScale { running: Running::new(1, initial), carried: Array1::zeros(rewards.ncols()) };
-    let never = Array1::zeros(rewards.ncols());
     let (mut scaled, mut returns) = (Vec::new(), Vec::new());
     let [mut mean, mut var, mut count] = [Vec::new(), Vec::new(), Vec::new()];
-    for (rewards, dones) in rewards.rows().into_iter().zip(dones.rows()) {
-        let (own, g) = scale_step(&norm, gamma, &mut state, rewards, dones, never.view());
+    for (t, rewards) in rewards.rows().into_iter().enumerate() {
+        let [fell, late, valid] = [&fell, &late, &valid].map(|flags| flags.row(t));
+        let (own, g) = scale_valid(&norm, gamma, &mut state, rewards, fell, late, Some(valid));
         scaled.extend(own);
         returns.extend(g);
         mean.push(state.running.mean[0]);
