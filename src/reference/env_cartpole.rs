@@ -23,14 +23,15 @@ pub fn observe<F: Real>(state: &[F]) -> Vec<F> {
 /// terminal: |x| > 2.4 or |θ| > 12°;  reward 1, on the last step too
 /// ```
 ///
-/// All of it in F, squares first, which in f64 is Gymnasium's rounding to the last bit. Gymnasium's state is f64 from `reset()` on.
+/// Gymnasium's state is f64 from `reset()` on, and it squares first: in f64 one state in 75 has another last bit than here, and of
+/// 100,000 observations, which are f32, none was another.
 pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Outcome<F>> {
     let n = F::of;
     let (&[x, x_dot, theta, theta_dot], EnvAction::Index(index @ (0 | 1))) = (state, action) else { return None };
     let force = if index == 1 { n(10.0) } else { n(-10.0) };
     let (sin, cos) = (theta.sin(), theta.cos());
-    let temp = (force + n(0.05) * (theta_dot * theta_dot) * sin) / n(1.1);
-    let theta_acc = (n(9.8) * sin - cos * temp) / (n(0.5) * (n(4.0 / 3.0) - n(0.1) * (cos * cos) / n(1.1)));
+    let temp = (force + n(0.05) * theta_dot * theta_dot * sin) / n(1.1);
+    let theta_acc = (n(9.8) * sin - cos * temp) / (n(0.5) * (n(4.0 / 3.0) - n(0.1) * cos * cos / n(1.1)));
     let x_acc = temp - n(0.05) * theta_acc * cos / n(1.1);
     let tau = n(0.02);
     let state = vec![x + tau * x_dot, x_dot + tau * x_acc, theta + tau * theta_dot, theta_dot + tau * theta_acc];
