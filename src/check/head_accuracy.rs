@@ -6,7 +6,7 @@ use super::accuracy::{
 };
 use super::support::EPS;
 use crate::data::Actions;
-use crate::policy::{Head, StdLimit};
+use crate::policy::{Head, Std, StdLimit, StdType};
 use crate::reference::squash;
 use ndarray::Array2;
 
@@ -74,8 +74,8 @@ fn row(head: &Head, new: &[f64], old: Option<&[f64]>, action: &[f64]) -> Row {
                 bit(&mut out, d, *l, old.map(|old| old[d]), action[d] != 0.0);
             }
         }
-        Head::Gaussian { std, .. } => gaussian(&mut out, std.limit, false, new, old, action),
-        Head::TanhGaussian { std, .. } => gaussian(&mut out, std.limit, true, new, old, action),
+        Head::Gaussian { std, .. } => gaussian(&mut out, *std, false, new, old, action),
+        Head::TanhGaussian { std, .. } => gaussian(&mut out, *std, true, new, old, action),
         Head::Beta { .. } => beta(&mut out, new, old, action),
     }
     Row { values: out.terms.each_ref().map(|terms| sum(terms)), gradients: out.gradients }
@@ -114,17 +114,66 @@ fn limited(limit: StdLimit, l: f64) -> (Known, Known) {
     }
 }
 
+/// log σ, σ, 1/σ and the slope of log σ by the number that is trained.
+struct Sigma {
+    log_std: Known,
+    deviation: Known,
+    inverse: Known,
+    slope: Known,
+}
+
+impl Sigma {
+    fn new(std: Std, l: f64) -> Self {
+        if std.std_type == StdType::Scalar {
+            let deviation = plain(std.limit, l);
+            let inverse = exact(1.0) / deviation;
+            let slope = if deviation.value == l { inverse } else { Known::zero() };
+            return Self { log_std: deviation.log(), deviation, inverse, slope };
+        }
+        let (log_std, slope) = limited(std.limit, l);
+        Self { log_std, deviation: log_std.exp(), inverse: (-log_std).exp(), slope }
+    }
+}
+
+/// A deviation that is trained itself, within its limits, which f32 rounds.
+fn plain(limit: StdLimit, l: f64) -> Known {
+    let StdLimit::Clamp { low, high } = limit else { return exact(l) };
+    let (low, high) = (f64::from(low).exp(), f64::from(high).exp());
+    if (low..=high).contains(&l) { exact(l) } else { rounded(l.clamp(low, high)) }
+}
+
+/// log σ of `after` − log σ of `before`.
+fn log_rise(std: Std, before: f64, after: f64) -> Known {
+    let change = exact(after) - exact(before);
+    match std.limit {
+        _ if std.std_type == StdType::Scalar => {
+            let (from, to) = (plain(std.limit, before), plain(std.limit, after));
+            let relative = (to - from) / from;
+            if relative.value.abs() < 0.5 { relative.log1p() } else { to.log() - from.log() }
+        }
+        StdLimit::SoftFloor { log_std } => {
+            let above = |l: f64| exact(l) - exact(f64::from(log_std));
+            if change.value.abs() < 0.5 {
+                (above(before).sigmoid() * change.expm1()).log1p()
+            } else {
+                above(after).softplus() - above(before).softplus()
+            }
+        }
+        limit => limited(limit, after).0 - limited(limit, before).0,
+    }
+}
+
 /// log(1 − tanh² u).
 fn log_slope(u: f64) -> Known {
     let size = exact(u.abs());
     (rounded(LN_2) - size - size.times(-2.0).exp().log1p()).times(2.0)
 }
 
-fn gaussian(out: &mut Terms, limit: StdLimit, squashed: bool, new: &[f64], old: Option<&[f64]>, action: &[f64]) {
+fn gaussian(out: &mut Terms, std: Std, squashed: bool, new: &[f64], old: Option<&[f64]>, action: &[f64]) {
     let dims = new.len() / 2;
     for d in 0..dims {
-        let (mean, (log_std, slope)) = (exact(new[d]), limited(limit, new[dims + d]));
-        let inverse = (-log_std).exp();
+        let mean = exact(new[d]);
+        let Sigma { log_std, deviation, inverse, slope } = Sigma::new(std, new[dims + d]);
         let z = (exact(action[d]) - mean) * inverse;
         out.add(0, -((z * z).times(0.5) + log_std + rounded(HALF_LOG_TAU)));
         out.add(1, log_std + rounded(HALF_LOG_TAU_E));
@@ -133,7 +182,6 @@ fn gaussian(out: &mut Terms, limit: StdLimit, squashed: bool, new: &[f64], old: 
         out.gradients[1][dims + d] = slope;
         if squashed {
             out.add(0, -log_slope(action[d]));
-            let deviation = log_std.exp();
             let size = 1.0 + mean.value.abs() + deviation.value;
             // The slope by the deviation is at most 2.
             let known = |value: f64| Known { value, error: SQUASH * size + 2.0 * deviation.error };
@@ -143,9 +191,8 @@ fn gaussian(out: &mut Terms, limit: StdLimit, squashed: bool, new: &[f64], old: 
             out.gradients[1][dims + d] = (exact(1.0) + known(by_log_std)) * slope;
         }
         if let Some(old) = old {
-            let log_std_old = limited(limit, old[dims + d]).0;
-            let inverse_old = (-log_std_old).exp();
-            let change = (log_std - log_std_old).times(2.0);
+            let inverse_old = Sigma::new(std, old[dims + d]).inverse;
+            let change = log_rise(std, old[dims + d], new[dims + d]).times(2.0);
             let shift = mean - exact(old[d]);
             let (by_new, by_old) = (shift * inverse, shift * inverse_old);
             out.add(2, ((-change).k3() + by_new * by_new).times(0.5));
@@ -429,8 +476,7 @@ fn fisher_row(head: &Head, row: &[f64], tangent: &[f64]) -> Vec<Known> {
         }
         Head::Gaussian { std, .. } | Head::TanhGaussian { std, .. } => {
             for d in 0..dims {
-                let (log_std, slope) = limited(std.limit, row[dims + d]);
-                let inverse = (-log_std).exp();
+                let Sigma { inverse, slope, .. } = Sigma::new(*std, row[dims + d]);
                 out[d] = exact(tangent[d]) * inverse * inverse;
                 out[dims + d] = slope.times(2.0) * slope * exact(tangent[dims + d]);
             }
@@ -452,8 +498,8 @@ fn fisher_row(head: &Head, row: &[f64], tangent: &[f64]) -> Vec<Known> {
 pub(super) fn draws(head: &Head, rows: &Array2<f64>, drawn: &Array2<f32>) -> Array2<f64> {
     let dims = drawn.ncols();
     Array2::from_shape_fn(drawn.dim(), |(r, d)| match head.std() {
-        Some(std) => {
-            let deviation = limited(std.limit, rows[[r, dims + d]]).0.exp();
+        Some(&std) => {
+            let deviation = Sigma::new(std, rows[[r, dims + d]]).deviation;
             let quantile = (f64::from(drawn[[r, d]]) - rows[[r, d]]) / deviation.value;
             let quantile = Known { value: quantile, error: quantile_accuracy(quantile) };
             (exact(rows[[r, d]]) + deviation * quantile).error
@@ -465,7 +511,8 @@ pub(super) fn draws(head: &Head, rows: &Array2<f64>, drawn: &Array2<f32>) -> Arr
 #[cfg(test)]
 mod tests {
     use super::super::head::{
-        CLAMP, FLOOR, actions_of, array, beta, deviating, masked, masked_choices, rows_of, squashed,
+        CLAMP, FLOOR, actions_of, array, beta, deviating, masked, masked_choices, plain as plain_head, rows_of,
+        squashed,
     };
     use super::super::support::Random;
     use super::*;
@@ -485,6 +532,7 @@ mod tests {
             (Head::gaussian(3), 1e-9),
             (deviating(2, true, CLAMP), 1e-9),
             (deviating(2, true, FLOOR), 1e-9),
+            (plain_head(2, true), 1e-6),
             (squashed(2, true, FLOOR), 1e-9),
             // What Stirling's formula leaves is cut short here.
             (beta(2), 0.05),
