@@ -189,7 +189,7 @@ fn ranges() -> Vec<Range> {
     let clamped = |l: f64| l.clamp(-20.0, 2.0).exp();
     let squashed = Head::TanhGaussian { dims: 1, std: Std::default(), bounds: bounds(1) };
     let discrete =
-        Bound { logp: 1e-6, entropy: 1e-6, kl: 2e-2, gradient: 2e-6, floor: 1.0, kl_gradient: 2e-2, fisher: 2e-5 };
+        Bound { logp: 1e-6, entropy: 1e-6, kl: 2e-5, gradient: 2e-5, floor: TINY, kl_gradient: 2e-5, fisher: 2e-5 };
     let normal =
         Bound { logp: 2e-5, entropy: 1e-6, kl: 4e-5, gradient: 4e-5, floor: TINY, kl_gradient: 4e-5, fisher: 4e-5 };
     vec![

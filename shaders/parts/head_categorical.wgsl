@@ -29,10 +29,21 @@ fn head_choice(row: u32, d: u32, with_kl: bool) -> HeadChoice {
     // Sums leave out the largest logit's 1: log1p then keeps the digits of an almost certain choice.
     var rest_new = 0.0;
     var rest_old = 0.0;
+    var risen = 0.0;
+    var farthest = 0.0;
+    if (with_kl) { c.shift = head_change(c, best_old); }
     for (var i = 0u; i < c.count; i += 1u) {
         if (i != c.best) { rest_new += math_exp(head_logit_new(c, i) - c.max_new); }
-        if (with_kl && i != best_old) { rest_old += math_exp(head_logit_old(c, i) - c.max_old); }
+        if (with_kl && i != best_old) {
+            let weight = math_exp(head_logit_old(c, i) - c.max_old);
+            let change = head_change(c, i) - c.shift;
+            rest_old += weight;
+            risen += weight * math_expm1(change);
+            farthest = max(farthest, abs(change));
+        }
     }
+    c.near = farthest < 2.0;
+    c.rise = math_log1p(select(0.0, risen, c.near) / (1.0 + rest_old));
     c.log_total_new = math_log1p(rest_new);
     c.log_total_old = math_log1p(rest_old);
     var sums = vec4<f32>();

@@ -15,6 +15,9 @@ struct HeadChoice {
     log_total_new: f32,
     max_old: f32,
     log_total_old: f32,
+    near: bool,  // whether all logits changed alike, but for 2: then shift and rise are known
+    shift: f32,  // the change of the largest old logit
+    rise: f32,   // log of the sum of p_old e^(change - shift)
     logp: f32,
     entropy: f32,
     kl_old_new: f32,
@@ -34,6 +37,12 @@ fn head_logit_old(c: HeadChoice, i: u32) -> f32 {
 }
 fn head_logp_new(c: HeadChoice, i: u32) -> f32 { return (head_logit_new(c, i) - c.max_new) - c.log_total_new; }
 fn head_logp_old(c: HeadChoice, i: u32) -> f32 { return (head_logit_old(c, i) - c.max_old) - c.log_total_old; }
+fn head_change(c: HeadChoice, i: u32) -> f32 { return head_logit_new(c, i) - head_logit_old(c, i); }
+// log(p_new / p_old). Changes of logits have digits that a difference of two log-probabilities has not.
+fn head_delta(c: HeadChoice, i: u32) -> f32 {
+    if (c.near) { return (head_change(c, i) - c.shift) - c.rise; }
+    return head_logp_new(c, i) - head_logp_old(c, i);
+}
 fn head_chosen(c: HeadChoice, d: u32) -> u32 { return min(head_action(c.row, d), c.count - 1u); }
 fn head_open(c: HeadChoice) -> bool { return HEAD_MASKED == 0u || c.max_new > HEAD_FORBIDDEN; }
 
@@ -53,9 +62,8 @@ fn head_terms(c: HeadChoice, i: u32, with_kl: bool) -> vec4<f32> {
     let p_new = exp(logp_new);
     var terms = vec4<f32>(-p_new * logp_new, 0.0, 0.0, 0.0);
     if (with_kl) {
-        let logp_old = head_logp_old(c, i);
-        let p_old = exp(logp_old);
-        let delta = logp_new - logp_old;
+        let p_old = exp(head_logp_old(c, i));
+        let delta = head_delta(c, i);
         if (abs(delta) < 0.5) {
             terms.y = p_old * math_k3(delta);
             terms.z = p_new * math_k3(-delta);
@@ -81,11 +89,12 @@ fn head_summed(c: HeadChoice, sums: vec4<f32>) -> HeadChoice {
 fn head_slope(c: HeadChoice, d: u32, i: u32, w: vec4<f32>) -> f32 {
     let logp_new = head_logp_new(c, i);
     let p_new = exp(logp_new);
-    let hit = select(0.0, 1.0, i == head_chosen(c, d));
-    var gradient = w.x * (hit - p_new) - w.y * p_new * (logp_new + c.entropy);
+    // 1 - p has digits where a choice is almost certain.
+    let score = select(-p_new, -math_expm1(logp_new), i == head_chosen(c, d));
+    var gradient = w.x * score - w.y * p_new * (logp_new + c.entropy);
     if (w.z != 0.0 || w.w != 0.0) {  // only then is there an old row
         let p_old = exp(head_logp_old(c, i));
-        let delta = logp_new - head_logp_old(c, i);
+        let delta = head_delta(c, i);
         let difference = select(p_new - p_old, p_old * math_expm1(delta), abs(delta) < 0.5);
         gradient += w.z * difference + w.w * p_new * (delta - c.kl_new_old);
     }

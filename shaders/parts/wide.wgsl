@@ -65,16 +65,23 @@ fn wide_totals(lane: u32, row: u32, d: u32, with_kl: bool) -> HeadChoice {
     c.best = wide_places[0].x;
     let best_old = wide_places[0].y;
     // As in head_choice, the largest logit's 1 is left out.
-    var rest = vec2<f32>();
+    if (with_kl) { c.shift = head_change(c, best_old); }
+    var rest = vec4<f32>();
     for (var first = lane; first < c.count; first += WIDE_LANES * WIDE_BLOCK) {
-        var part = vec2<f32>();
+        var part = vec4<f32>();
         for (var i = first; i < min(first + WIDE_LANES * WIDE_BLOCK, c.count); i += WIDE_LANES) {
             if (i != c.best) { part.x += math_exp(head_logit_new(c, i) - c.max_new); }
-            if (with_kl && i != best_old) { part.y += math_exp(head_logit_old(c, i) - c.max_old); }
+            if (with_kl && i != best_old) {
+                let weight = math_exp(head_logit_old(c, i) - c.max_old);
+                let change = head_change(c, i) - c.shift;
+                part += vec4<f32>(0.0, weight, weight * math_expm1(change), select(1.0, 0.0, abs(change) < 2.0));
+            }
         }
         rest += part;
     }
-    let totals = wide_sum(lane, vec4<f32>(rest, 0.0, 0.0));
+    let totals = wide_sum(lane, rest);
+    c.near = totals.w == 0.0;
+    c.rise = math_log1p(select(0.0, totals.z, c.near) / (1.0 + totals.y));
     c.log_total_new = math_log1p(totals.x);
     c.log_total_old = math_log1p(totals.y);
     return c;

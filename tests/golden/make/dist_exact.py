@@ -169,7 +169,7 @@ def moved(row, by, pattern):
 rows = []
 for base in ([0, 0, 0, 0, 0], [0, 1, -2, 3, 0.5], [100, 99.5, 98, 100, 97], [-100, -100.5, -99, -100, -101]):
     rows += [(base, moved(base, by, [1, -0.5, 0.25, 0, -1]), [i % 4]) for i, by in enumerate(MOVES)]
-case("categorical_near", Categorical(), rows, 2e-2)
+case("categorical_near", Categorical(), rows, 2e-5)
 
 rows = []
 for base in ([0.0, 0.3], [1.0, -4.0], [-2.0, 6.0]):
