@@ -25,14 +25,14 @@ fn on_the_gpu() {
     run_all(&mut Device::new(gpu.clone()));
 }
 
-/// Squared residuals of conjugate gradients that are not stopped, in f64, in f32 and on the device, of every case that has a Fisher
-/// matrix. An f32 solve takes as many iterations as f64's wherever no residual of f64's is as near to the threshold as the two
-/// are to each other.
+/// Iterations of conjugate gradients in f32 and on the device beside f64's, by thresholds all the way down, over every case that has
+/// a Fisher matrix. (By the files' own settings they are equal: those counts are outputs of the files.) Rounding takes the directions'
+/// right angles away, so that f32 never takes fewer; where f64 takes six or fewer it has no time to.
 #[test]
 fn conjugate_gradients_stop_where_f64_does() {
     const ITERATIONS: usize = 12;
     let Some(gpu) = support::gpu::gpu(false) else { return };
-    let (mut solves, mut worst, mut other) = (0, [0.0_f64; 2], [0; 2]);
+    let (mut solves, mut other) = (0, [0; 2]);
     for case in cases() {
         let traces: [Vec<f64>; 3] = match kind_of(&case) {
             Ok(Some(Kind::TrpoUpdate)) => {
@@ -58,27 +58,25 @@ fn conjugate_gradients_stop_where_f64_does() {
         solves += 1;
         let [want, got @ ..] = &traces;
         for (place, got) in got.iter().enumerate() {
-            let off = |k: usize| got.get(k).map_or(f64::INFINITY, |got| (got / want[k] - 1.0).abs());
-            // Below that only rounding is left of r.
-            let looked_at = want.iter().take_while(|rr| **rr >= 1e-8 * want[0]).count();
-            let most = (0..looked_at).map(off).fold(0.0, f64::max);
-            worst[place] = worst[place].max(most);
-            let count = |trace: &[f64], stop: f64| trace.iter().position(|rr| *rr <= stop * trace[0]);
-            let differ = (1..=32).filter(|j| {
-                let stop = 10_f64.powf(-f64::from(*j) / 4.0);
-                count(want, stop) != count(got, stop)
-            });
-            let differ = differ.count();
-            other[place] += differ;
-            println!(
-                "{} {}: {looked_at} residuals off by {most:.1e}, {differ} of 32 thresholds",
-                case.file(),
-                ["f32", "gpu"][place]
-            );
+            // Iterations until ‖r‖² ≤ stop · ‖g‖², or one more than there were.
+            let count =
+                |trace: &[f64], stop: f64| trace.iter().position(|rr| *rr <= stop * trace[0]).unwrap_or(ITERATIONS + 1);
+            let others: Vec<_> = (1..=32)
+                .map(|j| (j, 10_f64.powf(-f64::from(j) / 4.0)))
+                .map(|(j, stop)| (j, count(want, stop), count(got, stop)))
+                .filter(|(_, want, got)| want != got)
+                .collect();
+            let name = ["f32", "device"][place];
+            println!("{} {name}: at 10^(−j/4), f64's and others: {others:?}", case.file());
+            for (j, want, got) in &others {
+                assert!(got > want && *want > 6, "{} {name}: {want} and {got} down to 10^(−{j}/4)", case.file());
+            }
+            other[place] += others.len();
         }
     }
-    println!("{solves} solves, worst {worst:?}, other counts {other:?} of {}", 32 * solves);
-    assert!(solves > 10);
+    println!("{solves} solves, other counts {other:?} of {}", 32 * solves);
+    // 58 and 45 when this was written; the rounding of products with F decides (ARCHITECTURE.md), which another device has otherwise.
+    assert!(solves == 17 && other.iter().all(|other| *other <= 80), "{solves}: {other:?}");
 }
 
 /// The comparison itself: of a run that passes, every kind of damage to every output must be found.
