@@ -1,6 +1,8 @@
 // Advantages of each segment shifted to mean 0 and scaled to standard deviation 1, in place, from the segment's moments.
 //
-// moments    [segments] of (count, mean, M2, 0), as reduce_moments leaves them
+// Needs part twofloat.
+//
+// moments    [segments] of (count, mean, deviation, rest of the mean), as reduce_moments leaves them
 // advantages [..]; row i's element is at i * stride + offset
 //
 // Operations: 2 a row; bytes: 8.
@@ -11,11 +13,11 @@ struct Params {
     segment: u32,
     stride: u32,
     offset: u32,
-    // The variance is M2 / (count - ddof), ddof 0 or 1.
+    // The variance is by count - ddof, ddof 0 or 1.
     ddof: u32,
     eps: f32,
+    zero: u32,  // 0, see part twofloat
     pad_0: u32,
-    pad_1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,11 +41,15 @@ fn advantage_normalize(
         return;
     }
     let i = row * params.stride + params.offset;
-    let denominator = sqrt(moment.z / (moment.x - f32(params.ddof))) + params.eps;
+    var deviation = moment.z;
+    if (params.ddof == 1u) {
+        deviation *= sqrt(moment.x / (moment.x - 1.0));
+    }
+    let denominator = deviation + params.eps;
     var normalized = 0.0;
     // Without eps, equal advantages have no scale.
     if (denominator != 0.0) {
-        normalized = (advantages[i] - moment.y) / denominator;
+        normalized = twofloat_less(advantages[i], moment.yw, params.zero) / denominator;
     }
     advantages[i] = normalized;
 }

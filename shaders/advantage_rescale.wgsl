@@ -1,8 +1,8 @@
 // Rewards, values or returns shifted and scaled in place by the coefficients of their segment, or back.
 //
-// Needs part statistic.
+// Needs parts math, twofloat and statistic.
 //
-// coefficients [ceil(rows / segment)] of (shift, scale), as reduce_running leaves them
+// coefficients [ceil(rows / segment)] of (shift, scale, rest of the shift, 0), as reduce_running leaves them
 // numbers      [rows], in place
 //
 // Operations: 2 a number; bytes: 8.
@@ -18,7 +18,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> coefficients: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read> coefficients: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> numbers: array<f32>;
 
 override WG: u32 = 64u;
@@ -35,13 +35,15 @@ fn advantage_rescale(
     }
     let c = coefficients[row / params.segment];
     let x = numbers[row];
+    // No compiler knows that it is 0.
+    let zero = bitcast<u32>(c.w);
     if (params.inverse == 0u) {
-        numbers[row] = statistic_normalize(x, c.x, c.y, params.clip);
+        numbers[row] = statistic_normalize(x, c.xz, c.y, params.clip, zero);
         return;
     }
     var y = x;
     if (params.clip > 0.0) {
         y = clamp(x, -params.clip, params.clip);
     }
-    numbers[row] = y * c.y + c.x;
+    numbers[row] = c.x + twofloat_opaque(y * c.y + c.z, zero);
 }

@@ -52,7 +52,7 @@ const WG: u32 = 64u;
 
 var<workgroup> sums_a: array<vec4<f32>, 64>;
 var<workgroup> sums_b: array<vec4<f32>, 64>;
-var<workgroup> sums_c: array<vec3<f32>, 64>;
+var<workgroup> sums_c: array<vec4<f32>, 64>;
 
 // Whether this lane's row does.
 var<private> counts: bool;
@@ -74,7 +74,7 @@ fn loss_ppo(
     let row = group * WG + lane;
     var a = vec4<f32>();
     var b = vec4<f32>();
-    var c = vec3<f32>(3.4e38, 0.0, 0.0);  // least ratio, greatest ratio, hits
+    var c = vec4<f32>(3.4e38, 0.0, 0.0, 0.0);  // least ratio, greatest ratio, hits, rows that count
     if (row < params.rows) {
         let sample = samples[params.row_offset + row];
         let summary = head_summary(row, params.kl_sample != 0u);
@@ -105,7 +105,7 @@ fn loss_ppo(
             a = weight * vec4<f32>(policy.loss, value.x, summary.entropy, -log_ratio);
             let estimates = weight * vec3<f32>(0.5 * log_ratio * log_ratio, math_k3(log_ratio), clipped);
             b = vec4<f32>(estimates, select(1.0, 0.0, finite));
-            c = vec3<f32>(r, r, summary.hits);
+            c = vec4<f32>(r, r, summary.hits, 1.0);
         }
     }
     sums_a[lane] = a;
@@ -117,13 +117,14 @@ fn loss_ppo(
             sums_a[lane] += sums_a[lane + half];
             sums_b[lane] += sums_b[lane + half];
             let other = sums_c[lane + half];
-            sums_c[lane] = vec3<f32>(min(sums_c[lane].x, other.x), max(sums_c[lane].y, other.y), sums_c[lane].z + other.z);
+            let own = sums_c[lane];
+            sums_c[lane] = vec4<f32>(min(own.x, other.x), max(own.y, other.y), own.zw + other.zw);
         }
         workgroupBarrier();  // this level of the tree is complete
     }
     if (lane == 0u && group < params.groups) {
         loss_partials[group * 3u] = sums_a[0];
         loss_partials[group * 3u + 1u] = sums_b[0];
-        loss_partials[group * 3u + 2u] = vec4<f32>(sums_c[0], 0.0);
+        loss_partials[group * 3u + 2u] = sums_c[0];
     }
 }

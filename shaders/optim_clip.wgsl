@@ -1,14 +1,14 @@
 // The gradient's norm, the factors that clip it, and whether the optimiser may step; from the flat gradient.
 //
 // gradient        [count]
-// norm_partials   [groups]  sums over 256 elements each: squares outside of the value range, squares inside of it, words that
-//                           are not finite, 0
+// norm_partials   [groups]  sums over 256 elements each, part norm: squares outside of the value range and inside of it, and
+//                           the same of large elements
 // control         [8]       parts/control.wgsl
 // optimizer_step  [1]       steps taken since the start; counted on here
 // trace           [minibatches, TRACE_WIDTH]  the norm and whether a step was taken go to row params.index
 //
-// Phase 0 makes the partials, one workgroup each; phase 1, a single workgroup, decides. A NaN or an infinity (also of the sum)
-// forbids the step. So does an early stop at or before this minibatch. With a value range each side is clipped by its own
+// Phase 0 makes the partials, one workgroup each; phase 1, a single workgroup, decides. A NaN or an infinity, or a norm
+// beyond f32, forbids the step. So does an early stop at or before this minibatch. With a value range each side is clipped by its own
 // norm; an empty one leaves a single group. The trace has the norm of both together.
 //
 // Operations: 2 a parameter; bytes: 4.

@@ -1,6 +1,6 @@
 // Observations shifted and scaled by the running mean and variance of their column, which they are first merged into.
 //
-// Needs parts math and statistic. One workgroup per column; the trees are fixed by the shape.
+// Needs parts math, twofloat, moments and statistic. One workgroup per column; the trees are fixed by the shape.
 //
 // raw_obs        [rows, obs_dim] as the environment gave them
 // obs_statistics [obs_dim, STATISTIC_WORDS] u32 words, see part statistic
@@ -38,39 +38,47 @@ struct Params {
 // A power of two.
 override WG: u32 = 64u;
 
-var<workgroup> scratch: array<f32, WG>;
+var<workgroup> scratch: array<vec2<f32>, WG>;
 
-// The sum of every lane's x, to every lane.
-fn sum_lanes(lane: u32, x: f32) -> f32 {
+// The sum of every lane's x and the greatest y, to every lane.
+fn sum_lanes(lane: u32, x: f32, y: f32) -> vec2<f32> {
     // The last reader of the sum before has to be done with it.
     workgroupBarrier();
-    scratch[lane] = x;
+    scratch[lane] = vec2<f32>(x, y);
     workgroupBarrier();
     for (var span = WG / 2u; span > 0u; span /= 2u) {
         if (lane < span) {
-            scratch[lane] += scratch[lane + span];
+            let other = scratch[lane + span];
+            scratch[lane] = vec2<f32>(scratch[lane].x + other.x, max(scratch[lane].y, other.y));
         }
         workgroupBarrier();
     }
     return scratch[0];
 }
 
-// Mean less `center`, and variance of the rows, in two passes, shifted by the first row: equal numbers have a variance of
-// exactly 0, and a large mean costs no digits.
-fn column_moments(lane: u32, column: u32, center: f32) -> vec2<f32> {
+// (count, mean, deviation, rest of the mean) of the rows, in two passes, shifted by the first row: equal numbers have a
+// deviation of exactly 0, and a large mean costs no digits. The shift is opaque, as a compiler may take the mean from the
+// origin first; squares are in units that keep them within f32.
+fn column_moments(lane: u32, column: u32, zero: u32) -> vec4<f32> {
     let count = f32(params.rows);
     let origin = raw_obs[column];
     var sum = 0.0;
+    var largest = 0.0;
     for (var row = lane; row < params.rows; row += WG) {
-        sum += raw_obs[row * params.obs_dim + column] - origin;
+        let shifted = raw_obs[row * params.obs_dim + column] - origin;
+        sum += shifted;
+        largest = max(largest, abs(shifted));
     }
-    let mean = sum_lanes(lane, sum) / count;
+    let total = sum_lanes(lane, sum, largest);
+    let mean = total.x / count;
+    let unit = moments_unit(total.y);
     var squares = 0.0;
     for (var row = lane; row < params.rows; row += WG) {
-        let deviation = (raw_obs[row * params.obs_dim + column] - origin) - mean;
+        let shifted = twofloat_opaque(raw_obs[row * params.obs_dim + column] - origin, zero);
+        let deviation = (shifted - mean) * moments_inverse(unit);
         squares += deviation * deviation;
     }
-    return vec2<f32>((origin - center) + mean, sum_lanes(lane, squares) / count);
+    return moments_result(vec4<f32>(count, mean, sum_lanes(lane, squares, 0.0).x, unit), origin, zero);
 }
 
 @compute @workgroup_size(WG)
@@ -86,31 +94,31 @@ fn policy_normalize(
     }
     let base = column * STATISTIC_WORDS;
     let before = statistic_of(
-        obs_statistics[base], obs_statistics[base + 1u], obs_statistics[base + 2u], obs_statistics[base + 3u],
-        obs_statistics[base + 4u],
+        vec4<u32>(obs_statistics[base], obs_statistics[base + 1u], obs_statistics[base + 2u], obs_statistics[base + 3u]),
+        vec4<u32>(
+            obs_statistics[base + 4u], obs_statistics[base + 5u], obs_statistics[base + 6u], obs_statistics[base + 7u]),
     );
     var after = before;
     if (params.update == 1u) {
-        let moments = column_moments(lane, column, before.mean);
-        after = statistic_merge(before, params.rows, moments.x, moments.y);
-        // One observation that is not finite would spoil them for good. All columns keep one count.
-        if (!(math_is_finite(after.mean) && math_is_finite(after.variance))) {
-            after.mean = before.mean;
-            after.variance = before.variance;
-        }
+        let moments = column_moments(lane, column, before.zero);
+        // All columns keep one count.
+        after = statistic_merge(before, params.rows, moments.yw, moments.z);
         storageBarrier();  // all lanes have read the statistics from before
         if (lane == 0u) {
-            obs_statistics[base] = bitcast<u32>(after.mean);
-            obs_statistics[base + 1u] = bitcast<u32>(after.variance);
-            obs_statistics[base + 2u] = after.count.x;
-            obs_statistics[base + 3u] = after.count.y;
+            let words = statistic_words(after);
+            obs_statistics[base] = words.x;
+            obs_statistics[base + 1u] = words.y;
+            obs_statistics[base + 2u] = words.z;
+            obs_statistics[base + 3u] = words.w;
+            obs_statistics[base + 4u] = after.count.x;
+            obs_statistics[base + 5u] = after.count.y;
         }
     }
     let shift_final = before.mean;
     let scale_final = statistic_scale(before, params.eps, params.outside_root);
     for (var row = lane; row < params.final_rows; row += WG) {
         let i = params.final_offset + row * params.obs_dim + column;
-        final_obs[i] = statistic_normalize(final_obs[i], shift_final, scale_final, params.clip);
+        final_obs[i] = statistic_normalize(final_obs[i], shift_final, scale_final, params.clip, before.zero);
     }
     var shift = shift_final;
     var scale = scale_final;
@@ -120,6 +128,6 @@ fn policy_normalize(
     }
     for (var row = lane; row < params.rows; row += WG) {
         let i = row * params.obs_dim + column;
-        obs[params.obs_offset + i] = statistic_normalize(raw_obs[i], shift, scale, params.clip);
+        obs[params.obs_offset + i] = statistic_normalize(raw_obs[i], shift, scale, params.clip, before.zero);
     }
 }

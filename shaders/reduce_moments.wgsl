@@ -1,23 +1,21 @@
-// Mean and sum of squared deviations of each segment of a column of numbers, or of the differences of two columns.
+// Mean and standard deviation of each segment of a column of numbers, or of the differences of two columns.
 //
 // Phase 0: one workgroup per (segment, chunk); phase 1: one workgroup per segment, which merges the chunks by Chan's
 // formula (Chan, Golub, LeVeque 1979). The trees are fixed by the shape. Counts are exact up to 2^24 rows a segment.
 // Operations: 4 a row; bytes: 4, 4 more of the subtrahend, 4 of marks, and 32 a chunk.
-// Needs parts sample and moments. Only rows that count enter; without one all three numbers are 0.
+// Needs parts sample, moments and twofloat. Only rows that count enter; without one all numbers are 0.
 //
 // minuend    [..]; row i's element is at i * stride + offset
 // subtrahend [rows]; not read unless subtract is 1
 // marks      [..]; row i counts if the number at i * mark_stride is not the mark of part sample; not read if mark_stride is 0
-// partials   [segments, chunks_per_segment] of (count, mean less the segment's first number, M2, 0)
-// moments    [segments] of (count, mean, M2, 0); M2 = sum of squared deviations from the mean
+// partials   [segments, chunks_per_segment] of (count, mean less the segment's origin, M2 / unit^2, unit), part moments
+// moments    [segments] of (count, mean, deviation, what is left of the mean); deviation = sqrt(M2 / count)
 // with segments = ceil(rows / segment), chunks_per_segment = ceil(segment / chunk)
 
 struct Params {
     rows: u32,
-    // Rows per segment; the last may be shorter.
-    segment: u32,
-    // Rows per partial.
-    chunk: u32,
+    segment: u32,  // rows of a segment; the last may be shorter
+    chunk: u32,    // rows of a partial
     chunks_per_segment: u32,
     stride: u32,
     offset: u32,
@@ -25,9 +23,9 @@ struct Params {
     phase: u32,
     // Elements from one row's mark to the next; 0: every row counts.
     mark_stride: u32,
+    zero: u32,  // 0, see part twofloat
     pad_0: u32,
     pad_1: u32,
-    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -37,67 +35,69 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> moments: array<vec4<f32>>;
 
-// A power of two.
-override WG: u32 = 64u;
+override WG: u32 = 64u;  // a power of two
 
 var<workgroup> scratch: array<vec4<f32>, WG>;
 
 fn number(i: u32) -> f32 {
-    let value = minuend[i * params.stride + params.offset];
     if (params.subtract == 1u) {
-        return value - subtrahend[i];
+        return minuend[i * params.stride + params.offset] - subtrahend[i];
     }
-    return value;
+    return minuend[i * params.stride + params.offset];
 }
 
 fn counts(i: u32) -> bool {
     return params.mark_stride == 0u || sample_is_valid(marks[i * params.mark_stride]);
 }
 
-// What a segment's numbers are shifted by: its first, if that counts.
+// What the numbers of a segment that begins at `first` are shifted by: the first that counts among 64 of them.
 fn origin_of(first: u32) -> f32 {
-    return select(0.0, number(first), counts(first));
+    for (var i = first; i < min(min(first + params.segment, params.rows), first + 64u); i += 1u) {
+        if (counts(i)) {
+            return number(i);
+        }
+    }
+    return 0.0;
 }
 
-// The sum of every lane's x, to every lane.
-fn sum_lanes(lane: u32, x: f32) -> f32 {
+// The sums of every lane's first three numbers and the greatest last one, to every lane.
+fn sum_lanes(lane: u32, own: vec4<f32>) -> vec4<f32> {
     // The last reader of the sum before has to be done with it.
     workgroupBarrier();
-    scratch[lane].x = x;
+    scratch[lane] = own;
     workgroupBarrier();
     for (var span = WG / 2u; span > 0u; span /= 2u) {
         if (lane < span) {
-            scratch[lane].x += scratch[lane + span].x;
+            let b = scratch[lane + span];
+            scratch[lane] = vec4<f32>(scratch[lane].xyz + b.xyz, max(scratch[lane].w, b.w));
         }
         workgroupBarrier();
     }
-    return scratch[0].x;
+    return scratch[0];
 }
 
 // Two passes over the rows begin..end, shifted by `origin`: equal numbers have a variance of exactly 0, and a large
 // mean costs no digits, neither here nor where chunks are merged: the mean stays shifted.
 fn moments_of_chunk(lane: u32, begin: u32, end: u32, origin: f32) -> vec4<f32> {
-    var count = f32(end - begin);
-    var sum = 0.0;
-    var own = 0.0;
+    var own = vec4<f32>();
     for (var i = begin + lane; i < end; i += WG) {
         if (counts(i)) {
-            sum += number(i) - origin;
-            own += 1.0;
+            let shifted = number(i) - origin;
+            own = vec4<f32>(own.x + shifted, own.y + 1.0, 0.0, max(own.w, abs(shifted)));
         }
     }
-    if (params.mark_stride != 0u) {
-        count = sum_lanes(lane, own);
-    }
-    let mean = sum_lanes(lane, sum) / max(count, 1.0);
+    let total = sum_lanes(lane, own);
+    let mean = total.x / max(total.y, 1.0);
+    let unit = moments_unit(total.w);
     var squares = 0.0;
     for (var i = begin + lane; i < end; i += WG) {
         if (counts(i)) {
-            let deviation = (number(i) - origin) - mean;
-            squares += deviation * deviation;
+            // Opaque, as a compiler may take the mean from the origin first.
+            let d = (twofloat_opaque(number(i) - origin, params.zero) - mean) * moments_inverse(unit);
+            squares += d * d;
         }
     }
-    return vec4<f32>(count, mean, sum_lanes(lane, squares), 0.0);
+    return vec4<f32>(total.y, mean, sum_lanes(lane, vec4<f32>(squares, 0.0, 0.0, 0.0)).x, unit);
 }
 
 fn moments_of_segment(lane: u32, segment: u32) -> vec4<f32> {
@@ -143,8 +143,7 @@ fn reduce_moments(
         }
         let result = moments_of_segment(lane, group);
         if (lane == 0u) {
-            let origin = origin_of(group * params.segment);
-            moments[group] = vec4<f32>(result.x, select(0.0, origin + result.y, result.x > 0.0), result.z, 0.0);
+            moments[group] = moments_result(result, origin_of(group * params.segment), params.zero);
         }
     }
 }

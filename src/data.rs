@@ -449,9 +449,12 @@ impl<'a> Counted<'a> {
 
 /// What one minibatch of an update measured, before its optimiser step.
 ///
-/// A minibatch of TRPO's critic has `value_loss`, `loss` (the same), `non_finite_rows`, `grad_norm` and `stepped`; the rest is 0.
+/// A minibatch of TRPO's critic has `rows`, `value_loss`, `loss` (the same), `non_finite_rows`, `grad_norm` and `stepped`; the rest is 0.
+/// One without a row that counts has 0 everywhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct MinibatchStats {
+    /// Rows that counted, over which the means are.
+    pub rows: u32,
     /// Surrogate loss (to be minimised).
     pub policy_loss: f64,
     /// Value loss, `vf_loss_scale` included, `vf_coef` not.
@@ -549,18 +552,87 @@ pub struct UpdateStats {
 }
 
 impl UpdateStats {
-    /// Mean of `field` over the minibatches visited, 0 if there were none.
+    /// Mean of `field`, itself a mean over rows, over all rows that counted in the minibatches visited: each minibatch weighs by its rows, and
+    /// one without any not at all. 0 if no row counted.
     pub fn mean(&self, field: impl Fn(&MinibatchStats) -> f64) -> f64 {
-        if self.minibatches.is_empty() {
+        let counted = || self.minibatches.iter().filter(|minibatch| minibatch.rows > 0);
+        let rows: f64 = counted().map(|minibatch| f64::from(minibatch.rows)).sum();
+        if rows == 0.0 {
             return 0.0;
         }
-        self.minibatches.iter().map(field).sum::<f64>() / self.minibatches.len() as f64
+        counted().map(|minibatch| f64::from(minibatch.rows) * field(minibatch)).sum::<f64>() / rows
+    }
+
+    /// Mean gradient norm of the steps taken, each with the same weight whatever its rows; `None` without a step.
+    pub fn mean_grad_norm(&self) -> Option<f64> {
+        let norms =
+            || self.minibatches.iter().filter(|minibatch| minibatch.stepped).map(|minibatch| minibatch.grad_norm);
+        let count = norms().count();
+        (count > 0).then(|| norms().sum::<f64>() / count as f64)
+    }
+
+    /// The smallest and the largest probability ratio of all minibatches with a row that counted; (0, 0) without one.
+    pub fn ratio_range(&self) -> (f64, f64) {
+        let counted = || self.minibatches.iter().filter(|minibatch| minibatch.rows > 0);
+        let least = counted().map(|minibatch| minibatch.ratio_min).reduce(f64::min);
+        let most = counted().map(|minibatch| minibatch.ratio_max).reduce(f64::max);
+        (least.unwrap_or(0.0), most.unwrap_or(0.0))
+    }
+
+    /// The first statistic that is NaN or infinite, with its minibatch, as words; `None` where all are numbers. `explained_variance` is not
+    /// among them, as it is NaN where the returns do not vary.
+    ///
+    /// On the device they are beyond f32 where they are not finite: rewards in other units, or `reward_norm`, help.
+    pub fn not_finite(&self) -> Option<String> {
+        let of_minibatch = |stats: &MinibatchStats| {
+            [
+                ("policy_loss", stats.policy_loss),
+                ("value_loss", stats.value_loss),
+                ("entropy", stats.entropy),
+                ("loss", stats.loss),
+                ("kl", stats.kl),
+                ("old_approx_kl", stats.old_approx_kl),
+                ("approx_kl_k2", stats.approx_kl_k2),
+                ("approx_kl", stats.approx_kl),
+                ("clipfrac", stats.clipfrac),
+                ("ratio_min", stats.ratio_min),
+                ("ratio_max", stats.ratio_max),
+                ("grad_norm", stats.grad_norm),
+            ]
+        };
+        let first = |columns: &[(&str, f64)]| {
+            columns.iter().find(|(_, value)| !value.is_finite()).map(|(name, value)| format!("{name} is {value}"))
+        };
+        let in_minibatches = self.minibatches.iter().enumerate().find_map(|(index, stats)| {
+            first(&of_minibatch(stats)).map(|words| format!("{words} in minibatch {index}"))
+        });
+        let region = || {
+            let region = self.trust_region.as_ref()?;
+            first(&[
+                ("kl_before", region.kl_before),
+                ("kl_after", region.kl_after),
+                ("surrogate_before", region.surrogate_before),
+                ("surrogate_after", region.surrogate_after),
+                ("expected_improvement", region.expected_improvement),
+                ("gradient_norm", region.gradient_norm),
+                ("quadratic_form", region.quadratic_form),
+                ("step_scale", region.step_scale),
+                ("entropy", region.entropy),
+            ])
+        };
+        let of_kl = || first(&[("kl", self.kl.unwrap_or(0.0)), ("kl_coef", self.kl_coef.unwrap_or(0.0))]);
+        in_minibatches.or_else(region).or_else(of_kl)
     }
 
     /// How often a limit of the head was met: in all minibatches, or at the start of a natural-gradient step.
     pub fn head_hits(&self) -> u64 {
         let in_minibatches: u64 = self.minibatches.iter().map(|minibatch| u64::from(minibatch.head_hits)).sum();
         in_minibatches + self.trust_region.as_ref().map_or(0, |region| u64::from(region.head_hits))
+    }
+
+    /// The last minibatch visited in which a row counted.
+    pub fn last_counted(&self) -> MinibatchStats {
+        self.minibatches.iter().rev().find(|minibatch| minibatch.rows > 0).copied().unwrap_or_default()
     }
 
     /// The last minibatch visited: what CleanRL logs as the update's losses.

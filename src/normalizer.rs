@@ -6,10 +6,10 @@ use crate::{Error, PpoConfig, Result, RewardNormKind};
 /// Running means and variances of numbers that are counted together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunningMoments {
-    /// Means, one per column.
-    pub mean: Vec<f32>,
-    /// Variances, one per column, each at least 0.
-    pub variance: Vec<f32>,
+    /// Means, one per column. In f64, as a long history moves by less than an f32 can; the device keeps each as two f32, 48 bits.
+    pub mean: Vec<f64>,
+    /// Variances, one per column, each at least 0. Both lie within the range of f32.
+    pub variance: Vec<f64>,
     /// Rows merged so far.
     pub count: u64,
     /// What the count began with.
@@ -26,9 +26,13 @@ impl RunningMoments {
         for (part, values) in [("mean", &self.mean), ("variance", &self.variance)] {
             let name = format!("normalizer.{name}.{part}");
             check_shape(&name, &[values.len()], &[columns])?;
-            finite(&name, values.iter())?;
+            if let Some(index) = values.iter().position(|value| value.is_nan() || value.abs() > f64::from(f32::MAX)) {
+                let (tensor, value) = (name, values[index].to_string());
+                return Err(Error::Value { tensor, index, value, expected: "a number within the range of f32".into() });
+            }
         }
-        let squares = self.variance.iter().chain([&self.initial_count]);
+        let initial_count = f64::from(self.initial_count);
+        let squares = self.variance.iter().chain([&initial_count]);
         match squares.enumerate().find(|(_, value)| !(**value >= 0.0 && value.is_finite())) {
             Some((index, value)) => Err(Error::Value {
                 tensor: format!("normalizer.{name}, its variance and initial count"),

@@ -8,14 +8,15 @@ mod support;
 use ndarray::{Array1, Array2, array, s};
 use wgpo::algo::{GpuLearner, GpuTrainer};
 use wgpo::data::{Acted, Actions, Rollout};
-use wgpo::gpu::{Gpu, ProductPath};
+use wgpo::gpu::{Gpu, ProductPath, Slot};
+use wgpo::kernels::{policy_normalize, reduce_moments, reduce_running};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::env::VecEnv;
 use wgpo::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
 use wgpo::reference::{CpuLearner, CpuTrainer};
 use wgpo::{
     ActMode, Algorithm, Env, EpsPlacement, Learner, LearnerState, NormOrder, NormalizerState, ObsNorm, PpoConfig,
-    ReturnReset, RewardNorm, RunningMoments, Trainer, ValueNorm,
+    ReturnReset, RewardNorm, RewardNormKind, RunningMoments, Trainer, ValueLoss, ValueNorm,
 };
 
 const HIDDEN: [usize; 2] = [16, 16];
@@ -85,9 +86,8 @@ fn moments_error(got: &NormalizerState, want: &NormalizerState) -> f64 {
         };
         assert_eq!((got.count, got.initial_count), (want.count, want.initial_count));
         for column in 0..want.mean.len() {
-            let off = |a: f32, b: f32, size: f32| f64::from((a - b).abs() / size.max(1e-6));
-            let deviation = want.variance[column].sqrt();
-            let size = deviation + want.mean[column].abs();
+            let off = |a: f64, b: f64, size: f64| (a - b).abs() / size.max(1e-6);
+            let size = want.variance[column].sqrt() + want.mean[column].abs();
             worst = worst.max(off(got.mean[column], want.mean[column], size));
             worst = worst.max(off(got.variance[column], want.variance[column], want.variance[column]));
         }
@@ -347,7 +347,7 @@ fn a_state_that_does_not_fit_changes_nothing() {
         };
         refused(learner, &negative, "a finite number from 0");
         let endless = |s: &mut LearnerState| {
-            s.normalizer.obs = Some(RunningMoments { mean: vec![0.0, f32::NAN, 0.0], ..obs(s) });
+            s.normalizer.obs = Some(RunningMoments { mean: vec![0.0, f64::NAN, 0.0], ..obs(s) });
         };
         refused(learner, &endless, "normalizer.obs.mean");
         refused(learner, &|s| s.normalizer.discounted_returns = vec![0.0; 4], "discounted_returns");
@@ -489,4 +489,236 @@ fn settings_out_of_range_are_named() {
     assert!(!text.contains("norm_value") && !text.contains("obs_norm") && !text.contains("reward_norm"));
     let text = serde_json::to_string(&everything()).unwrap();
     assert_eq!(serde_json::from_str::<PpoConfig>(&text).unwrap(), everything());
+}
+
+/// Numbers far from 0 that drift by less than an f32 there can say: 10⁴ + noise of deviation ½ + 1e-8 a row, as f32. In units of
+/// 2⁻¹⁰, which is what f32 has there, they are whole, so that sums of them are exact.
+struct Drift {
+    state: u64,
+    row: u64,
+}
+
+impl Drift {
+    fn new() -> Self {
+        Self { state: 0x9e37_79b9_7f4a_7c15, row: 0 }
+    }
+
+    fn draw(&mut self) -> f32 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        let parts = [0, 16, 32, 48].map(|shift| ((self.state >> shift) & 0xffff) as f64 / 65536.0);
+        self.row += 1;
+        (1e4 + parts.iter().sum::<f64>() - 2.0 + 1e-8 * self.row as f64) as f32
+    }
+}
+
+/// Sums of whole numbers: what mean and variance are.
+#[derive(Default)]
+struct Exact {
+    count: i128,
+    sum: i128,
+    squares: i128,
+}
+
+impl Exact {
+    fn push(&mut self, x: f32) {
+        let units = (f64::from(x) - 1e4) * 1024.0;
+        assert_eq!(units, units.round());
+        (self.count, self.sum, self.squares) =
+            (self.count + 1, self.sum + units as i128, self.squares + units as i128 * units as i128);
+    }
+
+    fn moments(&self) -> (f64, f64) {
+        let variance = (self.squares * self.count - self.sum * self.sum) as f64 / (self.count * self.count) as f64;
+        (1e4 + self.sum as f64 / self.count as f64 / 1024.0, variance / (1024.0 * 1024.0))
+    }
+}
+
+/// (error of the mean by the deviation, error of the variance by itself), both below 1e-6.
+fn exact_enough(label: &str, got: (f64, f64), want: (f64, f64)) {
+    let (mean, variance) = ((got.0 - want.0).abs() / want.1.sqrt(), (got.1 / want.1 - 1.0).abs());
+    println!("{label}: mean {mean:.1e} deviations, variance {variance:.1e}");
+    assert!(mean < 1e-6 && variance < 1e-6, "{label}: {got:?}, not {want:?}");
+}
+
+#[test]
+fn ten_million_rows_on_the_cpu_are_what_f64_gives() {
+    let (mut running, mut exact, mut drift) = (Running::new(1, 0.0), Exact::default(), Drift::new());
+    // Row by row, as one environment gives them, and in batches.
+    for rows in std::iter::repeat_n(1, 1_000_000).chain(std::iter::repeat_n(1000, 9000)) {
+        let batch = Array2::from_shape_simple_fn((rows, 1), || drift.draw());
+        batch.iter().for_each(|x| exact.push(*x));
+        running.merge(batch.view());
+    }
+    assert_eq!(running.count, 10_000_000);
+    exact_enough("10⁷ rows", (running.mean[0], running.variance[0]), exact.moments());
+}
+
+#[test]
+fn a_million_rows_on_the_device_are_what_f64_gives() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let (mut drift, mut exact) = (Drift::new(), Exact::default());
+    let data: Vec<f32> = (0..1_000_000).map(|_| drift.draw()).collect();
+    data.iter().for_each(|x| exact.push(*x));
+    let statistics = gpu.upload("obs_statistics", &reduce_running::words(0.0, 1.0, 0, 0.0)).unwrap();
+    let (obs, nothing) = (gpu.buffer("obs", 62_500).unwrap(), gpu.buffer("nothing", 1).unwrap());
+    let params = policy_normalize::Params { rows: 62_500, obs_dim: 1, update: 1, eps: 1e-8, ..Default::default() };
+    for part in data.chunks(62_500) {
+        let raw_obs = gpu.upload("raw_obs", part).unwrap();
+        let io =
+            policy_normalize::Io { raw_obs: &raw_obs, obs_statistics: &statistics, obs: &obs, final_obs: &nothing };
+        gpu.run("obs", &policy_normalize::bind(&gpu, &[params], &io).unwrap(), Slot::default()).unwrap();
+    }
+    let words = gpu.read(&statistics).unwrap();
+    assert_eq!(words[4], 1_000_000);
+    exact_enough("10⁶ rows in batches", reduce_running::moments(&words), exact.moments());
+    // What the last batch looks like is the same.
+    let (mean, variance) = exact.moments();
+    for (x, y) in data[937_500..].iter().zip(gpu.read(&obs).unwrap()) {
+        let want = (f64::from(*x) - mean) / variance.sqrt();
+        assert!((f64::from(y) - want).abs() < 2e-6, "{x}: {y}, not {want}");
+    }
+}
+
+/// Rows one at a time behind a history of 10⁷ at 10⁴ deviations, by both kernels that merge: in f32 nothing would move.
+#[test]
+fn a_long_history_on_the_device_goes_on() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let before =
+        RunningMoments { mean: vec![2e4 / 3.0], variance: vec![1.0 / 3.0], count: 10_000_000, initial_count: 1e-4 };
+    let start = reduce_running::words(before.mean[0], before.variance[0], before.count, before.initial_count);
+    let mut drift = Drift::new();
+    let data: Vec<f32> = (0..4000).map(|_| drift.draw() - 3333.0).collect();
+    let (mean, variance) = reduce_running::moments(&start);
+    let mut want = Running::from_moments(&RunningMoments { mean: vec![mean], variance: vec![variance], ..before });
+    for x in &data {
+        want.merge(array![[*x]].view());
+    }
+    let want_pair = (want.mean[0], want.variance[0]);
+    let moved = (want_pair.0 - mean).abs() / variance.sqrt();
+    assert!(moved > 1e-5 && moved < 1e-3, "{moved}");
+
+    let rows = data.len() as u32;
+    let raw_obs = gpu.upload("raw_obs", &data).unwrap();
+    let statistic = gpu.upload("statistic", &start).unwrap();
+    let moments = gpu.buffer("moments", rows.into()).unwrap();
+    let io = reduce_moments::Io {
+        minuend: &raw_obs,
+        subtrahend: &raw_obs,
+        marks: &raw_obs,
+        partials: &gpu.buffer("partials", reduce_moments::partials(rows, 1)).unwrap(),
+        moments: &moments,
+    };
+    let params = reduce_moments::Params { rows, segment: 1, stride: 1, ..Default::default() };
+    let mut calls = reduce_moments::bind(&gpu, &[params], &io).unwrap();
+    let coefficients = gpu.buffer("coefficients", rows.into()).unwrap();
+    let io = reduce_running::Io { moments: &moments, statistic: &statistic, coefficients: &coefficients };
+    let params = reduce_running::Params { segments: rows, center: 1, eps: 1e-8, ..Default::default() };
+    calls.extend(reduce_running::bind(&gpu, &[params], &io).unwrap());
+    gpu.run("rewards", &calls, Slot::default()).unwrap();
+    let got = reduce_running::moments(&gpu.read(&statistic).unwrap());
+    exact_enough("reduce_running", got, want_pair);
+    let [shift, scale, rest, zero] = gpu.read(&coefficients).unwrap()[rows as usize - 1].map(f64::from);
+    assert!(
+        (shift + rest - want_pair.0).abs() < 1e-6 && (scale / want_pair.1.sqrt() - 1.0).abs() < 1e-6 && zero == 0.0
+    );
+
+    let statistics = gpu.upload("obs_statistics", &start).unwrap();
+    let (obs, nothing) = (gpu.buffer("obs", 1).unwrap(), gpu.buffer("nothing", 1).unwrap());
+    let params = policy_normalize::Params { rows: 1, obs_dim: 1, update: 1, eps: 1e-8, ..Default::default() };
+    let mut want = Running::from_moments(&RunningMoments { mean: vec![mean], variance: vec![variance], ..before });
+    for x in &data[..300] {
+        let row = gpu.upload("raw_obs", &[*x]).unwrap();
+        let io = policy_normalize::Io { raw_obs: &row, obs_statistics: &statistics, obs: &obs, final_obs: &nothing };
+        gpu.run("obs", &policy_normalize::bind(&gpu, &[params], &io).unwrap(), Slot::default()).unwrap();
+        want.merge(array![[*x]].view());
+    }
+    let got = reduce_running::moments(&gpu.read(&statistics).unwrap());
+    exact_enough("policy_normalize", got, (want.mean[0], want.variance[0]));
+    // What a row moved is known to 1e-3 of itself, too.
+    assert!(((got.0 - mean) / (want.mean[0] - mean) - 1.0).abs() < 1e-3);
+}
+
+/// A window of one environment whose every step ends an episode, so that returns are rewards.
+fn one_by_one(rewards: &[f32]) -> Rollout {
+    let steps = rewards.len();
+    Rollout {
+        steps,
+        envs: 1,
+        obs: Array2::zeros((steps, 3)),
+        actions: Actions::Continuous(Array2::zeros((steps, 1))),
+        logp: Array1::from_elem(steps, -0.918_938_5),
+        rewards: Array2::from_shape_vec((steps, 1), rewards.to_vec()).unwrap(),
+        values: Array2::zeros((steps + 1, 1)),
+        final_values: Array2::zeros((steps, 1)),
+        terminated: Array2::ones((steps, 1)),
+        truncated: Array2::zeros((steps, 1)),
+        valid: None,
+        autoreset: wgpo::Autoreset::SameStep,
+        ended_before: None,
+    }
+}
+
+/// Small spreads on large means and squares near the end of f32, in rewards and in value targets.
+#[test]
+fn large_numbers_are_normalised_as_in_f64() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let mut drift = Drift::new();
+    let mut noise = || f64::from(drift.draw()) - 1e4;
+    let near: Vec<f32> = (0..64).map(|_| (1e7 + (3.0 * noise()).round().abs()) as f32).collect();
+    let far: Vec<f32> = (0..64).map(|_| (4e18 * noise()) as f32).collect();
+    let spec = PolicySpec::separate(3, &[], Activation::Tanh, Head::gaussian(1));
+    for (name, rewards) in [("spread 1 on 1e7", &near), ("near 3e18", &far)] {
+        for (kind, initial_count) in [(RewardNormKind::Rewards, 0.0), (RewardNormKind::Returns, 1e-4)] {
+            let norm = RewardNorm { kind, clip: None, initial_count, ..RewardNorm::sb3() };
+            let mut state = RewardScale { running: Running::new(1, initial_count), carried: array![0.0] };
+            let (one, none) = (array![1], array![0]);
+            let scaled: Vec<f64> = rewards
+                .iter()
+                .map(|r| {
+                    scale_step(&norm, 0.99, &mut state, array![f64::from(*r)].view(), one.view(), none.view()).0[0]
+                })
+                .collect();
+            let want = scaled.iter().map(|r| 0.5 * r * r).sum::<f64>() / 64.0;
+            let of_rewards = PpoConfig { reward_norm: Some(norm), norm_value: None, ..PpoConfig::cleanrl() };
+            check_one(&gpu, &spec, of_rewards, rewards, want, &|state| state.reward.clone(), &state.running, name);
+        }
+        let norm = ValueNorm { clip: None, initial_count: 0.0, ..ValueNorm::rl_games() };
+        let mut running = Running::new(1, 0.0);
+        running.merge(ndarray::ArrayView2::from_shape((64, 1), rewards).unwrap());
+        let variance = running.variance[0];
+        let targets = rewards.iter().map(|r| (f64::from(*r) - running.mean[0]).powi(2) / variance).sum::<f64>() / 64.0;
+        let of_targets = PpoConfig { norm_value: Some(norm), ..PpoConfig::cleanrl() };
+        check_one(&gpu, &spec, of_targets, rewards, 0.5 * targets, &|state| state.value.clone(), &running, name);
+    }
+}
+
+fn check_one(
+    gpu: &Gpu,
+    spec: &PolicySpec,
+    config: PpoConfig,
+    rewards: &[f32],
+    value_loss: f64,
+    part: &dyn Fn(&NormalizerState) -> Option<RunningMoments>,
+    want: &Running,
+    name: &str,
+) {
+    let config = PpoConfig {
+        num_envs: 1,
+        num_steps: 64,
+        num_minibatches: 1,
+        update_epochs: 1,
+        learning_rate: 1e-9,
+        anneal_lr: false,
+        value_loss: ValueLoss::Plain,
+        ..config
+    };
+    for (side, mut learner) in ["device", "cpu"].into_iter().zip(learners(gpu, spec, &config)) {
+        let stats = learner.update(&one_by_one(rewards)).unwrap();
+        let got = part(&learner.state().unwrap().normalizer).unwrap();
+        exact_enough(&format!("{name}, {side}"), (got.mean[0], got.variance[0]), (want.mean[0], want.variance[0]));
+        let loss = stats.minibatches[0].value_loss;
+        assert!((loss / value_loss - 1.0).abs() < 1e-5, "{name}, {side}: value_loss {loss}, not {value_loss}");
+    }
 }

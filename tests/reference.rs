@@ -479,7 +479,7 @@ fn a_gradient_that_overflows_is_skipped_and_counted() {
     let spec = spec(false, Activation::Tanh, Head::gaussian(2));
     let good = batch(&mut StdRng::seed_from_u64(9), &spec, 8);
     let bad = Batch { returns: Array1::from_elem(8, 3e38), ..good };
-    let config = PpoConfig { norm_adv: AdvantageNorm::None, ..PpoConfig::cleanrl() };
+    let config = PpoConfig { norm_adv: AdvantageNorm::None, vf_coef: 1e3, ..PpoConfig::cleanrl() };
     let mut learner = CpuLearner::<f32>::new(spec, config, 1).unwrap();
     let before = learner.state().unwrap();
     let stats = learner.update_batch(&bad, None).unwrap();

@@ -231,10 +231,10 @@ fn early_stops_end_the_update_at_the_same_minibatch() {
 fn a_gradient_that_is_not_finite_changes_nothing() {
     let Some(gpu) = support::gpu(false) else { return };
     let spec = PolicySpec::separate(3, &[8], Activation::Relu, Head::gaussian(1));
-    let config = PpoConfig { num_minibatches: 1, update_epochs: 2, ..PpoConfig::cleanrl() };
+    let config = PpoConfig { num_minibatches: 1, update_epochs: 2, vf_coef: 1e3, ..PpoConfig::cleanrl() };
     let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 1).unwrap();
     let mut batch = batch(&spec, 10, 3);
-    // Finite, but its square is not: the value loss overflows.
+    // Finite, but its square and its gradient are not.
     batch.returns[4] = 3e38;
     let before = device.state().unwrap();
     let stats = device.update_batch(&batch, None).unwrap();
@@ -246,6 +246,126 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
         (before.parameters, before.exp_avg, before.exp_avg_sq)
     );
     assert_eq!(after.optimizer_step, 0);
+}
+
+/// A gradient whose squares, and a value loss whose sum over rows, are beyond f32 while norm and mean are not: by both tails of a step.
+#[test]
+fn squares_and_sums_beyond_f32_are_as_in_f64() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let spec = PolicySpec::separate(3, &[8], Activation::Tanh, Head::gaussian(1));
+    let mut batch = batch(&spec, 10, 3);
+    batch.returns.mapv_inplace(|x| 1e19 + 1e18 * x);
+    for grad_clip in [wgpo::GradClip::Joint, wgpo::GradClip::Separate] {
+        let config = PpoConfig {
+            num_minibatches: 1,
+            update_epochs: 2,
+            vf_coef: 3.0,
+            anneal_lr: false,
+            value_loss: ValueLoss::Plain,
+            grad_clip,
+            ..PpoConfig::cleanrl()
+        };
+        let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
+        let start = oracle.state().unwrap().parameters;
+        let want = oracle.update_batch(&batch, None).unwrap();
+        let (plain, fused) = (gpu.with_products(ProductPath::Plain), gpu.with_products(ProductPath::Fused));
+        let sides: [(&str, Box<dyn Learner>); 4] = [
+            ("device", Box::new(GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap())),
+            ("device, plain kernels", Box::new(GpuLearner::new(&plain, spec.clone(), config.clone(), 7).unwrap())),
+            ("device, fused kernels", Box::new(GpuLearner::new(&fused, spec.clone(), config.clone(), 7).unwrap())),
+            ("cpu", Box::new(CpuLearner::<f32>::new(spec.clone(), config.clone(), 7).unwrap())),
+        ];
+        for (side, mut learner) in sides {
+            let got = learner.update_batch(&batch, None).unwrap();
+            assert_eq!((got.optimizer_steps, got.skipped_steps, got.not_finite()), (2, 0, None), "{side}");
+            let same = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-5;
+            for (got, want) in got.minibatches.iter().zip(&want.minibatches) {
+                assert!(want.grad_norm > 2e19 && want.value_loss > 4e37 && got.rows == 10, "{want:?}");
+                assert!(
+                    same(got.grad_norm, want.grad_norm) && same(got.value_loss, want.value_loss),
+                    "{side}: {got:?} {want:?}"
+                );
+                assert!(same(got.loss, want.loss), "{side}: {got:?} {want:?}");
+            }
+            let step = step_error(&start, &learner.state().unwrap().parameters, &oracle.state().unwrap().parameters);
+            assert!(step < 1e-4, "{side}: {step:e}");
+        }
+    }
+    // Beyond f32 itself: said, by both.
+    batch.returns.fill(1e20);
+    let config =
+        PpoConfig { num_minibatches: 1, update_epochs: 1, value_loss: ValueLoss::Plain, ..PpoConfig::cleanrl() };
+    let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();
+    let mut cpu = CpuLearner::<f32>::new(spec, config, 7).unwrap();
+    for stats in [device.update_batch(&batch, None).unwrap(), cpu.update_batch(&batch, None).unwrap()] {
+        assert_eq!(stats.not_finite().as_deref(), Some("value_loss is inf in minibatch 0"), "{stats:?}");
+    }
+}
+
+/// Minibatches of 9 rows and of 1, and some without a row that counts: means are those of all rows together.
+#[test]
+fn reported_means_are_over_rows() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let spec = PolicySpec::separate(3, &[8], Activation::Tanh, Head::gaussian(1));
+    let mut batch = batch(&spec, 10, 3);
+    batch.returns[9] = 100.0;
+    let order: Vec<u32> = (0..10).collect();
+    let config = |minibatch_size| PpoConfig {
+        minibatch_size: Some(minibatch_size),
+        update_epochs: 1,
+        learning_rate: 0.0,
+        anneal_lr: false,
+        norm_adv: AdvantageNorm::None,
+        value_loss: ValueLoss::Plain,
+        ..PpoConfig::cleanrl()
+    };
+    let sides = |config: PpoConfig| -> [(&str, Box<dyn Learner>); 4] {
+        let (plain, fused) = (gpu.with_products(ProductPath::Plain), gpu.with_products(ProductPath::Fused));
+        [
+            ("device", Box::new(GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap())),
+            ("device, plain kernels", Box::new(GpuLearner::new(&plain, spec.clone(), config.clone(), 7).unwrap())),
+            ("device, fused kernels", Box::new(GpuLearner::new(&fused, spec.clone(), config.clone(), 7).unwrap())),
+            ("cpu", Box::new(CpuLearner::<f32>::new(spec.clone(), config, 7).unwrap())),
+        ]
+    };
+    let masks = [vec![1; 10], vec![1, 1, 0, 0, 0, 0, 1, 1, 1, 0], vec![0, 0, 0, 1, 1, 1, 0, 0, 0, 1]];
+    for (mask, rows) in masks.into_iter().zip([
+        [[9, 1, 0, 0], [3, 3, 3, 1]],
+        [[5, 0, 0, 0], [2, 0, 3, 0]],
+        [[3, 1, 0, 0], [0, 3, 0, 1]],
+    ]) {
+        let counted: u32 = mask.iter().sum();
+        let valid = mask.contains(&0).then(|| Array1::from(mask.clone()));
+        let batch = Batch { valid, ..batch.clone() };
+        let whole =
+            CpuLearner::<f64>::new(spec.clone(), config(10), 7).unwrap().update_batch(&batch, Some(&order)).unwrap();
+        let whole = whole.minibatches[0];
+        assert_eq!(whole.rows, counted);
+        for (size, rows) in [9, 3].into_iter().zip(rows) {
+            for (side, mut learner) in sides(config(size)) {
+                let stats = learner.update_batch(&batch, Some(&order)).unwrap();
+                let label = format!("{side}, minibatches of {size}, mask {mask:?}");
+                let got: Vec<u32> = stats.minibatches.iter().map(|minibatch| minibatch.rows).collect();
+                assert_eq!(got, rows[..10_usize.div_ceil(size)], "{label}");
+                let fields: [(&str, fn(&wgpo::data::MinibatchStats) -> f64); 8] = [
+                    ("policy_loss", |m| m.policy_loss),
+                    ("value_loss", |m| m.value_loss),
+                    ("entropy", |m| m.entropy),
+                    ("loss", |m| m.loss),
+                    ("old_approx_kl", |m| m.old_approx_kl),
+                    ("approx_kl_k2", |m| m.approx_kl_k2),
+                    ("approx_kl", |m| m.approx_kl),
+                    ("clipfrac", |m| m.clipfrac),
+                ];
+                for (name, field) in fields {
+                    let (got, want) = (stats.mean(field), field(&whole));
+                    assert!((got - want).abs() < 2e-6 * (1.0 + want.abs()), "{label}: {name} {got}, not {want}");
+                }
+                let (least, most) = stats.ratio_range();
+                assert!((least - whole.ratio_min).abs() < 1e-5 && (most - whole.ratio_max).abs() < 1e-5, "{label}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::Path;
-use wgpo::data::UpdateStats;
 use wgpo::trainer::IterationStats;
 use wgpo::{Anneal, PpoConfig};
 
@@ -36,7 +35,7 @@ pub struct Row {
     pub episode_return_max: Option<f64>,
     /// Their mean length.
     pub episode_length: Option<f64>,
-    /// Of the last minibatch, as CleanRL logs it; of all rows at the start, negative surrogate, for a trust region.
+    /// Of the last minibatch in which a row counted, as CleanRL logs it; of all rows at the start, negative surrogate, for a trust region.
     pub policy_loss: Option<f64>,
     /// Of the last minibatch.
     pub value_loss: Option<f64>,
@@ -44,7 +43,7 @@ pub struct Row {
     pub entropy: Option<f64>,
     /// Of the last minibatch; k3. Not with a trust region.
     pub approx_kl: Option<f64>,
-    /// Mean over the minibatches. Not with a trust region.
+    /// Mean over the rows of all minibatches. Not with a trust region.
     pub clipfrac: Option<f64>,
     /// Of the rollout.
     pub explained_variance: Option<f64>,
@@ -54,7 +53,7 @@ pub struct Row {
     pub learning_rate: f64,
     /// Steps that the optimiser took.
     pub optimizer_steps: u32,
-    /// Steps left out because the gradient was not finite.
+    /// Steps left out because the gradient, or its norm, was not finite.
     pub skipped_steps: u32,
     /// Mean analytic KL over all rows at the end of the update: with a KL penalty or a trust region.
     pub kl: Option<f64>,
@@ -88,7 +87,7 @@ impl Row {
     fn new(stats: &IterationStats, config: &PpoConfig, seconds: f64, steps_per_second: f64) -> Self {
         let finite = |value: f64| value.is_finite().then_some(value);
         let (episodes, update) = (&stats.episodes, &stats.update);
-        let last = update.last();
+        let last = update.last_counted();
         let region = update.trust_region.as_ref();
         // A critic's minibatch has no ratio, hence no estimate and no clip.
         let of_ratio = |value: f64| if region.is_none() { finite(value) } else { None };
@@ -111,7 +110,7 @@ impl Row {
             approx_kl: of_ratio(last.approx_kl),
             clipfrac: of_ratio(update.mean(|minibatch| minibatch.clipfrac)),
             explained_variance: finite(update.explained_variance),
-            grad_norm: mean_grad_norm(update).and_then(finite),
+            grad_norm: update.mean_grad_norm().and_then(finite),
             learning_rate: update.learning_rate,
             optimizer_steps: update.optimizer_steps,
             skipped_steps: update.skipped_steps,
@@ -134,13 +133,6 @@ fn columns() -> Result<Vec<String>> {
     text.serialize(Row::default())?;
     let text = text.into_inner().map_err(|error| error.into_error())?;
     Ok(csv::Reader::from_reader(text.as_slice()).headers()?.iter().map(str::to_owned).collect())
-}
-
-/// Mean gradient norm over the minibatches whose step was taken; the others have none.
-pub fn mean_grad_norm(stats: &UpdateStats) -> Option<f64> {
-    let norms = || stats.minibatches.iter().filter(|minibatch| minibatch.stepped).map(|minibatch| minibatch.grad_norm);
-    let count = norms().count();
-    (count > 0).then(|| norms().sum::<f64>() / count as f64)
 }
 
 /// The latest updates that together hold at least [`WINDOW`] episodes.
@@ -255,7 +247,7 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wgpo::data::{MinibatchStats, TrustRegionStats};
+    use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
     use wgpo::trainer::EpisodeStats;
 
     fn iteration(updates: u64, count: u64, each: f64) -> IterationStats {
@@ -293,8 +285,20 @@ mod tests {
         let taken = MinibatchStats { grad_norm: 3.0, stepped: true, ..MinibatchStats::default() };
         let stopped = MinibatchStats::default();
         let stats = UpdateStats { minibatches: vec![taken, stopped], ..UpdateStats::default() };
-        assert_eq!(mean_grad_norm(&stats), Some(3.0));
-        assert_eq!(mean_grad_norm(&UpdateStats { minibatches: vec![stopped], ..UpdateStats::default() }), None);
+        assert_eq!(stats.mean_grad_norm(), Some(3.0));
+        assert_eq!(UpdateStats { minibatches: vec![stopped], ..UpdateStats::default() }.mean_grad_norm(), None);
+    }
+
+    /// A last minibatch of one row, and one in which no row counts.
+    #[test]
+    fn means_are_over_rows() {
+        let of =
+            |rows, clipfrac, value_loss| MinibatchStats { rows, clipfrac, value_loss, ..MinibatchStats::default() };
+        let mut stats = iteration(1, 0, 0.0);
+        stats.update.minibatches = vec![of(9, 0.5, 2.0), of(1, 1.0, 30.0), of(0, 0.0, 0.0)];
+        let row = Row::new(&stats, &PpoConfig::cleanrl(), 1.0, 1.0);
+        assert_eq!((row.clipfrac, row.value_loss), (Some(0.55), Some(30.0)));
+        assert_eq!(stats.update.mean(|minibatch| minibatch.value_loss), 4.8);
     }
 
     #[test]

@@ -141,9 +141,12 @@ impl Session<'_> {
             if row.skipped_steps > 0 && !warned {
                 warned = true;
                 progress.line(&format!(
-                    "warning: update {}: {} optimiser steps left out because the gradient was not finite",
+                    "warning: update {}: {} optimiser steps left out because the gradient, or its norm, was not finite",
                     row.update, row.skipped_steps
                 ));
+            } else if let Some(words) = stats.update.not_finite().filter(|_| !warned) {
+                warned = true;
+                progress.line(&format!("warning: update {}: {words}: beyond f32", row.update));
             }
             if saved.elapsed() >= SAVE_EVERY {
                 self.trainer.save(&self.folder.policy())?;

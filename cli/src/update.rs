@@ -2,7 +2,6 @@
 
 use crate::args::{KernelsChoice, UpdateArgs};
 use crate::backend::Backend;
-use crate::metrics::mean_grad_norm;
 use crate::settings;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -53,7 +52,14 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     let mut learner = made(&backend)?;
     let stats = learner.update(&rollout).context("update")?;
     if stats.skipped_steps > 0 {
-        bail!("{} optimiser steps had a gradient that was not finite; nothing was written", stats.skipped_steps);
+        bail!(
+            "{} optimiser steps had a gradient that was not finite, a norm of it beyond f32, or one above 9.2e18 after clipping; \
+             nothing was written",
+            stats.skipped_steps
+        );
+    }
+    if let Some(words) = stats.not_finite() {
+        bail!("{words}: a number of this update is beyond f32; nothing was written");
     }
     learner.save(&args.out)?;
     if args.json {
@@ -121,10 +127,16 @@ fn region_text(region: &TrustRegionStats) -> String {
 
 fn as_text(stats: &UpdateStats) -> String {
     let mut text = format!("{:<20} {:>14} {:>14} {:>14}\n", "", "first", "last", "mean");
-    let first = stats.minibatches.first().copied().unwrap_or_default();
+    // Means over rows; of the gradient's norm over steps, of the ratios the ends.
+    let first = stats.minibatches.iter().find(|minibatch| minibatch.rows > 0).copied().unwrap_or_default();
     for (name, column) in columns(stats) {
-        let mean = if name == "grad_norm" { mean_grad_norm(stats).unwrap_or(0.0) } else { stats.mean(column) };
-        let (first, last) = (column(&first), column(&stats.last()));
+        let mean = match name {
+            "grad_norm" => stats.mean_grad_norm().unwrap_or(0.0),
+            "ratio_min" => stats.ratio_range().0,
+            "ratio_max" => stats.ratio_range().1,
+            _ => stats.mean(column),
+        };
+        let (first, last) = (column(&first), column(&stats.last_counted()));
         text += &format!("{name:<20} {first:>14.6} {last:>14.6} {mean:>14.6}\n");
     }
     for (name, value) in [("kl", stats.kl), ("kl_coef", stats.kl_coef)] {
@@ -158,6 +170,7 @@ fn as_json(stats: &UpdateStats, backend: &str) -> Value {
         .map(|minibatch| {
             let numbers = columns(stats).map(|(name, column)| (name.to_owned(), json!(column(minibatch))));
             let flags = [
+                ("rows".to_owned(), json!(minibatch.rows)),
                 ("non_finite_rows".to_owned(), json!(minibatch.non_finite_rows)),
                 ("head_hits".to_owned(), json!(minibatch.head_hits)),
                 ("stepped".to_owned(), json!(minibatch.stepped)),
@@ -193,7 +206,7 @@ fn as_json(stats: &UpdateStats, backend: &str) -> Value {
         "stopped_early": stats.stopped_early,
         "explained_variance": stats.explained_variance,
         "learning_rate": stats.learning_rate,
-        "grad_norm": mean_grad_norm(stats),
+        "grad_norm": stats.mean_grad_norm(),
         "kl": stats.kl,
         "kl_coef": stats.kl_coef,
         "trust_region": region,

@@ -33,7 +33,8 @@ fn block_loss(row: u32) {
             && math_is_finite(by_logp);
         let clipped = select(0.0, 1.0, abs(s.ratio - 1.0) > schedule.clip_coef);
         own.a = weight * vec4<f32>(s.loss, 0.0, summary.entropy, -s.log_ratio);
-        own.b = vec4<f32>(weight * vec3<f32>(0.5 * s.log_ratio * s.log_ratio, math_k3(s.log_ratio), clipped), 0.0);
+        // The last counts the row.
+        own.b = vec4<f32>(weight * vec3<f32>(0.5 * s.log_ratio * s.log_ratio, math_k3(s.log_ratio), clipped), 1.0);
         own.c = vec4<f32>(s.ratio, s.ratio, summary.hits, 0.0);
     } else {
         let form = params.value_loss;

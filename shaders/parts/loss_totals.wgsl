@@ -3,24 +3,29 @@
 
 var<workgroup> loss_totals_a: array<vec4<f32>, 64>;
 var<workgroup> loss_totals_b: array<vec4<f32>, 64>;
-var<workgroup> loss_totals_c: array<vec3<f32>, 64>;
+var<workgroup> loss_totals_c: array<vec4<f32>, 64>;
+
+// Part value's unit of errors.
+const LOSS_TOTALS_VALUE: f32 = 16777216.0;
 
 // Leaves the sums over all groups in the first element of each. With `bits` rows that are not finite are bits behind the sums,
-// as loss_ppo_fused leaves them.
+// as loss_ppo_fused leaves them, and rows that count are in their place.
 fn loss_totals(lane: u32, groups: u32, bits: u32) {
     var a = vec4<f32>();
     var b = vec4<f32>();
-    var c = vec3<f32>(3.4e38, 0.0, 0.0);  // least ratio, greatest ratio, hits
+    var c = vec4<f32>(3.4e38, 0.0, 0.0, 0.0);  // least ratio, greatest ratio, hits, rows that count
     for (var group = lane; group < groups; group += 64u) {
         a += loss_partials[group * 3u];
-        b += loss_partials[group * 3u + 1u];
+        let estimates = loss_partials[group * 3u + 1u];
+        let other = loss_partials[group * 3u + 2u];
+        b += vec4<f32>(estimates.xyz, select(estimates.w, 0.0, bits != 0u));
         if (bits != 0u) {
             let of_policy = vec4<u32>(loss_partials[groups * 3u + group * 2u]);
             let of_critic = vec4<u32>(loss_partials[groups * 3u + group * 2u + 1u]);
             b.w += dot(vec4<f32>(countOneBits(of_policy | of_critic)), vec4<f32>(1.0));
         }
-        let other = loss_partials[group * 3u + 2u].xyz;
-        c = vec3<f32>(min(c.x, other.x), max(c.y, other.y), c.z + other.z);
+        let count = select(other.w, estimates.w, bits != 0u);
+        c = vec4<f32>(min(c.x, other.x), max(c.y, other.y), c.z + other.z, c.w + count);
     }
     loss_totals_a[lane] = a;
     loss_totals_b[lane] = b;
@@ -32,7 +37,7 @@ fn loss_totals(lane: u32, groups: u32, bits: u32) {
             loss_totals_b[lane] += loss_totals_b[lane + half];
             let own = loss_totals_c[lane];
             let other = loss_totals_c[lane + half];
-            loss_totals_c[lane] = vec3<f32>(min(own.x, other.x), max(own.y, other.y), own.z + other.z);
+            loss_totals_c[lane] = vec4<f32>(min(own.x, other.x), max(own.y, other.y), own.zw + other.zw);
         }
         workgroupBarrier();  // this level of the tree is complete
     }
@@ -45,7 +50,7 @@ fn loss_totals_store(index: u32, inverse_rows: f32, vf_coef: f32, with_kl: u32, 
     if (control_stopped_before(control[CONTROL_STOP], index)) {
         return;
     }
-    let mean_a = loss_totals_a[0] * inverse_rows;
+    let mean_a = loss_totals_a[0] * inverse_rows * vec4<f32>(1.0, LOSS_TOTALS_VALUE, 1.0, 1.0);
     let mean_b = loss_totals_b[0] * inverse_rows;
     let row = index * TRACE_WIDTH;
     trace[row + TRACE_POLICY_LOSS] = mean_a.x;
@@ -63,6 +68,7 @@ fn loss_totals_store(index: u32, inverse_rows: f32, vf_coef: f32, with_kl: u32, 
     trace[row + TRACE_RATIO_MAX] = loss_totals_c[0].y;
     trace[row + TRACE_NON_FINITE] = loss_totals_b[0].w;
     trace[row + TRACE_HEAD_HITS] = loss_totals_c[0].z;
+    trace[row + TRACE_ROWS] = loss_totals_c[0].w;
     control[CONTROL_VISITED] += 1u;
     if (kl_stop != 0u && mean_b.y > kl_limit) {
         control[CONTROL_STOP] = index + kl_stop;

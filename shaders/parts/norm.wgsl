@@ -1,16 +1,42 @@
-// The gradient's norm over fixed spans of its elements, the factors that clip it, and whether the optimiser may step, by
-// workgroups of 64. Needs parts math, control and trace.
+// The gradient's norm over fixed spans of its elements, by workgroups of 64. Needs parts math, control and trace.
+//
+// Sums are (x, y, z, w): squares of one group of elements and of the value's, z and w those of elements above 2^50 in units of
+// 2^160. So a finite gradient's norm is known wherever it is within f32 itself, although squares end at 1.8e19; and where all
+// elements are ordinary, x and y are plain sums of squares. An element that is not finite adds NORM_BROKEN to z, which no finite
+// one reaches: at most 2^96 each.
 
 const NORM_SPAN: u32 = 256u;  // elements of one partial
+const NORM_LARGE: f32 = 1125899906842624.0;         // 2^50
+const NORM_UNIT: f32 = 1.2089258196146292e24;       // 2^80
+const NORM_INVERSE: f32 = 8.271806125530277e-25;    // 2^-80
+const NORM_BROKEN: f32 = 8.507059173023462e37;      // 2^126
+const NORM_WHOLE: f32 = 4.253529586511731e37;       // 2^125
 
 var<workgroup> norm_sums: array<vec4<f32>, 64>;
 
-// Takes in one element: squares of one group of elements, of the value's, and how many are not finite.
+// Takes in one element.
 fn norm_add(own: vec4<f32>, g: f32, of_value: bool) -> vec4<f32> {
     if (!math_is_finite(g)) {
-        return own + vec4<f32>(0.0, 0.0, 1.0, 0.0);
+        return own + vec4<f32>(0.0, 0.0, NORM_BROKEN, 0.0);
     }
-    return own + select(vec4<f32>(g * g, 0.0, 0.0, 0.0), vec4<f32>(0.0, g * g, 0.0, 0.0), of_value);
+    let large = abs(g) > NORM_LARGE;
+    let scaled = g * select(1.0, NORM_INVERSE, large);
+    let square = scaled * scaled;
+    let pair = select(vec2<f32>(square, 0.0), vec2<f32>(0.0, square), of_value);
+    return own + select(vec4<f32>(pair, 0.0, 0.0), vec4<f32>(0.0, 0.0, pair), large);
+}
+
+// Whether all elements were finite. On the bits, as a sum of several broken ones is not finite itself.
+fn norm_is_whole(sums: vec4<f32>) -> bool {
+    return bitcast<u32>(sums.z) < bitcast<u32>(NORM_WHOLE) && math_is_finite(sums.x) && math_is_finite(sums.y);
+}
+
+// The root of such a pair: squares, and large ones in units of 2^160.
+fn norm_root(squares: f32, large: f32) -> f32 {
+    if (large > 0.0) {
+        return sqrt(large + squares * NORM_INVERSE * NORM_INVERSE) * NORM_UNIT;
+    }
+    return sqrt(max(squares, 0.0));
 }
 
 // The sum over all lanes.

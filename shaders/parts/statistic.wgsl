@@ -1,59 +1,86 @@
-// A running mean and variance, merged with the moments of one batch after another.
+// A running mean and variance, merged with the moments of one batch after another. Needs parts math and twofloat.
 //
-// In a buffer it is STATISTIC_WORDS u32 words: mean and variance (f32 bits), count of rows (low word, high word), and what the
-// count began with (f32 bits), which need not be whole. The count stays exact where an f32 would not move any more.
+// In a buffer it is STATISTIC_WORDS u32 words: mean and variance as pairs of f32 (bits), as what one row moves a long history
+// by is below the last digit of an f32; count of rows (low word, high word); what the count began with (f32 bits), which
+// need not be whole; and a 0, which no compiler knows and the pairs stand on. The count stays exact where an f32 would not
+// move any more.
 
-const STATISTIC_WORDS: u32 = 5u;
+const STATISTIC_WORDS: u32 = 8u;
 
 struct Statistic {
-    mean: f32,
-    variance: f32,
+    mean: vec2<f32>,
+    variance: vec2<f32>,
     // Low word, high word.
     count: vec2<u32>,
     initial: f32,
+    zero: u32,
 }
 
-fn statistic_of(mean: u32, variance: u32, low: u32, high: u32, initial: u32) -> Statistic {
-    return Statistic(bitcast<f32>(mean), bitcast<f32>(variance), vec2<u32>(low, high), bitcast<f32>(initial));
+// From its first four words and its last four.
+fn statistic_of(first: vec4<u32>, last: vec4<u32>) -> Statistic {
+    return Statistic(
+        bitcast<vec2<f32>>(first.xy), bitcast<vec2<f32>>(first.zw), last.xy, bitcast<f32>(last.z), last.w);
 }
 
-// Chan, Golub & LeVeque's merge with `rows` more numbers (at least 1), whose mean is `d` above the old one and whose variance
-// (by rows, not rows - 1) is given. `d` is what the caller can take before it rounds a large mean.
+// The first four words.
+fn statistic_words(s: Statistic) -> vec4<u32> {
+    return vec4<u32>(bitcast<vec2<u32>>(s.mean), bitcast<vec2<u32>>(s.variance));
+}
+
+fn statistic_is_finite(a: vec2<f32>) -> bool {
+    return math_is_finite(a.x) && math_is_finite(a.y);
+}
+
+// Chan, Golub & LeVeque's merge with `rows` more numbers (at least 1) of this mean and deviation (by rows, not rows - 1). Where
+// the new moments are beyond f32 the old ones stay; the count is of all.
 //
-// Both forms of the variance are the same number. Weighted sums keep the digits of a small variance that replaces a large one;
-// the change by a small share keeps a long history from creeping, as weights rounded to f32 do not add up to 1.
-fn statistic_merge(s: Statistic, rows: u32, d: f32, variance: f32) -> Statistic {
+// Products take the share before the second factor, so that no square has to be within f32 by itself.
+fn statistic_merge(s: Statistic, rows: u32, mean: vec2<f32>, deviation: f32) -> Statistic {
     let low = s.count.x + rows;
-    let high = s.count.y + select(0u, 1u, low < rows);
-    let count = vec2<u32>(low, high);
-    let before = f32(s.count.y) * 4294967296.0 + f32(s.count.x) + s.initial;
+    let count = vec2<u32>(low, s.count.y + select(0u, 1u, low < rows));
+    let n = vec2<f32>(f32(rows), 0.0);
+    // Words of 32 bits, in halves that an f32 holds.
+    let words = twofloat_sum(
+        f32(s.count.y) * 4294967296.0, twofloat_opaque(f32(s.count.x >> 16u) * 65536.0, s.zero), s.zero);
+    let before = twofloat_add(words, twofloat_sum(f32(s.count.x & 0xffffu), s.initial, s.zero), s.zero);
+    var to = mean;
+    var variance = twofloat_product(deviation, deviation, s.zero);
     // n / n need not be 1 on a device.
-    if (before == 0.0) {
-        return Statistic(s.mean + d, variance, count, s.initial);
+    if (before.x > 0.0) {
+        let total = twofloat_add(before, n, s.zero);
+        let share = twofloat_divide(n, total, s.zero);
+        let keep = twofloat_divide(before, total, s.zero);
+        let d = twofloat_add(mean, -s.mean, s.zero);
+        let moved = twofloat_multiply(d, share, s.zero);
+        let own = vec2<f32>(deviation, 0.0);
+        to = twofloat_add(s.mean, moved, s.zero);
+        variance = twofloat_add(
+            twofloat_multiply(s.variance, keep, s.zero),
+            twofloat_add(
+                twofloat_multiply(twofloat_multiply(own, share, s.zero), own, s.zero),
+                twofloat_multiply(moved, twofloat_multiply(d, keep, s.zero), s.zero), s.zero),
+            s.zero);
     }
-    let n = f32(rows);
-    let share = n / (before + n);
-    let keep = before / (before + n);
-    let between = d * d * share * keep;
-    let weighted = s.variance * keep + variance * share + between;
-    let moved = s.variance + (variance - s.variance) * share + between;
-    return Statistic(s.mean + d * share, select(moved, weighted, share > 0.5), count, s.initial);
+    if (!(statistic_is_finite(to) && statistic_is_finite(variance))) {
+        return Statistic(s.mean, s.variance, count, s.initial, s.zero);
+    }
+    return Statistic(twofloat_fit(to), twofloat_fit(variance), count, s.initial, s.zero);
 }
 
 // What deviations from the mean are divided by: sqrt(variance + eps), or sqrt(variance) + eps.
 fn statistic_scale(s: Statistic, eps: f32, outside_root: u32) -> f32 {
     if (outside_root == 1u) {
-        return sqrt(s.variance) + eps;
+        return sqrt(s.variance.x) + eps;
     }
-    return sqrt(s.variance + eps);
+    return sqrt(s.variance.x + eps);
 }
 
 // (x - shift) / scale within +-clip; 0 where there is no scale, no limit where clip is 0.
-fn statistic_normalize(x: f32, shift: f32, scale: f32, clip: f32) -> f32 {
+fn statistic_normalize(x: f32, shift: vec2<f32>, scale: f32, clip: f32, zero: u32) -> f32 {
     if (scale == 0.0) {
         return 0.0;
     }
-    let y = (x - shift) / scale;
+    let y = twofloat_less(x, shift, zero) / scale;
     if (clip > 0.0) {
         return clamp(y, -clip, clip);
     }

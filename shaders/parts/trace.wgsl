@@ -17,4 +17,5 @@ const TRACE_STEPPED: u32 = 12u;
 const TRACE_KL: u32 = 13u;       // analytic, where one is asked for
 const TRACE_PENALTY: u32 = 14u;  // of that KL, part of the loss
 const TRACE_HEAD_HITS: u32 = 15u;
-const TRACE_WIDTH: u32 = 16u;
+const TRACE_ROWS: u32 = 16u;     // that count
+const TRACE_WIDTH: u32 = 17u;

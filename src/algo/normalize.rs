@@ -48,21 +48,15 @@ fn clip(limit: Option<f64>) -> f32 {
 
 fn words(moments: &RunningMoments) -> Vec<u32> {
     let columns = moments.mean.iter().zip(&moments.variance);
-    let (low, high) = (moments.count as u32, (moments.count >> 32) as u32);
-    columns.flat_map(|(m, v)| [m.to_bits(), v.to_bits(), low, high, moments.initial_count.to_bits()]).collect()
+    columns.flat_map(|(m, v)| reduce_running::words(*m, *v, moments.count, moments.initial_count)).collect()
 }
 
 #[cfg(not(target_arch = "wasm32"))]
 fn moments(words: &[u32]) -> RunningMoments {
-    let column = |place: usize| words.iter().skip(place).step_by(STATISTIC_WORDS as usize).copied();
-    let floats = |place: usize| column(place).map(f32::from_bits).collect::<Vec<f32>>();
-    let first = |place: usize| column(place).next().unwrap_or(0);
-    RunningMoments {
-        mean: floats(0),
-        variance: floats(1),
-        count: u64::from(first(2)) | u64::from(first(3)) << 32,
-        initial_count: f32::from_bits(first(4)),
-    }
+    let (mean, variance) = words.chunks(STATISTIC_WORDS as usize).map(reduce_running::moments).unzip();
+    let first = |place: usize| words.get(place).copied().unwrap_or(0);
+    let count = u64::from(first(4)) | u64::from(first(5)) << 32;
+    RunningMoments { mean, variance, count, initial_count: f32::from_bits(first(6)) }
 }
 
 impl NormalizerBuffers {
@@ -256,7 +250,7 @@ impl NormalizerBuffers {
         statistic: &Buffer<u32>,
         params: reduce_running::Params,
         valid: Option<&Buffer<u32>>,
-    ) -> Result<(Vec<Call>, Buffer<[f32; 2]>)> {
+    ) -> Result<(Vec<Call>, Buffer<[f32; 4]>)> {
         // Rows were held against u32 where the window was made.
         let (all, segments) = (rows as u32, rows.div_ceil(u64::from(segment.max(1))));
         let mut calls = Vec::new();
@@ -282,7 +276,7 @@ impl NormalizerBuffers {
 
 fn rescale(
     gpu: &Gpu,
-    coefficients: &Buffer<[f32; 2]>,
+    coefficients: &Buffer<[f32; 4]>,
     numbers: &Buffer<f32>,
     rows: u64,
     segment: u32,

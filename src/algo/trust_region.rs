@@ -180,6 +180,7 @@ impl TrustRegionUpdate {
         // The policy has no part in the critic's minibatches: only these columns mean something there.
         for minibatch in &mut stats.minibatches {
             *minibatch = MinibatchStats {
+                rows: minibatch.rows,
                 value_loss: minibatch.value_loss,
                 loss: minibatch.value_loss,
                 non_finite_rows: minibatch.non_finite_rows,

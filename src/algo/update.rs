@@ -219,6 +219,7 @@ impl PpoUpdate {
             .map(|index| {
                 let column = |c: usize| float(control + 8 + index * loss_statistics::TRACE_WIDTH as usize + c);
                 MinibatchStats {
+                    rows: column(16) as u32,
                     policy_loss: column(0),
                     value_loss: column(1),
                     entropy: column(2),
@@ -238,9 +239,9 @@ impl PpoUpdate {
                 }
             })
             .collect();
-        // (count, mean, M2, 0) of the returns, then of returns − values_old; equal counts cancel.
+        // (count, mean, deviation, ..) of the returns, then of returns − values_old.
         let (of_returns, of_residuals) = (float(control + 2), float(control + 6));
-        let explained = if of_returns > 0.0 { 1.0 - of_residuals / of_returns } else { f64::NAN };
+        let explained = if of_returns > 0.0 { 1.0 - (of_residuals / of_returns).powi(2) } else { f64::NAN };
         let kl_state = |index: usize| float(control + 8 + self.trace.len() as usize + index);
         let rate = kl_state(1);
         UpdateStats {

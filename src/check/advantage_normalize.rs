@@ -4,6 +4,7 @@ use super::Case;
 use super::support::{EPS, Guarded, Random, wide};
 use crate::gpu::Slot;
 use crate::kernels::advantage_normalize;
+use crate::kernels::reduce_running::pair;
 use crate::reference::advantage_normalize::advantage_normalize as normalize;
 use ndarray::Array1;
 
@@ -15,19 +16,22 @@ struct Normalize {
     offset: usize,
     ddof: u32,
     eps: f32,
+    mean: f32,
     /// All advantages the same.
     flat: bool,
 }
 
 fn normalize_case(c: Normalize) -> Case {
-    let Normalize { rows, segment, stride, offset, ddof, eps, flat } = c;
+    let Normalize { rows, segment, stride, offset, ddof, eps, mean, flat } = c;
     let equal = if flat { ", equal advantages" } else { "" };
-    let shape = format!("{rows} rows in segments of {segment}, stride {stride}, ddof {ddof}, ε {eps}{equal}");
-    let reason = "given the mean and M2 rounded to f32; subtraction, square root and two divisions of at most 3 ulp each; \
-                  scale: 1 + |mean| / deviation";
+    let shape =
+        format!("{rows} rows in segments of {segment}, stride {stride}, ddof {ddof}, ε {eps}, mean {mean}{equal}");
+    let reason = "given the mean in two f32 and the deviation in one; a subtraction, a root and two divisions of at most 3 ulp each; \
+                  scale: the result, and 0.1 where it is small";
     Case::new("advantage_normalize", shape, (16.0 * EPS, reason), move |gpu, report| {
         let mut random = Random::new((rows * 31 + segment) as u64);
         let mut data = random.normals(rows * stride + offset, 1.0);
+        data.iter_mut().for_each(|x| *x += mean);
         if flat {
             data.fill(0.3);
         }
@@ -41,12 +45,12 @@ fn normalize_case(c: Normalize) -> Case {
             let n = column.len() as f64;
             let mean = if flat { column[0] } else { column.sum() / n };
             let squares = column.mapv(|x| (x - mean) * (x - mean)).sum();
-            moments.push([n as f32, mean as f32, squares as f32, 0.0]);
-            let deviation = (squares / (n - f64::from(ddof)).max(1.0)).sqrt();
+            let [first_part, rest] = pair(mean);
+            moments.push([n as f32, first_part, (squares / n).sqrt() as f32, rest]);
             let own = normalize(column.view(), ddof, f64::from(eps))?;
             for (row, value) in (first..last).zip(own) {
                 normalized[row] = value;
-                sizes[row] = if deviation > 0.0 { 1.0 + mean.abs() / deviation } else { 1.0 };
+                sizes[row] = 0.1;
             }
         }
         let moments = Guarded::holding(gpu, "moments", &moments)?;
@@ -70,12 +74,12 @@ fn normalize_case(c: Normalize) -> Case {
 
 /// One segment of packed rows, as an update has them.
 pub(super) fn sized(rows: usize) -> Case {
-    normalize_case(Normalize { rows, segment: rows, stride: 4, offset: 1, ddof: 1, eps: 1e-8, flat: false })
+    normalize_case(Normalize { rows, segment: rows, stride: 4, offset: 1, ddof: 1, eps: 1e-8, mean: 0.0, flat: false })
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let usual = Normalize { rows: 65, segment: 65, stride: 1, offset: 0, ddof: 1, eps: 1e-8, flat: false };
+    let usual = Normalize { rows: 65, segment: 65, stride: 1, offset: 0, ddof: 1, eps: 1e-8, mean: 0.0, flat: false };
     for c in [
         usual,
         Normalize { rows: 1, segment: 1, ..usual },
@@ -83,6 +87,7 @@ pub(super) fn cases() -> Vec<Case> {
         Normalize { rows: 64, segment: 63, ddof: 0, ..usual },
         Normalize { rows: 131, segment: 32, stride: 4, offset: 1, ..usual },
         Normalize { rows: 67, segment: 67, stride: 4, offset: 3, ddof: 0, eps: 1e-5, ..usual },
+        Normalize { mean: 1e7, ..usual },
         Normalize { flat: true, ..usual },
         Normalize { flat: true, eps: 0.0, ddof: 0, ..usual },
     ] {

@@ -10,7 +10,7 @@ use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::data::Actions;
 use crate::gpu::{Gpu, Schedule};
 use crate::kernels::batch_clean::INVALID_LOGP;
-use crate::kernels::loss_ppo;
+use crate::kernels::loss_ppo::{self, VALUE_UNIT};
 use crate::policy::Head;
 use crate::reference::head::{entropy, entropy_grad, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad};
 use crate::reference::loss_ppo::{PpoLoss, Targets, loss_ppo as oracle};
@@ -271,7 +271,8 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
             f64::from(stats.non_finite_rows) / n,
         ]
         .map(|mean| mean * n);
-        let got: Vec<f32> = partials[group * 3..group * 3 + 3].iter().flatten().copied().collect();
+        let mut got: Vec<f32> = partials[group * 3..group * 3 + 3].iter().flatten().copied().collect();
+        got[1] *= VALUE_UNIT;
         let size = |i: usize| weight * range.iter().map(|row| bounds.in_sum(*row, i)).sum::<f64>() / EPS;
         for (i, name) in SUMS.iter().enumerate() {
             report.floats(name, &got[i..=i], &sums[i..=i], |_| size(i));
@@ -279,7 +280,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
         let extremes = [stats.ratio_min, stats.ratio_max];
         let most = range.iter().map(|row| bounds.ratio[*row]).fold(0.0, f64::max);
         report.floats("loss_partials (ratios)", &got[8..10], &extremes, |i| extremes[i] * most / EPS);
-        report.exact("loss_partials (hits, padding)", &got[10..], &[stats.head_hits as f32, 0.0]);
+        report.exact("loss_partials (hits, rows)", &got[10..], &[stats.head_hits as f32, range.len() as f32]);
     }
     Ok(())
 }

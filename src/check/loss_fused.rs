@@ -12,6 +12,7 @@ use super::mlp_fused::STEEPEST;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::gpu::{Gpu, Schedule};
 use crate::kernels::batch_clean::INVALID_LOGP;
+use crate::kernels::loss_ppo::VALUE_UNIT;
 use crate::kernels::{loss_ppo_fused, mlp_backward_weight};
 use crate::policy::{Activation, Head, LayerRange, Network, PolicySpec};
 use crate::reference::mlp::{activate, derivative};
@@ -244,12 +245,15 @@ fn run(gpu: &Gpu, report: &Report, c: &Fused) -> Result<()> {
             stats.approx_kl_k2,
             stats.approx_kl,
             stats.clipfrac,
-            0.0,
+            // A count.
+            1.0 / weight,
         ]
         .map(|mean| mean * range.len() as f64 * weight);
+        let mut got = terms[group * 12..][..8].to_vec();
+        got[1] *= VALUE_UNIT;
         for (i, name) in SUMS.iter().enumerate() {
             let size = range.iter().map(|row| weight * bounds.in_sum(*row, i)).sum::<f64>() / EPS;
-            report.floats(name, &terms[group * 12 + i..][..1], &sums[i..=i], |_| size);
+            report.floats(name, &got[i..=i], &sums[i..=i], |_| size);
         }
         let extremes = [stats.ratio_min, stats.ratio_max];
         let most = range.iter().map(|row| bounds.ratio[*row]).fold(0.0, f64::max);

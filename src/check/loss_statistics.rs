@@ -11,14 +11,19 @@ pub(super) const VF_COEF: f32 = 0.7;
 /// Columns of the trace with k3, and with limits that heads met.
 pub(super) const KL_3: usize = 6;
 pub(super) const HITS: usize = 15;
+/// Rows that count.
+pub(super) const ROWS: usize = 16;
 
 /// Partial sums of `groups` workgroups.
 pub(super) fn partials(random: &mut Random, groups: usize) -> Vec<[f32; 4]> {
     (0..3 * groups)
         .map(|i| match i % 3 {
-            2 => [random.range(0.2, 0.9), random.range(1.1, 3.0), random.below(9) as f32, 0.0],
+            2 => [random.range(0.2, 0.9), random.range(1.1, 3.0), random.below(9) as f32, random.below(65) as f32],
             1 => [random.range(0.0, 9.0), random.range(0.0, 9.0), random.below(64) as f32, random.below(3) as f32],
-            _ => [0; 4].map(|_: i32| random.range(-30.0, 60.0)),
+            _ => {
+                let [policy, value, entropy, kl] = [0; 4].map(|_: i32| random.range(-30.0, 60.0));
+                [policy, value / loss_ppo::VALUE_UNIT, entropy, kl]
+            }
         })
         .collect()
 }
@@ -30,6 +35,7 @@ pub(super) struct Expected {
     /// Σ |terms| of the first five.
     pub sizes: [f64; 5],
     pub hits: f64,
+    pub rows: f64,
 }
 
 impl Expected {
@@ -38,12 +44,12 @@ impl Expected {
         let n = rows as f64;
         let mean = |k: usize, i: usize| over(k, i).sum::<f64>() / n;
         let size = |k: usize, i: usize| over(k, i).map(f64::abs).sum::<f64>() / n;
-        let (ent_coef, vf_coef) = (f64::from(ENT_COEF), f64::from(VF_COEF));
+        let (ent_coef, vf_coef, unit) = (f64::from(ENT_COEF), f64::from(VF_COEF), f64::from(loss_ppo::VALUE_UNIT));
         let columns = [
             mean(0, 0),
-            mean(0, 1),
+            unit * mean(0, 1),
             mean(0, 2),
-            mean(0, 0) - ent_coef * mean(0, 2) + vf_coef * mean(0, 1),
+            mean(0, 0) - ent_coef * mean(0, 2) + vf_coef * unit * mean(0, 1),
             mean(0, 3),
             mean(1, 0),
             mean(1, 1),
@@ -52,9 +58,9 @@ impl Expected {
             over(2, 1).fold(0.0, f64::max),
             over(1, 3).sum(),
         ];
-        let loss = size(0, 0) + ent_coef * size(0, 2) + vf_coef * size(0, 1);
-        let sizes = [size(0, 0), size(0, 1), size(0, 2), loss, size(0, 3)];
-        Self { columns, sizes, hits: over(2, 2).sum() }
+        let loss = size(0, 0) + ent_coef * size(0, 2) + vf_coef * unit * size(0, 1);
+        let sizes = [size(0, 0), unit * size(0, 1), size(0, 2), loss, size(0, 3)];
+        Self { columns, sizes, hits: over(2, 2).sum(), rows: over(2, 3).sum() }
     }
 }
 
@@ -91,7 +97,10 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
         report.floats("trace", &got[mine.clone()], &want.columns, |i| want.sizes.get(i).copied().unwrap_or(0.0));
         let hits = index * width + HITS;
         report.floats("trace (hits)", &got[hits..=hits], &[want.hits], |_| 0.0);
-        report.untouched("trace", got.iter().enumerate().filter(|(i, _)| !mine.contains(i) && *i != hits));
+        let counted = index * width + ROWS;
+        report.floats("trace (rows)", &got[counted..=counted], &[want.rows], |_| 0.0);
+        let others = got.iter().enumerate().filter(|(i, _)| !mine.contains(i) && *i != hits && *i != counted);
+        report.untouched("trace", others);
         let stop =
             if kl_stop != 0 && want.columns[KL_3] > f64::from(kl_limit) { index as u32 + kl_stop } else { stopped };
         report.exact("control", &words, &[stop, 0, 0, 6, 0, 0, 0, 0]);

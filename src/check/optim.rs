@@ -33,7 +33,9 @@ enum Bad {
     No,
     Nan,
     Infinity,
-    /// The sum of squares overflows.
+    /// Squares overflow, the norm does not: nothing is wrong.
+    Large,
+    /// The norm overflows, too.
     Huge,
     /// The update stopped before.
     Stopped,
@@ -45,7 +47,8 @@ fn gradient(random: &mut Random, count: usize, bad: Bad) -> Vec<f32> {
     match bad {
         Bad::Nan => gradient[last] = f32::NAN,
         Bad::Infinity => gradient[count / 2] = f32::NEG_INFINITY,
-        Bad::Huge => gradient[last] = 3e38,
+        Bad::Large => (gradient[last], gradient[count / 2]) = (6e19, -5e30),
+        Bad::Huge => (gradient[last], gradient[count / 2]) = (3e38, 3e38),
         Bad::No | Bad::Stopped => {}
     }
     gradient
@@ -106,7 +109,7 @@ fn clip_case_of(
         let step = buffers.3.read(gpu, report)?;
         let mut want = initial;
         let row = index * width;
-        if bad == Bad::No {
+        if [Bad::No, Bad::Large].contains(&bad) {
             let limit = f64::from(max_grad_norm);
             let norm_of = |inside: bool| {
                 let part = wide(&data).into_iter().enumerate().filter(|(i, _)| apart.contains(i) == inside);
@@ -133,7 +136,7 @@ fn clip_case_of(
         // The factors were compared above, or count for nothing.
         (want[SCALE], want[SCALE_VALUE]) = (control[SCALE], control[SCALE_VALUE]);
         report.exact("control", &control, &want);
-        report.exact("optimizer_step", &step, &[41 + u32::from(bad == Bad::No)]);
+        report.exact("optimizer_step", &step, &[41 + u32::from([Bad::No, Bad::Large].contains(&bad))]);
         Ok(())
     })
 }
@@ -399,12 +402,21 @@ pub(super) fn cases() -> Vec<Case> {
     for (bad, why) in [
         (Bad::Nan, ", a NaN"),
         (Bad::Infinity, ", an infinity"),
+        (Bad::Large, ", squares that overflow"),
         (Bad::Huge, ", a norm that overflows"),
         (Bad::Stopped, ", after an early stop"),
     ] {
         cases.push(clip_case(5000, 0.5, bad, why).quick(bad == Bad::Nan));
-        cases.push(clip_case(1, 0.5, bad, why));
+        cases.push(clip_case(if bad == Bad::Huge { 2 } else { 1 }, 0.5, bad, why));
     }
+    cases.push(clip_case_of(
+        5000,
+        0.5,
+        Bad::Large,
+        ", squares that overflow",
+        GradClip::Separate,
+        ClipFormula::Tensorflow,
+    ));
     for (grad_clip, formula) in [
         (GradClip::Separate, ClipFormula::Torch),
         (GradClip::Joint, ClipFormula::Tensorflow),

@@ -1,7 +1,7 @@
 //! The end of a minibatch in few dispatches: from slices of partial gradients to the permission to step.
 
 use super::Case;
-use super::loss_statistics::{ENT_COEF, Expected, HITS, KL_3, VF_COEF, partials};
+use super::loss_statistics::{ENT_COEF, Expected, HITS, KL_3, ROWS, VF_COEF, partials};
 use super::support::{EPS, Guarded, Random, schedule, wide};
 use crate::ClipFormula;
 use crate::gpu::{Schedule, Slot};
@@ -61,8 +61,8 @@ fn reduce_case(count: usize, slices: usize, apart: bool, broken: bool) -> Case {
         };
         for (group, norm) in norms.iter().enumerate() {
             report.floats("norm_partials", &norm[..2], &[sum(group, false), sum(group, true)], |_| 0.0);
-            let bad = if broken && group == count / 2 / SPAN { 1.0 } else { 0.0 };
-            report.exact("norm_partials (not finite, padding)", &norm[2..], &[bad, 0.0]);
+            let bad = if broken && group == count / 2 / SPAN { optim_clip::BROKEN } else { 0.0 };
+            report.exact("norm_partials (not finite, large)", &norm[2..], &[bad, 0.0]);
         }
         Ok(())
     })
@@ -114,7 +114,7 @@ fn decide_case(c: Decide) -> Case {
         }
         let mut norms: Vec<[f32; 4]> =
             (0..norm_groups).map(|_| [random.range(0.0, 3.0), random.range(0.0, 2.0), 0.0, 0.0]).collect();
-        norms[norm_groups - 1][2] = broken;
+        norms[norm_groups - 1][2] = broken * optim_clip::BROKEN;
         let initial = [stopped, 7, 7, 3, 4, 5, 0, 0];
         let buffers = (
             Guarded::holding(gpu, "loss_partials", &sums)?,
@@ -158,7 +158,8 @@ fn decide_case(c: Decide) -> Case {
                 want.sizes.get(i).copied().unwrap_or(0.0)
             });
             report.floats("trace (hits)", &row[HITS..=HITS], &[want.hits], |_| 0.0);
-            mine.extend((0..want.columns.len()).chain([HITS]));
+            report.floats("trace (rows)", &row[ROWS..=ROWS], &[want.rows], |_| 0.0);
+            mine.extend((0..want.columns.len()).chain([HITS, ROWS]));
         }
         let sum = |of: usize| norms.iter().map(|norm| f64::from(norm[of])).sum::<f64>();
         let factor = |norm: f64| match (formula, f64::from(max_grad_norm)) {

@@ -9,13 +9,13 @@ const PREFIX: &str = "normalizer.";
 
 const RETURNS: &str = "normalizer.discounted_returns";
 
-/// `normalizer.<part>.mean` and `.variance` as tensors, `.count` and `.initial_count` as keys.
+/// `normalizer.<part>.mean` and `.variance` as tensors of f64 (files of earlier versions have f32), `.count` and `.initial_count` as keys.
 pub(super) fn write(mut writer: Writer, state: &NormalizerState) -> Writer {
     for (name, part) in [("obs", &state.obs), ("reward", &state.reward), ("value", &state.value)] {
         let Some(part) = part else { continue };
         writer = writer
-            .f32(format!("{PREFIX}{name}.mean"), vec![part.mean.len()], &part.mean)
-            .f32(format!("{PREFIX}{name}.variance"), vec![part.variance.len()], &part.variance)
+            .f64(format!("{PREFIX}{name}.mean"), vec![part.mean.len()], &part.mean)
+            .f64(format!("{PREFIX}{name}.variance"), vec![part.variance.len()], &part.variance)
             .text(&format!("{PREFIX}{name}.count"), part.count)
             .text(&format!("{PREFIX}{name}.initial_count"), part.initial_count);
     }
@@ -32,7 +32,7 @@ pub(super) fn read(file: &File<'_>, obs_dim: usize) -> Result<NormalizerState> {
         if !file.has(&key("mean")) && !file.has(&key("variance")) {
             return Ok(None);
         }
-        let variance = file.f32(&key("variance"), &[columns])?;
+        let variance = file.f64(&key("variance"), &[columns])?;
         let initial_count: f32 = file.number(&key("initial_count"))?;
         if variance.iter().any(|square| *square < 0.0) {
             return Err(file.error(format!("\"{}\" has a negative element, expected variances", key("variance"))));
@@ -41,7 +41,7 @@ pub(super) fn read(file: &File<'_>, obs_dim: usize) -> Result<NormalizerState> {
             let key = key("initial_count");
             return Err(file.error(format!("key \"{key}\" is {initial_count}, expected a finite number from 0")));
         }
-        let (mean, count) = (file.f32(&key("mean"), &[columns])?, file.number(&key("count"))?);
+        let (mean, count) = (file.f64(&key("mean"), &[columns])?, file.number(&key("count"))?);
         Ok(Some(RunningMoments { mean, variance, count, initial_count }))
     };
     Ok(NormalizerState {

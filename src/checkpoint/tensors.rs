@@ -51,6 +51,16 @@ impl Writer {
         self.push(name.into(), Tensor { dtype: Dtype::F32, shape, bytes })
     }
 
+    pub(super) fn f64<'a>(
+        self,
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        values: impl IntoIterator<Item = &'a f64>,
+    ) -> Self {
+        let bytes = values.into_iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.push(name.into(), Tensor { dtype: Dtype::F64, shape, bytes })
+    }
+
     pub(super) fn u32<'a>(
         self,
         name: impl Into<String>,
@@ -170,13 +180,18 @@ impl<'a> File<'a> {
 
     /// A finite `f32` tensor; `f64` is rounded, as NumPy writes it by default.
     pub(super) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        Ok(self.f64(name, shape)?.into_iter().map(|value| value as f32).collect())
+    }
+
+    /// A tensor of `f64`, or of `f32` as earlier versions and other programs write it, each within the range of `f32`.
+    pub(super) fn f64(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
         let (dtype, bytes) = self.bytes(name, shape)?;
-        let values: Vec<f32> = match dtype {
-            Dtype::F32 => chunks(bytes).map(f32::from_le_bytes).collect(),
-            Dtype::F64 => chunks(bytes).map(|word| f64::from_le_bytes(word) as f32).collect(),
+        let values: Vec<f64> = match dtype {
+            Dtype::F32 => chunks(bytes).map(|word| f32::from_le_bytes(word).into()).collect(),
+            Dtype::F64 => chunks(bytes).map(f64::from_le_bytes).collect(),
             _ => return Err(self.error(format!("\"{name}\" is {dtype}, expected F32 or F64"))),
         };
-        match values.iter().position(|value| !value.is_finite()) {
+        match values.iter().position(|value| !(*value as f32).is_finite()) {
             Some(index) => {
                 Err(self.error(format!("\"{name}\"[{index}] is {}, expected a finite number", values[index])))
             }

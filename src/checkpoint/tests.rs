@@ -17,8 +17,8 @@ fn spec() -> PolicySpec {
 
 fn normalizer() -> crate::NormalizerState {
     let moments = |columns: usize, count| crate::RunningMoments {
-        mean: (0..columns).map(|i| i as f32 / 3.0).collect(),
-        variance: (0..columns).map(|i| 1.0 / (i + 3) as f32).collect(),
+        mean: (0..columns).map(|i| i as f64 / 3.0).collect(),
+        variance: (0..columns).map(|i| 1.0 / (i + 3) as f64).collect(),
         count,
         initial_count: 1e-4,
     };
@@ -292,4 +292,35 @@ fn running_statistics_may_be_absent_but_not_bad() {
     }
     let two = altered(|w| w.f32("normalizer.obs.mean", vec![2], &[0.0, 0.0]), "normalizer.obs.mean");
     assert!(two.to_string().contains("expected [3]"), "{two}");
+    let wide = altered(|w| w.f64("normalizer.obs.mean", vec![3], &[0.0, 1e39, 0.0]), "normalizer.obs.mean");
+    assert!(wide.to_string().contains("\"normalizer.obs.mean\"[1] is 1000000"), "{wide}");
+}
+
+/// Files of versions that kept statistics in f32.
+#[test]
+fn running_statistics_in_f32_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("learner.safetensors");
+    let narrow = |values: &mut Vec<f64>| values.iter_mut().for_each(|value| *value = f64::from(*value as f32));
+    let mut want = state(spec().layout().len());
+    for part in
+        [&mut want.normalizer.obs, &mut want.normalizer.reward, &mut want.normalizer.value].into_iter().flatten()
+    {
+        narrow(&mut part.mean);
+        narrow(&mut part.variance);
+    }
+    let mut file = learner_writer(&path, &spec(), &config(), &want).unwrap().text("contents", "learner");
+    for (name, part) in
+        [("obs", &want.normalizer.obs), ("reward", &want.normalizer.reward), ("value", &want.normalizer.value)]
+    {
+        let Some(part) = part else { continue };
+        for (kind, values) in [("mean", &part.mean), ("variance", &part.variance)] {
+            let name = format!("normalizer.{name}.{kind}");
+            file.remove(&name);
+            let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+            file = file.f32(name, vec![values.len()], &values);
+        }
+    }
+    std::fs::write(&path, file.finish(&path).unwrap()).unwrap();
+    assert_eq!(load_learner(&path).unwrap().state, want);
 }

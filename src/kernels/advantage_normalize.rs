@@ -1,7 +1,7 @@
 //! Normalised advantages, A ← (A − mean) / (std + ε), in place, per segment.
 //!
-//! std = √(M2 / (count − ddof)): ddof 1 is PyTorch's, 0 is NumPy's and JAX's. A segment of one row is left as it is; where the
-//! denominator is 0 the result is 0.
+//! std = √(Σ (A − mean)² / (count − ddof)): ddof 1 is PyTorch's, 0 is NumPy's and JAX's. A segment of one row is left as it is; where the
+//! denominator is 0 the result is 0. The mean that is subtracted is the sum of two f32.
 
 use super::span;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 kernel! {
     stem: "advantage_normalize",
-    parts: [],
+    parts: [TWOFLOAT],
     schedule: false,
     head: false,
     params: {
@@ -25,10 +25,10 @@ kernel! {
         pub ddof: u32,
         /// Added to the standard deviation.
         pub eps: f32,
+        /// 0, as part `twofloat` needs one that no compiler knows.
+        pub zero: u32,
         #[doc(hidden)]
         pub pad_0: u32,
-        #[doc(hidden)]
-        pub pad_1: u32,
     },
     io: {
         /// From [`super::reduce_moments`], `[segments]`.
@@ -55,7 +55,7 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         elements(name, "advantages", io.advantages, span(p.offset, p.rows, p.stride, 1), || {
             format!("offset {} + rows {} × stride {}", p.offset, p.rows, p.stride)
         })?;
-        calls.push((Params { segment, ..*p }, Grid::Items(u64::from(p.rows))));
+        calls.push((Params { segment, zero: 0, ..*p }, Grid::Items(u64::from(p.rows))));
     }
     gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)
 }

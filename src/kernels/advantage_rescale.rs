@@ -11,7 +11,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
     stem: "advantage_rescale",
-    parts: [STATISTIC],
+    parts: [MATH, TWOFLOAT, STATISTIC],
     schedule: false,
     head: false,
     params: {
@@ -25,8 +25,8 @@ kernel! {
         pub clip: f32,
     },
     io: {
-        /// `(shift, scale)` from [`super::reduce_running`], `[segments]`.
-        coefficients: Read [f32; 2],
+        /// `(shift, scale, rest of the shift, 0)` from [`super::reduce_running`], `[segments]`.
+        coefficients: Read [f32; 4],
         /// Read and written in place, `[rows]`.
         numbers: ReadWrite f32,
     },

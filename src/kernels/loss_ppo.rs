@@ -79,6 +79,9 @@ kernel! {
     },
 }
 
+/// What `loss_partials` holds of the value's errors is in units of this, 2²⁴: their sum ends where their mean does.
+pub const VALUE_UNIT: f32 = 16_777_216.0;
+
 /// Partial sums for `rows` rows; `loss_partials` holds three vectors of each.
 pub const fn groups(rows: u32) -> u32 {
     rows.div_ceil(super::WORKGROUP)

@@ -44,7 +44,7 @@ kernel! {
 pub const CONTROL_WORDS: u64 = 8;
 
 /// Numbers per minibatch in the trace, see `shaders/parts/trace.wgsl`.
-pub const TRACE_WIDTH: u64 = 16;
+pub const TRACE_WIDTH: u64 = 17;
 
 /// Binds one call per entry of `params`; `rows` are those of each minibatch.
 ///

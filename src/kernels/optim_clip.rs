@@ -1,8 +1,9 @@
 //! The gradient's norm, the factors that clip it, and the permission to step.
 //!
 //! scale = min(1, max_grad_norm / (‖g‖ + 1e-6)), PyTorch's `clip_grad_norm_`, or max_grad_norm / max(‖g‖, max_grad_norm),
-//! TensorFlow's `clip_by_global_norm`; for the whole gradient, or for a value range and the rest apart. A NaN or an infinity in the gradient, or a
-//! norm that overflows f32, forbids the step and is counted; so does an early stop.
+//! TensorFlow's `clip_by_global_norm`; for the whole gradient, or for a value range and the rest apart. Squares of large elements are
+//! scaled, so that the norm is known up to f32's end (3.4e38). A NaN or an infinity in the gradient, a norm beyond f32, or one above
+//! [`LARGEST`] after clipping forbids the step and is counted; so does an early stop.
 
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
 use crate::Result;
@@ -45,6 +46,12 @@ kernel! {
         trace: ReadWrite f32,
     },
 }
+
+/// What an element that is not finite adds to the third sum of `norm_partials`.
+pub const BROKEN: f32 = 8.507_059e37;
+
+/// The largest norm after clipping with which the optimiser steps, 2⁶³: its squares are within f32, and so are Adam's second moments.
+pub const LARGEST: f64 = 9_223_372_036_854_775_808.0;
 
 /// The number of a formula in [`Params`].
 pub const fn formula(formula: ClipFormula) -> u32 {

@@ -63,7 +63,9 @@ parts! {
     NORM = "norm",
     /// Clip factors and the permission to step.
     CLIP = "clip",
-    /// Running mean and variance.
+    /// Numbers of 48 bits as pairs of f32: sums, products, quotients and roots that survive a compiler's liberties.
+    TWOFLOAT = "twofloat",
+    /// Running mean and variance. Needs [`MATH`] and [`TWOFLOAT`].
     STATISTIC = "statistic",
     /// What Stirling's formula leaves of the logarithm of the gamma function and its derivatives.
     GAMMA = "gamma",
@@ -71,7 +73,7 @@ parts! {
     BETA = "beta",
     /// What tanh does to the density and the entropy of a normal.
     SQUASH = "squash",
-    /// Count, mean and squared deviations of two sets of numbers, put together.
+    /// Count, mean and squared deviations of two sets of numbers, put together. Needs [`TWOFLOAT`].
     MOMENTS = "moments",
     /// One dimension of a categorical row, walked by a workgroup.
     WIDE = "wide",

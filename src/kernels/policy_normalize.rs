@@ -6,8 +6,9 @@
 //! obs = clip((raw − mean) / √(variance + ε), ±clip)      or / (√variance + ε)
 //! ```
 //!
-//! Two passes over the rows in a fixed tree; never E\[x²\] − E\[x\]². The count is two words and stays exact beyond 2²⁴. A column
-//! whose moments are not finite keeps its mean and variance; where the divisor is 0 the result is 0.
+//! Two passes over the rows in a fixed tree; never E\[x²\] − E\[x\]². Mean and variance are sums of two f32, 48 bits (Dekker 1971), since
+//! what a row moves a long history by is below the last digit of one; observations are shifted by both. The count is two words and stays
+//! exact beyond 2²⁴. A column whose moments are not finite, or beyond f32, keeps its mean and variance; where the divisor is 0 the result is 0.
 
 use super::span;
 use crate::Result;
@@ -15,7 +16,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 
 kernel! {
     stem: "policy_normalize",
-    parts: [MATH, STATISTIC],
+    parts: [MATH, TWOFLOAT, MOMENTS, STATISTIC],
     schedule: false,
     head: false,
     params: {

@@ -1,7 +1,8 @@
-//! Count, mean and sum of squared deviations of segments of a vector, in a fixed tree.
+//! Count, mean and standard deviation of segments of a vector, in a fixed tree.
 //!
 //! Two passes inside a chunk of 1,024 rows, then Chan's merge of chunks (Chan, Golub & LeVeque 1983); never E\[x²\] − E\[x\]², which
-//! loses all digits in f32 where the mean is large.
+//! loses all digits in f32 where the mean is large. Squares are in units of a power of two near the largest deviation, so that deviations up
+//! to 10³⁴ have no square beyond f32; and the mean is the sum of two f32, of which the second is what rounding left.
 
 use super::span;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
@@ -9,7 +10,7 @@ use crate::{Error, Result};
 
 kernel! {
     stem: "reduce_moments",
-    parts: [SAMPLE, MOMENTS],
+    parts: [SAMPLE, MOMENTS, TWOFLOAT],
     schedule: false,
     head: false,
     params: {
@@ -31,12 +32,12 @@ kernel! {
         pub phase: u32,
         /// Elements from one row's mark to the next in `marks`; 0: every row counts.
         pub mark_stride: u32,
+        /// 0, as part `twofloat` needs one that no compiler knows.
+        pub zero: u32,
         #[doc(hidden)]
         pub pad_0: u32,
         #[doc(hidden)]
         pub pad_1: u32,
-        #[doc(hidden)]
-        pub pad_2: u32,
     },
     io: {
         /// The numbers.
@@ -45,9 +46,9 @@ kernel! {
         subtrahend: Read f32,
         /// A row whose number here is [`super::batch_clean::INVALID_LOGP`] is left out; any buffer will do where `mark_stride` is 0.
         marks: Read f32,
-        /// Scratch, `partials(rows, segment)`; means in it are less the segment's first number, so that merging keeps their digits.
+        /// Scratch, `partials(rows, segment)`; means in it are less one of the segment's numbers, so that merging keeps their digits.
         partials: ReadWrite [f32; 4],
-        /// `(count, mean, Σ (x − mean)², 0)` per segment, `[segments]`.
+        /// `(count, mean, √(Σ (x − mean)² / count), rest of the mean)` per segment, `[segments]`.
         moments: ReadWrite [f32; 4],
     },
 }
@@ -89,7 +90,10 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         elements(name, "partials", io.partials, all, || format!("segments {segments} × chunks {chunks_per_segment}"))?;
         elements(name, "moments", io.moments, u64::from(segments), || format!("segments {segments}"))?;
         for (phase, groups) in [(0, all), (1, u64::from(segments))] {
-            calls.push((Params { segment, chunk: CHUNK, chunks_per_segment, phase, ..*p }, Grid::Groups(groups)));
+            calls.push((
+                Params { segment, zero: 0, chunk: CHUNK, chunks_per_segment, phase, ..*p },
+                Grid::Groups(groups),
+            ));
         }
     }
     gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)

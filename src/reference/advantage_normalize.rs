@@ -1,7 +1,7 @@
 //! Advantages with mean 0 and standard deviation 1.
 
 use super::Real;
-use super::reduce_moments::reduce_moments;
+use super::reduce_moments::wide_moments;
 use crate::{Error, Result};
 use ndarray::{Array1, ArrayView1};
 
@@ -18,7 +18,8 @@ pub fn advantage_normalize<F: Real>(advantages: ArrayView1<'_, F>, ddof: u32, ep
     if advantages.len() <= 1 {
         return Ok(advantages.to_owned());
     }
-    let (mean, variance) = reduce_moments(advantages, ddof);
-    let scale = variance.sqrt() + eps;
-    Ok(advantages.mapv(|a| if scale == F::zero() { F::zero() } else { (a - mean) / scale }))
+    // In f64 up to the result: of a large mean f32 has too few digits to be subtracted.
+    let (mean, variance) = wide_moments(advantages, ddof);
+    let scale = variance.sqrt() + eps.as_f64();
+    Ok(advantages.mapv(|a| if scale == 0.0 { F::zero() } else { F::of((a.as_f64() - mean) / scale) }))
 }

@@ -64,6 +64,7 @@ pub(super) fn loss_of_blocks<F: Real>(config: &PpoConfig, blocks: &[PpoLoss<F>],
     let mean = |number| of(number).zip(shares).map(|(number, share)| share * number).sum::<f64>();
     let kl = mean(|stats| stats.kl);
     MinibatchStats {
+        rows: blocks.iter().map(|block| block.stats.rows).sum(),
         policy_loss: mean(|stats| stats.policy_loss),
         value_loss: mean(|stats| stats.value_loss),
         entropy: mean(|stats| stats.entropy),
@@ -105,19 +106,23 @@ pub(super) fn loss_of_block<F: Real>(
         surrogate::unclipped(logp.view(), targets.logp_old, targets.advantages)?
     };
     let range = F::of(config.clip_coef_vf.unwrap_or(config.clip_coef));
+    // In f64, where the square of no f32 overflows; the gradient is linear in the error and fits.
+    let wide = |column: ArrayView1<'_, F>| column.mapv(F::as_f64);
+    let (v, returns, values_old) = (wide(values), wide(targets.returns), wide(targets.values_old));
+    let (v, returns, values_old, limit) = (v.view(), returns.view(), values_old.view(), range.as_f64());
     let (half_value_loss, d_half) = match config.value_loss {
-        ValueLoss::Plain => surrogate::value_mse(values, targets.returns)?,
-        ValueLoss::ClipMax => surrogate::value_clip_max(values, targets.values_old, targets.returns, range)?,
-        ValueLoss::ClipOnly => surrogate::value_clip_only(values, targets.values_old, targets.returns, range)?,
-        ValueLoss::Huber { delta } => surrogate::value_huber(values, targets.returns, F::of(delta))?,
-        ValueLoss::ClampError { max } => surrogate::value_clamp_error(values, targets.returns, F::of(max))?,
+        ValueLoss::Plain => surrogate::value_mse(v, returns)?,
+        ValueLoss::ClipMax => surrogate::value_clip_max(v, values_old, returns, limit)?,
+        ValueLoss::ClipOnly => surrogate::value_clip_only(v, values_old, returns, limit)?,
+        ValueLoss::Huber { delta } => surrogate::value_huber(v, returns, delta)?,
+        ValueLoss::ClampError { max } => surrogate::value_clamp_error(v, returns, max)?,
     };
     // Those carry a factor of ½.
-    let scale = F::of(2.0 * config.vf_loss_scale);
+    let scale = 2.0 * config.vf_loss_scale;
     let value_loss = scale * half_value_loss;
     let entropy = mean(entropies.view());
-    let (ent_coef, vf_coef) = (F::of(config.ent_coef), F::of(config.vf_coef));
-    let loss = policy_loss - ent_coef * entropy + vf_coef * value_loss;
+    let ent_coef = F::of(config.ent_coef);
+    let loss = (policy_loss - ent_coef * entropy).as_f64() + config.vf_coef * value_loss;
     let kl = current_kl(head, config, dist, targets)?;
 
     let d_entropy = -ent_coef / rows;
@@ -133,7 +138,7 @@ pub(super) fn loss_of_block<F: Real>(
             KlDirection::NewOld => head::kl_new_old_grad(head, old, dist, each.view())?,
         };
     }
-    let d_values = d_half.mapv(|d| vf_coef * scale * d);
+    let d_values = d_half.mapv(|d| F::of(config.vf_coef * scale * d));
 
     let bad = |r: usize| {
         let own = [logp[r], entropies[r], values[r], targets.returns[r], d_values[r]];
@@ -141,10 +146,12 @@ pub(super) fn loss_of_block<F: Real>(
     };
     let ratio = surrogate::ratio_stats(logp.view(), targets.logp_old, clip_coef, clip_coef)?;
     let stats = MinibatchStats {
+        rows: dist.nrows() as u32,
         policy_loss: policy_loss.as_f64(),
-        value_loss: value_loss.as_f64(),
+        // A loss beyond f32 is beyond what the device can say, and this f32 path says no more.
+        value_loss: F::of(value_loss).as_f64(),
         entropy: entropy.as_f64(),
-        loss: loss.as_f64(),
+        loss: F::of(loss).as_f64(),
         kl: kl.as_f64(),
         old_approx_kl: ratio.k1.as_f64(),
         approx_kl_k2: ratio.k2.as_f64(),

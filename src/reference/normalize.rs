@@ -2,43 +2,46 @@
 
 use super::Real;
 use super::real::cast;
-use super::reduce_moments::reduce_moments;
+use super::reduce_moments::wide_moments;
 use crate::config::{EpsPlacement, NormOrder, ObsNorm, RewardNorm, RewardNormKind, ValueNorm};
 use crate::normalizer::{NormalizerState, RunningMoments};
 use crate::{PpoConfig, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-/// Mean and variance of everything merged so far, column by column.
+/// Mean and variance of everything merged so far, column by column. In f64 whatever the numbers are: in f32 a history of 10⁵ rows
+/// stands still, as what a row moves it by is below its last digit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Running<F> {
+pub struct Running {
     /// `[columns]`.
-    pub mean: Array1<F>,
+    pub mean: Array1<f64>,
     /// `[columns]`.
-    pub variance: Array1<F>,
+    pub variance: Array1<f64>,
     /// Rows merged.
     pub count: u64,
     /// What the count began with.
-    pub initial_count: F,
+    pub initial_count: f64,
 }
 
-impl<F: Real> Running<F> {
+impl Running {
     /// Mean 0 and variance 1, with the weight of `initial_count` rows.
-    pub fn new(columns: usize, initial_count: F) -> Self {
+    pub fn new(columns: usize, initial_count: f64) -> Self {
         Self { mean: Array1::zeros(columns), variance: Array1::ones(columns), count: 0, initial_count }
     }
 
     /// From a saved state.
     pub fn from_moments(saved: &RunningMoments) -> Self {
-        let wide = |values: &[f32]| cast(ArrayView1::from(values));
-        let initial_count = F::of(f64::from(saved.initial_count));
-        Self { mean: wide(&saved.mean), variance: wide(&saved.variance), count: saved.count, initial_count }
+        let (mean, variance) = (saved.mean.clone().into(), saved.variance.clone().into());
+        Self { mean, variance, count: saved.count, initial_count: saved.initial_count.into() }
     }
 
-    /// To a saved state; exact in f32.
+    /// To a saved state; exact where the initial count is an f32.
     pub fn moments(&self) -> RunningMoments {
-        let narrow = |values: &Array1<F>| values.iter().map(|value| value.as_f32()).collect();
-        let initial_count = self.initial_count.as_f32();
-        RunningMoments { mean: narrow(&self.mean), variance: narrow(&self.variance), count: self.count, initial_count }
+        RunningMoments {
+            mean: self.mean.to_vec(),
+            variance: self.variance.to_vec(),
+            count: self.count,
+            initial_count: self.initial_count as f32,
+        }
     }
 
     /// Merges the rows of `batch` `[rows, columns]` (Chan, Golub & LeVeque 1983):
@@ -48,19 +51,21 @@ impl<F: Real> Running<F> {
     /// variance ← (variance · count + v_b · rows + d² · count · rows / total) / total;   mean ← mean + d · rows / total
     /// ```
     ///
-    /// A column whose new moments are not finite keeps its mean and variance; the count is of all columns.
-    pub fn merge(&mut self, batch: ArrayView2<'_, F>) {
+    /// A column whose new mean or variance is beyond the range of f32, in which the device and files keep them, keeps those it had; the count
+    /// is of all columns.
+    pub fn merge<F: Real>(&mut self, batch: ArrayView2<'_, F>) {
         if batch.nrows() == 0 {
             return;
         }
-        let (count, rows) = (F::of(self.count as f64) + self.initial_count, F::count(batch.nrows()));
+        let (count, rows) = (self.count as f64 + self.initial_count, batch.nrows() as f64);
         let total = count + rows;
         for ((column, mean), variance) in batch.columns().into_iter().zip(&mut self.mean).zip(&mut self.variance) {
-            let (m_b, v_b) = reduce_moments(column, 0);
+            let (m_b, v_b) = wide_moments(column, 0);
             let d = m_b - *mean;
             let merged = (*variance * count + v_b * rows + d * d * count * rows / total) / total;
             let moved = *mean + d * rows / total;
-            if merged.is_finite() && moved.is_finite() {
+            let most = f64::from(f32::MAX);
+            if merged <= most && moved.abs() <= most {
                 (*mean, *variance) = (moved, merged);
             }
         }
@@ -68,8 +73,7 @@ impl<F: Real> Running<F> {
     }
 
     /// What deviations of each column are divided by: √(variance + ε), or √variance + ε.
-    pub fn scale(&self, eps: f64, placement: EpsPlacement) -> Array1<F> {
-        let eps = F::of(eps);
+    pub fn scale(&self, eps: f64, placement: EpsPlacement) -> Array1<f64> {
         match placement {
             EpsPlacement::InsideRoot => self.variance.mapv(|variance| (variance + eps).sqrt()),
             EpsPlacement::OutsideRoot => self.variance.mapv(|variance| variance.sqrt() + eps),
@@ -77,17 +81,17 @@ impl<F: Real> Running<F> {
     }
 }
 
-fn limit<F: Real>(x: F, clip: Option<f64>) -> F {
-    clip.map_or(x, |clip| x.max(F::of(-clip)).min(F::of(clip)))
+fn limit(x: f64, clip: Option<f64>) -> f64 {
+    clip.map_or(x, |clip| x.max(-clip).min(clip))
 }
 
-/// clip((x − shift) / scale, ±clip); 0 where the scale is 0.
-fn normalized<F: Real>(x: F, shift: F, scale: F, clip: Option<f64>) -> F {
-    if scale == F::zero() { F::zero() } else { limit((x - shift) / scale, clip) }
+/// clip((x − shift) / scale, ±clip), rounded at the end only; 0 where the scale is 0.
+fn normalized<F: Real>(x: F, shift: f64, scale: f64, clip: Option<f64>) -> F {
+    if scale == 0.0 { F::zero() } else { F::of(limit((x.as_f64() - shift) / scale, clip)) }
 }
 
 /// Each row of `obs` `[rows, columns]` with the statistics as they are.
-pub fn normalize_obs<F: Real>(norm: &ObsNorm, running: &Running<F>, obs: ArrayView2<'_, F>) -> Array2<F> {
+pub fn normalize_obs<F: Real>(norm: &ObsNorm, running: &Running, obs: ArrayView2<'_, F>) -> Array2<F> {
     let scale = running.scale(norm.eps, norm.eps_placement);
     let mut result = obs.to_owned();
     for ((mut column, mean), scale) in result.columns_mut().into_iter().zip(&running.mean).zip(&scale) {
@@ -100,7 +104,7 @@ pub fn normalize_obs<F: Real>(norm: &ObsNorm, running: &Running<F>, obs: ArrayVi
 #[derive(Debug, Clone, PartialEq)]
 pub struct RewardScale<F> {
     /// One column.
-    pub running: Running<F>,
+    pub running: Running,
     /// G of each environment, `[envs]`.
     pub carried: Array1<F>,
 }
@@ -147,7 +151,7 @@ pub fn scale_valid<F: Real>(
     let merged = if returns { discounted.view() } else { rewards };
     state.running.merge(merged.select(Axis(0), &counted).insert_axis(Axis(1)).view());
     let scale = state.running.scale(norm.eps, norm.eps_placement)[0];
-    let shift = if returns { F::zero() } else { state.running.mean[0] };
+    let shift = if returns { 0.0 } else { state.running.mean[0] };
     (rewards.mapv(|r| normalized(r, shift, scale, norm.clip)), discounted)
 }
 
@@ -166,9 +170,9 @@ pub fn scale_step<F: Real>(
 /// All running statistics of a learner and the settings that they follow.
 #[derive(Debug, Clone)]
 pub struct Normalizer<F> {
-    obs: Option<(ObsNorm, Running<F>)>,
+    obs: Option<(ObsNorm, Running)>,
     reward: Option<(RewardNorm, F, RewardScale<F>)>,
-    value: Option<(ValueNorm, Running<F>)>,
+    value: Option<(ValueNorm, Running)>,
 }
 
 impl<F: Real> Normalizer<F> {
@@ -206,7 +210,7 @@ impl<F: Real> Normalizer<F> {
     pub fn seen(&self, obs: ArrayView2<'_, f32>) -> Array2<f32> {
         match &self.obs {
             None => obs.to_owned(),
-            Some((norm, running)) => normalize_obs(norm, running, cast(obs).view()).mapv(F::as_f32),
+            Some((norm, running)) => normalize_obs(norm, running, obs),
         }
     }
 
@@ -215,7 +219,7 @@ impl<F: Real> Normalizer<F> {
         let before = self.obs.as_ref().is_some_and(|(norm, _)| norm.order == NormOrder::NormalizeFirst);
         let early = before.then(|| self.seen(obs));
         if let Some((_, running)) = self.obs.as_mut().filter(|(norm, _)| !norm.frozen) {
-            running.merge(cast(obs).view());
+            running.merge(obs);
         }
         early.unwrap_or_else(|| self.seen(obs))
     }
@@ -245,7 +249,7 @@ impl<F: Real> Normalizer<F> {
     pub fn values(&self, critic: Array1<F>) -> Array1<F> {
         let Some((norm, running)) = &self.value else { return critic };
         let scale = running.scale(norm.eps, norm.eps_placement)[0];
-        critic.mapv(|v| limit(v, norm.clip) * scale + running.mean[0])
+        critic.mapv(|v| F::of(limit(v.as_f64(), norm.clip) * scale + running.mean[0]))
     }
 
     /// Takes the returns of a batch in, those that count in `valid` (all without), and puts them and the old values in the critic's units.

@@ -70,12 +70,15 @@ pub struct Adam<F> {
     pub step: u32,
 }
 
+/// The largest norm after clipping with which the optimiser steps, 2⁶³: its squares, and so the second moments, are within f32.
+pub const LARGEST: f64 = 9_223_372_036_854_775_808.0;
+
 /// Norm of the gradient before clipping, and whether the step was taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stepped<F> {
-    /// √Σ g².
+    /// √Σ g², the true one wherever it is within `F`, whatever the squares are.
     pub grad_norm: F,
-    /// False if the norm was NaN or infinite: nothing was changed then.
+    /// False if the norm was NaN or infinite, or above [`LARGEST`] after clipping: nothing was changed then.
     pub stepped: bool,
 }
 
@@ -98,7 +101,7 @@ impl<F: Real> Adam<F> {
     /// lr: `lr`, in `settings.value` times `value_rate`
     /// ```
     ///
-    /// A gradient whose norm is not finite changes nothing.
+    /// A gradient whose norm is not finite, or above [`LARGEST`] after clipping, changes nothing.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if the lengths differ.
@@ -132,10 +135,10 @@ impl<F: Real> Adam<F> {
         let gradient = gradient.get(range.clone()).ok_or_else(outside)?;
         let parameters = parameters.get_mut(range.clone()).ok_or_else(outside)?;
         let norm = reduce_norm(ArrayView1::from(gradient));
+        let refused = Ok(Stepped { grad_norm: norm, stepped: false });
         if !norm.is_finite() {
-            return Ok(Stepped { grad_norm: norm, stepped: false });
+            return refused;
         }
-        self.step = self.step.saturating_add(1);
         let limited = |norm: F| match settings.max_grad_norm {
             None => F::one(),
             Some(max) => clip_scale(settings.clip_formula, norm, F::of(max)),
@@ -145,10 +148,16 @@ impl<F: Real> Adam<F> {
             let part = gradient.iter().enumerate().filter(|(i, _)| of_value(*i) == inside).map(|(_, g)| *g);
             reduce_norm(part.collect::<Array1<F>>().view())
         };
-        let (scale, value_scale) = match settings.grad_clip {
-            GradClip::Joint => (limited(norm), limited(norm)),
-            GradClip::Separate => (limited(norm_where(false)), limited(norm_where(true))),
+        // Norms of the groups: one is both where they are clipped together.
+        let (own, of_critic) = match settings.grad_clip {
+            GradClip::Joint => (norm, norm),
+            GradClip::Separate => (norm_where(false), norm_where(true)),
         };
+        let (scale, value_scale) = (limited(own), limited(of_critic));
+        if !(own * scale < F::of(LARGEST) && of_critic * value_scale < F::of(LARGEST)) {
+            return refused;
+        }
+        self.step = self.step.saturating_add(1);
         // The factor and the learning rate of element i.
         let of_element = |i: usize| if of_value(i) { (value_scale, lr * settings.value_rate) } else { (scale, lr) };
         let decay = F::of(settings.weight_decay);
@@ -241,6 +250,29 @@ mod tests {
             assert_eq!((adam.clone(), parameters.clone()), before);
         }
         assert!(adam.step(&settings, 0.1, &mut parameters, &[0.5]).is_err());
+    }
+
+    /// Squares end at 1.8e19 in f32; norms are known up to 3.4e38.
+    #[test]
+    fn a_large_gradient_is_clipped_as_in_f64() {
+        let gradient = [3e30_f32, -4e30, 1e3, 0.0];
+        for grad_clip in [GradClip::Joint, GradClip::Separate] {
+            let settings = AdamSettings { grad_clip, ..AdamSettings::new(&PpoConfig::cleanrl(), 1..3) };
+            let (mut adam, mut p) = (Adam::new(4), vec![0.0_f32; 4]);
+            let step = adam.step(&settings, 0.1, &mut p, &gradient).unwrap();
+            assert!(step.stepped && (step.grad_norm / 5e30 - 1.0).abs() < 1e-6, "{step:?}");
+            let (mut wide, mut want) = (Adam::new(4), vec![0.0_f64; 4]);
+            wide.step(&settings, 0.1, &mut want, &gradient.map(f64::from)).unwrap();
+            for i in 0..4 {
+                assert!((f64::from(p[i]) - want[i]).abs() < 1e-6 && adam.exp_avg_sq[i].is_finite(), "{p:?} {want:?}");
+            }
+            // Without clipping its squares would not be within f32.
+            let free = AdamSettings { max_grad_norm: None, ..settings };
+            let before = (adam.clone(), p.clone());
+            let step = adam.step(&free, 0.1, &mut p, &gradient).unwrap();
+            assert!(!step.stepped && (step.grad_norm / 5e30 - 1.0).abs() < 1e-6);
+            assert_eq!((adam, p), before);
+        }
     }
 
     #[test]

@@ -212,7 +212,7 @@ pub fn critic_update<F: Real>(
     stats: &mut UpdateStats,
 ) -> Result<()> {
     let settings = AdamSettings::new(config, value_range(layout));
-    let scale = F::of(2.0 * config.vf_loss_scale);
+    let scale = 2.0 * config.vf_loss_scale;
     for epoch in 0..config.update_epochs {
         stats.epochs += 1;
         let order = order.epoch(rows.len(), epoch);
@@ -220,15 +220,18 @@ pub fn critic_update<F: Real>(
             let minibatch = rows.gather(indices).only_counted();
             let networks = ActorCritic::new(spec, layout, parameters)?;
             let tape = networks.forward_value(minibatch.obs.view())?;
-            let (half_loss, d_half) = surrogate::value_mse(tape.values.view(), minibatch.returns.view())?;
-            let d_values = d_half.mapv(|d| scale * d);
+            // In f64, where the square of no f32 overflows.
+            let wide = |column: &Array1<F>| column.mapv(F::as_f64);
+            let (half_loss, d_half) = surrogate::value_mse(wide(&tape.values).view(), wide(&minibatch.returns).view())?;
+            let d_values = d_half.mapv(|d| F::of(scale * d));
             let gradient = networks.backward_value(&tape, d_values.view())?;
             let bad = tape.values.iter().zip(&d_values).filter(|(v, d)| !(v.is_finite() && d.is_finite())).count();
             let step = adam.step_within(value_range(layout), &settings, lr, parameters, &gradient)?;
             stats.optimizer_steps += u32::from(step.stepped);
             stats.skipped_steps += u32::from(!step.stepped);
-            let loss = (scale * half_loss).as_f64();
+            let loss = F::of(scale * half_loss).as_f64();
             stats.minibatches.push(MinibatchStats {
+                rows: minibatch.len() as u32,
                 value_loss: loss,
                 loss,
                 non_finite_rows: bad as u32,

@@ -39,6 +39,8 @@ macro_rules! probe {
     };
 }
 
+mod twofloat;
+
 fn gpu() -> Option<Gpu> {
     match Gpu::new(&GpuOptions { allow_software: true, bounds_checks: true, ..GpuOptions::default() }) {
         Ok(gpu) => Some(gpu),

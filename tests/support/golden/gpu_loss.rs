@@ -113,7 +113,11 @@ pub fn run(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let (returns, values_old) = (gpu.upload("returns", &returns)?, gpu.upload("values_old", &values_old)?);
     let of_returns = moments(gpu, rows, &returns, None)?;
     let of_residuals = moments(gpu, rows, &returns, Some(&values_old))?;
-    put(&mut outputs, "explained_variance", &[1.0 - gpu.read(&of_residuals)?[0][2] / gpu.read(&of_returns)?[0][2]]);
+    put(
+        &mut outputs,
+        "explained_variance",
+        &[1.0 - (gpu.read(&of_residuals)?[0][2] / gpu.read(&of_returns)?[0][2]).powi(2)],
+    );
     for ddof in [0, 1] {
         let advantages = gpu.upload("advantages", &advantages)?;
         let moments = moments(gpu, rows, &advantages, None)?;

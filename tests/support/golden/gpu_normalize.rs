@@ -7,12 +7,12 @@ use wgpo::gpu::{Buffer, Gpu, Slot};
 use wgpo::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_moments, reduce_running};
 
 /// Words of a statistic with mean 0 and variance 1.
-fn fresh(initial_count: f64) -> [u32; 5] {
-    [0, 1.0_f32.to_bits(), 0, 0, (initial_count as f32).to_bits()]
+fn fresh(initial_count: f64) -> [u32; 8] {
+    reduce_running::words(0.0, 1.0, 0, initial_count as f32)
 }
 
 fn count(words: &[u32]) -> f64 {
-    f64::from(words[2]) + f64::from(words[3]) * 2.0_f64.powi(32) + f64::from(f32::from_bits(words[4]))
+    f64::from(words[4]) + f64::from(words[5]) * 2.0_f64.powi(32) + f64::from(f32::from_bits(words[6]))
 }
 
 /// One dispatch per batch.
@@ -37,9 +37,9 @@ pub(super) fn obs(gpu: &Gpu, case: &Case) -> Result<Outputs> {
         };
         gpu.run("obs_norm", &policy_normalize::bind(gpu, &[params], &io)?, Slot::default())?;
         let words = gpu.read(&obs_statistics)?;
-        let column = |place: usize| words.chunks(5).map(|one| f32::from_bits(one[place])).collect::<Vec<f32>>();
-        put(&mut outputs, &format!("mean.{k}"), &column(0));
-        put(&mut outputs, &format!("var.{k}"), &column(1));
+        let (mean, variance) = words.chunks(8).map(reduce_running::moments).unzip();
+        outputs.insert(format!("out.mean.{k}"), mean);
+        outputs.insert(format!("out.var.{k}"), variance);
         outputs.insert(format!("out.count.{k}"), vec![count(&words)]);
         put(&mut outputs, &format!("normalised.{k}"), &gpu.read(&obs)?);
     }
@@ -63,7 +63,8 @@ pub(super) fn reward(gpu: &Gpu, case: &Case) -> Result<Outputs> {
         scaled.extend(own);
         discounted.extend(returns);
         let words = gpu.read(&single.statistic)?;
-        let numbers = [f64::from(f32::from_bits(words[0])), f64::from(f32::from_bits(words[1])), count(&words)];
+        let (mean, variance) = reduce_running::moments(&words);
+        let numbers = [mean, variance, count(&words)];
         statistics.iter_mut().zip(numbers).for_each(|(list, number)| list.push(number));
     }
     if (&scaled, &discounted) != (&at_once.0, &at_once.1)

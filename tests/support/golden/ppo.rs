@@ -2,7 +2,7 @@
 
 use super::{Case, Kind, Outputs};
 use ndarray::{Array1, Array2};
-use wgpo::data::{Actions, Batch, UpdateStats};
+use wgpo::data::{Actions, Batch, MinibatchStats, UpdateStats};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
 use wgpo::{AdvantageNorm, KlPenalty, PpoConfig, ValueLoss};
 
@@ -283,10 +283,14 @@ impl PpoCase {
         one("optimizer_steps", f64::from(stats.optimizer_steps));
         one("n_updates", f64::from(stats.epochs));
         one("epochs_done", f64::from(stats.epochs));
-        one("log.policy_gradient_loss", stats.mean(|m| m.policy_loss));
-        one("log.value_loss", stats.mean(|m| m.value_loss));
-        one("log.clip_fraction", stats.mean(|m| m.clipfrac));
-        one("log.entropy_loss", -stats.mean(|m| m.entropy));
+        // SB3 logs means over minibatches, whatever their rows.
+        let mean = |of: fn(&MinibatchStats) -> f64| {
+            stats.minibatches.iter().map(of).sum::<f64>() / stats.minibatches.len() as f64
+        };
+        one("log.policy_gradient_loss", mean(|m| m.policy_loss));
+        one("log.value_loss", mean(|m| m.value_loss));
+        one("log.clip_fraction", mean(|m| m.clipfrac));
+        one("log.entropy_loss", -mean(|m| m.entropy));
         one("log.loss", stats.last().loss);
         one("log.explained_variance", stats.explained_variance);
         let rows = self.batch.rows();

@@ -425,7 +425,7 @@ fn env<F: Real>(case: &Case) -> Result<Outputs, String> {
 
 fn obs_norm<F: Real>(case: &Case) -> Result<Outputs, String> {
     let norm = ObsNorm { clip: case.option("clip_obs")?, eps: case.number("epsilon")?, ..ObsNorm::sb3() };
-    let initial = F::of(case.number("initial_count")?);
+    let initial: f64 = case.number("initial_count")?;
     let mut running = Running::new(case.number("dim")? as usize, initial);
     let mut out = Out(Outputs::new());
     for k in 0..case.list("batches")?.len() {
@@ -433,7 +433,7 @@ fn obs_norm<F: Real>(case: &Case) -> Result<Outputs, String> {
         running.merge(batch.view());
         out.put(&format!("mean.{k}"), &running.mean);
         out.put(&format!("var.{k}"), &running.variance);
-        out.put(&format!("count.{k}"), &[F::of(running.count as f64) + initial]);
+        out.put(&format!("count.{k}"), &[running.count as f64 + initial]);
         out.put(&format!("normalised.{k}"), &normalize_obs(&norm, &running, batch.view()));
     }
     Ok(out.0)
@@ -444,7 +444,7 @@ fn reward_scaling<F: Real>(case: &Case) -> Result<Outputs, String> {
     let norm =
         RewardNorm { reset, clip: case.option("clip_reward")?, eps: case.number("epsilon")?, ..RewardNorm::sb3() };
     let rewards = case.matrix::<F>("in.rewards")?;
-    let (gamma, initial) = (F::of(case.number("gamma")?), F::of(case.number("initial_count")?));
+    let (gamma, initial): (F, f64) = (F::of(case.number("gamma")?), case.number("initial_count")?);
     let mut state = RewardScale { running: Running::new(1, initial), carried: Array1::zeros(rewards.ncols()) };
     let (mut scaled, mut returns) = (Vec::new(), Vec::new());
     let [mut mean, mut var, mut count] = [Vec::new(), Vec::new(), Vec::new()];
@@ -455,7 +455,7 @@ fn reward_scaling<F: Real>(case: &Case) -> Result<Outputs, String> {
         returns.extend(g);
         mean.push(state.running.mean[0]);
         var.push(state.running.variance[0]);
-        count.push(F::of(state.running.count as f64) + initial);
+        count.push(state.running.count as f64 + initial);
     }
     let mut out = Out(Outputs::new());
     out.put("scaled", &scaled);

@@ -214,7 +214,11 @@ impl TrpoCase {
             ("objective_before", step.surrogate_before),
             ("log.policy_objective", step.surrogate_after),
             ("log.kl_divergence_loss", step.kl_after / self.dims),
-            ("log.value_loss", run.stats.mean(|minibatch| minibatch.value_loss)),
+            (
+                "log.value_loss",
+                run.stats.minibatches.iter().map(|one| one.value_loss).sum::<f64>()
+                    / run.stats.minibatches.len() as f64,
+            ),
         ] {
             outputs.insert(format!("out.{name}"), vec![value]);
         }
