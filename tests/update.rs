@@ -302,6 +302,9 @@ fn squares_and_sums_beyond_f32_are_as_in_f64() {
     }
 }
 
+/// A statistic of a minibatch.
+type Field = fn(&wgpo::data::MinibatchStats) -> f64;
+
 /// Minibatches of 9 rows and of 1, and some without a row that counts: means are those of all rows together.
 #[test]
 fn reported_means_are_over_rows() {
@@ -347,7 +350,7 @@ fn reported_means_are_over_rows() {
                 let label = format!("{side}, minibatches of {size}, mask {mask:?}");
                 let got: Vec<u32> = stats.minibatches.iter().map(|minibatch| minibatch.rows).collect();
                 assert_eq!(got, rows[..10_usize.div_ceil(size)], "{label}");
-                let fields: [(&str, fn(&wgpo::data::MinibatchStats) -> f64); 8] = [
+                let fields: [(&str, Field); 8] = [
                     ("policy_loss", |m| m.policy_loss),
                     ("value_loss", |m| m.value_loss),
                     ("entropy", |m| m.entropy),

@@ -252,7 +252,7 @@ fn work(kernel: &str, s: &Size) -> Option<Work> {
         "batch_clean" => steps(0.0, 4.0 * (2.0 * d + 1.0)),
         "batch_count" => steps(0.0, 4.0),
         "reduce_episodes" => rows(5.0 * n, 8.0 * n),
-        "reduce_running" => Work { units: t, ..Work::steps(s.steps, 12.0 * t, 24.0 * t) },
+        "reduce_running" => Work { units: t, ..Work::steps(s.steps, 400.0 * t, 32.0 * t) },
         // One step of CartPole: state and counters read and written, action, both observations, reward, flags, episode.
         "env_step" => Work::steps(s.envs, 40.0 * e, 4.0 * e * (12.0 + 1.0 + 2.0 * d + 1.0 + 2.0 + 2.0)),
         // Merged and normalised, the final observations as well.
