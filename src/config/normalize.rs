@@ -8,7 +8,11 @@
 //! variance ← (variance · count + v · n + d² · count · n / total) / total;   mean ← mean + d · n / total;   count ← total
 //! ```
 //!
-//! A batch whose moments are not finite is counted, but mean and variance stay.
+//! A batch after which one of them would not be finite, or beyond f32, is counted, but mean and variance stay.
+//!
+//! Both are what f64 gives, to 1e-6 of the deviation and of the variance, whatever the count and however far the mean is from 0: f64 on the
+//! CPU, two f32 on the device; x − mean has all their digits. What is merged are f32. A discounted return G is one, too, rounded at every
+//! step: of its variance that is a share of (3e-8 · mean / deviation)² / (1 − γ²), 5e-8 at a thousand deviations from 0 and 5e-4 at 10⁵.
 
 use super::PpoConfig;
 use super::validate::{Range, check};
