@@ -75,7 +75,7 @@ fn column_moments(lane: u32, column: u32, zero: u32) -> vec4<f32> {
     var squares = 0.0;
     for (var row = lane; row < params.rows; row += WG) {
         let shifted = twofloat_opaque(raw_obs[row * params.obs_dim + column] - origin, zero);
-        let deviation = (shifted - mean) * moments_inverse(unit);
+        let deviation = twofloat_opaque((shifted - mean) * moments_inverse(unit), zero);
         squares += deviation * deviation;
     }
     return moments_result(vec4<f32>(count, mean, sum_lanes(lane, squares, 0.0).x, unit), origin, zero);

@@ -93,8 +93,9 @@ fn moments_of_chunk(lane: u32, begin: u32, end: u32, origin: f32) -> vec4<f32> {
     for (var i = begin + lane; i < end; i += WG) {
         if (counts(i)) {
             // Opaque, as a compiler may take the mean from the origin first.
-            let d = (twofloat_opaque(number(i) - origin, params.zero) - mean) * moments_inverse(unit);
-            squares += d * d;
+            let d = twofloat_opaque(number(i) - origin, params.zero) - mean;
+            let scaled = twofloat_opaque(d * moments_inverse(unit), params.zero);
+            squares += scaled * scaled;
         }
     }
     return vec4<f32>(total.y, mean, sum_lanes(lane, vec4<f32>(squares, 0.0, 0.0, 0.0)).x, unit);

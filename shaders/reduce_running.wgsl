@@ -29,9 +29,12 @@ override WG: u32 = 64u;
 
 var<workgroup> scratch: array<vec4<f32>, WG>;
 
+// Of numbers that the statistic could not take in the scale is NaN, and so is what is scaled: an error must be one.
 fn coefficients_of(s: Statistic) -> vec4<f32> {
     let shift = select(vec2<f32>(), s.mean, params.center == 1u);
-    return vec4<f32>(shift.x, statistic_scale(s, params.eps, params.outside_root), shift.y, 0.0);
+    let scale = statistic_scale(s, params.eps, params.outside_root);
+    let none = bitcast<f32>(0x7fc00000u ^ s.zero);
+    return vec4<f32>(shift.x, select(scale, none, s.refused == 1u), shift.y, 0.0);
 }
 
 @compute @workgroup_size(WG)

@@ -694,6 +694,41 @@ fn large_numbers_are_normalised_as_in_f64() {
     }
 }
 
+/// Deviations beyond 1.8e19 have a variance beyond f32: such an update steps nowhere, on both sides, and says so. A clip hides nothing.
+#[test]
+fn what_the_statistics_cannot_take_is_refused() {
+    let Some(gpu) = support::gpu(false) else { return };
+    let mut drift = Drift::new();
+    let rewards: Vec<f32> = (0..64).map(|_| (1e21 * (f64::from(drift.draw()) - 1e4)) as f32).collect();
+    let spec = PolicySpec::separate(3, &[], Activation::Tanh, Head::gaussian(1));
+    let reward = PpoConfig { reward_norm: Some(RewardNorm::cleanrl()), ..PpoConfig::cleanrl() };
+    let value = PpoConfig { norm_value: Some(ValueNorm::rl_games()), ..PpoConfig::cleanrl() };
+    for config in [reward, value] {
+        let config = PpoConfig { num_envs: 1, num_steps: 64, num_minibatches: 1, update_epochs: 2, ..config };
+        for mut learner in learners(&gpu, &spec, &config) {
+            let before = learner.state().unwrap().parameters;
+            let stats = learner.update(&one_by_one(&rewards)).unwrap();
+            assert_eq!((stats.optimizer_steps, stats.skipped_steps), (0, 2), "{stats:?}");
+            assert_eq!(learner.state().unwrap().parameters, before);
+        }
+    }
+}
+
+/// A count that is full stays so.
+#[test]
+fn counts_end_at_the_largest() {
+    let Some(gpu) = support::gpu(false) else { return };
+    for mut learner in learners(&gpu, &spec(), &everything()) {
+        let mut state = learner.state().unwrap();
+        state.normalizer.obs = Some(RunningMoments { count: u64::MAX - 1, ..RunningMoments::new(3, 1e-4) });
+        learner.set_state(&state).unwrap();
+        for _ in 0..3 {
+            learner.act(array![[1.0, 2.0, 3.0]].view(), ActMode::Sample).unwrap();
+        }
+        assert_eq!(learner.state().unwrap().normalizer.obs.unwrap().count, u64::MAX);
+    }
+}
+
 fn check_one(
     gpu: &Gpu,
     spec: &PolicySpec,

@@ -2,8 +2,8 @@
 //
 // Sums are (x, y, z, w): squares of one group of elements and of the value's, z and w those of elements above 2^50 in units of
 // 2^160. So a finite gradient's norm is known wherever it is within f32 itself, although squares end at 1.8e19; and where all
-// elements are ordinary, x and y are plain sums of squares. An element that is not finite adds NORM_BROKEN to z, which no finite
-// one reaches: at most 2^96 each.
+// elements are ordinary, x and y are plain sums of squares. An element that is not finite adds NORM_BROKEN to z, which finite
+// ones do not reach: at most 2^96 each.
 
 const NORM_SPAN: u32 = 256u;  // elements of one partial
 const NORM_LARGE: f32 = 1125899906842624.0;         // 2^50
@@ -33,10 +33,14 @@ fn norm_is_whole(sums: vec4<f32>) -> bool {
 
 // The root of such a pair: squares, and large ones in units of 2^160.
 fn norm_root(squares: f32, large: f32) -> f32 {
-    if (large > 0.0) {
-        return sqrt(large + squares * NORM_INVERSE * NORM_INVERSE) * NORM_UNIT;
+    let ordinary = sqrt(max(squares, 0.0));
+    if (!(large > 0.0)) {
+        return ordinary;
     }
-    return sqrt(max(squares, 0.0));
+    // Never 2^-160, which is 0 in f32: neither here nor where a compiler multiplies constants first.
+    let most = max(sqrt(large) * NORM_UNIT, ordinary);
+    let least = min(sqrt(large) * NORM_UNIT, ordinary);
+    return most * sqrt(1.0 + (least / most) * (least / most));
 }
 
 // The sum over all lanes.

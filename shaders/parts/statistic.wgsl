@@ -14,12 +14,14 @@ struct Statistic {
     count: vec2<u32>,
     initial: f32,
     zero: u32,
+    // 1: the last merge changed nothing, as the result would not have been within f32.
+    refused: u32,
 }
 
 // From its first four words and its last four.
 fn statistic_of(first: vec4<u32>, last: vec4<u32>) -> Statistic {
     return Statistic(
-        bitcast<vec2<f32>>(first.xy), bitcast<vec2<f32>>(first.zw), last.xy, bitcast<f32>(last.z), last.w);
+        bitcast<vec2<f32>>(first.xy), bitcast<vec2<f32>>(first.zw), last.xy, bitcast<f32>(last.z), last.w, 0u);
 }
 
 // The first four words.
@@ -37,7 +39,10 @@ fn statistic_is_finite(a: vec2<f32>) -> bool {
 // Products take the share before the second factor, so that no square has to be within f32 by itself.
 fn statistic_merge(s: Statistic, rows: u32, mean: vec2<f32>, deviation: f32) -> Statistic {
     let low = s.count.x + rows;
-    let count = vec2<u32>(low, s.count.y + select(0u, 1u, low < rows));
+    // A count that is full stays so.
+    let carry = low < rows;
+    let full = carry && s.count.y == 0xffffffffu;
+    let count = select(vec2<u32>(low, s.count.y + select(0u, 1u, carry)), vec2<u32>(0xffffffffu), full);
     let n = vec2<f32>(f32(rows), 0.0);
     // Words of 32 bits, in halves that an f32 holds.
     let words = twofloat_sum(
@@ -62,9 +67,9 @@ fn statistic_merge(s: Statistic, rows: u32, mean: vec2<f32>, deviation: f32) -> 
             s.zero);
     }
     if (!(statistic_is_finite(to) && statistic_is_finite(variance))) {
-        return Statistic(s.mean, s.variance, count, s.initial, s.zero);
+        return Statistic(s.mean, s.variance, count, s.initial, s.zero, 1u);
     }
-    return Statistic(twofloat_fit(to), twofloat_fit(variance), count, s.initial, s.zero);
+    return Statistic(twofloat_fit(to), twofloat_fit(variance), count, s.initial, s.zero, 0u);
 }
 
 // What deviations from the mean are divided by: sqrt(variance + eps), or sqrt(variance) + eps.
@@ -75,10 +80,14 @@ fn statistic_scale(s: Statistic, eps: f32, outside_root: u32) -> f32 {
     return sqrt(s.variance.x + eps);
 }
 
-// (x - shift) / scale within +-clip; 0 where there is no scale, no limit where clip is 0.
+// (x - shift) / scale within +-clip; 0 where there is no scale, no limit where clip is 0; NaN where the scale is not finite.
 fn statistic_normalize(x: f32, shift: vec2<f32>, scale: f32, clip: f32, zero: u32) -> f32 {
     if (scale == 0.0) {
         return 0.0;
+    }
+    // No clip may hide it.
+    if (!math_is_finite(scale)) {
+        return bitcast<f32>(0x7fc00000u ^ zero);
     }
     let y = twofloat_less(x, shift, zero) / scale;
     if (clip > 0.0) {

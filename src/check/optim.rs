@@ -407,7 +407,7 @@ pub(super) fn cases() -> Vec<Case> {
         (Bad::Stopped, ", after an early stop"),
     ] {
         cases.push(clip_case(5000, 0.5, bad, why).quick(bad == Bad::Nan));
-        cases.push(clip_case(if bad == Bad::Huge { 2 } else { 1 }, 0.5, bad, why));
+        cases.push(clip_case(if bad == Bad::Huge { 3 } else { 1 }, 0.5, bad, why));
     }
     cases.push(clip_case_of(
         5000,

@@ -85,7 +85,7 @@ fn moments_case(c: Moments) -> Case {
             let first = column.first().copied().unwrap_or(0.0);
             let spread = (mean - first).abs().max(deviation);
             let rest = f64::from(own[1]) + f64::from(own[3]) - mean;
-            report.floats("moments (mean)", &own[1..2], &[mean], |_| mean.abs());
+            report.floats("moments (mean)", &own[1..2], &[mean], |_| mean.abs() + deviation);
             report.floats("moments (mean, error)", &[(1.0 + rest / spread.max(1e-30)) as f32], &[1.0], |_| 1.0);
             report.floats("moments (deviation)", &own[2..3], &[deviation], |_| if flat { 1e-30 } else { deviation });
         }

@@ -110,7 +110,9 @@ fn decide_case(c: Decide) -> Case {
                 sums.push(words.map(|(_, critic)| f32::from(critic)));
             }
             let each: u32 = words.iter().map(|(policy, critic)| (policy | critic).count_ones()).sum();
-            want.columns[10] += f64::from(each) * loss_groups as f64;
+            // What was a count of such rows without bits counts rows with them.
+            want.rows = want.columns[10];
+            want.columns[10] = f64::from(each) * loss_groups as f64;
         }
         let mut norms: Vec<[f32; 4]> =
             (0..norm_groups).map(|_| [random.range(0.0, 3.0), random.range(0.0, 2.0), 0.0, 0.0]).collect();

@@ -8,7 +8,8 @@
 //! variance ← (variance · count + v · n + d² · count · n / total) / total;   mean ← mean + d · n / total;   count ← total
 //! ```
 //!
-//! A batch after which one of them would not be finite, or beyond f32, is counted, but mean and variance stay.
+//! A batch after which one of them would not be finite, or beyond f32, is counted, but mean and variance stay;
+//! rewards and value targets of such a batch are NaN, so that the update's gradient is refused, and said to be.
 //!
 //! Both are what f64 gives, to 1e-6 of the deviation and of the variance, whatever the count and however far the mean is from 0: f64 on the
 //! CPU, two f32 on the device; x − mean has all their digits. What is merged are f32. A discounted return G is one, too, rounded at every

@@ -52,11 +52,12 @@ impl Running {
     /// ```
     ///
     /// A column whose new mean or variance is beyond the range of f32, in which the device and files keep them, keeps those it had; the count
-    /// is of all columns.
-    pub fn merge<F: Real>(&mut self, batch: ArrayView2<'_, F>) {
+    /// is of all columns. False if there was one.
+    pub fn merge<F: Real>(&mut self, batch: ArrayView2<'_, F>) -> bool {
         if batch.nrows() == 0 {
-            return;
+            return true;
         }
+        let mut all = true;
         let (count, rows) = (self.count as f64 + self.initial_count, batch.nrows() as f64);
         let total = count + rows;
         for ((column, mean), variance) in batch.columns().into_iter().zip(&mut self.mean).zip(&mut self.variance) {
@@ -67,9 +68,12 @@ impl Running {
             let most = f64::from(f32::MAX);
             if merged <= most && moved.abs() <= most {
                 (*mean, *variance) = (moved, merged);
+            } else {
+                all = false;
             }
         }
-        self.count += batch.nrows() as u64;
+        self.count = self.count.saturating_add(batch.nrows() as u64);
+        all
     }
 
     /// What deviations of each column are divided by: √(variance + ε), or √variance + ε.
@@ -85,9 +89,13 @@ fn limit(x: f64, clip: Option<f64>) -> f64 {
     clip.map_or(x, |clip| x.max(-clip).min(clip))
 }
 
-/// clip((x − shift) / scale, ±clip), rounded at the end only; 0 where the scale is 0.
+/// clip((x − shift) / scale, ±clip), rounded at the end only; 0 where the scale is 0, NaN where it is not finite, which no clip may hide.
 fn normalized<F: Real>(x: F, shift: f64, scale: f64, clip: Option<f64>) -> F {
-    if scale == 0.0 { F::zero() } else { F::of(limit((x.as_f64() - shift) / scale, clip)) }
+    match scale {
+        0.0 => F::zero(),
+        _ if !scale.is_finite() => F::nan(),
+        _ => F::of(limit((x.as_f64() - shift) / scale, clip)),
+    }
 }
 
 /// Each row of `obs` `[rows, columns]` with the statistics as they are.
@@ -149,8 +157,8 @@ pub fn scale_valid<F: Real>(
         }
     }
     let merged = if returns { discounted.view() } else { rewards };
-    state.running.merge(merged.select(Axis(0), &counted).insert_axis(Axis(1)).view());
-    let scale = state.running.scale(norm.eps, norm.eps_placement)[0];
+    let taken = state.running.merge(merged.select(Axis(0), &counted).insert_axis(Axis(1)).view());
+    let scale = if taken { state.running.scale(norm.eps, norm.eps_placement)[0] } else { f64::NAN };
     let shift = if returns { 0.0 } else { state.running.mean[0] };
     (rewards.mapv(|r| normalized(r, shift, scale, norm.clip)), discounted)
 }
@@ -256,8 +264,8 @@ impl<F: Real> Normalizer<F> {
     pub fn targets(&mut self, returns: &mut Array1<F>, values_old: &mut Array1<F>, valid: Option<ArrayView1<'_, u32>>) {
         let Some((norm, running)) = &mut self.value else { return };
         let counted: Vec<usize> = (0..returns.len()).filter(|row| valid.is_none_or(|valid| valid[*row] != 0)).collect();
-        running.merge(returns.select(Axis(0), &counted).insert_axis(Axis(1)).view());
-        let scale = running.scale(norm.eps, norm.eps_placement)[0];
+        let taken = running.merge(returns.select(Axis(0), &counted).insert_axis(Axis(1)).view());
+        let scale = if taken { running.scale(norm.eps, norm.eps_placement)[0] } else { f64::NAN };
         for column in [returns, values_old] {
             column.mapv_inplace(|x| normalized(x, running.mean[0], scale, norm.clip));
         }
