@@ -100,6 +100,29 @@ fn a_good_rollout_changes_the_policy() {
     }
 }
 
+/// A loss beyond f32 is an error, on the CPU and on the device, and nothing is written; the gradient's norm alone is none.
+#[test]
+fn numbers_beyond_f32_are_an_error() {
+    let place = place(Env::CartPole);
+    let scaled = |size: f32| {
+        spoil(&place, |tensors| {
+            let rewards = tensor(tensors, "rewards");
+            rewards.3 = (0..STEPS * ENVS).flat_map(|i| (size * (1.0 + i as f32 / 64.0)).to_le_bytes()).collect();
+        });
+    };
+    let words = ["value_loss is inf in minibatch 0", "beyond f32", "nothing was written"];
+    let on = |backend: &str| UPDATE.replace("--backend cpu", backend);
+    let adapters = adapter(&place).map(|index| on(&format!("--adapter {index}")));
+    for line in std::iter::once(on("--backend cpu")).chain(adapters) {
+        scaled(1e21);
+        place.refused(&line, 1, &words);
+        assert!(!place.path("o.safetensors").exists());
+        scaled(3e17);
+        place.run(&line);
+        std::fs::remove_file(place.path("o.safetensors")).unwrap();
+    }
+}
+
 /// A learner with a head that no task has by itself, and a window that it acted in; the second row of a masked head allows
 /// nothing.
 fn acted(head: Head) -> (CpuLearner<f32>, Rollout) {
