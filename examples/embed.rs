@@ -100,7 +100,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     encoder.clear_buffer(&scratch, 0, Some(16)); // and after
     engine.queue.submit(Some(encoder.finish()));
     model.policy_step += 1;
-    model.update += 1;
+    model.count_update(batch.rows as usize);
 
     // 4. Whenever it suits: the statistics, one small buffer.
     let words = statistics.fetch(&gpu)?;

@@ -2,10 +2,10 @@
 //
 // Needs part twofloat.
 //
-// moments    [segments] of (count, mean, deviation, rest of the mean), as reduce_moments leaves them
+// moments    [place + segments] of (count, mean, deviation, rest of the mean), as reduce_moments leaves them
 // advantages [..]; row i's element is at i * stride + offset
 //
-// Operations: 2 a row; bytes: 8.
+// Operations: 3 a row; bytes: 8.
 
 struct Params {
     rows: u32,
@@ -17,7 +17,13 @@ struct Params {
     ddof: u32,
     eps: f32,
     zero: u32,  // 0, see part twofloat
+    // Least deviation that is divided by, before eps.
+    std_floor: f32,
+    // Element of moments for the first segment.
+    place: u32,
     pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -36,7 +42,7 @@ fn advantage_normalize(
     if (row >= params.rows) {
         return;
     }
-    let moment = moments[row / params.segment];
+    let moment = moments[params.place + row / params.segment];
     if (moment.x < 1.5) {
         return;
     }
@@ -45,7 +51,7 @@ fn advantage_normalize(
     if (params.ddof == 1u) {
         deviation *= sqrt(moment.x / (moment.x - 1.0));
     }
-    let denominator = deviation + params.eps;
+    let denominator = max(deviation, params.std_floor) + params.eps;
     var normalized = 0.0;
     // Without eps, equal advantages have no scale.
     if (denominator != 0.0) {

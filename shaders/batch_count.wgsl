@@ -3,7 +3,7 @@
 //
 // Needs part sample. One workgroup per segment; the count is exact up to 2^24 rows.
 //
-// samples [..] of (logp_old, ..): every stride-th of the first rows * stride is looked at; from element `place` on, one per
+// samples [..] of (logp_old, ..): every stride-th from element `first` on is looked at; from element `place` on, one per
 //         segment, (weight, rows that count, 0, 0) is written
 //
 // Operations: 1 a row; bytes: 4.
@@ -15,6 +15,11 @@ struct Params {
     segment: u32,
     stride: u32,
     place: u32,
+    // The first row that is looked at.
+    first: u32,
+    pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -35,7 +40,7 @@ fn batch_count(
     let last = min(first + params.segment, params.rows);
     var own = 0u;
     for (var row = first + lane; row < last; row += WG) {
-        own += select(0u, 1u, sample_is_valid(samples[row * params.stride].x));
+        own += select(0u, 1u, sample_is_valid(samples[params.first + row * params.stride].x));
     }
     counts[lane] = own;
     workgroupBarrier();  // all lanes have stored

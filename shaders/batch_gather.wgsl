@@ -11,7 +11,7 @@
 struct Params {
     rows: u32,
     width: u32,
-    use_order: u32,
+    use_order: u32,  // 0: the shuffle, 1: order, 2: rows stay where they are
     order_offset: u32,
     epoch: u32,
     stride: u32,  // at least the width; what lies between rows is left as it is
@@ -29,6 +29,9 @@ override WG: u32 = 64u;
 
 // The source of row j.
 fn source_row(j: u32) -> u32 {
+    if (params.use_order == 2u) {
+        return j;
+    }
     if (params.use_order == 1u) {
         return min(order[params.order_offset + j], params.rows - 1u);
     }

@@ -4,15 +4,19 @@
 //
 // order   [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is 1
 // logp_old, advantages, returns, values_old  [rows]
-// samples [rows] of (logp_old, advantage, return, value_old)
+// samples [taken] of (logp_old, advantage, return, value_old)
 //
 // Operations: none but those of the shuffle, on integers; bytes: 32 a row.
 
 struct Params {
     rows: u32,
-    use_order: u32,
+    use_order: u32,  // 0: the shuffle, 1: order, 2: rows stay where they are
     order_offset: u32,
     epoch: u32,
+    taken: u32,      // rows packed, the first of the order
+    pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -28,6 +32,9 @@ override WG: u32 = 64u;
 
 // The source of row j.
 fn source_row(j: u32) -> u32 {
+    if (params.use_order == 2u) {
+        return j;
+    }
     if (params.use_order == 1u) {
         return min(order[params.order_offset + j], params.rows - 1u);
     }
@@ -45,7 +52,7 @@ fn batch_pack(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let row = (workgroup.y * groups.x + workgroup.x) * WG + lane;
-    if (row >= params.rows) {
+    if (row >= params.taken) {
         return;
     }
     let from_row = source_row(row);

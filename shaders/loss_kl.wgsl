@@ -1,15 +1,17 @@
 // What the mean KL of a minibatch or of a whole batch decides: weights of the penalty, learning rate, the next β.
 //
-// trust_partials  [groups]                   sums over rows from loss_trust_region; not read in phases 1 and 3
+// trust_partials  [groups]                   sums over rows from loss_trust_region; read in phases 0 and 2
 // control         [8]                        parts/control.wgsl
 // trace           [minibatches, TRACE_WIDTH] parts/trace.wgsl; row params.index
 // samples         [kl_sample + 1]            element kl_sample: weights of KL(old‖new) and KL(new‖old) in the loss;
 //                                            valid_sample, unless 0: what a row weighs, 0 where none counts
 // kl_state        [4]                        β and learning rate of the next update (0: the configuration's), KL at the end, 0
 //
-// A single workgroup. Phase 0, before the loss: KL and penalty go to the trace, their derivative to samples. Phase 1, after
-// the early stop was decided: the learning rate. Phase 2, after the last minibatch and over all rows: KL and β. Phase 3, in its
-// place: β by the KL that the last minibatch with a row that counts left in kl_state.
+// Needs part rate. A single workgroup. Phase 0, before the loss: KL and penalty go to the trace, their derivative to samples.
+// Phase 1, after the early stop was decided: the learning rate. Phase 2, after the last minibatch and over all rows: KL and β.
+// Phase 3, in its place: β by the KL that the last minibatch with a row that counts left in kl_state. Phase 4, after an epoch:
+// the learning rate by the mean KL of the minibatches visited, and the end of a stop that is only the epoch's. Phase 5, before
+// the first step: the learning rate that was kept.
 //
 // Operations: 3 a partial sum, of 64 rows; bytes: 16.
 
@@ -26,14 +28,18 @@ struct Params {
     kl_high: f32,       // above: β rises
     hinge_coef: f32,
     hinge_limit: f32,
-    rate_target: f32,
+    rate_high: f32,     // above: the learning rate falls
+    rate_low: f32,      // below: it rises
     rate_factor: f32,
     rate_min: f32,
     rate_max: f32,
     kl_raise: f32,      // factor of β above kl_high
     kl_lower: f32,      // and below kl_low
+    column: u32,        // of the trace: the KL that the learning rate follows
+    raises: u32,        // whether the rate rises: 0 never, 1 where KL > 0, 2 at 0, too, and at the end of an epoch only
+    first: u32,         // first minibatch of the epoch
+    reopens: u32,       // 1: an early stop ends with its epoch
     valid_sample: u32,
-    pad_0: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -48,10 +54,14 @@ const WG: u32 = 64u;
 const MIN_KL_COEF: f32 = 1.4901161193847656e-8;  // 2^-26
 const MAX_KL_COEF: f32 = 67108864.0;             // 2^26
 const STATE_KL_COEF: u32 = 0u;
-const STATE_LEARNING_RATE: u32 = 1u;
 const STATE_KL: u32 = 2u;
 
 var<workgroup> sums: array<f32, 64>;
+
+fn rate_rule() -> RateRule {
+    return RateRule(
+        params.rate_high, params.rate_low, params.rate_factor, params.rate_min, params.rate_max, params.raises);
+}
 
 fn current_kl_coef() -> f32 {
     let kept = kl_state[STATE_KL_COEF];
@@ -64,6 +74,12 @@ fn current_kl_coef() -> f32 {
 @compute @workgroup_size(64)
 fn loss_kl(@builtin(local_invocation_index) lane: u32) {
     var own = 0.0;
+    if (params.phase == 4u) {
+        let until = rate_visited_until(params.index, params.reopens);
+        for (var index = params.first + lane; index < until; index += WG) {
+            own += trace[index * TRACE_WIDTH + params.column];
+        }
+    }
     if (params.phase == 0u || params.phase == 2u) {
         for (var group = lane; group < params.groups; group += WG) {
             let partial = trust_partials[group];
@@ -73,9 +89,7 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
     sums[lane] = own;
     workgroupBarrier();  // all lanes have stored
     for (var half = WG / 2u; half > 0u; half /= 2u) {
-        if (lane < half) {
-            sums[lane] += sums[lane + half];
-        }
+        if (lane < half) { sums[lane] += sums[lane + half]; }
         workgroupBarrier();  // this level of the tree is complete
     }
     if (lane != 0u) {
@@ -103,23 +117,18 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
             }
         }
     } else if (params.phase == 1u) {
-        if (control_stopped_before(control[CONTROL_STOP], params.index)) {
-            return;
+        if (!control_stopped_before(control[CONTROL_STOP], params.index)) {
+            rate_move(trace[row + params.column], rate_rule());
         }
-        let kl = trace[row + TRACE_KL];
-        var rate = kl_state[STATE_LEARNING_RATE];
-        if (!(rate > 0.0)) {
-            rate = schedule.learning_rate;
+    } else if (params.phase == 4u) {
+        let until = rate_visited_until(params.index, params.reopens);
+        // An update that had stopped before this epoch has no KL of it.
+        if (params.raises == 2u && until > params.first) {
+            rate_move(sums[0] / f32(until - params.first), rate_rule());
         }
-        if (!math_is_nan(kl)) {
-            if (kl > 2.0 * params.rate_target) {
-                rate = max(rate / params.rate_factor, params.rate_min);
-            } else if (kl < 0.5 * params.rate_target && kl > 0.0) {
-                rate = min(rate * params.rate_factor, params.rate_max);
-            }
-        }
-        kl_state[STATE_LEARNING_RATE] = rate;
-        control[CONTROL_LEARNING_RATE] = bitcast<u32>(rate);
+        if (params.reopens != 0u) { control[CONTROL_STOP] = 0u; }
+    } else if (params.phase == 5u) {
+        rate_begin();
     } else {
         var kl = kl_state[STATE_KL];
         if (params.phase == 2u) {

@@ -7,9 +7,9 @@
 //
 // minuend    [..]; row i's element is at i * stride + offset
 // subtrahend [rows]; not read unless subtract is 1
-// marks      [..]; row i counts if the number at i * mark_stride is not the mark of part sample; not read if mark_stride is 0
+// marks      [..]; row i counts unless the number at i * mark_stride + mark_offset is part sample's mark; stride 0: all do
 // partials   [segments, chunks_per_segment] of (count, mean less the segment's origin, M2 / unit^2, unit), part moments
-// moments    [segments] of (count, mean, deviation, what is left of the mean); deviation = sqrt(M2 / count)
+// moments    [place + segments] of (count, mean, deviation, what is left of the mean); deviation = sqrt(M2 / count)
 // with segments = ceil(rows / segment), chunks_per_segment = ceil(segment / chunk)
 
 struct Params {
@@ -21,11 +21,10 @@ struct Params {
     offset: u32,
     subtract: u32,  // 1: the numbers are minuend - subtrahend
     phase: u32,
-    // Elements from one row's mark to the next; 0: every row counts.
-    mark_stride: u32,
-    zero: u32,  // 0, see part twofloat
-    pad_0: u32,
-    pad_1: u32,
+    mark_stride: u32,  // elements from one row's mark to the next; 0: every row counts
+    zero: u32,         // 0, see part twofloat
+    mark_offset: u32,
+    place: u32,        // where the first segment's moments go
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -47,7 +46,7 @@ fn number(i: u32) -> f32 {
 }
 
 fn counts(i: u32) -> bool {
-    return params.mark_stride == 0u || sample_is_valid(marks[i * params.mark_stride]);
+    return params.mark_stride == 0u || sample_is_valid(marks[i * params.mark_stride + params.mark_offset]);
 }
 
 // What the numbers of a segment that begins at `first` are shifted by: the first that counts among 64 of them.
@@ -144,7 +143,7 @@ fn reduce_moments(
         }
         let result = moments_of_segment(lane, group);
         if (lane == 0u) {
-            moments[group] = moments_result(result, origin_of(group * params.segment), params.zero);
+            moments[params.place + group] = moments_result(result, origin_of(group * params.segment), params.zero);
         }
     }
 }

@@ -3,7 +3,8 @@
 //! A learner's file holds, as `f32`, every parameter under its name in [`ParamLayout`] (`policy.0.weight` `[out, in]`,
 //! …, `log_std`) and Adam's moments as `optimizer.exp_avg.<name>` and `optimizer.exp_avg_sq.<name>`. Where TRPO starts warm, its last
 //! direction is `trust_region.direction.<name>`. A trainer's file adds `env.state` `[num_envs, words]` as `u32`. `__metadata__` holds strings: `format` = `wgpo-1`,
-//! `contents` (`learner` or `trainer`), `spec` and `config` (JSON), `seed`, `update`, `policy_step`, `optimizer_step`, `kl_coef`,
+//! `contents` (`learner` or `trainer`), `spec` and `config` (JSON), `seed`, `update`, `env_steps` (rows that the
+//! updates took in; where it is absent, `update` times the configured batch), `policy_step`, `optimizer_step`, `kl_coef`,
 //! `learning_rate` (both 0 where nothing adapts them; they may be absent), and for a
 //! trainer `env` and `env_step`. Running statistics, where there are any, are `normalizer.<obs, reward, value>.mean` and `.variance`
 //! with the keys `.count` and `.initial_count`, and `normalizer.discounted_returns` `[num_envs]`. A file with `contents` = `policy` needs only `format`, `spec` and the parameters: that is what
@@ -163,6 +164,7 @@ fn learner_writer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &Le
         .text("config", json(path, config)?)
         .text("seed", state.seed)
         .text("update", state.update)
+        .text("env_steps", state.env_steps)
         .text("policy_step", state.policy_step)
         .text("optimizer_step", state.optimizer_step)
         .text("kl_coef", state.kl_coef)
@@ -209,6 +211,7 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
             exp_avg_sq: zeros,
             optimizer_step: 0,
             update: 0,
+            env_steps: 0,
             policy_step: 0,
             seed: 0,
             kl_coef: 0.0,
@@ -222,12 +225,20 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
     if exp_avg_sq.iter().any(|square| *square < 0.0) {
         return Err(file.error("\"optimizer.exp_avg_sq\" has a negative element, expected mean squares"));
     }
+    let update: u64 = file.number("update")?;
+    // Files of versions whose schedules went by updates do not say how many rows these had.
+    let env_steps = if file.has_text("env_steps") {
+        file.number("env_steps")?
+    } else {
+        update.saturating_mul(config.batch_size() as u64)
+    };
     let state = LearnerState {
         parameters: flat(file, &layout, "")?,
         exp_avg: flat(file, &layout, "optimizer.exp_avg.")?,
         exp_avg_sq,
         optimizer_step: file.number("optimizer_step")?,
-        update: file.number("update")?,
+        update,
+        env_steps,
         policy_step: file.number("policy_step")?,
         seed: file.number("seed")?,
         kl_coef: adapted(file, "kl_coef")?,

@@ -529,7 +529,7 @@ pub struct TrustRegionStats {
 /// What one update did.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UpdateStats {
-    /// Every minibatch visited, in order; one that triggered an early stop is the last.
+    /// Every minibatch visited, in order; one that triggered an early stop is the last of the update, or of its epoch.
     pub minibatches: Vec<MinibatchStats>,
     /// Optimiser steps taken.
     pub optimizer_steps: u32,
@@ -541,7 +541,7 @@ pub struct UpdateStats {
     pub explained_variance: f64,
     /// Learning rate of this update; the last one, where it follows the KL.
     pub learning_rate: f64,
-    /// Whether `target_kl` ended the update before its last minibatch.
+    /// Whether `target_kl` ended the update, or with [`KlStop::RestOfEpoch`](crate::KlStop) an epoch, before its last step.
     pub stopped_early: bool,
     /// With a KL penalty, the mean analytic KL that [`crate::KlMeasure`] says: over all rows at the end, or over the last minibatch.
     pub kl: Option<f64>,

@@ -127,8 +127,11 @@ pub struct LearnerState {
     pub exp_avg_sq: Vec<f32>,
     /// Optimiser steps taken since the start.
     pub optimizer_step: u32,
-    /// Updates done; position in the learning-rate schedule and in the shuffle's keys.
+    /// Updates done; position in the shuffle's keys.
     pub update: u64,
+    /// Rows that they took in, those that do not count in the means included; position in all schedules
+    /// ([`PpoConfig::progress`]).
+    pub env_steps: u64,
     /// Policy steps taken; position in the action draws.
     pub policy_step: u64,
     /// Seed of all draws.

@@ -125,8 +125,9 @@ pub mod trainer;
 
 pub use config::{
     Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, EpsPlacement,
-    FisherForm, GradClip, KlAdaptation, KlDirection, KlHinge, KlMeasure, KlPenalty, KlStop, NormOrder, ObsNorm,
-    Optimizer, PpoConfig, Preset, ReturnReset, RewardNorm, RewardNormKind, TrustRegion, ValueLoss, ValueNorm,
+    FisherForm, GradClip, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlMeasure, KlPenalty, KlStop, MinibatchRest,
+    Minibatches, NormOrder, ObsNorm, Optimizer, PpoConfig, Preset, RateStep, ReturnReset, RewardNorm, RewardNormKind,
+    Shuffle, TrustRegion, ValueLoss, ValueNorm,
 };
 pub use env::{Autoreset, Env};
 pub use error::{Error, Result};

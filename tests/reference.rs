@@ -290,7 +290,7 @@ proptest! {
     fn normalised_advantages_have_mean_zero_and_deviation_one(seed: u64, rows in 2_usize..300, ddof in 0_u32..2) {
         let rng = &mut StdRng::seed_from_u64(seed);
         let a: Array1<f64> = (0..rows).map(|_| 1e6 + rng.random_range(-1.0..1.0)).collect();
-        let normal = advantage_normalize(a.view(), ddof, 0.0).unwrap();
+        let normal = advantage_normalize(a.view(), ddof, 0.0, 0.0).unwrap();
         prop_assert!(normal.mean().unwrap().abs() < 1e-8);
         prop_assert!((normal.std(f64::from(ddof)) - 1.0).abs() < 1e-8);
     }
@@ -299,12 +299,18 @@ proptest! {
 #[test]
 fn normalising_is_safe_at_one_row_and_without_spread() {
     let one = Array1::from(vec![3.0_f64]);
-    assert_eq!(advantage_normalize(one.view(), 1, 1e-8).unwrap(), one);
+    assert_eq!(advantage_normalize(one.view(), 1, 1e-8, 0.0).unwrap(), one);
     let flat = Array1::from(vec![3.0_f64; 5]);
+    // A floor divides small spreads by itself, and leaves others alone: RLlib's max(std, 1e-4).
+    let pair = Array1::from(vec![1.0_f64, 1.0 + 2e-6]);
+    let floored = advantage_normalize(pair.view(), 0, 0.0, 1e-4).unwrap();
+    assert!((floored[1] - 1e-2).abs() < 1e-9 && (floored[0] + 1e-2).abs() < 1e-9);
+    let wide = Array1::from(vec![1.0_f64, 3.0]);
+    assert_eq!(advantage_normalize(wide.view(), 0, 0.0, 1e-4).unwrap(), Array1::from(vec![-1.0, 1.0]));
     for eps in [0.0, 1e-8] {
-        assert_eq!(advantage_normalize(flat.view(), 1, eps).unwrap(), Array1::<f64>::zeros(5));
+        assert_eq!(advantage_normalize(flat.view(), 1, eps, 0.0).unwrap(), Array1::<f64>::zeros(5));
     }
-    assert!(advantage_normalize(flat.view(), 2, 0.0).is_err());
+    assert!(advantage_normalize(flat.view(), 2, 0.0, 0.0).is_err());
 }
 
 #[test]
@@ -472,6 +478,10 @@ fn kl_stops_the_update() {
     let (stats, moved) = run(KlStop::Epoch);
     assert_eq!((stats.minibatches.len(), stats.optimizer_steps, stats.epochs, stats.stopped_early), (4, 4, 1, true));
     assert!(moved);
+    // Every epoch is begun, and ended by its first minibatch.
+    let (stats, moved) = run(KlStop::RestOfEpoch);
+    assert_eq!((stats.minibatches.len(), stats.optimizer_steps, stats.epochs, stats.stopped_early), (4, 0, 4, true));
+    assert!(!moved);
 }
 
 #[test]

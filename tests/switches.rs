@@ -14,8 +14,9 @@ use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec, StdLimit};
 use wgpo::reference::CpuLearner;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    AdamEps, AdaptiveLr, AdvantageKind, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge, KlMeasure,
-    KlPenalty, Learner, ObsNorm, Optimizer, PpoConfig, Preset, RewardNorm, TrustRegion, ValueLoss, ValueNorm,
+    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge,
+    KlMeasure, KlPenalty, Learner, MinibatchRest, ObsNorm, Optimizer, PpoConfig, Preset, RewardNorm, Shuffle,
+    TrustRegion, ValueLoss, ValueNorm,
 };
 
 /// A seeded batch near the policy's own distribution; value errors are on both sides of 1.
@@ -113,6 +114,7 @@ fn cases() -> Vec<(String, PpoConfig)> {
                 ..base.clone()
             },
         ),
+        ("floor of the advantages' deviation".to_owned(), PpoConfig { adv_std_floor: 3.0, ..base.clone() }),
         (
             "RLlib's rule, by the last minibatch".to_owned(),
             PpoConfig {
@@ -212,6 +214,259 @@ fn the_device_agrees_with_the_f64_reference() {
         }
     }
     gpu.healthy().unwrap();
+}
+
+/// How rows are ordered and cut: every choice with every kind of normalisation, with and without rows that do not count, where
+/// nothing comes out even. Sizes of the minibatches are those of the CPU, whose own are tested beside `PpoConfig::minibatches`.
+#[test]
+fn minibatches_are_cut_alike_on_the_device() {
+    let Some(gpu) = support::gpu(true) else { return };
+    let spec = PolicySpec::separate(3, &[7], Activation::Tanh, Head::gaussian(1));
+    let rows = 70;
+    let base = PpoConfig {
+        num_envs: 1,
+        num_steps: rows,
+        update_epochs: 2,
+        learning_rate: 1e-3,
+        anneal_lr: false,
+        ..PpoConfig::cleanrl()
+    };
+    let rests = [
+        (MinibatchRest::RoundUp, vec![18, 18, 18, 16], vec![32, 32, 6]),
+        (MinibatchRest::Keep, vec![17, 17, 17, 17, 2], vec![32, 32, 6]),
+        (MinibatchRest::Merge, vec![17, 17, 17, 19], vec![32, 38]),
+        (MinibatchRest::Even, vec![18, 18, 17, 17], vec![24, 23, 23]),
+        (MinibatchRest::Drop, vec![17; 4], vec![32; 2]),
+        (MinibatchRest::Cut, vec![17; 4], vec![32; 2]),
+    ];
+    let shuffles = [Shuffle::Epoch, Shuffle::Update, Shuffle::AfterFirst, Shuffle::Never];
+    let norms = [AdvantageNorm::Minibatch, AdvantageNorm::Batch, AdvantageNorm::None];
+    let mut finals = Vec::new();
+    for (case, (rest, by_number, by_size)) in rests.iter().enumerate() {
+        for (step, shuffle) in shuffles.into_iter().enumerate() {
+            let (masked, sized) = ((case + step) % 2 == 0, step % 2 == 1);
+            let norm_adv = norms[(case + step) % 3];
+            let (minibatch_size, sizes) = if sized { (Some(32), by_size) } else { (None, by_number) };
+            let config = PpoConfig {
+                minibatch_rest: *rest,
+                shuffle,
+                norm_adv,
+                minibatch_size,
+                num_minibatches: 4,
+                ..base.clone()
+            };
+            let name = format!("{rest:?}, {shuffle:?}, {norm_adv:?}, masked {masked}");
+            let mut batch = batch(&spec, config.init, rows);
+            if masked {
+                batch.valid = Some(Array1::from_shape_fn(rows, |row| u32::from(row % 5 != 2)));
+            }
+            let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
+            let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();
+            let start = oracle.parameters().unwrap();
+            let want = oracle.update_batch(&batch, None).unwrap();
+            let got = device.update_batch(&batch, None).unwrap();
+            assert_eq!(want.minibatches.len(), 2 * sizes.len(), "{name}");
+            assert_eq!(
+                (got.minibatches.len(), got.optimizer_steps, got.epochs),
+                (want.minibatches.len(), want.optimizer_steps, want.epochs),
+                "{name}"
+            );
+            let (a, b) = (device.parameters().unwrap(), oracle.parameters().unwrap());
+            let error = distance(&a, &b) / distance(&b, &start);
+            println!("{name}: step error {error:.1e}");
+            // As in the test above.
+            assert!(error < 1e-4, "{name}: step error {error}");
+            for (index, (g, w)) in got.minibatches.iter().zip(&want.minibatches).enumerate() {
+                for (g, w) in [(g.value_loss, w.value_loss), (g.policy_loss, w.policy_loss), (g.grad_norm, w.grad_norm)]
+                {
+                    assert!((g - w).abs() <= 1e-4 * w.abs() + 1e-5, "{name}: minibatch {index}: {g} not {w}");
+                }
+            }
+            finals.push((name, b));
+        }
+    }
+    // No two of them are the same update.
+    for (i, (name, a)) in finals.iter().enumerate() {
+        assert!(finals[..i].iter().all(|(_, b)| a != b), "{name} is like another");
+    }
+    gpu.healthy().unwrap();
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Windows of any size on both sides: rates are those of what is done, not of how many updates it took or of the configured sizes.
+/// (HumanCompatibleAI/imitation#262, DLR-RM/stable-baselines3: schedules that begin again, or end early.)
+#[test]
+fn schedules_go_by_steps_on_both_sides() {
+    let Some(gpu) = support::gpu(true) else { return };
+    let spec = PolicySpec::separate(3, &[7], Activation::Tanh, Head::categorical(2));
+    let config = PpoConfig {
+        total_timesteps: 80,
+        learning_rate: 1e-3,
+        value_learning_rate: Some(3e-3),
+        ent_coef: 0.5,
+        ent_coef_schedule: Anneal::Linear { to: 0.0 },
+        clip_coef_schedule: Anneal::Linear { to: 0.05 },
+        num_minibatches: 1,
+        update_epochs: 2,
+        ..PpoConfig::cleanrl()
+    };
+    for (windows, left) in [
+        (vec![8, 8, 16, 16, 32, 8], [1.0, 0.9, 0.8, 0.6, 0.4, 0.0]),
+        (vec![16; 6], [1.0, 0.8, 0.6, 0.4, 0.2, 0.0]),
+        (vec![32, 16, 8, 8, 8, 8], [1.0, 0.6, 0.4, 0.3, 0.2, 0.1]),
+    ] {
+        let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
+        let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();
+        let (mut steps, folder) = (0, tempfile::tempdir().unwrap());
+        for (round, (rows, left)) in windows.iter().zip(left).enumerate() {
+            let mut batch = batch(&spec, config.init, *rows);
+            // A row that does not count is a step like another.
+            batch.valid = Some(Array1::from_shape_fn(*rows, |row| u32::from(row != 3)));
+            let before = oracle.parameters().unwrap();
+            let want = oracle.update_batch(&batch, None).unwrap();
+            let got = device.update_batch(&batch, None).unwrap();
+            let name = format!("{windows:?}, round {round}");
+            steps += *rows as u64;
+            assert!((want.learning_rate - 1e-3 * left).abs() < 1e-12, "{name}: {}", want.learning_rate);
+            assert_eq!(got.learning_rate, want.learning_rate, "{name}");
+            assert_eq!(oracle.state().unwrap().env_steps, steps);
+            assert_eq!(device.state().unwrap().env_steps, steps);
+            // The entropy's weight is what the loss says.
+            for stats in [&want, &got] {
+                let m = stats.minibatches[0];
+                let weight = (m.policy_loss + 0.5 * m.value_loss - m.loss) / m.entropy;
+                assert!((weight - 0.5 * left).abs() < 1e-5, "{name}: entropy counts {weight}");
+            }
+            let (a, b) = (device.parameters().unwrap(), oracle.parameters().unwrap());
+            if left > 0.0 {
+                let error = distance(&a, &b) / distance(&b, &before);
+                assert!(error < 1e-4 * (round + 1) as f64, "{name}: step error {error}");
+            } else {
+                assert_eq!(b, before, "{name}: a rate of 0 moves nothing");
+            }
+            // A file in between changes nothing.
+            let path = folder.path().join("learner.safetensors");
+            device.save(&path).unwrap();
+            device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 1).unwrap();
+            device.load(&path).unwrap();
+        }
+    }
+    gpu.healthy().unwrap();
+}
+
+/// Trainers and a group of them count their windows; a learner that is handed on keeps its place.
+#[test]
+fn trainers_count_steps() {
+    let Some(gpu) = support::gpu(true) else { return };
+    let env = wgpo::Env::CartPole;
+    let spec = env.policy(&[5]);
+    let config = |num_steps| PpoConfig {
+        num_envs: 2,
+        num_steps,
+        total_timesteps: 80,
+        num_minibatches: 1,
+        update_epochs: 1,
+        learning_rate: 1e-3,
+        ..PpoConfig::cleanrl()
+    };
+    let mut group = wgpo::algo::GpuTrainerGroup::new(&gpu, env, &spec, &config(8), &[1, 2]).unwrap();
+    let mut cpu = wgpo::reference::CpuTrainer::new(env, spec.clone(), config(8), 1).unwrap();
+    for left in [1.0, 0.8, 0.6] {
+        let mut stats = group.iterate().unwrap();
+        stats.push(wgpo::Trainer::iterate(&mut cpu).unwrap());
+        for one in stats {
+            assert!((one.update.learning_rate - 1e-3 * left).abs() < 1e-12, "{left}: {}", one.update.learning_rate);
+        }
+    }
+    // Longer windows from here on: 48 of 80 steps are done.
+    let state = wgpo::Trainer::state(&group.trainers()[0]).unwrap();
+    let mut longer = wgpo::algo::GpuTrainer::new(&gpu, env, spec.clone(), config(16), 1).unwrap();
+    wgpo::Trainer::set_state(&mut longer, &state).unwrap();
+    let mut on_cpu = wgpo::reference::CpuTrainer::new(env, spec, config(16), 1).unwrap();
+    wgpo::Trainer::set_state(&mut on_cpu, &wgpo::Trainer::state(&cpu).unwrap()).unwrap();
+    for left in [0.4, 0.0] {
+        let on_device = wgpo::Trainer::iterate(&mut longer).unwrap().update.learning_rate;
+        let on_cpu = wgpo::Trainer::iterate(&mut on_cpu).unwrap().update.learning_rate;
+        assert!((on_device - 1e-3 * left).abs() < 1e-12 && on_cpu == on_device, "{left}: {on_device}, {on_cpu}");
+    }
+    gpu.healthy().unwrap();
+}
+
+/// Which rows an epoch sees: rsl_rl never sees the last ones, and its minibatches are the same in every epoch; RLlib's first
+/// epoch is the batch as it came.
+#[test]
+fn the_order_of_rows_is_the_librarys() {
+    let rows = 25;
+    // V is 0 and row r's target 2^−r: a minibatch's summed value loss, Σ 4^−r, says in its bits which rows were there.
+    let spec = PolicySpec::separate(1, &[], Activation::Identity, Head::categorical(2));
+    let seen = |config: &PpoConfig| -> Vec<Vec<usize>> {
+        let config = PpoConfig {
+            learning_rate: 0.0,
+            anneal_lr: false,
+            norm_adv: AdvantageNorm::None,
+            value_loss: ValueLoss::Plain,
+            vf_loss_scale: 1.0,
+            adaptive_lr: None,
+            kl_penalty: None,
+            ..config.clone()
+        };
+        let mut learner = CpuLearner::<f64>::new(spec.clone(), config.clone(), 3).unwrap();
+        learner.set_parameters(&vec![0.0; spec.layout().len()]).unwrap();
+        let zeros = Array1::<f32>::zeros(rows);
+        let batch = Batch {
+            obs: Array2::zeros((rows, 1)),
+            actions: wgpo::data::Actions::Discrete(Array2::zeros((rows, 1))),
+            logp_old: zeros.mapv(|_| 0.5_f32.ln()),
+            advantages: zeros.clone(),
+            returns: Array1::from_shape_fn(rows, |row| (-(row as f32)).exp2()),
+            values_old: zeros,
+            old_dist: None,
+            valid: None,
+        };
+        let stats = learner.update_batch(&batch, None).unwrap();
+        let sizes: Vec<usize> = config.minibatches(rows).ranges().map(|range| range.len()).collect();
+        let sums = stats.minibatches.iter().zip(sizes.iter().cycle()).map(|(m, size)| m.value_loss * *size as f64);
+        sums.map(|sum| {
+            let bits = (sum * 4.0_f64.powi(rows as i32 - 1)).round() as u64;
+            (0..rows).filter(|row| bits >> (2 * (rows - 1 - row)) & 1 == 1).collect()
+        })
+        .collect()
+    };
+    let own = |name| PpoConfig {
+        num_envs: 1,
+        num_steps: rows,
+        num_minibatches: 4,
+        minibatch_size: None,
+        update_epochs: 3,
+        target_kl: None,
+        ..PpoConfig::preset(name, Algorithm::Ppo, true).unwrap()
+    };
+    let in_order: Vec<Vec<usize>> = (0..4).map(|index| (6 * index..6 * (index + 1)).collect()).collect();
+    let rsl_rl = seen(&own("rsl_rl"));
+    assert_eq!(rsl_rl.len(), 12);
+    for epoch in 0..3 {
+        let epoch = &rsl_rl[4 * epoch..][..4];
+        assert_eq!(epoch, &rsl_rl[..4], "one permutation for all epochs");
+        let mut rows: Vec<usize> = epoch.concat();
+        rows.sort_unstable();
+        assert!(rows.into_iter().eq(0..24), "all but the batch's last row");
+    }
+    assert_ne!(rsl_rl[..4], in_order[..]);
+    let rllib = seen(&PpoConfig { minibatch_rest: MinibatchRest::Drop, ..own("rllib-penalty") });
+    assert_eq!(rllib[..4], in_order[..]);
+    assert!(rllib[4..8] != in_order[..] && rllib[4..8] != rllib[8..]);
+    let never = seen(&PpoConfig { shuffle: Shuffle::Never, ..own("cleanrl") });
+    assert_eq!(never.concat(), [(0..25).collect::<Vec<_>>(), (0..25).collect(), (0..25).collect()].concat());
+    // What PyTorch's drop_last leaves out is another row in each epoch.
+    let dropped = seen(&PpoConfig { minibatch_rest: MinibatchRest::Drop, ..own("cleanrl") });
+    let missing = |epoch: &[Vec<usize>]| (0..rows).find(|row| !epoch.concat().contains(row)).unwrap();
+    let missing: Vec<_> = dropped.chunks(4).map(missing).collect();
+    assert!(missing[0] != missing[1] || missing[1] != missing[2], "{missing:?}");
+    let cleanrl = seen(&own("cleanrl"));
+    assert_eq!(cleanrl.iter().map(Vec::len).collect::<Vec<_>>(), [6, 6, 6, 6, 1].repeat(3));
 }
 
 /// Every switch with something in it, so that each has a key.

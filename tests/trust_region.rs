@@ -700,7 +700,7 @@ fn the_learning_rate_follows_the_kl() {
     let spec = specs().remove(2);
     let start: Vec<f64> = initial_parameters(&spec, 5).iter().map(|p| f64::from(*p)).collect();
     let batch = batch(&rows(rng, &spec, &start, 64));
-    let rate = AdaptiveLr { target_kl: 0.01, factor: 1.5, min: 1e-5, max: 1e-2 };
+    let rate = AdaptiveLr::default();
     for learning_rate in [1e-5, 1e-2] {
         let config = PpoConfig { adaptive_lr: Some(rate), learning_rate, anneal_lr: false, ..PpoConfig::cleanrl() };
         let mut learner = CpuLearner::<f32>::new(spec.clone(), config, 5).unwrap();

@@ -11,7 +11,10 @@ use wgpo::data::Batch;
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::reference::CpuLearner;
 use wgpo::rng::{Draw, block, normal};
-use wgpo::{AdaptiveLr, AdvantageNorm, KlDirection, KlHinge, KlPenalty, KlStop, Learner, Optimizer, PpoConfig};
+use wgpo::{
+    AdaptiveLr, AdvantageNorm, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop, Learner, Optimizer, PpoConfig,
+    RateStep,
+};
 
 /// A seeded batch near the policy's own distribution.
 fn batch(spec: &PolicySpec, rows: usize) -> Batch {
@@ -81,6 +84,61 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
                 kl_stop: KlStop::Minibatch,
                 update_epochs: 8,
                 kl_penalty: Some(KlPenalty::fixed(0.3, KlDirection::OldNew)),
+                ..ppo.clone()
+            },
+        ),
+        // This batch's k3 is some 0.005 at the start: rates rise and fall round that.
+        (
+            "learning rate by k3 of each minibatch",
+            PpoConfig {
+                adaptive_lr: Some(AdaptiveLr { estimator: KlEstimator::K3, target_kl: 0.007, kl_factor: 1.1, ..rate }),
+                ..ppo.clone()
+            },
+        ),
+        (
+            "skrl: learning rate by each epoch's k3, rising",
+            PpoConfig { adaptive_lr: Some(AdaptiveLr { target_kl: 0.1, ..AdaptiveLr::skrl() }), ..ppo.clone() },
+        ),
+        (
+            "skrl: learning rate by each epoch's k3, falling, epochs with an early stop",
+            PpoConfig {
+                adaptive_lr: Some(AdaptiveLr { target_kl: 0.002, ..AdaptiveLr::skrl() }),
+                learning_rate: 3e-3,
+                update_epochs: 6,
+                target_kl: Some(0.008),
+                kl_stop: KlStop::RestOfEpoch,
+                ..ppo.clone()
+            },
+        ),
+        (
+            "learning rate by each epoch's analytic KL, epochs with an early stop",
+            PpoConfig {
+                adaptive_lr: Some(AdaptiveLr { step: RateStep::Epoch, ..rate }),
+                learning_rate: 3e-3,
+                update_epochs: 6,
+                target_kl: Some(0.008),
+                kl_stop: KlStop::RestOfEpoch,
+                ..ppo.clone()
+            },
+        ),
+        (
+            "learning rate by each epoch's k3, update with an early stop",
+            PpoConfig {
+                adaptive_lr: Some(AdaptiveLr::skrl()),
+                learning_rate: 3e-3,
+                update_epochs: 8,
+                target_kl: Some(0.012),
+                kl_stop: KlStop::Minibatch,
+                ..ppo.clone()
+            },
+        ),
+        (
+            "epochs with an early stop",
+            PpoConfig {
+                learning_rate: 3e-3,
+                update_epochs: 6,
+                target_kl: Some(0.008),
+                kl_stop: KlStop::RestOfEpoch,
                 ..ppo
             },
         ),

@@ -91,7 +91,9 @@ impl Row {
         let region = update.trust_region.as_ref();
         // A critic's minibatch has no ratio, hence no estimate and no clip.
         let of_ratio = |value: f64| if region.is_none() { finite(value) } else { None };
-        let index = stats.updates.saturating_sub(1);
+        // Before this update.
+        let rows = config.batch_size();
+        let progress = config.progress(stats.env_steps.saturating_sub(rows as u64), rows);
         let moves = |schedule| schedule != Anneal::None;
         Self {
             update: stats.updates,
@@ -121,8 +123,8 @@ impl Row {
             line_search_tries: region.map(|region| region.tries),
             surrogate_improvement: region.and_then(|region| finite(region.surrogate_after - region.surrogate_before)),
             head_hits: Some(update.head_hits()),
-            ent_coef: moves(config.ent_coef_schedule).then(|| config.ent_coef_at(index)),
-            clip_coef: moves(config.clip_coef_schedule).then(|| config.clip_coef_at(index)),
+            ent_coef: moves(config.ent_coef_schedule).then(|| config.ent_coef_at(progress)),
+            clip_coef: moves(config.clip_coef_schedule).then(|| config.clip_coef_at(progress)),
         }
     }
 }

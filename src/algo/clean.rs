@@ -52,7 +52,7 @@ pub(super) fn pack_in_order(
     let params = batch_pack::Params { rows, use_order: 1, ..Default::default() };
     let mut calls = batch_pack::bind(gpu, &[params], &io, &model.ring)?;
     if batch.valid.is_some() {
-        let params = batch_count::Params { rows, segment: rows, stride: 1, place: rows };
+        let params = batch_count::Params { rows, segment: rows, stride: 1, place: rows, ..Default::default() };
         calls.extend(batch_count::bind(gpu, &[params], &batch_count::Io { samples })?);
     }
     Ok(calls)

@@ -195,12 +195,13 @@ impl GpuLearner {
 
     /// Submits the plan in `self.update` and reads its statistics.
     fn run_update(&mut self) -> Result<UpdateStats> {
-        let learning_rate = self.config.learning_rate_at(self.model.update);
-        let slot = self.model.push_schedule(&self.gpu, &self.config, 0)?;
         let Some(updating) = &self.update else {
             return Ok(UpdateStats::default());
         };
-        let Updating { plan, staging, prepare, .. } = updating;
+        let Updating { plan, staging, prepare, batch, .. } = updating;
+        let rows = batch.rows as usize;
+        let learning_rate = self.config.learning_rate_at(self.model.progress(&self.config, rows));
+        let slot = self.model.push_schedule_for(&self.gpu, &self.config, 0, rows)?;
         let calls: Vec<Call> = prepare.iter().chain(plan.calls()).cloned().collect();
         submit(
             &self.gpu,
@@ -215,7 +216,7 @@ impl GpuLearner {
         )?;
         let words = staging.fetch(&self.gpu)?;
         let stats = plan.statistics(&words, learning_rate);
-        self.model.update += 1;
+        self.model.count_update(rows);
         Ok(stats)
     }
 }

@@ -39,7 +39,9 @@ pub struct Model {
     /// Per-update values.
     pub(super) ring: ScheduleRing,
     /// Updates done.
-    pub update: u64,
+    pub(super) update: u64,
+    /// Environment steps that they took in.
+    pub(super) env_steps: u64,
     /// Policy steps taken.
     pub policy_step: u64,
     /// Seed of all draws.
@@ -73,6 +75,7 @@ impl Model {
             ring: ScheduleRing::new(gpu)?,
             layout,
             update: 0,
+            env_steps: 0,
             policy_step: 0,
             seed,
             warm: config.algorithm.is_trust_region() && config.trust_region.cg_warm_start,
@@ -88,20 +91,40 @@ impl Model {
         Err(Error::config("adam_beta1", format!("and adam_beta2 are {now:?}, but the model was made for {then:?}")))
     }
 
-    /// Writes the values of the coming update to the next slot of the ring.
+    /// Writes the values of the coming update, on [`PpoConfig::batch_size`] rows, to the next slot of the ring.
     ///
     /// # Errors
     /// A wgpu error.
     pub fn push_schedule(&self, gpu: &Gpu, config: &PpoConfig, env_step: u64) -> Result<Slot> {
+        self.push_schedule_for(gpu, config, env_step, config.batch_size())
+    }
+
+    /// How much of the run is done before an update on `rows` rows.
+    pub(super) fn progress(&self, config: &PpoConfig, rows: usize) -> f64 {
+        config.progress(self.env_steps, rows)
+    }
+
+    /// Counts an update on `rows` rows, once it is recorded: schedules and shuffles go on from there.
+    pub fn count_update(&mut self, rows: usize) {
+        self.update = self.update.saturating_add(1);
+        self.env_steps = self.env_steps.saturating_add(rows as u64);
+    }
+
+    /// [`push_schedule`](Self::push_schedule) for an update on `rows` rows.
+    ///
+    /// # Errors
+    /// A wgpu error.
+    pub fn push_schedule_for(&self, gpu: &Gpu, config: &PpoConfig, env_step: u64, rows: usize) -> Result<Slot> {
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
         // The trust region bounds the step by itself: its gradient is of the plain surrogate.
         let trust_region = config.algorithm.is_trust_region();
-        let clip_coef = if trust_region { NO_CLIP } else { config.clip_coef_at(self.update) };
+        let progress = self.progress(config, rows);
+        let clip_coef = if trust_region { NO_CLIP } else { config.clip_coef_at(progress) };
         let schedule = Schedule {
-            learning_rate: config.learning_rate_at(self.update) as f32,
+            learning_rate: config.learning_rate_at(progress) as f32,
             clip_coef: clip_coef as f32,
-            ent_coef: if trust_region { 0.0 } else { config.ent_coef_at(self.update) as f32 },
-            clip_coef_vf: config.value_limit_at(self.update) as f32,
+            ent_coef: if trust_region { 0.0 } else { config.ent_coef_at(progress) as f32 },
+            clip_coef_vf: config.value_limit_at(progress) as f32,
             seed_low: low(self.seed),
             seed_high: high(self.seed),
             update_low: low(self.update),
@@ -128,6 +151,7 @@ impl Model {
             exp_avg_sq: gpu.read(&self.exp_avg_sq)?,
             optimizer_step: gpu.read(&self.optimizer_step)?.first().copied().unwrap_or(0),
             update: self.update,
+            env_steps: self.env_steps,
             policy_step: self.policy_step,
             seed: self.seed,
             kl_coef: kept(0),
@@ -173,7 +197,8 @@ impl Model {
         gpu.write(&self.search_direction, 0, &direction)?;
         gpu.write(&self.kl_state, 0, &[state.kl_coef, state.learning_rate])?;
         self.normalizer.set_state(gpu, &normalizer)?;
-        (self.update, self.policy_step, self.seed) = (state.update, state.policy_step, state.seed);
+        (self.update, self.env_steps) = (state.update, state.env_steps);
+        (self.policy_step, self.seed) = (state.policy_step, state.seed);
         Ok(())
     }
 }

@@ -139,11 +139,12 @@ impl GpuTrainer {
     pub(super) fn finish(&mut self, words: &[u32]) -> IterationStats {
         let config = self.learner.config();
         let (steps, envs) = (config.num_steps as u64, config.num_envs as u64);
-        let learning_rate = config.learning_rate_at(self.learner.model.update);
+        let rows = config.batch_size();
+        let learning_rate = config.learning_rate_at(self.learner.model.progress(config, rows));
         let (summary, statistics) = words.split_at(SUMMARY as usize);
         let update = self.update.statistics(statistics, learning_rate);
         let model = &mut self.learner.model;
-        model.update += 1;
+        model.count_update(rows);
         model.policy_step += steps;
         self.env_step += steps;
         let float = |index: usize| f64::from(f32::from_bits(summary[index]));

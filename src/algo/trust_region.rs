@@ -109,7 +109,7 @@ impl TrustRegionUpdate {
     }
 
     /// Records the whole update into the caller's encoder. `slot` comes from [`Model::push_schedule`]; count
-    /// [`Model::update`] on afterwards.
+    /// it afterwards, [`Model::count_update`].
     pub fn record(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, slot: crate::gpu::Slot) {
         self.record_start(encoder);
         gpu.record(encoder, "trust_region", &self.calls, slot);
@@ -243,8 +243,16 @@ impl PolicyStep<'_> {
             let params = reduce_moments::Params { rows, segment, stride, offset, mark_stride, ..Default::default() };
             calls.extend(reduce_moments::bind(gpu, &[params], &io)?);
             let io = advantage_normalize::Io { moments: &moments, advantages: &samples };
-            let (ddof, eps) = (config.adv_ddof, config.adv_eps as f32);
-            let params = advantage_normalize::Params { rows, segment, stride, offset, ddof, eps, ..Default::default() };
+            let params = advantage_normalize::Params {
+                rows,
+                segment,
+                stride,
+                offset,
+                ddof: config.adv_ddof,
+                eps: config.adv_eps as f32,
+                std_floor: config.adv_std_floor as f32,
+                ..Default::default()
+            };
             calls.extend(advantage_normalize::bind(gpu, &[params], &io)?);
         }
         Ok(calls)
@@ -292,7 +300,7 @@ impl PolicyStep<'_> {
         let mut weigh = Vec::new();
         if self.valid_sample != 0 {
             let (rows, place) = (self.rows.div_ceil(every), self.rows + 1);
-            let params = batch_count::Params { rows, segment: rows, stride: every, place };
+            let params = batch_count::Params { rows, segment: rows, stride: every, place, ..Default::default() };
             weigh = batch_count::bind(gpu, &[params], &batch_count::Io { samples: &self.samples })?;
             fisher = fisher.masked(&self.samples, place);
         }

@@ -52,11 +52,13 @@ pub struct PpoUpdate {
     kl_state: Buffer<f32>,
     kl_penalty: Option<KlPenalty>,
     adaptive_lr: bool,
+    /// Where a KL above it ends the epoch.
+    epoch_limit: Option<f32>,
 }
 
 impl PpoUpdate {
     /// Allocates and binds. With `order` (`[update_epochs, rows]`, each epoch a permutation) minibatches are cut from it;
-    /// without, from the keyed shuffle.
+    /// without, from the keyed shuffle as [`PpoConfig::shuffle`] says.
     ///
     /// # Errors
     /// A bad config, a buffer too short, a limit, or out of memory; before anything ran.
@@ -109,11 +111,11 @@ impl PpoUpdate {
         config.validate()?;
         model.check_betas(config)?;
         let rows = batch.rows;
-        let minibatch = config.minibatch_rows(rows as usize) as u32;
         if rows == 0 {
             return Err(Error::config("rows", "is 0, must be at least 1"));
         }
-        let per_epoch = rows.div_ceil(minibatch);
+        let split = config.minibatches(rows as usize);
+        let per_epoch = split.count() as u32;
         let minibatches = (config.update_epochs as u64)
             .checked_mul(u64::from(per_epoch))
             .and_then(|all| u32::try_from(all).ok())
@@ -125,10 +127,11 @@ impl PpoUpdate {
                 )
             })?;
 
-        let plan = Builder::new(gpu, model, config, batch, minibatch, minibatches, critic_only)?;
+        let plan = Builder::new(gpu, model, config, batch, split, minibatches, critic_only)?;
         let mut calls = plan.explained_variance(batch)?;
         calls.extend(plan.batch_moments(batch)?);
         calls.extend(plan.old_rows(batch)?);
+        calls.extend(plan.rate_at_start()?);
         let steps = plan.minibatch_steps()?;
         let mut ranges = Vec::new();
         for (epoch, steps) in (0_u32..).zip(steps.chunks(per_epoch as usize)) {
@@ -137,7 +140,9 @@ impl PpoUpdate {
                 ranges.push(calls.len()..calls.len() + step.len());
                 calls.extend(step.iter().cloned());
             }
+            calls.extend(plan.epoch_end(epoch)?);
         }
+        let epoch_limit = plan.epoch_limit();
         calls.extend(plan.adapt(batch)?);
         let Builder { control, trace, variances, gradient, .. } = plan;
         Ok(Self {
@@ -152,6 +157,7 @@ impl PpoUpdate {
             kl_state: model.kl_state.clone(),
             kl_penalty: config.kl_penalty,
             adaptive_lr: config.adaptive_lr.is_some(),
+            epoch_limit,
         })
     }
 
@@ -178,7 +184,7 @@ impl PpoUpdate {
     }
 
     /// Records the whole update into the caller's encoder. `slot` comes from [`Model::push_schedule`]; count
-    /// [`Model::update`] on afterwards.
+    /// it afterwards, [`Model::count_update`].
     pub fn record(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, slot: Slot) {
         self.record_start(encoder);
         gpu.record(encoder, "ppo_update", &self.calls, slot);
@@ -209,15 +215,36 @@ impl PpoUpdate {
         staging.copy(encoder, &self.kl_state.cast(), 0, at + words + 8 + self.trace.len(), loss_kl::STATE_WORDS)
     }
 
+    /// Minibatches that were visited, of which the device counted `count`, and whether a KL ended an epoch: where it does, gaps are
+    /// left, which follow from the numbers by the device's own comparison.
+    fn visited(&self, count: u32, approx_kl: impl Fn(u32) -> f64) -> (Vec<u32>, bool) {
+        let Some(limit) = self.epoch_limit else { return ((0..count).collect(), false) };
+        let (mut visited, mut ended) = (Vec::new(), false);
+        for epoch in (0..self.minibatches).step_by(self.per_epoch.max(1) as usize) {
+            for index in epoch..epoch + self.per_epoch {
+                visited.push(index);
+                if approx_kl(index) > f64::from(limit) {
+                    ended = true;
+                    break;
+                }
+            }
+        }
+        (visited, ended)
+    }
+
     /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied.
     pub fn statistics(&self, words: &[u32], learning_rate: f64) -> UpdateStats {
         let word = |index: usize| words.get(index).copied().unwrap_or(0);
         let float = |index: usize| f64::from(f32::from_bits(word(index)));
         let control = loss_statistics::CONTROL_WORDS as usize;
-        let visited = word(3).min(self.minibatches);
-        let minibatches = (0..visited as usize)
+        let column =
+            |index: u32, c: usize| float(control + 8 + index as usize * loss_statistics::TRACE_WIDTH as usize + c);
+        let (visited, ended_epochs) = self.visited(word(3).min(self.minibatches), |index| column(index, 6));
+        let epochs = visited.last().map_or(0, |last| last / self.per_epoch + 1);
+        let minibatches = visited
+            .into_iter()
             .map(|index| {
-                let column = |c: usize| float(control + 8 + index * loss_statistics::TRACE_WIDTH as usize + c);
+                let column = |c: usize| column(index, c);
                 MinibatchStats {
                     rows: column(16) as u32,
                     policy_loss: column(0),
@@ -247,13 +274,13 @@ impl PpoUpdate {
         UpdateStats {
             minibatches,
             optimizer_steps: word(4),
-            epochs: visited.div_ceil(self.per_epoch),
+            epochs,
             skipped_steps: word(5),
             explained_variance: explained,
             learning_rate: if self.adaptive_lr && rate > 0.0 { rate } else { learning_rate },
             kl: self.kl_penalty.map(|_| kl_state(2)),
             kl_coef: self.kl_penalty.map(|penalty| if penalty.adaptive { kl_state(0) } else { penalty.kl_coef }),
-            stopped_early: word(0) != 0 && word(0) <= self.minibatches,
+            stopped_early: ended_epochs || word(0) != 0 && word(0) <= self.minibatches,
             ..UpdateStats::default()
         }
     }

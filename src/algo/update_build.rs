@@ -5,7 +5,7 @@ use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::products::FEW_ROWS;
 use super::update::BatchBuffers;
-use crate::config::AdvantageNorm;
+use crate::config::{AdvantageNorm, MinibatchRest, Minibatches, Shuffle};
 use crate::gpu::{Buffer, Call, Gpu, ProductPath};
 use crate::kernels::{
     advantage_normalize, batch_count, batch_gather, batch_pack, loss_ppo, loss_ppo_fused, loss_statistics,
@@ -33,7 +33,9 @@ pub(super) struct Builder<'a> {
     pub model: &'a Model,
     pub config: &'a PpoConfig,
     pub rows: u32,
-    pub minibatch: u32,
+    /// How an epoch is cut.
+    pub split: Minibatches,
+    /// Minibatches of all epochs.
     pub minibatches: u32,
     pub critic_only: bool,
     /// Whether some rows do not count.
@@ -61,21 +63,31 @@ pub(super) struct Builder<'a> {
     pub divergence: Option<Divergence>,
 }
 
+/// Rows `first` .. `first + rows` of an epoch, minibatches of `segment` rows (the last may have fewer), from minibatch `index` on.
+struct Stretch {
+    first: u32,
+    rows: u32,
+    segment: u32,
+    index: u32,
+}
+
 impl<'a> Builder<'a> {
     pub fn new(
         gpu: &'a Gpu,
         model: &'a Model,
         config: &'a PpoConfig,
         batch: &BatchBuffers,
-        minibatch: u32,
+        split: Minibatches,
         minibatches: u32,
         critic_only: bool,
     ) -> Result<Self> {
         let (spec, layout, rows) = (&model.spec, &model.layout, batch.rows);
         let all = u64::from(rows);
         let count = layout.len() as u64;
-        let segments = rows.div_ceil(minibatch);
-        let partials = reduce_moments::partials(rows, minibatch).max(reduce_moments::partials(rows, rows));
+        let minibatch = split.largest() as u32;
+        let of_minibatches =
+            split.stretches().into_iter().map(|(rows, size)| reduce_moments::partials(rows.len() as u32, size as u32));
+        let partials = of_minibatches.fold(reduce_moments::partials(rows, rows), u64::max);
         let divergence = if config.kl_direction().is_some() {
             let given = batch.old_dist.clone();
             let start = given.is_none().then(|| ForwardOnly::new(gpu, spec, rows, &ACTOR)).transpose()?;
@@ -89,8 +101,9 @@ impl<'a> Builder<'a> {
         } else {
             None
         };
-        // The last minibatch of an epoch may be shorter.
-        let sizes = [minibatch, rows - minibatch * (rows.saturating_sub(1) / minibatch)];
+        // There are two at most.
+        let mut sizes: Vec<u32> = split.ranges().map(|range| range.len() as u32).collect();
+        sizes.dedup();
         let slices_run = || {
             let slice = |rows: u32| mlp_backward_weight::slice_rows(rows, count);
             sizes.iter().all(|rows| loss_ppo_fused::runs(spec, slice(*rows).min(*rows)))
@@ -99,6 +112,7 @@ impl<'a> Builder<'a> {
             && loss_ppo_fused::fits(spec)
             && slices_run()
             && divergence.is_none()
+            && !config.rate_by_minibatch()
             && !critic_only;
         // Rows that begin at multiples of four, for the tiled kernels, unless there is no room.
         let padded = spec.obs_dim.next_multiple_of(4) as u64;
@@ -110,28 +124,28 @@ impl<'a> Builder<'a> {
         // Where fused, nothing goes through memory between the layers: some room for what is bound and not used.
         let kept = if fused { 1 } else { minibatch };
         Ok(Self {
-            short_tail: gpu.products() != ProductPath::Plain && divergence.is_none(),
+            short_tail: gpu.products() != ProductPath::Plain && divergence.is_none() && !config.rate_by_minibatch(),
             divergence,
             fused,
             networks: Networks { gpu, spec, layout, parameters: &model.parameters },
             model,
             config,
             rows,
-            minibatch,
+            split,
             minibatches,
             critic_only,
             obs: gpu.buffer("minibatch obs", all * u64::from(obs_stride))?,
             obs_stride,
             actions: gpu.buffer("minibatch actions", all * spec.head.action_words() as u64)?,
             // After the rows: the weights of a KL penalty, and what a row of each minibatch weighs.
-            samples: gpu.buffer("samples", all + 1 + u64::from(if batch.valid.is_some() { segments } else { 0 }))?,
+            samples: gpu.buffer("samples", all + 1 + if batch.valid.is_some() { split.count() as u64 } else { 0 })?,
             masked: batch.valid.is_some(),
             kept: Activations::new(gpu, spec, kept, &Network::ALL)?,
             gradients: Gradients::new(gpu, spec, layout, &sizes, kept)?,
             values: gpu.buffer("minibatch values", u64::from(kept))?,
             loss_partials: gpu.buffer("loss_partials", u64::from(loss_ppo::groups(minibatch)) * 5)?,
             moment_partials: gpu.buffer("moment partials", partials)?,
-            moments: gpu.buffer("moments", u64::from(segments))?,
+            moments: gpu.buffer("moments", split.count() as u64)?,
             variances: gpu.buffer("variances", Self::SECOND_VARIANCE + 1)?,
             gradient: gpu.buffer("gradient", count)?,
             norm_partials: gpu.buffer("norm_partials", u64::from(optim_clip::groups(count as u32)))?,
@@ -142,8 +156,12 @@ impl<'a> Builder<'a> {
 
     /// Element of `samples` with the weight of a row of minibatch `index`; 0 where all rows count.
     pub fn valid_sample(&self, index: u32) -> u32 {
-        let per_epoch = self.rows.div_ceil(self.minibatch);
-        if self.masked { self.rows + 1 + index % per_epoch } else { 0 }
+        if self.masked { self.rows + 1 + index % self.per_epoch() } else { 0 }
+    }
+
+    /// Minibatches of an epoch.
+    pub fn per_epoch(&self) -> u32 {
+        self.split.count() as u32
     }
 
     /// Element of `variances` where the second result lies: bindings begin at multiples of 256 bytes.
@@ -189,10 +207,20 @@ impl<'a> Builder<'a> {
 
     /// The whole batch in the order of `epoch`, with normalised advantages.
     pub fn epoch(&self, batch: &BatchBuffers, order: Option<&Buffer<u32>>, epoch: u32) -> Result<Vec<Call>> {
-        let (gpu, spec, rows) = (self.networks.gpu, self.networks.spec, self.rows);
+        let (gpu, spec, all) = (self.networks.gpu, self.networks.spec, self.rows);
         let ring = &self.model.ring;
-        let use_order = u32::from(order.is_some());
-        let order_offset = u64::from(epoch) * u64::from(if order.is_some() { rows } else { 0 });
+        // An order that is given is the caller's answer to how to shuffle.
+        let use_order = match (order, self.config.shuffle) {
+            (Some(_), _) => 1,
+            // One order for all epochs: rows, weights and advantages lie as the first epoch needed them.
+            (None, Shuffle::Update | Shuffle::Never) if epoch > 0 => return Ok(Vec::new()),
+            (None, Shuffle::Never) => 2,
+            (None, Shuffle::AfterFirst) if epoch == 0 => 2,
+            (None, Shuffle::Epoch | Shuffle::Update | Shuffle::AfterFirst) => 0,
+        };
+        let rows = self.split.rows() as u32;
+        let among = if order.is_none() && self.config.minibatch_rest == MinibatchRest::Cut { rows } else { all };
+        let order_offset = u64::from(epoch) * u64::from(if order.is_some() { all } else { 0 });
         let order_offset = u32::try_from(order_offset).map_err(|_| Error::OwnLimit {
             what: format!("order of epoch {epoch} × rows {rows}"),
             limit: "u32 element index",
@@ -204,12 +232,13 @@ impl<'a> Builder<'a> {
         let mut calls = Vec::new();
 
         let gather = |width: usize| batch_gather::Params {
-            rows,
+            rows: among,
             width: width as u32,
             stride: width as u32,
             use_order,
             order_offset,
             epoch,
+            taken: rows,
             ..Default::default()
         };
         let (source, gathered) = (batch.obs.cast(), self.obs.cast());
@@ -235,24 +264,34 @@ impl<'a> Builder<'a> {
             values_old: &batch.values_old,
             samples: &self.samples,
         };
-        let params = batch_pack::Params { rows, use_order, order_offset, epoch };
+        let params =
+            batch_pack::Params { rows: among, use_order, order_offset, epoch, taken: rows, ..Default::default() };
         calls.extend(batch_pack::bind(gpu, &[params], &io, ring)?);
         if self.masked {
             let io = batch_count::Io { samples: &self.samples };
-            let params = batch_count::Params { rows, segment: self.minibatch, stride: 1, place: rows + 1 };
-            calls.extend(batch_count::bind(gpu, &[params], &io)?);
+            let params: Vec<_> = self
+                .stretches()
+                .map(|Stretch { first, rows, segment, index }| batch_count::Params {
+                    rows,
+                    segment,
+                    stride: 1,
+                    place: all + 1 + index,
+                    first,
+                    ..Default::default()
+                })
+                .collect();
+            calls.extend(batch_count::bind(gpu, &params, &io)?);
         }
-
-        let segment = match self.config.norm_adv {
-            AdvantageNorm::None => return Ok(calls),
-            AdvantageNorm::Minibatch => self.minibatch,
-            // Their moments are known since the update began.
-            AdvantageNorm::Batch => rows,
-        };
+        if self.config.norm_adv == AdvantageNorm::None {
+            return Ok(calls);
+        }
         // The advantage is the second of a sample's four numbers.
         let (stride, offset) = (4, 1);
         let samples = self.samples.cast();
+        // Moments of the whole batch are known since the update began.
+        let mut stretches = vec![Stretch { first: 0, rows, segment: rows, index: 0 }];
         if self.config.norm_adv == AdvantageNorm::Minibatch {
+            stretches = self.stretches().collect();
             let io = reduce_moments::Io {
                 minuend: &samples,
                 subtrahend: &batch.advantages,
@@ -261,43 +300,60 @@ impl<'a> Builder<'a> {
                 moments: &self.moments,
             };
             let mark_stride = if self.masked { stride } else { 0 };
-            let params = reduce_moments::Params { rows, segment, stride, offset, mark_stride, ..Default::default() };
-            calls.extend(reduce_moments::bind(gpu, &[params], &io)?);
+            let of_stretch = |&Stretch { first, rows, segment, index }: &Stretch| reduce_moments::Params {
+                rows,
+                segment,
+                stride,
+                offset: first * stride + offset,
+                mark_stride,
+                mark_offset: first * stride,
+                place: index,
+                ..Default::default()
+            };
+            calls.extend(reduce_moments::bind(gpu, &stretches.iter().map(of_stretch).collect::<Vec<_>>(), &io)?);
         }
         let io = advantage_normalize::Io { moments: &self.moments, advantages: &samples };
-        let params = advantage_normalize::Params {
+        let of_stretch = |&Stretch { first, rows, segment, index }: &Stretch| advantage_normalize::Params {
             rows,
             segment,
             stride,
-            offset,
+            offset: first * stride + offset,
             ddof: self.config.adv_ddof,
             eps: self.config.adv_eps as f32,
+            std_floor: self.config.adv_std_floor as f32,
+            place: index,
             ..Default::default()
         };
-        calls.extend(advantage_normalize::bind(gpu, &[params], &io)?);
+        calls.extend(advantage_normalize::bind(gpu, &stretches.iter().map(of_stretch).collect::<Vec<_>>(), &io)?);
         Ok(calls)
+    }
+
+    /// Stretches of an epoch whose minibatches have one size.
+    fn stretches(&self) -> impl Iterator<Item = Stretch> + '_ {
+        self.split.stretches().into_iter().scan(0, |index, (rows, size)| {
+            let (first, rows, segment) = (rows.start as u32, rows.len() as u32, size as u32);
+            let own = *index;
+            *index += rows.div_ceil(segment);
+            Some(Stretch { first, rows, segment, index: own })
+        })
     }
 
     /// The calls of every minibatch of the update, in order.
     pub fn minibatch_steps(&self) -> Result<Vec<Vec<Call>>> {
-        let per_epoch = self.rows.div_ceil(self.minibatch);
-        let starts = (0..self.minibatches).map(|index| index % per_epoch * self.minibatch);
-        let blocks: Vec<Block> = starts
-            .clone()
-            .map(|start| Block {
-                rows: self.minibatch.min(self.rows - start),
-                obs_offset: start * self.obs_stride,
-                obs_stride: self.obs_stride,
-                value_offset: 0,
-            })
-            .collect();
+        let epochs = self.minibatches / self.per_epoch();
+        let (mut blocks, mut starts) = (Vec::new(), Vec::new());
+        for range in (0..epochs).flat_map(|_| self.split.ranges()) {
+            let (start, rows) = (range.start as u32, range.len() as u32);
+            let (obs_offset, obs_stride) = (start * self.obs_stride, self.obs_stride);
+            blocks.push(Block { rows, obs_offset, obs_stride, value_offset: 0 });
+            starts.push(start);
+        }
         // The critic alone leaves a shared trunk as it is: its layers are the policy's, too.
         let (forward, backward): (&[Network], &[Network]) = if self.critic_only {
             (&[Network::Trunk, Network::Value], &[Network::Value])
         } else {
             (&Network::ALL, &Network::ALL)
         };
-        let starts: Vec<u32> = starts.collect();
         let losses = self.loss_params(&blocks, &starts);
         let tail = if self.short_tail { self.short_tail(&blocks)? } else { self.optimiser(&blocks)? };
         if self.fused {

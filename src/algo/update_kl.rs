@@ -5,8 +5,8 @@ use super::forward::ForwardOnly;
 use super::network::Block;
 use super::rows;
 use super::update::BatchBuffers;
-use super::update_build::{ACTOR, Builder, Divergence};
-use crate::config::KlMeasure;
+use super::update_build::{ACTOR, Builder};
+use crate::config::{KlEstimator, KlMeasure, KlStop, RateStep};
 use crate::gpu::Call;
 use crate::kernels::{loss_kl, loss_trust_region};
 use crate::{KlPenalty, Result};
@@ -34,7 +34,7 @@ impl Builder<'_> {
         let (gpu, spec) = (self.networks.gpu, self.networks.spec);
         if *measure == KlMeasure::LastMinibatch {
             let params = loss_kl::Params { phase: 3, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
-            return loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(divergence), &self.model.ring);
+            return loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(), &self.model.ring);
         }
         let end = ForwardOnly::new(gpu, spec, self.rows, &ACTOR)?;
         let lists = self.networks.forward_only(&batch.obs, &end, None, &self.whole())?;
@@ -58,13 +58,14 @@ impl Builder<'_> {
         let params = loss_trust_region::Params { rows: self.rows, valid_sample, ..Default::default() };
         calls.extend(rows::trust_region(gpu, &spec.head, &[params], &io)?.into_iter().flatten());
         let params = loss_kl::Params { phase: 2, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
-        calls.extend(loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(divergence), &self.model.ring)?);
+        calls.extend(loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(), &self.model.ring)?);
         Ok(calls)
     }
 
-    pub(super) fn kl_io<'b>(&'b self, divergence: &'b Divergence) -> loss_kl::Io<'b> {
+    pub(super) fn kl_io(&self) -> loss_kl::Io<'_> {
         loss_kl::Io {
-            trust_partials: &divergence.trust_partials,
+            // Without distributions nothing is read there.
+            trust_partials: self.divergence.as_ref().map_or(&self.moment_partials, |d| &d.trust_partials),
             control: &self.control,
             trace: &self.trace,
             samples: &self.samples,
@@ -74,10 +75,27 @@ impl Builder<'_> {
 
     /// For each minibatch what its KL decides, before the loss and after the early stop was decided.
     pub(super) fn divergences(&self, blocks: &[Block], starts: &[u32]) -> Result<Vec<[Vec<Call>; 2]>> {
-        let Some(divergence) = &self.divergence else {
-            return Ok(vec![[Vec::new(), Vec::new()]; blocks.len()]);
-        };
         let (gpu, ring) = (self.networks.gpu, &self.model.ring);
+        let base = loss_kl::Params { kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
+        let k3 = self.config.adaptive_lr.is_some_and(|rate| rate.estimator == KlEstimator::K3);
+        let phase = |phase: u32| {
+            let of_minibatch = |(index, block): (u32, &Block)| {
+                // k3 of the first minibatch is 0 but for rounding.
+                let raises = if k3 && index == 0 { 0 } else { base.raises };
+                let valid_sample = self.valid_sample(index);
+                (loss_kl::Params { index, phase, raises, valid_sample, ..base }, block.rows)
+            };
+            let params: Vec<_> = (0_u32..).zip(blocks).map(of_minibatch).collect();
+            loss_kl::bind(gpu, &params, &self.kl_io(), ring)
+        };
+        let rates = if self.config.rate_by_minibatch() {
+            phase(1)?.into_iter().map(|call| vec![call]).collect()
+        } else {
+            vec![Vec::new(); blocks.len()]
+        };
+        let Some(divergence) = &self.divergence else {
+            return Ok(rates.into_iter().map(|rate| [Vec::new(), rate]).collect());
+        };
         let io = loss_trust_region::Io {
             head_outputs: self.kept.head_outputs(&self.values),
             head_outputs_old: &divergence.gathered,
@@ -96,23 +114,47 @@ impl Builder<'_> {
             })
             .collect();
         let measure = rows::trust_region(gpu, &self.networks.spec.head, &params, &io)?;
-        let base = loss_kl::Params { kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
-        let phases = if self.config.adaptive_lr.is_some() { 2 } else { 1 };
-        let params: Vec<_> = (0_u32..)
-            .zip(blocks)
-            .flat_map(|(index, block)| {
-                let valid_sample = self.valid_sample(index);
-                (0..phases).map(move |phase| (loss_kl::Params { index, phase, valid_sample, ..base }, block.rows))
-            })
-            .collect();
-        let decide = loss_kl::bind(gpu, &params, &self.kl_io(divergence), ring)?;
+        let weights = phase(0)?;
         Ok(measure
             .into_iter()
-            .zip(decide.chunks(phases as usize))
-            .map(|(measure, decide)| {
-                let (before, after) = decide.split_at(1);
-                [measure.into_iter().chain(before.iter().cloned()).collect(), after.to_vec()]
-            })
+            .zip(weights)
+            .zip(rates)
+            .map(|((measure, weights), rate)| [measure.into_iter().chain([weights]).collect(), rate])
             .collect())
+    }
+
+    fn rate_by_epoch(&self) -> bool {
+        self.config.adaptive_lr.is_some_and(|rate| rate.step == RateStep::Epoch)
+    }
+
+    /// The learning rate that was kept, where the steps do not ask for it themselves.
+    pub(super) fn rate_at_start(&self) -> Result<Vec<Call>> {
+        if !self.rate_by_epoch() {
+            return Ok(Vec::new());
+        }
+        self.kl_phase(loss_kl::Params { phase: 5, ..loss_kl::Params::new(self.config) })
+    }
+
+    /// After the last step of `epoch`: the learning rate that goes by epochs, and the end of a stop that is the epoch's alone.
+    pub(super) fn epoch_end(&self, epoch: u32) -> Result<Vec<Call>> {
+        let base = loss_kl::Params::new(self.config);
+        let reopens = self.epoch_limit().is_some();
+        if !self.rate_by_epoch() && !reopens {
+            return Ok(Vec::new());
+        }
+        let first = epoch * self.per_epoch();
+        let index = first + self.per_epoch() - 1;
+        self.kl_phase(loss_kl::Params { phase: 4, first, index, reopens: reopens.into(), ..base })
+    }
+
+    /// A phase without a mean of its own.
+    fn kl_phase(&self, params: loss_kl::Params) -> Result<Vec<Call>> {
+        loss_kl::bind(self.networks.gpu, &[(params, 1)], &self.kl_io(), &self.model.ring)
+    }
+
+    /// The limit of the KL where it ends epochs.
+    pub(super) fn epoch_limit(&self) -> Option<f32> {
+        let limit = self.config.kl_limit().filter(|_| self.config.kl_stop == KlStop::RestOfEpoch);
+        limit.map(|limit| limit as f32)
     }
 }

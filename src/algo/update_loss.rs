@@ -100,10 +100,10 @@ impl Builder<'_> {
 
     /// Where the KL stops the update in minibatch `index` ([`loss_statistics::Params`]), and from which one on.
     pub(super) fn kl_stop(&self, index: u32) -> (u32, f32) {
-        let last_of_epoch = (index + 1).is_multiple_of(self.rows.div_ceil(self.minibatch));
+        let last_of_epoch = (index + 1).is_multiple_of(self.per_epoch());
         match (self.config.kl_limit(), self.config.kl_stop) {
             (None, _) => (0, 0.0),
-            (Some(limit), KlStop::Minibatch) => (1, limit as f32),
+            (Some(limit), KlStop::Minibatch | KlStop::RestOfEpoch) => (1, limit as f32),
             (Some(limit), KlStop::Epoch) => (if last_of_epoch { 2 } else { 0 }, limit as f32),
         }
     }

@@ -10,7 +10,7 @@ use crate::policy::{Network, ParamLayout};
 
 impl Builder<'_> {
     /// Statistics, clipping and step of each minibatch in three dispatches. Not with a KL penalty, whose weight lies between
-    /// statistics and step, nor where plain kernels are asked for.
+    /// statistics and step, nor with a learning rate by each minibatch's KL, nor where plain kernels are asked for.
     pub(super) fn short_tail(&self, blocks: &[Block]) -> Result<Vec<Vec<Call>>> {
         let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
         let count = self.networks.layout.len() as u32;

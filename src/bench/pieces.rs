@@ -127,10 +127,11 @@ pub(super) fn ppo_step(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         let (batch, layout, config) = (setup.batch()?, setup.spec.layout(), setup.config.clone());
         let mut rows = Rows::<f32>::from_batch(&batch);
         let normalize = crate::reference::advantage_normalize::advantage_normalize;
-        rows.advantages = normalize(rows.advantages.view(), config.adv_ddof, config.adv_eps as f32)?;
+        rows.advantages =
+            normalize(rows.advantages.view(), config.adv_ddof, config.adv_eps as f32, config.adv_std_floor as f32)?;
         let settings = AdamSettings::new(&config, value_range(&layout));
         let (mut parameters, mut adam) = (setup.parameters.clone(), Adam::new(setup.parameters.len()));
-        let (spec, rate) = (setup.spec.clone(), config.learning_rate_at(0));
+        let (spec, rate) = (setup.spec.clone(), config.learning_rate_at(0.0));
         let mut run = move || {
             let (_, gradient) = minibatch_gradient(&spec, &layout, &config, &parameters, &rows)?;
             adam.step(&settings, rate, &mut parameters, &gradient)?;

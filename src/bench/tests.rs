@@ -245,7 +245,7 @@ fn a_plan_names_the_calls_of_each_minibatch() {
     let Some(gpu) = gpu() else { return };
     let spec = PolicySpec::separate(3, &[5], Activation::Tanh, Head::categorical(2));
     let config = crate::PpoConfig { update_epochs: 2, num_minibatches: 3, ..crate::PpoConfig::cleanrl() };
-    // Seven rows in three minibatches are three a time, the last of one; and some rows that do not count come before
+    // Seven rows in three minibatches are two a time and one more of one; and some rows that do not count come before
     // everything.
     let setup = data::Setup::new(&spec, config, 7);
     let batch = setup.batch().unwrap();
@@ -255,7 +255,7 @@ fn a_plan_names_the_calls_of_each_minibatch() {
         let (model, _) = pieces::model(&gpu, &setup).unwrap();
         let plan = crate::algo::PpoUpdate::new(&gpu, &model, &setup.config, &buffers, None).unwrap();
         let count = (0..).take_while(|index| !plan.step(*index).is_empty()).count();
-        let minibatches = 2 * 7_usize.div_ceil(setup.config.minibatch_rows(7));
+        let minibatches = 2 * setup.config.minibatches(7).count();
         assert_eq!(count, minibatches);
         let names = |index: usize| plan.step(index).iter().map(Call::kernel).collect::<Vec<_>>();
         assert!((1..count).all(|index| names(index) == names(0)));

@@ -67,7 +67,8 @@ pub(super) fn step_of(setup: &Setup, batch: &Batch, gradient: &[f32], parameters
     let (spec, config, layout) = (&setup.spec, &setup.config, setup.spec.layout());
     let mut rows = Rows::<f64>::from_batch(batch);
     if config.norm_adv != AdvantageNorm::None {
-        rows.advantages = advantage_normalize(rows.advantages.view(), config.adv_ddof, config.adv_eps)?;
+        rows.advantages =
+            advantage_normalize(rows.advantages.view(), config.adv_ddof, config.adv_eps, config.adv_std_floor)?;
     }
     let before = setup.wide_parameters();
     let (_, want) = minibatch_gradient(spec, &layout, config, &before, &rows)?;
@@ -80,7 +81,7 @@ pub(super) fn step_of(setup: &Setup, batch: &Batch, gradient: &[f32], parameters
     // Adam divides a gradient by its own size and so makes much of its rounding; the step is judged by the gradient that
     // was there.
     let (mut adam, mut after) = (Adam::<f64>::new(before.len()), before);
-    let rate = config.learning_rate_at(0);
+    let rate = config.learning_rate_at(0.0);
     adam.step(&AdamSettings::new(config, value_range(&layout)), rate, &mut after, &wide(gradient))?;
     report.floats("parameters", parameters, &after, |i| after[i].abs() + rate);
     Ok(report.row())

@@ -109,7 +109,7 @@ impl Macs {
     /// All epochs on `rows` rows.
     pub fn ppo_update(&self, config: &PpoConfig, rows: usize) -> Work {
         let (epochs, n) = (config.update_epochs as f64, rows as f64);
-        let minibatches = epochs * rows.div_ceil(config.minibatch_rows(rows).max(1)) as f64;
+        let minibatches = epochs * config.minibatches(rows).count() as f64;
         let bytes = 4.0 * (epochs * n * (self.obs + self.words + 4.0) + minibatches * 6.0 * self.parameters);
         Work { units: epochs * n, ..Work::rows(rows, epochs * n * self.gradient_flops(), bytes) }
     }
@@ -120,7 +120,7 @@ impl Macs {
         let (region, n) = (&config.trust_region, rows as f64);
         let (products, tries) = (region.cg_iterations as f64 + 1.0, region.line_search_steps as f64);
         let epochs = config.update_epochs as f64;
-        let minibatches = epochs * rows.div_ceil(config.minibatch_rows(rows).max(1)) as f64;
+        let minibatches = epochs * config.minibatches(rows).count() as f64;
         let actor = 6.0 * self.actor - 2.0 * self.actor_first + products * self.fvp_flops() + tries * 2.0 * self.actor;
         let critic = epochs * (6.0 * self.critic - 2.0 * self.critic_first);
         let row = self.obs + self.words + 4.0;

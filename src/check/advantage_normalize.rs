@@ -17,15 +17,20 @@ struct Normalize {
     ddof: u32,
     eps: f32,
     mean: f32,
+    /// Least deviation.
+    floor: f32,
+    /// Segments whose moments come before.
+    place: usize,
     /// All advantages the same.
     flat: bool,
 }
 
 fn normalize_case(c: Normalize) -> Case {
-    let Normalize { rows, segment, stride, offset, ddof, eps, mean, flat } = c;
+    let Normalize { rows, segment, stride, offset, ddof, eps, mean, floor, place, flat } = c;
     let equal = if flat { ", equal advantages" } else { "" };
-    let shape =
-        format!("{rows} rows in segments of {segment}, stride {stride}, ddof {ddof}, ε {eps}, mean {mean}{equal}");
+    let shape = format!(
+        "{rows} rows in segments of {segment}, stride {stride}, ddof {ddof}, ε {eps}, floor {floor}, mean {mean}{equal}"
+    );
     let reason = "given the mean in two f32 and the deviation in one; a subtraction, a root and two divisions of at most 3 ulp each; \
                   scale: the result, and 0.1 where it is small";
     Case::new("advantage_normalize", shape, (16.0 * EPS, reason), move |gpu, report| {
@@ -36,7 +41,7 @@ fn normalize_case(c: Normalize) -> Case {
             data.fill(0.3);
         }
         let mut want = data.clone();
-        let mut moments = Vec::new();
+        let mut moments = vec![[7.0, 7.0, 7.0, 7.0]; place];
         let mut sizes = vec![0.0; rows];
         let mut normalized = vec![0.0; rows];
         for first in (0..rows).step_by(segment) {
@@ -47,7 +52,7 @@ fn normalize_case(c: Normalize) -> Case {
             let squares = column.mapv(|x| (x - mean) * (x - mean)).sum();
             let [first_part, rest] = pair(mean);
             moments.push([n as f32, first_part, (squares / n).sqrt() as f32, rest]);
-            let own = normalize(column.view(), ddof, f64::from(eps))?;
+            let own = normalize(column.view(), ddof, f64::from(eps), f64::from(floor))?;
             for (row, value) in (first..last).zip(own) {
                 normalized[row] = value;
                 sizes[row] = 0.1;
@@ -57,7 +62,7 @@ fn normalize_case(c: Normalize) -> Case {
         let advantages = Guarded::updated(gpu, "advantages", &data)?;
         let mut p = advantage_normalize::Params::default();
         (p.rows, p.segment, p.stride, p.offset) = (rows as u32, segment as u32, stride as u32, offset as u32);
-        (p.ddof, p.eps) = (ddof, eps);
+        (p.ddof, p.eps, p.std_floor, p.place) = (ddof, eps, floor, place as u32);
         let io = advantage_normalize::Io { moments: moments.io(), advantages: advantages.io() };
         report.run(gpu, &advantage_normalize::bind(gpu, &[p], &io)?, Slot::default())?;
         let got = advantages.read(gpu, report)?;
@@ -74,12 +79,34 @@ fn normalize_case(c: Normalize) -> Case {
 
 /// One segment of packed rows, as an update has them.
 pub(super) fn sized(rows: usize) -> Case {
-    normalize_case(Normalize { rows, segment: rows, stride: 4, offset: 1, ddof: 1, eps: 1e-8, mean: 0.0, flat: false })
+    normalize_case(Normalize {
+        rows,
+        segment: rows,
+        stride: 4,
+        offset: 1,
+        ddof: 1,
+        eps: 1e-8,
+        mean: 0.0,
+        floor: 0.0,
+        place: 0,
+        flat: false,
+    })
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let usual = Normalize { rows: 65, segment: 65, stride: 1, offset: 0, ddof: 1, eps: 1e-8, mean: 0.0, flat: false };
+    let usual = Normalize {
+        rows: 65,
+        segment: 65,
+        stride: 1,
+        offset: 0,
+        ddof: 1,
+        eps: 1e-8,
+        mean: 0.0,
+        floor: 0.0,
+        place: 0,
+        flat: false,
+    };
     for c in [
         usual,
         Normalize { rows: 1, segment: 1, ..usual },
@@ -88,6 +115,8 @@ pub(super) fn cases() -> Vec<Case> {
         Normalize { rows: 131, segment: 32, stride: 4, offset: 1, ..usual },
         Normalize { rows: 67, segment: 67, stride: 4, offset: 3, ddof: 0, eps: 1e-5, ..usual },
         Normalize { mean: 1e7, ..usual },
+        Normalize { rows: 131, segment: 32, place: 3, floor: 1.0, ..usual },
+        Normalize { flat: true, floor: 1e-4, eps: 0.0, ..usual },
         Normalize { flat: true, ..usual },
         Normalize { flat: true, eps: 0.0, ddof: 0, ..usual },
     ] {

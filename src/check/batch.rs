@@ -18,6 +18,8 @@ enum Order {
     Given(u32),
     /// The caller's, with indices beyond the last row.
     Beyond,
+    /// As it came.
+    InPlace,
 }
 
 impl Order {
@@ -26,6 +28,7 @@ impl Order {
             Self::Keyed(epoch, update) => format!("keyed by epoch {epoch} of update {update}"),
             Self::Given(offset) => format!("given order from {offset}"),
             Self::Beyond => "given order past the end".to_owned(),
+            Self::InPlace => "in place".to_owned(),
         }
     }
 
@@ -37,11 +40,20 @@ impl Order {
                 let sources = BatchShuffle::new(rows, SEED, epoch, update).order();
                 return (vec![0], 0, sources.into_iter().map(|row| row as usize).collect());
             }
+            Self::InPlace => return (vec![0], 0, (0..rows as usize).collect()),
             Self::Given(offset) => ((0..offset + rows).map(|_| random.below(rows)).collect::<Vec<_>>(), offset),
             Self::Beyond => ((0..rows).map(|_| random.word()).collect(), 0),
         };
         let sources = order[offset as usize..].iter().map(|row| (*row).min(rows - 1) as usize).collect();
         (order, offset, sources)
+    }
+
+    fn use_order(self) -> u32 {
+        match self {
+            Self::Keyed(..) => 0,
+            Self::Given(_) | Self::Beyond => 1,
+            Self::InPlace => 2,
+        }
     }
 
     fn schedule(self) -> Schedule {
@@ -76,7 +88,7 @@ fn gather_case(rows: u32, width: u32, gap: u32, taken: u32, order: Order) -> Cas
         let (ring, slot) = schedule(gpu, &order.schedule())?;
         let mut p = batch_gather::Params::default();
         (p.rows, p.width, p.stride, p.order_offset, p.epoch) = (rows, width, stride, offset, order.epoch());
-        p.use_order = u32::from(!matches!(order, Order::Keyed(..)));
+        p.use_order = order.use_order();
         p.taken = if taken == rows { 0 } else { taken };
         let io = batch_gather::Io { order: list.io(), source: source.io(), gathered: gathered.io() };
         report.run(gpu, &batch_gather::bind(gpu, &[p], &io, &ring)?, slot)?;
@@ -94,8 +106,9 @@ fn gather_case(rows: u32, width: u32, gap: u32, taken: u32, order: Order) -> Cas
     })
 }
 
-fn pack_case(rows: u32, order: Order) -> Case {
-    let shape = format!("{rows} rows, {}", order.name());
+fn pack_case(rows: u32, taken: u32, order: Order) -> Case {
+    let first = if taken == rows { String::new() } else { format!("the first {taken} of ") };
+    let shape = format!("{first}{rows} rows, {}", order.name());
     Case::new("batch_pack", shape, EXACT, move |gpu, report| {
         let (list, offset, sources) = order.make(rows);
         let mut random = Random::new(8);
@@ -108,10 +121,16 @@ fn pack_case(rows: u32, order: Order) -> Case {
             Guarded::holding(gpu, "returns", &data[2])?,
             Guarded::holding(gpu, "values_old", &data[3])?,
         ];
-        let samples = Guarded::<[f32; 4]>::output(gpu, "samples", rows as usize)?;
+        let samples = Guarded::<[f32; 4]>::output(gpu, "samples", taken as usize)?;
         let (ring, slot) = schedule(gpu, &order.schedule())?;
-        let use_order = u32::from(!matches!(order, Order::Keyed(..)));
-        let p = batch_pack::Params { rows, use_order, order_offset: offset, epoch: order.epoch() };
+        let p = batch_pack::Params {
+            rows,
+            use_order: order.use_order(),
+            order_offset: offset,
+            epoch: order.epoch(),
+            taken: if taken == rows { 0 } else { taken },
+            ..Default::default()
+        };
         let io = batch_pack::Io {
             order: list.io(),
             logp_old: logp_old.io(),
@@ -121,7 +140,8 @@ fn pack_case(rows: u32, order: Order) -> Case {
             samples: samples.io(),
         };
         report.run(gpu, &batch_pack::bind(gpu, &[p], &io, &ring)?, slot)?;
-        let want: Vec<[f32; 4]> = sources.iter().map(|&row| [0, 1, 2, 3].map(|i| data[i][row])).collect();
+        let want: Vec<[f32; 4]> =
+            sources[..taken as usize].iter().map(|&row| [0, 1, 2, 3].map(|i| data[i][row])).collect();
         report.exact("samples", &samples.read(gpu, report)?, &want);
         Ok(())
     })
@@ -131,7 +151,7 @@ fn pack_case(rows: u32, order: Order) -> Case {
 pub(super) fn sized(kernel: &str, rows: usize, width: usize) -> Case {
     let order = Order::Keyed(0, 0);
     if kernel == "batch_pack" {
-        pack_case(rows as u32, order)
+        pack_case(rows as u32, rows as u32, order)
     } else {
         gather_case(rows as u32, width as u32, 0, rows as u32, order)
     }
@@ -144,17 +164,23 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(gather_case(rows, [1, 3, 4, 33][rows as usize % 4], rows % 4, rows, order).quick(rows == 1000));
         if rows > 1 {
             cases.push(gather_case(rows, 3, rows % 2, rows.div_ceil(4), order).quick(rows == 65));
+            cases.push(pack_case(rows, rows.div_ceil(4), order));
         }
-        cases.push(pack_case(rows, order).quick(rows == 1000));
+        cases.push(pack_case(rows, rows, order).quick(rows == 1000));
     }
-    for (rows, width, order) in
-        [(1, 1, Order::Given(0)), (65, 7, Order::Given(130)), (64, 65, Order::Given(1)), (63, 2, Order::Beyond)]
-    {
+    for (rows, width, order) in [
+        (1, 1, Order::Given(0)),
+        (65, 7, Order::Given(130)),
+        (64, 65, Order::Given(1)),
+        (63, 2, Order::Beyond),
+        (65, 3, Order::InPlace),
+    ] {
         cases.push(gather_case(rows, width, 0, rows, order).quick(rows == 65));
         if rows > 1 {
             cases.push(gather_case(rows, width, 0, rows.div_ceil(3), order));
+            cases.push(pack_case(rows, rows.div_ceil(3), order));
         }
-        cases.push(pack_case(rows, order).quick(rows == 65));
+        cases.push(pack_case(rows, rows, order).quick(rows == 65));
     }
     cases
 }

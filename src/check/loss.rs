@@ -205,7 +205,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let d_values = Guarded::output(gpu, "d_values", rows)?;
     let groups = rows.div_ceil(GROUP);
     let loss_partials = Guarded::<[f32; 4]>::output(gpu, "loss_partials", groups * 3)?;
-    let clip_coef_vf = m.config.value_limit_at(0) as f32;
+    let clip_coef_vf = m.config.value_limit_at(0.0) as f32;
     let values = Schedule { clip_coef: CLIP, clip_coef_vf, ent_coef: ENT_COEF, ..Schedule::default() };
     let (ring, slot) = schedule(gpu, &values)?;
     let mut p = loss_ppo::Params::default();
@@ -434,7 +434,7 @@ impl Bounds {
 /// and a smaller loss.
 fn value_error(config: &PpoConfig, value: f64, target: f64, old: f64) -> (Known, bool) {
     let plain = exact(value) - exact(target);
-    let limit = config.value_limit_at(0);
+    let limit = config.value_limit_at(0.0);
     let moved = exact(value) - exact(old);
     let inside = moved.value.abs() <= limit;
     let change = if inside { moved } else { exact(limit.copysign(moved.value)) };

@@ -167,7 +167,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Fused) -> Result<()> {
     let (count, slices, groups) = (layout.len(), rows.div_ceil(*slice_rows), rows.div_ceil(GROUP));
     let partials = Guarded::output(gpu, "partials", slices * count)?;
     let loss_partials = Guarded::output(gpu, "loss_partials", groups * 20)?;
-    let clip_coef_vf = m.config.value_limit_at(0) as f32;
+    let clip_coef_vf = m.config.value_limit_at(0.0) as f32;
     let (ring, slot) =
         schedule(gpu, &Schedule { clip_coef: CLIP, clip_coef_vf, ent_coef: ENT_COEF, ..Schedule::default() })?;
     let p = loss_ppo_fused::Params {

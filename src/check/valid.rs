@@ -84,14 +84,16 @@ fn clean_case(rows: usize, width: usize) -> Case {
 }
 
 /// `one_in` rows counts; 0: none, 1: all.
-fn count_case(rows: usize, segment: usize, stride: usize, one_in: u32) -> Case {
-    let shape = format!("{rows} rows of every {stride} in segments of {segment}, one in {one_in} counts");
+fn count_case(first: usize, rows: usize, segment: usize, stride: usize, one_in: u32) -> Case {
+    let shape =
+        format!("{rows} rows of every {stride} from {first} on in segments of {segment}, one in {one_in} counts");
     let tolerance = (3.0 * EPS, "a division, 2.5 units on a device, is rounded at most three times");
     Case::new("batch_count", shape, tolerance, move |gpu, report| {
         let mut random = Random::new((rows + segment) as u64);
-        let flags = if one_in == 0 { vec![0; rows * stride] } else { random.flags(rows * stride, one_in) };
+        let all = first + rows * stride;
+        let flags = if one_in == 0 { vec![0; all] } else { random.flags(all, one_in) };
         let segments = rows.div_ceil(segment);
-        let place = rows * stride + 1;
+        let place = all + 1;
         let mark = |flag: &u32| [if *flag == 0 { INVALID_LOGP } else { -1.5 }, 1.0, 2.0, 3.0];
         let mut data: Vec<[f32; 4]> = flags.iter().map(mark).collect();
         data.resize(place + segments, [9.0; 4]);
@@ -101,11 +103,13 @@ fn count_case(rows: usize, segment: usize, stride: usize, one_in: u32) -> Case {
             segment: segment as u32,
             stride: stride as u32,
             place: place as u32,
+            first: first as u32,
+            ..Default::default()
         };
         report.run(gpu, &batch_count::bind(gpu, &[p], &batch_count::Io { samples: samples.io() })?, Slot::default())?;
         let got = samples.read(gpu, report)?;
         report.exact("samples", &got[..place], &data[..place]);
-        let valid: Array1<u32> = flags.iter().copied().step_by(stride).collect();
+        let valid: Array1<u32> = flags.iter().copied().skip(first).step_by(stride).collect();
         let want: Vec<f64> = weights(valid.view(), segment).to_vec();
         let weight: Vec<f32> = got[place..].iter().map(|result| result[0]).collect();
         report.floats("weights", &weight, &want, |_| 1e-30);
@@ -126,7 +130,7 @@ pub(super) fn sized(kernel: &str, steps: usize, envs: usize, width: usize) -> Ca
     match kernel {
         "batch_valid" => valid_case(Autoreset::NextStep, steps, envs, true, false),
         "batch_clean" => clean_case(rows, width),
-        _ => count_case(rows, rows, 1, 9),
+        _ => count_case(0, rows, rows, 1, 9),
     }
 }
 
@@ -143,7 +147,8 @@ pub(super) fn cases() -> Vec<Case> {
     for (rows, segment, stride, one_in) in
         [(1, 1, 1, 1), (1, 1, 1, 0), (64, 64, 1, 3), (65, 16, 1, 2), (130, 200, 3, 5), (1000, 333, 1, 1), (67, 5, 2, 9)]
     {
-        cases.push(count_case(rows, segment, stride, one_in).quick(rows == 130));
+        cases.push(count_case(0, rows, segment, stride, one_in).quick(rows == 130));
     }
+    cases.push(count_case(33, 65, 65, 1, 2));
     cases
 }

@@ -37,6 +37,7 @@ fn state(len: usize) -> LearnerState {
         exp_avg_sq: (0..len).map(|i| i as f32).collect(),
         optimizer_step: 7,
         update: u64::MAX,
+        env_steps: u64::MAX - 2,
         policy_step: 1 << 40,
         seed: u64::MAX - 1,
         kl_coef: 0.1 + 0.2,
@@ -265,6 +266,21 @@ fn what_is_adapted_may_be_absent_but_not_bad() {
     }
     let error = altered(|w| w, "trust_region.direction.log_std");
     assert!(error.to_string().contains("trust_region.direction.log_std"), "{error}");
+}
+
+/// Files of versions whose schedules went by updates: as many rows as their own settings say.
+#[test]
+fn steps_may_be_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("learner.safetensors");
+    let config = PpoConfig { num_envs: 3, num_steps: 5, ..config() };
+    let old = LearnerState { update: 7, env_steps: 7 * 15, ..state(spec().layout().len()) };
+    let mut writer = learner_writer(&path, &spec(), &config, &old).unwrap().text("contents", "learner");
+    writer.remove_text("env_steps");
+    std::fs::write(&path, writer.finish(&path).unwrap()).unwrap();
+    assert_eq!(load_learner(&path).unwrap().state, old);
+    let error = altered(|w| w.text("env_steps", "-1"), "");
+    assert!(error.to_string().contains("\"env_steps\" is"), "{error}");
 }
 
 /// Files of versions without running statistics, and damage to those that are there.

@@ -100,7 +100,7 @@ impl ValueLoss {
     }
 }
 
-/// When the update stops early because the policy moved too far; `approx_kl` is the k3 estimate of a minibatch.
+/// When the update, or an epoch, stops early because the policy moved too far; `approx_kl` is the k3 estimate of a minibatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KlStop {
@@ -108,6 +108,9 @@ pub enum KlStop {
     Minibatch,
     /// After an epoch whose last minibatch exceeded the limit (CleanRL).
     Epoch,
+    /// Before the step of the first minibatch of an epoch whose `approx_kl` exceeds the limit; it ends that epoch, and the next one is
+    /// begun (skrl).
+    RestOfEpoch,
 }
 
 /// Who turns a gradient into a step.

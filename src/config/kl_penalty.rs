@@ -2,6 +2,7 @@
 
 use super::KlDirection;
 use super::validate::{Range, check};
+use crate::data::MinibatchStats;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -146,41 +147,100 @@ impl KlPenalty {
     }
 }
 
-/// The learning rate follows the KL of each minibatch, before its step (rsl_rl):
+/// The learning rate follows the KL of each minibatch, before its step (rsl_rl), or that of each epoch, after it (skrl):
 ///
 /// ```text
-/// lr ← max(lr / factor, min)  if KL > 2 target_kl
-/// lr ← min(lr · factor, max)  if 0 < KL < target_kl / 2       (at the first minibatch KL is 0, which says nothing)
+/// lr ← max(lr / factor, min)  if KL > kl_factor · target_kl
+/// lr ← min(lr · factor, max)  if KL < target_kl / kl_factor       (by minibatches only where KL > 0: 0 at the first says nothing)
 /// ```
 ///
-/// KL is analytic, the mean over the minibatch, in the penalty's direction if there is one, else KL(old‖new). The rate is
-/// kept from update to update and is part of the saved state.
+/// KL is the mean over the minibatch; of an epoch the mean over its minibatches, each counting alike, with the one that ended it by
+/// [`KlStop`](super::KlStop). The rate is kept from update to update and is part of the saved state.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdaptiveLr {
     /// The KL that is aimed at.
     pub target_kl: f64,
+    /// How far from its aim the KL may be, at least 1; 2 if a file leaves it out.
+    #[serde(default = "two")]
+    pub kl_factor: f64,
     /// Above 1.
     pub factor: f64,
     /// Smallest rate.
     pub min: f64,
     /// Largest rate.
     pub max: f64,
+    /// When the rate moves.
+    #[serde(default)]
+    pub step: RateStep,
+    /// Which KL it follows.
+    #[serde(default)]
+    pub estimator: KlEstimator,
+}
+
+const fn two() -> f64 {
+    2.0
+}
+
+/// When a learning rate that follows the KL moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RateStep {
+    /// Before the step of each minibatch (rsl_rl).
+    #[default]
+    Minibatch,
+    /// After each epoch, also after one that was cut short (skrl).
+    Epoch,
+}
+
+/// How a KL is had from a minibatch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum KlEstimator {
+    /// From the two distributions, in the penalty's direction if there is one, else KL(old‖new) (rsl_rl).
+    #[default]
+    Analytic,
+    /// Schulman's k3 = r − 1 − log r from the log-probabilities of the actions taken: `approx_kl` (skrl). It never raises the rate at
+    /// the first minibatch of an update, where rounding may leave some 1e-8 of 0.
+    K3,
 }
 
 impl Default for AdaptiveLr {
     /// rsl_rl's.
     fn default() -> Self {
-        Self { target_kl: 0.01, factor: 1.5, min: 1e-5, max: 1e-2 }
+        Self {
+            target_kl: 0.01,
+            kl_factor: 2.0,
+            factor: 1.5,
+            min: 1e-5,
+            max: 1e-2,
+            step: RateStep::Minibatch,
+            estimator: KlEstimator::Analytic,
+        }
     }
 }
 
 impl AdaptiveLr {
-    /// The rate for a minibatch at `kl`, from the rate before.
+    /// skrl's `KLAdaptiveLR` with its defaults.
+    pub fn skrl() -> Self {
+        Self { target_kl: 0.008, min: 1e-6, step: RateStep::Epoch, estimator: KlEstimator::K3, ..Self::default() }
+    }
+
+    /// The KL of a minibatch that the rate follows.
+    pub const fn kl(&self, minibatch: &MinibatchStats) -> f64 {
+        match self.estimator {
+            KlEstimator::Analytic => minibatch.kl,
+            KlEstimator::K3 => minibatch.approx_kl,
+        }
+    }
+
+    /// The rate at `kl`, from the rate before.
     pub fn next(&self, learning_rate: f64, kl: f64) -> f64 {
-        if kl > 2.0 * self.target_kl {
+        if kl > self.kl_factor * self.target_kl {
             (learning_rate / self.factor).max(self.min)
-        } else if kl < 0.5 * self.target_kl && kl > 0.0 {
+        } else if kl < self.target_kl / self.kl_factor && (kl > 0.0 || self.step == RateStep::Epoch) {
             (learning_rate * self.factor).min(self.max)
         } else {
             learning_rate
@@ -191,6 +251,7 @@ impl AdaptiveLr {
         let max = f64::from(f32::MAX);
         check(&[
             Range::above("adaptive_lr.target_kl", self.target_kl, 0.0, max),
+            Range::closed("adaptive_lr.kl_factor", self.kl_factor, 1.0, max),
             Range::above("adaptive_lr.factor", self.factor, 1.0, max),
             Range::above("adaptive_lr.min", self.min, 0.0, max),
             Range::closed("adaptive_lr.max", self.max, self.min, max),

@@ -3,6 +3,7 @@
 mod advantage;
 mod choices;
 mod kl_penalty;
+mod minibatches;
 mod named;
 mod normalize;
 mod presets;
@@ -14,7 +15,8 @@ pub use advantage::AdvantageKind;
 pub use choices::{
     AdamEps, AdvantageNorm, Algorithm, ClipFormula, GradClip, KlDirection, KlStop, Optimizer, ValueLoss,
 };
-pub use kl_penalty::{AdaptiveLr, KlAdaptation, KlHinge, KlMeasure, KlPenalty};
+pub use kl_penalty::{AdaptiveLr, KlAdaptation, KlEstimator, KlHinge, KlMeasure, KlPenalty, RateStep};
+pub use minibatches::{MinibatchRest, Minibatches, Shuffle};
 pub use named::Preset;
 pub use normalize::{EpsPlacement, NormOrder, ObsNorm, ReturnReset, RewardNorm, RewardNormKind, ValueNorm};
 pub use schedule::Anneal;
@@ -52,21 +54,27 @@ pub struct PpoConfig {
     pub num_envs: usize,
     /// Steps of each environment per update (T); a batch has T × N rows.
     pub num_steps: usize,
-    /// Environment steps of the whole run; sets the number of updates, hence the slope of the learning rate.
+    /// Environment steps of the whole run; sets the number of updates, and where schedules end ([`progress`](Self::progress)).
     pub total_timesteps: u64,
     /// The optimiser's step size at the start.
     pub learning_rate: f64,
-    /// Learning rate falls linearly: update u (from 0) of U uses `learning_rate · (1 − u/U)`.
+    /// Learning rate falls linearly: `learning_rate · (1 − progress)`, see [`progress`](Self::progress).
     pub anneal_lr: bool,
     /// Discount γ, in [0, 1].
     pub gamma: f64,
     /// λ of generalised advantage estimation, in [0, 1].
     pub gae_lambda: f64,
-    /// Minibatches per epoch; the last may be smaller. Ignored where `minibatch_size` is set.
+    /// Minibatches per epoch; [`minibatch_rest`](Self::minibatch_rest) says what if rows are left. Ignored where `minibatch_size` is set.
     pub num_minibatches: usize,
     /// Rows of a minibatch, in place of `num_minibatches`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minibatch_size: Option<usize>,
+    /// Sizes of the minibatches where they do not come out even.
+    #[serde(default)]
+    pub minibatch_rest: MinibatchRest,
+    /// Order of the rows in each epoch.
+    #[serde(default)]
+    pub shuffle: Shuffle,
     /// Passes over the batch (K).
     pub update_epochs: usize,
     /// Scope of advantage normalisation.
@@ -75,6 +83,9 @@ pub struct PpoConfig {
     pub adv_ddof: u32,
     /// Added to the standard deviation.
     pub adv_eps: f64,
+    /// Least standard deviation that advantages are divided by, before `adv_eps`.
+    #[serde(default)]
+    pub adv_std_floor: f64,
     /// ε of the clipped surrogate, above 0.
     pub clip_coef: f64,
     /// c > 1 of the dual clip (Ye et al. 2020), off if absent.
@@ -185,11 +196,6 @@ impl PpoConfig {
         self.num_steps * self.num_envs
     }
 
-    /// Rows of a full minibatch for a batch of `rows`, at least 1 and at most `rows`.
-    pub fn minibatch_rows(&self, rows: usize) -> usize {
-        self.minibatch_size.unwrap_or_else(|| rows.div_ceil(self.num_minibatches.max(1))).clamp(1, rows.max(1))
-    }
-
     /// Permutations of the rows that an update takes: one per epoch, and with [`TrustRegion::subsample`] one more, the last, whose first
     /// ⌈rows / `subsample`⌉ rows are the policy's.
     pub fn order_epochs(&self) -> usize {
@@ -216,9 +222,15 @@ impl PpoConfig {
         self.kl_penalty.is_none_or(|penalty| penalty.clip)
     }
 
+    /// Whether the learning rate moves before each step, by that minibatch's KL.
+    pub(crate) fn rate_by_minibatch(&self) -> bool {
+        self.adaptive_lr.is_some_and(|rate| rate.step == RateStep::Minibatch)
+    }
+
     /// Whether an update compares distributions, not only log-probabilities, and in which direction.
     pub fn kl_direction(&self) -> Option<KlDirection> {
-        let by_rate = self.adaptive_lr.map(|_| KlDirection::OldNew);
+        let of_rate = self.adaptive_lr.filter(|rate| rate.estimator == KlEstimator::Analytic);
+        let by_rate = of_rate.map(|_| KlDirection::OldNew);
         self.kl_penalty.map(|penalty| penalty.direction).or(by_rate)
     }
 }

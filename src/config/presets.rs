@@ -2,7 +2,8 @@
 
 use super::{
     AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation,
-    KlMeasure, KlPenalty, KlStop, ObsNorm, Optimizer, PpoConfig, RewardNorm, TrustRegion, ValueLoss,
+    KlMeasure, KlPenalty, KlStop, MinibatchRest, ObsNorm, Optimizer, PpoConfig, RewardNorm, Shuffle, TrustRegion,
+    ValueLoss,
 };
 use crate::policy::{Init, InitScheme};
 
@@ -19,10 +20,13 @@ impl PpoConfig {
             gae_lambda: 0.95,
             num_minibatches: 4,
             minibatch_size: None,
+            minibatch_rest: MinibatchRest::Keep,
+            shuffle: Shuffle::Epoch,
             update_epochs: 4,
             norm_adv: AdvantageNorm::Minibatch,
             adv_ddof: 1,
             adv_eps: 1e-8,
+            adv_std_floor: 0.0,
             clip_coef: 0.2,
             dual_clip: None,
             value_loss: ValueLoss::ClipMax,
@@ -120,6 +124,8 @@ impl PpoConfig {
             anneal_lr: false,
             adaptive_lr: Some(AdaptiveLr::default()),
             num_minibatches: 4,
+            minibatch_rest: MinibatchRest::Cut,
+            shuffle: Shuffle::Update,
             update_epochs: 5,
             norm_adv: AdvantageNorm::Batch,
             vf_loss_scale: 1.0,
@@ -192,10 +198,12 @@ impl PpoConfig {
             anneal_lr: false,
             gae_lambda: 1.0,
             minibatch_size: Some(128),
+            shuffle: Shuffle::AfterFirst,
             update_epochs: 30,
             norm_adv: AdvantageNorm::Batch,
             adv_ddof: 0,
             adv_eps: 0.0,
+            adv_std_floor: 1e-4,
             clip_coef: 0.3,
             value_loss: ValueLoss::ClampError { max: 10.0 },
             vf_loss_scale: 1.0,
@@ -250,6 +258,7 @@ impl PpoConfig {
             gae_lambda: 0.98,
             update_epochs: 5,
             minibatch_size: Some(64),
+            minibatch_rest: MinibatchRest::Drop,
             adv_ddof: 0,
             adv_eps: 0.0,
             adam_eps: 1e-8,

@@ -27,8 +27,12 @@ fn presets_are_valid_and_derived_sizes_are_cleanrls() {
     }
     let config = PpoConfig::cleanrl();
     assert_eq!((config.batch_size(), config.minibatch_rows(512), config.num_updates()), (512, 128, 976));
-    assert_eq!(config.learning_rate_at(0), 2.5e-4);
-    assert!((config.learning_rate_at(975) - 2.5e-4 / 976.0).abs() < 1e-18);
+    // CleanRL's 1 − u/U, to the last bit.
+    for update in [0, 1, 7, 500, 975] {
+        let progress = config.progress(512 * update, 512);
+        assert_eq!(progress, update as f64 / 976.0);
+        assert_eq!(config.learning_rate_at(progress), 2.5e-4 * (1.0 - update as f64 / 976.0));
+    }
 }
 
 #[test]
@@ -51,6 +55,9 @@ fn old_files_still_parse_and_new_ones_come_back() {
     }
     let mut old = serde_json::to_value(PpoConfig::cleanrl()).unwrap();
     for field in [
+        "minibatch_rest",
+        "shuffle",
+        "adv_std_floor",
         "rmsprop_alpha",
         "rmsprop_eps",
         "algorithm",
@@ -65,7 +72,14 @@ fn old_files_still_parse_and_new_ones_come_back() {
     ] {
         assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
     }
-    assert_eq!(serde_json::from_value::<PpoConfig>(old).unwrap(), PpoConfig::cleanrl());
+    // Minibatches were rounded up then.
+    let before = PpoConfig { minibatch_rest: MinibatchRest::RoundUp, ..PpoConfig::cleanrl() };
+    assert_eq!(serde_json::from_value::<PpoConfig>(old).unwrap(), before);
+    let mut old = serde_json::to_value(AdaptiveLr::default()).unwrap();
+    for field in ["kl_factor", "step", "estimator"] {
+        assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
+    }
+    assert_eq!(serde_json::from_value::<AdaptiveLr>(old).unwrap(), AdaptiveLr::default());
     // Tables that have grown since.
     for (preset, table, fields) in [
         (PpoConfig::npg(), "trust_region", ["subsample"].as_slice()),
@@ -123,6 +137,11 @@ fn what_an_algorithm_would_leave_aside_is_refused() {
             "adaptive_lr.max",
             PpoConfig { adaptive_lr: Some(AdaptiveLr { max: 1e-6, ..AdaptiveLr::default() }), ..PpoConfig::sb3() },
         ),
+        (
+            "adaptive_lr.kl_factor",
+            PpoConfig { adaptive_lr: Some(AdaptiveLr { kl_factor: 0.9, ..AdaptiveLr::skrl() }), ..PpoConfig::sb3() },
+        ),
+        ("adv_std_floor", PpoConfig { adv_std_floor: -1e-4, ..PpoConfig::sb3() }),
         ("update_epochs", PpoConfig { update_epochs: 2, ..PpoConfig::a2c() }),
         ("target_kl", PpoConfig { target_kl: Some(0.1), ..PpoConfig::npg() }),
         ("ent_coef", PpoConfig { ent_coef: 0.1, ..PpoConfig::npg() }),
@@ -169,6 +188,17 @@ fn kl_decides_the_penalty_and_the_rate() {
         assert!((rate.next(3e-3, kl) - next).abs() < 1e-15, "{kl}");
     }
     assert_eq!((rate.next(9e-3, 1e-3), rate.next(1.2e-5, 1.0)), (1e-2, 1e-5));
+    // skrl's scheduler: 0 is a low KL, too, and its limits are other ones.
+    let rate = AdaptiveLr::skrl();
+    for (kl, next) in [(0.0161, 2e-3), (0.016, 3e-3), (0.004, 3e-3), (0.0039, 4.5e-3), (0.0, 4.5e-3), (f64::NAN, 3e-3)]
+    {
+        assert!((rate.next(3e-3, kl) - next).abs() < 1e-15, "{kl}");
+    }
+    assert_eq!((rate.next(9e-3, 0.0), rate.next(1.2e-6, 1.0)), (1e-2, 1e-6));
+    let near = AdaptiveLr { kl_factor: 1.0, ..rate };
+    assert!(near.next(3e-3, 0.0081) < 3e-3 && near.next(3e-3, 0.0079) > 3e-3 && near.next(3e-3, 0.008) == 3e-3);
+    let minibatch = crate::data::MinibatchStats { kl: 0.1, approx_kl: 0.2, ..Default::default() };
+    assert_eq!((AdaptiveLr::default().kl(&minibatch), rate.kl(&minibatch)), (0.1, 0.2));
 }
 
 #[test]
@@ -180,7 +210,7 @@ fn rllibs_rule_has_its_own_limits_and_factors() {
 }
 
 #[test]
-fn schedules_go_by_the_number_of_the_update() {
+fn schedules_go_by_steps() {
     let config = PpoConfig {
         num_envs: 2,
         num_steps: 5,
@@ -195,14 +225,15 @@ fn schedules_go_by_the_number_of_the_update() {
     for (update, ent_coef, clip_coef) in
         [(0, 0.02, 0.2), (2, 0.015, 0.1), (3, 0.0125, 0.05), (4, 0.01, 0.0), (9, 0.01, 0.0)]
     {
+        let update = config.progress(10 * update, 10);
         assert!((config.ent_coef_at(update) - ent_coef).abs() < 1e-15, "{update}");
         assert!((config.clip_coef_at(update) - clip_coef).abs() < 1e-15, "{update}");
         // The value's range follows where it has none of its own.
         assert_eq!(config.clip_coef_vf_at(update), config.clip_coef_at(update));
-        let now = config.at_update(update);
+        let now = config.at_progress(update);
         now.validate().unwrap();
         assert_eq!((now.ent_coef, now.clip_coef), (config.ent_coef_at(update), config.clip_coef_at(update)));
-        assert_eq!((now.ent_coef_at(7), now.clip_coef_at(7)), (now.ent_coef, now.clip_coef));
+        assert_eq!((now.ent_coef_at(0.7), now.clip_coef_at(0.7)), (now.ent_coef, now.clip_coef));
     }
     let own = PpoConfig {
         clip_coef_vf: Some(0.4),
@@ -211,11 +242,46 @@ fn schedules_go_by_the_number_of_the_update() {
         ..config.clone()
     };
     own.validate().unwrap();
-    assert!((own.clip_coef_vf_at(1) - 0.5).abs() < 1e-15 && (own.value_limit_at(2) - 0.6).abs() < 1e-15);
-    assert_eq!(PpoConfig { value_loss: ValueLoss::Huber { delta: 3.0 }, ..own.clone() }.value_limit_at(2), 3.0);
-    assert_eq!(PpoConfig { value_loss: ValueLoss::ClampError { max: 7.0 }, ..own }.value_limit_at(2), 7.0);
+    assert!((own.clip_coef_vf_at(0.25) - 0.5).abs() < 1e-15 && (own.value_limit_at(0.5) - 0.6).abs() < 1e-15);
+    assert_eq!(PpoConfig { value_loss: ValueLoss::Huber { delta: 3.0 }, ..own.clone() }.value_limit_at(0.5), 3.0);
+    assert_eq!(PpoConfig { value_loss: ValueLoss::ClampError { max: 7.0 }, ..own }.value_limit_at(0.5), 7.0);
     let plain = PpoConfig::cleanrl();
-    assert_eq!(plain.at_update(500), plain);
+    assert_eq!(plain.at_progress(0.5), plain);
+}
+
+/// Windows of any size: what is done, not how many updates it took.
+#[test]
+fn progress_is_what_is_done() {
+    // The configured sizes have no part in it.
+    let config = PpoConfig { total_timesteps: 80, ..PpoConfig::cleanrl() };
+    let chain = |windows: &[usize]| {
+        let mut steps = 0;
+        let at = windows.iter().map(|rows| {
+            let progress = config.progress(steps, *rows);
+            steps += *rows as u64;
+            progress
+        });
+        at.collect::<Vec<f64>>()
+    };
+    let near = |a: Vec<f64>, b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-15);
+    assert!(near(chain(&[8, 8, 16, 16, 32, 8]), &[0.0, 0.1, 0.2, 0.4, 0.6, 1.0]));
+    assert!(near(chain(&[32, 16, 8, 8, 8, 8, 8]), &[0.0, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0]));
+    // What does not fit any more: the last whole update is at (U − 1)/U as in CleanRL, one more is within the run still.
+    assert!(near(chain(&[30, 30, 30, 30]), &[0.0, 0.5, 0.75, 1.0]));
+    // More than the whole run at once has the full rate.
+    assert!(near(chain(&[512, 512]), &[0.0, 1.0]));
+    assert_eq!(config.progress(u64::MAX, usize::MAX), 1.0);
+    let endless = PpoConfig { total_timesteps: u64::MAX, ..config };
+    assert!(endless.progress(1 << 63, 512) > 0.49 && endless.progress(1 << 63, 512) < 0.51);
+    // It never goes back, whatever the windows.
+    let mut last = 0.0;
+    let mut steps = 0;
+    for (i, rows) in (0..40).map(|i| (i, 1 + (i * 7) % 13)) {
+        let progress = PpoConfig { total_timesteps: 230, ..PpoConfig::cleanrl() }.progress(steps, rows);
+        assert!(progress >= last, "{i}: {progress} after {last}");
+        (last, steps) = (progress, steps + rows as u64);
+    }
+    assert_eq!(last, 1.0);
 }
 
 #[test]

@@ -82,6 +82,7 @@ impl PpoConfig {
             Range::closed("gamma", self.gamma, 0.0, 1.0),
             Range::closed("gae_lambda", self.gae_lambda, 0.0, 1.0),
             Range::closed("adv_eps", self.adv_eps, 0.0, max),
+            Range::closed("adv_std_floor", self.adv_std_floor, 0.0, max),
             Range::above("clip_coef", self.clip_coef, 0.0, max),
             Range::above("dual_clip", self.dual_clip.unwrap_or(2.0), 1.0, max),
             Range::above("clip_coef_vf", self.clip_coef_vf.unwrap_or(1.0), 0.0, max),

@@ -1,4 +1,4 @@
-//! Normalised advantages, A ← (A − mean) / (std + ε), in place, per segment.
+//! Normalised advantages, A ← (A − mean) / (max(std, floor) + ε), in place, per segment.
 //!
 //! std = √(Σ (A − mean)² / (count − ddof)): ddof 1 is PyTorch's, 0 is NumPy's and JAX's. A segment of one row is left as it is; where the
 //! denominator is 0 the result is 0. The mean that is subtracted is the sum of two f32.
@@ -27,11 +27,19 @@ kernel! {
         pub eps: f32,
         /// 0, as part `twofloat` needs one that no compiler knows.
         pub zero: u32,
+        /// Least standard deviation that is divided by, before ε.
+        pub std_floor: f32,
+        /// Element of `moments` for the first segment.
+        pub place: u32,
         #[doc(hidden)]
         pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
-        /// From [`super::reduce_moments`], `[segments]`.
+        /// From [`super::reduce_moments`], `[place + segments]`.
         moments: Read [f32; 4],
         /// Read and written in place.
         advantages: ReadWrite f32,
@@ -51,7 +59,8 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         }
         let segment = p.segment.clamp(1, p.rows.max(1));
         let segments = u64::from(p.rows.div_ceil(segment));
-        elements(name, "moments", io.moments, segments, || format!("segments {segments}"))?;
+        let shape = || format!("place {} + segments {segments}", p.place);
+        elements(name, "moments", io.moments, u64::from(p.place) + segments, shape)?;
         elements(name, "advantages", io.advantages, span(p.offset, p.rows, p.stride, 1), || {
             format!("offset {} + rows {} × stride {}", p.offset, p.rows, p.stride)
         })?;

@@ -20,6 +20,14 @@ kernel! {
         pub stride: u32,
         /// Element of `samples` where the first segment's result goes.
         pub place: u32,
+        /// First row that is looked at.
+        pub first: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
         /// `(logp_old, _, _, _)` of all rows, where [`super::batch_clean::INVALID_LOGP`] marks one that does not count; and from `place` on
@@ -35,7 +43,7 @@ kernel! {
 pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
-        let rows = span(0, p.rows, p.stride, 1);
+        let rows = span(p.first, p.rows, p.stride, 1);
         let segments = u64::from(p.rows.div_ceil(p.segment.max(1)));
         if p.segment == 0 || u64::from(p.place) < rows {
             let message = format!("{} and place {} must be at least 1 and {rows}", p.segment, p.place);

@@ -18,7 +18,7 @@ kernel! {
         pub rows: u32,
         /// Words of a row.
         pub width: u32,
-        /// 1: take σ from `order`.
+        /// 1: take σ from `order`; 2: rows stay where they are.
         pub use_order: u32,
         /// First element of this epoch in `order`.
         pub order_offset: u32,
@@ -52,7 +52,7 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) 
         if taken > p.rows {
             return Err(Error::config("taken", format!("is {taken}, more than the {} rows", p.rows)));
         }
-        if p.use_order != 0 {
+        if p.use_order == 1 {
             let needs = u64::from(p.order_offset) + u64::from(taken);
             elements(DEF.name, "order", io.order, needs, || format!("offset {} + rows {taken}", p.order_offset))?;
         }

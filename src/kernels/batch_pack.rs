@@ -2,8 +2,8 @@
 //!
 //! The same order as [`super::batch_gather`] with the same key.
 
-use crate::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::{Error, Result};
 
 kernel! {
     stem: "batch_pack",
@@ -13,15 +13,23 @@ kernel! {
     params: {
         /// Rows.
         pub rows: u32,
-        /// 1: take the order from `order`.
+        /// 1: take the order from `order`; 2: rows stay where they are.
         pub use_order: u32,
         /// First element of this epoch in `order`.
         pub order_offset: u32,
         /// Epoch, part of the key.
         pub epoch: u32,
+        /// Rows packed, the first of the order; 0: all.
+        pub taken: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
-        /// `[order_offset + rows]`; not read without `use_order`.
+        /// `[order_offset + taken]`; not read without `use_order`.
         order: Read u32,
         /// `[rows]`.
         logp_old: Read f32,
@@ -31,7 +39,7 @@ kernel! {
         returns: Read f32,
         /// `[rows]`.
         values_old: Read f32,
-        /// `[rows]`.
+        /// `[taken]`.
         samples: ReadWrite [f32; 4],
     },
 }
@@ -39,14 +47,18 @@ kernel! {
 /// Binds one call per entry of `params`.
 ///
 /// # Errors
-/// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
+/// [`Error::BufferLength`], [`Error::Limit`], or [`Error::Config`] for more rows taken than there are.
 pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let rows = u64::from(p.rows);
-        if p.use_order != 0 {
-            let needs = u64::from(p.order_offset) + rows;
-            elements(DEF.name, "order", io.order, needs, || format!("offset {} + rows {rows}", p.order_offset))?;
+        let taken = if p.taken == 0 { p.rows } else { p.taken };
+        if taken > p.rows {
+            return Err(Error::config("taken", format!("is {taken}, more than the {rows} rows")));
+        }
+        if p.use_order == 1 {
+            let needs = u64::from(p.order_offset) + u64::from(taken);
+            elements(DEF.name, "order", io.order, needs, || format!("offset {} + rows {taken}", p.order_offset))?;
         }
         for (name, buffer) in [
             ("logp_old", io.logp_old),
@@ -56,8 +68,8 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) 
         ] {
             elements(DEF.name, name, buffer, rows, || format!("rows {rows}"))?;
         }
-        elements(DEF.name, "samples", io.samples, rows, || format!("rows {rows}"))?;
-        calls.push((*p, Grid::Items(rows)));
+        elements(DEF.name, "samples", io.samples, taken.into(), || format!("rows {taken}"))?;
+        calls.push((Params { taken, ..*p }, Grid::Items(taken.into())));
     }
     gpu.bind(&DEF, &Variant::default(), Some(schedule), &io.buffers(), &calls)
 }

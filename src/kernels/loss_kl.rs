@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! KL = mean over rows;   h = max(0, KL − hinge_limit);   penalty = β KL + hinge_coef h²;   weight = β + 2 hinge_coef h
-//! lr ← max(lr / factor, min) if KL > 2 target;   min(lr · factor, max) if 0 < KL < target / 2
+//! lr ← max(lr / factor, min) if KL > rate_high;   min(lr · factor, max) if KL < rate_low
 //! after all epochs:   β ← raise · β if KL > kl_high;   lower · β if KL < kl_low;   within 2^±26      (KL: over all rows, or the last one)
 //! ```
 //!
@@ -11,11 +11,11 @@
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
 use super::loss_trust_region;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
-use crate::{KlDirection, PpoConfig, Result};
+use crate::{KlDirection, KlEstimator, PpoConfig, RateStep, Result};
 
 kernel! {
     stem: "loss_kl",
-    parts: [MATH, CONTROL, TRACE, SCHEDULE],
+    parts: [MATH, CONTROL, TRACE, SCHEDULE, RATE],
     schedule: true,
     head: false,
     params: {
@@ -24,7 +24,8 @@ kernel! {
         /// Number of the minibatch in the update, from 0: the row of `trace`.
         pub index: u32,
         /// 0: weights, before `loss_ppo`; 1: learning rate, after `loss_statistics`; 2: β, over all rows at the end; 3: β, by the last
-        /// minibatch with a row that counts.
+        /// minibatch with a row that counts; 4: the end of an epoch, minibatches `first` to `index`; 5: the kept learning rate, before
+        /// the first step.
         pub phase: u32,
         /// 0: KL(old‖new), 1: KL(new‖old).
         pub direction: u32,
@@ -44,8 +45,10 @@ kernel! {
         pub hinge_coef: f32,
         /// KL where it begins.
         pub hinge_limit: f32,
-        /// KL that the learning rate aims at.
-        pub rate_target: f32,
+        /// Above this KL the learning rate falls.
+        pub rate_high: f32,
+        /// Below this KL it rises.
+        pub rate_low: f32,
         /// Factor of the learning rate.
         pub rate_factor: f32,
         /// Smallest learning rate.
@@ -56,15 +59,21 @@ kernel! {
         pub kl_raise: f32,
         /// Factor of β below `kl_low`.
         pub kl_lower: f32,
+        /// Column of `trace` with the KL that the learning rate follows.
+        pub column: u32,
+        /// Whether the rate rises: 0 never, 1 where the KL is above 0, 2 at 0, too, and then at the end of an epoch only.
+        pub raises: u32,
+        /// First minibatch of the epoch.
+        pub first: u32,
+        /// 1: an early stop ends with its epoch.
+        pub reopens: u32,
         /// Element of `samples` with the weight of a row of this minibatch; 0: all rows count.
         pub valid_sample: u32,
-        #[doc(hidden)]
-        pub pad_0: u32,
     },
     io: {
-        /// `[groups]`, from `loss_trust_region`.
+        /// `[groups]`, from `loss_trust_region`; any buffer will do in phases 1, 3, 4 and 5.
         trust_partials: Read [f32; 4],
-        /// `[CONTROL_WORDS]`; phase 1 puts the learning rate there.
+        /// `[CONTROL_WORDS]`; phases 1, 4 and 5 put the learning rate there.
         control: ReadWrite u32,
         /// `[minibatches, TRACE_WIDTH]`.
         trace: ReadWrite f32,
@@ -74,6 +83,10 @@ kernel! {
         kl_state: ReadWrite f32,
     },
 }
+
+/// Columns of the trace, see `shaders/parts/trace.wgsl`.
+const TRACE_KL: u32 = 13;
+const TRACE_KL_3: u32 = 6;
 
 /// Numbers of `kl_state`.
 pub const STATE_WORDS: u64 = 4;
@@ -95,7 +108,10 @@ impl Params {
             }
         }
         if let Some(rate) = config.adaptive_lr {
-            params.rate_target = rate.target_kl as f32;
+            params.rate_high = (rate.kl_factor * rate.target_kl) as f32;
+            params.rate_low = (rate.target_kl / rate.kl_factor) as f32;
+            params.column = if rate.estimator == KlEstimator::K3 { TRACE_KL_3 } else { TRACE_KL };
+            params.raises = if rate.step == RateStep::Epoch { 2 } else { 1 };
             params.rate_factor = rate.factor as f32;
             (params.rate_min, params.rate_max) = (rate.min as f32, rate.max as f32);
         }
@@ -111,7 +127,8 @@ pub fn bind(gpu: &Gpu, params: &[(Params, u32)], io: &Io<'_>, schedule: &Schedul
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
     for (p, rows) in params {
-        let groups = loss_trust_region::groups(*rows);
+        // Only what measures a KL reads partial sums.
+        let groups = if matches!(p.phase, 0 | 2) { loss_trust_region::groups(*rows) } else { 0 };
         elements(name, "trust_partials", io.trust_partials, u64::from(groups), || format!("groups {groups}"))?;
         elements(name, "control", io.control, CONTROL_WORDS, || "control words".to_owned())?;
         let shape = || format!("(index {} + 1) × {TRACE_WIDTH}", p.index);

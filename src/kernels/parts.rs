@@ -63,6 +63,8 @@ parts! {
     NORM = "norm",
     /// Clip factors and the permission to step.
     CLIP = "clip",
+    /// A learning rate that follows the KL.
+    RATE = "rate",
     /// Numbers of 48 bits as pairs of f32: sums, products, quotients and roots that survive a compiler's liberties.
     TWOFLOAT = "twofloat",
     /// Running mean and variance. Needs [`MATH`] and [`TWOFLOAT`].

@@ -34,10 +34,10 @@ kernel! {
         pub mark_stride: u32,
         /// 0, as part `twofloat` needs one that no compiler knows.
         pub zero: u32,
-        #[doc(hidden)]
-        pub pad_0: u32,
-        #[doc(hidden)]
-        pub pad_1: u32,
+        /// Element of row 0's mark in `marks`.
+        pub mark_offset: u32,
+        /// Element of `moments` where the first segment's result goes.
+        pub place: u32,
     },
     io: {
         /// The numbers.
@@ -48,7 +48,7 @@ kernel! {
         marks: Read f32,
         /// Scratch, `partials(rows, segment)`; means in it are less one of the segment's numbers, so that merging keeps their digits.
         partials: ReadWrite [f32; 4],
-        /// `(count, mean, √(Σ (x − mean)² / count), rest of the mean)` per segment, `[segments]`.
+        /// `(count, mean, √(Σ (x − mean)² / count), rest of the mean)` per segment, `[place + segments]`.
         moments: ReadWrite [f32; 4],
     },
 }
@@ -80,15 +80,16 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
             elements(name, "subtrahend", io.subtrahend, u64::from(p.rows), || format!("rows {}", p.rows))?;
         }
         if p.mark_stride != 0 {
-            let shape = || format!("rows {} × mark_stride {}", p.rows, p.mark_stride);
-            elements(name, "marks", io.marks, span(0, p.rows, p.mark_stride, 1), shape)?;
+            let shape = || format!("offset {} + rows {} × mark_stride {}", p.mark_offset, p.rows, p.mark_stride);
+            elements(name, "marks", io.marks, span(p.mark_offset, p.rows, p.mark_stride, 1), shape)?;
         }
         let segment = p.segment.min(p.rows.max(1));
         let segments = p.rows.div_ceil(segment);
         let chunks_per_segment = segment.div_ceil(CHUNK);
         let all = partials(p.rows, segment);
         elements(name, "partials", io.partials, all, || format!("segments {segments} × chunks {chunks_per_segment}"))?;
-        elements(name, "moments", io.moments, u64::from(segments), || format!("segments {segments}"))?;
+        let shape = || format!("place {} + segments {segments}", p.place);
+        elements(name, "moments", io.moments, u64::from(p.place) + u64::from(segments), shape)?;
         for (phase, groups) in [(0, all), (1, u64::from(segments))] {
             calls.push((
                 Params { segment, zero: 0, chunk: CHUNK, chunks_per_segment, phase, ..*p },

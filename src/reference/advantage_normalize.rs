@@ -5,13 +5,13 @@ use super::reduce_moments::wide_moments;
 use crate::{Error, Result};
 use ndarray::{Array1, ArrayView1};
 
-/// (A − mean A) / (std A + eps) over one scope (a minibatch or a batch), `[rows]`.
+/// (A − mean A) / (max(std A, floor) + eps) over one scope (a minibatch or a batch), `[rows]`.
 ///
-/// A scope of one row is returned as it is. Where std + eps is 0 the result is 0.
+/// A scope of one row is returned as it is. Where the denominator is 0 the result is 0.
 ///
 /// # Errors
 /// [`Error::Config`] if `ddof` is neither 0 nor 1.
-pub fn advantage_normalize<F: Real>(advantages: ArrayView1<'_, F>, ddof: u32, eps: F) -> Result<Array1<F>> {
+pub fn advantage_normalize<F: Real>(advantages: ArrayView1<'_, F>, ddof: u32, eps: F, floor: F) -> Result<Array1<F>> {
     if ddof > 1 {
         return Err(Error::config("adv_ddof", format!("is {ddof}, must be 0 or 1")));
     }
@@ -20,6 +20,6 @@ pub fn advantage_normalize<F: Real>(advantages: ArrayView1<'_, F>, ddof: u32, ep
     }
     // In f64 up to the result: of a large mean f32 has too few digits to be subtracted.
     let (mean, variance) = wide_moments(advantages, ddof);
-    let scale = variance.sqrt() + eps.as_f64();
+    let scale = variance.sqrt().max(floor.as_f64()) + eps.as_f64();
     Ok(advantages.mapv(|a| if scale == 0.0 { F::zero() } else { F::of((a.as_f64() - mean) / scale) }))
 }

@@ -25,6 +25,7 @@ pub struct CpuLearner<F: Real = f32> {
     parameters: Vec<F>,
     adam: Adam<F>,
     update: u64,
+    env_steps: u64,
     policy_step: u64,
     seed: u64,
     /// As in [`LearnerState`].
@@ -45,7 +46,7 @@ impl<F: Real> CpuLearner<F> {
         let parameters: Vec<F> = initial_parameters_with(&spec, &config.init, seed).into_iter().map(widen).collect();
         let (layout, adam) = (spec.layout(), Adam::new(parameters.len()));
         let (kl_coef, learning_rate, search_direction) = (F::zero(), F::zero(), Vec::new());
-        let (update, policy_step) = (0, 0);
+        let (update, env_steps, policy_step) = (0, 0, 0);
         let normalizer = Normalizer::new(&config, spec.obs_dim, &NormalizerState::default())?;
         Ok(Self {
             spec,
@@ -54,6 +55,7 @@ impl<F: Real> CpuLearner<F> {
             parameters,
             adam,
             update,
+            env_steps,
             policy_step,
             seed,
             kl_coef,
@@ -135,14 +137,15 @@ impl<F: Real> CpuLearner<F> {
 
     fn learn(&mut self, rows: &Rows<F>, order: Option<&[u32]>) -> Result<UpdateStats> {
         let order = order.map_or(Order::Keyed { seed: self.seed, update: self.update }, Order::Given);
-        let lr = self.config.learning_rate_at(self.update);
+        let progress = self.config.progress(self.env_steps, rows.len());
+        let lr = self.config.learning_rate_at(progress);
         let stats = if self.config.algorithm.is_trust_region() {
             let (parameters, direction) = (&mut self.parameters, &mut self.search_direction);
             trpo_update(&self.spec, &self.config, lr, parameters, &mut self.adam, direction, rows, order)?
         } else {
             let rate = self.config.adaptive_lr.filter(|_| self.learning_rate > F::zero());
             let lr = rate.map_or(lr, |_| self.learning_rate.as_f64());
-            let mut config = self.config.at_update(self.update);
+            let mut config = self.config.at_progress(progress);
             if let Some(penalty) =
                 config.kl_penalty.as_mut().filter(|penalty| penalty.adaptive && self.kl_coef > F::zero())
             {
@@ -156,7 +159,8 @@ impl<F: Real> CpuLearner<F> {
         if self.config.adaptive_lr.is_some() {
             self.learning_rate = F::of(stats.learning_rate);
         }
-        self.update += 1;
+        self.update = self.update.saturating_add(1);
+        self.env_steps = self.env_steps.saturating_add(rows.len() as u64);
         Ok(stats)
     }
 }
@@ -241,6 +245,7 @@ impl<F: Real> Learner for CpuLearner<F> {
             exp_avg_sq: narrow(&self.adam.exp_avg_sq),
             optimizer_step: self.adam.step,
             update: self.update,
+            env_steps: self.env_steps,
             policy_step: self.policy_step,
             seed: self.seed,
             kl_coef: self.kl_coef.as_f32(),
@@ -268,7 +273,8 @@ impl<F: Real> Learner for CpuLearner<F> {
         self.parameters = wide(&state.parameters);
         self.adam =
             Adam { exp_avg: wide(&state.exp_avg), exp_avg_sq: wide(&state.exp_avg_sq), step: state.optimizer_step };
-        (self.update, self.policy_step, self.seed) = (state.update, state.policy_step, state.seed);
+        (self.update, self.env_steps) = (state.update, state.env_steps);
+        (self.policy_step, self.seed) = (state.policy_step, state.seed);
         (self.kl_coef, self.learning_rate) = (widen(state.kl_coef), widen(state.learning_rate));
         self.search_direction = wide(&state.search_direction);
         Ok(())

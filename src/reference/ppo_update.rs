@@ -11,7 +11,9 @@ use super::trpo_update::{mean_kl, value_range};
 use super::{Real, head};
 use crate::data::{Actions, Batch, MinibatchStats, UpdateStats, check_shape};
 use crate::policy::{ParamLayout, PolicySpec};
-use crate::{AdvantageNorm, Error, KlMeasure, KlStop, PpoConfig, Result};
+use crate::{
+    AdvantageNorm, Error, KlEstimator, KlMeasure, KlStop, MinibatchRest, PpoConfig, RateStep, Result, Shuffle,
+};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 use std::ops::Range;
 
@@ -120,7 +122,7 @@ impl<F: Real> Rows<F> {
 pub enum Order<'a> {
     /// [`PpoConfig::order_epochs`] `× rows` indices, epoch after epoch.
     Given(&'a [u32]),
-    /// [`BatchShuffle`] of this seed and update.
+    /// [`BatchShuffle`] of this seed and update, as [`PpoConfig::shuffle`] says.
     Keyed {
         /// Seed of the learner.
         seed: u64,
@@ -153,12 +155,29 @@ impl Order<'_> {
         }
     }
 
-    /// The rows of epoch `epoch` of an order that was validated.
-    pub(super) fn epoch(&self, rows: usize, epoch: usize) -> Vec<u32> {
+    /// Permutation `epoch` of all rows, whatever the settings say of epochs; the order was validated.
+    pub(super) fn permutation(&self, rows: usize, epoch: usize) -> Vec<u32> {
         match *self {
             Self::Given(order) => order[epoch * rows..(epoch + 1) * rows].to_vec(),
             Self::Keyed { seed, update } => BatchShuffle::new(rows as u32, seed, epoch as u32, update).order(),
         }
+    }
+
+    /// The rows that epoch `epoch` sees, one minibatch after the other; the order was validated.
+    pub(super) fn epoch(&self, config: &PpoConfig, rows: usize, epoch: usize) -> Vec<u32> {
+        let seen = config.minibatches(rows).rows();
+        let among = if config.minibatch_rest == MinibatchRest::Cut { seen } else { rows };
+        let mut order = match (*self, config.shuffle) {
+            (Self::Given(_), _) => self.permutation(rows, epoch),
+            (_, Shuffle::Never) => (0..among as u32).collect(),
+            (_, Shuffle::AfterFirst) if epoch == 0 => (0..among as u32).collect(),
+            (Self::Keyed { seed, update }, Shuffle::Update) => BatchShuffle::new(among as u32, seed, 0, update).order(),
+            (Self::Keyed { seed, update }, Shuffle::Epoch | Shuffle::AfterFirst) => {
+                BatchShuffle::new(among as u32, seed, epoch as u32, update).order()
+            }
+        };
+        order.truncate(seen);
+        order
     }
 }
 
@@ -212,13 +231,14 @@ pub fn minibatch_gradient<F: Real>(
 ///
 /// ```text
 /// normalise advantages over the batch, if so set
-/// for each epoch, for each minibatch of minibatch_rows rows in the epoch's order (the last may be smaller):
+/// for each epoch, for each minibatch (PpoConfig::minibatches) in the epoch's order:
 ///     normalise advantages over the minibatch, if so set
 ///     loss, statistics
-///     if kl_stop is minibatch and approx_kl > limit: end the update before this step
-///     if adaptive_lr: lr follows the minibatch's analytic KL
+///     if kl_stop is minibatch and approx_kl > limit: end the update before this step; rest_of_epoch: the epoch
+///     if adaptive_lr goes by minibatches: lr follows this one's KL
 ///     gradient, clip, optimiser at learning rate lr (nothing if the gradient is not finite)
-/// after an epoch: if kl_stop is epoch and its last approx_kl > limit: end the update
+/// after an epoch: if adaptive_lr goes by epochs: lr follows the mean KL of its minibatches
+///     if kl_stop is epoch and its last approx_kl > limit: end the update
 /// with a KL penalty: β for the next update, by the KL over all rows at the end, or by that of the last minibatch
 /// ```
 ///
@@ -245,8 +265,8 @@ pub fn ppo_update<F: Real>(
     }
     let layout = spec.layout();
     let settings = AdamSettings::new(config, value_range(&layout));
-    let normalize =
-        |advantages: &Array1<F>| advantage_normalize(advantages.view(), config.adv_ddof, F::of(config.adv_eps));
+    let (eps, floor) = (F::of(config.adv_eps), F::of(config.adv_std_floor));
+    let normalize = |advantages: &Array1<F>| advantage_normalize(advantages.view(), config.adv_ddof, eps, floor);
     let mut whole = match config.norm_adv {
         AdvantageNorm::Batch => {
             let mut whole = rows.clone();
@@ -271,11 +291,12 @@ pub fn ppo_update<F: Real>(
     let limit = config.kl_limit().unwrap_or(f64::INFINITY);
     // Of the last minibatch with a row that counts.
     let mut met = f64::NAN;
-    'update: for epoch in 0..config.update_epochs {
+    for epoch in 0..config.update_epochs {
         stats.epochs += 1;
-        let order = order.epoch(rows.len(), epoch);
-        for indices in order.chunks(config.minibatch_rows(rows.len())) {
-            let mut minibatch = whole.gather(indices).only_counted();
+        let (first, mut ends) = (stats.minibatches.len(), false);
+        let order = order.epoch(config, rows.len(), epoch);
+        for range in config.minibatches(rows.len()).ranges() {
+            let mut minibatch = whole.gather(&order[range]).only_counted();
             if config.norm_adv == AdvantageNorm::Minibatch {
                 minibatch.advantages = normalize(&minibatch.advantages)?;
             }
@@ -284,13 +305,18 @@ pub fn ppo_update<F: Real>(
             if !minibatch.is_empty() {
                 met = measured.kl;
             }
-            if config.kl_stop == KlStop::Minibatch && measured.approx_kl > limit {
+            if config.kl_stop != KlStop::Epoch && measured.approx_kl > limit {
                 stats.minibatches.push(measured);
                 stats.stopped_early = true;
-                break 'update;
+                ends = config.kl_stop == KlStop::Minibatch;
+                break;
             }
-            if let Some(rate) = &config.adaptive_lr {
-                stats.learning_rate = rate.next(stats.learning_rate, measured.kl);
+            if let Some(rate) = config.adaptive_lr.filter(|rate| rate.step == RateStep::Minibatch) {
+                let kl = rate.kl(&measured);
+                let says_nothing = rate.estimator == KlEstimator::K3 && stats.minibatches.is_empty();
+                if !says_nothing || kl >= rate.target_kl {
+                    stats.learning_rate = rate.next(stats.learning_rate, kl);
+                }
             }
             let step = adam.step(&settings, stats.learning_rate, parameters, &gradient)?;
             measured.stepped = step.stepped;
@@ -302,8 +328,16 @@ pub fn ppo_update<F: Real>(
             }
             stats.minibatches.push(measured);
         }
+        if let Some(rate) = config.adaptive_lr.filter(|rate| rate.step == RateStep::Epoch) {
+            let seen = &stats.minibatches[first..];
+            let mean = seen.iter().map(|minibatch| rate.kl(minibatch)).sum::<f64>() / seen.len() as f64;
+            stats.learning_rate = rate.next(stats.learning_rate, mean);
+        }
         if config.kl_stop == KlStop::Epoch && stats.last().approx_kl > limit {
             stats.stopped_early = epoch + 1 < config.update_epochs;
+            ends = true;
+        }
+        if ends {
             break;
         }
     }

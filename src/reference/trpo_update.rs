@@ -215,9 +215,9 @@ pub fn critic_update<F: Real>(
     let scale = 2.0 * config.vf_loss_scale;
     for epoch in 0..config.update_epochs {
         stats.epochs += 1;
-        let order = order.epoch(rows.len(), epoch);
-        for indices in order.chunks(config.minibatch_rows(rows.len())) {
-            let minibatch = rows.gather(indices).only_counted();
+        let order = order.epoch(config, rows.len(), epoch);
+        for range in config.minibatches(rows.len()).ranges() {
+            let minibatch = rows.gather(&order[range]).only_counted();
             let networks = ActorCritic::new(spec, layout, parameters)?;
             let tape = networks.forward_value(minibatch.obs.view())?;
             // In f64, where the square of no f32 overflows.
@@ -275,11 +275,12 @@ pub fn trpo_update<F: Real>(
     let start = Some(search_direction.as_slice()).filter(|start| warm && !start.is_empty());
     let mut of_policy = match config.trust_region.subsample {
         1 => rows.clone(),
-        every => rows.gather(&order.epoch(rows.len(), config.update_epochs)[..rows.len().div_ceil(every)]),
+        every => rows.gather(&order.permutation(rows.len(), config.update_epochs)[..rows.len().div_ceil(every)]),
     };
     if config.norm_adv != AdvantageNorm::None {
         let advantages = of_policy.only_counted().advantages;
-        let normal = advantage_normalize(advantages.view(), config.adv_ddof, F::of(config.adv_eps))?;
+        let (eps, floor) = (F::of(config.adv_eps), F::of(config.adv_std_floor));
+        let normal = advantage_normalize(advantages.view(), config.adv_ddof, eps, floor)?;
         for (row, advantage) in of_policy.counted().into_iter().zip(normal) {
             of_policy.advantages[row] = advantage;
         }

@@ -294,7 +294,7 @@ impl PpoCase {
         one("log.loss", stats.last().loss);
         one("log.explained_variance", stats.explained_variance);
         let rows = self.batch.rows();
-        let per_epoch = rows.div_ceil(self.config.minibatch_rows(rows));
+        let per_epoch = self.config.minibatches(rows).count();
         let last_epoch = &minibatches[(stats.epochs as usize - 1) * per_epoch..];
         one("log.approx_kl", last_epoch.iter().map(|m| m.approx_kl).sum::<f64>() / last_epoch.len() as f64);
         if let Some(start) = self.spec.layout().log_std() {

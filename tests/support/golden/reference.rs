@@ -219,7 +219,7 @@ fn losses<F: Real>(case: &Case) -> Result<Outputs, String> {
     let eps = setting("advantage_eps")?;
     for ddof in [0, 1] {
         // One row: ours returns it unchanged, the files' formula gives 0.
-        let mut normal = advantage_normalize(a, ddof, eps).map_err(text)?;
+        let mut normal = advantage_normalize(a, ddof, eps, F::of(0.0)).map_err(text)?;
         if normal.len() == 1 {
             normal.fill(F::zero());
         }
@@ -320,10 +320,10 @@ fn trpo<F: Real>(case: &TrpoCase) -> Result<Outputs, String> {
     let mut of_policy = case.policy_rows.as_ref().map_or_else(|| rows.clone(), |indices| rows.gather(indices));
     if config.norm_adv != wgpo::AdvantageNorm::None {
         let eps = F::of(config.adv_eps);
-        of_policy.advantages = advantage_normalize(of_policy.advantages.view(), 1, eps).map_err(text)?;
+        of_policy.advantages = advantage_normalize(of_policy.advantages.view(), 1, eps, F::of(0.0)).map_err(text)?;
     }
     let step = policy_step(spec, layout, config, &parameters, &of_policy, None).map_err(text)?;
-    let (lr, order) = (config.learning_rate_at(0), Order::Given(&case.order));
+    let (lr, order) = (config.learning_rate_at(0.0), Order::Given(&case.order));
     let mut adam = Adam::new(parameters.len());
     let mut stats = UpdateStats { trust_region: Some(step.stats.clone()), ..UpdateStats::default() };
     let mut apart = step.parameters.clone();
@@ -349,7 +349,7 @@ fn ppo<F: Real>(ppo: &PpoCase) -> Result<Outputs, String> {
         let mut parameters: Vec<F> = ppo.parameters.iter().map(|value| F::of(f64::from(*value))).collect();
         let mut adam = Adam::new(parameters.len());
         let rows = Rows::from_batch(&ppo.batch);
-        let lr = ppo.config.learning_rate_at(0);
+        let lr = ppo.config.learning_rate_at(0.0);
         ppo_update(&ppo.spec, &ppo.config, lr, &mut parameters, &mut adam, &rows, Order::Given(&ppo.order))
             .map(|stats| (wide(&parameters), stats))
             .map_err(text)
@@ -358,7 +358,8 @@ fn ppo<F: Real>(ppo: &PpoCase) -> Result<Outputs, String> {
     let mut rows = Rows::<F>::from_batch(&first.batch);
     if first.config.norm_adv == wgpo::AdvantageNorm::Minibatch {
         let eps = F::of(first.config.adv_eps);
-        rows.advantages = advantage_normalize(rows.advantages.view(), first.config.adv_ddof, eps).map_err(text)?;
+        rows.advantages =
+            advantage_normalize(rows.advantages.view(), first.config.adv_ddof, eps, F::of(0.0)).map_err(text)?;
     }
     let start: Vec<F> = first.parameters.iter().map(|value| F::of(f64::from(*value))).collect();
     let (_, gradient1) =
