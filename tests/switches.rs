@@ -576,6 +576,9 @@ fn the_documents_tables_are_the_codes() {
             ("sb3", ppo("sb3")),
             ("baselines-ppo2", ppo("baselines-ppo2")),
             ("rsl_rl", ppo("rsl_rl")),
+            ("skrl", ppo("skrl")),
+            ("tianshou", ppo("tianshou")),
+            ("torchrl", ppo("torchrl")),
             ("spinningup", ppo("spinningup")),
             ("ten-tricks", ppo("ten-tricks")),
             ("rllib-penalty", ppo("rllib-penalty")),
@@ -591,6 +594,8 @@ fn the_documents_tables_are_the_codes() {
             ("baselines", trpo("baselines")),
             ("spinningup", trpo("spinningup")),
             ("spinningup, npg", named("spinningup", Algorithm::Npg, false)),
+            ("tianshou", trpo("tianshou")),
+            ("tianshou, npg", named("tianshou", Algorithm::Npg, false)),
         ],
         &["kl_penalty", "adaptive_lr", "obs_norm", "reward_norm", "norm_value"],
     );

@@ -210,6 +210,12 @@ pub enum Preset {
     /// rsl_rl's defaults; 4096 environments (ppo)
     #[value(name = "rsl_rl")]
     RslRl,
+    /// skrl's defaults; 4096 environments (ppo)
+    Skrl,
+    /// Tianshou's defaults (ppo, trpo, npg)
+    Tianshou,
+    /// TorchRL's ClipPPOLoss (ppo)
+    Torchrl,
     /// Lizhi-sjtu's PPO-continuous with its tricks (ppo)
     TenTricks,
     /// RLlib's defaults: clip and KL penalty (ppo, ppo-penalty)
@@ -233,6 +239,9 @@ impl Preset {
             Self::Sb3 => Some("sb3"),
             Self::BaselinesPpo2 => Some("baselines-ppo2"),
             Self::RslRl => Some("rsl_rl"),
+            Self::Skrl => Some("skrl"),
+            Self::Tianshou => Some("tianshou"),
+            Self::Torchrl => Some("torchrl"),
             Self::TenTricks => Some("ten-tricks"),
             Self::RllibPenalty => Some("rllib-penalty"),
             Self::Paper => Some("paper"),

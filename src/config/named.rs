@@ -23,11 +23,20 @@ impl Preset {
     /// The names that [`named`](Self::named) takes for `algorithm`.
     pub const fn names(algorithm: Algorithm) -> &'static [&'static str] {
         match algorithm {
-            Algorithm::Ppo => {
-                &["cleanrl", "sb3", "baselines-ppo2", "rsl_rl", "spinningup", "ten-tricks", "rllib-penalty"]
-            }
+            Algorithm::Ppo => &[
+                "cleanrl",
+                "sb3",
+                "baselines-ppo2",
+                "rsl_rl",
+                "skrl",
+                "tianshou",
+                "torchrl",
+                "spinningup",
+                "ten-tricks",
+                "rllib-penalty",
+            ],
             Algorithm::PpoPenalty => &["paper", "rllib-penalty"],
-            Algorithm::Trpo | Algorithm::Npg => &["sb3-contrib", "baselines", "spinningup"],
+            Algorithm::Trpo | Algorithm::Npg => &["sb3-contrib", "baselines", "spinningup", "tianshou"],
             Algorithm::A2c => &["sb3"],
         }
     }
@@ -60,6 +69,9 @@ impl Preset {
             (Algorithm::Ppo, "sb3") => PpoConfig::sb3(),
             (Algorithm::Ppo, "baselines-ppo2") => PpoConfig::baselines_ppo2(),
             (Algorithm::Ppo, "rsl_rl") => PpoConfig::rsl_rl(),
+            (Algorithm::Ppo, "skrl") => PpoConfig::skrl(),
+            (Algorithm::Ppo, "tianshou") => PpoConfig::tianshou(),
+            (Algorithm::Ppo, "torchrl") => PpoConfig::torchrl(),
             (Algorithm::Ppo, "spinningup") => PpoConfig::spinningup(),
             (Algorithm::Ppo, "ten-tricks") => PpoConfig::ten_tricks(),
             (Algorithm::Ppo | Algorithm::PpoPenalty, "rllib-penalty") => PpoConfig::rllib_penalty(),
@@ -67,6 +79,8 @@ impl Preset {
             (Algorithm::Trpo | Algorithm::Npg, "sb3-contrib") => PpoConfig::trpo_sb3_contrib(),
             (Algorithm::Trpo | Algorithm::Npg, "baselines") => PpoConfig::trpo_baselines(),
             (Algorithm::Trpo | Algorithm::Npg, "spinningup") => PpoConfig::trpo_spinningup(),
+            (Algorithm::Trpo, "tianshou") => PpoConfig::trpo_tianshou(),
+            (Algorithm::Npg, "tianshou") => PpoConfig::npg_tianshou(),
             (Algorithm::A2c, "sb3") => PpoConfig::a2c(),
             _ => {
                 let names: Vec<_> = Self::names(algorithm).iter().map(|name| format!("\"{name}\"")).collect();

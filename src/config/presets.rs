@@ -139,6 +139,75 @@ impl PpoConfig {
         }
     }
 
+    /// skrl's `PPO` with its own defaults (2.1.1). It leaves environments to the task: 4096 are ours, 16 steps are its own. Its learning rate
+    /// is fixed unless its user names a scheduler, for which take [`AdaptiveLr::skrl`]; and so it is with normalised observations and
+    /// values.
+    pub fn skrl() -> Self {
+        Self {
+            num_envs: 4096,
+            num_steps: 16,
+            total_timesteps: 1500 * 4096 * 16,
+            learning_rate: 1e-3,
+            anneal_lr: false,
+            num_minibatches: 2,
+            minibatch_rest: MinibatchRest::Even,
+            update_epochs: 8,
+            norm_adv: AdvantageNorm::Batch,
+            value_loss: ValueLoss::ClipOnly,
+            clip_coef_vf: Some(0.2),
+            vf_loss_scale: 1.0,
+            vf_coef: 2.5,
+            ent_coef: 0.0,
+            kl_stop: KlStop::RestOfEpoch,
+            adam_eps: 1e-8,
+            init: Init { scheme: InitScheme::PytorchDefault, ..Init::ORTHOGONAL },
+            ..Self::cleanrl()
+        }
+    }
+
+    /// Tianshou's `PPO` with the defaults of its class and trainer (2.0.1): no clipped values, no limit of the gradient, one pass over
+    /// the batch. Environments and steps are ours, 2,048 transitions per update its own.
+    pub fn tianshou() -> Self {
+        Self {
+            num_envs: 16,
+            num_steps: 128,
+            total_timesteps: 1_000_000,
+            learning_rate: 1e-3,
+            anneal_lr: false,
+            minibatch_size: Some(64),
+            minibatch_rest: MinibatchRest::Merge,
+            update_epochs: 1,
+            value_loss: ValueLoss::Plain,
+            vf_loss_scale: 1.0,
+            max_grad_norm: None,
+            adam_eps: 1e-8,
+            init: Init { scheme: InitScheme::PytorchDefault, ..Init::ORTHOGONAL },
+            ..Self::cleanrl()
+        }
+    }
+
+    /// TorchRL's `ClipPPOLoss` with its own defaults (0.14.1), smooth L1 of the values among them, and PyTorch's Adam. What a loss
+    /// leaves to its user, sizes, passes and learning rate, is CleanRL's for continuous actions, without its annealing and its wrappers. Where
+    /// `norm_adv` is switched on (`normalize_advantage`), deviations have its floor.
+    pub fn torchrl() -> Self {
+        Self {
+            anneal_lr: false,
+            norm_adv: AdvantageNorm::None,
+            adv_eps: 0.0,
+            adv_std_floor: 1e-6,
+            value_loss: ValueLoss::Huber { delta: 1.0 },
+            vf_loss_scale: 0.5,
+            vf_coef: 1.0,
+            ent_coef: 0.01,
+            max_grad_norm: None,
+            adam_eps: 1e-8,
+            init: Init { scheme: InitScheme::PytorchDefault, ..Init::ORTHOGONAL },
+            obs_norm: None,
+            reward_norm: None,
+            ..Self::cleanrl_continuous()
+        }
+    }
+
     /// OpenAI Spinning Up's `ppo` (PyTorch). Its value function takes all 80 steps, ours stops with the policy.
     pub fn spinningup() -> Self {
         Self {
@@ -279,6 +348,31 @@ impl PpoConfig {
             adv_eps: 0.0,
             adam_eps: 1e-8,
             ..Self::trpo_sb3_contrib()
+        }
+    }
+
+    /// Tianshou's `TRPO` with the defaults of its class (2.0.1), for a whole batch at once: its trainer's `batch_size` is `None` then. Its
+    /// critic takes 5 steps of the batch.
+    pub fn trpo_tianshou() -> Self {
+        Self {
+            algorithm: Algorithm::Trpo,
+            trust_region: TrustRegion::tianshou(),
+            ent_coef: 0.0,
+            norm_adv: AdvantageNorm::Batch,
+            adv_eps: 0.0,
+            update_epochs: 5,
+            num_minibatches: 1,
+            minibatch_size: None,
+            ..Self::tianshou()
+        }
+    }
+
+    /// Tianshou's `NPG`, likewise: a constant step.
+    pub fn npg_tianshou() -> Self {
+        Self {
+            algorithm: Algorithm::Npg,
+            trust_region: TrustRegion { step_size: Some(0.5), ..TrustRegion::tianshou() },
+            ..Self::trpo_tianshou()
         }
     }
 

@@ -115,6 +115,11 @@ impl TrustRegion {
         }
     }
 
+    /// Tianshou's `TRPO` (2.0.1), and with `NPG`'s constant step its `NPG`.
+    pub const fn tianshou() -> Self {
+        Self { kl_direction: KlDirection::OldNew, cg_iterations: 10, ..Self::sb3_contrib() }
+    }
+
     /// OpenAI Spinning Up. Its KL is new‖old for Gaussians, as here, and old‖new for categorical policies. It has no stop
     /// test; ours stops at a residual that rounding would leave.
     pub const fn spinningup() -> Self {

@@ -26,10 +26,11 @@ pub enum Kind {
     Env,
     ObsNorm,
     RewardScaling,
+    LibraryUpdate,
 }
 
 impl Kind {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Gae,
         Self::KStepAdvantage,
         Self::DiscountedReturn,
@@ -47,6 +48,7 @@ impl Kind {
         Self::Env,
         Self::ObsNorm,
         Self::RewardScaling,
+        Self::LibraryUpdate,
     ];
 
     /// As the file spells it.
@@ -69,6 +71,7 @@ impl Kind {
             Self::Env => "env",
             Self::ObsNorm => "obs_norm",
             Self::RewardScaling => "reward_scaling",
+            Self::LibraryUpdate => "library_update",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The kernels and plans on a device as a backend.
 
+use super::library::{LibraryCase, LibraryRun};
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
 use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_normalize, gpu_trust};
 use std::error::Error;
@@ -50,6 +51,7 @@ impl Backend for Device {
             Kind::Env => gpu_env::run(gpu, case),
             Kind::ObsNorm => gpu_normalize::obs(gpu, case),
             Kind::RewardScaling => gpu_normalize::reward(gpu, case),
+            Kind::LibraryUpdate => library(gpu, &LibraryCase::read(case)?),
         };
         outputs.map_err(|error| error.to_string())
     }
@@ -432,6 +434,14 @@ fn adam(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let norms: Vec<f32> = trace.chunks(loss_statistics::TRACE_WIDTH as usize).map(|row| row[11]).collect();
     put(&mut outputs, "grad_norm", &norms);
     Ok(outputs)
+}
+
+fn library(gpu: &Gpu, case: &LibraryCase) -> Result<Outputs> {
+    let mut learner = GpuLearner::new(gpu, case.spec.clone(), case.config.clone(), 0)?;
+    learner.set_parameters(&case.parameters.iter().map(|value| *value as f32).collect::<Vec<_>>())?;
+    let stats = learner.update_batch(&case.batch(), Some(&case.order))?;
+    let parameters = learner.parameters()?.into_iter().map(f64::from).collect();
+    Ok(case.outputs(&LibraryRun { parameters, stats }))
 }
 
 fn ppo(gpu: &Gpu, ppo: PpoCase) -> Result<Outputs> {

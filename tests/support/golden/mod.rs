@@ -7,6 +7,7 @@ mod gpu_env;
 mod gpu_loss;
 mod gpu_normalize;
 mod gpu_trust;
+mod library;
 pub mod ppo;
 pub mod reference;
 pub mod trust_region;

@@ -56,6 +56,8 @@ pub fn head(case: &Case, raw: usize) -> Result<Head, String> {
         }
         // σ = exp(log_std), as the files have it.
         "gaussian" => Ok(Head::Gaussian { dims: raw, std: Std::FREE, bounds: None }),
+        // The free parameter is σ, as rsl_rl has it.
+        "gaussian_std" => Ok(Head::Gaussian { dims: raw, std: Std::SCALAR, bounds: None }),
         "gaussian_state_std" => Ok(Head::Gaussian { dims: raw / 2, std: FROM_STATE, bounds: None }),
         "gaussian_state_scalar_std" => {
             Ok(Head::Gaussian { dims: raw / 2, std: Std { from_state: true, ..Std::SCALAR }, bounds: None })

@@ -1,5 +1,6 @@
 //! The reference as a backend, in f64 and in f32.
 
+use super::library::LibraryCase;
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
 use super::trust_region::{FvpCase, TrpoCase, TrpoRun};
 use super::{Backend, Case, Kind, Outputs, Rule};
@@ -65,6 +66,10 @@ impl<F: Real> Backend for Reference<F> {
             Kind::Env => env::<F>(case),
             Kind::ObsNorm => obs_norm::<F>(case),
             Kind::RewardScaling => reward_scaling::<F>(case),
+            Kind::LibraryUpdate => {
+                let case = LibraryCase::read(case)?;
+                Ok(case.outputs(&case.run::<F>()?))
+            }
         }
     }
 }
