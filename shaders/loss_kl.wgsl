@@ -9,9 +9,9 @@
 //
 // Needs part rate. A single workgroup. Phase 0, before the loss: KL and penalty go to the trace, their derivative to samples.
 // Phase 1, after the early stop was decided: the learning rate. Phase 2, after the last minibatch and over all rows: KL and β.
-// Phase 3, in its place: β by the KL that the last minibatch with a row that counts left in kl_state. Phase 4, after an epoch:
-// the learning rate by the mean KL of the minibatches visited, and the end of a stop that is only the epoch's. Phase 5, before
-// the first step: the learning rate that was kept.
+// Phase 3, in its place: β by the KL that the last minibatch with a row that counts left in kl_state; if none did that is NaN,
+// and β stays. Phase 4, after an epoch: the learning rate by the mean KL of the minibatches visited, and the end of a stop
+// that is only the epoch's. Phase 5, before the first step: the learning rate that was kept.
 //
 // Operations: 3 a partial sum, of 64 rows; bytes: 16.
 
@@ -114,6 +114,9 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
             trace[row + TRACE_PENALTY] = penalty;
             if (params.valid_sample == 0u || samples[params.valid_sample].x > 0.0) {
                 kl_state[STATE_KL] = kl;
+            } else if (params.index == 0u) {
+                // NaN until a row counts: not what the last update left. The phase, 0, keeps it from being a constant.
+                kl_state[STATE_KL] = bitcast<f32>(0x7fc00000u | params.phase);
             }
         }
     } else if (params.phase == 1u) {

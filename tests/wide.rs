@@ -8,14 +8,14 @@ mod support;
 
 use ndarray::{Array1, Array2, ArrayView1};
 use wgpo::algo::GpuLearner;
-use wgpo::data::Batch;
+use wgpo::data::{Batch, UpdateStats};
 use wgpo::gpu::{Gpu, Schedule, ScheduleRing};
 use wgpo::kernels::{is_wide, policy_sample, policy_sample_wide};
 use wgpo::policy::{Activation, Bounds, Head, Network, PolicySpec};
 use wgpo::reference::CpuLearner;
 use wgpo::reference::head_categorical::log_softmax;
 use wgpo::rng::{Draw, block, normal, uniform};
-use wgpo::{ActMode, AdvantageNorm, Algorithm, Learner, PpoConfig};
+use wgpo::{ActMode, AdvantageNorm, Algorithm, KlPenalty, Learner, PpoConfig};
 
 const MANY: usize = 262_144;
 
@@ -109,11 +109,16 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 
 /// One update on the device and on the reference, from the same batch.
 fn learns_as_the_reference(gpu: &Gpu, head: &Head, rows: usize, algorithm: Algorithm) {
-    let spec = policy(head);
+    learns_with(gpu, head, rows, &config(algorithm));
+}
+
+/// The same; what the reference says of it.
+fn learns_with(gpu: &Gpu, head: &Head, rows: usize, config: &PpoConfig) -> UpdateStats {
+    let (spec, algorithm) = (policy(head), config.algorithm);
     let name = format!("{} of {} by {}", head.name(), head.raw_outputs(), algorithm.name());
     let (batch, start) = (batch(&spec, rows), parameters(&spec));
-    let mut oracle = CpuLearner::<f64>::new(spec.clone(), config(algorithm), 7).unwrap();
-    let mut device = GpuLearner::new(gpu, spec.clone(), config(algorithm), 7).unwrap();
+    let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
+    let mut device = GpuLearner::new(gpu, spec.clone(), config.clone(), 7).unwrap();
     oracle.set_parameters(&start).unwrap();
     device.set_parameters(&start).unwrap();
     let want = oracle.update_batch(&batch, None).unwrap();
@@ -141,6 +146,20 @@ fn learns_as_the_reference(gpu: &Gpu, head: &Head, rows: usize, algorithm: Algor
         assert_eq!((g.accepted, g.accepted_try, g.head_hits), (w.accepted, w.accepted_try, w.head_hits), "{name}");
         assert!((g.kl_after - w.kl_after).abs() <= 1e-2 * w.kl_after.abs() + 1e-6, "{name}: {g:?} {w:?}");
     }
+    want
+}
+
+/// From the second minibatch on the policy is not the old one any more: its divergence is not 0 and has a gradient, of rows that do not
+/// begin at 0.
+#[test]
+fn minibatches_of_many_choices_are_held_back_by_their_divergence_as_by_the_reference() {
+    let Some(gpu) = support::gpu(true) else { return };
+    let base = config(Algorithm::PpoPenalty);
+    let penalty = base.kl_penalty.map(|penalty| KlPenalty { kl_coef: 5.0, ..penalty });
+    let config = PpoConfig { update_epochs: 2, num_minibatches: 2, learning_rate: 0.03, kl_penalty: penalty, ..base };
+    let stats = learns_with(&gpu, &Head::categorical(7_501), 6, &config);
+    let kl: Vec<f64> = stats.minibatches.iter().map(|minibatch| minibatch.kl).collect();
+    assert!(kl.len() == 4 && kl[1..].iter().all(|kl| *kl > 5e-4), "{kl:?}");
 }
 
 #[test]
@@ -262,6 +281,61 @@ fn draws_of_many_choices_are_where_their_uniform_is() {
             );
         }
     }
+}
+
+/// A row of more than 65,536 choices is cut into pieces twice and walked at the end: among neighbours of one last piece and of the next that
+/// have all of the probability, the choice drawn is exactly that of its uniform.
+#[test]
+fn neighbours_that_have_all_of_the_probability_are_drawn_exactly() {
+    let Some(gpu) = support::gpu(true) else { return };
+    let (seed, draws, likely) = (9_u64, 12_u32, 200_001..200_005_usize);
+    let head = Head::categorical(MANY);
+    let mut dist: Vec<f32> = (0..MANY).map(|i| n(0, i)).collect();
+    dist[likely.clone()].fill(25.0);
+    let ring = ScheduleRing::new(&gpu).unwrap();
+    let slot = ring.push(&gpu, &Schedule { seed_low: seed as u32, policy_step_low: 4, ..Schedule::default() }).unwrap();
+    let head_outputs = gpu.upload("head_outputs", &dist).unwrap();
+    let count = u64::from(draws);
+    let (actions, env_actions) = (gpu.buffer("actions", count).unwrap(), gpu.buffer("env", count).unwrap());
+    let logp = gpu.buffer("logp", count).unwrap();
+    let io = policy_sample_wide::Io {
+        head_outputs: &head_outputs,
+        actions: &actions,
+        logp: &logp,
+        env_actions: &env_actions,
+    };
+    let params: Vec<_> = (0..draws)
+        .map(|i| policy_sample_wide::Params {
+            rows: 1,
+            step_offset: i,
+            actions_offset: i,
+            logp_offset: i,
+            env_actions_offset: i,
+            ..Default::default()
+        })
+        .collect();
+    gpu.run("draws", &policy_sample_wide::bind(&gpu, &head, &params, &io, &ring).unwrap(), slot).unwrap();
+    let words = gpu.read(&actions).unwrap();
+    let logits: Array1<f64> = dist.iter().map(|l| f64::from(*l)).collect();
+    let p = log_softmax(logits.view()).mapv(f64::exp);
+    let mut sum = 0.0;
+    let ends: Vec<f64> = p
+        .iter()
+        .map(|p| {
+            sum += p;
+            sum
+        })
+        .collect();
+    let mut seen = std::collections::BTreeSet::new();
+    for (i, word) in (0..draws).zip(&words) {
+        let u = f64::from(uniform(block(seed, Draw::Action, 0, 0, 4 + u64::from(i))[0]));
+        let want = ends.iter().position(|end| *end > u).unwrap();
+        // The uniform is not within rounding of an edge.
+        assert!(likely.contains(&want) && (u - ends[want]).abs().min((u - ends[want - 1]).abs()) > 1.1e-5, "{u}");
+        assert_eq!(*word as usize, want, "draw {i}, for {u}");
+        seen.insert(want);
+    }
+    assert_eq!(seen.len(), likely.len(), "{seen:?}");
 }
 
 /// Dispatches and bits of one update.

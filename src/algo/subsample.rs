@@ -1,5 +1,6 @@
 //! The rows of a trust region's step, where they are not all.
 
+use super::learner::small;
 use super::model::Model;
 use super::update::BatchBuffers;
 use crate::gpu::{Buffer, Call, Gpu};
@@ -20,10 +21,10 @@ pub(super) fn subsampled(
     if every <= 1 {
         return Ok((batch.clone(), Vec::new()));
     }
-    let taken = rows.div_ceil(every as u32);
-    let epoch = config.update_epochs as u32;
+    let taken = rows.div_ceil(small("trust_region.subsample", every)?);
+    let epoch = small("update_epochs", config.update_epochs)?;
     let place = if order.is_some() { u64::from(epoch) * u64::from(rows) } else { 0 };
-    let order_offset = u32::try_from(place).map_err(|_| Error::Limit {
+    let order_offset = u32::try_from(place).map_err(|_| Error::OwnLimit {
         what: format!("order of epoch {epoch} × rows {rows}"),
         limit: "u32 element index",
         needs: place,

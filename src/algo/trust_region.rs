@@ -3,6 +3,7 @@
 use super::clean::{cleaned, pack_in_order};
 use super::fisher::{FisherPlan, networks, sum_partials};
 use super::forward::ForwardOnly;
+use super::learner::small;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients};
 use super::rows;
@@ -295,7 +296,7 @@ impl PolicyStep<'_> {
     fn solve(&self, batch: &BatchBuffers) -> Result<(Vec<Call>, usize)> {
         let (gpu, model, region) = (self.gpu, self.model, &self.config.trust_region);
         let count = u64::from(self.count());
-        let every = region.fisher_subsample as u32;
+        let every = small("trust_region.fisher_subsample", region.fisher_subsample)?;
         let mut fisher = FisherPlan::new(gpu, model, &batch.obs, &batch.actions, self.rows, every, region.fisher)?;
         let mut weigh = Vec::new();
         if self.valid_sample != 0 {

@@ -4,7 +4,8 @@
 //! A [`Known`] is a number with a bound of its error. Its operations are those of a shader, each with what it adds of its own, so a
 //! bound is had by writing the shader's formula down; the number itself is never compared with a kernel's, only the bound is used.
 //! Bounds are of the worst case: errors add up by their sizes, in whatever order a compiler adds, with or without fused
-//! multiply-add.
+//! multiply-add. One thing is not: what additions round away of a sum of more than some 80 terms is bounded statistically, by the root of
+//! their number ([`roundings`]); a chain of additions that all round one way could be further off.
 
 use super::support::EPS;
 use std::ops::{Add, Div, Mul, Neg, Sub};

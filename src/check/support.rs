@@ -181,7 +181,7 @@ impl Report {
     }
 
     /// error = |got − want| / max(|want|, scale), element by element. A scale that is no finite number of at least 0 would let
-    /// anything pass, and is a fault. Names that differ in a number at their end are parts of one output.
+    /// anything pass, and is a fault, as is a NaN expected; an infinite number is expected exactly. Names that differ in a number at their end are parts of one output.
     pub(crate) fn floats(&self, name: &str, got: &[f32], want: &[f64], scale: impl Fn(usize) -> f64) {
         if got.len() != want.len() {
             return self.fault(format!("\"{name}\" has {} elements, expected {}", got.len(), want.len()));
@@ -201,8 +201,11 @@ impl Report {
             if !scale.is_finite() || scale < 0.0 {
                 return self.fault(format!("\"{name}\"[{i}]: the scale is {scale}, which would let anything pass"));
             }
+            if want.is_nan() {
+                return self.fault(format!("\"{name}\"[{i}]: the number expected is NaN"));
+            }
             let size = want.abs().max(scale);
-            if want != 0.0 {
+            if want != 0.0 && want.is_finite() {
                 slack.push(self.row.borrow().tolerance * size / want.abs());
             }
             let error = if f64::from(got) == want { 0.0 } else { (f64::from(got) - want).abs() / size };
@@ -297,6 +300,24 @@ mod tests {
             // The number itself is right.
             r.floats("x", &[1.0, 2.0], &[1.0, 2.0], |i| if i == 1 { bad } else { 1.0 });
             assert!(fault(r).contains("\"x\"[1]: the scale is"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_nan_is_never_expected_and_an_infinite_number_exactly() {
+        for got in [f32::NAN, 1.0] {
+            let r = report();
+            r.floats("x", &[1.0, got], &[1.0, f64::NAN], |_| 1.0);
+            assert_eq!(fault(r), "\"x\"[1]: the number expected is NaN");
+        }
+        let r = report();
+        r.floats("x", &[f32::INFINITY, 2.0], &[f64::INFINITY, 2.0], |_| 4.0);
+        let row = r.row();
+        assert!(row.passed && (row.slack - 2e-6).abs() < 1e-15, "{row:?}");
+        for got in [f32::NEG_INFINITY, f32::MAX] {
+            let r = report();
+            r.floats("x", &[got], &[f64::INFINITY], |_| 1.0);
+            assert!(!r.row().passed);
         }
     }
 

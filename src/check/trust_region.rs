@@ -196,7 +196,7 @@ pub(super) enum Rows {
     Padded,
 }
 
-const REASON: &str = "one rounding of the result; scale: the head's own accuracy as in head_evaluate, a ratio's exp, the tree of a sum, in \
+pub(super) const REASON: &str = "one rounding of the result; scale: the head's own accuracy as in head_evaluate, a ratio's exp, the tree of a sum, in \
                       units of 2⁻²⁴";
 
 fn fisher_case(head: Head, rows: usize, spread: f32, row_stride: Option<usize>) -> Case {

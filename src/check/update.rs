@@ -98,7 +98,7 @@ fn run(gpu: &Gpu, report: &Report, spec: &PolicySpec, config: &PpoConfig, rows: 
 }
 
 /// The root mean square of the changes of the tensor that a parameter belongs to: a natural gradient moves the last layer a hundred times as
-/// far as one before it. At least a thousandth of that of all.
+/// far as one before it. At least a thousandth of that of all, and at most that.
 fn step_sizes(spec: &PolicySpec, changes: &[f64]) -> Vec<f64> {
     let layout = spec.layout();
     let layers = Network::ALL.iter().flat_map(|network| layout.layers(*network));
@@ -108,10 +108,11 @@ fn step_sizes(spec: &PolicySpec, changes: &[f64]) -> Vec<f64> {
         .collect();
     tensors.extend(layout.log_std().map(|at| at..at + spec.head.free_parameters()));
     let size = |changes: &[f64]| (changes.iter().map(|c| c * c).sum::<f64>() / changes.len().max(1) as f64).sqrt();
-    let mut sizes = vec![1e-3 * size(changes); changes.len()];
+    let all = size(changes);
+    let mut sizes = vec![1e-3 * all; changes.len()];
     for tensor in tensors {
         let own = size(&changes[tensor.clone()]);
-        sizes[tensor].iter_mut().for_each(|size| *size = size.max(own));
+        sizes[tensor].iter_mut().for_each(|size| *size = size.max(own.min(all)));
     }
     sizes
 }

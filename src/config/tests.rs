@@ -156,6 +156,8 @@ fn what_an_algorithm_would_leave_aside_is_refused() {
         ("trust_region.acceptance.ratio", region(|region| region.acceptance = Acceptance::Ratio(2.0))),
         ("trust_region.fisher_subsample", region(|region| region.fisher_subsample = 0)),
         ("trust_region.subsample", region(|region| region.subsample = 0)),
+        ("trust_region.subsample", region(|region| region.subsample = 1 << 32)),
+        ("trust_region.fisher_subsample", region(|region| region.fisher_subsample = (1 << 32) + 1)),
         ("trust_region.step_size", region(|region| region.step_size = Some(0.0))),
         ("trust_region.step_size", region(|region| region.step_size = Some(f64::NAN))),
         (

@@ -45,9 +45,13 @@ fn entropy(logp: ArrayView1<'_, f64>) -> f64 {
     -logp.iter().filter(|l| **l > f64::NEG_INFINITY).map(|l| l.exp() * l).sum::<f64>()
 }
 
-/// Σ p (log p − log q), with what differs in the same places of both logits.
+/// Σ p (log p − log q), with what differs in the same places of both logits. Terms have q − p in them, which sums to 0 over all choices
+/// only: so those that p does not allow count with what q gives them.
 fn kl(p: ArrayView1<'_, f64>, q: ArrayView1<'_, f64>) -> f64 {
-    p.iter().zip(q).filter(|(p, _)| **p > f64::NEG_INFINITY).map(|(p, q)| divergence(p.exp(), q.exp(), q - p)).sum()
+    let term = |(p, q): (&f64, &f64)| {
+        if *p == f64::NEG_INFINITY { q.exp() } else { divergence(p.exp(), q.exp(), q - p) }
+    };
+    p.iter().zip(q).map(term).sum()
 }
 
 /// The places `own` of a row; quicker than a slice where the row lies in one piece, and it does.
@@ -239,5 +243,30 @@ impl Distribution for Categorical {
             hit.or(last).unwrap_or(0) as u32
         };
         self.dimensions().enumerate().map(draw).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn a_divergence_counts_what_only_one_of_both_allows() {
+        let never = f64::NEG_INFINITY;
+        let head = Categorical(vec![2]);
+        let (one, even) = (array![0.0, never], array![0.0, 0.0]);
+        assert!((head.kl(one.view(), even.view()) - std::f64::consts::LN_2).abs() < 1e-15);
+        assert_eq!(head.kl(even.view(), one.view()), f64::INFINITY);
+        // 1 · (log 2 − KL), and nothing where it is not allowed.
+        let mut gradient = array![f64::NAN, f64::NAN];
+        head.kl_grad_first(one.view(), even.view(), gradient.view_mut());
+        assert!(gradient[0].abs() < 1e-15 && gradient[1] == 0.0, "{gradient}");
+        // The same masks add nothing.
+        let head = Categorical(vec![3]);
+        let (p, q) = (array![0.0, never, 1.0], array![0.5, never, 0.2]);
+        let both = |row: &Array1<f64>| array![row[0], row[2]];
+        let want = Categorical(vec![2]).kl(both(&p).view(), both(&q).view());
+        assert!((head.kl(p.view(), q.view()) - want).abs() < 1e-15);
     }
 }
