@@ -7,7 +7,8 @@
 // d_head_outputs  [rows, width]        gradient of the loss by the distribution rows
 // d_values        [rows]               gradient of the loss by V(s)
 // loss_partials   [groups, 3]          per workgroup: sums (policy, value, entropy, k1), (k2, k3, clipped, not finite),
-//                                      and (least ratio, greatest ratio, limits that heads met, 0)
+//                                      and (least ratio, greatest ratio, limits that heads met, rows that count); the
+//                                      value's in units of 2^24, part value
 // head_outputs_old [all, width]        distribution rows before the update, same rows; not read without kl_sample
 //
 // With valid_sample, rows that part sample marks do not count, and every term of the others is weighed; so the sums over

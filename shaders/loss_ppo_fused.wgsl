@@ -6,8 +6,9 @@
 // actions        [all, action_words]    words, same rows
 // samples        [all]                  (logp_old, advantage, return, value_old), same rows
 // partials       [slices, P]            sums over rows s * slice_rows ..; slice_rows is a multiple of 64
-// loss_partials  [groups, 12], [groups, 8]  as loss_ppo leaves them, but for its count of rows that are not finite: which
-//                                       of each 16 rows are, as bits, of the policy four times and of the critic
+// loss_partials  [groups, 12], [groups, 8]  as loss_ppo leaves them, but that rows that count stand where it counts those that
+//                                       are not finite, and which of each 16 rows those are follows as bits, of the policy
+//                                       four times and of the critic
 //
 // A workgroup takes a slice through one of the networks, 16 rows at a time, and holds the gradients of all weights in registers
 // meanwhile; nothing of a row goes to memory. The bits are those of mlp_forward, loss_ppo and mlp_backward_* by turns.

@@ -258,7 +258,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Fused) -> Result<()> {
         let extremes = [stats.ratio_min, stats.ratio_max];
         let most = range.iter().map(|row| bounds.ratio[*row]).fold(0.0, f64::max);
         report.floats("loss_partials (ratios)", &terms[group * 12 + 8..][..2], &extremes, |i| extremes[i] * most / EPS);
-        report.exact("loss_partials (hits, padding)", &terms[group * 12 + 10..][..2], &[stats.head_hits as f32, 0.0]);
+        report.exact("loss_partials (hits, nothing)", &terms[group * 12 + 10..][..2], &[stats.head_hits as f32, 0.0]);
     }
     Ok(())
 }
