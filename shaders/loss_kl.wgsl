@@ -125,9 +125,13 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
         }
     } else if (params.phase == 4u) {
         let until = rate_visited_until(params.index, params.reopens);
-        // An update that had stopped before this epoch has no KL of it.
-        if (params.raises == 2u && until > params.first) {
-            rate_move(sums[0] / f32(until - params.first), rate_rule());
+        // An update that had stopped before this epoch has no KL of it; a minibatch without a row that counts has a sum of 0.
+        var met = 0.0;
+        for (var index = params.first; index < until; index += 1u) {
+            met += select(0.0, 1.0, trace[index * TRACE_WIDTH + TRACE_ROWS] > 0.0);
+        }
+        if (params.raises == 2u && met > 0.0) {
+            rate_move(sums[0] / met, rate_rule());
         }
         if (params.reopens != 0u) { control[CONTROL_STOP] = 0u; }
     } else if (params.phase == 5u) {

@@ -65,7 +65,7 @@ fn column_moments(lane: u32, column: u32, zero: u32) -> vec4<f32> {
     var sum = 0.0;
     var largest = 0.0;
     for (var row = lane; row < params.rows; row += WG) {
-        let shifted = raw_obs[row * params.obs_dim + column] - origin;
+        let shifted = twofloat_opaque(raw_obs[row * params.obs_dim + column] - origin, zero);
         sum += shifted;
         largest = max(largest, abs(shifted));
     }

@@ -49,9 +49,10 @@ fn counts(i: u32) -> bool {
     return params.mark_stride == 0u || sample_is_valid(marks[i * params.mark_stride + params.mark_offset]);
 }
 
-// What the numbers of a segment that begins at `first` are shifted by: the first that counts among 64 of them.
+// What the numbers of a segment that begins at `first` are shifted by: the first that counts of those looked at, all of the
+// first 64 and then ever fewer.
 fn origin_of(first: u32) -> f32 {
-    for (var i = first; i < min(min(first + params.segment, params.rows), first + 64u); i += 1u) {
+    for (var i = first; i < min(first + params.segment, params.rows); i += 1u + (i - first) / 64u) {
         if (counts(i)) {
             return number(i);
         }
@@ -81,7 +82,7 @@ fn moments_of_chunk(lane: u32, begin: u32, end: u32, origin: f32) -> vec4<f32> {
     var own = vec4<f32>();
     for (var i = begin + lane; i < end; i += WG) {
         if (counts(i)) {
-            let shifted = number(i) - origin;
+            let shifted = twofloat_opaque(number(i) - origin, params.zero);
             own = vec4<f32>(own.x + shifted, own.y + 1.0, 0.0, max(own.w, abs(shifted)));
         }
     }
@@ -91,7 +92,7 @@ fn moments_of_chunk(lane: u32, begin: u32, end: u32, origin: f32) -> vec4<f32> {
     var squares = 0.0;
     for (var i = begin + lane; i < end; i += WG) {
         if (counts(i)) {
-            // Opaque, as a compiler may take the mean from the origin first.
+            // Opaque in both passes, as a compiler may add the origins up, or take the mean from the origin first.
             let d = twofloat_opaque(number(i) - origin, params.zero) - mean;
             let scaled = twofloat_opaque(d * moments_inverse(unit), params.zero);
             squares += scaled * scaled;

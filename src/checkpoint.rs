@@ -230,7 +230,7 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
     let env_steps = if file.has_text("env_steps") {
         file.number("env_steps")?
     } else {
-        update.saturating_mul(config.batch_size() as u64)
+        update.saturating_mul(config.num_steps as u64).saturating_mul(config.num_envs as u64)
     };
     let state = LearnerState {
         parameters: flat(file, &layout, "")?,

@@ -478,7 +478,8 @@ pub struct MinibatchStats {
     pub ratio_min: f64,
     /// Largest probability ratio.
     pub ratio_max: f64,
-    /// Rows whose loss or gradient was NaN or infinite.
+    /// Rows whose loss or gradient was NaN or infinite. A loss beyond f32 whose gradient is not (an error of a value above some 1e19) is
+    /// such a row on the device alone: the CPU adds losses up in f64.
     pub non_finite_rows: u32,
     /// Limits that were met, over rows and dimensions: of a standard deviation
     /// ([`StdLimit`](crate::policy::StdLimit)), or dimensions without an allowed choice.

@@ -3,6 +3,8 @@
 
 // The largest norm after clipping that the optimiser's squares can take: 2^63.
 const CLIP_MOST: f32 = 9223372036854775808.0;
+// The least factor that a device may not flush to 0: 2^-126.
+const CLIP_LEAST: f32 = 1.1754943508222875e-38;
 
 // The factor for a group of this norm. formula 0: min(1, max / (norm + 1e-6)), 1: max / max(norm, max); a max_grad_norm of 0
 // does not clip.
@@ -16,8 +18,8 @@ fn clip_factor(norm: f32, max_grad_norm: f32, formula: u32) -> f32 {
     return min(1.0, max_grad_norm / (norm + 1e-6));
 }
 
-// By one invocation. A NaN or an infinity forbids the step, and so does a norm beyond f32, or one that clipping leaves beyond
-// the optimiser's squares. So does an early stop at or before this minibatch.
+// By one invocation. A NaN or an infinity forbids the step, and so does a norm beyond f32, one that clipping leaves beyond
+// the optimiser's squares, or one so large that its factor is below f32's normal numbers. So does an early stop at or before this minibatch.
 fn clip_decide(total: vec4<f32>, index: u32, max_grad_norm: f32, formula: u32) {
     let stopped = control_stopped_before(control[CONTROL_STOP], index);
     let whole = norm_is_whole(total);
@@ -28,7 +30,8 @@ fn clip_decide(total: vec4<f32>, index: u32, max_grad_norm: f32, formula: u32) {
     let finite = whole && math_is_finite(norm);
     let scale = clip_factor(select(0.0, other, finite), max_grad_norm, formula);
     let scale_value = clip_factor(select(0.0, of_value, finite), max_grad_norm, formula);
-    let fits = finite && other * scale < CLIP_MOST && of_value * scale_value < CLIP_MOST;
+    let fits = finite && min(scale, scale_value) >= CLIP_LEAST
+        && other * scale < CLIP_MOST && of_value * scale_value < CLIP_MOST;
     let steps = !stopped && fits;
     control[CONTROL_STEP] = select(0u, 1u, steps);
     control[CONTROL_SCALE] = bitcast<u32>(scale);

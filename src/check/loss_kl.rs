@@ -12,6 +12,8 @@ const RATE: f32 = 1e-3;
 const KL: usize = 13;
 const PENALTY: usize = 14;
 const KL_3: usize = 6;
+/// And of the rows that count.
+const ROWS: usize = 16;
 
 #[derive(Clone, Copy)]
 struct Decision {
@@ -159,12 +161,15 @@ struct EpochEnd {
     kept: f32,
     /// In units of the target.
     kl: f32,
+    /// The second minibatch has no row that counts.
+    empty: bool,
 }
 
 fn epoch_case(c: EpochEnd) -> Case {
-    let EpochEnd { by_epoch, reopens, stopped, visited, seen, kept, kl } = c;
+    let EpochEnd { by_epoch, reopens, stopped, visited, seen, kept, kl, empty } = c;
     let shape = format!(
-        "end of an epoch, by epochs {by_epoch}, reopens {reopens}, stop {stopped}, visited {visited}, rate {kept}, KL {kl} × target"
+        "end of an epoch, by epochs {by_epoch}, reopens {reopens}, stop {stopped}, visited {visited}, rate {kept}, KL {kl} × target{}",
+        if empty { ", one without rows" } else { "" }
     );
     let tolerance = (8.0 * EPS, "two sums, the mean and two roundings of the rule");
     Case::new("loss_kl", shape, tolerance, move |gpu, report| {
@@ -173,8 +178,10 @@ fn epoch_case(c: EpochEnd) -> Case {
         let width = TRACE_WIDTH as usize;
         let mut trace = vec![f32::NAN; 6 * width];
         let each = [0.7, 1.2, 1.1].map(|part| part * kl * rate.target_kl as f32);
-        for (minibatch, kl) in (2..).zip(each) {
-            trace[minibatch * width + KL_3] = kl;
+        let rows = [5.0, if empty { 0.0 } else { 4.0 }, 1.0];
+        for (minibatch, (kl, rows)) in (2..).zip(each.into_iter().zip(rows)) {
+            trace[minibatch * width + ROWS] = rows;
+            trace[minibatch * width + KL_3] = if rows > 0.0 { kl } else { 0.0 };
         }
         let control = [stopped, 0, 0, visited, 0, 0, 0, 0];
         let buffers = (
@@ -197,8 +204,10 @@ fn epoch_case(c: EpochEnd) -> Case {
         report.run(gpu, &loss_kl::bind(gpu, &[(of_epoch, 1)], &io, &ring)?, slot)?;
         let got = buffers.4.read(gpu, report)?;
         let last = if kept > 0.0 { kept } else { RATE };
-        let mean = each[..seen].iter().map(|kl| f64::from(*kl)).sum::<f64>() / seen as f64;
-        let moves = by_epoch && seen > 0;
+        let met: Vec<f64> =
+            each.iter().zip(rows).take(seen).filter(|(_, rows)| *rows > 0.0).map(|(kl, _)| f64::from(*kl)).collect();
+        let mean = met.iter().sum::<f64>() / met.len() as f64;
+        let moves = by_epoch && !met.is_empty();
         let want = if moves { rate.next(last.into(), mean) } else { kept.into() };
         report.floats("kl_state", &got, &[0.0, want, 0.0, 0.0], |_| 1e-30);
         let mut words = control;
@@ -267,12 +276,15 @@ pub(super) fn cases() -> Vec<Case> {
             }
         }
     }
-    let whole = EpochEnd { by_epoch: true, reopens: false, stopped: 0, visited: 5, seen: 3, kept: 0.0, kl: 4.0 };
+    let whole =
+        EpochEnd { by_epoch: true, reopens: false, stopped: 0, visited: 5, seen: 3, kept: 0.0, kl: 4.0, empty: false };
     for c in [
         whole,
         EpochEnd { kl: 0.1, kept: 2e-3, ..whole },
         EpochEnd { kl: 0.0, kept: 2e-3, ..whole },
         EpochEnd { kl: 1.0, kept: 2e-3, ..whole },
+        // 2.5 times the target, and 1.7 times if the empty one counted: below twice.
+        EpochEnd { kl: 2.8, kept: 2e-3, empty: true, ..whole },
         // The update ended in this epoch, at its second minibatch; or in the one before.
         EpochEnd { stopped: 4, visited: 4, seen: 2, kept: 2e-3, ..whole },
         EpochEnd { stopped: 2, visited: 2, seen: 0, kept: 2e-3, ..whole },

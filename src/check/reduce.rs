@@ -19,14 +19,18 @@ struct Moments {
     flat: bool,
     /// Some rows do not count.
     masked: bool,
+    /// Nor do this many at the beginning. Then the results go behind those of three other segments, and marks begin at the sixth.
+    lead: usize,
 }
 
 fn moments_case(c: Moments) -> Case {
-    let Moments { rows, segment, stride, offset, subtract, mean, flat, masked } = c;
+    let Moments { rows, segment, stride, offset, subtract, mean, flat, masked, lead } = c;
+    let (place, mark_offset) = if lead > 0 { (3, 5) } else { (0, 0) };
     let words = [
         if subtract { ", difference of two" } else { "" },
         if flat { ", equal numbers" } else { "" },
         if masked { ", some do not count" } else { "" },
+        if lead > 0 { ", none of the first" } else { "" },
     ]
     .concat();
     let shape = format!("{rows} rows in segments of {segment}, stride {stride}, mean {mean}{words}");
@@ -40,9 +44,10 @@ fn moments_case(c: Moments) -> Case {
         minuend.iter_mut().for_each(|x| *x = if flat { mean } else { *x + mean });
         let subtrahend = random.normals(rows, 0.5);
         // Marks at every third number; what does not count is no number.
-        let invalid = if masked { random.flags(rows, 3) } else { vec![0; rows] };
+        let mut invalid = if masked { random.flags(rows, 3) } else { vec![0; rows] };
+        invalid[..lead].fill(1);
         let mark = |i: usize| if invalid[i / 3] == 1 && i.is_multiple_of(3) { batch_clean::INVALID_LOGP } else { 0.5 };
-        let marks: Vec<f32> = (0..3 * rows).map(mark).collect();
+        let marks: Vec<f32> = (0..mark_offset).map(|_| 0.5).chain((0..3 * rows).map(mark)).collect();
         for row in (0..rows).filter(|row| invalid[*row] == 1) {
             minuend[row * stride + offset] = f32::NAN;
         }
@@ -52,13 +57,14 @@ fn moments_case(c: Moments) -> Case {
             Guarded::holding(gpu, "minuend", &minuend)?,
             Guarded::holding(gpu, "subtrahend", &subtrahend)?,
             Guarded::<[f32; 4]>::output(gpu, "partials", partials)?,
-            Guarded::<[f32; 4]>::output(gpu, "moments", segments)?,
+            Guarded::<[f32; 4]>::output(gpu, "moments", place + segments)?,
             Guarded::holding(gpu, "marks", &marks)?,
         );
         let mut p = reduce_moments::Params::default();
         (p.rows, p.segment, p.stride, p.offset) = (rows as u32, segment as u32, stride as u32, offset as u32);
         p.subtract = subtract.into();
         p.mark_stride = if masked { 3 } else { 0 };
+        (p.place, p.mark_offset) = (place as u32, mark_offset as u32);
         let io = reduce_moments::Io {
             minuend: buffers.0.io(),
             subtrahend: buffers.1.io(),
@@ -69,7 +75,8 @@ fn moments_case(c: Moments) -> Case {
         report.run(gpu, &reduce_moments::bind(gpu, &[p], &io)?, Slot::default())?;
         buffers.2.read(gpu, report)?;
         let got = buffers.3.read(gpu, report)?;
-        for (own, first) in got.iter().zip((0..rows).step_by(segment)) {
+        report.untouched("moments (of others)", got[..place].iter().flatten().enumerate());
+        for (own, first) in got[place..].iter().zip((0..rows).step_by(segment)) {
             let last = rows.min(first + segment);
             let number = |row: usize| {
                 let value = minuend[row * stride + offset];
@@ -156,7 +163,17 @@ pub(super) fn sized(kernel: &str, rows: usize, count: usize, slices: usize) -> C
     match kernel {
         "reduce_moments" => {
             let (subtract, flat, masked) = (false, false, false);
-            moments_case(Moments { rows, segment: rows, stride: 4, offset: 1, subtract, mean: 0.0, flat, masked })
+            moments_case(Moments {
+                rows,
+                segment: rows,
+                stride: 4,
+                offset: 1,
+                subtract,
+                mean: 0.0,
+                flat,
+                masked,
+                lead: 0,
+            })
         }
         "reduce_partials" => partials_case(count, slices),
         _ => episodes_case(rows, 100),
@@ -166,7 +183,7 @@ pub(super) fn sized(kernel: &str, rows: usize, count: usize, slices: usize) -> C
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let (subtract, flat, masked) = (false, false, false);
-    let usual = Moments { rows: 65, segment: 65, stride: 1, offset: 0, subtract, mean: 0.0, flat, masked };
+    let usual = Moments { rows: 65, segment: 65, stride: 1, offset: 0, subtract, mean: 0.0, flat, masked, lead: 0 };
     for rows in [1, 2, 63, 64, 1023, 1024, 1025, 5003] {
         let case = moments_case(Moments { rows, segment: rows, ..usual });
         let centred = "numbers round 0, whose mean happens to be a ten-thousandth of their deviation";
@@ -183,6 +200,7 @@ pub(super) fn cases() -> Vec<Case> {
         Moments { masked: true, ..usual },
         Moments { rows: 131, segment: 2, stride: 4, offset: 1, masked: true, ..usual },
         Moments { rows: 5003, segment: 1700, subtract: true, masked: true, mean: 0.5, ..usual },
+        Moments { rows: 4096, segment: 2100, masked: true, mean: 1e6, lead: 100, ..usual },
     ] {
         cases.push(moments_case(c).quick(c.rows == 4000 || c.mean > 9.0));
     }

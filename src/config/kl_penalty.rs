@@ -154,7 +154,7 @@ impl KlPenalty {
 /// lr ← min(lr · factor, max)  if KL < target_kl / kl_factor       (by minibatches only where KL > 0: 0 at the first says nothing)
 /// ```
 ///
-/// KL is the mean over the minibatch; of an epoch the mean over its minibatches, each counting alike, with the one that ended it by
+/// KL is the mean over the minibatch; of an epoch the mean over its minibatches that have a row that counts, each alike, with the one that ended it by
 /// [`KlStop`](super::KlStop). The rate is kept from update to update and is part of the saved state.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -154,7 +154,10 @@ impl<F: Real> Adam<F> {
             GradClip::Separate => (norm_where(false), norm_where(true)),
         };
         let (scale, value_scale) = (limited(own), limited(of_critic));
-        if !(own * scale < F::of(LARGEST) && of_critic * value_scale < F::of(LARGEST)) {
+        // A factor below f32's normal numbers may be 0 on a device.
+        let least = F::of(f64::from(f32::MIN_POSITIVE));
+        let fits = own * scale < F::of(LARGEST) && of_critic * value_scale < F::of(LARGEST);
+        if !(fits && scale >= least && value_scale >= least) {
             return refused;
         }
         self.step = self.step.saturating_add(1);

@@ -329,7 +329,8 @@ pub fn ppo_update<F: Real>(
             stats.minibatches.push(measured);
         }
         if let Some(rate) = config.adaptive_lr.filter(|rate| rate.step == RateStep::Epoch) {
-            let seen = &stats.minibatches[first..];
+            // NaN, which moves nothing, where none has a row that counts.
+            let seen: Vec<_> = stats.minibatches[first..].iter().filter(|minibatch| minibatch.rows > 0).collect();
             let mean = seen.iter().map(|minibatch| rate.kl(minibatch)).sum::<f64>() / seen.len() as f64;
             stats.learning_rate = rate.next(stats.learning_rate, mean);
         }
