@@ -291,9 +291,9 @@ fn a_minibatch_without_a_row_that_counts_steps_with_gradient_0() {
     let valid = Array1::from_shape_fn(24, |row| u32::from(!(8..16).contains(&row)));
     batch.obs.slice_mut(s![8..16, ..]).fill(f32::NAN);
     batch.valid = Some(valid);
-    let order: Vec<u32> = (0..2).flat_map(|_| 0..24).collect();
     for (name, config) in cases().into_iter().filter(|(_, config)| config.update_epochs == 2) {
         let config = PpoConfig { minibatch_size: Some(8), ..config };
+        let order: Vec<u32> = (0..config.order_epochs()).flat_map(|_| 0..24).collect();
         let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
         let mut device = GpuLearner::new(&gpu, spec.clone(), config, 7).unwrap();
         let start = device.parameters().unwrap();
