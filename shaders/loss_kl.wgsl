@@ -56,7 +56,8 @@ const MAX_KL_COEF: f32 = 67108864.0;             // 2^26
 const STATE_KL_COEF: u32 = 0u;
 const STATE_KL: u32 = 2u;
 
-var<workgroup> sums: array<f32, 64>;
+// Sums of KL, and of an epoch how many minibatches they are of.
+var<workgroup> sums: array<vec2<f32>, 64>;
 
 fn rate_rule() -> RateRule {
     return RateRule(
@@ -73,17 +74,18 @@ fn current_kl_coef() -> f32 {
 
 @compute @workgroup_size(64)
 fn loss_kl(@builtin(local_invocation_index) lane: u32) {
-    var own = 0.0;
+    var own = vec2<f32>();
     if (params.phase == 4u) {
         let until = rate_visited_until(params.index, params.reopens);
         for (var index = params.first + lane; index < until; index += WG) {
-            own += trace[index * TRACE_WIDTH + params.column];
+            let row = index * TRACE_WIDTH;
+            own += vec2<f32>(trace[row + params.column], select(0.0, 1.0, trace[row + TRACE_ROWS] > 0.0));
         }
     }
     if (params.phase == 0u || params.phase == 2u) {
         for (var group = lane; group < params.groups; group += WG) {
             let partial = trust_partials[group];
-            own += select(partial.y, partial.z, params.direction == 1u);
+            own.x += select(partial.y, partial.z, params.direction == 1u);
         }
     }
     sums[lane] = own;
@@ -92,13 +94,11 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
         if (lane < half) { sums[lane] += sums[lane + half]; }
         workgroupBarrier();  // this level of the tree is complete
     }
-    if (lane != 0u) {
-        return;
-    }
+    if (lane != 0u) { return; }
 
     let row = params.index * TRACE_WIDTH;
     if (params.phase == 0u) {
-        let kl = sums[0] * params.inverse_rows;
+        let kl = sums[0].x * params.inverse_rows;
         let kl_coef = current_kl_coef();
         var penalty = kl_coef * kl;
         var slope = kl_coef;
@@ -124,14 +124,9 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
             rate_move(trace[row + params.column], rate_rule());
         }
     } else if (params.phase == 4u) {
-        let until = rate_visited_until(params.index, params.reopens);
         // An update that had stopped before this epoch has no KL of it; a minibatch without a row that counts has a sum of 0.
-        var met = 0.0;
-        for (var index = params.first; index < until; index += 1u) {
-            met += select(0.0, 1.0, trace[index * TRACE_WIDTH + TRACE_ROWS] > 0.0);
-        }
-        if (params.raises == 2u && met > 0.0) {
-            rate_move(sums[0] / met, rate_rule());
+        if (params.raises == 2u && sums[0].y > 0.0) {
+            rate_move(sums[0].x / sums[0].y, rate_rule());
         }
         if (params.reopens != 0u) { control[CONTROL_STOP] = 0u; }
     } else if (params.phase == 5u) {
@@ -139,17 +134,15 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
     } else {
         var kl = kl_state[STATE_KL];
         if (params.phase == 2u) {
-            kl = sums[0] * params.inverse_rows;
+            kl = sums[0].x * params.inverse_rows;
             kl_state[STATE_KL] = kl;
         }
         if (params.adaptive != 0u) {
             var kl_coef = current_kl_coef();
-            if (!math_is_nan(kl)) {
-                if (kl > params.kl_high) {
-                    kl_coef = min(params.kl_raise * kl_coef, MAX_KL_COEF);
-                } else if (kl < params.kl_low) {
-                    kl_coef = max(params.kl_lower * kl_coef, MIN_KL_COEF);
-                }
+            if (kl > params.kl_high && !math_is_nan(kl)) {
+                kl_coef = min(params.kl_raise * kl_coef, MAX_KL_COEF);
+            } else if (kl < params.kl_low && !math_is_nan(kl)) {
+                kl_coef = max(params.kl_lower * kl_coef, MIN_KL_COEF);
             }
             kl_state[STATE_KL_COEF] = kl_coef;
         }
