@@ -133,7 +133,13 @@ impl Env {
                 gamma: ppo.gamma,
                 gae_lambda: 0.95,
                 trust_region: TrustRegion {
-                    max_kl: if self == Self::CartPole { 0.01 } else { 0.02 },
+                    max_kl: match self {
+                        Self::CartPole => 0.01,
+                        // Longer steps learn sooner and lose it again: after as many steps 0.01 missed the mark from 1 seed of 8,
+                        // 0.02 from seed 3; this one reached it from each of 16.
+                        Self::Pendulum => 0.005,
+                        _ => 0.02,
+                    },
                     cg_iterations: 10,
                     cg_tolerance: 1e-6,
                     cg_absolute_tolerance: None,
