@@ -19,7 +19,8 @@ fn clip_factor(norm: f32, max_grad_norm: f32, formula: u32) -> f32 {
 }
 
 // By one invocation. A NaN or an infinity forbids the step, and so does a norm beyond f32, one that clipping leaves beyond
-// the optimiser's squares, or one so large that its factor is below f32's normal numbers. So does an early stop at or before this minibatch.
+// the optimiser's squares, or one so large that its factor is below f32's normal numbers. So does an early stop at or before
+// this minibatch.
 fn clip_decide(total: vec4<f32>, index: u32, max_grad_norm: f32, formula: u32) {
     let stopped = control_stopped_before(control[CONTROL_STOP], index);
     let whole = norm_is_whole(total);
