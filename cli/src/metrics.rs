@@ -344,8 +344,9 @@ mod tests {
             clip_coef_schedule: to(0.1),
             ..PpoConfig::cleanrl()
         };
+        // Schedules go by environment steps: the third of four updates of whole batches begins half of the way.
+        stats.env_steps = 3 * config.batch_size() as u64;
         let row = Row::new(&stats, &config, 1.0, 1.0);
-        // The third of four updates: half of the way.
         assert_eq!((row.ent_coef, row.clip_coef), (Some(0.005), Some(0.15000000000000002)));
     }
 
