@@ -241,8 +241,10 @@ pub struct Rollout {
     pub rewards: Array2<f32>,
     /// V of each observation, and in the last row V of the observation after the window, `[steps + 1, envs]`.
     pub values: Array2<f32>,
-    /// V of the real last observation, before the reset, where truncated; not read elsewhere. `[steps, envs]`.
-    pub final_values: Array2<f32>,
+    /// V of the real last observation, before the reset, where truncated; not read elsewhere. `[steps, envs]`. `None` is for a window
+    /// that needs none: [`validate`](Self::validate) refuses it where a step was truncated and not terminated. With
+    /// [`Autoreset::NextStep`] it is never read: the filler's own value stands for it.
+    pub final_values: Option<Array2<f32>>,
     /// 1 where the transition ended its episode in a true terminal state, else 0. `[steps, envs]`.
     pub terminated: Array2<u32>,
     /// 1 where the transition ended its episode by a limit, else 0; terminated wins where both are set. `[steps, envs]`.
@@ -276,9 +278,36 @@ impl Rollout {
         batch_valid(self.autoreset, self.terminated.view(), self.truncated.view(), before, given)
     }
 
-    /// [`final_values`](Self::final_values), or what stands for them with [`Autoreset::NextStep`], `[steps, envs]`.
-    pub fn last_values(&self) -> Array2<f32> {
-        if self.autoreset == Autoreset::NextStep { final_values(self.values.view()) } else { self.final_values.clone() }
+    /// [`final_values`](Self::final_values), or what stands for them with [`Autoreset::NextStep`], `[steps, envs]`; zeros, which nobody
+    /// reads, where none are given and none are needed.
+    ///
+    /// # Errors
+    /// [`Error::Value`] naming the first row that needs one and has none.
+    pub fn last_values(&self) -> Result<Array2<f32>> {
+        if self.autoreset == Autoreset::NextStep {
+            return Ok(final_values(self.values.view()));
+        }
+        self.check_final_values()?;
+        Ok(self.final_values.clone().unwrap_or_else(|| Array2::zeros((self.steps, self.envs))))
+    }
+
+    /// That a value is there for every truncated step. Zeros in their place would pass for the values of worthless states, and a policy
+    /// would learn to avoid what lies before a time limit, without a word.
+    fn check_final_values(&self) -> Result<()> {
+        if self.final_values.is_some() || self.autoreset == Autoreset::NextStep {
+            return Ok(());
+        }
+        check_shape("truncated", self.truncated.shape(), self.terminated.shape())?;
+        // What a mode says is padding has no end of its own. A mask of the caller's leaves a row in the recurrence.
+        let transitions = self.rows_by(None);
+        let ends = self.truncated.iter().zip(&self.terminated).zip(&transitions);
+        let needs = ends.enumerate().find(|(_, ((cut, over), is))| **cut != 0 && **over == 0 && **is != 0);
+        needs.map_or(Ok(()), |(index, _)| {
+            let (t, n) = (index / self.envs.max(1), index % self.envs.max(1));
+            let expected =
+                format!("V of the real last observation, as \"truncated\" is 1 at step {t} of environment {n}");
+            Err(Error::Value { tensor: "final_values".into(), index, value: "absent".into(), expected })
+        })
     }
 
     /// Shapes, finiteness and ranges against `spec`.
@@ -294,7 +323,9 @@ impl Rollout {
         check_shape("logp", self.logp.shape(), &[rows])?;
         check_shape("rewards", self.rewards.shape(), &window)?;
         check_shape("values", self.values.shape(), &[self.steps + 1, self.envs])?;
-        check_shape("final_values", self.final_values.shape(), &window)?;
+        if let Some(values) = &self.final_values {
+            check_shape("final_values", values.shape(), &window)?;
+        }
         check_shape("terminated", self.terminated.shape(), &window)?;
         check_shape("truncated", self.truncated.shape(), &window)?;
         flags("terminated", self.terminated.view())?;
@@ -307,6 +338,7 @@ impl Rollout {
             check_shape("ended_before", ended.shape(), &[self.envs])?;
             flags("ended_before", ended.view().insert_axis(Axis(0)))?;
         }
+        self.check_final_values()?;
         let counted = self.counted().map(|valid| valid.into_iter().collect::<Array1<u32>>());
         let counts = Counted::new("valid", counted.as_ref(), rows)?;
         counts.actions(&self.actions, spec, rows)?;
@@ -321,7 +353,7 @@ impl Rollout {
         if self.autoreset == Autoreset::SameStep {
             finite("rewards", self.rewards.iter())?;
             finite("values", self.values.iter())?;
-            return finite("final_values", self.final_values.iter());
+            return self.final_values.as_ref().map_or(Ok(()), |values| finite("final_values", values.iter()));
         }
         let transitions: Array1<u32> = self.rows_by(None).into_iter().collect();
         let counts = Counted::new("ended_before", Some(&transitions), rows)?;
@@ -336,7 +368,9 @@ impl Rollout {
             let all = [("terminated", &self.terminated), ("truncated", &self.truncated)];
             return all.into_iter().find_map(wrong).map_or_else(|| finite("values", self.values.iter()), Err);
         }
-        counts.finite("final_values", self.final_values.iter(), 1)?;
+        if let Some(values) = &self.final_values {
+            counts.finite("final_values", values.iter(), 1)?;
+        }
         counts.finite("values", self.values.iter().take(rows), 1)?;
         // Behind the window: read where the last transition did not end its episode.
         let ended = self.terminated.iter().zip(&self.truncated).map(|(a, b)| *a != 0 || *b != 0);

@@ -199,7 +199,7 @@ fn play(learner: &mut dyn Learner, envs: &mut VecEnv, steps: usize, count: usize
         logp: Array1::zeros(rows),
         rewards: Array2::zeros((steps, count)),
         values: Array2::zeros((steps + 1, count)),
-        final_values: Array2::zeros((steps, count)),
+        final_values: None,
         terminated: Array2::zeros((steps, count)),
         truncated: Array2::zeros((steps, count)),
         valid: None,
@@ -220,7 +220,8 @@ fn play(learner: &mut dyn Learner, envs: &mut VecEnv, steps: usize, count: usize
         rollout.terminated.row_mut(t).assign(&step.terminated);
         rollout.truncated.row_mut(t).assign(&step.truncated);
         if step.truncated.iter().any(|flag| *flag != 0) {
-            rollout.final_values.row_mut(t).assign(&learner.values(step.final_obs.view()).unwrap());
+            let own = rollout.final_values.get_or_insert_with(|| Array2::zeros((steps, count)));
+            own.row_mut(t).assign(&learner.values(step.final_obs.view()).unwrap());
         }
     }
     rollout.values.row_mut(steps).assign(&learner.values(envs.obs().view()).unwrap());
@@ -651,7 +652,7 @@ fn one_by_one(rewards: &[f32]) -> Rollout {
         logp: Array1::from_elem(steps, -0.918_938_5),
         rewards: Array2::from_shape_vec((steps, 1), rewards.to_vec()).unwrap(),
         values: Array2::zeros((steps + 1, 1)),
-        final_values: Array2::zeros((steps, 1)),
+        final_values: None,
         terminated: Array2::ones((steps, 1)),
         truncated: Array2::zeros((steps, 1)),
         valid: None,

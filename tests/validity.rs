@@ -375,7 +375,7 @@ fn rollout(spec: &PolicySpec, steps: usize, envs: usize, actor: u64) -> Rollout 
         logp: acted.logp,
         rewards: window(300, steps),
         values,
-        final_values: window(302, steps),
+        final_values: Some(window(302, steps)),
         terminated: flags(303),
         truncated: flags(304),
         valid: None,
@@ -534,7 +534,9 @@ fn window(
         logp: per_step(garbage, &|step| n(step.id, 402) * 0.1 - 1.5).into_iter().collect(),
         rewards: per_step(if garbage.is_nan() { garbage } else { 0.0 }, &|step| n(step.id, 403)),
         values,
-        final_values: per_step(garbage, &|step| if step.truncated { value_after(step.id) } else { 0.0 }),
+        // With next-step resets nobody reads them.
+        final_values: (autoreset != Autoreset::NextStep)
+            .then(|| per_step(garbage, &|step| if step.truncated { value_after(step.id) } else { 0.0 })),
         terminated: flag(&|step| step.terminated),
         truncated: flag(&|step| step.truncated),
         valid: None,
@@ -564,7 +566,7 @@ fn recorded(spec: &PolicySpec) -> Vec<(Rollout, Vec<Option<usize>>)> {
     let mut disabled = window(spec, &apart, Autoreset::Disabled, &[]);
     // The third episode is cut off before the window's end, which is a truncation.
     disabled.truncated[[4, 2]] = 1;
-    disabled.final_values[[4, 2]] = value_after(24);
+    disabled.final_values.as_mut().unwrap()[[4, 2]] = value_after(24);
     vec![
         (window(spec, &same, Autoreset::SameStep, &[]), ids(&same)),
         (window(spec, &next, Autoreset::NextStep, &[(4, 0, value_after(3)), (8, 0, value_after(12))]), ids(&next)),
@@ -586,12 +588,13 @@ fn by_step(advantages: &[f64], ids: &[Option<usize>]) -> BySteps {
 fn on_device(gpu: &Gpu, rollout: &Rollout, config: &PpoConfig) -> (Vec<u32>, Vec<f64>) {
     let floats = |array: &Array2<f32>| gpu.upload("array", &array.iter().copied().collect::<Vec<_>>()).unwrap();
     let flags = |array: &Array2<u32>| gpu.upload("array", &array.iter().copied().collect::<Vec<_>>()).unwrap();
+    let rows = rollout.rows() as u64;
     let buffers = RolloutBuffers {
         steps: rollout.steps as u32,
         envs: rollout.envs as u32,
         rewards: floats(&rollout.rewards),
         values: floats(&rollout.values),
-        final_values: floats(&rollout.final_values),
+        final_values: rollout.final_values.as_ref().map_or_else(|| gpu.buffer("final_values", rows).unwrap(), floats),
         terminated: flags(&rollout.terminated),
         truncated: flags(&rollout.truncated),
         log_rhos: None,
@@ -699,7 +702,7 @@ fn a_window_may_begin_with_the_reset() {
         logp: whole.logp.slice(s![from..]).to_owned(),
         rewards: cut(&whole.rewards),
         values: cut(&whole.values),
-        final_values: cut(&whole.final_values),
+        final_values: whole.final_values.as_ref().map(cut),
         terminated: flags(&whole.terminated),
         truncated: flags(&whole.truncated),
         ended_before: Some(Array1::ones(1)),
@@ -722,4 +725,74 @@ fn a_window_may_begin_with_the_reset() {
     let mut wrong = rest;
     wrong.truncated[[0, 0]] = 1;
     assert!(wrong.validate(&spec).unwrap_err().to_string().contains("the reset after an end"));
+}
+
+/// Zeros that nobody meant would pass for the values of worthless states.
+#[test]
+fn a_truncated_step_without_its_final_value_is_named() {
+    let spec = spec(Head::categorical(3));
+    let config = PpoConfig { num_minibatches: 1, update_epochs: 1, ..PpoConfig::cleanrl() };
+    let mut whole = rollout(&spec, 5, 3, 7);
+    (whole.terminated, whole.truncated) = (Array2::zeros((5, 3)), Array2::zeros((5, 3)));
+    let without = |change: &dyn Fn(&mut Rollout)| {
+        let mut rollout = Rollout { final_values: None, ..whole.clone() };
+        change(&mut rollout);
+        rollout
+    };
+    let cut = |rollout: &mut Rollout| rollout.truncated[[2, 1]] = 1;
+    let unneeded: [(&str, &dyn Fn(&mut Rollout)); 4] = [
+        ("nothing is truncated", &|_| ()),
+        ("terminated wins", &|r| {
+            cut(r);
+            r.terminated[[2, 1]] = 1;
+        }),
+        ("the filler's value stands for it", &|r| {
+            cut(r);
+            r.autoreset = Autoreset::NextStep;
+        }),
+        ("padding", &|r| {
+            cut(r);
+            r.terminated[[1, 1]] = 1;
+            r.autoreset = Autoreset::Disabled;
+        }),
+    ];
+    let new = |seed| CpuLearner::<f32>::new(spec.clone(), config.clone(), seed).unwrap();
+    for (why, change) in unneeded {
+        let (none, mut some) = (without(change), without(change));
+        some.final_values = Some(Array2::from_elem((5, 3), 0.5));
+        let (mut a, mut b) = (new(1), new(1));
+        let stats = (a.update(&none).expect(why), b.update(&some).expect(why));
+        assert_eq!((stats.0, a.state().unwrap()), (stats.1, b.state().unwrap()), "{why}");
+    }
+    let needed: [(&str, &dyn Fn(&mut Rollout)); 3] = [
+        ("same step", &cut),
+        ("disabled", &|r| {
+            cut(r);
+            r.autoreset = Autoreset::Disabled;
+        }),
+        // A row that is left out still takes part in the advantages of those before it.
+        ("masked out", &|r| {
+            cut(r);
+            let mut valid = Array2::ones((5, 3));
+            valid[[2, 1]] = 0;
+            r.valid = Some(valid);
+        }),
+    ];
+    let gpu = support::gpu(true);
+    for (why, change) in needed {
+        let rollout = without(change);
+        let words = "\"final_values\"[7] is absent, expected V of the real last observation, as \"truncated\" is 1 at step 2 of \
+                     environment 1";
+        let mut learners: Vec<Box<dyn Learner>> = vec![Box::new(new(1))];
+        if let Some(gpu) = &gpu {
+            learners.push(Box::new(GpuLearner::new(gpu, spec.clone(), config.clone(), 1).unwrap()));
+        }
+        for mut learner in learners {
+            let before = learner.state().unwrap();
+            assert_eq!(learner.update(&rollout).unwrap_err().to_string(), words, "{why}");
+            assert_eq!(learner.state().unwrap(), before, "{why}");
+        }
+        let parameters = vec![0.0; spec.layout().len()];
+        assert!(Rows::<f64>::from_rollout(&spec, &config, &parameters, &rollout).is_err(), "{why}");
+    }
 }

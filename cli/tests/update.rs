@@ -42,7 +42,7 @@ fn place(env: Env) -> Place {
         logp: Array1::from_elem(rows, -0.7),
         rewards: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| wave(t + 11 * n)),
         values: Array2::from_shape_fn((STEPS + 1, ENVS), |(t, n)| wave(3 * t + n)),
-        final_values: Array2::zeros((STEPS, ENVS)),
+        final_values: Some(Array2::zeros((STEPS, ENVS))),
         terminated: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t == 3 && n == 1)),
         truncated: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t == 5 && n == 2)),
         valid: None,
@@ -148,7 +148,7 @@ fn acted(head: Head) -> (CpuLearner<f32>, Rollout) {
         logp: acted.logp,
         rewards: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| wave(t + 11 * n)),
         values: values.into_shape_with_order((STEPS + 1, ENVS)).unwrap(),
-        final_values: Array2::zeros((STEPS, ENVS)),
+        final_values: Some(Array2::zeros((STEPS, ENVS))),
         terminated: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t == 3 && n == 1)),
         truncated: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t == 5 && n == 2)),
         valid: None,
@@ -276,7 +276,9 @@ fn a_bad_rollout_is_refused_and_nothing_is_written() {
     type Change = fn(&mut Tensors);
     let cases: [(&str, Change); 9] = [
         ("\"logp\"", |all| all.retain(|tensor| tensor.0 != "logp")),
-        ("\"final_values\"", |all| all.retain(|tensor| tensor.0 != "final_values")),
+        ("\"final_values\"[17] is absent, expected V of the real last observation", |all| {
+            all.retain(|tensor| tensor.0 != "final_values")
+        }),
         ("\"rewards\" has shape [3, 7], expected [7, 3]", |all| tensor(all, "rewards").2 = vec![3, 7]),
         ("\"obs\" has shape [7, 6, 2], expected [7, 6, 4]", |all| tensor(all, "obs").2 = vec![7, 6, 2]),
         ("\"values\" has shape [3, 8], expected [8, 3]", |all| tensor(all, "values").2 = vec![3, 8]),

@@ -344,7 +344,7 @@ impl Learner for GpuLearner {
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
         rollout.validate(&self.model.spec)?;
         NormalizerState::check_envs(&self.config, rollout.envs)?;
-        let counted = rollout.counted();
+        let (counted, last_values) = (rollout.counted(), rollout.last_values()?);
         let autoreset = rollout.autoreset;
         // With same-step resets no window begins after an end.
         let ended = rollout.ended_before.as_ref().filter(|_| autoreset != Autoreset::SameStep);
@@ -374,7 +374,7 @@ impl Learner for GpuLearner {
             gpu.write(&batch.logp_old, 0, &rollout.logp.to_vec())?;
             gpu.write(&buffers.rewards, 0, &host(&rollout.rewards))?;
             gpu.write(&buffers.values, 0, &host(&rollout.values))?;
-            gpu.write(&buffers.final_values, 0, &host(&rollout.final_values))?;
+            gpu.write(&buffers.final_values, 0, &host(&last_values))?;
             gpu.write(&buffers.terminated, 0, &words(&rollout.terminated))?;
             gpu.write(&buffers.truncated, 0, &words(&rollout.truncated))?;
             if let (Some(place), Some(valid)) = (&buffers.valid, &rollout.valid) {

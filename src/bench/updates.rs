@@ -137,7 +137,7 @@ fn read(gpu: &Gpu, plan: &RolloutPlan, setup: &Setup, (steps, envs): (usize, usi
         logp: gpu.read(&plan.logp)?.into(),
         rewards: floats(&plan.buffers.rewards)?,
         values: verdicts::matrix(gpu.read(&plan.buffers.values)?, steps + 1, envs)?,
-        final_values: floats(&plan.buffers.final_values)?,
+        final_values: Some(floats(&plan.buffers.final_values)?),
         terminated: flags(&plan.buffers.terminated)?,
         truncated: flags(&plan.buffers.truncated)?,
         valid: None,

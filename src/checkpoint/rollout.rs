@@ -17,7 +17,7 @@ use std::path::Path;
 /// | `allowed` | `[T, N, raw_outputs]`, 0 or 1: the choices that were allowed; masked heads only | BOOL or whole numbers |
 /// | `logp`, `rewards` | `[T, N]` | F32 |
 /// | `values` | `[T + 1, N]`, the last row is V of the observation after the window | F32 |
-/// | `final_values` | `[T, N]`, V of the real last observation where truncated; may be left out if nothing is truncated | F32 |
+/// | `final_values` | `[T, N]`, V of the real last observation where truncated; may be left out where nothing is truncated but what is terminated, too | F32 |
 /// | `terminated`, `truncated` | `[T, N]`, 0 or 1 | BOOL or whole numbers |
 /// | `valid` | `[T, N]`, 0 where a row does not count; may be left out | BOOL or whole numbers |
 /// | `ended_before` | `[N]`, 1 where the transition before the window ended its episode; may be left out | BOOL or whole numbers |
@@ -77,13 +77,9 @@ pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
         Autoreset::default()
     };
     let final_values = if file.has("final_values") {
-        matrix("final_values", steps, envs, file.f32("final_values", &window)?)?
-    } else if autoreset == Autoreset::NextStep || truncated.iter().all(|flag| *flag == 0) {
-        Array2::zeros((steps, envs))
+        Some(matrix("final_values", steps, envs, file.f32("final_values", &window)?)?)
     } else {
-        return Err(
-            file.error("has no tensor \"final_values\", which is needed because \"truncated\" is set somewhere")
-        );
+        None
     };
     let rollout = Rollout {
         steps,
@@ -128,9 +124,12 @@ pub fn write_rollout(path: &Path, rollout: &Rollout) -> Result<()> {
         .f32("logp", window(), &rollout.logp)
         .f32("rewards", window(), &rollout.rewards)
         .f32("values", vec![steps + 1, envs], &rollout.values)
-        .f32("final_values", window(), &rollout.final_values)
         .u32("terminated", window(), &rollout.terminated)
         .u32("truncated", window(), &rollout.truncated);
+    let writer = match &rollout.final_values {
+        Some(values) => writer.f32("final_values", window(), values),
+        None => writer,
+    };
     let writer = match &rollout.valid {
         Some(valid) => writer.u32("valid", window(), valid),
         None => writer,

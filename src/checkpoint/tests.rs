@@ -70,7 +70,7 @@ fn rollout() -> Rollout {
         logp: Array1::from(vec![-1.0, -2.0]),
         rewards: array![[1.0], [2.0]],
         values: array![[0.1], [0.2], [0.3]],
-        final_values: array![[0.0], [0.7]],
+        final_values: Some(array![[0.0], [0.7]]),
         terminated: array![[1], [0]],
         truncated: array![[0], [1]],
         valid: None,
@@ -199,7 +199,7 @@ fn types_that_numpy_writes_are_read_and_gaps_are_named() {
     std::fs::write(&path, base(0).finish(&path).unwrap()).unwrap();
     let rollout = read_rollout(&path, &spec).unwrap();
     assert_eq!((rollout.actions, rollout.logp), (Actions::Discrete(array![[1]]), Array1::from(vec![-0.5])));
-    for (truncated, words) in [(1, "final_values"), (2, "\"truncated\"[0] is 2, expected 0 or 1")] {
+    for (truncated, words) in [(1, "\"final_values\"[0] is absent"), (2, "\"truncated\"[0] is 2, expected 0 or 1")] {
         let mut writer = base(truncated);
         if truncated == 2 {
             writer = writer.f32("final_values", vec![1, 1], &[0.0]);

@@ -17,10 +17,11 @@ impl<F: Real> Rows<F> {
     /// for the policy that acted, log π(a) is theirs.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] or [`crate::Error::Value`] if the rollout's arrays do not belong together.
+    /// [`crate::Error::Shape`] or [`crate::Error::Value`] if the rollout's arrays do not belong together or a truncated step lacks its
+    /// value.
     pub fn from_rollout(spec: &PolicySpec, config: &PpoConfig, parameters: &[F], rollout: &Rollout) -> Result<Self> {
         let (rewards, values) = (cast(rollout.rewards.view()), cast(rollout.values.view()));
-        let final_values = cast(rollout.last_values().view());
+        let final_values = cast(rollout.last_values()?.view());
         let window = Window {
             rewards: rewards.view(),
             values: values.view(),

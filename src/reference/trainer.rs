@@ -76,14 +76,17 @@ impl CpuTrainer {
             *place = value;
         }
         values.row_mut(steps).assign(&self.learner.values(current.view())?);
-        let mut final_values = Array2::zeros((steps, envs));
-        if !cut.is_empty() {
+        let final_values = if cut.is_empty() {
+            None
+        } else {
             let final_obs = Array2::from_shape_vec((cut.len(), width), final_obs)
                 .map_err(|_| Error::shape("final_obs", &[cut.len()], &[cut.len(), width]))?;
+            let mut final_values = Array2::zeros((steps, envs));
             for (place, value) in cut.into_iter().zip(self.learner.values_of_seen(final_obs.view())?) {
                 final_values[place] = value;
             }
-        }
+            Some(final_values)
+        };
         let actions = Actions::from_words(&self.learner.spec().head, steps * envs, &words)?;
         let (valid, autoreset, ended_before) = (None, Autoreset::SameStep, None);
         let rollout = Rollout {
