@@ -727,6 +727,9 @@ fn a_window_may_begin_with_the_reset() {
     assert!(wrong.validate(&spec).unwrap_err().to_string().contains("the reset after an end"));
 }
 
+/// A rollout's change, and what it is for.
+type Case<'a> = (&'a str, &'a dyn Fn(&mut Rollout));
+
 /// Zeros that nobody meant would pass for the values of worthless states.
 #[test]
 fn a_truncated_step_without_its_final_value_is_named() {
@@ -740,7 +743,7 @@ fn a_truncated_step_without_its_final_value_is_named() {
         rollout
     };
     let cut = |rollout: &mut Rollout| rollout.truncated[[2, 1]] = 1;
-    let unneeded: [(&str, &dyn Fn(&mut Rollout)); 4] = [
+    let unneeded: [Case<'_>; 4] = [
         ("nothing is truncated", &|_| ()),
         ("terminated wins", &|r| {
             cut(r);
@@ -764,7 +767,7 @@ fn a_truncated_step_without_its_final_value_is_named() {
         let stats = (a.update(&none).expect(why), b.update(&some).expect(why));
         assert_eq!((stats.0, a.state().unwrap()), (stats.1, b.state().unwrap()), "{why}");
     }
-    let needed: [(&str, &dyn Fn(&mut Rollout)); 3] = [
+    let needed: [Case<'_>; 3] = [
         ("same step", &cut),
         ("disabled", &|r| {
             cut(r);
