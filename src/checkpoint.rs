@@ -6,7 +6,7 @@
 //! `contents` (`learner` or `trainer`), `spec` and `config` (JSON), `seed`, `update`, `env_steps` (rows that the
 //! updates took in; where it is absent, `update` times the configured batch), `policy_step`, `optimizer_step`, `kl_coef`,
 //! `learning_rate` (both 0 where nothing adapts them; they may be absent), and for a
-//! trainer `env` and `env_step`. Running statistics, where there are any, are `normalizer.<obs, reward, value>.mean` and `.variance`
+//! trainer `env` and `env_step`. The best policy of a run has its score beside it, `evaluation` (JSON). Running statistics, where there are any, are `normalizer.<obs, reward, value>.mean` and `.variance`
 //! with the keys `.count` and `.initial_count`, and `normalizer.discounted_returns` `[num_envs]`. A file with `contents` = `policy` needs only `format`, `spec` and the parameters: that is what
 //! other trainers write; moments and counters begin at 0. PyTorch reads the policy as it is:
 //!
@@ -15,10 +15,12 @@
 //! hidden = torch.tanh(obs @ state["policy.0.weight"].T + state["policy.0.bias"])
 //! ```
 
+mod best;
 mod normalizer;
 mod rollout;
 mod tensors;
 
+pub use best::{load_best, save_best};
 pub use rollout::{read_rollout, write_rollout};
 
 use crate::data::check_shape;
@@ -85,14 +87,17 @@ pub fn load_learner(path: &Path) -> Result<Saved<LearnerState>> {
 /// # Errors
 /// As [`save_learner`].
 pub fn save_trainer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &TrainerState) -> Result<()> {
+    write_atomically(path, &trainer_writer(path, spec, config, state)?.finish(path)?)
+}
+
+fn trainer_writer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &TrainerState) -> Result<Writer> {
     let words = state.env.state_words();
     check_shape("env.state", &[state.env_words.len()], &[config.num_envs * words])?;
-    let writer = learner_writer(path, spec, config, &state.learner)?
+    Ok(learner_writer(path, spec, config, &state.learner)?
         .text("contents", "trainer")
         .text("env", state.env.name())
         .text("env_step", state.env_step)
-        .u32("env.state", vec![config.num_envs, words], &state.env_words);
-    write_atomically(path, &writer.finish(path)?)
+        .u32("env.state", vec![config.num_envs, words], &state.env_words))
 }
 
 /// Reads a trainer.
@@ -100,13 +105,15 @@ pub fn save_trainer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &
 /// # Errors
 /// As [`load_learner`]; a learner's file is refused.
 pub fn load_trainer(path: &Path) -> Result<Saved<TrainerState>> {
-    let bytes = read(path)?;
-    let file = File::open(path, &bytes)?;
+    trainer_from(&File::open(path, &read(path)?)?)
+}
+
+fn trainer_from(file: &File<'_>) -> Result<Saved<TrainerState>> {
     let contents = file.text("contents")?;
     if contents != "trainer" {
         return Err(file.error(format!("holds a {contents}, expected a trainer (policy, moments and environments)")));
     }
-    let Saved { spec, config, state: learner } = learner_from(&file)?;
+    let Saved { spec, config, state: learner } = learner_from(file)?;
     let name = file.text("env")?;
     let env = Env::ALL.into_iter().find(|env| env.name() == name).ok_or_else(|| {
         file.error(format!("was trained on the environment \"{name}\", which this version does not have"))

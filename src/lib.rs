@@ -121,6 +121,7 @@ pub mod normalizer;
 pub mod policy;
 pub mod reference;
 pub mod rng;
+pub mod solved;
 pub mod trainer;
 
 pub use config::{
@@ -133,5 +134,6 @@ pub use env::{Autoreset, Env};
 pub use error::{Error, Result};
 pub use learner::{ActMode, Learner, LearnerState};
 pub use normalizer::{NormalizerState, RunningMoments};
+pub use solved::{Evaluation, Solved, SolvedRule};
 pub use trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 pub use wgpu;

@@ -257,9 +257,12 @@ impl Preset {
 /// Settings come from the preset, then from `--config`, then from the options below; the later wins.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A run folder holds metrics.csv (one row per update), config.toml (all settings),
-policy.safetensors (the whole state) and learning_curve.svg. Ctrl-C finishes the current update,
-saves, and says how to go on.
+A run is solved when the mean return of the last 100 episodes of training is at the task's mark, and
+that of 100 greedy episodes from start states that no training has, too.
+
+A run folder holds metrics.csv (one row per update), config.toml (all settings), policy.safetensors
+(the whole state after the last update), best.safetensors (after the update whose policy was evaluated
+best) and learning_curve.svg. Ctrl-C finishes the current update, saves, and says how to go on.
 
 Examples:
   wgpo train cartpole
@@ -330,7 +333,7 @@ pub struct TrainArgs {
     #[arg(long)]
     pub force: bool,
 
-    /// Run all steps, also past the mark at which the task counts as solved
+    /// Run all steps, also where the task is solved before
     #[arg(long)]
     pub no_stop: bool,
 
@@ -338,9 +341,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub pause_after: Option<u64>,
 
-    /// Greedy episodes of the evaluation at the end; 0 leaves it out
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub eval_episodes: usize,
+    /// Greedy episodes of an evaluation, which takes place where the sampled mean is at the mark, and at the end; 0 leaves it
+    /// out, and then no run is called solved [default: 100]
+    #[arg(long, value_name = "N")]
+    pub eval_episodes: Option<usize>,
 }
 
 /// Options of `wgpo check`.

@@ -11,9 +11,9 @@ use wgpo::bench::{Options, Place, Tuning, Tunings};
 use wgpo::env::Env;
 use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::policy::{Network, PolicySpec};
-use wgpo::reference::{self, CpuLearner, CpuTrainer};
-use wgpo::trainer::{EpisodeStats, IterationStats, Trainer};
-use wgpo::{ActMode, Learner, PpoConfig};
+use wgpo::reference::{CpuLearner, CpuTrainer};
+use wgpo::trainer::{IterationStats, Trainer};
+use wgpo::{Learner, PpoConfig};
 
 /// Where the numbers are computed, and why there.
 pub struct Backend {
@@ -289,9 +289,4 @@ pub fn one_for_all(args: &BackendArgs) -> Result<()> {
         bail!("--kernels tuned is for one net, and this command has several; name the kernels instead");
     }
     Ok(())
-}
-
-/// Whole episodes of the greedy policy.
-pub fn evaluate(learner: &mut dyn Learner, env: Env, episodes: usize, seed: u64) -> Result<EpisodeStats> {
-    Ok(reference::evaluate(learner, env, episodes, seed, ActMode::Greedy)?)
 }

@@ -17,6 +17,7 @@ mod failure_modes;
 mod files;
 mod head;
 mod info;
+mod judge;
 mod metrics;
 mod progress;
 mod quiet;

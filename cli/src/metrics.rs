@@ -3,14 +3,11 @@
 use crate::files;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 use std::fs::File;
 use std::path::Path;
+use wgpo::solved::{Evaluation, Solved};
 use wgpo::trainer::IterationStats;
 use wgpo::{Anneal, PpoConfig};
-
-/// Episodes over which the mean return is taken, at least; Gymnasium's and CleanRL's 100.
-pub const WINDOW: u64 = 100;
 
 /// One row. A number that does not exist (no episode ended, not finite) is an empty field.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -23,7 +20,7 @@ pub struct Row {
     pub seconds: f64,
     /// Environment steps per second of this iteration, update included.
     pub steps_per_second: f64,
-    /// Mean return over the last [`WINDOW`] episodes or a few more: whole updates are taken.
+    /// Mean return over the last [`wgpo::solved::WINDOW`] episodes or a few more: whole updates are taken.
     pub mean_return: Option<f64>,
     /// Episodes that ended in this iteration.
     pub episodes: u64,
@@ -77,14 +74,24 @@ pub struct Row {
     /// Clip range in this update, where it has a schedule.
     #[serde(default)]
     pub clip_coef: Option<f64>,
+    /// Mean return of the greedy policy after this update, where it was evaluated ([`wgpo::solved`]).
+    #[serde(default)]
+    pub greedy_return: Option<f64>,
+    /// Its smallest return.
+    #[serde(default)]
+    pub greedy_return_min: Option<f64>,
+    /// Its largest return.
+    #[serde(default)]
+    pub greedy_return_max: Option<f64>,
 }
 
 /// Columns that the files of earlier versions lack.
-const NEW: [&str; 3] = ["head_hits", "ent_coef", "clip_coef"];
+const NEW: [&str; 6] =
+    ["head_hits", "ent_coef", "clip_coef", "greedy_return", "greedy_return_min", "greedy_return_max"];
 
 impl Row {
-    /// The row of one iteration. `mean_return` is filled in by [`Metrics::push`].
-    fn new(stats: &IterationStats, config: &PpoConfig, seconds: f64, steps_per_second: f64) -> Self {
+    /// The row of one iteration; `solved` has counted and judged it.
+    fn new(stats: &IterationStats, config: &PpoConfig, solved: &Solved, seconds: f64, steps_per_second: f64) -> Self {
         let finite = |value: f64| value.is_finite().then_some(value);
         let (episodes, update) = (&stats.episodes, &stats.update);
         let last = update.last_counted();
@@ -95,12 +102,13 @@ impl Row {
         let rows = config.batch_size();
         let progress = config.progress(stats.env_steps.saturating_sub(rows as u64), rows);
         let moves = |schedule| schedule != Anneal::None;
+        let greedy = solved.current();
         Self {
             update: stats.updates,
             env_steps: stats.env_steps,
             seconds,
             steps_per_second,
-            mean_return: None,
+            mean_return: solved.sampled().map(|(mean, _)| mean),
             episodes: episodes.count,
             episode_return: episodes.mean_return(),
             episode_return_min: finite(episodes.return_min),
@@ -125,7 +133,22 @@ impl Row {
             head_hits: Some(update.head_hits()),
             ent_coef: moves(config.ent_coef_schedule).then(|| config.ent_coef_at(progress)),
             clip_coef: moves(config.clip_coef_schedule).then(|| config.clip_coef_at(progress)),
+            greedy_return: greedy.and_then(|greedy| finite(greedy.mean_return)),
+            greedy_return_min: greedy.and_then(|greedy| finite(greedy.return_min)),
+            greedy_return_max: greedy.and_then(|greedy| finite(greedy.return_max)),
         }
+    }
+
+    /// The evaluation of `episodes` greedy episodes that the row tells of.
+    fn evaluation(&self, episodes: u64) -> Option<Evaluation> {
+        Some(Evaluation {
+            update: self.update,
+            env_steps: self.env_steps,
+            episodes,
+            mean_return: self.greedy_return?,
+            return_min: self.greedy_return_min?,
+            return_max: self.greedy_return_max?,
+        })
     }
 }
 
@@ -137,39 +160,9 @@ fn columns() -> Result<Vec<String>> {
     Ok(csv::Reader::from_reader(text.as_slice()).headers()?.iter().map(str::to_owned).collect())
 }
 
-/// The latest updates that together hold at least [`WINDOW`] episodes.
-///
-/// It is fed with what the rows hold, so that a resumed run decides as the uninterrupted one would.
-#[derive(Debug, Default)]
-struct Window {
-    updates: VecDeque<(u64, f64)>,
-    episodes: u64,
-}
-
-impl Window {
-    fn push(&mut self, row: &Row) {
-        if let Some(mean) = row.episode_return {
-            self.updates.push_back((row.episodes, mean));
-            self.episodes += row.episodes;
-        }
-        while let Some(&(oldest, _)) = self.updates.front()
-            && self.episodes - oldest >= WINDOW
-        {
-            self.updates.pop_front();
-            self.episodes -= oldest;
-        }
-    }
-
-    fn mean(&self) -> Option<f64> {
-        let sum: f64 = self.updates.iter().map(|(count, mean)| *count as f64 * mean).sum();
-        (self.episodes > 0).then(|| sum / self.episodes as f64)
-    }
-}
-
 /// All rows of a run, and the file that they are appended to.
 pub struct Metrics {
     rows: Vec<Row>,
-    window: Window,
     /// Environment steps before the first row; not 0 where an earlier file is lost.
     before: u64,
     writer: csv::Writer<File>,
@@ -205,26 +198,22 @@ impl Metrics {
     }
 
     fn write(path: &Path, rows: Vec<Row>, before: u64) -> Result<Self> {
-        let mut window = Window::default();
         let mut text = csv::Writer::from_writer(Vec::new());
         for row in &rows {
-            window.push(row);
             text.serialize(row)?;
         }
         files::write(path, &text.into_inner().map_err(|error| error.into_error())?)?;
         let file =
             File::options().append(true).open(path).with_context(|| format!("{}: cannot open", path.display()))?;
         let writer = csv::WriterBuilder::new().has_headers(rows.is_empty()).from_writer(file);
-        Ok(Self { rows, window, before, writer })
+        Ok(Self { rows, before, writer })
     }
 
-    /// Appends the row of one iteration, `elapsed` seconds long, and flushes it to the file.
-    pub fn push(&mut self, stats: &IterationStats, config: &PpoConfig, elapsed: f64) -> Result<&Row> {
+    /// Appends the row of one iteration, `elapsed` seconds long, and flushes it to the file. `solved` has counted and judged it.
+    pub fn push(&mut self, stats: &IterationStats, config: &PpoConfig, solved: &Solved, elapsed: f64) -> Result<&Row> {
         let (steps, seconds) = self.rows.last().map_or((self.before, 0.0), |row| (row.env_steps, row.seconds));
         let speed = stats.env_steps.saturating_sub(steps) as f64 / elapsed.max(1e-9);
-        let mut row = Row::new(stats, config, seconds + elapsed, speed);
-        self.window.push(&row);
-        row.mean_return = self.window.mean();
+        let row = Row::new(stats, config, solved, seconds + elapsed, speed);
         self.writer.serialize(&row).and_then(|()| Ok(self.writer.flush()?)).context("metrics.csv: cannot write")?;
         self.rows.push(row);
         Ok(&self.rows[self.rows.len() - 1])
@@ -235,14 +224,15 @@ impl Metrics {
         &self.rows
     }
 
-    /// Mean return over the latest episodes, and how many those are.
-    pub fn mean_return(&self) -> Option<(f64, u64)> {
-        self.window.mean().map(|mean| (mean, self.window.episodes))
-    }
-
-    /// Whether the mean return over at least [`WINDOW`] episodes has reached `mark`.
-    pub fn reached(&self, mark: f64) -> bool {
-        self.mean_return().is_some_and(|(mean, episodes)| episodes >= WINDOW && mean >= mark)
+    /// Lets `solved` see what the rows tell, so that a run that goes on decides as the uninterrupted one would.
+    pub fn tell(&self, solved: &mut Solved) {
+        let episodes = solved.rule().episodes as u64;
+        for row in &self.rows {
+            solved.count(row.update, row.env_steps, row.episodes, row.episode_return);
+            if let Some(evaluation) = row.evaluation(episodes) {
+                solved.take(evaluation);
+            }
+        }
     }
 }
 
@@ -251,6 +241,20 @@ mod tests {
     use super::*;
     use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
     use wgpo::trainer::EpisodeStats;
+    use wgpo::{Env, SolvedRule};
+
+    /// Before the first update.
+    fn nothing() -> Solved {
+        Solved::new(SolvedRule::new(Env::CartPole, 1))
+    }
+
+    /// An evaluation now and then, which the file has to remember.
+    fn judged(solved: &mut Solved, stats: &IterationStats) {
+        solved.count(stats.updates, stats.env_steps, stats.episodes.count, stats.episodes.mean_return());
+        if stats.updates.is_multiple_of(3) {
+            solved.judge(iteration(1, 4, 100.0 / stats.updates as f64).episodes).unwrap();
+        }
+    }
 
     fn iteration(updates: u64, count: u64, each: f64) -> IterationStats {
         let mut episodes = EpisodeStats::NONE;
@@ -269,20 +273,6 @@ mod tests {
     }
 
     #[test]
-    fn the_window_holds_just_enough_updates() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut metrics = Metrics::create(&folder.path().join("m.csv")).unwrap();
-        metrics.push(&iteration(1, 60, 10.0), &PpoConfig::cleanrl(), 0.1).unwrap();
-        assert!(!metrics.reached(5.0), "60 episodes are too few");
-        metrics.push(&iteration(2, 60, 20.0), &PpoConfig::cleanrl(), 0.1).unwrap();
-        assert_eq!(metrics.mean_return(), Some((15.0, 120)));
-        metrics.push(&iteration(3, 0, 0.0), &PpoConfig::cleanrl(), 0.1).unwrap();
-        metrics.push(&iteration(4, 40, 30.0), &PpoConfig::cleanrl(), 0.1).unwrap();
-        assert_eq!(metrics.mean_return(), Some((24.0, 100)));
-        assert!(metrics.reached(24.0) && !metrics.reached(24.1));
-    }
-
-    #[test]
     fn the_gradient_norm_is_that_of_steps_taken() {
         let taken = MinibatchStats { grad_norm: 3.0, stepped: true, ..MinibatchStats::default() };
         let stopped = MinibatchStats::default();
@@ -298,7 +288,7 @@ mod tests {
             |rows, clipfrac, value_loss| MinibatchStats { rows, clipfrac, value_loss, ..MinibatchStats::default() };
         let mut stats = iteration(1, 0, 0.0);
         stats.update.minibatches = vec![of(9, 0.5, 2.0), of(1, 1.0, 30.0), of(0, 0.0, 0.0)];
-        let row = Row::new(&stats, &PpoConfig::cleanrl(), 1.0, 1.0);
+        let row = Row::new(&stats, &PpoConfig::cleanrl(), &nothing(), 1.0, 1.0);
         assert_eq!((row.clipfrac, row.value_loss), (Some(0.55), Some(30.0)));
         assert_eq!(stats.update.mean(|minibatch| minibatch.value_loss), 4.8);
     }
@@ -307,10 +297,10 @@ mod tests {
     fn a_row_has_what_its_algorithm_measures() {
         let config = PpoConfig::cleanrl();
         let mut stats = iteration(1, 0, 0.0);
-        let row = Row::new(&stats, &config, 1.0, 1.0);
+        let row = Row::new(&stats, &config, &nothing(), 1.0, 1.0);
         assert_eq!((row.kl, row.cg_iterations, row.line_search_tries), (None, None, None));
         (stats.update.kl, stats.update.kl_coef) = (Some(0.02), Some(2.0));
-        let row = Row::new(&stats, &config, 1.0, 1.0);
+        let row = Row::new(&stats, &config, &nothing(), 1.0, 1.0);
         assert_eq!((row.kl, row.kl_coef, row.step_accepted), (Some(0.02), Some(2.0), None));
         stats.update = UpdateStats {
             trust_region: Some(TrustRegionStats {
@@ -322,7 +312,7 @@ mod tests {
             }),
             ..UpdateStats::default()
         };
-        let row = Row::new(&stats, &config, 1.0, 1.0);
+        let row = Row::new(&stats, &config, &nothing(), 1.0, 1.0);
         assert_eq!((row.kl, row.approx_kl, row.clipfrac), (Some(0.009), None, None));
         assert_eq!(
             (row.step_accepted, row.line_search_tries, row.surrogate_improvement),
@@ -335,7 +325,7 @@ mod tests {
         let hit = |head_hits| MinibatchStats { head_hits, ..MinibatchStats::default() };
         let mut stats = iteration(3, 0, 0.0);
         stats.update.minibatches = vec![hit(2), hit(3)];
-        let row = Row::new(&stats, &PpoConfig::cleanrl(), 1.0, 1.0);
+        let row = Row::new(&stats, &PpoConfig::cleanrl(), &nothing(), 1.0, 1.0);
         assert_eq!((row.head_hits, row.ent_coef, row.clip_coef), (Some(5), None, None));
         let to = |to| Anneal::Linear { to };
         let config = PpoConfig {
@@ -346,7 +336,7 @@ mod tests {
         };
         // Schedules go by environment steps: the third of four updates of whole batches begins half of the way.
         stats.env_steps = 3 * config.batch_size() as u64;
-        let row = Row::new(&stats, &config, 1.0, 1.0);
+        let row = Row::new(&stats, &config, &nothing(), 1.0, 1.0);
         assert_eq!((row.ent_coef, row.clip_coef), (Some(0.005), Some(0.15000000000000002)));
     }
 
@@ -355,7 +345,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.csv");
         let mut metrics = Metrics::create(&path).unwrap();
-        metrics.push(&iteration(1, 60, 10.0), &PpoConfig::cleanrl(), 0.1).unwrap();
+        metrics.push(&iteration(1, 60, 10.0), &PpoConfig::cleanrl(), &nothing(), 0.1).unwrap();
         drop(metrics);
         let cut = |line: &str| line.rsplitn(NEW.len() + 1, ',').last().unwrap().to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
@@ -363,8 +353,11 @@ mod tests {
         assert!(old.lines().next().unwrap().ends_with("surrogate_improvement"));
         std::fs::write(&path, &old).unwrap();
         let mut metrics = Metrics::resume(&path, 1, 64).unwrap();
-        metrics.push(&iteration(2, 60, 20.0), &PpoConfig::cleanrl(), 0.1).unwrap();
-        assert_eq!(metrics.mean_return(), Some((15.0, 120)));
+        let mut solved = nothing();
+        metrics.tell(&mut solved);
+        solved.count(2, 128, 60, Some(20.0));
+        let row = metrics.push(&iteration(2, 60, 20.0), &PpoConfig::cleanrl(), &solved, 0.1).unwrap();
+        assert_eq!((row.mean_return, solved.sampled()), (Some(15.0), Some((15.0, 120))));
         drop(metrics);
         let lines = std::fs::read_to_string(&path).unwrap();
         let counts: Vec<_> = lines.lines().map(|line| line.split(',').count()).collect();
@@ -380,7 +373,7 @@ mod tests {
     fn a_lost_file_begins_anew() {
         let folder = tempfile::tempdir().unwrap();
         let mut metrics = Metrics::resume(&folder.path().join("m.csv"), 4, 256).unwrap();
-        let row = metrics.push(&iteration(5, 0, 0.0), &PpoConfig::cleanrl(), 0.5).unwrap();
+        let row = metrics.push(&iteration(5, 0, 0.0), &PpoConfig::cleanrl(), &nothing(), 0.5).unwrap();
         assert_eq!((row.env_steps, row.steps_per_second), (320, 128.0));
     }
 
@@ -390,21 +383,29 @@ mod tests {
         let (path, other) = (folder.path().join("m.csv"), folder.path().join("n.csv"));
         let (mut whole, mut parts) = (Metrics::create(&path).unwrap(), Metrics::create(&other).unwrap());
         let series: Vec<_> = (1..=9).map(|update| iteration(update, update * 7 % 50, 0.1 * update as f64)).collect();
+        let (mut seen, mut seen_again, mut before) = (nothing(), nothing(), nothing());
         for stats in &series {
-            whole.push(stats, &PpoConfig::cleanrl(), 0.25).unwrap();
+            judged(&mut seen, stats);
+            whole.push(stats, &PpoConfig::cleanrl(), &seen, 0.25).unwrap();
         }
         for stats in &series[..6] {
-            parts.push(stats, &PpoConfig::cleanrl(), 0.25).unwrap();
+            judged(&mut before, stats);
+            parts.push(stats, &PpoConfig::cleanrl(), &before, 0.25).unwrap();
         }
         drop(parts);
         // The state was saved at update 4, and the sixth line is torn.
         let text = std::fs::read_to_string(&other).unwrap();
         std::fs::write(&other, &text[..text.len() - 9]).unwrap();
         let mut parts = Metrics::resume(&other, 4, 256).unwrap();
+        parts.tell(&mut seen_again);
+        assert_eq!(seen_again.best().unwrap().update, 3);
         for stats in &series[4..] {
-            parts.push(stats, &PpoConfig::cleanrl(), 0.25).unwrap();
+            judged(&mut seen_again, stats);
+            parts.push(stats, &PpoConfig::cleanrl(), &seen_again, 0.25).unwrap();
         }
         assert_eq!(whole.rows(), parts.rows());
+        // But for the number of episodes, of which the rule knows and these evaluations do not.
+        assert_eq!((seen_again.sampled(), seen_again.current()), (seen.sampled(), seen.current()));
         drop((whole, parts));
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, std::fs::read_to_string(&other).unwrap());

@@ -18,8 +18,17 @@ pub struct Folder {
 impl Folder {
     const CONFIG: &str = "config.toml";
     const METRICS: &str = "metrics.csv";
-    const POLICY: &str = "policy.safetensors";
+    /// The whole state after the last update.
+    pub const POLICY: &str = "policy.safetensors";
+    /// The whole state after the update whose policy was evaluated best.
+    pub const BEST: &str = "best.safetensors";
     const CURVE: &str = "learning_curve.svg";
+
+    /// The run in this folder.
+    #[cfg(test)]
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.into() }
+    }
 
     /// The folder itself.
     pub fn path(&self) -> &Path {
@@ -41,21 +50,27 @@ impl Folder {
         self.path.join(Self::POLICY)
     }
 
+    /// The state whose policy was evaluated best, if any was.
+    pub fn best(&self) -> PathBuf {
+        self.path.join(Self::BEST)
+    }
+
     /// The picture.
     pub fn curve(&self) -> PathBuf {
         self.path.join(Self::CURVE)
     }
 
-    /// The names of all four, for a message.
-    pub fn names() -> String {
-        [Self::CURVE, Self::METRICS, Self::CONFIG, Self::POLICY].join(", ")
+    /// The names of all that are there, for a message.
+    pub fn names(&self) -> String {
+        let best = if self.best().exists() { &[Self::BEST][..] } else { &[] };
+        [&[Self::CURVE, Self::METRICS, Self::CONFIG, Self::POLICY], best].concat().join(", ")
     }
 
     /// Makes the folder, or empties it of an earlier run.
     pub fn prepare(&self) -> Result<()> {
         let make = || -> std::io::Result<()> {
             std::fs::create_dir_all(&self.path)?;
-            for file in [self.config(), self.metrics(), self.policy(), self.curve()] {
+            for file in [self.config(), self.metrics(), self.policy(), self.best(), self.curve()] {
                 match std::fs::remove_file(&file) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                     _ => {}
@@ -126,10 +141,13 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
     }
     let (adapter, api) = (backend.adapter(), backend.api());
     let kernels = backend.kernels();
-    Ok((folder, RunConfig { env, backend: backend.name().into(), adapter, api, kernels, seed, policy, ppo }))
+    let eval_episodes = args.eval_episodes.unwrap_or(wgpo::solved::EPISODES);
+    let backend = backend.name().into();
+    Ok((folder, RunConfig { env, backend, adapter, api, kernels, seed, eval_episodes, policy, ppo }))
 }
 
-/// An earlier run's folder and settings. What the command line says must agree with them; only `--steps` may differ.
+/// An earlier run's folder and settings. What the command line says must agree with them; only `--steps` and `--eval-episodes` may
+/// differ.
 pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
     let seed = args.seed.unwrap_or(1);
     let algorithm = args.algo.map_or(Algorithm::Ppo, Algorithm::from);
@@ -183,5 +201,6 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
         bail!(differs("--rollout", &config.ppo.num_steps, &steps));
     }
     config.ppo.total_timesteps = args.steps.unwrap_or(config.ppo.total_timesteps);
+    config.eval_episodes = args.eval_episodes.unwrap_or(config.eval_episodes);
     Ok((folder, config))
 }

@@ -30,10 +30,18 @@ pub struct RunConfig {
     pub kernels: Option<ProductPath>,
     /// Seed of all random numbers.
     pub seed: u64,
+    /// Greedy episodes of an evaluation ([`wgpo::solved`]).
+    #[serde(default = "eval_episodes")]
+    pub eval_episodes: usize,
     /// The policy's shape.
     pub policy: PolicySpec,
     /// The algorithm's settings.
     pub ppo: PpoConfig,
+}
+
+/// Of files of versions that did not write it.
+const fn eval_episodes() -> usize {
+    wgpo::solved::EPISODES
 }
 
 impl RunConfig {
@@ -212,6 +220,7 @@ mod tests {
             api: None,
             kernels: None,
             seed: 7,
+            eval_episodes: 12,
             policy: Env::Pendulum.policy(&[8]),
             ppo: PpoConfig { max_grad_norm: None, ..PpoConfig::sb3() },
         };

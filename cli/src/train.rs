@@ -1,9 +1,10 @@
 //! `wgpo train`.
 
 use crate::args::TrainArgs;
-use crate::backend::{self, Backend};
+use crate::backend::Backend;
 use crate::curve;
 use crate::head::HeadName;
+use crate::judge::Judge;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::run::{self, Folder};
@@ -47,22 +48,25 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
     backend.tune(&args.backend, &config.policy, config.ppo.minibatch_rows(config.ppo.batch_size()))?;
     config.kernels = backend.kernels();
     let mut trainer = backend.trainer(&config)?;
-    let metrics = if args.resume {
+    let (metrics, judge) = if args.resume {
         trainer.load(&folder.policy())?;
+        let state = trainer.state()?;
+        let done = state.learner.update;
+        let metrics = Metrics::resume(&folder.metrics(), done, done * config.ppo.batch_size() as u64)?;
+        let judge = Judge::resume(&config, &folder, &metrics, &state)?;
         config.write(&folder.config())?;
-        let done = trainer.state()?.learner.update;
-        Metrics::resume(&folder.metrics(), done, done * config.ppo.batch_size() as u64)?
+        (metrics, judge)
     } else {
         folder.prepare()?;
         config.write(&folder.config())?;
         trainer.save(&folder.policy())?;
-        Metrics::create(&folder.metrics())?
+        (Metrics::create(&folder.metrics())?, Judge::new(&config, &folder))
     };
     println!("backend: {}", backend.reason());
-    let mut session = Session { args, folder, config, metrics, trainer };
+    let mut session = Session { args, folder, config, metrics, judge, trainer };
     println!("{}", session.describe());
     let end = session.run()?;
-    session.report(end)?;
+    session.report(end);
     Ok(if end == End::Interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
@@ -71,6 +75,7 @@ struct Session<'a> {
     folder: Folder,
     config: RunConfig,
     metrics: Metrics,
+    judge: Judge,
     trainer: Box<dyn Trainer>,
 }
 
@@ -114,10 +119,15 @@ impl Session<'_> {
         let mut progress = Progress::new(updates * batch, done * batch);
         let (mut sitting, mut saved, mut warned) = (0, Instant::now(), false);
         let end = loop {
-            if !self.args.no_stop && self.metrics.reached(self.config.env.solved_at()) {
+            if !self.args.no_stop && self.judge.solved().is_solved() {
                 break End::Solved;
             }
             if done >= updates {
+                // Here only if it was not done after the last update: by another version, or with no episodes then.
+                if let Err(error) = self.judge.evaluate(self.trainer.as_mut(), true) {
+                    progress.finish();
+                    return Err(error);
+                }
                 break End::AllSteps;
             }
             if interrupted.load(Ordering::SeqCst) {
@@ -136,7 +146,9 @@ impl Session<'_> {
             };
             done = stats.updates;
             sitting += 1;
-            let row = self.metrics.push(&stats, &self.config.ppo, start.elapsed().as_secs_f64())?;
+            let elapsed = start.elapsed().as_secs_f64();
+            let judged = self.judge.after(self.trainer.as_mut(), &stats, done >= updates);
+            let row = self.metrics.push(&stats, &self.config.ppo, self.judge.solved(), elapsed)?;
             progress.show(row);
             if row.skipped_steps > 0 && !warned {
                 warned = true;
@@ -147,6 +159,10 @@ impl Session<'_> {
             } else if let Some(words) = stats.update.not_finite().filter(|_| !warned) {
                 warned = true;
                 progress.line(&format!("warning: update {}: {words}: beyond f32", row.update));
+            }
+            if let Err(error) = judged {
+                progress.finish();
+                return Err(error);
             }
             if saved.elapsed() >= SAVE_EVERY {
                 self.trainer.save(&self.folder.policy())?;
@@ -167,41 +183,33 @@ impl Session<'_> {
     }
 
     /// Says what came out of it.
-    fn report(&mut self, end: End) -> Result<()> {
-        let (steps, seconds) = self.metrics.rows().last().map_or((0, 0.0), |row| (row.env_steps, row.seconds));
+    fn report(&self, end: End) {
+        let (update, steps, seconds) =
+            self.metrics.rows().last().map_or((0, 0, 0.0), |row| (row.update, row.env_steps, row.seconds));
         let at = format!("{} steps, {seconds:.1} s", HumanCount(steps));
         let mark = self.config.env.solved_at();
-        let mean = match self.metrics.mean_return() {
+        let solved = self.judge.solved();
+        let mean = match solved.sampled() {
             Some((mean, episodes)) => format!("mean return {mean:.1} over the last {episodes} episodes"),
             None => "no episode has ended".to_owned(),
         };
         match end {
-            End::Solved => println!("solved after {at}: {mean} (mark: {mark})"),
-            End::AllSteps => println!("all steps done after {at}: {mean} (mark: {mark})"),
+            End::Solved => {
+                let greedy = solved.current().map_or(String::new(), |greedy| {
+                    format!(", {:.1} over {} greedy ones", greedy.mean_return, greedy.episodes)
+                });
+                println!("solved after {at}: {mean}{greedy} (mark: {mark})");
+            }
+            End::AllSteps => {
+                println!("all steps done after {at}: {mean} (mark: {mark})\n{}", self.judge.verdict());
+            }
             End::Paused => println!("paused after {at}: {mean}\ngo on with: {}", self.resume_command()),
             End::Interrupted => println!("interrupted after {at}: {mean}\ngo on with: {}", self.resume_command()),
         }
-        if matches!(end, End::Solved | End::AllSteps) {
-            self.evaluate()?;
+        for line in self.judge.files(update) {
+            println!("{line}");
         }
-        println!("run folder: {} ({})", self.folder.path().display(), Folder::names());
-        Ok(())
-    }
-
-    fn evaluate(&mut self) -> Result<()> {
-        let episodes = self.args.eval_episodes;
-        if episodes == 0 {
-            return Ok(());
-        }
-        // Start states that training has not seen: another seed's.
-        let seed = self.config.seed ^ 0x6576_616c;
-        let result = backend::evaluate(self.trainer.learner_mut(), self.config.env, episodes, seed)?;
-        let mean = result.mean_return().context("evaluation: no episode ended")?;
-        println!(
-            "evaluation: mean return {mean:.1} over {} greedy episodes (smallest {:.1}, largest {:.1})",
-            result.count, result.return_min, result.return_max
-        );
-        Ok(())
+        println!("run folder: {} ({})", self.folder.path().display(), self.folder.names());
     }
 
     fn resume_command(&self) -> String {

@@ -10,13 +10,24 @@ use support::Place;
 
 /// Small enough for a test: ten updates of 64 steps.
 const SMALL: &str = "train cartpole --backend cpu --envs 4 --rollout 16 --steps 640 --hidden 8 --eval-episodes 2";
-const FILES: [&str; 4] = ["config.toml", "learning_curve.svg", "metrics.csv", "policy.safetensors"];
+/// Of a run that was evaluated, and of one that was not.
+const FILES: [&str; 5] = ["best.safetensors", "config.toml", "learning_curve.svg", "metrics.csv", "policy.safetensors"];
+const UNEVALUATED: &[&str] = FILES.split_at(1).1;
 
 #[test]
-fn a_run_leaves_its_four_files() {
+fn a_run_leaves_its_files() {
     let place = Place::new();
     let said = place.run(SMALL);
-    for words in ["backend: CPU", "CartPole-v1", "policy 4-8-2", "evaluation: mean return", "runs/cartpole-cpu-s1"] {
+    for words in [
+        "backend: CPU",
+        "CartPole-v1",
+        "policy 4-8-2",
+        "not solved: the sampled mean is below the mark of 475",
+        "policy.safetensors: the last policy, of update 10: mean return",
+        "best.safetensors: the best evaluated policy (the same), of update 10: mean return",
+        "over 2 greedy episodes",
+        "runs/cartpole-cpu-s1",
+    ] {
         assert!(said.contains(words), "{words} is not in: {said}");
     }
     assert_eq!(place.list("runs/cartpole-cpu-s1"), FILES);
@@ -191,7 +202,7 @@ fn a_run_without_its_metrics_goes_on() {
     std::fs::remove_file(place.path("r/metrics.csv")).unwrap();
     place.run("train cartpole --resume --out r --pause-after 2");
     assert_eq!(column(&place, "r/metrics.csv", "update"), [Some(4.0), Some(5.0)]);
-    assert_eq!(place.list("r"), FILES);
+    assert_eq!(place.list("r"), UNEVALUATED);
 }
 
 #[test]
@@ -200,6 +211,41 @@ fn a_finished_run_can_be_resumed_with_more_steps() {
     place.run(&format!("{SMALL} --out r"));
     place.run("train cartpole --resume --out r --steps 768 --eval-episodes 0");
     assert_eq!(place.text("r/metrics.csv").lines().count(), 13);
+}
+
+/// Every end is evaluated, and the file keeps the best of them with its score, whatever came after it.
+#[test]
+fn the_best_policy_stays_over_resumes_and_evaluations_change_no_training() {
+    let place = Place::new();
+    let score = || wgpo::checkpoint::load_best(&place.path("r/best.safetensors")).unwrap().1;
+    let (mut scores, mut kept) = (Vec::new(), 0);
+    place.run(&format!("{SMALL} --out r"));
+    for steps in 11..19 {
+        let column = column(&place, "r/metrics.csv", "greedy_return");
+        scores = column.into_iter().flatten().collect();
+        let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        assert_eq!((score().mean_return, score().episodes), (most, 2));
+        kept += u32::from(scores.last() != Some(&most));
+        place.run(&format!("train cartpole --resume --out r --steps {}", 64 * steps));
+    }
+    assert_eq!(scores.len(), 8);
+    assert!(kept > 0, "no end was worse than one before it: {scores:?}");
+
+    // The same without an evaluation in between: the last policy has the same bits.
+    place.run(&format!("{SMALL} --eval-episodes 0 --out q"));
+    assert_eq!(place.list("q"), UNEVALUATED);
+    for steps in 11..19 {
+        place.run(&format!("train cartpole --resume --out q --steps {}", 64 * steps));
+    }
+    let state =
+        |run: &str| wgpo::checkpoint::load_trainer(&place.path(format!("{run}/policy.safetensors"))).unwrap().state;
+    assert_eq!(state("q"), state("r"));
+    // An end that was not evaluated is, once somebody asks for it.
+    let said = place.run("train cartpole --resume --out q --steps 1152 --eval-episodes 2");
+    assert!(said.contains("the last policy, of update 18: mean return"), "{said}");
+    assert_eq!(place.list("q"), FILES);
+    place.run(&format!("{SMALL} --eval-episodes 0 --out q --force"));
+    assert_eq!(place.list("q"), UNEVALUATED, "the best of the run that was replaced is not this one's");
 }
 
 #[test]
@@ -257,7 +303,7 @@ fn an_interrupt_saves_and_the_run_can_go_on() {
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(code, Some(130), "{said}");
     assert!(said.contains("interrupted after") && said.contains("train cartpole --resume --out r --no-stop"), "{said}");
-    assert_eq!(place.list("r"), FILES);
+    assert_eq!(place.list("r"), UNEVALUATED);
 
     let rows = place.text("r/metrics.csv").lines().count();
     place

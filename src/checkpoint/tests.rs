@@ -104,6 +104,31 @@ fn a_trainers_file_is_a_learners_file_too() {
 }
 
 #[test]
+fn the_best_policy_has_its_score_and_no_other_updates() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("best.safetensors");
+    let evaluation = crate::Evaluation {
+        update: u64::MAX,
+        env_steps: 7,
+        episodes: 100,
+        mean_return: -1.0 / 3.0,
+        return_min: -1.5,
+        return_max: 0.1 + 0.2,
+    };
+    save_best(&path, &spec(), &config(), &trainer_state(), &evaluation).unwrap();
+    let (saved, read) = load_best(&path).unwrap();
+    assert_eq!((saved.state, read), (trainer_state(), evaluation));
+    assert_eq!(load_trainer(&path).unwrap().state, trainer_state(), "it is a trainer's file, too");
+
+    let other = crate::Evaluation { update: 3, ..evaluation };
+    save_best(&path, &spec(), &config(), &trainer_state(), &other).unwrap();
+    let error = load_best(&path).unwrap_err().to_string();
+    assert!(error.contains("the score of update 3"), "{error}");
+    save_trainer(&path, &spec(), &config(), &trainer_state()).unwrap();
+    assert!(load_best(&path).unwrap_err().to_string().contains("no key \"evaluation\""));
+}
+
+#[test]
 fn tensors_have_pytorchs_names_and_shapes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("learner.safetensors");

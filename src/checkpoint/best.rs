@@ -1,0 +1,43 @@
+//! The best policy of a run: a trainer's file with its score.
+
+use super::{File, Saved, read, trainer_from, trainer_writer, write_atomically};
+use crate::policy::PolicySpec;
+use crate::solved::Evaluation;
+use crate::trainer::TrainerState;
+use crate::{PpoConfig, Result};
+use std::path::Path;
+
+/// The key of the score in `__metadata__`.
+const EVALUATION: &str = "evaluation";
+
+/// Writes a trainer with the greedy evaluation of its policy, which is the key `evaluation` (JSON). Whatever reads a trainer
+/// reads it, too.
+///
+/// # Errors
+/// As [`save_trainer`](super::save_trainer).
+pub fn save_best(
+    path: &Path,
+    spec: &PolicySpec,
+    config: &PpoConfig,
+    state: &TrainerState,
+    evaluation: &Evaluation,
+) -> Result<()> {
+    let writer = trainer_writer(path, spec, config, state)?.text(EVALUATION, super::json(path, evaluation)?);
+    write_atomically(path, &writer.finish(path)?)
+}
+
+/// Reads what [`save_best`] wrote.
+///
+/// # Errors
+/// As [`load_trainer`](super::load_trainer), and [`Error::Format`](crate::Error::Format) where there is no evaluation, or one of another update.
+pub fn load_best(path: &Path) -> Result<(Saved<TrainerState>, Evaluation)> {
+    let bytes = read(path)?;
+    let file = File::open(path, &bytes)?;
+    let saved = trainer_from(&file)?;
+    let evaluation: Evaluation = super::from_json(&file, EVALUATION)?;
+    let (at, of) = (saved.state.learner.update, evaluation.update);
+    if at != of {
+        return Err(file.error(format!("holds the policy of update {at} and the score of update {of}")));
+    }
+    Ok((saved, evaluation))
+}
