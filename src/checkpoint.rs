@@ -17,6 +17,7 @@
 
 mod best;
 mod normalizer;
+mod read;
 mod rollout;
 mod tensors;
 
@@ -26,9 +27,11 @@ pub use rollout::{read_rollout, write_rollout};
 use crate::data::check_shape;
 use crate::env::Env;
 use crate::learner::LearnerState;
+use crate::memory::require;
 use crate::policy::{ParamLayout, PolicySpec};
 use crate::trainer::TrainerState;
 use crate::{Error, PpoConfig, Result};
+use read::read;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use tensors::{File, Writer};
@@ -92,7 +95,7 @@ pub fn save_trainer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &
 
 fn trainer_writer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &TrainerState) -> Result<Writer> {
     let words = state.env.state_words();
-    check_shape("env.state", &[state.env_words.len()], &[config.num_envs * words])?;
+    check_shape("env.state", &[state.env_words.len()], &[config.num_envs.saturating_mul(words)])?;
     Ok(learner_writer(path, spec, config, &state.learner)?
         .text("contents", "trainer")
         .text("env", state.env.name())
@@ -150,10 +153,6 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })
-}
-
 fn format_error(path: &Path, message: impl Into<String>) -> Error {
     Error::Format { path: path.into(), message: message.into() }
 }
@@ -164,6 +163,9 @@ fn json<T: serde::Serialize>(path: &Path, value: &T) -> Result<String> {
 
 fn learner_writer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &LearnerState) -> Result<Writer> {
     spec.validate()?;
+    config.validate()?;
+    // Three vectors, or four, as bytes, in the file's order, and behind their header.
+    require(|| "saving a learner".to_owned(), spec.parameter_count().saturating_mul(3 * 3 * 4))?;
     let layout = spec.layout();
     let writer = Writer::default()
         .text("format", FORMAT)

@@ -263,7 +263,7 @@ pub struct Rollout {
 impl Rollout {
     /// Rows: `steps · envs`.
     pub fn rows(&self) -> usize {
-        self.steps * self.envs
+        self.steps.saturating_mul(self.envs)
     }
 
     /// 1 where a row counts, by [`valid`](Self::valid) and by [`autoreset`](Self::autoreset), `[steps, envs]`; `None` where all do.
@@ -322,7 +322,7 @@ impl Rollout {
         check_shape("obs", self.obs.shape(), &[rows, spec.obs_dim])?;
         check_shape("logp", self.logp.shape(), &[rows])?;
         check_shape("rewards", self.rewards.shape(), &window)?;
-        check_shape("values", self.values.shape(), &[self.steps + 1, self.envs])?;
+        check_shape("values", self.values.shape(), &[self.steps.saturating_add(1), self.envs])?;
         if let Some(values) = &self.final_values {
             check_shape("final_values", values.shape(), &window)?;
         }
@@ -705,7 +705,7 @@ fn flags(tensor: &str, array: ArrayView2<'_, u32>) -> Result<()> {
 
 /// An order of `epochs × rows` indices below `rows`; usually each epoch is a permutation, but it need not be.
 pub(crate) fn check_order(order: &[u32], rows: usize, epochs: usize) -> Result<()> {
-    check_shape("order", &[order.len()], &[epochs * rows])?;
+    check_shape("order", &[order.len()], &[epochs.saturating_mul(rows)])?;
     match order.iter().position(|index| *index as usize >= rows) {
         Some(index) => Err(Error::Value {
             tensor: "order".into(),

@@ -81,9 +81,33 @@ pub enum Error {
         has: u64,
     },
 
+    /// This machine's memory is too small for what was asked.
+    #[error("{what} needs {needs} bytes of memory, {has} are free")]
+    Memory {
+        /// What does not fit.
+        what: String,
+        /// Bytes that it needs at least.
+        needs: u64,
+        /// Bytes that the system leaves to this process.
+        has: u64,
+    },
+
     /// No adapter suits the request. The message lists those that were there.
     #[error("no adapter: {0}")]
     NoAdapter(String),
+
+    /// An environment variable leaves nothing to work with.
+    #[error("{name} is \"{value}\": {why}; it must be {expected}")]
+    Variable {
+        /// Name of the variable.
+        name: &'static str,
+        /// What it is set to.
+        value: String,
+        /// What is wrong with that.
+        why: String,
+        /// What it should have been.
+        expected: String,
+    },
 
     /// wgpu refused to make a device on the adapter.
     #[error("adapter \"{adapter}\": no device: {message}")]

@@ -117,6 +117,7 @@ mod error;
 pub mod gpu;
 pub mod kernels;
 pub mod learner;
+mod memory;
 pub mod normalizer;
 pub mod policy;
 pub mod reference;

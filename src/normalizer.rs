@@ -1,6 +1,7 @@
 //! The running statistics of a learner, as they are saved: one small state for both implementations.
 
 use crate::data::{check_shape, finite};
+use crate::memory::filled;
 use crate::{Error, PpoConfig, Result, RewardNormKind};
 
 /// Running means and variances of numbers that are counted together.
@@ -19,7 +20,12 @@ pub struct RunningMoments {
 impl RunningMoments {
     /// Mean 0 and variance 1.
     pub fn new(columns: usize, initial_count: f64) -> Self {
-        Self { mean: vec![0.0; columns], variance: vec![1.0; columns], count: 0, initial_count: initial_count as f32 }
+        Self {
+            mean: filled(0.0, columns),
+            variance: filled(1.0, columns),
+            count: 0,
+            initial_count: initial_count as f32,
+        }
     }
 
     fn check(&self, name: &str, columns: usize) -> Result<()> {
@@ -65,7 +71,7 @@ impl NormalizerState {
         Self {
             obs: config.obs_norm.map(|norm| RunningMoments::new(obs_dim, norm.initial_count)),
             reward: config.reward_norm.map(|norm| RunningMoments::new(1, norm.initial_count)),
-            discounted_returns: scaled.map_or_else(Vec::new, |_| vec![0.0; config.num_envs]),
+            discounted_returns: scaled.map_or_else(Vec::new, |_| filled(0.0, config.num_envs)),
             value: config.norm_value.map(|norm| RunningMoments::new(1, norm.initial_count)),
         }
     }

@@ -236,7 +236,7 @@ fn a_host_that_feeds_a_learner_gets_what_the_trainer_gets() {
     let spec = env.policy(&HIDDEN);
     let mut trainer = CpuTrainer::new(env, spec.clone(), config.clone(), 4).unwrap();
     let mut learner = CpuLearner::<f32>::new(spec.clone(), config.clone(), 4).unwrap();
-    let mut envs = VecEnv::new(env, config.num_envs, 4);
+    let mut envs = VecEnv::new(env, config.num_envs, 4).unwrap();
     let start = initial_parameters(&spec, 4);
     for _ in 0..2 {
         trainer.iterate().unwrap();
@@ -251,7 +251,7 @@ fn a_host_that_feeds_a_learner_gets_what_the_trainer_gets() {
     // 256 steps: the second window holds the cut at step 200.
     let Some(gpu) = support::gpu(false) else { return };
     let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 4).unwrap();
-    let mut envs = VecEnv::new(env, config.num_envs, 4);
+    let mut envs = VecEnv::new(env, config.num_envs, 4).unwrap();
     for _ in 0..2 {
         let rollout = play(&mut device, &mut envs, config.num_steps, config.num_envs);
         device.update(&rollout).unwrap();
@@ -316,7 +316,7 @@ fn counts_go_on_beyond_what_an_f32_can_count() {
                 learner.act(array![[1.0, 2.0, 3.0]].view(), ActMode::Sample).unwrap();
                 assert_eq!(learner.state().unwrap().normalizer.obs.unwrap().count, count + more);
             }
-            let mut envs = VecEnv::new(Env::Pendulum, 5, 1);
+            let mut envs = VecEnv::new(Env::Pendulum, 5, 1).unwrap();
             let rollout = play(learner.as_mut(), &mut envs, 3, 5);
             learner.update(&rollout).unwrap();
             let after = learner.state().unwrap().normalizer;
@@ -359,7 +359,7 @@ fn a_state_that_does_not_fit_changes_nothing() {
         learner.set_state(&state).unwrap();
         assert_eq!(learner.state().unwrap().normalizer, NormalizerState::new(&everything(), 3));
         // Returns are carried for each environment.
-        let mut envs = VecEnv::new(Env::Pendulum, 4, 1);
+        let mut envs = VecEnv::new(Env::Pendulum, 4, 1).unwrap();
         let rollout = play(learner, &mut envs, 2, 4);
         let before = learner.state().unwrap();
         let error = learner.update(&rollout).unwrap_err().to_string();

@@ -17,30 +17,44 @@ pub fn api(info: &wgpo::wgpu::AdapterInfo) -> String {
     format!("{:?}", info.backend)
 }
 
-/// The index of the adapter that a run was on, or its name where the run does not say what reached it.
+/// The index of the adapter that a run was on, or its name where the run does not say what reached it. Of several the one behind the same
+/// driver, if it is still there.
 pub fn same_adapter(saved: &RunConfig) -> Result<Option<String>> {
     let (Some(name), Some(before)) = (&saved.adapter, &saved.api) else { return Ok(saved.adapter.clone()) };
-    match adapters()?.iter().find(|one| one.info.name == *name && api(&one.info) == *before) {
+    let all = adapters()?;
+    let alike = || all.iter().filter(|one| one.info.name == *name && api(&one.info) == *before);
+    let same = alike().find(|one| saved.driver.as_ref().is_some_and(|driver| *driver == driver_of(one)));
+    match same.or_else(|| alike().next()) {
         Some(found) => Ok(Some(found.index.to_string())),
         None => bail!("it was on {name} by {before}, which is not here"),
     }
 }
 
+/// The driver of an adapter and its version, as [`Gpu::driver`] has it.
+fn driver_of(adapter: &AdapterSummary) -> String {
+    format!("{} {}", adapter.info.driver, adapter.info.driver_info).trim().to_owned()
+}
+
 /// Why `auto` found no GPU, in the user's words.
 pub fn why_no_gpu(error: &wgpo::Error) -> String {
-    let software = adapters().map_or(Vec::new(), |all| {
-        all.iter().filter(|one| one.is_software()).map(|one| one.info.name.clone()).collect::<Vec<_>>()
-    });
+    let software =
+        adapters().map_or(Vec::new(), |all| all.into_iter().filter(AdapterSummary::is_software).collect::<Vec<_>>());
     match (error, software.first()) {
-        (wgpo::Error::NoAdapter(_), Some(name)) => {
-            format!("no hardware GPU found, only {0}, a software one; --adapter {0} takes it", short(name))
+        (wgpo::Error::NoAdapter(_), Some(one)) => {
+            let (name, handle) = (short(&one.info.name), quoted(&one.handle));
+            format!("no hardware GPU found, only {name}, a software one; --adapter {handle} takes it")
         }
         (wgpo::Error::NoAdapter(_), None) => "no GPU found".to_owned(),
         (error, _) => format!("the GPU cannot be used: {error}"),
     }
 }
 
-/// The first word of an adapter's name, which is enough to choose it.
+/// As a shell takes it for one word.
+pub fn quoted(handle: &str) -> String {
+    if handle.contains(' ') { format!("\"{handle}\"") } else { handle.to_owned() }
+}
+
+/// The first word of an adapter's name.
 fn short(name: &str) -> &str {
     name.split_whitespace().next().unwrap_or(name)
 }
@@ -69,7 +83,8 @@ pub fn roomy(gpu: &Gpu, bytes: u64) -> Result<Gpu> {
 pub fn again(gpu: &Gpu, options: GpuOptions) -> Result<Gpu> {
     let same = |summary: &AdapterSummary| {
         let (a, b) = (&summary.info, gpu.adapter_info());
-        (&a.name, a.backend, a.device, &a.device_pci_bus_id) == (&b.name, b.backend, b.device, &b.device_pci_bus_id)
+        let place = (a.device, &a.device_pci_bus_id) == (b.device, &b.device_pci_bus_id);
+        place && a.name == b.name && a.backend == b.backend && driver_of(summary) == gpu.driver()
     };
     let index = adapters()?.iter().position(same).context("the adapter is gone")?;
     Ok(Gpu::new(&GpuOptions { adapter: AdapterChoice::Index(index), products: gpu.products(), ..options })?)

@@ -55,8 +55,8 @@ pub struct BackendArgs {
     #[arg(long, value_enum, default_value = "auto")]
     pub backend: BackendChoice,
 
-    /// Adapter to use, by its index in `wgpo info` or a part of its name; implies `--backend gpu`, and is the way to use
-    /// a software adapter
+    /// Adapter to use, as `wgpo info` writes it: its index, or a part of its name, driver or driver's version; implies
+    /// `--backend gpu`, and is the way to use a software adapter
     #[arg(long, value_name = "NAME|INDEX")]
     pub adapter: Option<String>,
 
@@ -298,7 +298,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N")]
     pub rollout: Option<usize>,
 
-    /// Environment steps of the whole run, at most
+    /// Environment steps of the whole run, at most; not less than one update takes (environments × rollout)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     pub steps: Option<u64>,
 
@@ -343,7 +343,7 @@ pub struct TrainArgs {
 
     /// Greedy episodes of an evaluation, which takes place where the sampled mean is at the mark, and at the end; 0 leaves it
     /// out, and then no run is called solved [default: 100]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = up_to(1_000_000))]
     pub eval_episodes: Option<usize>,
 }
 
@@ -351,7 +351,7 @@ pub struct TrainArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit code 1 if any comparison fails.")]
 pub struct CheckArgs {
-    /// Adapter to check, by its index in `wgpo info` or by a part of its name [default: a hardware GPU, else a software one]
+    /// Adapter to check, as `wgpo info` writes it: its index, or a part of its name or driver [default: a hardware GPU, else a software one]
     #[arg(long, value_name = "NAME|INDEX", conflicts_with = "all")]
     pub adapter: Option<String>,
 
@@ -447,6 +447,11 @@ pub struct FailureModesArgs {
     /// Replace what is in the folder
     #[arg(long)]
     pub force: bool,
+}
+
+/// Whole numbers from 0 to `most`.
+fn up_to(most: u64) -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u64).range(0..=most).map(|count| count as usize)
 }
 
 /// Whole numbers from 1 to `most`.

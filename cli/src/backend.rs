@@ -5,7 +5,7 @@ use crate::args::{BackendArgs, BackendChoice, KernelsChoice};
 use crate::settings::RunConfig;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wgpo::algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 use wgpo::bench::{Options, Place, Tuning, Tunings};
 use wgpo::env::Env;
@@ -13,7 +13,7 @@ use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::policy::{Network, PolicySpec};
 use wgpo::reference::{CpuLearner, CpuTrainer};
 use wgpo::trainer::{IterationStats, Trainer};
-use wgpo::{Learner, PpoConfig};
+use wgpo::{Learner, LearnerState, PpoConfig, checkpoint};
 
 /// Where the numbers are computed, and why there.
 pub struct Backend {
@@ -48,7 +48,7 @@ impl Backend {
                 let adapter = adapter_choice(args.adapter.as_deref());
                 let gpu = Gpu::new(&GpuOptions { adapter, products, ..GpuOptions::default() });
                 let gpu = gpu.with_context(|| match args.adapter {
-                    Some(_) => "--adapter wants an index or a part of a name from `wgpo info`",
+                    Some(_) => "--adapter wants an index or a name, as `wgpo info` writes it",
                     None => {
                         "--backend gpu takes a hardware GPU; --adapter NAME takes a software one, --backend cpu the CPU"
                     }
@@ -122,7 +122,7 @@ impl Backend {
             let adapter = same_adapter(saved).context(elsewhere)?;
             let mut backend = Self::choose(&BackendArgs { backend, adapter, ..args.clone() }).context(elsewhere)?;
             let other = backend.keep(args, saved);
-            backend.reason = backend.described("as before") + &other;
+            backend.reason = backend.described("as before") + &other + &backend.other_driver(saved);
             return Ok(backend);
         };
         let mut backend = Self::choose(args)?;
@@ -135,10 +135,20 @@ impl Backend {
             };
             backend.reason += &format!("; the run was on {before}, so its numbers differ in rounding from here on");
         } else {
-            let other = backend.keep(args, saved);
+            let other = backend.keep(args, saved) + &backend.other_driver(saved);
             backend.reason += &other;
         }
         Ok(backend)
+    }
+
+    /// Says so where the adapter is the same and its driver is not: that is another compiler.
+    fn other_driver(&self, saved: &RunConfig) -> String {
+        match (&saved.driver, self.driver()) {
+            (Some(before), Some(now)) if *before != now => {
+                format!("; the driver was {before}, so numbers may differ in rounding from here on")
+            }
+            _ => String::new(),
+        }
     }
 
     /// Takes the kernels of an earlier run on this adapter, which round as it did, unless the command line names some; then it
@@ -193,6 +203,14 @@ impl Backend {
         }
     }
 
+    /// The adapter's driver and its version, if one is used.
+    pub fn driver(&self) -> Option<String> {
+        match &self.place {
+            Place::Gpu(gpu) => Some(gpu.driver()),
+            Place::Cpu => None,
+        }
+    }
+
     /// What reaches the adapter (`Vulkan`, …), if one is used.
     pub fn api(&self) -> Option<String> {
         match &self.place {
@@ -213,6 +231,24 @@ impl Backend {
         })
     }
 
+    /// A trainer that goes on from what the run saved in `path`; nothing is drawn that the file then replaces.
+    pub fn trainer_from(&self, run: &RunConfig, path: &Path) -> Result<Box<dyn Trainer>> {
+        let saved = checkpoint::load_trainer(path)?;
+        saved.expect_spec(path, &run.policy)?;
+        let (trained, wanted) = (saved.state.env.name(), run.env.name());
+        if trained != wanted {
+            bail!("{}: was trained on {trained}, not on {wanted}", path.display());
+        }
+        let (spec, config) = (run.policy.clone(), run.ppo.clone());
+        Ok(match &self.place {
+            Place::Gpu(gpu) => {
+                let gpu = roomy(gpu, GpuTrainer::binding_bytes(&spec, &config))?;
+                Box::new(GpuTrainer::from_state(&gpu, spec, config, &saved.state)?)
+            }
+            Place::Cpu => Box::new(CpuTrainer::from_state(spec, config, &saved.state)?),
+        })
+    }
+
     /// A trainer per seed, which advance together.
     pub fn group(&self, env: Env, spec: &PolicySpec, config: &PpoConfig, seeds: &[u64]) -> Result<Group> {
         Ok(match &self.place {
@@ -224,11 +260,11 @@ impl Backend {
         })
     }
 
-    /// A learner with fresh parameters.
-    pub fn learner(&self, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Box<dyn Learner>> {
+    /// A learner that goes on from `state`.
+    pub fn learner_from(&self, spec: PolicySpec, config: PpoConfig, state: &LearnerState) -> Result<Box<dyn Learner>> {
         Ok(match &self.place {
-            Place::Gpu(gpu) => Box::new(GpuLearner::new(gpu, spec, config, seed)?),
-            Place::Cpu => Box::new(CpuLearner::<f32>::new(spec, config, seed)?),
+            Place::Gpu(gpu) => Box::new(GpuLearner::from_state(gpu, spec, config, state)?),
+            Place::Cpu => Box::new(CpuLearner::<f32>::from_state(spec, config, state)?),
         })
     }
 }
@@ -265,7 +301,7 @@ fn told(tried: &wgpo::bench::Tried) -> String {
 /// Bytes of the largest buffer that a minibatch of `rows` needs: a layer's outputs, or observations.
 pub fn binding_bytes(spec: &PolicySpec, rows: usize) -> u64 {
     let widest = Network::ALL.into_iter().flat_map(|network| spec.sizes(network)).max().unwrap_or(1);
-    4 * rows as u64 * widest.max(spec.head.width()).max(4) as u64
+    (rows as u64).saturating_mul(widest.max(spec.head.width()).max(4) as u64).saturating_mul(4)
 }
 
 /// Where `wgpo bench` runs, by the same rules as every command, with the device's clock where it has one; and why there.

@@ -1,6 +1,7 @@
 //! Files that appear whole or not at all.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use std::io::Read as _;
 use std::path::Path;
 
 /// Writes `bytes` to a temporary file beside `path` and renames it.
@@ -8,7 +9,17 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     wgpo::checkpoint::write_atomically(path, bytes).context("cannot write")
 }
 
+/// More than any text has that is read whole: what has more is a device, or another kind of file.
+const LONGEST: u64 = 64 << 20;
+
 /// The text of `path`.
 pub fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))
+    let cannot = || format!("{}: cannot read", path.display());
+    let mut text = String::new();
+    let file = std::fs::File::open(path).with_context(cannot)?;
+    file.take(LONGEST + 1).read_to_string(&mut text).with_context(cannot)?;
+    if text.len() as u64 > LONGEST {
+        bail!("{}: is longer than {LONGEST} bytes, which no such file is", path.display());
+    }
+    Ok(text)
 }

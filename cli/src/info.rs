@@ -47,7 +47,7 @@ pub fn info(args: &InfoArgs) -> Result<ExitCode> {
     }
     println!("wgpo {}", env!("CARGO_PKG_VERSION"));
     if adapters.is_empty() {
-        println!("\nno adapter: there is no driver for Vulkan, Metal, DX12 or GL here");
+        println!("\nno adapter: there is no driver for Vulkan, Metal, DX12 or GL here{}", wgpo::gpu::narrowed());
     }
     for adapter in &adapters {
         print!("\n{}", as_text(adapter));
@@ -98,7 +98,11 @@ fn as_text(adapter: &AdapterSummary) -> String {
     let info = &adapter.info;
     let kind = if adapter.is_software() { "software".to_owned() } else { format!("{:?}", info.device_type) };
     let mut text = format!("{}: {} ({:?}, {kind})\n", adapter.index, info.name, info.backend);
+    text += &format!("  to use it: --adapter {}\n", adapters::quoted(&adapter.handle));
     text += &format!("  driver: {} {}\n", info.driver, info.driver_info);
+    if !info.device_pci_bus_id.is_empty() {
+        text += &format!("  PCI bus id: {}\n", info.device_pci_bus_id);
+    }
     if let Some(shortfall) = adapter.shortfall() {
         text += &format!("  cannot be used: {shortfall}\n");
     }
@@ -117,11 +121,13 @@ fn as_json(adapter: &AdapterSummary) -> Value {
         limits(adapter).iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     json!({
         "index": adapter.index,
+        "adapter": adapter.handle,
         "name": info.name,
         "backend": format!("{:?}", info.backend),
         "device_type": format!("{:?}", info.device_type),
         "driver": info.driver,
         "driver_info": info.driver_info,
+        "pci_bus_id": info.device_pci_bus_id,
         "software": adapter.is_software(),
         "shortfall": adapter.shortfall(),
         "limits": limits,

@@ -7,7 +7,7 @@ use crate::settings::{self, RunConfig};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use wgpo::policy::Std;
-use wgpo::{Algorithm, Env};
+use wgpo::{Algorithm, Env, PpoConfig};
 
 /// The files of a run.
 #[derive(Debug, Clone)]
@@ -117,6 +117,7 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
     ppo.num_steps = args.rollout.unwrap_or(ppo.num_steps);
     ppo.total_timesteps = args.steps.unwrap_or(ppo.total_timesteps);
     ppo.validate()?;
+    check_steps(&ppo)?;
     // A run's own file may hold another algorithm than the preset is for; its networks are then the task's.
     let mut policy = settings::policy(preset, ppo.algorithm, env)
         .or_else(|_| settings::policy(Preset::Tuned, ppo.algorithm, env))?;
@@ -139,11 +140,24 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
             folder.path.display()
         );
     }
-    let (adapter, api) = (backend.adapter(), backend.api());
+    let (adapter, api, driver) = (backend.adapter(), backend.api(), backend.driver());
     let kernels = backend.kernels();
     let eval_episodes = args.eval_episodes.unwrap_or(wgpo::solved::EPISODES);
     let backend = backend.name().into();
-    Ok((folder, RunConfig { env, backend, adapter, api, kernels, seed, eval_episodes, policy, ppo }))
+    Ok((folder, RunConfig { env, backend, adapter, api, driver, kernels, seed, eval_episodes, policy, ppo }))
+}
+
+/// Refuses a run of fewer steps than one update takes: it would take them all the same, perhaps a million times as many as were asked for.
+fn check_steps(ppo: &PpoConfig) -> Result<()> {
+    let (envs, rollout, steps) = (ppo.num_envs, ppo.num_steps, ppo.total_timesteps);
+    let batch = ppo.batch_size() as u64;
+    if batch <= steps {
+        return Ok(());
+    }
+    bail!(
+        "--steps {steps} is less than one update takes: {envs} environments × {rollout} steps = {batch}; give at least --steps {batch}, \
+         or fewer --envs or a shorter --rollout"
+    );
 }
 
 /// An earlier run's folder and settings. What the command line says must agree with them; only `--steps` and `--eval-episodes` may
@@ -177,6 +191,7 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
     }
     let mut config = RunConfig::read(&folder.config())?;
     config.ppo.validate().with_context(|| format!("{}", folder.config().display()))?;
+    config.policy.validate().with_context(|| format!("{}", folder.config().display()))?;
     let differs = |option: &str, saved: &dyn std::fmt::Display, given: &dyn std::fmt::Display| {
         format!("{} was run with {option} {saved}, not {given}; leave the option out", folder.path.display())
     };

@@ -25,6 +25,9 @@ pub struct RunConfig {
     /// What reaches it (`Vulkan`, `Metal`, `Dx12`, `Gl`): the same adapter behind another is another compiler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
+    /// Its driver and that one's version: another one is another compiler, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
     /// Which kernels computed networks there: others may round differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernels: Option<ProductPath>,
@@ -218,6 +221,7 @@ mod tests {
             backend: "cpu".into(),
             adapter: None,
             api: None,
+            driver: None,
             kernels: None,
             seed: 7,
             eval_episodes: 12,

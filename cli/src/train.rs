@@ -36,8 +36,8 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
     let (folder, config, backend) = if args.resume {
         let (folder, saved) = run::find(args)?;
         let backend = Backend::choose_again(&args.backend, &saved)?;
-        let config =
-            RunConfig { backend: backend.name().into(), adapter: backend.adapter(), api: backend.api(), ..saved };
+        let (adapter, api, driver) = (backend.adapter(), backend.api(), backend.driver());
+        let config = RunConfig { backend: backend.name().into(), adapter, api, driver, ..saved };
         (folder, config, backend)
     } else {
         let backend = Backend::choose(&args.backend)?;
@@ -47,12 +47,12 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
     let (mut config, mut backend) = (config, backend);
     backend.tune(&args.backend, &config.policy, config.ppo.minibatch_rows(config.ppo.batch_size()))?;
     config.kernels = backend.kernels();
-    let mut trainer = backend.trainer(&config)?;
+    let trainer =
+        if args.resume { backend.trainer_from(&config, &folder.policy())? } else { backend.trainer(&config)? };
     let (metrics, judge) = if args.resume {
-        trainer.load(&folder.policy())?;
         let state = trainer.state()?;
         let done = state.learner.update;
-        let metrics = Metrics::resume(&folder.metrics(), done, done * config.ppo.batch_size() as u64)?;
+        let metrics = Metrics::resume(&folder.metrics(), done, done.saturating_mul(config.ppo.batch_size() as u64))?;
         let judge = Judge::resume(&config, &folder, &metrics, &state)?;
         config.write(&folder.config())?;
         (metrics, judge)
@@ -116,7 +116,7 @@ impl Session<'_> {
         let updates = self.config.ppo.num_updates();
         let batch = self.config.ppo.batch_size() as u64;
         let mut done = self.trainer.state()?.learner.update;
-        let mut progress = Progress::new(updates * batch, done * batch);
+        let mut progress = Progress::new(updates.saturating_mul(batch), done.saturating_mul(batch));
         let (mut sitting, mut saved, mut warned) = (0, Instant::now(), false);
         let end = loop {
             if !self.args.no_stop && self.judge.solved().is_solved() {

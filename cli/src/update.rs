@@ -33,16 +33,18 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     let config = PpoConfig { num_envs: rollout.envs, num_steps: rollout.steps, ..config };
     let scales_rewards = config.reward_norm.is_some();
     let made = |backend: &Backend| -> Result<Box<dyn Learner>> {
-        let mut learner = backend.learner(saved.spec.clone(), config.clone(), saved.state.seed)?;
-        learner.set_state(&saved.state).with_context(|| {
-            format!(
+        backend.learner_from(saved.spec.clone(), config.clone(), &saved.state).map_err(|error| {
+            // What is too large is not about the files' agreement.
+            if !matches!(error.downcast_ref(), Some(wgpo::Error::Config { .. } | wgpo::Error::Shape { .. })) {
+                return error;
+            }
+            error.context(format!(
                 "{} does not go with {}: running statistics need the same [obs_norm], [reward_norm] and [norm_value], and as \
                  many environments",
                 args.policy.display(),
                 args.config.display()
-            )
-        })?;
-        Ok(learner)
+            ))
+        })
     };
     if args.backend.kernels == KernelsChoice::Tuned {
         // What does not go together is refused before anything is measured and kept.

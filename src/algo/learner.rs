@@ -10,6 +10,7 @@ use super::valid::ValidPlan;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::learner::{ActMode, Learner, LearnerState};
+use crate::memory::small;
 use crate::normalizer::NormalizerState;
 use crate::policy::{PolicySpec, initial_parameters_with};
 use crate::{Autoreset, Error, PpoConfig, Result};
@@ -71,11 +72,33 @@ impl GpuLearner {
     /// A policy with initial weights from `config.init` and `seed`.
     ///
     /// # Errors
-    /// A bad spec or config, a limit, or out of memory.
+    /// A bad spec or config, a limit, or out of memory, before any weight is drawn.
     pub fn new(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
-        spec.validate()?;
-        let model = Model::new(gpu, &spec, &config, &initial_parameters_with(&spec, &config.init, seed), seed)?;
+        let learner = Self::empty(gpu, spec, config, seed)?;
+        learner.draw()?;
+        Ok(learner)
+    }
+
+    /// A policy that goes on from `state`; no weights are drawn.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and as [`Learner::set_state`].
+    pub fn from_state(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, state: &LearnerState) -> Result<Self> {
+        let mut learner = Self::empty(gpu, spec, config, state.seed)?;
+        learner.set_state(state)?;
+        Ok(learner)
+    }
+
+    /// A policy whose parameters are yet to be written.
+    pub(super) fn empty(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+        let model = Model::empty(gpu, &spec, &config, seed)?;
         Ok(Self { gpu: gpu.clone(), config, model, act: None, judge: None, update: None })
+    }
+
+    /// Writes the initial weights.
+    pub(super) fn draw(&self) -> Result<()> {
+        let weights = initial_parameters_with(&self.model.spec, &self.config.init, self.model.seed);
+        self.gpu.write(&self.model.parameters, 0, &weights)
     }
 
     /// The device.
@@ -181,7 +204,7 @@ impl GpuLearner {
         };
         let order = match key {
             UpdateKey::Batch { with_order: true, .. } => {
-                Some(gpu.buffer("order", rows * self.config.order_epochs() as u64)?)
+                Some(gpu.buffer("order", rows.saturating_mul(self.config.order_epochs() as u64))?)
             }
             _ => None,
         };
@@ -242,16 +265,6 @@ pub(super) fn submit(
     }
     after(&mut encoder)?;
     gpu.submit(encoder)
-}
-
-/// A host size as the shaders' u32.
-pub(super) fn small(what: &str, size: usize) -> Result<u32> {
-    u32::try_from(size).map_err(|_| Error::OwnLimit {
-        what: what.to_owned(),
-        limit: "u32 element index",
-        needs: size as u64,
-        has: u64::from(u32::MAX),
-    })
 }
 
 impl Learner for GpuLearner {
@@ -328,7 +341,7 @@ impl Learner for GpuLearner {
         let actions = Actions::from_words(&head, rows as usize, actions)?;
         let env_actions = Actions::env_from_words(&head, rows as usize, env_actions)?;
         if mode == ActMode::Sample {
-            self.model.policy_step += 1;
+            self.model.policy_step = self.model.policy_step.wrapping_add(1);
         }
         Ok(Acted { actions, env_actions, logp: floats(logp), values: floats(values), obs })
     }

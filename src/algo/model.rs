@@ -57,13 +57,21 @@ impl Model {
     /// A bad spec or config, parameters of another length, or out of memory.
     pub fn new(gpu: &Gpu, spec: &PolicySpec, config: &PpoConfig, parameters: &[f32], seed: u64) -> Result<Self> {
         spec.validate()?;
+        crate::data::check_shape("parameters", &[parameters.len()], &[spec.layout().len()])?;
+        let model = Self::empty(gpu, spec, config, seed)?;
+        gpu.write(&model.parameters, 0, parameters)?;
+        Ok(model)
+    }
+
+    /// [`new`](Self::new) with all parameters at 0, which are to be written yet: what does not fit is refused before they are drawn.
+    pub(super) fn empty(gpu: &Gpu, spec: &PolicySpec, config: &PpoConfig, seed: u64) -> Result<Self> {
+        spec.validate()?;
         config.validate()?;
         let layout = spec.layout();
-        crate::data::check_shape("parameters", &[parameters.len()], &[layout.len()])?;
         let count = layout.len() as u64;
         Ok(Self {
             spec: spec.clone(),
-            parameters: gpu.upload("parameters", parameters)?,
+            parameters: gpu.buffer("parameters", count)?,
             exp_avg: gpu.buffer("exp_avg", count)?,
             exp_avg_sq: gpu.buffer("exp_avg_sq", count)?,
             optimizer_step: gpu.buffer("optimizer_step", 1)?,

@@ -62,8 +62,8 @@ impl RolloutPlan {
         let obs_dim = spec.obs_dim as u64;
         let n = u64::from(envs);
         let rows = u64::from(steps) * n;
-        let obs = gpu.buffer("obs", (rows + n) * obs_dim)?;
-        let final_obs = gpu.buffer("final_obs", rows * obs_dim)?;
+        let obs = gpu.buffer("obs", rows.saturating_add(n).saturating_mul(obs_dim))?;
+        let final_obs = gpu.buffer("final_obs", rows.saturating_mul(obs_dim))?;
         let [actions, terminated] = pair(gpu, "actions, terminated", [rows * spec.head.action_words() as u64, rows])?;
         let [rewards, logp] = pair(gpu, "rewards, logp", [rows, rows])?;
         let env_state = gpu.buffer("env_state", n * env.state_words() as u64)?;

@@ -8,7 +8,7 @@ use super::products::FEW_ROWS;
 use super::rows;
 use crate::Result;
 use crate::env::Env;
-use crate::gpu::{Buffer, Call, Element, Gpu, ProductPath};
+use crate::gpu::{Buffer, Call, Element, Gpu, ProductPath, require_calls};
 use crate::kernels::{env_step, policy_sample, rollout_fused};
 use crate::policy::{Network, PolicySpec};
 
@@ -92,6 +92,7 @@ impl Steps<'_> {
     pub fn by_turns(&self) -> Result<(Vec<Call>, Vec<Call>)> {
         let Self { gpu, model, env, steps, envs, .. } = *self;
         let spec = self.spec();
+        require_calls(|| format!("a rollout of {steps} steps, step by step,"), 3 * u128::from(steps))?;
         let (obs_dim, dims) = (spec.obs_dim as u32, spec.head.action_dims() as u64);
         let env_actions = gpu.buffer("env_actions", u64::from(envs) * dims)?;
 

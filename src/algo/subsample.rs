@@ -1,10 +1,10 @@
 //! The rows of a trust region's step, where they are not all.
 
-use super::learner::small;
 use super::model::Model;
 use super::update::BatchBuffers;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::batch_gather;
+use crate::memory::small;
 use crate::{Error, PpoConfig, Result};
 
 /// The rows that the policy's step is made on, and the calls that copy them: the batch itself, or with

@@ -1,7 +1,7 @@
 //! Environments and learning wholly on the device.
 
 use super::advantage::{AdvantagePlan, Estimator};
-use super::learner::{GpuLearner, small, submit};
+use super::learner::{GpuLearner, submit};
 use super::log_rho::LogRhoPlan;
 use super::plan::UpdatePlan;
 use super::rollout::RolloutPlan;
@@ -10,6 +10,7 @@ use crate::env::Env;
 use crate::gpu::{Call, Gpu, ReadBack, Slot};
 use crate::kernels::reduce_episodes::SUMMARY;
 use crate::learner::Learner;
+use crate::memory::small;
 use crate::policy::{Network, PolicySpec};
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 use crate::{Error, PpoConfig, Result};
@@ -31,14 +32,33 @@ impl GpuTrainer {
     /// Allocates and binds everything, and draws the start states.
     ///
     /// # Errors
-    /// A spec that does not suit the environment, a bad config, a limit, or out of memory.
+    /// A spec that does not suit the environment, a bad config, a limit, or out of memory, before any weight is drawn.
     pub fn new(gpu: &Gpu, env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+        let trainer = Self::empty(gpu, env, spec, config, seed)?;
+        trainer.learner.draw()?;
+        let slot = trainer.push_schedule()?;
+        gpu.run("reset", trainer.rollout.reset(), slot)?;
+        Ok(trainer)
+    }
+
+    /// A trainer that goes on from `state`, in its environment; no weights and no start states are drawn.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and as [`Trainer::set_state`].
+    pub fn from_state(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, state: &TrainerState) -> Result<Self> {
+        let mut trainer = Self::empty(gpu, state.env, spec, config, state.learner.seed)?;
+        trainer.set_state(state)?;
+        Ok(trainer)
+    }
+
+    /// Allocates and binds everything; parameters and environments are 0.
+    fn empty(gpu: &Gpu, env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
         if spec.obs_dim != env.obs_dim() {
             let (got, want) = (spec.obs_dim, env.obs_dim());
             return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
         }
         env.check_head(&spec.head)?;
-        let learner = GpuLearner::new(gpu, spec, config.clone(), seed)?;
+        let learner = GpuLearner::empty(gpu, spec, config.clone(), seed)?;
         let (steps, envs) = (small("num_steps", config.num_steps)?, small("num_envs", config.num_envs)?);
         small("batch rows", config.batch_size().saturating_add(config.num_envs))?;
         let mut rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
@@ -67,8 +87,6 @@ impl GpuTrainer {
         let update = UpdatePlan::new(gpu, &learner.model, &config, &batch, None)?;
         let calls = rollout.calls().iter().chain(&prepare).chain(update.calls()).cloned().collect();
         let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;
-        let slot = learner.model.push_schedule(gpu, &config, 0)?;
-        gpu.run("reset", rollout.reset(), slot)?;
         Ok(Self { learner, env, env_step: 0, rollout, update, calls, staging })
     }
 
@@ -85,10 +103,10 @@ impl GpuTrainer {
         let widest = Network::ALL.into_iter().flat_map(|network| spec.sizes(network)).chain([spec.head.width()]).max();
         let obs = rows.saturating_add(config.num_envs as u64).saturating_mul(spec.obs_dim as u64);
         // An update gathers them with rows at multiples of four.
-        let gathered = rows.saturating_mul(spec.obs_dim.next_multiple_of(4) as u64);
+        let gathered = rows.saturating_mul(spec.obs_dim.checked_next_multiple_of(4).unwrap_or(usize::MAX) as u64);
         let kept = at_once.saturating_mul(widest.unwrap_or(1) as u64);
         let samples = rows.saturating_mul(4).max(rows.saturating_mul(spec.head.width() as u64));
-        4 * obs.max(gathered).max(kept).max(samples).max(spec.layout().len() as u64)
+        obs.max(gathered).max(kept).max(samples).max(spec.layout().len() as u64).saturating_mul(4)
     }
 
     /// The device.
@@ -145,8 +163,8 @@ impl GpuTrainer {
         let update = self.update.statistics(statistics, learning_rate);
         let model = &mut self.learner.model;
         model.count_update(rows);
-        model.policy_step += steps;
-        self.env_step += steps;
+        model.policy_step = model.policy_step.wrapping_add(steps);
+        self.env_step = self.env_step.wrapping_add(steps);
         let float = |index: usize| f64::from(f32::from_bits(summary[index]));
         let episodes = if float(0) > 0.0 {
             EpisodeStats {
@@ -159,7 +177,7 @@ impl GpuTrainer {
         } else {
             EpisodeStats::NONE
         };
-        IterationStats { update, episodes, env_steps: self.env_step * envs, updates: model.update }
+        IterationStats { update, episodes, env_steps: self.env_step.saturating_mul(envs), updates: model.update }
     }
 }
 
@@ -201,7 +219,7 @@ impl Trainer for GpuTrainer {
     fn set_state(&mut self, state: &TrainerState) -> Result<()> {
         state.expect_env(self.env)?;
         let envs = self.learner.config().num_envs;
-        let expected = [envs * self.env.state_words()];
+        let expected = [envs.saturating_mul(self.env.state_words())];
         crate::data::check_shape("env.state", &[state.env_words.len()], &expected)?;
         self.learner.set_state(&state.learner)?;
         self.gpu().write(&self.rollout.env_state, 0, &state.env_words)?;

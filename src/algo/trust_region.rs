@@ -3,7 +3,6 @@
 use super::clean::{cleaned, pack_in_order};
 use super::fisher::{FisherPlan, networks, sum_partials};
 use super::forward::ForwardOnly;
-use super::learner::small;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients};
 use super::rows;
@@ -11,11 +10,12 @@ use super::subsample::subsampled;
 use super::update::{BatchBuffers, PpoUpdate};
 use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection};
 use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
-use crate::gpu::{Buffer, Call, Gpu, ReadBack};
+use crate::gpu::{Buffer, Call, Gpu, ReadBack, require_calls};
 use crate::kernels::{
     advantage_normalize, batch_count, cg_step, loss_ppo, loss_statistics, loss_trust_region, optim_line_search,
     reduce_moments,
 };
+use crate::memory::small;
 use crate::policy::Network;
 use crate::{PpoConfig, Result};
 
@@ -60,7 +60,9 @@ impl TrustRegionUpdate {
         let (batch, gather) = subsampled(gpu, model, config, batch, order)?;
         let batch = &batch;
         let region = &config.trust_region;
-        let cg_iterations = region.cg_iterations as u32;
+        let (cg_iterations, tries) = (region.cg_iterations as u32, region.line_search_steps as u32);
+        let what = || format!("a step of {cg_iterations} cg_iterations and {tries} line_search_steps");
+        require_calls(what, 4 * (u128::from(cg_iterations) + u128::from(tries)))?;
         let step = PolicyStep {
             gpu,
             model,

@@ -4,7 +4,7 @@ use super::clean::cleaned;
 use super::model::Model;
 use super::update_build::Builder;
 use crate::data::{MinibatchStats, UpdateStats};
-use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
+use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot, require_calls};
 use crate::kernels::{loss_kl, loss_statistics};
 use crate::{AdvantageNorm, Error, KlPenalty, PpoConfig, Result, ValueLoss};
 use std::ops::Range;
@@ -127,6 +127,8 @@ impl PpoUpdate {
                 )
             })?;
 
+        // At the least forward pass and loss, backward pass, the gradient's norm, step.
+        require_calls(|| format!("an update of {minibatches} minibatches"), 4 * u128::from(minibatches))?;
         let plan = Builder::new(gpu, model, config, batch, split, minibatches, critic_only)?;
         let mut calls = plan.explained_variance(batch)?;
         calls.extend(plan.batch_moments(batch)?);

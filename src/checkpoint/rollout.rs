@@ -123,7 +123,7 @@ pub fn write_rollout(path: &Path, rollout: &Rollout) -> Result<()> {
         .f32("obs", vec![steps, envs, rollout.obs.ncols()], &rollout.obs)
         .f32("logp", window(), &rollout.logp)
         .f32("rewards", window(), &rollout.rewards)
-        .f32("values", vec![steps + 1, envs], &rollout.values)
+        .f32("values", vec![steps.saturating_add(1), envs], &rollout.values)
         .u32("terminated", window(), &rollout.terminated)
         .u32("truncated", window(), &rollout.truncated);
     let writer = match &rollout.final_values {

@@ -193,13 +193,14 @@ const fn rmsprop_eps() -> f64 {
 impl PpoConfig {
     /// Rows of one batch: `num_steps × num_envs`.
     pub fn batch_size(&self) -> usize {
-        self.num_steps * self.num_envs
+        self.num_steps.saturating_mul(self.num_envs)
     }
 
     /// Permutations of the rows that an update takes: one per epoch, and with [`TrustRegion::subsample`] one more, the last, whose first
     /// ⌈rows / `subsample`⌉ rows are the policy's.
     pub fn order_epochs(&self) -> usize {
-        self.update_epochs + usize::from(self.algorithm.is_trust_region() && self.trust_region.subsample > 1)
+        let of_policy = self.algorithm.is_trust_region() && self.trust_region.subsample > 1;
+        self.update_epochs.saturating_add(usize::from(of_policy))
     }
 
     /// Updates of the whole run: `total_timesteps / batch_size`, rounded down as CleanRL does, at least 1.

@@ -1,6 +1,7 @@
 //! Ranges of the settings.
 
 use super::{AdaptiveLr, Algorithm, Anneal, KlPenalty, PpoConfig, ValueLoss};
+use crate::memory::{product, word};
 use crate::{Error, Result};
 
 /// A setting and where it may lie.
@@ -53,7 +54,7 @@ impl PpoConfig {
     /// Refuses settings out of range.
     ///
     /// # Errors
-    /// [`Error::Config`] naming the first bad field, its value and its range.
+    /// [`Error::Config`] naming the first bad field, its value and its range; [`Error::OwnLimit`] for more than 2³² − 1 rows.
     pub fn validate(&self) -> Result<()> {
         let at_least_one = [
             ("num_envs", self.num_envs),
@@ -66,6 +67,13 @@ impl PpoConfig {
             if value == 0 {
                 return Err(Error::config(field, "is 0, must be at least 1"));
             }
+        }
+        // Indices are 32 bits wide on a device, in the shuffle and in the draws. The values have one step more.
+        let needs = product(&[self.num_steps, self.num_envs]).saturating_add(self.num_envs as u128);
+        if needs > u128::from(u32::MAX) {
+            let what =
+                format!("a batch of num_steps {} × num_envs {}, and a step more,", self.num_steps, self.num_envs);
+            return Err(Error::OwnLimit { what, limit: "rows", needs: word(needs), has: u32::MAX.into() });
         }
         if self.adv_ddof > 1 {
             return Err(Error::config("adv_ddof", format!("is {}, must be 0 or 1", self.adv_ddof)));

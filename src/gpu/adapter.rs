@@ -1,5 +1,6 @@
 //! Which adapter to use.
 
+use super::environment;
 use crate::{Error, Result};
 
 /// Which adapter [`super::Gpu::new`] takes.
@@ -8,8 +9,9 @@ pub enum AdapterChoice {
     /// The best hardware adapter: discrete before integrated before virtual.
     #[default]
     Best,
-    /// The best (in the order of [`Best`](Self::Best), software last) whose name, driver or backend contains this text, whatever
-    /// its case.
+    /// The best (in the order of [`Best`](Self::Best), software last) whose name, driver, driver's version, backend or PCI bus id contain
+    /// this text, or every word of it, whatever its case; [`AdapterSummary::handle`] is such a text for each. Where different adapters
+    /// answer to it equally well, it is refused.
     Name(String),
     /// This index into [`adapters`].
     Index(usize),
@@ -89,6 +91,8 @@ pub struct GpuOptions {
 pub struct AdapterSummary {
     /// Index for [`AdapterChoice::Index`].
     pub index: usize,
+    /// A short text for [`AdapterChoice::Name`] that means this one among those that are here: `llvmpipe`, `nvidia`, `llvmpipe 25.0.7`.
+    pub handle: String,
     /// Name, backend, driver, type.
     pub info: wgpu::AdapterInfo,
     /// What the hardware allows, which may be more than we ask for.
@@ -134,45 +138,49 @@ pub(super) fn shortfall(limits: &wgpu::Limits) -> Option<String> {
 }
 
 fn instance() -> Result<wgpu::Instance> {
-    if wgpu::Instance::enabled_backend_features().is_empty() {
+    let enabled = wgpu::Instance::enabled_backend_features();
+    if enabled.is_empty() {
         return Err(Error::NoAdapter(
             "no wgpu backend is compiled in; turn on wgpo's feature `backends` or one of wgpu's own".to_owned(),
         ));
     }
+    if let Some(value) = std::env::var_os(environment::BACKEND) {
+        environment::backends(&value.to_string_lossy(), enabled)?;
+    }
     Ok(wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env()))
 }
 
-async fn enumerate() -> Result<Vec<wgpu::Adapter>> {
-    Ok(instance()?.enumerate_adapters(wgpu::Backends::all()).await)
+/// The adapters in an order of our own, the best first: Vulkan's loader has another each time that a driver is installed.
+async fn enumerate() -> Result<Vec<(wgpu::Adapter, AdapterSummary)>> {
+    let mut all: Vec<_> = instance()?
+        .enumerate_adapters(wgpu::Backends::all())
+        .await
+        .into_iter()
+        .map(|adapter| {
+            let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+            (adapter, AdapterSummary { index: 0, handle: String::new(), info, limits, features })
+        })
+        .collect();
+    all.sort_by_cached_key(|(_, summary)| order(&summary.info));
+    let summaries = numbered(all.iter().map(|(_, summary)| summary.clone()).collect());
+    Ok(all.into_iter().map(|(adapter, _)| adapter).zip(summaries).collect())
 }
 
-fn summary(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
-    AdapterSummary { index, info: adapter.get_info(), limits: adapter.limits(), features: adapter.features() }
-}
-
-/// All adapters that wgpu finds. Environment variables `WGPU_BACKEND` and `VK_DRIVER_FILES` narrow the list.
+/// All adapters that wgpu finds, the best first. Environment variables `WGPU_BACKEND` and `VK_DRIVER_FILES` narrow the list.
 ///
 /// # Errors
-/// [`Error::NoAdapter`] if no wgpu backend is compiled in.
+/// [`Error::NoAdapter`] if no wgpu backend is compiled in, [`Error::Variable`] if `WGPU_BACKEND` names none.
 pub async fn adapters() -> Result<Vec<AdapterSummary>> {
-    Ok(enumerate().await?.iter().enumerate().map(|(index, adapter)| summary(index, adapter)).collect())
+    Ok(enumerate().await?.into_iter().map(|(_, summary)| summary).collect())
 }
 
 /// The adapter that `options` asks for.
 pub(super) async fn pick(options: &GpuOptions) -> Result<wgpu::Adapter> {
-    let all = enumerate().await?;
-    let summaries: Vec<_> = all.iter().enumerate().map(|(index, adapter)| summary(index, adapter)).collect();
+    let (all, summaries): (Vec<_>, Vec<_>) = enumerate().await?.into_iter().unzip();
     let usable = |s: &&AdapterSummary| s.shortfall().is_none();
     let chosen = match &options.adapter {
         AdapterChoice::Index(index) => summaries.get(*index),
-        AdapterChoice::Name(name) => {
-            let name = name.to_lowercase();
-            let matches = |s: &&AdapterSummary| {
-                let text = format!("{} {} {} {:?}", s.info.name, s.info.driver, s.info.driver_info, s.info.backend);
-                text.to_lowercase().contains(&name)
-            };
-            best(summaries.iter().filter(usable).filter(matches)).or_else(|| best(summaries.iter().filter(matches)))
-        }
+        AdapterChoice::Name(name) => named(&summaries, name)?,
         AdapterChoice::Best => {
             best(summaries.iter().filter(usable).filter(|s| options.allow_software || !s.is_software()))
         }
@@ -185,14 +193,14 @@ pub(super) async fn pick(options: &GpuOptions) -> Result<wgpu::Adapter> {
                 format!("{}: {} ({:?}, {:?}{why})", s.index, s.info.name, s.info.backend, s.info.device_type)
             })
             .collect();
+        let there = if there.is_empty() { vec![format!("none{}", environment::narrowed())] } else { there };
         let asked = match &options.adapter {
             AdapterChoice::Best if options.allow_software => "none is usable".to_owned(),
             AdapterChoice::Best => "no hardware adapter (a software one is taken only when asked for)".to_owned(),
             AdapterChoice::Name(name) => format!("none matches \"{name}\""),
             AdapterChoice::Index(index) => format!("there is no index {index}"),
         };
-        let there = if there.is_empty() { "none".to_owned() } else { there.join("; ") };
-        return Err(Error::NoAdapter(format!("{asked}; found: {there}")));
+        return Err(Error::NoAdapter(format!("{asked}; found: {}", there.join("; "))));
     };
     if let Some(shortfall) = chosen.shortfall() {
         return Err(Error::NoAdapter(format!("{} is below WebGPU's default limits: {shortfall}", chosen.info.name)));
@@ -203,6 +211,82 @@ pub(super) async fn pick(options: &GpuOptions) -> Result<wgpu::Adapter> {
 /// The best of some, the first of equals.
 fn best<'a>(some: impl Iterator<Item = &'a AdapterSummary>) -> Option<&'a AdapterSummary> {
     some.min_by_key(|s| (rank(&s.info), s.index))
+}
+
+/// The place of an adapter among others: better ones first, then by what tells two of a kind apart.
+fn order(info: &wgpu::AdapterInfo) -> (u32, String, String, String, String, u32, u32) {
+    let words = |text: &String| text.clone();
+    let (name, driver, version) = (words(&info.name), words(&info.driver), words(&info.driver_info));
+    (rank(info), name, driver, version, words(&info.device_pci_bus_id), info.vendor, info.device)
+}
+
+/// What an adapter may be named by, in one line.
+fn line(info: &wgpu::AdapterInfo) -> String {
+    let all = [&info.name, &info.driver, &info.driver_info, &format!("{:?}", info.backend), &info.device_pci_bus_id];
+    all.map(|text| text.to_lowercase()).join(" ")
+}
+
+/// The best that answers to `name`: those that can compute before others. Of several devices of one model behind one driver it is the
+/// first by their places in the machine.
+///
+/// # Errors
+/// [`Error::NoAdapter`] if the best are several that are not the same.
+fn named<'a>(all: &'a [AdapterSummary], name: &str) -> Result<Option<&'a AdapterSummary>> {
+    let name = name.trim().to_lowercase();
+    let (whole, words): (_, Vec<&str>) =
+        (|s: &AdapterSummary| line(&s.info).contains(&name), name.split_whitespace().collect());
+    let by_words = |s: &AdapterSummary| words.iter().all(|word| line(&s.info).contains(word));
+    let of = |answers: &dyn Fn(&AdapterSummary) -> bool, usable: bool| {
+        let found = all.iter().filter(|s| answers(s) && (!usable || s.shortfall().is_none()));
+        found.collect::<Vec<_>>()
+    };
+    let tries = [of(&whole, true), of(&by_words, true), of(&whole, false), of(&by_words, false)];
+    let Some(found) = tries.into_iter().find(|found| !found.is_empty()) else { return Ok(None) };
+    let Some(first) = best(found.iter().copied()) else { return Ok(None) };
+    let kind = |s: &AdapterSummary| (s.info.name.clone(), s.info.driver.clone(), s.info.driver_info.clone());
+    let equal: Vec<_> = found.into_iter().filter(|s| rank(&s.info) == rank(&first.info)).collect();
+    if name.is_empty() || equal.iter().all(|s| kind(s) == kind(first)) {
+        return Ok((!name.is_empty()).then_some(first));
+    }
+    let told = equal.iter().map(|s| {
+        let info = &s.info;
+        format!("{} ({:?}, {} {}) is \"{}\"", info.name, info.backend, info.driver, info.driver_info, s.handle)
+    });
+    let told = told.collect::<Vec<_>>().join("; ");
+    Err(Error::NoAdapter(format!("\"{name}\" is said of {} adapters alike: {told}", equal.len())))
+}
+
+/// The same with their indices and handles.
+fn numbered(mut all: Vec<AdapterSummary>) -> Vec<AdapterSummary> {
+    all.iter_mut().enumerate().for_each(|(index, s)| s.index = index);
+    let handles: Vec<String> = all.iter().map(|s| handle(&all, s)).collect();
+    all.iter_mut().zip(handles).for_each(|(s, handle)| s.handle = handle);
+    all
+}
+
+/// The first of some texts that means `one` and nothing else; its index where there is none.
+fn handle(all: &[AdapterSummary], one: &AdapterSummary) -> String {
+    let info = &one.info;
+    let tokens = |text: &str| {
+        let parts = text.split(|c: char| c.is_whitespace() || "(),".contains(c));
+        parts.filter(|part| !part.is_empty()).map(str::to_lowercase).collect::<Vec<_>>()
+    };
+    let first = tokens(&info.name).into_iter().next().unwrap_or_default();
+    let api = format!("{:?}", info.backend).to_lowercase();
+    let with = |others: Vec<String>| others.into_iter().map(|other| format!("{first} {other}")).collect::<Vec<_>>();
+    let texts = [
+        vec![first.clone(), info.name.to_lowercase()],
+        with(vec![api]),
+        with(tokens(&info.driver_info)),
+        with(tokens(&info.driver)),
+        vec![info.device_pci_bus_id.to_lowercase()],
+    ];
+    // What begins with a digit might be read as an index.
+    let means = |text: &String| {
+        let number = text.parse::<usize>().is_ok();
+        !number && named(all, text).is_ok_and(|found| found.is_some_and(|found| found.index == one.index))
+    };
+    texts.into_iter().flatten().find(means).unwrap_or_else(|| one.index.to_string())
 }
 
 /// Lower is better. Among equals, native APIs come before OpenGL.
@@ -220,30 +304,93 @@ fn rank(info: &wgpu::AdapterInfo) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wgpu::{Backend, DeviceType};
+
+    fn adapter(kind: DeviceType, backend: Backend, [name, driver, version, place]: [&str; 4]) -> AdapterSummary {
+        let mut info = wgpu::AdapterInfo::new(kind, backend);
+        (info.name, info.driver) = (name.into(), driver.into());
+        (info.driver_info, info.device_pci_bus_id) = (version.into(), place.into());
+        let (limits, features) = (wgpu::Limits::default(), wgpu::Features::empty());
+        AdapterSummary { index: 0, handle: String::new(), info, limits, features }
+    }
+
+    fn sorted(mut all: Vec<AdapterSummary>) -> Vec<AdapterSummary> {
+        all.sort_by_cached_key(|s| order(&s.info));
+        numbered(all)
+    }
 
     #[test]
     fn hardware_comes_before_software_and_native_before_gl() {
-        use wgpu::{Backend, DeviceType};
-        let all: Vec<_> = [
-            (DeviceType::Cpu, Backend::Vulkan),
-            (DeviceType::DiscreteGpu, Backend::Gl),
-            (DeviceType::IntegratedGpu, Backend::Vulkan),
-            (DeviceType::DiscreteGpu, Backend::Vulkan),
-            (DeviceType::DiscreteGpu, Backend::Vulkan),
-        ]
-        .into_iter()
-        .enumerate()
-        .map(|(index, (kind, backend))| AdapterSummary {
-            index,
-            info: wgpu::AdapterInfo::new(kind, backend),
-            limits: wgpu::Limits::default(),
-            features: wgpu::Features::empty(),
-        })
-        .collect();
+        let all = sorted(
+            [
+                (DeviceType::Cpu, Backend::Vulkan),
+                (DeviceType::DiscreteGpu, Backend::Gl),
+                (DeviceType::IntegratedGpu, Backend::Vulkan),
+                (DeviceType::DiscreteGpu, Backend::Vulkan),
+            ]
+            .map(|(kind, backend)| adapter(kind, backend, [""; 4]))
+            .to_vec(),
+        );
+        let kinds: Vec<_> = all.iter().map(|s| (s.info.device_type, s.info.backend)).collect();
+        assert_eq!(kinds[0], (DeviceType::DiscreteGpu, Backend::Vulkan));
+        assert_eq!(kinds[1], (DeviceType::DiscreteGpu, Backend::Gl));
+        assert_eq!(kinds[3], (DeviceType::Cpu, Backend::Vulkan));
         let index = |some: &[AdapterSummary]| best(some.iter()).map(|one| one.index);
-        assert_eq!(index(&all), Some(3));
-        assert_eq!(index(&all[..3]), Some(1));
-        assert_eq!(index(&all[..1]), Some(0));
-        assert_eq!(index(&[]), None);
+        assert_eq!((index(&all), index(&all[2..]), index(&[])), (Some(0), Some(2), None));
+    }
+
+    /// Two versions of one driver, in the order that the loader happens to have, and the same by GL.
+    fn drivers(turned: bool) -> Vec<AdapterSummary> {
+        let name = "llvmpipe (LLVM 15.0.6, 256 bits)";
+        let lavapipe = |version| adapter(DeviceType::Cpu, Backend::Vulkan, [name, "llvmpipe", version, ""]);
+        let mut all = vec![
+            lavapipe("Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6)"),
+            lavapipe("Mesa 22.3.6 (LLVM 15.0.6)"),
+            adapter(DeviceType::Cpu, Backend::Gl, [name, "", "4.5 (Core Profile) Mesa 22.3.6", ""]),
+            adapter(
+                DeviceType::Cpu,
+                Backend::Vulkan,
+                ["SwiftShader Device (Subzero)", "SwiftShader driver", "5.0.0", ""],
+            ),
+        ];
+        if turned {
+            all.reverse();
+        }
+        sorted(all)
+    }
+
+    #[test]
+    fn the_loaders_order_is_not_ours_and_each_has_its_handle() {
+        let of = |all: &[AdapterSummary]| all.iter().map(|s| line(&s.info)).collect::<Vec<_>>();
+        let all = drivers(false);
+        assert_eq!(of(&all), of(&drivers(true)));
+        let handles: Vec<&str> = all.iter().map(|s| s.handle.as_str()).collect();
+        assert_eq!(handles, ["swiftshader", "llvmpipe 22.3.6", "llvmpipe 25.0.7-2~bpo12+1", "llvmpipe gl"]);
+        for (index, s) in all.iter().enumerate() {
+            assert_eq!(named(&all, &s.handle).unwrap().map(|found| found.index), Some(index), "{}", s.handle);
+        }
+    }
+
+    #[test]
+    fn what_several_answer_to_is_told_with_what_to_write() {
+        let all = drivers(false);
+        let error = named(&all, "LLVMpipe").unwrap_err().to_string();
+        for words in ["\"llvmpipe\" is said of 2 adapters alike", "is \"llvmpipe 22.3.6\"", "is \"llvmpipe 25.0.7-2"] {
+            assert!(error.contains(words), "{error}");
+        }
+        let index = |name| named(&all, name).unwrap().map(|found| found.index);
+        assert_eq!((index("25.0.7"), index("Mesa 22.3.6 (LLVM"), index("gl llvmpipe")), (Some(2), Some(1), Some(3)));
+        assert_eq!((index("nvidia"), index(""), index("  ")), (None, None, None));
+        // Among a native API and GL, and among those of one model, there is nothing to ask.
+        let all = drivers(false).into_iter().filter(|s| !s.info.driver_info.contains("25.0.7")).collect();
+        assert_eq!(named(&numbered(all), "llvmpipe").unwrap().map(|found| found.index), Some(1));
+        let card =
+            |place| adapter(DeviceType::DiscreteGpu, Backend::Vulkan, ["NVIDIA H200", "NVIDIA", "565.57", place]);
+        let all = sorted(vec![card("0000:81:00.0"), card("0000:01:00.0")]);
+        let found = named(&all, "nvidia").unwrap().unwrap();
+        assert_eq!(found.info.device_pci_bus_id, "0000:01:00.0");
+        assert_eq!((all[0].handle.as_str(), all[1].handle.as_str()), ("nvidia", "0000:81:00.0"));
+        let twins = sorted(vec![card(""), card("")]);
+        assert_eq!((twins[0].handle.as_str(), twins[1].handle.as_str()), ("nvidia", "1"));
     }
 }

@@ -1,6 +1,7 @@
 //! Storage buffers with a type and a length.
 
 use super::Gpu;
+use crate::memory::require;
 use crate::{Error, Result};
 use std::marker::PhantomData;
 
@@ -122,7 +123,8 @@ impl Gpu {
     /// A buffer of `len` zeros.
     ///
     /// # Errors
-    /// [`Error::Limit`] if it is empty or larger than the device allows in one binding, [`Error::OutOfMemory`].
+    /// [`Error::Limit`] if it is empty or larger than the device allows in one binding, [`Error::OutOfMemory`], on a software adapter
+    /// [`Error::Memory`].
     pub fn buffer<T: Element>(&self, label: &str, len: u64) -> Result<Buffer<T>> {
         let bytes = len.saturating_mul(size_of::<T>() as u64);
         if len == 0 {
@@ -137,6 +139,10 @@ impl Gpu {
             if bytes > has {
                 return Err(Error::Limit { what: format!("buffer \"{label}\""), limit, needs: bytes, has });
             }
+        }
+        if self.is_software() {
+            // Its memory is the machine's.
+            require(|| format!("buffer \"{label}\""), bytes.into())?;
         }
         self.count_created();
         let raw = self.scoped(label, || {

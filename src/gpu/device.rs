@@ -68,7 +68,7 @@ impl Gpu {
     /// feature is asked for, but timestamp queries where `options.timestamps` says so and the adapter has them.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] or [`Error::NoDevice`]; [`Error::Limit`] if `binding_bytes` is more than the adapter has.
+    /// [`Error::NoAdapter`], [`Error::Variable`] or [`Error::NoDevice`]; [`Error::Limit`] if `binding_bytes` is more than the adapter has.
     pub async fn request(options: &GpuOptions) -> Result<Self> {
         let adapter = pick(options).await?;
         let name = adapter.get_info().name;
@@ -199,6 +199,12 @@ impl Gpu {
     /// Name, backend and driver of the adapter.
     pub fn adapter_info(&self) -> wgpu::AdapterInfo {
         self.inner.device.adapter_info()
+    }
+
+    /// The driver and its version.
+    pub fn driver(&self) -> String {
+        let info = self.adapter_info();
+        format!("{} {}", info.driver, info.driver_info).trim().to_owned()
     }
 
     /// One line: name, backend, driver.

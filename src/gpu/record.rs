@@ -4,6 +4,7 @@ use super::Gpu;
 use super::buffer::{Buffer, Element};
 use super::kernel::{Access, HEAD_TABLE, HEAD_TABLE_BYTES, KernelDef, Variant};
 use super::schedule::{ScheduleRing, Slot};
+use crate::memory::require;
 use crate::{Error, Result};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -102,6 +103,11 @@ pub(crate) fn elements<T: Element>(
         return Err(Error::OwnLimit { what, limit: "u32 element index", needs, has: u64::from(u32::MAX) });
     }
     Ok(())
+}
+
+/// That there is memory for recording at least so many calls: each is a block of parameters, and what refers to it.
+pub(crate) fn require_calls(what: impl FnOnce() -> String, calls: u128) -> Result<()> {
+    require(what, calls.saturating_mul(u128::from(BLOCK) + size_of::<Call>() as u128))
 }
 
 /// Most loop iterations of one invocation, all loops together. One software driver (Mesa's lavapipe) ends an invocation

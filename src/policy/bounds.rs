@@ -1,5 +1,6 @@
 //! The interval that each dimension of an action is mapped to.
 
+use super::head::MAX_DIMS;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +15,9 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The same interval in all of `dims` dimensions.
+    /// The same interval in all of `dims` dimensions. Beyond what a head may have (256) there are only 257, which no head takes.
     pub fn uniform(dims: usize, low: f32, high: f32) -> Self {
+        let dims = dims.min(MAX_DIMS + 1);
         Self { low: vec![low; dims], high: vec![high; dims] }
     }
 

@@ -198,7 +198,7 @@ impl Default for StdLimit {
 }
 
 /// Most action dimensions of a head: its table of dimensions is a uniform of fixed size.
-const MAX_DIMS: usize = 256;
+pub(super) const MAX_DIMS: usize = 256;
 
 /// Most outputs of the actor's last layer: far more than any network has, and no size that follows from it overflows.
 const MAX_RAW_OUTPUTS: usize = 1 << 24;
@@ -232,12 +232,12 @@ impl Head {
             Self::Bernoulli { dims } => *dims,
             Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } => {
                 if std.from_state {
-                    2 * dims
+                    dims.saturating_mul(2)
                 } else {
                     *dims
                 }
             }
-            Self::Beta { dims, .. } => 2 * dims,
+            Self::Beta { dims, .. } => dims.saturating_mul(2),
             Self::Discretised { dims, bins, .. } => dims.saturating_mul(*bins),
         }
     }
@@ -263,7 +263,7 @@ impl Head {
     pub const fn log_std_outputs(&self) -> std::ops::Range<usize> {
         match self {
             Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } if std.from_state => {
-                *dims..2 * *dims
+                *dims..dims.saturating_mul(2)
             }
             _ => 0..0,
         }
@@ -271,7 +271,7 @@ impl Head {
 
     /// Width of a distribution row: raw outputs plus free parameters.
     pub fn width(&self) -> usize {
-        self.raw_outputs() + self.free_parameters()
+        self.raw_outputs().saturating_add(self.free_parameters())
     }
 
     /// Numbers per action: 1 for an index, else the dimensions.
@@ -294,7 +294,7 @@ impl Head {
 
     /// 32-bit words per action on the device: dimensions, then mask.
     pub fn action_words(&self) -> usize {
-        self.action_dims() + self.mask_words()
+        self.action_dims().saturating_add(self.mask_words())
     }
 
     /// Whether actions come with the choices that were allowed.
@@ -315,9 +315,11 @@ impl Head {
         self.is_discrete() && !matches!(self, Self::Discretised { .. })
     }
 
-    /// Choices per dimension of a discrete head (2 for a bit); empty for floats.
+    /// Choices per dimension of a discrete head (2 for a bit); empty for floats, and where there are more dimensions than a head may
+    /// have.
     pub fn choices(&self) -> Vec<usize> {
         match self {
+            Self::Bernoulli { dims } | Self::Discretised { dims, .. } if *dims > MAX_DIMS => Vec::new(),
             Self::Categorical { actions, .. } => vec![*actions],
             Self::MultiDiscrete { nvec, .. } => nvec.clone(),
             Self::Bernoulli { dims } => vec![2; *dims],

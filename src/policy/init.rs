@@ -1,8 +1,9 @@
 //! Initial parameters: orthogonal (Saxe et al. 2013, as PyTorch's `orthogonal_` does it) or uniform, seeded by Philox.
 
-use super::{Network, PolicySpec, StdType};
+use super::{LayerRange, Network, PolicySpec, StdType};
 use crate::rng::{Draw, block, normal, uniform};
 use nalgebra::DMatrix;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// How weights and biases are drawn.
@@ -59,44 +60,53 @@ pub fn initial_parameters(spec: &PolicySpec, seed: u64) -> Vec<f32> {
 }
 
 /// Initial parameters. The numbers depend on `init`, on `seed` and on the layer only, not on the machine; they are
-/// not PyTorch's numbers for the same seed.
+/// not PyTorch's numbers for the same seed. None for a `spec` that [`PolicySpec::validate`] refuses.
 pub fn initial_parameters_with(spec: &PolicySpec, init: &Init, seed: u64) -> Vec<f32> {
+    if spec.validate().is_err() {
+        return Vec::new();
+    }
+    #[cfg(test)]
+    tests::DRAWN.with(|drawn| drawn.set(drawn.get() + 1));
     let layout = spec.layout();
     let mut parameters = vec![0.0_f32; layout.len()];
     let deviation = match spec.head.std().map(|std| std.std_type) {
         Some(StdType::Scalar) => init.log_std.exp(),
         _ => init.log_std,
     } as f32;
-    let mut matrix = 0_u32;
+    let mut layers = Vec::new();
     for network in Network::ALL {
-        let layers = layout.layers(network);
-        for (index, layer) in layers.iter().enumerate() {
-            let last = index + 1 == layers.len();
+        let of_network = layout.layers(network);
+        for (index, layer) in of_network.iter().enumerate() {
             let gain = match network {
-                Network::Policy if last => init.policy_gain,
-                Network::Value if last => init.value_gain,
-                _ => init.hidden_gain,
+                _ if index + 1 < of_network.len() => init.hidden_gain,
+                Network::Policy => init.policy_gain,
+                Network::Value => init.value_gain,
+                Network::Trunk => init.hidden_gain,
             };
-            let (weights, biases) = match init.scheme {
-                InitScheme::Orthogonal => {
-                    (orthogonal(layer.outputs, layer.inputs, gain, seed, matrix), vec![0.0; layer.outputs])
-                }
-                InitScheme::PytorchDefault => {
-                    let bound = 1.0 / (layer.inputs as f64).sqrt();
-                    (
-                        symmetric(layer.outputs * layer.inputs, bound, seed, matrix, 0),
-                        symmetric(layer.outputs, bound, seed, matrix, 1),
-                    )
-                }
-            };
-            parameters[layer.weight..layer.weight + weights.len()].copy_from_slice(&weights);
-            parameters[layer.bias..layer.bias + biases.len()].copy_from_slice(&biases);
-            matrix += 1;
-            if network == Network::Policy && last {
-                let outputs = spec.head.log_std_outputs();
-                parameters[layer.bias + outputs.start..layer.bias + outputs.end].fill(deviation);
-            }
+            layers.push((*layer, gain));
         }
+    }
+    // Draws are by the layer's number, so they do not depend on who is first.
+    let draw = |(matrix, (layer, gain)): (usize, &(LayerRange, f64))| match init.scheme {
+        InitScheme::Orthogonal => {
+            (orthogonal(layer.outputs, layer.inputs, *gain, seed, matrix as u32), vec![0.0; layer.outputs])
+        }
+        InitScheme::PytorchDefault => {
+            let bound = 1.0 / (layer.inputs as f64).sqrt();
+            (
+                symmetric(layer.outputs * layer.inputs, bound, seed, matrix as u32, 0),
+                symmetric(layer.outputs, bound, seed, matrix as u32, 1),
+            )
+        }
+    };
+    let drawn: Vec<(Vec<f32>, Vec<f32>)> = layers.par_iter().enumerate().map(draw).collect();
+    for ((layer, _), (weights, biases)) in layers.iter().zip(drawn) {
+        parameters[layer.weight..layer.weight + weights.len()].copy_from_slice(&weights);
+        parameters[layer.bias..layer.bias + biases.len()].copy_from_slice(&biases);
+    }
+    if let Some(last) = layout.layers(Network::Policy).last() {
+        let outputs = spec.head.log_std_outputs();
+        parameters[last.bias + outputs.start..last.bias + outputs.end].fill(deviation);
     }
     if let Some(start) = layout.log_std() {
         parameters[start..].fill(deviation);
@@ -140,6 +150,45 @@ fn orthogonal(rows: usize, columns: usize, gain: f64, seed: u64, matrix: u32) ->
 mod tests {
     use super::*;
     use crate::policy::{Activation, Head};
+    use crate::reference::{CpuLearner, CpuTrainer};
+    use crate::{Env, Learner, PpoConfig, Trainer};
+    use std::cell::Cell;
+
+    thread_local! {
+        /// How often weights were drawn by this thread.
+        pub(super) static DRAWN: Cell<u32> = const { Cell::new(0) };
+    }
+
+    #[test]
+    fn what_goes_on_from_a_state_draws_no_weights() {
+        let drawn = || DRAWN.with(Cell::get);
+        let (config, hidden) = Env::CartPole.tuned();
+        let spec = Env::CartPole.policy(&hidden);
+        let mut trainer =
+            CpuTrainer::new(Env::CartPole, spec.clone(), PpoConfig { num_envs: 2, num_steps: 8, ..config }, 7).unwrap();
+        assert_eq!(drawn(), 1);
+        trainer.iterate().unwrap();
+        let (state, config) = (trainer.state().unwrap(), trainer.learner().config().clone());
+        let mut again = CpuTrainer::from_state(spec.clone(), config.clone(), &state).unwrap();
+        assert_eq!(again.state().unwrap(), state);
+        // It goes on with the same bits.
+        assert_eq!(
+            (again.iterate().unwrap(), again.state().unwrap()),
+            (trainer.iterate().unwrap(), trainer.state().unwrap())
+        );
+        let learner = CpuLearner::<f32>::from_state(spec.clone(), config.clone(), &state.learner).unwrap();
+        assert_eq!(learner.state().unwrap(), state.learner);
+        assert_eq!(drawn(), 1, "a state has its weights");
+        // What does not belong to the policy is refused as it always was.
+        let short = crate::LearnerState { parameters: vec![0.0; 3], ..state.learner };
+        assert!(matches!(CpuLearner::<f32>::from_state(spec, config, &short), Err(crate::Error::Shape { .. })));
+    }
+
+    #[test]
+    fn a_spec_that_is_refused_has_no_weights() {
+        let spec = PolicySpec::separate(4, &[usize::MAX, 2], Activation::Tanh, Head::categorical(2));
+        assert!(spec.validate().is_err() && initial_parameters(&spec, 1).is_empty());
+    }
 
     #[test]
     fn weights_are_orthogonal_with_their_gain() {

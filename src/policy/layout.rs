@@ -16,7 +16,7 @@ pub struct ParamRange {
 impl ParamRange {
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |len: usize, size| len.saturating_mul(*size))
     }
 
     /// Whether it has no elements (never, in a valid layout).
@@ -26,7 +26,7 @@ impl ParamRange {
 
     /// The elements' indices in the flat vector.
     pub fn indices(&self) -> std::ops::Range<usize> {
-        self.offset..self.offset + self.len()
+        self.offset..self.offset.saturating_add(self.len())
     }
 }
 
@@ -48,7 +48,8 @@ pub struct LayerRange {
 /// Order: `trunk.0.weight`, `trunk.0.bias`, …, `policy.0.weight`, …, `value.0.weight`, …, the bias of the actor's last layer, `log_std` (or
 /// `std`), without gaps. That bias comes so late because it has as many numbers as the head wants: with hidden layers whose widths are multiples of
 /// four every weight then starts at one, and the tiled kernels read four at a time. Go by [`get`](Self::get), not by the order.
-/// Gradients, Adam moments and tangents have the same layout.
+/// Gradients, Adam moments and tangents have the same layout. Of a spec that [`PolicySpec::validate`] refuses, offsets and lengths end at the
+/// greatest `usize`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParamLayout {
     ranges: Vec<ParamRange>,
@@ -62,10 +63,11 @@ impl ParamLayout {
         let mut ranges = Vec::new();
         let mut len = 0;
         let mut push = |name: String, shape: Vec<usize>| {
-            let range = ParamRange { name, offset: len, shape };
-            len += range.len();
+            let (offset, range) = (len, ParamRange { name, offset: len, shape });
+            // A spec that nobody validated may have any sizes.
+            len = len.saturating_add(range.len());
             ranges.push(range);
-            len - ranges.last().map_or(0, ParamRange::len)
+            offset
         };
         let mut layers = Network::ALL.map(|network| {
             let sizes = spec.sizes(network);

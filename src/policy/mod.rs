@@ -20,6 +20,7 @@ pub use head::{Head, Std, StdLimit, StdType};
 pub use init::{Init, InitScheme, initial_parameters, initial_parameters_with};
 pub use layout::{LayerRange, ParamLayout, ParamRange};
 
+use crate::memory::{total, word};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -124,10 +125,10 @@ impl PolicySpec {
         ParamLayout::new(self)
     }
 
-    /// Refuses widths of 0 and heads without actions.
+    /// Refuses widths of 0, heads without actions, and more parameters than an index on a device can tell apart (2³² − 1).
     ///
     /// # Errors
-    /// [`Error::Config`] naming the first bad width.
+    /// [`Error::Config`] naming the first bad width, [`Error::OwnLimit`] with the number of parameters.
     pub fn validate(&self) -> Result<()> {
         if self.obs_dim == 0 {
             return Err(Error::config("obs_dim", "is 0, must be at least 1"));
@@ -139,7 +140,34 @@ impl PolicySpec {
                 return Err(Error::config(field, format!("is {widths:?}, every width must be at least 1")));
             }
         }
-        self.head.validate()
+        self.head.validate()?;
+        let needs = self.parameter_count();
+        if needs > u128::from(u32::MAX) {
+            let what = format!("a policy on {} observed numbers with {}", self.obs_dim, self.widths());
+            return Err(Error::OwnLimit { what, limit: "parameters", needs: word(needs), has: u32::MAX.into() });
+        }
+        Ok(())
+    }
+
+    /// Trainable numbers, whatever the sizes.
+    pub(crate) fn parameter_count(&self) -> u128 {
+        let of_layer = |pair: &[usize]| total(&[pair, &pair[1..]]);
+        let layers = Network::ALL
+            .into_iter()
+            .flat_map(|network| self.sizes(network).windows(2).map(of_layer).collect::<Vec<_>>());
+        layers.fold(self.head.free_parameters() as u128, u128::saturating_add)
+    }
+
+    /// Its hidden layers in words.
+    fn widths(&self) -> String {
+        let named =
+            [("trunk", &self.trunk), ("policy_hidden", &self.policy_hidden), ("value_hidden", &self.value_hidden)];
+        let told =
+            named.into_iter().filter(|(_, widths)| !widths.is_empty()).map(|(name, widths)| match widths.len() {
+                0..=8 => format!("{name} {widths:?}"),
+                layers => format!("{name} of {layers} layers up to {} wide", widths.iter().max().unwrap_or(&0)),
+            });
+        told.chain([format!("{} raw outputs", self.head.raw_outputs())]).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -20,6 +20,16 @@ const PARTS: usize = 32;
 /// Elements of a sum that one task adds up.
 const SUM_CHUNK: usize = 4096;
 
+/// Rows whose sum is held apart from others'.
+fn part_rows(rows: usize) -> usize {
+    BLOCK_ROWS * rows.div_ceil(BLOCK_ROWS * PARTS).max(1)
+}
+
+/// How many sums over `rows` rows are held apart.
+pub(super) fn parts(rows: usize) -> usize {
+    rows.div_ceil(part_rows(rows))
+}
+
 /// A policy's networks with their numbers.
 #[derive(Debug, Clone)]
 pub struct ActorCritic<'a, F> {
@@ -197,7 +207,7 @@ impl<'a, F: Real> ActorCritic<'a, F> {
         unused: Range<usize>,
         work: impl Fn(Range<usize>, &mut [F]) -> Result<T> + Sync,
     ) -> Result<(Vec<T>, Vec<F>)> {
-        let part_rows = BLOCK_ROWS * rows.div_ceil(BLOCK_ROWS * PARTS).max(1);
+        let part_rows = part_rows(rows);
         let part = |(index, sum): (usize, &mut [F])| {
             sum[..unused.start].fill(F::zero());
             sum[unused.end..].fill(F::zero());

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::data::{Actions, check_shape};
 use crate::env::{Autoreset, Env};
+use crate::memory::{require, small, total};
 use crate::rng::{Draw, block, uniform};
 use crate::trainer::EpisodeStats;
 use crate::{Error, Result};
@@ -130,9 +131,33 @@ pub struct VecEnv {
 
 impl VecEnv {
     /// `count` environments in their start states (step 0).
-    pub fn new(env: Env, count: usize, seed: u64) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::OwnLimit`] for more than 2³² − 1, whose draws would not differ; [`Error::Memory`].
+    pub fn new(env: Env, count: usize, seed: u64) -> Result<Self> {
+        Self::check(env, count)?;
         let words = (0..count).flat_map(|index| fresh(env, seed, index, 0)).collect();
-        Self { env, seed, count, words, step: 0, autoreset: Autoreset::SameStep }
+        Ok(Self { env, seed, count, words, step: 0, autoreset: Autoreset::SameStep })
+    }
+
+    /// `count` environments as they were saved.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new) and [`restore`](Self::restore).
+    pub fn from_words(env: Env, count: usize, words: &[u32], step: u64, seed: u64) -> Result<Self> {
+        Self::check(env, count)?;
+        let mut envs = Self { env, seed, count, words: Vec::new(), step, autoreset: Autoreset::SameStep };
+        envs.restore(words, step, seed)?;
+        Ok(envs)
+    }
+
+    /// That there can be so many.
+    fn check(env: Env, count: usize) -> Result<()> {
+        let what = || format!("{count} copies of {}", env.name());
+        small(&what(), count)?;
+        // Their states twice, while a step is taken; what it returns, and the observations.
+        let words = 2 * env.state_words() + 2 * env.obs_dim() + 8;
+        require(what, total(&[&[count, words, size_of::<u32>()]]))
     }
 
     /// The same with another autoreset.
@@ -166,7 +191,7 @@ impl VecEnv {
     /// # Errors
     /// [`Error::Shape`] if they belong to another environment or number of copies.
     pub fn restore(&mut self, words: &[u32], step: u64, seed: u64) -> Result<()> {
-        check_shape("env.state", &[words.len()], &[self.count * self.env.state_words()])?;
+        check_shape("env.state", &[words.len()], &[self.count.saturating_mul(self.env.state_words())])?;
         (self.words, self.step, self.seed) = (words.to_vec(), step, seed);
         Ok(())
     }
@@ -205,7 +230,7 @@ impl VecEnv {
             };
             if words[dim + 1] & ENDED != 0 {
                 if self.autoreset != Autoreset::Disabled {
-                    words.copy_from_slice(&fresh(self.env, self.seed, index, self.step + 1));
+                    words.copy_from_slice(&fresh(self.env, self.seed, index, self.step.wrapping_add(1)));
                 }
                 result.valid[index] = 0;
                 result.final_obs.row_mut(index).assign(&Array1::from(observe(self.env, &floats(&words[..dim]))));
@@ -224,7 +249,7 @@ impl VecEnv {
                 result.episodes = result.episodes.merge(episode(total, length));
             }
             if ended && self.autoreset == Autoreset::SameStep {
-                words.copy_from_slice(&fresh(self.env, self.seed, index, self.step + 1));
+                words.copy_from_slice(&fresh(self.env, self.seed, index, self.step.wrapping_add(1)));
             } else {
                 for (word, value) in words.iter_mut().zip(outcome.state.iter().chain([&total])) {
                     *word = value.to_bits();
@@ -232,7 +257,7 @@ impl VecEnv {
                 words[dim + 1] = if ended { length | ENDED } else { length };
             }
         }
-        self.step += 1;
+        self.step = self.step.wrapping_add(1);
         Ok(result)
     }
 }
@@ -258,7 +283,7 @@ mod tests {
 
     /// Two cars, one of them a step before the goal.
     fn cars(autoreset: Autoreset) -> VecEnv {
-        let mut cars = VecEnv::new(Env::MountainCar, 2, 7).with_autoreset(autoreset);
+        let mut cars = VecEnv::new(Env::MountainCar, 2, 7).unwrap().with_autoreset(autoreset);
         let mut words = cars.words().to_vec();
         (words[0], words[1]) = (0.44_f32.to_bits(), 0.05_f32.to_bits());
         cars.restore(&words, 3, 7).unwrap();

@@ -13,7 +13,7 @@ use crate::trainer::EpisodeStats;
 /// its running statistics of observations.
 ///
 /// # Errors
-/// Whatever [`Learner::act`] returns.
+/// Whatever [`VecEnv::new`] and [`Learner::act`] return.
 pub fn evaluate(
     learner: &mut dyn Learner,
     env: Env,
@@ -21,7 +21,7 @@ pub fn evaluate(
     seed: u64,
     mode: ActMode,
 ) -> Result<EpisodeStats> {
-    let mut envs = VecEnv::new(env, episodes, seed);
+    let mut envs = VecEnv::new(env, episodes, seed)?;
     let mut first: Vec<Option<(f32, u32)>> = vec![None; episodes];
     while first.iter().any(Option::is_none) {
         // Rows that are done go on, so that the learner sees one batch size throughout.

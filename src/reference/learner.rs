@@ -6,9 +6,10 @@ use super::optim::Adam;
 use super::ppo_update::{Order, Rows, ppo_update};
 use super::real::cast;
 use super::trpo_update::trpo_update;
-use super::{Real, head};
+use super::{Real, head, needs};
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite};
 use crate::learner::{ActMode, Learner, LearnerState};
+use crate::memory::require;
 use crate::normalizer::NormalizerState;
 use crate::policy::{ParamLayout, PolicySpec, initial_parameters_with};
 use crate::{KlPenalty, PpoConfig, Result};
@@ -39,12 +40,33 @@ impl<F: Real> CpuLearner<F> {
     /// A learner with initial weights from `config.init` and `seed`.
     ///
     /// # Errors
-    /// [`crate::Error::Config`] if `spec` or `config` is out of range.
+    /// [`crate::Error::Config`] if `spec` or `config` is out of range, [`crate::Error::OwnLimit`] or [`crate::Error::Memory`] if they are
+    /// too large.
     pub fn new(spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+        let mut learner = Self::empty(spec, config, seed, true)?;
+        let (spec, init) = (&learner.spec, &learner.config.init);
+        learner.parameters = initial_parameters_with(spec, init, seed).into_iter().map(widen).collect();
+        learner.adam = Adam::new(learner.parameters.len());
+        Ok(learner)
+    }
+
+    /// A learner that goes on from `state`; no weights are drawn.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and as [`Learner::set_state`].
+    pub fn from_state(spec: PolicySpec, config: PpoConfig, state: &LearnerState) -> Result<Self> {
+        let mut learner = Self::empty(spec, config, state.seed, false)?;
+        learner.set_state(state)?;
+        Ok(learner)
+    }
+
+    /// A learner without its numbers, once it is sure that they fit.
+    pub(super) fn empty(spec: PolicySpec, config: PpoConfig, seed: u64, draws: bool) -> Result<Self> {
         spec.validate()?;
         config.validate()?;
-        let parameters: Vec<F> = initial_parameters_with(&spec, &config.init, seed).into_iter().map(widen).collect();
-        let (layout, adam) = (spec.layout(), Adam::new(parameters.len()));
+        let what = || format!("a learner with {} parameters", spec.parameter_count());
+        require(what, needs::learner(&spec, &config, size_of::<F>(), draws))?;
+        let (layout, parameters, adam) = (spec.layout(), Vec::new(), Adam::new(0));
         let (kl_coef, learning_rate, search_direction) = (F::zero(), F::zero(), Vec::new());
         let (update, env_steps, policy_step) = (0, 0, 0);
         let normalizer = Normalizer::new(&config, spec.obs_dim, &NormalizerState::default())?;
@@ -74,6 +96,8 @@ impl<F: Real> CpuLearner<F> {
     ) -> Result<(Actions, Array1<f32>, Array2<f32>)> {
         self.check_obs(obs)?;
         check_mask(&self.spec.head, obs.nrows(), allowed)?;
+        let rows = obs.nrows();
+        require(|| format!("acting on {rows} rows"), needs::act(&self.spec, size_of::<F>(), rows))?;
         let mut normalizer = self.normalizer.clone();
         let seen = if mode == ActMode::Sample { normalizer.observe(obs) } else { normalizer.seen(obs) };
         let obs: Array2<F> = cast(seen.view());
@@ -133,6 +157,16 @@ impl<F: Real> CpuLearner<F> {
     fn check_obs(&self, obs: ArrayView2<'_, f32>) -> Result<()> {
         check_shape("obs", obs.shape(), &[obs.nrows().max(1), self.spec.obs_dim])?;
         finite("obs", obs.iter())
+    }
+
+    /// Updates done.
+    pub(super) fn updates(&self) -> u64 {
+        self.update
+    }
+
+    /// That there is memory for an update on `rows` rows.
+    fn check_update(&self, rows: usize) -> Result<()> {
+        require(|| format!("an update on {rows} rows"), needs::update(&self.spec, &self.config, size_of::<F>(), rows))
     }
 
     fn learn(&mut self, rows: &Rows<F>, order: Option<&[u32]>) -> Result<UpdateStats> {
@@ -204,6 +238,7 @@ impl<F: Real> Learner for CpuLearner<F> {
     fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
         rollout.validate(&self.spec)?;
         NormalizerState::check_envs(&self.config, rollout.envs)?;
+        self.check_update(rollout.rows())?;
         let mut normalizer = self.normalizer.clone();
         let ends = (rollout.terminated.view(), rollout.truncated.view());
         let counted = rollout.counted();
@@ -220,6 +255,7 @@ impl<F: Real> Learner for CpuLearner<F> {
 
     fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
         batch.validate(&self.spec)?;
+        self.check_update(batch.rows())?;
         let (mut normalizer, mut rows) = (self.normalizer.clone(), Rows::from_batch(batch));
         normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
         let stats = self.learn(&rows, order)?;

@@ -37,6 +37,7 @@ pub mod head_gaussian;
 pub mod learner;
 pub mod loss_ppo;
 pub mod mlp;
+mod needs;
 pub mod normalize;
 mod numpy;
 pub mod optim;

@@ -1,10 +1,11 @@
 //! [`Trainer`] on the CPU.
 
 use super::env::VecEnv;
-use super::{CpuLearner, head};
+use super::{CpuLearner, head, needs};
 use crate::data::{Actions, Rollout, check_shape};
 use crate::env::Env;
 use crate::learner::{ActMode, Learner};
+use crate::memory::require;
 use crate::policy::PolicySpec;
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 use crate::{Autoreset, Error, PpoConfig, Result};
@@ -22,16 +23,39 @@ impl CpuTrainer {
     /// Environments in their start states and a fresh learner, all draws from `seed`.
     ///
     /// # Errors
-    /// [`Error::Config`] if `spec` or `config` is out of range or `spec` does not suit `env`.
+    /// [`Error::Config`] if `spec` or `config` is out of range or `spec` does not suit `env`, [`Error::OwnLimit`] or [`Error::Memory`] if
+    /// they are too large, all before any weight is drawn.
     pub fn new(env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+        Self::check(env, &spec, &config)?;
+        let envs = VecEnv::new(env, config.num_envs, seed)?;
+        Ok(Self { env, learner: CpuLearner::new(spec, config, seed)?, envs })
+    }
+
+    /// A trainer that goes on from `state`, in its environment; no weights are drawn.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and as [`Trainer::set_state`].
+    pub fn from_state(spec: PolicySpec, config: PpoConfig, state: &TrainerState) -> Result<Self> {
+        let (env, seed) = (state.env, state.learner.seed);
+        Self::check(env, &spec, &config)?;
+        let envs = VecEnv::from_words(env, config.num_envs, &state.env_words, state.env_step, seed)?;
+        Ok(Self { env, learner: CpuLearner::from_state(spec, config, &state.learner)?, envs })
+    }
+
+    /// That `spec` suits `env`, and that there is memory for an iteration.
+    fn check(env: Env, spec: &PolicySpec, config: &PpoConfig) -> Result<()> {
         if spec.obs_dim != env.obs_dim() {
             let (got, want) = (spec.obs_dim, env.obs_dim());
             return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
         }
         env.check_head(&spec.head)?;
-        let learner = CpuLearner::new(spec, config, seed)?;
-        let envs = VecEnv::new(env, learner.config().num_envs, seed);
-        Ok(Self { env, learner, envs })
+        spec.validate()?;
+        config.validate()?;
+        let rows = config.batch_size();
+        let (learner, update) = (needs::learner(spec, config, 4, false), needs::update(spec, config, 4, rows));
+        let all = learner.saturating_add(update).saturating_add(needs::rollout(spec, config));
+        let what = || format!("training {} parameters on batches of {rows} rows", spec.parameter_count());
+        require(what, all)
     }
 
     /// `num_steps` steps of all environments, and the episodes that ended.
@@ -130,8 +154,8 @@ impl Trainer for CpuTrainer {
             self.learner.set_policy_step(policy_step);
             self.learner.set_normalizer(normalizer);
         })?;
-        let env_steps = self.envs.steps_taken() * self.learner.config().num_envs as u64;
-        Ok(IterationStats { update, episodes, env_steps, updates: self.learner.state()?.update })
+        let env_steps = self.envs.steps_taken().saturating_mul(self.learner.config().num_envs as u64);
+        Ok(IterationStats { update, episodes, env_steps, updates: self.learner.updates() })
     }
 
     fn state(&self) -> Result<TrainerState> {
@@ -145,7 +169,7 @@ impl Trainer for CpuTrainer {
 
     fn set_state(&mut self, state: &TrainerState) -> Result<()> {
         state.expect_env(self.env)?;
-        let words = self.learner.config().num_envs * self.env.state_words();
+        let words = self.learner.config().num_envs.saturating_mul(self.env.state_words());
         check_shape("env.state", &[state.env_words.len()], &[words])?;
         self.learner.set_state(&state.learner)?;
         self.envs.restore(&state.env_words, state.env_step, state.learner.seed)
