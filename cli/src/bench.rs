@@ -18,6 +18,7 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
     for (name, spec, _) in &table.nets {
         spec.validate().with_context(|| format!("the net `{name}`"))?;
     }
+    table.validate()?;
     let cases = cases(&table);
     let (place, reason) = backend::bench_place(&args.backend, BenchArgs::binding_bytes(&table))?;
     let wanted: Vec<&Case> =

@@ -1,6 +1,8 @@
 //! The nets, the windows, and sizes of one's own.
 
-use crate::policy::{Activation, Head, PolicySpec};
+use crate::Result;
+use crate::memory::{product, require};
+use crate::policy::{Activation, Head, Network, PolicySpec};
 
 /// A rollout's shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,28 @@ impl Table {
             windows: vec![Window { name: "own".to_owned(), steps: sizes.steps, envs: sizes.envs }],
             rollout: fits.then_some((sizes.steps, sizes.envs)),
         }
+    }
+
+    /// Refuses nets that are none, and what this machine's memory does not hold: the inputs alone, and a learner.
+    ///
+    /// # Errors
+    /// What [`PolicySpec::validate`] says of a net; [`crate::Error::Memory`].
+    pub fn validate(&self) -> Result<()> {
+        for (name, spec, rows) in &self.nets {
+            spec.validate()?;
+            let widest = Network::ALL.into_iter().flat_map(|network| spec.sizes(network)).max().unwrap_or(1);
+            let of_rows = product(&[*rows, spec.obs_dim.saturating_add(widest), 2 * size_of::<f32>()]);
+            // Parameters, moments, gradient; and the parameters in f64.
+            let of_net = spec.parameter_count().saturating_mul(4 * 4 + 8);
+            require(|| format!("the net {name} on {rows} rows"), of_rows.saturating_add(of_net))?;
+        }
+        for Window { name, steps, envs } in &self.windows {
+            require(
+                || format!("the window {name} of {steps} × {envs}"),
+                product(&[*steps, *envs, 6 * size_of::<f32>()]),
+            )?;
+        }
+        Ok(())
     }
 
     /// The same names at sizes that take no time: to see that everything runs, not how fast.

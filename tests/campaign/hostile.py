@@ -105,6 +105,13 @@ def cases():
                  "beta:3", "", ":", "discretised:2:2", "x" * 10000]:
         yield "heads", f"train pendulum {{backend}} {SMALL} --envs 2 --rollout 4 --steps 8 --head={shlex.quote(head)}", {}
 
+    for option in ["obs", "hidden", "actions", "rows", "steps", "envs"]:
+        for size in SIZES:
+            if size not in ("1", "2"):
+                yield "bench", f"bench --list {{backend}} --{option}={shlex.quote(size)}", {}
+    for sizes in ["--obs 65536 --rows 4194304", "--hidden 16384,16384,16384,16384 --rows 4194304", "--steps 65536 --envs 1048576"]:
+        yield "bench", f"bench {{backend}} {sizes} --only gae", {}
+
     # Settings of a file, one by one.
     integers = ["num_envs", "num_steps", "total_timesteps", "num_minibatches", "minibatch_size", "update_epochs", "adv_ddof"]
     reals = ["learning_rate", "gamma", "gae_lambda", "adv_eps", "clip_coef", "dual_clip", "clip_coef_vf", "ent_coef", "vf_coef",
