@@ -148,6 +148,7 @@ mod tests {
                 backend: "cpu".into(),
                 adapter: None,
                 api: None,
+                driver: None,
                 kernels: None,
                 seed: 5,
                 eval_episodes: 3,
