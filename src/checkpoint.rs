@@ -8,7 +8,10 @@
 //! `learning_rate` (both 0 where nothing adapts them; they may be absent), and for a
 //! trainer `env` and `env_step`. The best policy of a run has its score beside it, `evaluation` (JSON). Running statistics, where there are any, are `normalizer.<obs, reward, value>.mean` and `.variance`
 //! with the keys `.count` and `.initial_count`, and `normalizer.discounted_returns` `[num_envs]`. A file with `contents` = `policy` needs only `format`, `spec` and the parameters: that is what
-//! other trainers write; moments and counters begin at 0. PyTorch reads the policy as it is:
+//! other trainers write; moments and counters begin at 0.
+//!
+//! The key `checksum` is over all of that, so a damaged file is refused; a file without the key is not checked. Keys that begin with
+//! `label.` are the caller's own ([`Labels`]). PyTorch reads the policy as it is:
 //!
 //! ```python
 //! state = safetensors.torch.load_file("policy.safetensors")
@@ -20,9 +23,11 @@ mod normalizer;
 mod read;
 mod rollout;
 mod tensors;
+mod write;
 
 pub use best::{load_best, save_best};
 pub use rollout::{read_rollout, write_rollout};
+pub use write::{remove_stale, separate, write_atomically};
 
 use crate::data::check_shape;
 use crate::env::Env;
@@ -33,6 +38,7 @@ use crate::trainer::TrainerState;
 use crate::{Error, PpoConfig, Result};
 use read::read;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::path::Path;
 use tensors::{File, Writer};
 
@@ -41,6 +47,12 @@ const DIRECTION: &str = "trust_region.direction.";
 
 /// The value of the key `format` in `__metadata__`.
 pub const FORMAT: &str = "wgpo-1";
+
+/// What a caller says of a file: which run it is of, which score its policy had. Each is a key `label.<name>` in `__metadata__`.
+pub type Labels = BTreeMap<String, String>;
+
+/// Before the names of labels.
+const LABEL: &str = "label.";
 
 /// What a file held.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +63,8 @@ pub struct Saved<S> {
     pub config: PpoConfig,
     /// Parameters, moments and counters.
     pub state: S,
+    /// What its writer said of it.
+    pub labels: Labels,
 }
 
 impl<S> Saved<S> {
@@ -71,7 +85,21 @@ impl<S> Saved<S> {
 /// # Errors
 /// [`Error::Shape`] if `state` does not fit `spec`, [`Error::Io`] if the file cannot be written.
 pub fn save_learner(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &LearnerState) -> Result<()> {
-    let writer = learner_writer(path, spec, config, state)?;
+    save_learner_labelled(path, spec, config, state, &Labels::new())
+}
+
+/// Writes a learner with labels, which [`load_learner`] gives back.
+///
+/// # Errors
+/// As [`save_learner`].
+pub fn save_learner_labelled(
+    path: &Path,
+    spec: &PolicySpec,
+    config: &PpoConfig,
+    state: &LearnerState,
+    labels: &Labels,
+) -> Result<()> {
+    let writer = labelled(learner_writer(path, spec, config, state)?, labels);
     write_atomically(path, &writer.text("contents", "learner").finish(path)?)
 }
 
@@ -90,13 +118,33 @@ pub fn load_learner(path: &Path) -> Result<Saved<LearnerState>> {
 /// # Errors
 /// As [`save_learner`].
 pub fn save_trainer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &TrainerState) -> Result<()> {
-    write_atomically(path, &trainer_writer(path, spec, config, state)?.finish(path)?)
+    save_trainer_labelled(path, spec, config, state, &Labels::new())
 }
 
-fn trainer_writer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &TrainerState) -> Result<Writer> {
+/// Writes a trainer with labels, which [`load_trainer`] and [`load_learner`] give back.
+///
+/// # Errors
+/// As [`save_learner`].
+pub fn save_trainer_labelled(
+    path: &Path,
+    spec: &PolicySpec,
+    config: &PpoConfig,
+    state: &TrainerState,
+    labels: &Labels,
+) -> Result<()> {
+    write_atomically(path, &trainer_writer(path, spec, config, state, labels)?.finish(path)?)
+}
+
+fn trainer_writer(
+    path: &Path,
+    spec: &PolicySpec,
+    config: &PpoConfig,
+    state: &TrainerState,
+    labels: &Labels,
+) -> Result<Writer> {
     let words = state.env.state_words();
     check_shape("env.state", &[state.env_words.len()], &[config.num_envs.saturating_mul(words)])?;
-    Ok(learner_writer(path, spec, config, &state.learner)?
+    Ok(labelled(learner_writer(path, spec, config, &state.learner)?, labels)
         .text("contents", "trainer")
         .text("env", state.env.name())
         .text("env_step", state.env_step)
@@ -116,45 +164,22 @@ fn trainer_from(file: &File<'_>) -> Result<Saved<TrainerState>> {
     if contents != "trainer" {
         return Err(file.error(format!("holds a {contents}, expected a trainer (policy, moments and environments)")));
     }
-    let Saved { spec, config, state: learner } = learner_from(file)?;
+    let Saved { spec, config, state: learner, labels } = learner_from(file)?;
     let name = file.text("env")?;
     let env = Env::ALL.into_iter().find(|env| env.name() == name).ok_or_else(|| {
         file.error(format!("was trained on the environment \"{name}\", which this version does not have"))
     })?;
     let env_words = file.u32("env.state", &[config.num_envs, env.state_words()])?;
     let env_step = file.number("env_step")?;
-    Ok(Saved { spec, config, state: TrainerState { learner, env, env_words, env_step } })
-}
-
-/// Writes `bytes` to a temporary file beside `path`, syncs it, then renames it: readers see the old file or the new
-/// one, never a part.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write as _;
-    let io = |source| Error::Io { path: path.into(), source };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".wgpo-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // A temporary file is private by default; this one becomes an ordinary file, subject to the umask.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|error| io(error.error))?;
-    Ok(())
+    Ok(Saved { spec, config, state: TrainerState { learner, env, env_words, env_step }, labels })
 }
 
 fn format_error(path: &Path, message: impl Into<String>) -> Error {
     Error::Format { path: path.into(), message: message.into() }
+}
+
+fn labelled(writer: Writer, labels: &Labels) -> Writer {
+    labels.iter().fold(writer, |writer, (name, value)| writer.text(&format!("{LABEL}{name}"), value))
 }
 
 fn json<T: serde::Serialize>(path: &Path, value: &T) -> Result<String> {
@@ -211,6 +236,7 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
     if file.elements() < weights(&spec) {
         return Err(file.error(format!("key \"spec\" names more parameters than the file holds: {spec:?}")));
     }
+    let labels = file.texts(LABEL);
     let layout = spec.layout();
     if bare {
         let (parameters, zeros) = (flat(file, &layout, "")?, vec![0.0; layout.len()]);
@@ -228,7 +254,7 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
             search_direction: Vec::new(),
             normalizer: normalizer::read(file, spec.obs_dim)?,
         };
-        return Ok(Saved { spec, config, state });
+        return Ok(Saved { spec, config, state, labels });
     }
     let exp_avg_sq = flat(file, &layout, "optimizer.exp_avg_sq.")?;
     if exp_avg_sq.iter().any(|square| *square < 0.0) {
@@ -263,7 +289,7 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
         },
         normalizer: normalizer::read(file, spec.obs_dim)?,
     };
-    Ok(Saved { spec, config, state })
+    Ok(Saved { spec, config, state, labels })
 }
 
 /// A number that an update adapts. Files of versions that adapted nothing do not have it.

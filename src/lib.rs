@@ -105,6 +105,12 @@
 //! - Random draws are a function of (seed, step, environment, dimension), [`rng`].
 //! - A bad input is an [`Error`] before anything has changed; nothing panics.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a library says nothing, and they panic where nobody listens"
+)]
+
 pub mod algo;
 #[cfg(not(target_arch = "wasm32"))] // waits for the device
 pub mod bench;

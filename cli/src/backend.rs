@@ -2,6 +2,7 @@
 
 use crate::adapters::{adapter_choice, again, api, roomy, same_adapter, why_no_gpu};
 use crate::args::{BackendArgs, BackendChoice, KernelsChoice};
+use crate::files;
 use crate::settings::RunConfig;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
@@ -70,12 +71,16 @@ impl Backend {
     /// does not know, measured and added to it.
     pub fn tune(&mut self, args: &BackendArgs, spec: &PolicySpec, rows: usize) -> Result<()> {
         let (Place::Gpu(gpu), KernelsChoice::Tuned) = (&self.place, args.kernels) else { return Ok(()) };
-        let path = match &args.tuning {
-            Some(path) => path.clone(),
-            None => own_tuning().context("there is no cache folder for --kernels tuned; name a file with --tuning")?,
+        // A file that was named must do, and is tried before anything takes its time. Our own spares time, no more.
+        let kept = match &args.tuning {
+            Some(path) => Some((path.clone(), opened(path)?)),
+            None => {
+                let own = own_tuning().context("there is no cache folder");
+                own.and_then(|path| Ok((path.clone(), opened(&path)?))).map_err(|error| not_kept(&error)).ok()
+            }
         };
-        let tunings = Tunings::read(&path)?;
-        let (tuning, known) = match tunings.find(gpu, spec, rows) {
+        let known = kept.as_ref().and_then(|(_, tunings)| tunings.find(gpu, spec, rows));
+        let (tuning, known) = match known {
             Some(known) => (known.clone(), true),
             None => {
                 let roomy = roomy(gpu, binding_bytes(spec, rows))?;
@@ -87,16 +92,16 @@ impl Backend {
                 "no kernels compute this net's minibatch step as the reference does; `wgpo check` says where they differ"
             );
         };
-        if !known {
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-            }
-            // What failed may have failed for want of memory, and is tried again next time.
-            if tuning.tried.iter().all(|tried| tried.seconds.is_some()) {
-                // As it is by now: measuring took a while.
-                let mut tunings = Tunings::read(&path)?;
+        // What failed may have failed for want of memory, and is tried again next time.
+        if let Some((path, _)) = kept.filter(|_| !known && tuning.tried.iter().all(|tried| tried.seconds.is_some())) {
+            // As it is by now: measuring took a while.
+            let written = Tunings::read(&path).and_then(|mut tunings| {
                 tunings.put(tuning.clone());
-                tunings.write(&path)?;
+                tunings.write(&path)
+            });
+            match written {
+                Err(error) if args.tuning.is_none() => not_kept(&error.into()),
+                other => other?,
             }
         }
         let times: Vec<String> = tuning.tried.iter().map(told).collect();
@@ -283,6 +288,19 @@ impl Group {
             Self::Cpu(trainers) => trainers.par_iter_mut().map(Trainer::iterate).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// The tunings in `path`, whose folder is made.
+fn opened(path: &Path) -> Result<Tunings> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    }
+    files::tidy(path);
+    Ok(Tunings::read(path)?)
+}
+
+fn not_kept(error: &anyhow::Error) {
+    tell!("warning: {}; what --kernels tuned finds is not kept, --tuning names another file", crate::one_line(error));
 }
 
 /// Where tunings are kept by default.

@@ -3,10 +3,10 @@
 use crate::bench_args::BenchArgs;
 use crate::bench_record::Record;
 use crate::bench_table::Printer;
-use crate::{backend, bench_compare, bench_report, files};
+use crate::{backend, bench_compare, bench_report, files, say};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,13 +28,14 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         bail!("no row of `wgpo bench --list` has `{only}` in its name there");
     }
     if args.list {
-        say(&list(&cases, &place))?;
+        say!("{}", list(&cases, &place));
         return Ok(ExitCode::SUCCESS);
     }
     // A file that cannot be read is said before minutes of work, not after.
     let old = args.compare.as_deref().map(Record::read).transpose()?;
     for path in [&args.json, &args.report].into_iter().flatten() {
         writable(path)?;
+        files::tidy(path);
     }
     let (few, many) = (0.02, 0.5);
     let options = Options {
@@ -43,32 +44,35 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         quick: args.quick,
         ..Options::default()
     };
-    say(&reason)?;
+    say!("{reason}");
     let bar = progress(wanted.len() as u64);
     bar.set_message("the device's limits");
     let roof = roof(&place, &options).context("the device's limits cannot be measured")?;
     let mut printer = Printer::new(roof.clone());
     let mut rows: Vec<Row> = Vec::new();
-    bar.suspend(|| say(&printer.head()))?;
+    bar.suspend(|| say!("{}", printer.head()));
     for case in wanted {
+        if say::is_over() && args.json.is_none() && args.report.is_none() {
+            break; // nobody would see the rest
+        }
         bar.set_message(case.name.clone());
         rows.push(run(case, &place, &options));
-        bar.suspend(|| say(&printer.row(&rows)))?;
+        bar.suspend(|| say!("{}", printer.row(&rows)));
         bar.inc(1);
     }
     bar.finish_and_clear();
-    say(&printer.foot(&rows))?;
+    say!("{}", printer.foot(&rows));
     let record = Record::new(&place, args.quick, &options, &roof, &rows);
     if let Some(old) = &old {
-        say(&format!("\n{}", bench_compare::as_text(old, &record).trim_end()))?;
+        say!("\n{}", bench_compare::as_text(old, &record).trim_end());
     }
     if let Some(path) = &args.json {
         files::write(path, record.to_json()?.as_bytes())?;
-        say(&format!("\nwritten: {}", path.display()))?;
+        say!("\nwritten: {}", path.display());
     }
     if let Some(path) = &args.report {
         bench_report::write(path, &record)?;
-        say(&format!("\nwritten: {}", path.display()))?;
+        say!("\nwritten: {}", path.display());
     }
     let passed = rows.iter().all(|row| row.found.is_some());
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -90,11 +94,6 @@ fn list(cases: &[Case], place: &Place) -> String {
     };
     let lines: String = cases.iter().filter(|case| case.runs_at(place)).map(line).collect();
     lines + "\n* compares with the reference for minutes: runs with --all, or where --only names it"
-}
-
-/// A line on standard output; an error where nobody reads on, which ends the run.
-fn say(text: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{text}").context("cannot print the table")
 }
 
 /// A bar on standard error, where that is a terminal.

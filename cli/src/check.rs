@@ -20,7 +20,7 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
             (Some(name), Err(error)) => {
                 passed = false;
                 let error = format!("{error:#}");
-                eprintln!("{name}: cannot be checked: {error}");
+                tell!("{name}: cannot be checked: {error}");
                 reports.push(json!({ "adapter": name, "passed": false, "error": error }));
                 continue;
             }
@@ -32,11 +32,11 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
         if args.json {
             reports.push(as_json(&gpu, &rows, all));
         } else {
-            print!("{}", as_text(&gpu, &rows));
+            say!("{}", as_text(&gpu, &rows).trim_end());
         }
     }
     if args.json {
-        println!("{:#}", json!({ "passed": passed, "adapters": reports }));
+        say!("{:#}", json!({ "passed": passed, "adapters": reports }));
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -56,7 +56,7 @@ fn places(args: &CheckArgs) -> Result<Vec<Place>> {
     let mut places = Vec::new();
     for adapter in adapters::adapters()? {
         match adapter.shortfall() {
-            Some(shortfall) => eprintln!("{}: left out: {shortfall}", adapter.info.name),
+            Some(shortfall) => tell!("{}: left out: {shortfall}", adapter.info.name),
             None => places.push(Place { choice: Some(adapter.index.to_string()), name: Some(adapter.info.name) }),
         }
     }

@@ -9,6 +9,7 @@ use crate::args::FailureModesArgs;
 use crate::backend::{Backend, Group, one_for_all};
 use crate::failure_figure::{self, Panel};
 use crate::files;
+use crate::lock::{self, Lock};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt::Write as _;
@@ -147,20 +148,22 @@ impl Outcome {
     }
 }
 
-/// Where it all goes.
-struct Folder(PathBuf);
+/// Where it all goes, locked as long as it is there.
+struct Folder(PathBuf, #[expect(dead_code, reason = "it is there to be held")] Lock);
 
 impl Folder {
     /// Makes the folder, or empties it of an earlier run's files.
     fn prepare(args: &FailureModesArgs, backend: &Backend) -> Result<Self> {
         let default = || Path::new("runs").join(format!("failure-modes-{}", backend.name()));
         let path = args.out.clone().unwrap_or_else(default);
-        let taken = path.exists() && std::fs::read_dir(&path).map_or(true, |mut entries| entries.next().is_some());
-        if taken && !args.force {
+        if !args.force && lock::files(&path).is_none_or(|files| !files.is_empty()) {
+            Lock::check(&path)?;
             bail!("{}: exists already; give --force to replace what is there, or --out another folder", path.display());
         }
-        let make = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&path)?;
+        let cannot = || format!("{}: cannot make the run folder", path.display());
+        std::fs::create_dir_all(&path).with_context(cannot)?;
+        let lock = Lock::take(&path)?;
+        let empty = || -> std::io::Result<()> {
             for file in [FIGURE, REWARDS, SUMMARY] {
                 match std::fs::remove_file(path.join(file)) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -169,8 +172,8 @@ impl Folder {
             }
             Ok(())
         };
-        make().with_context(|| format!("{}: cannot make the run folder", path.display()))?;
-        Ok(Self(path))
+        empty().with_context(cannot)?;
+        Ok(Self(path, lock))
     }
 
     fn write(&self, place: &str, done: &[(Mode, Vec<Outcome>)]) -> Result<()> {
@@ -211,7 +214,7 @@ pub fn failure_modes(args: &FailureModesArgs) -> Result<ExitCode> {
     one_for_all(&args.backend)?;
     let backend = Backend::choose(&args.backend)?;
     let folder = Folder::prepare(args, &backend)?;
-    println!("backend: {}", backend.reason());
+    say!("backend: {}", backend.reason());
     let modes: Vec<Mode> = Mode::all().into_iter().filter(|mode| args.mode.includes(mode.number)).collect();
     let variants: usize = modes.iter().map(|mode| mode.variants.len()).sum();
     let progress = Progress::new((variants * args.updates) as u64);
@@ -230,8 +233,8 @@ pub fn failure_modes(args: &FailureModesArgs) -> Result<ExitCode> {
     }
     progress.finish();
     report(&done);
-    println!("{} seeds each, {} updates, {:.1} s", args.seeds, args.updates, start.elapsed().as_secs_f64());
-    println!("run folder: {} ({FIGURE}, {REWARDS}, {SUMMARY})", folder.0.display());
+    say!("{} seeds each, {} updates, {:.1} s", args.seeds, args.updates, start.elapsed().as_secs_f64());
+    say!("run folder: {} ({FIGURE}, {REWARDS}, {SUMMARY})", folder.0.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -258,12 +261,15 @@ fn run(
 
 fn report(done: &[(Mode, Vec<Outcome>)]) {
     for (mode, outcomes) in done {
-        println!("{} ({}; mark {})", mode.title, mode.env.name(), mode.env.solved_at());
+        say!("{} ({}; mark {})", mode.title, mode.env.name(), mode.env.solved_at());
         for one in outcomes {
             let rate = 100.0 * one.successes as f64 / one.seeds as f64;
-            println!(
+            say!(
                 "  {:<24} {:>3} of {} seeds succeed ({rate:>3.0} %), reward at the end {:.2}",
-                one.label, one.successes, one.seeds, one.last
+                one.label,
+                one.successes,
+                one.seeds,
+                one.last
             );
         }
     }
@@ -285,7 +291,7 @@ impl Progress {
     fn begin(&self, what: &str) {
         match &self.0 {
             Some(bar) => bar.set_message(what.to_owned()),
-            None => eprintln!("{what} …"),
+            None => tell!("{what} …"),
         }
     }
 

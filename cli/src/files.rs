@@ -9,6 +9,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     wgpo::checkpoint::write_atomically(path, bytes).context("cannot write")
 }
 
+/// Removes what killed processes left in the folder of `path`, as far as that is possible.
+pub fn tidy(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Leftovers are in nobody's way.
+    let _ = wgpo::checkpoint::remove_stale(folder);
+}
+
 /// More than any text has that is read whole: what has more is a device, or another kind of file.
 const LONGEST: u64 = 64 << 20;
 

@@ -42,27 +42,28 @@ pub fn info(args: &InfoArgs) -> Result<ExitCode> {
         let variants: serde_json::Map<_, _> =
             VARIANTS.iter().map(|(kernel, form)| ((*kernel).to_owned(), json!(form))).collect();
         let version = env!("CARGO_PKG_VERSION");
-        println!("{:#}", json!({ "version": version, "automatic": best, "adapters": adapters, "kernels": variants }));
+        say!("{:#}", json!({ "version": version, "automatic": best, "adapters": adapters, "kernels": variants }));
         return Ok(ExitCode::SUCCESS);
     }
-    println!("wgpo {}", env!("CARGO_PKG_VERSION"));
+    say!("wgpo {}", env!("CARGO_PKG_VERSION"));
     if adapters.is_empty() {
-        println!("\nno adapter: there is no driver for Vulkan, Metal, DX12 or GL here{}", wgpo::gpu::narrowed());
+        say!("\nno adapter: there is no driver for Vulkan, Metal, DX12 or GL here{}", wgpo::gpu::narrowed());
     }
     for adapter in &adapters {
-        print!("\n{}", as_text(adapter));
+        say!("\n{}", as_text(adapter).trim_end());
     }
-    println!("\nkernel variants");
+    say!("\nkernel variants");
     for (kernel, form) in VARIANTS {
-        println!("  {kernel}: {form}");
+        say!("  {kernel}: {form}");
     }
-    println!("\n`--backend auto` takes {}", best.as_deref().unwrap_or("the CPU reference, for want of a hardware GPU"));
+    say!("\n`--backend auto` takes {}", best.as_deref().unwrap_or("the CPU reference, for want of a hardware GPU"));
     Ok(ExitCode::SUCCESS)
 }
 
 /// Writes every text that a kernel may have, `mlp_forward.wgsl` or `loss_ppo.head_gaussian.wgsl`.
 fn wgsl(folder: &Path) -> Result<ExitCode> {
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    files::tidy(&folder.join("any"));
     let mut count = 0;
     for def in ALL.iter().chain(KERNELS) {
         for variant in variants(def) {
@@ -72,7 +73,7 @@ fn wgsl(folder: &Path) -> Result<ExitCode> {
             count += 1;
         }
     }
-    println!("{count} files written: {}", folder.display());
+    say!("{count} files written: {}", folder.display());
     Ok(ExitCode::SUCCESS)
 }
 

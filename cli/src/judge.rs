@@ -1,12 +1,12 @@
 //! The evaluations of a run: whether it is solved, and the best policy, kept in a file of its own.
 
 use crate::metrics::Metrics;
-use crate::run::Folder;
+use crate::run::{self, Folder};
 use crate::settings::RunConfig;
 use anyhow::{Context, Result, bail};
 use indicatif::HumanCount;
 use std::path::PathBuf;
-use wgpo::checkpoint;
+use wgpo::checkpoint::{self, Labels};
 use wgpo::solved::{Evaluation, Solved, SolvedRule};
 use wgpo::trainer::{IterationStats, Trainer, TrainerState};
 
@@ -14,20 +14,22 @@ use wgpo::trainer::{IterationStats, Trainer, TrainerState};
 pub struct Judge {
     solved: Solved,
     path: PathBuf,
+    labels: Labels,
 }
 
 impl Judge {
     /// Of a new run.
     pub fn new(config: &RunConfig, folder: &Folder) -> Self {
         let rule = SolvedRule::new(config.env, config.seed).with_episodes(config.eval_episodes);
-        Self { solved: Solved::new(rule), path: folder.best() }
+        let labels = config.run.map_or_else(Labels::new, run::label);
+        Self { solved: Solved::new(rule), path: folder.best(), labels }
     }
 
     /// Of a run that goes on: with what its metrics tell, and the best policy that it has. A file of another run is refused, so
     /// that it is not lost to this one's.
     pub fn resume(config: &RunConfig, folder: &Folder, metrics: &Metrics, state: &TrainerState) -> Result<Self> {
         let mut judge = Self::new(config, folder);
-        let best = if judge.path.exists() { Some(judge.read(config)?) } else { None };
+        let best = if judge.path.exists() { Some(judge.read(config, folder)?) } else { None };
         metrics.tell(&mut judge.solved);
         // Of rows that are lost, too.
         judge.solved.count(state.learner.update, state.env_step * config.ppo.num_envs as u64, 0, None);
@@ -39,9 +41,13 @@ impl Judge {
         Ok(judge)
     }
 
-    fn read(&self, config: &RunConfig) -> Result<Evaluation> {
+    fn read(&self, config: &RunConfig, folder: &Folder) -> Result<Evaluation> {
         let away = "move it away and the run goes on, with the best policy from there on";
         let (saved, evaluation) = checkpoint::load_best(&self.path).context(away)?;
+        // One that an earlier version wrote does not say it, and stays this run's when the run gets its number.
+        if let Some(other) = run::run_of(&self.path, &saved.labels)? {
+            folder.refuse_other(&self.path, Some(other), config).context(away)?;
+        }
         saved.expect_spec(&self.path, &config.policy).context(away)?;
         let (env, seed) = (saved.state.env, saved.state.learner.seed);
         if (env, seed) != (config.env, config.seed) {
@@ -75,7 +81,7 @@ impl Judge {
         let evaluation = self.solved.evaluate_if_due(trainer.learner_mut(), last).context("greedy evaluation")?;
         let Some(evaluation) = evaluation.filter(|_| self.solved.best() != before) else { return Ok(()) };
         let (spec, config) = (trainer.learner().spec(), trainer.learner().config());
-        checkpoint::save_best(&self.path, spec, config, &trainer.state()?, &evaluation)
+        checkpoint::save_best(&self.path, spec, config, &trainer.state()?, &evaluation, &self.labels)
             .context("the best policy cannot be saved")
     }
 
@@ -152,6 +158,8 @@ mod tests {
                 kernels: None,
                 seed: 5,
                 eval_episodes: 3,
+                run: Some(7),
+                checksum: None,
                 policy,
                 ppo,
             };
@@ -245,7 +253,7 @@ mod tests {
         let mut case = Case::new();
         let mut judge = case.judge();
         let good = case.update(&mut judge, true, 500.0).unwrap();
-        let metrics = Metrics::create(&case.run().metrics()).unwrap();
+        let metrics = Metrics::create(&case.run().metrics(), 7).unwrap();
         let resume = |case: &Case| Judge::resume(&case.config, &case.run(), &metrics, &case.trainer.state().unwrap());
         let mut judge = resume(&case).unwrap();
         case.update(&mut judge, false, 500.0).unwrap();
@@ -253,6 +261,12 @@ mod tests {
         // As good, but later.
         case.update(&mut judge, true, 500.0).unwrap();
         assert_eq!(case.best(), (1, good));
+
+        // Of a run with the same seed, but other settings.
+        case.config.run = Some(8);
+        let error = crate::one_line(&resume(&case).err().unwrap());
+        assert!(error.contains("best.safetensors is of run 7") && error.contains("of run 8"), "{error}");
+        case.config.run = Some(7);
 
         // Another run's, and a damaged one, are refused and stay.
         case.config.seed = 6;

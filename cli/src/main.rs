@@ -1,5 +1,14 @@
 //! The program `wgpo`: trains, checks and updates policies on any GPU that wgpu reaches, or on the CPU reference.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic where nobody listens; `say!` and `tell!` do not"
+)]
+
+#[macro_use]
+mod say;
+
 mod adapters;
 mod args;
 mod backend;
@@ -18,6 +27,7 @@ mod files;
 mod head;
 mod info;
 mod judge;
+mod lock;
 mod metrics;
 mod progress;
 mod quiet;
@@ -31,7 +41,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     quiet::start();
-    let result = match args::Cli::parse().command {
+    let command = args::Cli::parse().command;
+    // Their work is in files; of the others nothing is left but what they print.
+    let leaves_files =
+        matches!(command, args::Command::Train(_) | args::Command::Update(_) | args::Command::FailureModes(_));
+    let result = match command {
         args::Command::Train(args) => train::train(&args),
         args::Command::Check(args) => check::check(&args),
         args::Command::Update(args) => update::update(&args),
@@ -39,10 +53,21 @@ fn main() -> ExitCode {
         args::Command::Bench(args) => bench::bench(&args),
         args::Command::Info(args) => info::info(&args),
     };
-    result.unwrap_or_else(|error| {
-        eprintln!("error: {}", one_line(&error));
+    let code = result.unwrap_or_else(|error| {
+        tell!("error: {}", one_line(&error));
         ExitCode::FAILURE
-    })
+    });
+    match say::lost() {
+        None => code,
+        Some(error) if leaves_files => {
+            tell!("warning: standard output: {error}; some lines are missing there");
+            code
+        }
+        Some(error) => {
+            tell!("error: standard output: {error}; some lines are missing there");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// An error and its causes on one line; a cause that its effect already quotes is left out.

@@ -1,10 +1,13 @@
 //! metrics.csv: one row per update.
 
+mod text;
+
 use crate::files;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use wgpo::solved::{Evaluation, Solved};
 use wgpo::trainer::IterationStats;
 use wgpo::{Anneal, PpoConfig};
@@ -83,14 +86,13 @@ pub struct Row {
     /// Its largest return.
     #[serde(default)]
     pub greedy_return_max: Option<f64>,
+    /// The run that it is of. After it, the file has a checksum of the row.
+    #[serde(default)]
+    pub run: Option<u64>,
 }
 
-/// Columns that the files of earlier versions lack.
-const NEW: [&str; 6] =
-    ["head_hits", "ent_coef", "clip_coef", "greedy_return", "greedy_return_min", "greedy_return_max"];
-
 impl Row {
-    /// The row of one iteration; `solved` has counted and judged it.
+    /// The row of one iteration; `solved` has counted and judged it. `run` is filled in by [`Metrics::push`].
     fn new(stats: &IterationStats, config: &PpoConfig, solved: &Solved, seconds: f64, steps_per_second: f64) -> Self {
         let finite = |value: f64| value.is_finite().then_some(value);
         let (episodes, update) = (&stats.episodes, &stats.update);
@@ -136,6 +138,7 @@ impl Row {
             greedy_return: greedy.and_then(|greedy| finite(greedy.mean_return)),
             greedy_return_min: greedy.and_then(|greedy| finite(greedy.return_min)),
             greedy_return_max: greedy.and_then(|greedy| finite(greedy.return_max)),
+            run: None,
         }
     }
 
@@ -152,69 +155,70 @@ impl Row {
     }
 }
 
-/// The names of a row's columns, in order.
-fn columns() -> Result<Vec<String>> {
-    let mut text = csv::Writer::from_writer(Vec::new());
-    text.serialize(Row::default())?;
-    let text = text.into_inner().map_err(|error| error.into_error())?;
-    Ok(csv::Reader::from_reader(text.as_slice()).headers()?.iter().map(str::to_owned).collect())
-}
-
 /// All rows of a run, and the file that they are appended to.
 pub struct Metrics {
     rows: Vec<Row>,
-    /// Environment steps before the first row; not 0 where an earlier file is lost.
+    run: u64,
+    /// Environment steps of the state that was gone on from.
     before: u64,
-    writer: csv::Writer<File>,
+    file: File,
 }
 
 impl Metrics {
-    /// An empty file.
-    pub fn create(path: &Path) -> Result<Self> {
-        Self::write(path, Vec::new(), 0)
+    /// A file without rows for `run`.
+    pub fn create(path: &Path, run: u64) -> Result<Self> {
+        Self::write(path, run, Vec::new(), 0)
     }
 
-    /// The rows up to `update`, at `env_steps`; later ones, which the saved state does not know, are dropped from the file. So
-    /// is a line that a crash cut short. A file that is not there is an empty one; one of an earlier version gets the columns that
-    /// it lacks, empty where it has rows.
-    pub fn resume(path: &Path, update: u64, env_steps: u64) -> Result<Self> {
-        if !path.exists() {
-            return Self::write(path, Vec::new(), env_steps);
+    /// The rows of `run` up to `update`, at `env_steps`; later ones, which the saved state does not know, are dropped from the file.
+    /// So is a line that a crash cut short. Damaged lines are moved to a file beside it ([`damaged`]), and said. A file that is not
+    /// there is an empty one; one of an earlier version gets the columns that it lacks, empty where it has rows.
+    pub fn resume(path: &Path, run: u64, update: u64, env_steps: u64) -> Result<Self> {
+        let bytes = match std::fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            other => other.with_context(|| format!("{}: cannot read", path.display()))?,
+        };
+        let mut found = text::read(path, &bytes, run)?;
+        found.rows.retain(|row| row.update <= update);
+        if let Some(first) = found.rows.first() {
+            let missing = (update + 1).saturating_sub(first.update).saturating_sub(found.rows.len() as u64);
+            if missing > 0 {
+                tell!("warning: {}: the rows of {missing} of {update} updates are missing", path.display());
+            }
         }
-        let cannot = || format!("{}: cannot read", path.display());
-        let mut reader = csv::Reader::from_path(path).with_context(cannot)?;
-        let names = reader.headers().with_context(cannot)?.clone();
-        // Rows that cannot be read are dropped from the file: not those of somebody else's.
-        let missing =
-            columns()?.into_iter().find(|name| !NEW.contains(&name.as_str()) && !names.iter().any(|one| one == name));
-        if let Some(name) = missing.filter(|_| !names.is_empty()) {
-            bail!(
-                "{}: has no column {name}, so it is not this run's; move it away and the run goes on",
-                path.display()
-            );
+        if !found.damaged.is_empty() {
+            let aside = damaged(path);
+            let count = found.damaged.len();
+            let head = if aside.exists() { None } else { Some(found.header) };
+            let lines: Vec<u8> =
+                head.into_iter().chain(found.damaged).flat_map(|line| [line, b"\n".to_vec()].concat()).collect();
+            let file = File::options().create(true).append(true).open(&aside);
+            file.and_then(|mut file| file.write_all(&lines))
+                .with_context(|| format!("{}: cannot write", aside.display()))?;
+            tell!("warning: {}: damaged rows: {count}, moved to {}", path.display(), aside.display());
         }
-        let rows = reader.into_deserialize().map_while(|row: csv::Result<Row>| row.ok());
-        Self::write(path, rows.take_while(|row| row.update <= update).collect(), env_steps)
+        Self::write(path, run, found.rows, env_steps)
     }
 
-    fn write(path: &Path, rows: Vec<Row>, before: u64) -> Result<Self> {
-        let mut text = csv::Writer::from_writer(Vec::new());
-        for row in &rows {
-            text.serialize(row)?;
+    fn write(path: &Path, run: u64, mut rows: Vec<Row>, before: u64) -> Result<Self> {
+        let mut lines = text::header()? + "\n";
+        for row in &mut rows {
+            row.run = Some(run);
+            lines += &(text::line(row)? + "\n");
         }
-        files::write(path, &text.into_inner().map_err(|error| error.into_error())?)?;
+        files::write(path, lines.as_bytes())?;
         let file =
             File::options().append(true).open(path).with_context(|| format!("{}: cannot open", path.display()))?;
-        let writer = csv::WriterBuilder::new().has_headers(rows.is_empty()).from_writer(file);
-        Ok(Self { rows, before, writer })
+        Ok(Self { rows, run, before, file })
     }
 
-    /// Appends the row of one iteration, `elapsed` seconds long, and flushes it to the file. `solved` has counted and judged it.
+    /// Appends the row of one iteration, `elapsed` seconds long, to the file. `solved` has counted and judged it.
     pub fn push(&mut self, stats: &IterationStats, config: &PpoConfig, solved: &Solved, elapsed: f64) -> Result<&Row> {
-        let (steps, seconds) = self.rows.last().map_or((self.before, 0.0), |row| (row.env_steps, row.seconds));
-        let speed = stats.env_steps.saturating_sub(steps) as f64 / elapsed.max(1e-9);
-        let row = Row::new(stats, config, solved, seconds + elapsed, speed);
-        self.writer.serialize(&row).and_then(|()| Ok(self.writer.flush()?)).context("metrics.csv: cannot write")?;
+        let (steps, seconds) = self.rows.last().map_or((0, 0.0), |row| (row.env_steps, row.seconds));
+        let speed = stats.env_steps.saturating_sub(steps.max(self.before)) as f64 / elapsed.max(1e-9);
+        let mut row = Row::new(stats, config, solved, seconds + elapsed, speed);
+        row.run = Some(self.run);
+        self.file.write_all((text::line(&row)? + "\n").as_bytes()).context("metrics.csv: cannot write")?;
         self.rows.push(row);
         Ok(&self.rows[self.rows.len() - 1])
     }
@@ -236,8 +240,14 @@ impl Metrics {
     }
 }
 
+/// Where damaged rows of `metrics` are kept: metrics.damaged.csv beside metrics.csv.
+pub fn damaged(metrics: &Path) -> PathBuf {
+    metrics.with_extension("damaged.csv")
+}
+
 #[cfg(test)]
 mod tests {
+    use super::text::{NEW, columns};
     use super::*;
     use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
     use wgpo::trainer::EpisodeStats;
@@ -255,6 +265,8 @@ mod tests {
             solved.judge(iteration(1, 4, 100.0 / stats.updates as f64).episodes).unwrap();
         }
     }
+
+    const RUN: u64 = 7;
 
     fn iteration(updates: u64, count: u64, each: f64) -> IterationStats {
         let mut episodes = EpisodeStats::NONE;
@@ -344,7 +356,7 @@ mod tests {
     fn an_earlier_versions_file_goes_on_and_a_strangers_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.csv");
-        let mut metrics = Metrics::create(&path).unwrap();
+        let mut metrics = Metrics::create(&path, RUN).unwrap();
         metrics.push(&iteration(1, 60, 10.0), &PpoConfig::cleanrl(), &nothing(), 0.1).unwrap();
         drop(metrics);
         let cut = |line: &str| line.rsplitn(NEW.len() + 1, ',').last().unwrap().to_owned();
@@ -352,7 +364,7 @@ mod tests {
         let old: String = text.lines().map(|line| cut(line) + "\n").collect();
         assert!(old.lines().next().unwrap().ends_with("surrogate_improvement"));
         std::fs::write(&path, &old).unwrap();
-        let mut metrics = Metrics::resume(&path, 1, 64).unwrap();
+        let mut metrics = Metrics::resume(&path, RUN, 1, 64).unwrap();
         let mut solved = nothing();
         metrics.tell(&mut solved);
         solved.count(2, 128, 60, Some(20.0));
@@ -363,8 +375,11 @@ mod tests {
         let counts: Vec<_> = lines.lines().map(|line| line.split(',').count()).collect();
         assert_eq!(counts, [columns().unwrap().len(); 3]);
 
+        std::fs::write(&path, lines.replacen("head_hits", "head_hats", 1)).unwrap();
+        let error = Metrics::resume(&path, RUN, 1, 64).err().unwrap().to_string();
+        assert!(error.contains("has a column \"head_hats\""), "{error}");
         std::fs::write(&path, "time,load\n1,2\n").unwrap();
-        let error = Metrics::resume(&path, 1, 64).err().unwrap().to_string();
+        let error = Metrics::resume(&path, RUN, 1, 64).err().unwrap().to_string();
         assert!(error.contains("has no column update"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "time,load\n1,2\n");
     }
@@ -372,7 +387,7 @@ mod tests {
     #[test]
     fn a_lost_file_begins_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let mut metrics = Metrics::resume(&folder.path().join("m.csv"), 4, 256).unwrap();
+        let mut metrics = Metrics::resume(&folder.path().join("m.csv"), RUN, 4, 256).unwrap();
         let row = metrics.push(&iteration(5, 0, 0.0), &PpoConfig::cleanrl(), &nothing(), 0.5).unwrap();
         assert_eq!((row.env_steps, row.steps_per_second), (320, 128.0));
     }
@@ -381,7 +396,7 @@ mod tests {
     fn a_resumed_file_goes_on_where_the_state_was() {
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("m.csv"), folder.path().join("n.csv"));
-        let (mut whole, mut parts) = (Metrics::create(&path).unwrap(), Metrics::create(&other).unwrap());
+        let (mut whole, mut parts) = (Metrics::create(&path, RUN).unwrap(), Metrics::create(&other, RUN).unwrap());
         let series: Vec<_> = (1..=9).map(|update| iteration(update, update * 7 % 50, 0.1 * update as f64)).collect();
         let (mut seen, mut seen_again, mut before) = (nothing(), nothing(), nothing());
         for stats in &series {
@@ -396,7 +411,7 @@ mod tests {
         // The state was saved at update 4, and the sixth line is torn.
         let text = std::fs::read_to_string(&other).unwrap();
         std::fs::write(&other, &text[..text.len() - 9]).unwrap();
-        let mut parts = Metrics::resume(&other, 4, 256).unwrap();
+        let mut parts = Metrics::resume(&other, RUN, 4, 256).unwrap();
         parts.tell(&mut seen_again);
         assert_eq!(seen_again.best().unwrap().update, 3);
         for stats in &series[4..] {
@@ -411,5 +426,53 @@ mod tests {
         assert_eq!(text, std::fs::read_to_string(&other).unwrap());
         assert!(!text.contains("NaN") && !text.contains("inf"));
         assert_eq!(text.lines().count(), 10);
+    }
+
+    /// Any byte of a row, and the rows after it: what is left is right, and what is not is kept.
+    #[test]
+    fn a_damaged_row_costs_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let mut metrics = Metrics::create(&path, RUN).unwrap();
+        for update in 1..=6 {
+            metrics.push(&iteration(update, 60, 10.0 * update as f64), &PpoConfig::cleanrl(), &nothing(), 0.1).unwrap();
+        }
+        let want = metrics.rows().to_vec();
+        let whole = std::fs::read(&path).unwrap();
+        let starts: Vec<_> =
+            whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
+        let (start, end) = (starts[2], starts[3]);
+        for at in start..end {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 7);
+            std::fs::write(&path, &bytes).unwrap();
+            let got = Metrics::resume(&path, RUN, 6, 6 * 64).unwrap();
+            // The end of the line joins it with the next one.
+            let lost = if at == end - 1 { 2 } else { 1 };
+            assert_eq!(got.rows()[..2], want[..2], "byte {at}");
+            assert_eq!(got.rows()[2..], want[2 + lost..], "byte {at}");
+            let aside = damaged(&path);
+            let kept = std::fs::read(&aside).unwrap();
+            let header = kept.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+            assert!(kept[..header] == whole[..starts[0]], "byte {at}");
+            assert!(kept[header..] == bytes[start..starts[2 + lost]], "byte {at}");
+            std::fs::remove_file(aside).unwrap();
+        }
+        // Speeds are from the saved state on, whichever rows are left.
+        let mut got = Metrics::resume(&path, RUN, 6, 6 * 64).unwrap();
+        let row = got.push(&iteration(7, 0, 0.0), &PpoConfig::cleanrl(), &nothing(), 0.5).unwrap();
+        assert_eq!(row.steps_per_second, 128.0);
+    }
+
+    #[test]
+    fn another_runs_file_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let mut metrics = Metrics::create(&path, RUN).unwrap();
+        metrics.push(&iteration(1, 60, 10.0), &PpoConfig::cleanrl(), &nothing(), 0.1).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let error = Metrics::resume(&path, 8, 1, 64).err().unwrap().to_string();
+        assert!(error.contains("metrics.csv: has rows of run 7, but this is run 8"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 }

@@ -50,7 +50,7 @@ impl Progress {
             bar.set_position(row.env_steps.min(self.total));
             bar.set_message(message);
         } else if self.last_line.is_none_or(|time| time.elapsed() >= QUIET) {
-            eprintln!("{}/{} steps │ {message}", HumanCount(row.env_steps), HumanCount(self.total));
+            tell!("{}/{} steps │ {message}", HumanCount(row.env_steps), HumanCount(self.total));
             self.last_line = Some(Instant::now());
         }
     }
@@ -58,8 +58,8 @@ impl Progress {
     /// Prints a line without tearing the bar.
     pub fn line(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| tell!("{line}")),
+            None => tell!("{line}"),
         }
     }
 

@@ -3,11 +3,18 @@
 use crate::args::{Preset, TrainArgs};
 use crate::backend::Backend;
 use crate::head::HeadName;
+use crate::lock::{self, Lock};
+use crate::metrics;
 use crate::settings::{self, RunConfig};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
+use wgpo::checkpoint::{self, Labels};
 use wgpo::policy::Std;
+use wgpo::trainer::Trainer;
 use wgpo::{Algorithm, Env, PpoConfig};
+
+/// The label of a state file that says which run it is of.
+const RUN: &str = "run";
 
 /// The files of a run.
 #[derive(Debug, Clone)]
@@ -66,25 +73,122 @@ impl Folder {
         [&[Self::CURVE, Self::METRICS, Self::CONFIG, Self::POLICY], best].concat().join(", ")
     }
 
-    /// Makes the folder, or empties it of an earlier run.
-    pub fn prepare(&self) -> Result<()> {
-        let make = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&self.path)?;
-            for file in [self.config(), self.metrics(), self.policy(), self.best(), self.curve()] {
-                match std::fs::remove_file(&file) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
+    /// Makes the folder this process's own, empties it of an earlier run's files, and writes the settings. Whenever it ends before
+    /// the state is saved, what is there is begun anew by the same command and by `--resume`.
+    pub fn prepare(&self, config: &RunConfig, replace: bool) -> Result<Lock> {
+        let cannot = || format!("{}: cannot make the run folder", self.path.display());
+        std::fs::create_dir_all(&self.path).with_context(cannot)?;
+        let lock = Lock::take(&self.path)?;
+        // Another run may have come and gone since this one was planned.
+        if !replace && self.is_taken() {
+            return Err(self.exists_already());
+        }
+        // The settings stay to the last: what is left of the earlier run is that run's.
+        for file in [metrics::damaged(&self.metrics()), self.metrics(), self.curve(), self.best(), self.policy()] {
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(anyhow::Error::new(error).context(cannot()));
                 }
+                _ => {}
             }
-            Ok(())
-        };
-        make().with_context(|| format!("{}: cannot make the run folder", self.path.display()))
+        }
+        config.write(&self.config())?;
+        Ok(lock)
+    }
+
+    /// Makes the folder of an earlier run this process's own.
+    fn take(&self) -> Result<Lock> {
+        let lock = Lock::take(&self.path)?;
+        for file in [self.config(), self.metrics(), self.policy(), self.best(), self.curve()] {
+            checkpoint::separate(&file)?;
+        }
+        Ok(lock)
+    }
+
+    /// Writes the state of `run`.
+    pub fn save(&self, trainer: &dyn Trainer, run: u64) -> Result<()> {
+        let (learner, state) = (trainer.learner(), trainer.state()?);
+        checkpoint::save_trainer_labelled(&self.policy(), learner.spec(), learner.config(), &state, &label(run))
+            .context("the state cannot be saved")
+    }
+
+    /// A trainer that goes on from the saved state, if that is this run's. Settings of earlier versions get the run's number.
+    pub fn load(&self, backend: &Backend, config: &mut RunConfig) -> Result<Box<dyn Trainer>> {
+        let path = self.policy();
+        if !path.exists() {
+            // Killed before its first save.
+            tell!("{}: nothing was saved yet; beginning with its settings", self.path.display());
+            let trainer = backend.trainer(config)?;
+            let run = config.run.map_or_else(|| config.number(), Ok)?;
+            self.save(trainer.as_ref(), run)?;
+            config.run = Some(run);
+            return Ok(trainer);
+        }
+        let saved = run_of(&path, &checkpoint::load_trainer(&path)?.labels)?;
+        self.refuse_other(&path, saved, config)?;
+        let trainer = backend.trainer_from(config, &path)?;
+        if config.run.is_none() {
+            let run = saved.map_or_else(|| config.number(), Ok)?;
+            // The state first: settings with a number do not go with a state without one.
+            self.save(trainer.as_ref(), run)?;
+            config.run = Some(run);
+        }
+        Ok(trainer)
+    }
+
+    /// An error if `path` says it is of another run than the settings are, or does not say it although they do.
+    pub fn refuse_other(&self, path: &Path, said: Option<u64>, config: &RunConfig) -> Result<()> {
+        let (path, settings) = (path.display(), self.config());
+        match (config.run, said) {
+            (Some(own), Some(other)) if own != other => {
+                bail!("{path} is of run {other}, {} of run {own}: they do not belong together", settings.display())
+            }
+            (Some(own), None) => bail!(
+                "{path} does not say which run it is of, {} is of run {own}: they do not belong together",
+                settings.display()
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// An error if something is there that a new run would write over.
+    fn refuse_taken(&self, replace: bool) -> Result<()> {
+        if replace || !self.is_taken() {
+            return Ok(());
+        }
+        Lock::check(&self.path)?;
+        Err(self.exists_already())
+    }
+
+    fn exists_already(&self) -> anyhow::Error {
+        anyhow!(
+            "{}: exists already; give --resume to go on with that run, --force to replace it, or --out another folder",
+            self.path.display()
+        )
     }
 
     fn is_taken(&self) -> bool {
-        // What cannot be listed (a file, no permission) is not ours to fill either.
-        self.path.exists() && std::fs::read_dir(&self.path).map_or(true, |mut entries| entries.next().is_some())
+        match lock::files(&self.path).as_deref() {
+            Some([]) => false,
+            // A run that was killed before it saved anything has nothing to lose.
+            Some([name]) if name == Self::CONFIG => {
+                !RunConfig::read(&self.config()).is_ok_and(|config| config.run.is_some())
+            }
+            _ => true,
+        }
     }
+}
+
+/// The label that says which run a state file is of.
+pub fn label(run: u64) -> Labels {
+    Labels::from([(RUN.to_owned(), run.to_string())])
+}
+
+/// The run that a state file says it is of.
+pub fn run_of(path: &Path, labels: &Labels) -> Result<Option<u64>> {
+    let Some(label) = labels.get(RUN) else { return Ok(None) };
+    let number = label.parse().with_context(|| format!("{}: label \"{RUN}\" is \"{label}\"", path.display()))?;
+    Ok(Some(number))
 }
 
 fn folder(args: &TrainArgs, algorithm: Algorithm, backend: &str, seed: u64) -> Folder {
@@ -134,17 +238,14 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
     }
     policy.validate()?;
     let folder = folder(args, ppo.algorithm, backend.name(), seed);
-    if folder.is_taken() && !args.force {
-        bail!(
-            "{}: exists already; give --resume to go on with that run, --force to replace it, or --out another folder",
-            folder.path.display()
-        );
-    }
+    folder.refuse_taken(args.force)?;
     let (adapter, api, driver) = (backend.adapter(), backend.api(), backend.driver());
-    let kernels = backend.kernels();
-    let eval_episodes = args.eval_episodes.unwrap_or(wgpo::solved::EPISODES);
+    let (kernels, run, checksum) = (backend.kernels(), None, None);
     let backend = backend.name().into();
-    Ok((folder, RunConfig { env, backend, adapter, api, driver, kernels, seed, eval_episodes, policy, ppo }))
+    let eval_episodes = args.eval_episodes.unwrap_or(wgpo::solved::EPISODES);
+    let config =
+        RunConfig { env, backend, adapter, api, driver, kernels, seed, eval_episodes, run, checksum, policy, ppo };
+    Ok((folder, config))
 }
 
 /// Refuses a run of fewer steps than one update takes: it would take them all the same, perhaps a million times as many as were asked for.
@@ -162,7 +263,7 @@ fn check_steps(ppo: &PpoConfig) -> Result<()> {
 
 /// An earlier run's folder and settings. What the command line says must agree with them; only `--steps` and `--eval-episodes` may
 /// differ.
-pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
+pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig, Lock)> {
     let seed = args.seed.unwrap_or(1);
     let algorithm = args.algo.map_or(Algorithm::Ppo, Algorithm::from);
     let folder = if args.out.is_some() {
@@ -184,10 +285,13 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
             (_, None) => bail!("there is a gpu and a cpu run with seed {seed}; say which with --backend or --out"),
         }
     };
-    for file in [folder.config(), folder.policy()] {
-        if !file.exists() {
-            bail!("{}: not there, so there is no run to resume", file.display());
-        }
+    if !folder.config().exists() {
+        bail!("{}: not there, so there is no run to resume", folder.config().display());
+    }
+    let lock = folder.take()?;
+    // A run that was killed before it saved anything has settings alone.
+    if !folder.policy().exists() && folder.metrics().exists() {
+        bail!("{}: not there, so there is no run to resume", folder.policy().display());
     }
     let mut config = RunConfig::read(&folder.config())?;
     config.ppo.validate().with_context(|| format!("{}", folder.config().display()))?;
@@ -217,5 +321,5 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig)> {
     }
     config.ppo.total_timesteps = args.steps.unwrap_or(config.ppo.total_timesteps);
     config.eval_episodes = args.eval_episodes.unwrap_or(config.eval_episodes);
-    Ok((folder, config))
+    Ok((folder, config, lock))
 }

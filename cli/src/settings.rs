@@ -4,6 +4,7 @@ use crate::args::Preset;
 use crate::files;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
+use std::hash::{Hash as _, Hasher as _};
 use std::path::Path;
 use toml::{Table, Value};
 use wgpo::env::Env;
@@ -36,6 +37,12 @@ pub struct RunConfig {
     /// Greedy episodes of an evaluation ([`wgpo::solved`]).
     #[serde(default = "eval_episodes")]
     pub eval_episodes: usize,
+    /// Which run this is: the same number is in its state and in its metrics. Files of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
+    /// CRC-32 of the text after its own line. Who changes that text takes the line out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<u32>,
     /// The policy's shape.
     pub policy: PolicySpec,
     /// The algorithm's settings.
@@ -50,15 +57,45 @@ const fn eval_episodes() -> usize {
 impl RunConfig {
     /// Reads a run's file.
     pub fn read(path: &Path) -> Result<Self> {
-        toml::from_str(&files::read(path)?).map_err(|error| parse_error(path, &error))
+        let text = files::read(path)?;
+        let config: Self = toml::from_str(&text).map_err(|error| parse_error(path, &error))?;
+        let found = after_checksum(&text).map(|rest| crc32fast::hash(rest.as_bytes()));
+        if config.checksum.is_some() && config.checksum != found {
+            bail!(
+                "{}: is not as it was written; if it was changed on purpose, take out its line that begins with `checksum`",
+                path.display()
+            );
+        }
+        Ok(Self { checksum: None, ..config })
     }
 
     /// Writes it, with a line on what it is.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = toml::to_string(self).context("config.toml")?;
-        let head = "# Settings of this run. `wgpo train … --resume` reads them; `--config` takes the [ppo] part for another run.\n\n";
-        files::write(path, format!("{head}{text}").as_bytes())
+        let head = "# Settings of this run. `wgpo train … --resume` reads them; `--config` takes the [ppo] part for another run.\n\
+                    # Who changes them takes the next line out.\n";
+        let checksum = crc32fast::hash(text.as_bytes());
+        files::write(path, format!("{head}checksum = {checksum}\n{text}").as_bytes())
     }
+
+    /// The number of a run that begins with these settings. Equal runs are the same run: their files are equal, too.
+    pub fn number(&self) -> Result<u64> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        (env!("CARGO_PKG_VERSION"), toml::to_string(&Self { run: None, ..self.clone() }).context("config.toml")?)
+            .hash(&mut hasher);
+        // Every reader of a table of floats has 53 bits.
+        Ok(hasher.finish() >> 12)
+    }
+}
+
+/// The text after the line of the checksum.
+fn after_checksum(text: &str) -> Option<&str> {
+    let lines = text.split_inclusive('\n').scan(0, |end, line| {
+        *end += line.len();
+        Some((*end, line))
+    });
+    let end = lines.filter(|(_, line)| line.starts_with("checksum")).map(|(end, _)| end).next()?;
+    text.get(end..)
 }
 
 /// The settings of `preset` for `env` under `algorithm`.
@@ -225,6 +262,8 @@ mod tests {
             kernels: None,
             seed: 7,
             eval_episodes: 12,
+            run: Some(u64::MAX >> 12),
+            checksum: None,
             policy: Env::Pendulum.policy(&[8]),
             ppo: PpoConfig { max_grad_norm: None, ..PpoConfig::sb3() },
         };
@@ -232,6 +271,16 @@ mod tests {
         let path = folder.path().join("config.toml");
         run.write(&path).unwrap();
         assert_eq!(RunConfig::read(&path).unwrap(), run);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let changed = text.replacen("seed = 7", "seed = 8", 1);
+        std::fs::write(&path, &changed).unwrap();
+        let error = crate::one_line(&RunConfig::read(&path).unwrap_err());
+        assert!(error.contains("take out its line that begins with `checksum`"), "{error}");
+        let own: String = changed.split_inclusive('\n').filter(|line| !line.starts_with("checksum")).collect();
+        std::fs::write(&path, &own).unwrap();
+        assert_eq!(RunConfig::read(&path).unwrap(), RunConfig { seed: 8, ..run.clone() });
+        assert_ne!(run.number().unwrap(), RunConfig { seed: 8, ..run.clone() }.number().unwrap());
+        std::fs::write(&path, &text).unwrap();
         let from = |asked| from_file(&path, &Env::CartPole.head(), asked, |_| Ok(PpoConfig::cleanrl()));
         assert_eq!(from(None).unwrap(), run.ppo);
         let error = crate::one_line(&from(Some(Algorithm::Trpo)).unwrap_err());

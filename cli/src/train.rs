@@ -5,6 +5,7 @@ use crate::backend::Backend;
 use crate::curve;
 use crate::head::HeadName;
 use crate::judge::Judge;
+use crate::lock::Lock;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::run::{self, Folder};
@@ -33,38 +34,43 @@ enum End {
 
 /// Learns, evaluates, and leaves the run folder.
 pub fn train(args: &TrainArgs) -> Result<ExitCode> {
-    let (folder, config, backend) = if args.resume {
-        let (folder, saved) = run::find(args)?;
+    let (folder, mut config, mut backend, lock) = if args.resume {
+        let (folder, saved, lock) = run::find(args)?;
         let backend = Backend::choose_again(&args.backend, &saved)?;
         let (adapter, api, driver) = (backend.adapter(), backend.api(), backend.driver());
         let config = RunConfig { backend: backend.name().into(), adapter, api, driver, ..saved };
-        (folder, config, backend)
+        (folder, config, backend, Some(lock))
     } else {
         let backend = Backend::choose(&args.backend)?;
         let (folder, config) = run::plan(args, &backend)?;
-        (folder, config, backend)
+        (folder, config, backend, None)
     };
-    let (mut config, mut backend) = (config, backend);
     backend.tune(&args.backend, &config.policy, config.ppo.minibatch_rows(config.ppo.batch_size()))?;
     config.kernels = backend.kernels();
-    let trainer =
-        if args.resume { backend.trainer_from(&config, &folder.policy())? } else { backend.trainer(&config)? };
-    let (metrics, judge) = if args.resume {
+    let (run, trainer, metrics, judge, lock) = if let Some(lock) = lock {
+        let trainer = folder.load(&backend, &mut config)?;
+        let run = config.run.context("the run has no number")?;
         let state = trainer.state()?;
         let done = state.learner.update;
-        let metrics = Metrics::resume(&folder.metrics(), done, done.saturating_mul(config.ppo.batch_size() as u64))?;
+        let steps = done.saturating_mul(config.ppo.batch_size() as u64);
+        let metrics = Metrics::resume(&folder.metrics(), run, done, steps)?;
         let judge = Judge::resume(&config, &folder, &metrics, &state)?;
         config.write(&folder.config())?;
-        (metrics, judge)
+        (run, trainer, metrics, judge, lock)
     } else {
-        folder.prepare()?;
-        config.write(&folder.config())?;
-        trainer.save(&folder.policy())?;
-        (Metrics::create(&folder.metrics())?, Judge::new(&config, &folder))
+        let trainer = backend.trainer(&config)?;
+        let run = config.number()?;
+        config.run = Some(run);
+        let lock = folder.prepare(&config, args.force)?;
+        // Killed from here on, the run can be gone on with.
+        folder.save(trainer.as_ref(), run)?;
+        let metrics = Metrics::create(&folder.metrics(), run)?;
+        let judge = Judge::new(&config, &folder);
+        (run, trainer, metrics, judge, lock)
     };
-    println!("backend: {}", backend.reason());
-    let mut session = Session { args, folder, config, metrics, judge, trainer };
-    println!("{}", session.describe());
+    say!("backend: {}", backend.reason());
+    let mut session = Session { args, folder, config, run, metrics, judge, trainer, _lock: lock };
+    say!("{}", session.describe());
     let end = session.run()?;
     session.report(end);
     Ok(if end == End::Interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
@@ -74,9 +80,13 @@ struct Session<'a> {
     args: &'a TrainArgs,
     folder: Folder,
     config: RunConfig,
+    /// Its number, which all of its files carry.
+    run: u64,
     metrics: Metrics,
     judge: Judge,
     trainer: Box<dyn Trainer>,
+    /// Held until the last file is written.
+    _lock: Lock,
 }
 
 impl Session<'_> {
@@ -102,7 +112,7 @@ impl Session<'_> {
     fn run(&mut self) -> Result<End> {
         let interrupted = watch_interrupts()?;
         let end = self.learn(&interrupted);
-        let saved = self.trainer.save(&self.folder.policy()).context("the state cannot be saved");
+        let saved = self.folder.save(self.trainer.as_ref(), self.run);
         let drawn = self.draw();
         // The first error is the one to tell; those of a save after it are most likely its echo.
         let end = end?;
@@ -165,7 +175,7 @@ impl Session<'_> {
                 return Err(error);
             }
             if saved.elapsed() >= SAVE_EVERY {
-                self.trainer.save(&self.folder.policy())?;
+                self.folder.save(self.trainer.as_ref(), self.run)?;
                 saved = Instant::now();
             }
         };
@@ -198,18 +208,18 @@ impl Session<'_> {
                 let greedy = solved.current().map_or(String::new(), |greedy| {
                     format!(", {:.1} over {} greedy ones", greedy.mean_return, greedy.episodes)
                 });
-                println!("solved after {at}: {mean}{greedy} (mark: {mark})");
+                say!("solved after {at}: {mean}{greedy} (mark: {mark})");
             }
             End::AllSteps => {
-                println!("all steps done after {at}: {mean} (mark: {mark})\n{}", self.judge.verdict());
+                say!("all steps done after {at}: {mean} (mark: {mark})\n{}", self.judge.verdict());
             }
-            End::Paused => println!("paused after {at}: {mean}\ngo on with: {}", self.resume_command()),
-            End::Interrupted => println!("interrupted after {at}: {mean}\ngo on with: {}", self.resume_command()),
+            End::Paused => say!("paused after {at}: {mean}\ngo on with: {}", self.resume_command()),
+            End::Interrupted => say!("interrupted after {at}: {mean}\ngo on with: {}", self.resume_command()),
         }
         for line in self.judge.files(update) {
-            println!("{line}");
+            say!("{line}");
         }
-        println!("run folder: {} ({})", self.folder.path().display(), self.folder.names());
+        say!("run folder: {} ({})", self.folder.path().display(), self.folder.names());
     }
 
     fn resume_command(&self) -> String {
@@ -236,7 +246,7 @@ fn watch_interrupts() -> Result<Arc<AtomicBool>> {
         if set.swap(true, Ordering::SeqCst) {
             std::process::exit(INTERRUPTED.into());
         }
-        eprintln!("\nstopping after this update; press Ctrl-C again to stop at once");
+        tell!("\nstopping after this update; press Ctrl-C again to stop at once");
     })
     .context("cannot watch for Ctrl-C")?;
     Ok(flag)

@@ -2,6 +2,7 @@
 
 use crate::args::{KernelsChoice, UpdateArgs};
 use crate::backend::Backend;
+use crate::files;
 use crate::settings;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -28,6 +29,7 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         bail!("{}: no such folder, so {} cannot be written", folder.display(), args.out.display());
     }
+    files::tidy(&args.out);
     let mut backend = Backend::choose(&args.backend)?;
     // The rollout's own size, so that a schedule counts this trainer's updates.
     let config = PpoConfig { num_envs: rollout.envs, num_steps: rollout.steps, ..config };
@@ -65,15 +67,15 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     }
     learner.save(&args.out)?;
     if args.json {
-        println!("{:#}", as_json(&stats, backend.name()));
+        say!("{:#}", as_json(&stats, backend.name()));
     } else {
-        println!("backend: {}", backend.reason());
-        println!("{} steps × {} environments = {} rows", rollout.steps, rollout.envs, rollout.rows());
+        say!("backend: {}", backend.reason());
+        say!("{} steps × {} environments = {} rows", rollout.steps, rollout.envs, rollout.rows());
         if scales_rewards {
-            println!("rewards: scaled by reward_norm; if the file's are scaled already, set reward_norm = \"off\"");
+            say!("rewards: scaled by reward_norm; if the file's are scaled already, set reward_norm = \"off\"");
         }
-        print!("{}", as_text(&stats));
-        println!("written: {}", args.out.display());
+        say!("{}", as_text(&stats).trim_end());
+        say!("written: {}", args.out.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! The best policy of a run: a trainer's file with its score.
 
-use super::{File, Saved, read, trainer_from, trainer_writer, write_atomically};
+use super::{File, Labels, Saved, read, trainer_from, trainer_writer, write_atomically};
 use crate::policy::PolicySpec;
 use crate::solved::Evaluation;
 use crate::trainer::TrainerState;
@@ -10,7 +10,7 @@ use std::path::Path;
 /// The key of the score in `__metadata__`.
 const EVALUATION: &str = "evaluation";
 
-/// Writes a trainer with the greedy evaluation of its policy, which is the key `evaluation` (JSON). Whatever reads a trainer
+/// Writes a trainer with labels and the greedy evaluation of its policy, which is the key `evaluation` (JSON). Whatever reads a trainer
 /// reads it, too.
 ///
 /// # Errors
@@ -21,8 +21,9 @@ pub fn save_best(
     config: &PpoConfig,
     state: &TrainerState,
     evaluation: &Evaluation,
+    labels: &Labels,
 ) -> Result<()> {
-    let writer = trainer_writer(path, spec, config, state)?.text(EVALUATION, super::json(path, evaluation)?);
+    let writer = trainer_writer(path, spec, config, state, labels)?.text(EVALUATION, super::json(path, evaluation)?);
     write_atomically(path, &writer.finish(path)?)
 }
 

@@ -4,8 +4,11 @@ use super::format_error;
 use crate::{Error, Result};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// The key of the checksum in `__metadata__`.
+const CHECKSUM: &str = "checksum";
 
 /// A file being put together.
 #[derive(Default)]
@@ -91,13 +94,39 @@ impl Writer {
         self
     }
 
-    pub(super) fn finish(self, path: &Path) -> Result<Vec<u8>> {
+    pub(super) fn finish(mut self, path: &Path) -> Result<Vec<u8>> {
         let wrong = |error: &dyn std::fmt::Display| format_error(path, format!("cannot be written: {error}"));
+        let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        self.metadata.insert(CHECKSUM.to_owned(), checksum(&self.metadata, tensors));
         let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
         let bytes = safetensors::serialize(tensors, None).map_err(|error| wrong(&error))?;
         let metadata = serde_json::to_string(&self.metadata).map_err(|error| wrong(&error))?;
         with_metadata(&bytes, &metadata).ok_or_else(|| wrong(&"the header has no end"))
     }
+}
+
+/// `crc32:` and eight hexadecimal digits over everything that a file says: keys of the metadata and their values but for the
+/// checksum's own, then names, types, shapes and bytes of the tensors, all sorted and each with its length before it. It is the
+/// same after another program has read the file and written it, in whatever order.
+fn checksum<'a, V: View>(metadata: &BTreeMap<String, String>, tensors: impl Iterator<Item = (&'a str, V)>) -> String {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    for (key, value) in metadata.iter().filter(|(key, _)| key.as_str() != CHECKSUM) {
+        add(key.as_bytes());
+        add(value.as_bytes());
+    }
+    let mut tensors: Vec<_> = tensors.collect();
+    tensors.sort_by(|a, b| a.0.cmp(b.0));
+    for (name, tensor) in &tensors {
+        add(name.as_bytes());
+        add(tensor.dtype().to_string().as_bytes());
+        add(format!("{:?}", tensor.shape()).as_bytes());
+        add(&tensor.data());
+    }
+    format!("crc32:{:08x}", hasher.finalize())
 }
 
 /// `file` (8 bytes of header length, header, data) with `__metadata__` put at the front of its header.
@@ -119,7 +148,7 @@ fn with_metadata(file: &[u8], metadata: &str) -> Option<Vec<u8>> {
 pub(super) struct File<'a> {
     path: &'a Path,
     tensors: SafeTensors<'a>,
-    metadata: HashMap<String, String>,
+    metadata: BTreeMap<String, String>,
     elements: usize,
 }
 
@@ -128,8 +157,29 @@ impl<'a> File<'a> {
         let wrong = |error| format_error(path, format!("is not a whole safetensors file: {error}"));
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        Ok(Self { path, tensors, metadata, elements: bytes.len() / 4 })
+        let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+        let file = Self { path, tensors, metadata, elements: bytes.len() / 4 };
+        file.verify()?;
+        Ok(file)
+    }
+
+    /// Files of earlier versions and of other programs have no checksum.
+    fn verify(&self) -> Result<()> {
+        let Some(said) = self.metadata.get(CHECKSUM) else { return Ok(()) };
+        let found = checksum(&self.metadata, self.tensors.iter());
+        if *said == found {
+            return Ok(());
+        }
+        Err(self.error(format!(
+            "is damaged: its checksum is \"{said}\", its contents have \"{found}\" (a program that changes a file on purpose takes \
+             the key \"checksum\" out of __metadata__)"
+        )))
+    }
+
+    /// Keys of the metadata that begin with `prefix`, without it, and their values.
+    pub(super) fn texts(&self, prefix: &str) -> BTreeMap<String, String> {
+        let own = self.metadata.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, value)));
+        own.map(|(key, value)| (key.to_owned(), value.clone())).collect()
     }
 
     /// An upper bound on the numbers in the file.

@@ -115,13 +115,13 @@ fn the_best_policy_has_its_score_and_no_other_updates() {
         return_min: -1.5,
         return_max: 0.1 + 0.2,
     };
-    save_best(&path, &spec(), &config(), &trainer_state(), &evaluation).unwrap();
+    save_best(&path, &spec(), &config(), &trainer_state(), &evaluation, &Labels::new()).unwrap();
     let (saved, read) = load_best(&path).unwrap();
     assert_eq!((saved.state, read), (trainer_state(), evaluation));
     assert_eq!(load_trainer(&path).unwrap().state, trainer_state(), "it is a trainer's file, too");
 
     let other = crate::Evaluation { update: 3, ..evaluation };
-    save_best(&path, &spec(), &config(), &trainer_state(), &other).unwrap();
+    save_best(&path, &spec(), &config(), &trainer_state(), &other, &Labels::new()).unwrap();
     let error = load_best(&path).unwrap_err().to_string();
     assert!(error.contains("the score of update 3"), "{error}");
     save_trainer(&path, &spec(), &config(), &trainer_state()).unwrap();
@@ -151,6 +151,44 @@ fn every_truncation_is_an_error() {
         std::fs::write(&short, &whole[..len]).unwrap();
         assert!(matches!(load_trainer(&short), Err(Error::Format { .. })), "{len} of {} bytes", whole.len());
     }
+}
+
+/// Whatever is flipped, the file is refused or says the same; and another program may put it in another order.
+#[test]
+fn every_damaged_byte_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trainer.safetensors");
+    let labels = Labels::from([("run".to_owned(), "12".to_owned()), ("score".to_owned(), "0.5".to_owned())]);
+    save_trainer_labelled(&path, &spec(), &config(), &trainer_state(), &labels).unwrap();
+    let want = load_trainer(&path).unwrap();
+    assert_eq!((&want.labels, &want.state), (&labels, &trainer_state()));
+    let whole = std::fs::read(&path).unwrap();
+    let mut refused = 0;
+    for at in (0..whole.len()).step_by(3) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        std::fs::write(&path, &flipped).unwrap();
+        match load_trainer(&path) {
+            Ok(got) => assert_eq!(got, want, "byte {at} of {}", whole.len()),
+            Err(Error::Format { .. }) => refused += 1,
+            Err(other) => panic!("byte {at}: {other}"),
+        }
+    }
+    // What may be flipped is the name of the key `checksum` and the blanks after the header.
+    let flipped = whole.len().div_ceil(3);
+    assert!(flipped - refused <= 8 + "checksum".len(), "{refused} of {flipped} were refused");
+
+    let file = safetensors::SafeTensors::deserialize(&whole).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&whole).unwrap();
+    let again = safetensors::serialize(file.tensors(), header.metadata().clone()).unwrap();
+    assert_ne!(again, whole);
+    std::fs::write(&path, again).unwrap();
+    assert_eq!(load_trainer(&path).unwrap(), want);
+    // A file of a version without checksums.
+    let mut old = header.metadata().clone().unwrap();
+    old.remove("checksum").unwrap();
+    std::fs::write(&path, safetensors::serialize(file.tensors(), Some(old)).unwrap()).unwrap();
+    assert_eq!(load_trainer(&path).unwrap(), want);
 }
 
 /// A learner's file in which `change` altered tensors and keys.
