@@ -256,15 +256,12 @@ mod system {
 
 use system::{has_other_names, is_named, is_stdout, is_stream, make_alike};
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
     use std::process::Command;
-
-    fn made(args: &[&str], path: &Path) {
-        assert!(Command::new(args[0]).args(&args[1..]).arg(path).status().unwrap().success());
-    }
 
     #[test]
     fn mode_and_owner_stay() {
@@ -325,7 +322,7 @@ mod tests {
     fn what_is_no_file_stays_what_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        made(&["mkfifo"], &pipe);
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let reader = std::thread::spawn({
             let pipe = pipe.clone();
             move || std::fs::read(pipe).unwrap()
