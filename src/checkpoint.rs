@@ -2,11 +2,11 @@
 //!
 //! A learner's file holds, as `f32`, every parameter under its name in [`ParamLayout`] (`policy.0.weight` `[out, in]`,
 //! …, `log_std`) and Adam's moments as `optimizer.exp_avg.<name>` and `optimizer.exp_avg_sq.<name>`. Where TRPO starts warm, its last
-//! direction is `trust_region.direction.<name>`. A trainer's file adds `env.state` `[num_envs, words]` as `u32`. `__metadata__` holds strings: `format` = `wgpo-1`,
+//! direction is `trust_region.direction.<name>`. A trainer's file adds `env.state` `[num_envs, words]` as `u32` (built-in environments). `__metadata__` holds strings: `format` = `wgpo-1`,
 //! `contents` (`learner` or `trainer`), `spec` and `config` (JSON), `seed`, `update`, `env_steps` (rows that the
 //! updates took in; where it is absent, `update` times the configured batch), `policy_step`, `optimizer_step`, `kl_coef`,
 //! `learning_rate` (both 0 where nothing adapts them; they may be absent), and for a
-//! trainer `env` and `env_step`. The best policy of a run has its score beside it, `evaluation` (JSON). Running statistics, where there are any, are `normalizer.<obs, reward, value>.mean` and `.variance`
+//! trainer `env_step` and, if it is a built-in environment's, `env`. The best policy of a run has its score beside it, `evaluation` (JSON). Running statistics, where there are any, are `normalizer.<obs, reward, value>.mean` and `.variance`
 //! with the keys `.count` and `.initial_count`, and `normalizer.discounted_returns` `[num_envs]`. A file with `contents` = `policy` needs only `format`, `spec` and the parameters: that is what
 //! other trainers write; moments and counters begin at 0.
 //!
@@ -142,13 +142,15 @@ fn trainer_writer(
     state: &TrainerState,
     labels: &Labels,
 ) -> Result<Writer> {
-    let words = state.env.state_words();
+    let words = state.env.map_or(0, Env::state_words);
     check_shape("env.state", &[state.env_words.len()], &[config.num_envs.saturating_mul(words)])?;
-    Ok(labelled(learner_writer(path, spec, config, &state.learner)?, labels)
+    let mut writer = labelled(learner_writer(path, spec, config, &state.learner)?, labels)
         .text("contents", "trainer")
-        .text("env", state.env.name())
-        .text("env_step", state.env_step)
-        .u32("env.state", vec![config.num_envs, words], &state.env_words))
+        .text("env_step", state.env_step);
+    if let Some(env) = state.env {
+        writer = writer.text("env", env.name()).u32("env.state", vec![config.num_envs, words], &state.env_words);
+    }
+    Ok(writer)
 }
 
 /// Reads a trainer.
@@ -165,12 +167,17 @@ fn trainer_from(file: &File<'_>) -> Result<Saved<TrainerState>> {
         return Err(file.error(format!("holds a {contents}, expected a trainer (policy, moments and environments)")));
     }
     let Saved { spec, config, state: learner, labels } = learner_from(file)?;
+    let env_step = file.number("env_step")?;
+    if !file.has_text("env") {
+        let (env, env_words) = (None, Vec::new());
+        return Ok(Saved { spec, config, state: TrainerState { learner, env, env_words, env_step }, labels });
+    }
     let name = file.text("env")?;
     let env = Env::ALL.into_iter().find(|env| env.name() == name).ok_or_else(|| {
         file.error(format!("was trained on the environment \"{name}\", which this version does not have"))
     })?;
     let env_words = file.u32("env.state", &[config.num_envs, env.state_words()])?;
-    let env_step = file.number("env_step")?;
+    let env = Some(env);
     Ok(Saved { spec, config, state: TrainerState { learner, env, env_words, env_step }, labels })
 }
 

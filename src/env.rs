@@ -175,12 +175,7 @@ impl Env {
     /// [`Error::Config`] with both.
     pub fn check_head(self, head: &Head) -> Result<()> {
         let own = self.head();
-        let same_choices = !own.env_is_discrete() || own.choices() == head.choices();
-        let suits = head.env_is_discrete() == own.env_is_discrete()
-            && head.action_dims() == own.action_dims()
-            && same_choices
-            && !head.is_masked();
-        if suits {
+        if own.acts_alike(head) && !head.is_masked() {
             return Ok(());
         }
         let wants = match own.choices().as_slice() {

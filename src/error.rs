@@ -140,6 +140,21 @@ pub enum Error {
     #[error("device lost: {0}")]
     DeviceLost(String),
 
+    /// An environment of your own failed, panicked, or gave a number that is not finite ([`crate::host::HostEnv`]).
+    #[error("environment {env}, after {step} steps: {message}")]
+    Environment {
+        /// Which of the collector's.
+        env: usize,
+        /// Steps that each of them had taken.
+        step: u64,
+        /// Which call, and its own words.
+        message: String,
+    },
+
+    /// wgpo is at fault itself: something that cannot be has come about. Please report it.
+    #[error("wgpo is at fault itself, please report it: {0}")]
+    Internal(&'static str),
+
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
     Io {

@@ -50,7 +50,7 @@
 //! - Running statistics of observations, rewards and value targets: [`ObsNorm`], [`RewardNorm`], [`ValueNorm`]. They are part of a
 //!   learner's state.
 //! - The advantages: [`AdvantageKind`]. The resets of environments: [`Autoreset`]. Rows that do not count: [`data::Rollout::valid`].
-//! - The environment: any of [`Env`], or one of your own that steps by [`data::Acted::env_actions`].
+//! - The environment: any of [`Env`], or your own behind [`host::HostEnv`].
 //!
 //! [`PpoConfig::algorithm`] says which of PPO, PPO with a KL penalty, TRPO, the natural policy gradient and A2C an update is; every
 //! learner takes any of them, on the device and on the CPU.
@@ -91,6 +91,8 @@
 //! # Ok::<(), wgpo::Error>(())
 //! ```
 //!
+//! To train in an environment of your own, implement [`host::HostEnv`]; in an engine's loop, take a [`host::RolloutRecorder`].
+//!
 //! How fast it runs, and against what the device can do: [`mod@bench`].
 //!
 //! To record into an encoder of yours, over buffers of yours, see `examples/embed.rs`; to use single kernels,
@@ -121,6 +123,7 @@ pub mod data;
 pub mod env;
 mod error;
 pub mod gpu;
+pub mod host;
 pub mod kernels;
 pub mod learner;
 mod memory;
@@ -142,5 +145,5 @@ pub use error::{Error, Result};
 pub use learner::{ActMode, Learner, LearnerState};
 pub use normalizer::{NormalizerState, RunningMoments};
 pub use solved::{Evaluation, Solved, SolvedRule};
-pub use trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
+pub use trainer::{EpisodeStats, IterationStats, Trainer, TrainerState, train};
 pub use wgpu;

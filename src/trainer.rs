@@ -1,9 +1,10 @@
-//! Rollouts and updates in a loop, with environments of our own, on the device or on the CPU.
+//! Rollouts and updates in a loop, with the built-in environments or with your own, on the device or on the CPU.
 
 use crate::data::UpdateStats;
 use crate::env::Env;
 use crate::learner::{Learner, LearnerState};
 use crate::{Error, Result};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Episodes that ended during some steps.
@@ -25,6 +26,11 @@ impl EpisodeStats {
     /// No episode.
     pub const NONE: Self =
         Self { count: 0, return_sum: 0.0, length_sum: 0.0, return_min: f64::INFINITY, return_max: f64::NEG_INFINITY };
+
+    /// One episode of that undiscounted return and length in steps.
+    pub fn of(total: f64, length: u64) -> Self {
+        Self { count: 1, return_sum: total, length_sum: length as f64, return_min: total, return_max: total }
+    }
 
     /// Mean return, if any episode ended.
     pub fn mean_return(&self) -> Option<f64> {
@@ -61,13 +67,13 @@ pub struct IterationStats {
     pub updates: u64,
 }
 
-/// A learner with `num_envs` copies of one environment.
+/// A learner with `num_envs` environments.
 ///
 /// Draws: the policy's step p (from 0) uses counter step p; start states use step 0 at the beginning, and s + 1 for a reset
 /// inside environment step s. See [`crate::rng`].
 pub trait Trainer {
-    /// The environment.
-    fn env(&self) -> Env;
+    /// The built-in environment; `None` where they are your own ([`HostTrainer`](crate::host::HostTrainer)).
+    fn env(&self) -> Option<Env>;
 
     /// The learner inside.
     fn learner(&self) -> &dyn Learner;
@@ -81,7 +87,7 @@ pub trait Trainer {
     /// A device error.
     fn iterate(&mut self) -> Result<IterationStats>;
 
-    /// Everything that decides the future.
+    /// Everything that decides the future, but for what environments of your own keep to themselves.
     ///
     /// # Errors
     /// A device error.
@@ -90,11 +96,11 @@ pub trait Trainer {
     /// Continues from `state`.
     ///
     /// # Errors
-    /// [`Error::Shape`] if it belongs to another policy or number of environments.
+    /// [`Error::Shape`] if it belongs to another policy or number of environments, [`Error::Config`] if to another environment.
     fn set_state(&mut self, state: &TrainerState) -> Result<()>;
 
     /// Writes spec, config and state as one safetensors file, whole or not at all. Resuming from it gives the same bits as
-    /// not having stopped, on the same device.
+    /// not having stopped, on the same device, with the built-in environments.
     ///
     /// # Errors
     /// A device or file error.
@@ -111,10 +117,8 @@ pub trait Trainer {
         let saved = crate::checkpoint::load_trainer(path)?;
         saved.expect_spec(path, self.learner().spec())?;
         if saved.state.env != self.env() {
-            return Err(Error::Format {
-                path: path.into(),
-                message: format!("was trained on {}, not on {}", saved.state.env.name(), self.env().name()),
-            });
+            let (then, now) = (env_name(saved.state.env), env_name(self.env()));
+            return Err(Error::Format { path: path.into(), message: format!("was trained on {then}, not on {now}") });
         }
         self.set_state(&saved.state)
     }
@@ -125,23 +129,50 @@ pub trait Trainer {
 pub struct TrainerState {
     /// The learner's part.
     pub learner: LearnerState,
-    /// The environment.
-    pub env: Env,
-    /// `[num_envs, env.state_words()]`, row-major, see [`Env::state_words`].
+    /// The built-in environment, if it is one.
+    pub env: Option<Env>,
+    /// `[num_envs, env.state_words()]`, row-major, see [`Env::state_words`]; empty without a built-in environment.
     pub env_words: Vec<u32>,
     /// Steps that each environment has taken (all have taken as many).
     pub env_step: u64,
 }
 
 impl TrainerState {
+    /// The environment's name, in words where it is the host's own.
+    pub fn env_name(&self) -> &'static str {
+        env_name(self.env)
+    }
+
     /// Refuses a state of another environment.
     ///
     /// # Errors
     /// [`Error::Config`] with both names.
-    pub fn expect_env(&self, env: Env) -> Result<()> {
+    pub fn expect_env(&self, env: Option<Env>) -> Result<()> {
         if self.env == env {
             return Ok(());
         }
-        Err(Error::config("env", format!("is {}, the state is of {}", env.name(), self.env.name())))
+        Err(Error::config("env", format!("is {}, the state is of {}", env_name(env), env_name(self.env))))
+    }
+}
+
+fn env_name(env: Option<Env>) -> &'static str {
+    env.map_or("environments of the host's own", Env::name)
+}
+
+/// Iterates until at least `env_steps` environment steps were taken since the start, at least once. After each iteration `each` gets the
+/// trainer, to evaluate or to save, and what was done; it goes on by [`ControlFlow::Continue`]. Returns the last iteration's statistics.
+///
+/// # Errors
+/// Those of [`Trainer::iterate`] and of `each`.
+pub fn train(
+    trainer: &mut dyn Trainer,
+    env_steps: u64,
+    mut each: impl FnMut(&mut dyn Trainer, &IterationStats) -> Result<ControlFlow<()>>,
+) -> Result<IterationStats> {
+    loop {
+        let stats = trainer.iterate()?;
+        if each(trainer, &stats)?.is_break() || stats.env_steps >= env_steps {
+            return Ok(stats);
+        }
     }
 }

@@ -75,4 +75,6 @@ cargo test --locked --workspace
 step "Examples"
 cargo run --locked --example embed
 cargo run --locked --example custom_loop
+cargo run --locked --example own_env
+cargo run --locked --example frame_loop
 step "All passed"

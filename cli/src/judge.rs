@@ -50,11 +50,11 @@ impl Judge {
         }
         saved.expect_spec(&self.path, &config.policy).context(away)?;
         let (env, seed) = (saved.state.env, saved.state.learner.seed);
-        if (env, seed) != (config.env, config.seed) {
+        if (env, seed) != (Some(config.env), config.seed) {
             bail!(
                 "{}: is of a run of {} with seed {seed}, not of {} with seed {}; {away}",
                 self.path.display(),
-                env.name(),
+                saved.state.env_name(),
                 config.env.name(),
                 config.seed
             );

@@ -80,6 +80,6 @@ impl GpuTrainerGroup {
 
     /// The environment of all.
     pub fn env(&self) -> Option<Env> {
-        self.trainers.first().map(Trainer::env)
+        self.trainers.first().and_then(Trainer::env)
     }
 }

@@ -182,8 +182,8 @@ impl GpuTrainer {
 }
 
 impl Trainer for GpuTrainer {
-    fn env(&self) -> Env {
-        self.env
+    fn env(&self) -> Option<Env> {
+        Some(self.env)
     }
 
     fn learner(&self) -> &dyn Learner {
@@ -210,14 +210,14 @@ impl Trainer for GpuTrainer {
     fn state(&self) -> Result<TrainerState> {
         Ok(TrainerState {
             learner: self.learner.state()?,
-            env: self.env,
+            env: Some(self.env),
             env_words: self.gpu().read(&self.rollout.env_state)?,
             env_step: self.env_step,
         })
     }
 
     fn set_state(&mut self, state: &TrainerState) -> Result<()> {
-        state.expect_env(self.env)?;
+        state.expect_env(Some(self.env))?;
         let envs = self.learner.config().num_envs;
         let expected = [envs.saturating_mul(self.env.state_words())];
         crate::data::check_shape("env.state", &[state.env_words.len()], &expected)?;

@@ -55,7 +55,7 @@ fn trainer_state() -> TrainerState {
     let words = 3 * Env::Pendulum.state_words();
     TrainerState {
         learner: state(spec().layout().len()),
-        env: Env::Pendulum,
+        env: Some(Env::Pendulum),
         env_words: (0..words as u32).map(|i| u32::MAX - i).collect(),
         env_step: 12,
     }

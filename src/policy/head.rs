@@ -224,6 +224,14 @@ impl Head {
         Self::Bernoulli { dims }
     }
 
+    /// Whether an environment gets the same kind of actions from both: as many dimensions, and indices with as many choices or floats.
+    pub(crate) fn acts_alike(&self, other: &Self) -> bool {
+        let discrete = self.env_is_discrete();
+        discrete == other.env_is_discrete()
+            && self.action_dims() == other.action_dims()
+            && (!discrete || self.choices() == other.choices())
+    }
+
     /// Outputs of the actor's last layer per row.
     pub fn raw_outputs(&self) -> usize {
         match self {

@@ -268,8 +268,7 @@ fn floats(words: &[u32]) -> Vec<f32> {
 
 /// Statistics of one episode.
 pub(super) fn episode(total: f32, length: u32) -> EpisodeStats {
-    let total = f64::from(total);
-    EpisodeStats { count: 1, return_sum: total, length_sum: f64::from(length), return_min: total, return_max: total }
+    EpisodeStats::of(total.into(), length.into())
 }
 
 fn fresh(env: Env, seed: u64, index: usize, at: u64) -> Vec<u32> {

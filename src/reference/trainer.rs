@@ -133,8 +133,8 @@ impl CpuTrainer {
 }
 
 impl Trainer for CpuTrainer {
-    fn env(&self) -> Env {
-        self.env
+    fn env(&self) -> Option<Env> {
+        Some(self.env)
     }
 
     fn learner(&self) -> &dyn Learner {
@@ -161,14 +161,14 @@ impl Trainer for CpuTrainer {
     fn state(&self) -> Result<TrainerState> {
         Ok(TrainerState {
             learner: self.learner.state()?,
-            env: self.env,
+            env: Some(self.env),
             env_words: self.envs.words().to_vec(),
             env_step: self.envs.steps_taken(),
         })
     }
 
     fn set_state(&mut self, state: &TrainerState) -> Result<()> {
-        state.expect_env(self.env)?;
+        state.expect_env(Some(self.env))?;
         let words = self.learner.config().num_envs.saturating_mul(self.env.state_words());
         check_shape("env.state", &[state.env_words.len()], &[words])?;
         self.learner.set_state(&state.learner)?;

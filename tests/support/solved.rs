@@ -5,7 +5,7 @@ use wgpo::{Solved, SolvedRule, Trainer};
 /// Trains until the run is solved ([`wgpo::solved`]); panics with what was reached if it is not within its steps.
 pub fn solve(what: &str, trainer: &mut dyn Trainer, seed: u64) {
     let (start, updates) = (std::time::Instant::now(), trainer.learner().config().num_updates());
-    let mut solved = Solved::new(SolvedRule::new(trainer.env(), seed));
+    let mut solved = Solved::new(SolvedRule::new(trainer.env().unwrap(), seed));
     for update in 1..=updates {
         let stats = trainer.iterate().unwrap();
         let greedy = solved.after(trainer.learner_mut(), &stats, update == updates).unwrap();

@@ -1,0 +1,87 @@
+//! [`Trainer`] over environments of your own.
+
+use super::Collector;
+use crate::env::Env;
+use crate::learner::Learner;
+use crate::trainer::{IterationStats, Trainer, TrainerState};
+use crate::{Error, Result};
+
+/// A learner, on the device or on the CPU, with a [`Collector`]: a window of
+/// [`num_steps`](crate::PpoConfig::num_steps) and an update on it, again and again.
+///
+/// With a [`CpuLearner`](crate::reference::CpuLearner) and [`BuiltIn`](super::BuiltIn) environments it does what a
+/// [`CpuTrainer`](crate::reference::CpuTrainer) of the same seeds does.
+///
+/// [`save`](Trainer::save) keeps the learner and how far the environments are, not their states, which only they know: resumed, all
+/// begin new episodes. Unlike with the built-in environments, that is not the same as not having stopped.
+#[derive(Debug)]
+pub struct HostTrainer<L> {
+    learner: L,
+    collector: Collector,
+    env_steps: u64,
+    updates: u64,
+}
+
+impl<L: Learner> HostTrainer<L> {
+    /// Puts the two together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the policy does not suit the environments, or
+    /// [`num_envs`](crate::PpoConfig::num_envs) is not how many there are: schedules and minibatches go by it.
+    pub fn new(learner: L, collector: Collector) -> Result<Self> {
+        collector.spaces().check(learner.spec())?;
+        let (wanted, envs) = (learner.config().num_envs, collector.envs());
+        if wanted != envs {
+            return Err(Error::config("num_envs", format!("is {wanted}, the collector has {envs} environments")));
+        }
+        Ok(Self { learner, collector, env_steps: 0, updates: 0 })
+    }
+
+    /// The environments.
+    pub fn collector(&self) -> &Collector {
+        &self.collector
+    }
+
+    /// The two apart again.
+    pub fn into_parts(self) -> (L, Collector) {
+        (self.learner, self.collector)
+    }
+}
+
+impl<L: Learner> Trainer for HostTrainer<L> {
+    fn env(&self) -> Option<Env> {
+        None
+    }
+
+    fn learner(&self) -> &dyn Learner {
+        &self.learner
+    }
+
+    fn learner_mut(&mut self) -> &mut dyn Learner {
+        &mut self.learner
+    }
+
+    /// As [`Collector::collect`] and [`Learner::update`], also for the errors. An environment's fault costs a window, and no more: the
+    /// next call goes on.
+    fn iterate(&mut self) -> Result<IterationStats> {
+        let steps = self.learner.config().num_steps;
+        let (rollout, episodes) = self.collector.collect(&mut self.learner, steps)?;
+        let update = self.learner.update(&rollout)?;
+        self.env_steps = self.env_steps.saturating_add(rollout.rows() as u64);
+        self.updates = self.updates.saturating_add(1);
+        Ok(IterationStats { update, episodes, env_steps: self.env_steps, updates: self.updates })
+    }
+
+    fn state(&self) -> Result<TrainerState> {
+        let (learner, env_step) = (self.learner.state()?, self.collector.steps_taken());
+        Ok(TrainerState { learner, env: None, env_words: Vec::new(), env_step })
+    }
+
+    fn set_state(&mut self, state: &TrainerState) -> Result<()> {
+        state.expect_env(None)?;
+        self.learner.set_state(&state.learner)?;
+        self.collector.restart(state.env_step);
+        (self.env_steps, self.updates) = (state.learner.env_steps, state.learner.update);
+        Ok(())
+    }
+}
