@@ -143,6 +143,14 @@ impl TrainerState {
         env_name(self.env)
     }
 
+    /// The built-in environment.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if they are the host's own.
+    pub fn built_in(&self) -> Result<Env> {
+        self.env.ok_or_else(|| Error::config("env", format!("must be built in, the state is of {}", env_name(None))))
+    }
+
     /// Refuses a state of another environment.
     ///
     /// # Errors

@@ -240,7 +240,7 @@ impl Backend {
     pub fn trainer_from(&self, run: &RunConfig, path: &Path) -> Result<Box<dyn Trainer>> {
         let saved = checkpoint::load_trainer(path)?;
         saved.expect_spec(path, &run.policy)?;
-        let (trained, wanted) = (saved.state.env.name(), run.env.name());
+        let (trained, wanted) = (saved.state.env_name(), run.env.name());
         if trained != wanted {
             bail!("{}: was trained on {trained}, not on {wanted}", path.display());
         }

@@ -46,7 +46,7 @@ impl GpuTrainer {
     /// # Errors
     /// As [`new`](Self::new), and as [`Trainer::set_state`].
     pub fn from_state(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, state: &TrainerState) -> Result<Self> {
-        let mut trainer = Self::empty(gpu, state.env, spec, config, state.learner.seed)?;
+        let mut trainer = Self::empty(gpu, state.built_in()?, spec, config, state.learner.seed)?;
         trainer.set_state(state)?;
         Ok(trainer)
     }

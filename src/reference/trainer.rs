@@ -36,7 +36,7 @@ impl CpuTrainer {
     /// # Errors
     /// As [`new`](Self::new), and as [`Trainer::set_state`].
     pub fn from_state(spec: PolicySpec, config: PpoConfig, state: &TrainerState) -> Result<Self> {
-        let (env, seed) = (state.env, state.learner.seed);
+        let (env, seed) = (state.built_in()?, state.learner.seed);
         Self::check(env, &spec, &config)?;
         let envs = VecEnv::from_words(env, config.num_envs, &state.env_words, state.env_step, seed)?;
         Ok(Self { env, learner: CpuLearner::from_state(spec, config, &state.learner)?, envs })
