@@ -54,7 +54,10 @@ fn main() -> ExitCode {
         args::Command::Info(args) => info::info(&args),
     };
     let code = result.unwrap_or_else(|error| {
-        tell!("error: {}", one_line(&error));
+        match error.downcast_ref::<settings::Mistakes>() {
+            Some(mistakes) => tell!("error: {mistakes}"),
+            None => tell!("error: {}", one_line(&error)),
+        }
         ExitCode::FAILURE
     });
     match say::lost() {

@@ -1,16 +1,28 @@
 //! Settings: presets, TOML files over them, and config.toml of a run folder.
 
+mod document;
+mod layered;
+mod mistakes;
+#[cfg(test)]
+mod tests;
+
 use crate::args::Preset;
 use crate::files;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use document::{Item, Value, tree};
+use layered::{Kind, Layered};
+pub use mistakes::Mistakes;
+use mistakes::{Mistake, Reader, nearest};
 use serde::{Deserialize, Serialize};
 use std::hash::{Hash as _, Hasher as _};
 use std::path::Path;
-use toml::{Table, Value};
 use wgpo::env::Env;
 use wgpo::gpu::ProductPath;
 use wgpo::policy::{Head, PolicySpec};
-use wgpo::{Algorithm, PpoConfig};
+use wgpo::{
+    AdaptiveLr, AdvantageKind, Algorithm, Error, KlHinge, KlPenalty, ObsNorm, PpoConfig, RewardNorm, TrustRegion,
+    ValueNorm,
+};
 
 /// config.toml: everything that decides a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,7 +70,16 @@ impl RunConfig {
     /// Reads a run's file.
     pub fn read(path: &Path) -> Result<Self> {
         let text = files::read(path)?;
-        let config: Self = toml::from_str(&text).map_err(|error| parse_error(path, &error))?;
+        let given = document::parse(&text).map_err(|all| wrong(path, all))?;
+        let (filler, known) = (whole(&PpoConfig::cleanrl())?, whole(&complete())?);
+        let reader = Reader {
+            base: None,
+            filler: Some(&filler),
+            known: &known,
+            within: None,
+            whole: ", which a run's file has",
+        };
+        let config: Self = reader.read(&given).map_err(|all| wrong(path, all))?;
         let found = after_checksum(&text).map(|rest| crc32fast::hash(rest.as_bytes()));
         if config.checksum.is_some() && config.checksum != found {
             bail!(
@@ -133,170 +154,174 @@ fn algorithm_of(preset: &str) -> Algorithm {
     wgpo::Preset::algorithm_of(preset).unwrap_or_default()
 }
 
+/// Every setting with something in it, so that each has a key.
+fn complete() -> PpoConfig {
+    PpoConfig {
+        minibatch_size: Some(1),
+        dual_clip: Some(2.0),
+        clip_coef_vf: Some(1.0),
+        max_grad_norm: Some(1.0),
+        target_kl: Some(1.0),
+        value_learning_rate: Some(1.0),
+        adaptive_lr: Some(AdaptiveLr::default()),
+        advantage: AdvantageKind::PUFF,
+        obs_norm: Some(ObsNorm::sb3()),
+        reward_norm: Some(RewardNorm { gamma: Some(1.0), ..RewardNorm::sb3() }),
+        norm_value: Some(ValueNorm::rl_games()),
+        kl_penalty: Some(KlPenalty { hinge: Some(KlHinge::default()), ..KlPenalty::adaptive() }),
+        trust_region: TrustRegion { step_size: Some(1.0), ..TrustRegion::sb3_contrib() },
+        ..PpoConfig::cleanrl()
+    }
+}
+
+/// The table `[ppo]` of a run's file.
+fn whole(config: &PpoConfig) -> Result<Item> {
+    Ok(Item::unwritten(Value::Table([("ppo".to_owned(), tree(config)?)].into())))
+}
+
+/// The keys of a run's file.
+fn keys_of_a_run() -> Vec<String> {
+    let nonsense = Item::unwritten(Value::Table([(String::new(), Item::unwritten(Value::Boolean(true)))].into()));
+    match RunConfig::deserialize(Layered { given: Some(&nonsense), base: None }) {
+        Err(layered::Fault { kind: Kind::Unknown(keys), .. }) => keys,
+        _ => Vec::new(),
+    }
+}
+
+fn parsed(path: &Path) -> Result<Item> {
+    document::parse(&files::read(path)?).map_err(|all| wrong(path, all))
+}
+
+/// All that is wrong with the file, as an error.
+fn wrong(path: &Path, all: Vec<Mistake>) -> anyhow::Error {
+    Mistakes::of(path, all).map_or_else(|| anyhow::anyhow!("{}: cannot be read", path.display()), anyhow::Error::new)
+}
+
 /// The settings in `path`, over those that its key `preset` names, else over `base` of its `algorithm`.
 ///
 /// The file is either a list of settings (`learning_rate = 3e-4`; `"off"` turns an optional one off), or has them all in a
 /// table `[ppo]`, as a run's config.toml does. Where `asked` is set, the file may not say another algorithm.
+///
+/// # Errors
+/// [`Mistakes`] of the file, all that were found.
 pub fn from_file(
     path: &Path,
     head: &Head,
     asked: Option<Algorithm>,
     base: impl Fn(Algorithm) -> Result<PpoConfig>,
 ) -> Result<PpoConfig> {
-    let mut given: Table = files::read(path)?.parse().map_err(|error| parse_error(path, &error))?;
-    let at = || format!("{}", path.display());
-    let settings = if let Some(complete) = given.remove("ppo") {
-        complete
+    let given = parsed(path)?;
+    let known = tree(&complete())?;
+    let config = if let Some(settings) = given.at(&["ppo"]) {
+        let filler = tree(&PpoConfig::cleanrl())?;
+        let whole =
+            ": [ppo] holds all settings, as a run's config.toml does; to change a few, write them without [ppo]";
+        let reader = Reader { base: None, filler: Some(&filler), known: &known, within: Some("ppo"), whole };
+        of_keys(&reader, settings, beside_ppo(&given, &known))
     } else {
-        let said: Option<Algorithm> = match given.get("algorithm") {
-            Some(value) => Some(value.clone().try_into().map_err(|error| parse_error(path, &error))?),
-            None => None,
-        };
-        let base = match given.remove("preset") {
-            None => base(asked.or(said).unwrap_or_default()),
-            Some(Value::String(name)) => published(&name, asked.or(said).unwrap_or_else(|| algorithm_of(&name)), head),
-            Some(other) => bail!("{}: preset is {other}, must be a name in quotes", path.display()),
-        };
-        let mut all = Table::try_from(base.with_context(at)?).context("settings")?;
-        overlay(&mut all, given);
-        Value::Table(all)
+        let mut settings = given;
+        let said =
+            settings.at(&["algorithm"]).map(|given| Algorithm::deserialize(Layered { given: Some(given), base: None }));
+        // A name that is none is a mistake of the reading below.
+        let said = said.and_then(std::result::Result::ok);
+        let (base, mistake) =
+            starting_point(&mut settings, head, asked.or(said), base).with_context(|| format!("{}", path.display()))?;
+        let base = tree(&base)?;
+        let reader = Reader { base: Some(&base), filler: None, known: &known, within: None, whole: "" };
+        of_keys(&reader, &settings, mistake.into_iter().collect())
     };
-    let config: PpoConfig = settings.try_into().map_err(|error| parse_error(path, &error))?;
+    let config = config.map_err(|all| wrong(path, all))?;
     if let Some(asked) = asked.filter(|asked| *asked != config.algorithm) {
         let (asked, said) = (asked.name(), config.algorithm.name());
         bail!("{}: its algorithm is {said}, --algo says {asked}; leave one of them out", path.display());
     }
-    config.validate().with_context(at)?;
     Ok(config)
 }
 
-/// Settings that are one of several choices, some with a table of their own: a file replaces the choice.
-const CHOICES: [&str; 5] =
-    ["value_loss", "ent_coef_schedule", "clip_coef_schedule", "clip_coef_vf_schedule", "acceptance"];
+/// Takes `preset` out of the file; the settings that it or `base` stands for, and what is wrong with it.
+fn starting_point(
+    settings: &mut Item,
+    head: &Head,
+    algorithm: Option<Algorithm>,
+    base: impl Fn(Algorithm) -> Result<PpoConfig>,
+) -> Result<(PpoConfig, Option<Mistake>)> {
+    let Some(preset) = settings.at(&["preset"]).cloned() else {
+        return Ok((base(algorithm.unwrap_or_default())?, None));
+    };
+    settings.remove(&["preset"]);
+    let words = match preset.text() {
+        None => format!("preset: is {}, expected a name in quotes", preset.shown()),
+        Some(name) => {
+            let algorithm = algorithm.unwrap_or_else(|| algorithm_of(name));
+            match PpoConfig::preset(name, algorithm, head.env_is_discrete()) {
+                Ok(config) => return Ok((config, None)),
+                Err(Error::Config { field, message }) => {
+                    let near = nearest(name, wgpo::Preset::names(algorithm).iter().copied());
+                    let near =
+                        if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) };
+                    format!("{field}: {message}{near}")
+                }
+                Err(other) => other.to_string(),
+            }
+        }
+    };
+    Ok((base(algorithm.unwrap_or_default())?, Some(Mistake { line: preset.line, words })))
+}
 
-/// Puts `given` over `all`, key by key, also inside of tables.
-fn overlay(all: &mut Table, given: Table) {
-    for (key, value) in given {
-        match (value, all.get_mut(&key)) {
-            (Value::String(off), _) if off == "off" => drop(all.remove(&key)),
-            (Value::Table(given), Some(Value::Table(all))) if !CHOICES.contains(&key.as_str()) => overlay(all, given),
-            (value, _) => drop(all.insert(key, value)),
+/// Keys beside `[ppo]` that are none of a run's: nobody would read them.
+fn beside_ppo(given: &Item, known: &Item) -> Vec<Mistake> {
+    let keys = keys_of_a_run();
+    let unread = given.table().into_iter().flatten().filter(|(key, _)| !keys.contains(*key));
+    let mistake = |(key, item): (&String, &Item)| {
+        let words = if known.at(&[key]).is_some() || key == "preset" {
+            format!("{key}: stands beside [ppo], which holds all settings, so nobody would read it")
+        } else {
+            format!("{key}: there is no such key beside [ppo] (a run's file has {})", keys.join(", "))
+        };
+        Mistake { line: item.line, words }
+    };
+    unread.map(mistake).collect()
+}
+
+/// Reads and checks settings; `mistakes` are those that were found before.
+fn of_keys(
+    reader: &Reader<'_>,
+    given: &Item,
+    mut mistakes: Vec<Mistake>,
+) -> std::result::Result<PpoConfig, Vec<Mistake>> {
+    match reader.read::<PpoConfig>(given) {
+        Ok(config) if mistakes.is_empty() => in_range(reader, given, config),
+        Ok(_) => Err(mistakes),
+        Err(more) => {
+            mistakes.extend(more);
+            Err(mistakes)
         }
     }
 }
 
-/// The file, and what TOML has to say in one line.
-fn parse_error(path: &Path, error: &toml::de::Error) -> anyhow::Error {
-    anyhow!("{}: {}", path.display(), error.message())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(text: &str) -> Result<PpoConfig> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("c.toml");
-        std::fs::write(&path, text).unwrap();
-        let head = Env::CartPole.head();
-        from_file(&path, &head, None, |algorithm| usual(algorithm, &head))
-    }
-
-    fn message(text: &str) -> String {
-        crate::one_line(&file(text).unwrap_err())
-    }
-
-    #[test]
-    fn a_preset_brings_its_deviation() {
-        let policy = |preset| policy(preset, Algorithm::Ppo, Env::Pendulum).unwrap();
-        assert_eq!(policy(Preset::RslRl).head.std(), Some(&wgpo::policy::Std::SCALAR));
-        assert_eq!(policy(Preset::Cleanrl).head.std(), Some(&wgpo::policy::Std::default()));
-    }
-
-    #[test]
-    fn a_file_replaces_what_it_names() {
-        let config =
-            file("learning_rate = 1\ntarget_kl = 0.02\nmax_grad_norm = \"off\"\nnorm_adv = \"batch\"").unwrap();
-        let expected = PpoConfig {
-            learning_rate: 1.0,
-            target_kl: Some(0.02),
-            max_grad_norm: None,
-            norm_adv: wgpo::AdvantageNorm::Batch,
-            ..PpoConfig::cleanrl()
+/// Checks ranges and what goes together. A number out of its range is noted and taken out, so that the next one is found.
+fn in_range(reader: &Reader<'_>, given: &Item, config: PpoConfig) -> std::result::Result<PpoConfig, Vec<Mistake>> {
+    let (mut left, mut now, mut mistakes) = (given.clone(), config.clone(), Vec::new());
+    while let Err(error) = now.validate() {
+        let Error::Config { field, message } = error else {
+            mistakes.push(Mistake { line: 0, words: error.to_string() });
+            break;
         };
-        assert_eq!(config, expected);
-        assert_eq!(file("preset = \"sb3\"").unwrap(), PpoConfig::sb3());
-        // Choices with a number in them, written in one line or as a table.
-        let config = file("ent_coef_schedule = { linear = { to = 0.0 } }\n[value_loss.huber]\ndelta = 1.5").unwrap();
-        let expected = PpoConfig {
-            ent_coef_schedule: wgpo::Anneal::Linear { to: 0.0 },
-            value_loss: wgpo::ValueLoss::Huber { delta: 1.5 },
-            ..PpoConfig::cleanrl()
-        };
-        assert_eq!(config, expected);
-        let config = file("preset = \"rllib-penalty\"\nvalue_loss = \"plain\"\n[init]\nlog_std = -1.0").unwrap();
-        assert_eq!((config.value_loss, config.init.log_std), (wgpo::ValueLoss::Plain, -1.0));
+        // What two settings are to each other may be the doing of a number that was taken out.
+        let range =
+            message.contains(", must be in ") || message.contains(", must be at ") || message.contains(", must be 0 ");
+        if !range && !mistakes.is_empty() {
+            break;
+        }
+        let path: Vec<&str> = field.split('.').collect();
+        let known = (1..=path.len()).rev().find(|depth| given.at(&path[..*depth]).is_some());
+        let line = known.map_or(0, |depth| Reader::line(given, &path[..depth]));
+        mistakes.push(Mistake { line, words: format!("{}: {message}", reader.place(&path)) });
+        let removed = range && known.is_some_and(|depth| left.remove(&path[..depth]));
+        match reader.read(&left) {
+            Ok(next) if removed => now = next,
+            _ => break,
+        }
     }
-
-    #[test]
-    fn a_file_says_its_algorithm() {
-        assert_eq!(file("algorithm = \"trpo\"").unwrap(), PpoConfig::trpo_sb3_contrib());
-        assert_eq!(file("algorithm = \"npg\"").unwrap(), PpoConfig::npg());
-        assert_eq!(file("algorithm = \"ppo_penalty\"").unwrap(), PpoConfig::ppo_penalty());
-        assert_eq!(file("algorithm = \"a2c\"\npreset = \"sb3\"").unwrap(), PpoConfig::a2c());
-        let trpo = file("preset = \"baselines\"\n[trust_region]\nmax_kl = 0.02").unwrap();
-        let expected = wgpo::TrustRegion { max_kl: 0.02, ..wgpo::TrustRegion::baselines() };
-        assert_eq!(trpo, PpoConfig { trust_region: expected, ..PpoConfig::trpo_baselines() });
-        assert!(message("algorithm = \"trpo\"\npreset = \"cleanrl\"").contains("must be \"sb3-contrib\" or"));
-        assert!(message("algorithm = \"sac\"").contains("unknown variant `sac`"));
-    }
-
-    #[test]
-    fn a_runs_own_file_is_taken_whole() {
-        let run = RunConfig {
-            env: Env::Pendulum,
-            backend: "cpu".into(),
-            adapter: None,
-            api: None,
-            driver: None,
-            kernels: None,
-            seed: 7,
-            eval_episodes: 12,
-            run: Some(u64::MAX >> 12),
-            checksum: None,
-            policy: Env::Pendulum.policy(&[8]),
-            ppo: PpoConfig { max_grad_norm: None, ..PpoConfig::sb3() },
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
-        run.write(&path).unwrap();
-        assert_eq!(RunConfig::read(&path).unwrap(), run);
-        let text = std::fs::read_to_string(&path).unwrap();
-        let changed = text.replacen("seed = 7", "seed = 8", 1);
-        std::fs::write(&path, &changed).unwrap();
-        let error = crate::one_line(&RunConfig::read(&path).unwrap_err());
-        assert!(error.contains("take out its line that begins with `checksum`"), "{error}");
-        let own: String = changed.split_inclusive('\n').filter(|line| !line.starts_with("checksum")).collect();
-        std::fs::write(&path, &own).unwrap();
-        assert_eq!(RunConfig::read(&path).unwrap(), RunConfig { seed: 8, ..run.clone() });
-        assert_ne!(run.number().unwrap(), RunConfig { seed: 8, ..run.clone() }.number().unwrap());
-        std::fs::write(&path, &text).unwrap();
-        let from = |asked| from_file(&path, &Env::CartPole.head(), asked, |_| Ok(PpoConfig::cleanrl()));
-        assert_eq!(from(None).unwrap(), run.ppo);
-        let error = crate::one_line(&from(Some(Algorithm::Trpo)).unwrap_err());
-        assert!(error.contains("its algorithm is ppo, --algo says trpo"), "{error}");
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        assert!(
-            message("lerning_rate = 1").contains("unknown field `lerning_rate`"),
-            "{}",
-            message("lerning_rate = 1")
-        );
-        assert!(message("gamma = 2.0").contains("gamma: is 2, must be in [0, 1]"));
-        assert!(message("gamma = \"off\"").contains("missing field `gamma`"));
-        assert!(message("preset = \"best\"").contains("must be \"cleanrl\" or \"sb3\""));
-        assert!(message("gamma = ").contains("c.toml: "));
-    }
+    if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
 }

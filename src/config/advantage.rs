@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// In files: `advantage = { kind = "puff", rho_clip = 1.0, c_clip = 1.0 }`; limits that are not named are 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case", try_from = "Fields")]
 #[non_exhaustive]
 pub enum AdvantageKind {
     /// Generalised advantage estimation; the recorded policy counts as the present one.
@@ -21,28 +21,69 @@ pub enum AdvantageKind {
     /// returns, and with λ = 1 the advantages are GAE's.
     Vtrace {
         /// Largest ρ, above 0.
-        #[serde(default = "one")]
         rho_bar: f64,
         /// Largest c, above 0.
-        #[serde(default = "one")]
         c_bar: f64,
         /// Largest weight of an advantage, above 0.
-        #[serde(default = "one")]
         pg_rho_bar: f64,
     },
     /// GAE with clipped ratios (PufferLib's "puff" advantage). On an on-policy rollout it is GAE.
     Puff {
         /// Largest weight of a temporal difference, above 0.
-        #[serde(default = "one")]
         rho_clip: f64,
         /// Largest factor of what follows, above 0.
-        #[serde(default = "one")]
         c_clip: f64,
     },
 }
 
-const fn one() -> f64 {
-    1.0
+/// [`AdvantageKind`] as files have it, so that a key is refused by its name, also one of another kind.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    kind: Name,
+    rho_bar: Option<f64>,
+    c_bar: Option<f64>,
+    pg_rho_bar: Option<f64>,
+    rho_clip: Option<f64>,
+    c_clip: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Name {
+    Gae,
+    Vtrace,
+    Puff,
+}
+
+impl TryFrom<Fields> for AdvantageKind {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> std::result::Result<Self, String> {
+        let Fields { kind, rho_bar, c_bar, pg_rho_bar, rho_clip, c_clip } = fields;
+        let of_vtrace = [("rho_bar", rho_bar), ("c_bar", c_bar), ("pg_rho_bar", pg_rho_bar)];
+        let of_puff = [("rho_clip", rho_clip), ("c_clip", c_clip)];
+        let none = |name: &str, limits: &[(&str, Option<f64>)]| match limits.iter().find(|(_, limit)| limit.is_some()) {
+            Some((limit, _)) => Err(format!("{limit} is no limit of kind \"{name}\"")),
+            None => Ok(()),
+        };
+        let one = |limit: Option<f64>| limit.unwrap_or(1.0);
+        match kind {
+            Name::Gae => {
+                none("gae", &of_vtrace)?;
+                none("gae", &of_puff)?;
+                Ok(Self::Gae)
+            }
+            Name::Vtrace => {
+                none("vtrace", &of_puff)?;
+                Ok(Self::Vtrace { rho_bar: one(rho_bar), c_bar: one(c_bar), pg_rho_bar: one(pg_rho_bar) })
+            }
+            Name::Puff => {
+                none("puff", &of_vtrace)?;
+                Ok(Self::Puff { rho_clip: one(rho_clip), c_clip: one(c_clip) })
+            }
+        }
+    }
 }
 
 impl AdvantageKind {

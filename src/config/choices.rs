@@ -1,5 +1,6 @@
 //! The small choices of [`PpoConfig`](super::PpoConfig).
 
+use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// How a batch becomes new parameters.
@@ -51,8 +52,9 @@ pub enum KlDirection {
     NewOld,
 }
 
-/// Over which rows advantages are normalised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Over which rows advantages are normalised. In files also `true`, which is [`Minibatch`](Self::Minibatch) as in CleanRL, and `false`,
+/// which is [`None`](Self::None).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdvantageNorm {
     /// Used as they are.
@@ -61,6 +63,33 @@ pub enum AdvantageNorm {
     Minibatch,
     /// Once over the whole batch (rsl_rl, Spinning Up).
     Batch,
+}
+
+impl<'de> Deserialize<'de> for AdvantageNorm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = AdvantageNorm;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("\"none\", \"minibatch\", \"batch\", true or false")
+            }
+
+            fn visit_bool<E: de::Error>(self, on: bool) -> Result<AdvantageNorm, E> {
+                Ok(if on { AdvantageNorm::Minibatch } else { AdvantageNorm::None })
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<AdvantageNorm, E> {
+                match name {
+                    "none" | "off" => Ok(AdvantageNorm::None),
+                    "minibatch" => Ok(AdvantageNorm::Minibatch),
+                    "batch" => Ok(AdvantageNorm::Batch),
+                    _ => Err(E::unknown_variant(name, &["none", "minibatch", "batch"])),
+                }
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// Form of the value loss, before `vf_loss_scale`; v_c = v_old + clamp(v − v_old, ±`clip_coef_vf`), d = v − R.

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 /// ```text
 /// loss = surrogate + kl_coef · KL + hinge.coef · max(0, KL − hinge.factor · target_kl)² + …      KL: mean over the minibatch
 /// ```
+///
+/// What a file's table leaves out is [`adaptive`](Self::adaptive)'s.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct KlPenalty {
     /// β at the start of the run; of an update, in [`crate::reference::ppo_update::ppo_update`].
     pub kl_coef: f64,
@@ -20,10 +22,8 @@ pub struct KlPenalty {
     /// [`measure`](Self::measure) says, kept in [[`MIN_KL_COEF`](Self::MIN_KL_COEF), [`MAX_KL_COEF`](Self::MAX_KL_COEF)].
     pub adaptive: bool,
     /// When and how far β moves; the paper's rule if absent.
-    #[serde(default)]
     pub adapt: KlAdaptation,
     /// Which KL that is; the paper's if absent.
-    #[serde(default)]
     pub measure: KlMeasure,
     /// The KL that the adaptation aims at and the hinge counts from. Apart from
     /// [`PpoConfig::target_kl`](crate::PpoConfig::target_kl), which ends an update early.
@@ -31,7 +31,7 @@ pub struct KlPenalty {
     /// Which way round, in the loss and in the adaptation.
     pub direction: KlDirection,
     /// The further penalty beyond a limit, off if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hinge: Option<KlHinge>,
     /// Whether the ratio is clipped too. Without, the surrogate is −mean r A.
     pub clip: bool,
@@ -50,8 +50,10 @@ pub enum KlMeasure {
 }
 
 /// β ← `raise` · β if KL > `raise_above` · `target_kl`, β ← `lower` · β if KL < `lower_below` · `target_kl`, else β stays.
+///
+/// What a file's table leaves out is the paper's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct KlAdaptation {
     /// In units of `target_kl`; at least `lower_below`.
     pub raise_above: f64,
@@ -76,14 +78,27 @@ impl KlAdaptation {
     pub const RLLIB: Self = Self { raise_above: 2.0, lower_below: 0.5, raise: 1.5, lower: 0.5 };
 }
 
-/// `coef · max(0, KL − factor · target_kl)²`.
+/// `coef · max(0, KL − factor · target_kl)²`. What a file's table leaves out is modular_rl's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct KlHinge {
     /// Weight; 1000 in Schulman's modular_rl.
     pub coef: f64,
     /// Where it begins, in units of `target_kl`; 2 in modular_rl.
     pub factor: f64,
+}
+
+impl Default for KlHinge {
+    /// Schulman's modular_rl.
+    fn default() -> Self {
+        Self { coef: 1000.0, factor: 2.0 }
+    }
+}
+
+impl Default for KlPenalty {
+    fn default() -> Self {
+        Self::adaptive()
+    }
 }
 
 impl KlPenalty {
@@ -156,13 +171,14 @@ impl KlPenalty {
 ///
 /// KL is the mean over the minibatch; of an epoch the mean over its minibatches that have a row that counts, each alike, with the one that ended it by
 /// [`KlStop`](super::KlStop). The rate is kept from update to update and is part of the saved state.
+///
+/// What a file's table leaves out is rsl_rl's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct AdaptiveLr {
     /// The KL that is aimed at.
     pub target_kl: f64,
-    /// How far from its aim the KL may be, at least 1; 2 if a file leaves it out.
-    #[serde(default = "two")]
+    /// How far from its aim the KL may be, at least 1.
     pub kl_factor: f64,
     /// Above 1.
     pub factor: f64,
@@ -171,15 +187,9 @@ pub struct AdaptiveLr {
     /// Largest rate.
     pub max: f64,
     /// When the rate moves.
-    #[serde(default)]
     pub step: RateStep,
     /// Which KL it follows.
-    #[serde(default)]
     pub estimator: KlEstimator,
-}
-
-const fn two() -> f64 {
-    2.0
 }
 
 /// When a learning rate that follows the KL moves.

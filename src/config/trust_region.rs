@@ -28,8 +28,10 @@ pub enum FisherForm {
 }
 
 /// The natural-gradient step of TRPO (Schulman et al. 2015, appendix C); see [`crate::reference::trpo_update`].
+///
+/// What a file's table leaves out is [`sb3_contrib`](Self::sb3_contrib)'s, unless the file starts from a preset; what is off is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrustRegion {
     /// δ: mean KL of a full step in the quadratic model.
     pub max_kl: f64,
@@ -59,7 +61,6 @@ pub struct TrustRegion {
     /// The whole step of the policy is made on ⌈rows / k⌉ rows, drawn anew for each update: gradient, Fisher matrix, line search, and
     /// mean and deviation of the advantages. The critic sees all rows. sb3-contrib's `sub_sampling_factor`. They are the first rows of
     /// a permutation of their own ([`PpoConfig::order_epochs`](crate::PpoConfig::order_epochs)); `fisher_subsample` counts among them.
-    #[serde(default = "every_row")]
     pub subsample: usize,
     /// The step of `npg` is this · x, x the solution of the conjugate gradients, whatever its KL (Tianshou's `NPG`:
     /// `trust_region_size`, Kakade 2001 with a constant step). √(2 max_kl / xᵀ F x) · x if absent.
@@ -67,10 +68,6 @@ pub struct TrustRegion {
     pub step_size: Option<f64>,
     /// Form of the Fisher matrix.
     pub fisher: FisherForm,
-}
-
-const fn every_row() -> usize {
-    1
 }
 
 impl Default for TrustRegion {

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 /// Others estimate it from one sample, with its noise: Stable-Baselines3 by −log π of the action, Brax by the normal's entropy and
 /// the Jacobian at one drawn u.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", try_from = "HeadFields")]
 #[non_exhaustive]
 pub enum Head {
     /// One of `actions` choices.
@@ -38,7 +38,7 @@ pub enum Head {
         /// Number of choices, at least 1.
         actions: usize,
         /// Whether each action comes with the choices that were allowed, see [`Actions::Masked`](crate::data::Actions).
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(skip_serializing_if = "is_false")]
         masked: bool,
     },
     /// One of `nvec[d]` choices in each of D dimensions, independently.
@@ -46,7 +46,7 @@ pub enum Head {
         /// Number of choices of each dimension, each at least 1.
         nvec: Vec<usize>,
         /// As for [`Categorical`](Self::Categorical).
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(skip_serializing_if = "is_false")]
         masked: bool,
     },
     /// `dims` independent bits (multi-binary); bit d is 1 with probability sigmoid(logit d).
@@ -59,11 +59,10 @@ pub enum Head {
         /// Action dimensions, at least 1.
         dims: usize,
         /// Where the standard deviation comes from and how it is limited.
-        #[serde(default)]
         std: Std,
         /// What the environment takes: actions are clamped to it on their way there, never where they are stored or
         /// evaluated. Without, nothing is clamped.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         bounds: Option<Bounds>,
     },
     /// Independent normals squashed by tanh to the bounds.
@@ -71,7 +70,6 @@ pub enum Head {
         /// Action dimensions, at least 1.
         dims: usize,
         /// Where the standard deviation of the normal comes from and how it is limited.
-        #[serde(default)]
         std: Std,
         /// The interval of each dimension.
         bounds: Bounds,
@@ -93,6 +91,61 @@ pub enum Head {
         /// The interval of each dimension.
         bounds: Bounds,
     },
+}
+
+/// [`Head`] as files have it: one table for all kinds, so that what is wrong with a field is said by its name.
+#[derive(Deserialize)]
+struct HeadFields {
+    kind: HeadKind,
+    actions: Option<usize>,
+    masked: Option<bool>,
+    nvec: Option<Vec<usize>>,
+    dims: Option<usize>,
+    bins: Option<usize>,
+    std: Option<Std>,
+    bounds: Option<Bounds>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum HeadKind {
+    Categorical,
+    MultiDiscrete,
+    Bernoulli,
+    Gaussian,
+    TanhGaussian,
+    Beta,
+    Discretised,
+}
+
+impl TryFrom<HeadFields> for Head {
+    type Error = String;
+
+    fn try_from(fields: HeadFields) -> std::result::Result<Self, String> {
+        fn needed<T>(kind: &str, name: &str, field: Option<T>) -> std::result::Result<T, String> {
+            field.ok_or_else(|| format!("a head of kind \"{kind}\" needs {name}"))
+        }
+        let HeadFields { kind, actions, masked, nvec, dims, bins, std, bounds } = fields;
+        let (masked, std) = (masked.unwrap_or(false), std.unwrap_or_default());
+        Ok(match kind {
+            HeadKind::Categorical => Self::Categorical { actions: needed("categorical", "actions", actions)?, masked },
+            HeadKind::MultiDiscrete => Self::MultiDiscrete { nvec: needed("multi_discrete", "nvec", nvec)?, masked },
+            HeadKind::Bernoulli => Self::Bernoulli { dims: needed("bernoulli", "dims", dims)? },
+            HeadKind::Gaussian => Self::Gaussian { dims: needed("gaussian", "dims", dims)?, std, bounds },
+            HeadKind::TanhGaussian => {
+                let dims = needed("tanh_gaussian", "dims", dims)?;
+                Self::TanhGaussian { dims, std, bounds: needed("tanh_gaussian", "bounds", bounds)? }
+            }
+            HeadKind::Beta => {
+                let dims = needed("beta", "dims", dims)?;
+                Self::Beta { dims, bounds: needed("beta", "bounds", bounds)? }
+            }
+            HeadKind::Discretised => {
+                let (dims, bins) = (needed("discretised", "dims", dims)?, needed("discretised", "bins", bins)?);
+                Self::Discretised { dims, bins, bounds: needed("discretised", "bounds", bounds)? }
+            }
+        })
+    }
 }
 
 /// Where a Gaussian's standard deviation σ comes from, and how it is limited.
