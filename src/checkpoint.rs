@@ -26,7 +26,8 @@ mod tensors;
 mod write;
 
 pub use best::{load_best, save_best};
-pub use rollout::{read_rollout, write_rollout};
+pub use rollout::{Recording, read_recording, read_rollout, write_rollout};
+pub use tensors::Converted;
 pub use write::{remove_stale, separate, write_atomically};
 
 use crate::data::check_shape;

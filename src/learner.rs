@@ -63,7 +63,16 @@ pub trait Learner {
     ///
     /// # Errors
     /// Whatever [`Rollout::validate`] finds, or a device error.
-    fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats>;
+    fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
+        self.update_in_order(rollout, None)
+    }
+
+    /// [`update`](Self::update) with the rows in a given order, as [`update_batch`](Self::update_batch) takes it; row t · N + n is step t of
+    /// environment n. So an update of another library can be repeated minibatch by minibatch.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update); an order of the wrong length or with an index out of range.
+    fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats>;
 
     /// One update on rows with given advantages. Returns and old values are in the units of the rewards. `order`, if given, holds
     /// [`PpoConfig::order_epochs`] `× rows` indices: the permutation of each epoch in turn; without it the keyed shuffle is used. With

@@ -428,6 +428,46 @@ fn stale_rollouts_are_corrected_alike() {
     }
 }
 
+/// A rollout with a given order of its rows: the device as the reference, and neither as with the keyed shuffle.
+#[test]
+fn a_rollouts_rows_come_in_a_given_order() {
+    let gpu = support::gpu(false);
+    let spec = spec(heads()[0].clone());
+    let own = rollout(&spec, 13, 5, 7);
+    for (name, config) in cases().into_iter().filter(|(name, _)| ["ppo", "trpo"].contains(name)) {
+        let (rows, epochs) = (65_usize, config.order_epochs());
+        let order: Vec<u32> =
+            (0..epochs).flat_map(|epoch| (0..rows).map(move |i| ((i * (2 + epoch) + 7) % rows) as u32)).collect();
+        let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
+        let mut keyed = oracle.clone();
+        let start = oracle.parameters().unwrap();
+        let want = oracle.update_in_order(&own, Some(&order)).unwrap();
+        keyed.update(&own).unwrap();
+        let ours = oracle.parameters().unwrap();
+        assert!(step_error(&start, &keyed.parameters().unwrap(), &ours) > 1e-3, "{name}: the order is not read");
+        for (bad, words) in [(&order[1..], "has shape"), (&vec![65; epochs * rows][..], "a row below 65")] {
+            let before = oracle.state().unwrap();
+            let message = oracle.update_in_order(&own, Some(bad)).unwrap_err().to_string();
+            assert!(message.contains("\"order\"") && message.contains(words), "{name}: {message}");
+            assert!(oracle.state().unwrap() == before);
+        }
+        let Some(gpu) = &gpu else { continue };
+        let mut device = GpuLearner::new(gpu, spec.clone(), config.clone(), 7).unwrap();
+        assert!(device.update_in_order(&own, Some(&order[1..])).is_err());
+        let got = device.update_in_order(&own, Some(&order)).unwrap();
+        let error = step_error(&start, &device.parameters().unwrap(), &ours);
+        println!("{name}: step error {error:.1e}");
+        assert!(error < limit(name), "{name}: step error {error}");
+        compare(name, &got, &want);
+        // The plan with an order is not kept for a rollout without one.
+        device.update(&own).unwrap();
+        let mut after = oracle.clone();
+        after.update(&own).unwrap();
+        let error = step_error(&ours, &device.parameters().unwrap(), &after.parameters().unwrap());
+        assert!(error < 3.0 * limit(name), "{name}: step error {error} after it");
+    }
+}
+
 #[test]
 fn puff_is_gae_on_the_own_policys_rollout() {
     let gpu = support::gpu(false);

@@ -5,10 +5,13 @@ use crate::backend::Backend;
 use crate::files;
 use crate::settings;
 use anyhow::{Context, Result, bail};
+use ndarray::Array2;
 use serde_json::{Value, json};
 use std::process::ExitCode;
+use wgpo::check::{RecordedRatio, recorded_ratio};
+use wgpo::checkpoint::{self, Recording};
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
-use wgpo::{Learner, PpoConfig, checkpoint};
+use wgpo::{Learner, PpoConfig};
 
 /// Reads everything, checks everything, updates, and only then writes.
 pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
@@ -25,7 +28,8 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     };
     let base = |algorithm| settings::usual(algorithm, head).map(as_recorded);
     let config = settings::from_file(&args.config, head, None, base)?;
-    let rollout = checkpoint::read_rollout(&args.rollout, &saved.spec)?;
+    let recording = checkpoint::read_recording(&args.rollout, &saved.spec)?;
+    let Recording { rollout, order, .. } = &recording;
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         bail!("{}: no such folder, so {} cannot be written", folder.display(), args.out.display());
     }
@@ -33,6 +37,7 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     let mut backend = Backend::choose(&args.backend)?;
     // The rollout's own size, so that a schedule counts this trainer's updates.
     let config = PpoConfig { num_envs: rollout.envs, num_steps: rollout.steps, ..config };
+    check_order(args, &config, order.as_ref())?;
     let scales_rewards = config.reward_norm.is_some();
     let made = |backend: &Backend| -> Result<Box<dyn Learner>> {
         backend.learner_from(saved.spec.clone(), config.clone(), &saved.state).map_err(|error| {
@@ -54,7 +59,16 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
         backend.tune(&args.backend, &saved.spec, config.minibatch_rows(rollout.rows()))?;
     }
     let mut learner = made(&backend)?;
-    let stats = learner.update(&rollout).context("update")?;
+    // Corrected advantages are for rollouts of an older policy: there, ratios are what they are.
+    let ratio = match config.advantage.corrects() {
+        true => None,
+        false => Some(recorded_ratio(&saved.spec, &saved.state.parameters, &recording).context("ratio")?),
+    };
+    if let Some(ratio) = ratio.as_ref().filter(|ratio| ratio.off > 0) {
+        tell!("warning: {}", ratio_words(ratio, args));
+    }
+    let order: Option<Vec<u32>> = order.as_ref().map(|order| order.iter().copied().collect());
+    let stats = learner.update_in_order(rollout, order.as_deref()).context("update")?;
     if stats.skipped_steps > 0 {
         bail!(
             "{} optimiser steps had a gradient that was not finite, a norm of it beyond f32, or one above 9.2e18 after clipping; \
@@ -67,10 +81,16 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     }
     learner.save(&args.out)?;
     if args.json {
-        say!("{:#}", as_json(&stats, backend.name()));
+        say!("{:#}", as_json(&stats, backend.name(), &recording, ratio.as_ref()));
     } else {
         say!("backend: {}", backend.reason());
         say!("{} steps × {} environments = {} rows", rollout.steps, rollout.envs, rollout.rows());
+        if !recording.converted.is_empty() {
+            say!("converted: {}", converted(&recording).join(", "));
+        }
+        if let Some(order) = &order {
+            say!("order: that of the file, {} permutations", order.len() / rollout.rows().max(1));
+        }
         if scales_rewards {
             say!("rewards: scaled by reward_norm; if the file's are scaled already, set reward_norm = \"off\"");
         }
@@ -78,6 +98,44 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
         say!("written: {}", args.out.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses an order of other epochs than the settings have: which of the two is meant cannot be seen.
+fn check_order(args: &UpdateArgs, config: &PpoConfig, order: Option<&Array2<u32>>) -> Result<()> {
+    let (Some(order), epochs) = (order, config.order_epochs()) else { return Ok(()) };
+    if order.nrows() == epochs {
+        return Ok(());
+    }
+    let more = if epochs == config.update_epochs { "" } else { " and one more for trust_region.subsample" };
+    bail!(
+        "{}: \"order\" has shape {:?}, expected [{epochs}, {}]: a permutation for each of the {} update_epochs of {}{more}",
+        args.rollout.display(),
+        order.shape(),
+        order.ncols(),
+        config.update_epochs,
+        args.config.display()
+    )
+}
+
+/// The tensors that were not stored as they are used.
+fn converted(recording: &Recording) -> Vec<String> {
+    recording.converted.iter().map(ToString::to_string).collect()
+}
+
+/// What is wrong with the recorded log-probabilities, and what is usually behind it.
+fn ratio_words(ratio: &RecordedRatio, args: &UpdateArgs) -> String {
+    let RecordedRatio { rows, min, max, off, worst } = ratio;
+    format!(
+        "before the first step the ratio is not 1: it is from {min:.6} to {max:.6}, and of {rows} rows {off} are off by more than \
+         rounding explains (row {}: \"logp\" is {}, {} gives {:.6}; rounding explains {:.1e}). Usual causes: raw observations \
+         stored where normalised ones were acted on; the environment's actions, clipped or mapped, in place of those that were \
+         drawn; another policy than the one that acted; networks computed in less than float32",
+        worst.row,
+        worst.recorded,
+        args.policy.display(),
+        worst.own,
+        worst.explained
+    )
 }
 
 /// A statistic of a minibatch by its name.
@@ -167,7 +225,10 @@ fn as_text(stats: &UpdateStats) -> String {
     text
 }
 
-fn as_json(stats: &UpdateStats, backend: &str) -> Value {
+fn as_json(stats: &UpdateStats, backend: &str, recording: &Recording, ratio: Option<&RecordedRatio>) -> Value {
+    let ratio = ratio.map(|ratio| {
+        json!({"rows": ratio.rows, "min": ratio.min, "max": ratio.max, "off": ratio.off, "explained": ratio.worst.explained})
+    });
     let minibatches: Vec<Value> = stats
         .minibatches
         .iter()
@@ -204,6 +265,8 @@ fn as_json(stats: &UpdateStats, backend: &str) -> Value {
     });
     json!({
         "backend": backend,
+        "converted": converted(recording),
+        "ratio_before": ratio,
         "optimizer_steps": stats.optimizer_steps,
         "skipped_steps": stats.skipped_steps,
         "epochs": stats.epochs,

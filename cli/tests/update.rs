@@ -274,7 +274,7 @@ fn every_algorithm_updates() {
 #[test]
 fn a_bad_rollout_is_refused_and_nothing_is_written() {
     type Change = fn(&mut Tensors);
-    let cases: [(&str, Change); 9] = [
+    let cases: [(&str, Change); 11] = [
         ("\"logp\"", |all| all.retain(|tensor| tensor.0 != "logp")),
         ("\"final_values\"[17] is absent, expected V of the real last observation", |all| {
             all.retain(|tensor| tensor.0 != "final_values")
@@ -285,6 +285,12 @@ fn a_bad_rollout_is_refused_and_nothing_is_written() {
         ("\"obs\"[2] is NaN", |all| tensor(all, "obs").3[8..12].copy_from_slice(&f32::NAN.to_le_bytes())),
         ("\"logp\"[0] is -inf", |all| tensor(all, "logp").3[..4].copy_from_slice(&f32::NEG_INFINITY.to_le_bytes())),
         ("\"actions\"[1] is 2", |all| tensor(all, "actions").3[4] = 2),
+        ("\"logp\"[0] is 0.5, expected at most 0", |all| {
+            tensor(all, "logp").3[..4].copy_from_slice(&0.5_f32.to_le_bytes());
+        }),
+        ("\"order\" has shape [2, 20], expected [epochs, 21]", |all| {
+            all.push(("order".to_owned(), Dtype::U8, vec![2, 20], vec![0; 40]));
+        }),
         ("\"terminated\"[0] is 7", |all| tensor(all, "terminated").3[0] = 7),
     ];
     let place = place(Env::CartPole);
@@ -299,6 +305,117 @@ fn a_bad_rollout_is_refused_and_nothing_is_written() {
         place.refused(UPDATE, 1, &["r.safetensors", "not a whole safetensors file"]);
     }
     assert_eq!(place.list(""), ["c.toml", "p", "r.safetensors"], "a refused update wrote something");
+}
+
+/// Three permutations of the 21 rows, as another trainer recorded them.
+fn add_order(place: &Place, order: &[u32]) {
+    let bytes = order.iter().flat_map(|row| i64::from(*row).to_le_bytes()).collect::<Vec<u8>>();
+    let rows = STEPS * ENVS;
+    spoil(place, |all| all.push(("order".to_owned(), Dtype::I64, vec![order.len() / rows, rows], bytes.clone())));
+}
+
+#[test]
+fn a_recorded_order_is_followed() {
+    let place = Place::new();
+    let (learner, rollout) = acted(Head::gaussian(1));
+    let (_, keyed) = agree(&place, &learner, &rollout);
+    let rows = (STEPS * ENVS) as u32;
+    let order: Vec<u32> =
+        (0..3).flat_map(|epoch| (0..rows).map(move |i| (i * (2 + 3 * epoch) + epoch) % rows)).collect();
+    add_order(&place, &order);
+    let said = place.run(UPDATE);
+    assert!(said.contains("order: that of the file, 3 permutations"), "{said}");
+    let ordered = place.bytes("o.safetensors");
+    assert!(ordered != keyed, "the order is not read");
+    let mut own = learner.clone();
+    own.update_in_order(&rollout, Some(&order)).unwrap();
+    assert!(load_learner(&place.path("o.safetensors")).unwrap().state == own.state().unwrap());
+    // The batch's own order, given and by its setting.
+    write_rollout(&place.path("r.safetensors"), &rollout).unwrap();
+    add_order(&place, &(0..3).flat_map(|_| 0..rows).collect::<Vec<u32>>());
+    place.run(UPDATE);
+    let given = load_learner(&place.path("o.safetensors")).unwrap().state;
+    write_rollout(&place.path("r.safetensors"), &rollout).unwrap();
+    std::fs::write(place.path("c.toml"), format!("{SETTINGS}\nshuffle = \"never\"")).unwrap();
+    place.run(UPDATE);
+    assert!(load_learner(&place.path("o.safetensors")).unwrap().state == given);
+    // Other epochs than those of the settings.
+    std::fs::write(place.path("c.toml"), SETTINGS).unwrap();
+    std::fs::remove_file(place.path("o.safetensors")).unwrap();
+    add_order(&place, &order[rows as usize..]);
+    place.refused(
+        UPDATE,
+        1,
+        &["r.safetensors: \"order\" has shape [2, 21], expected [3, 21]", "3 update_epochs of c.toml"],
+    );
+    assert_eq!(place.list(""), ["c.toml", "p", "r.safetensors"], "a refused update wrote something");
+}
+
+/// What it writes beside its results.
+fn warnings(place: &Place) -> String {
+    let output = place.wgpo(UPDATE).assert().success();
+    String::from_utf8(output.get_output().stderr.clone()).unwrap()
+}
+
+#[test]
+fn log_probabilities_of_another_policy_are_said() {
+    let bounds = || Bounds { low: vec![-0.5, -0.5], high: vec![0.5, 0.5] };
+    for head in [
+        Head::Gaussian { dims: 2, std: Std::default(), bounds: Some(bounds()) },
+        Head::TanhGaussian { dims: 2, std: Std::default(), bounds: bounds() },
+        Head::Categorical { actions: 5, masked: true },
+    ] {
+        let place = Place::new();
+        let (learner, rollout) = acted(head.clone());
+        let (said, after) = agree(&place, &learner, &rollout);
+        assert_eq!((said["ratio_before"]["rows"].as_u64(), said["ratio_before"]["off"].as_u64()), (Some(21), Some(0)));
+        assert_eq!(warnings(&place), "");
+        let words = [
+            "warning: before the first step the ratio is not 1",
+            "of 21 rows",
+            "raw observations stored",
+            "another policy",
+        ];
+        let warned = |why: &str| {
+            let text = warnings(&place);
+            assert!(words.iter().all(|word| text.contains(word)) && text.lines().count() == 1, "{why}: {text}");
+        };
+        // Raw observations where normalised ones were acted on.
+        let raw = Rollout { obs: rollout.obs.mapv(|x| 3.0 * x + 1.0), ..rollout.clone() };
+        write_rollout(&place.path("r.safetensors"), &raw).unwrap();
+        warned("raw observations");
+        // What the environment got, in place of what was drawn.
+        if !head.is_discrete() {
+            let acted =
+                Rollout { actions: wgpo::reference::head::to_env(&head, &rollout.actions).unwrap(), ..rollout.clone() };
+            write_rollout(&place.path("r.safetensors"), &acted).unwrap();
+            warned("the environment's actions");
+        }
+        // The policy after the update.
+        write_rollout(&place.path("r.safetensors"), &rollout).unwrap();
+        std::fs::write(place.path("p/policy.safetensors"), &after).unwrap();
+        warned("another policy");
+        // Where an older policy is meant to have acted, nothing is to be said.
+        std::fs::write(place.path("c.toml"), format!("{SETTINGS}\nadvantage = \"puff\"")).unwrap();
+        assert_eq!(warnings(&place), "");
+        // Half the digits: said once as converted, and not as another policy.
+        learner.save(&place.path("p/policy.safetensors")).unwrap();
+        std::fs::write(place.path("c.toml"), SETTINGS).unwrap();
+        spoil(&place, |all| {
+            for name in ["obs", "logp"] {
+                let (_, dtype, _, bytes) = tensor(all, name);
+                *dtype = Dtype::BF16;
+                // To the nearest; no tie is broken right, which is nothing here.
+                let rounded =
+                    |word: &[u8]| (u32::from_le_bytes(word.try_into().unwrap()) + 0x8000).to_le_bytes()[2..].to_vec();
+                *bytes = bytes.chunks(4).flat_map(rounded).collect();
+            }
+        });
+        assert_eq!(warnings(&place), "");
+        let said = place.run(UPDATE);
+        assert_eq!(said.matches("converted: ").count(), 1, "{said}");
+        assert!(said.contains("obs (BF16)") && said.contains("logp (BF16)"), "{said}");
+    }
 }
 
 #[test]

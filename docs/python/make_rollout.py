@@ -5,6 +5,7 @@
     wgpo update rollout.safetensors --policy policy.safetensors --config config.toml --out updated.safetensors
 
 In the first minibatch of the first epoch the policy is still the one that acted: `ratio_min` and `ratio_max` must be 1.
+The file also says in which order each epoch takes the rows, as a trainer of your own would record it.
 """
 
 import json
@@ -13,6 +14,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 STEPS, ENVS, OBS, ACTIONS, HIDDEN = 128, 8, 4, 2, 32
+EPOCHS = 4
 TIME_LIMIT = 25  # short, so that the rollout has truncated episodes too
 rng = np.random.default_rng(1)
 
@@ -90,6 +92,9 @@ for t in range(STEPS):
     over = terminated | truncated
     state[over], age[over] = start(over.sum()), 0
 rollout["values"][STEPS] = value(state.astype(np.float32))
+# Row t * ENVS + n is step t of environment n. Stable-Baselines3 counts environment by environment instead: its permutation p is
+# (p % STEPS) * ENVS + p // STEPS here. Without this tensor wgpo shuffles by itself.
+rollout["order"] = np.stack([rng.permutation(STEPS * ENVS) for _ in range(EPOCHS)])
 save_file(rollout, "rollout.safetensors")
 
 # The policy before the update; wgpo starts the optimiser afresh.
@@ -104,5 +109,5 @@ spec = {
 save_file(parameters, "policy.safetensors", {"format": "wgpo-1", "contents": "policy", "spec": json.dumps(spec)})
 
 with open("config.toml", "w") as file:
-    file.write('preset = "cleanrl"\nlearning_rate = 1e-3\nanneal_lr = false\n')
+    file.write(f'preset = "cleanrl"\nlearning_rate = 1e-3\nanneal_lr = false\nupdate_epochs = {EPOCHS}\nminibatch_size = 64\n')
 print(f"{STEPS} steps x {ENVS} environments, {rollout['terminated'].sum()} terminated, {rollout['truncated'].sum()} truncated")

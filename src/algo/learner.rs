@@ -64,7 +64,7 @@ struct Recorded {
 /// What decides a plan's buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum UpdateKey {
-    Rollout { steps: u32, envs: u32, autoreset: Autoreset, with_valid: bool, with_ended: bool },
+    Rollout { steps: u32, envs: u32, autoreset: Autoreset, with_valid: bool, with_ended: bool, with_order: bool },
     Batch { rows: u32, with_order: bool, with_old_dist: bool, with_valid: bool },
 }
 
@@ -159,7 +159,7 @@ impl GpuLearner {
                 };
                 (batch, None)
             }
-            UpdateKey::Rollout { steps, envs, autoreset, with_valid, with_ended } => {
+            UpdateKey::Rollout { steps, envs, autoreset, with_valid, with_ended, .. } => {
                 let mut buffers = RolloutBuffers {
                     steps,
                     envs,
@@ -203,7 +203,7 @@ impl GpuLearner {
             }
         };
         let order = match key {
-            UpdateKey::Batch { with_order: true, .. } => {
+            UpdateKey::Batch { with_order: true, .. } | UpdateKey::Rollout { with_order: true, .. } => {
                 Some(gpu.buffer("order", rows.saturating_mul(self.config.order_epochs() as u64))?)
             }
             _ => None,
@@ -354,8 +354,11 @@ impl Learner for GpuLearner {
         Ok(acted?.values)
     }
 
-    fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
+    fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
         rollout.validate(&self.model.spec)?;
+        if let Some(order) = order {
+            crate::data::check_order(order, rollout.rows(), self.config.order_epochs())?;
+        }
         NormalizerState::check_envs(&self.config, rollout.envs)?;
         let (counted, last_values) = (rollout.counted(), rollout.last_values()?);
         let autoreset = rollout.autoreset;
@@ -367,11 +370,17 @@ impl Learner for GpuLearner {
             autoreset,
             with_valid: rollout.valid.is_some(),
             with_ended: ended.is_some(),
+            with_order: order.is_some(),
         };
         small("rollout rows", rollout.rows())?;
         self.updating(key)?;
-        if let Some(Updating { batch, rollout: Some(Recorded { buffers, ended_before, .. }), .. }) = &self.update {
+        if let Some(Updating { batch, order: place, rollout: Some(Recorded { buffers, ended_before, .. }), .. }) =
+            &self.update
+        {
             let gpu = &self.gpu;
+            if let (Some(place), Some(order)) = (place, order) {
+                gpu.write(place, 0, order)?;
+            }
             let host = |array: &ndarray::Array2<f32>| array.iter().copied().collect::<Vec<f32>>();
             let words = |array: &ndarray::Array2<u32>| array.iter().copied().collect::<Vec<u32>>();
             gpu.write(&batch.obs, 0, &host(&rollout.obs))?;

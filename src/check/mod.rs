@@ -27,6 +27,7 @@ mod mlp_jvp;
 mod mlp_tiled;
 mod normalize;
 mod optim;
+mod recorded;
 mod reduce;
 mod rollout_fused;
 pub(crate) mod sized;
@@ -40,6 +41,7 @@ mod wide;
 
 use crate::Result;
 use crate::gpu::Gpu;
+pub use recorded::{RecordedRatio, RecordedRow, recorded_ratio};
 use std::sync::Arc;
 pub(crate) use support::{EPS, Report, Submitted};
 

@@ -1,6 +1,6 @@
 //! Rollouts that another trainer recorded.
 
-use super::tensors::{File, Writer};
+use super::tensors::{Converted, File, Writer};
 use super::{format_error, read, write_atomically};
 use crate::data::{Actions, Rollout, mask_bits};
 use crate::policy::PolicySpec;
@@ -8,27 +8,58 @@ use crate::{Autoreset, Error, Result};
 use ndarray::{Array1, Array2, ArrayView1};
 use std::path::Path;
 
+/// A rollout from a file, and what only the file knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// The transitions.
+    pub rollout: Rollout,
+    /// The rows of each epoch in the order that another trainer took them, `[epochs, T · N]`; row t · N + n is step t of environment n. For
+    /// [`Learner::update_in_order`](crate::Learner::update_in_order).
+    pub order: Option<Array2<u32>>,
+    /// Tensors that were not stored as they are used, where that is worth a word: F16, BF16, whole numbers as observations, flags as floats.
+    pub converted: Vec<Converted>,
+    /// Unit roundoff of what `obs` was stored as: 2⁻²⁴ (F32), 2⁻¹¹ (F16), 2⁻⁸ (BF16).
+    pub obs_roundoff: f64,
+    /// The same of `logp`.
+    pub logp_roundoff: f64,
+}
+
+/// Largest positive log-probability of an index that rounding explains, per action dimension. A library computes logit − log Σ exp logits;
+/// the sum's logarithm is at least the logit, and each of the two is rounded to f32, 2⁻²⁴ of itself: for logits up to 2¹² that is
+/// 2 · 2⁻²⁴ · 2¹² = 2⁻¹¹, and as much again for the sum's own rounding.
+const LOGP_ROUNDING: f32 = 1.0 / 1024.0;
+
+/// Reads a rollout of T steps × N environments, as [`read_recording`] does, without what goes beside it.
+///
+/// # Errors
+/// As [`read_recording`].
+pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
+    Ok(read_recording(path, spec)?.rollout)
+}
+
 /// Reads a rollout of T steps × N environments.
 ///
 /// | tensor | shape | type |
 /// | --- | --- | --- |
-/// | `obs` | `[T, N, obs_dim]` | F32 |
+/// | `obs` | `[T, N, obs_dim]` | F32, or whole numbers |
 /// | `actions` | `[T, N, action_dims]`, or `[T, N]` where `action_dims` is 1 | whole numbers for discrete heads, else F32 |
 /// | `allowed` | `[T, N, raw_outputs]`, 0 or 1: the choices that were allowed; masked heads only | BOOL or whole numbers |
-/// | `logp`, `rewards` | `[T, N]` | F32 |
+/// | `logp` | `[T, N]`; at most 0 for discrete heads | F32 |
+/// | `rewards` | `[T, N]` | F32, or whole numbers |
 /// | `values` | `[T + 1, N]`, the last row is V of the observation after the window | F32 |
 /// | `final_values` | `[T, N]`, V of the real last observation where truncated; may be left out where nothing is truncated but what is terminated, too | F32 |
 /// | `terminated`, `truncated` | `[T, N]`, 0 or 1 | BOOL or whole numbers |
 /// | `valid` | `[T, N]`, 0 where a row does not count; may be left out | BOOL or whole numbers |
 /// | `ended_before` | `[N]`, 1 where the transition before the window ended its episode; may be left out | BOOL or whole numbers |
+/// | `order` | `[epochs, T · N]`, row indices; may be left out | whole numbers |
 ///
-/// F64 is accepted for F32 and rounded. The key `autoreset` of the metadata is [`Autoreset::name`], `same_step` if there is none. Numbers
+/// F64, F16 and BF16 are accepted for F32, and floats that are whole for whole numbers. The key `autoreset` of the metadata is [`Autoreset::name`], `same_step` if there is none. Numbers
 /// are finite in rows that do not count, too.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Format`] naming the tensor that is missing, has another shape or type, is not finite or out of
 /// range for `spec`.
-pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
+pub fn read_recording(path: &Path, spec: &PolicySpec) -> Result<Recording> {
     let bytes = read(path)?;
     let file = File::open(path, &bytes)?;
     let shape = file.shape("obs")?;
@@ -46,20 +77,20 @@ pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
         Array2::from_shape_vec((rows, columns), values).map_err(|error| file.error(format!("\"{name}\": {error}")))
     };
     let flags = |name: &str| {
-        Array2::from_shape_vec((steps, envs), file.u32(name, &window)?)
+        Array2::from_shape_vec((steps, envs), file.counts(name, &window)?)
             .map_err(|error| file.error(format!("\"{name}\": {error}")))
     };
 
     let flat = dims == 1 && file.shape("actions")?.len() == 2;
     let action_shape: &[usize] = if flat { &window } else { &[steps, envs, dims] };
     let words = if spec.head.is_discrete() {
-        file.u32("actions", action_shape)?
+        file.counts("actions", action_shape)?
     } else {
-        file.f32("actions", action_shape)?.into_iter().map(f32::to_bits).collect()
+        file.recorded("actions", action_shape, false)?.into_iter().map(f32::to_bits).collect()
     };
     let words = if spec.head.is_masked() {
         let raw = spec.head.raw_outputs();
-        let flags = file.u32("allowed", &[steps, envs, raw])?;
+        let flags = file.counts("allowed", &[steps, envs, raw])?;
         if let Some(flag) = flags.iter().find(|flag| **flag > 1) {
             return Err(file.error(format!("\"allowed\" holds {flag}, expected 0 or 1")));
         }
@@ -77,35 +108,71 @@ pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
         Autoreset::default()
     };
     let final_values = if file.has("final_values") {
-        Some(matrix("final_values", steps, envs, file.f32("final_values", &window)?)?)
+        Some(matrix("final_values", steps, envs, file.recorded("final_values", &window, false)?)?)
     } else {
         None
     };
     let rollout = Rollout {
         steps,
         envs,
-        obs: matrix("obs", rows, width, file.f32("obs", &shape)?)?,
+        obs: matrix("obs", rows, width, file.recorded("obs", &shape, true)?)?,
         actions: Actions::from_words(&spec.head, rows, &words)?,
-        logp: Array1::from_vec(file.f32("logp", &window)?),
-        rewards: matrix("rewards", steps, envs, file.f32("rewards", &window)?)?,
-        values: matrix("values", steps + 1, envs, file.f32("values", &[steps + 1, envs])?)?,
+        logp: Array1::from_vec(file.recorded("logp", &window, false)?),
+        rewards: matrix("rewards", steps, envs, file.recorded("rewards", &window, true)?)?,
+        values: matrix("values", steps + 1, envs, file.recorded("values", &[steps + 1, envs], false)?)?,
         final_values,
         terminated: flags("terminated")?,
         truncated,
         valid: if file.has("valid") { Some(flags("valid")?) } else { None },
         autoreset,
         ended_before: if file.has("ended_before") {
-            Some(Array1::from_vec(file.u32("ended_before", &[envs])?))
+            Some(Array1::from_vec(file.counts("ended_before", &[envs])?))
         } else {
             None
         },
     };
     match rollout.validate(spec) {
         Err(error @ (Error::Shape { .. } | Error::Value { .. } | Error::Config { .. })) => {
-            Err(format_error(path, error.to_string()))
+            return Err(format_error(path, error.to_string()));
         }
-        other => other.map(|()| rollout),
+        other => other?,
     }
+    if spec.head.is_discrete() {
+        let counted = rollout.counted();
+        let counts = |row: usize| counted.as_ref().is_none_or(|valid| valid[[row / envs, row % envs]] != 0);
+        let most = LOGP_ROUNDING * dims as f32;
+        if let Some((row, logp)) = rollout.logp.iter().enumerate().find(|(row, logp)| **logp > most && counts(*row)) {
+            return Err(file.error(format!(
+                "\"logp\"[{row}] is {logp}, expected at most 0: the logarithm of a probability (not the probability, nor its \
+                 negative)"
+            )));
+        }
+    }
+    let order = order(&file, rows)?;
+    let (obs_roundoff, logp_roundoff) = (file.roundoff("obs"), file.roundoff("logp"));
+    Ok(Recording { rollout, order, converted: file.converted(), obs_roundoff, logp_roundoff })
+}
+
+/// The order of the rows in each epoch, if the file has one.
+fn order(file: &File<'_>, rows: usize) -> Result<Option<Array2<u32>>> {
+    if !file.has("order") {
+        return Ok(None);
+    }
+    let shape = file.shape("order")?;
+    let [epochs, width] = shape[..] else {
+        return Err(file.error(format!("\"order\" has shape {shape:?}, expected [epochs, {rows}]")));
+    };
+    if width != rows || epochs == 0 {
+        return Err(
+            file.error(format!("\"order\" has shape {shape:?}, expected [epochs, {rows}]: a row of the rollout each"))
+        );
+    }
+    let indices = file.counts("order", &shape)?;
+    if let Some(index) = indices.iter().position(|row| *row as usize >= rows) {
+        return Err(file.error(format!("\"order\"[{index}] is {}, expected a row below {rows}", indices[index])));
+    }
+    let order = Array2::from_shape_vec((epochs, rows), indices);
+    order.map(Some).map_err(|error| file.error(format!("\"order\": {error}")))
 }
 
 /// Writes a rollout as [`read_rollout`] reads it.

@@ -2,8 +2,10 @@
 
 use super::format_error;
 use crate::{Error, Result};
+use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -150,6 +152,22 @@ pub(super) struct File<'a> {
     tensors: SafeTensors<'a>,
     metadata: BTreeMap<String, String>,
     elements: usize,
+    converted: RefCell<Vec<Converted>>,
+}
+
+/// A tensor whose numbers were stored as something else than they are used as, and are other ones now or were rounded before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Converted {
+    /// Name of the tensor.
+    pub tensor: String,
+    /// Its type in the file: `F16`, `BF16`, `U8`, …
+    pub from: String,
+}
+
+impl std::fmt::Display for Converted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.tensor, self.from)
+    }
 }
 
 impl<'a> File<'a> {
@@ -158,7 +176,7 @@ impl<'a> File<'a> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
         let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
-        let file = Self { path, tensors, metadata, elements: bytes.len() / 4 };
+        let file = Self { path, tensors, metadata, elements: bytes.len() / 4, converted: RefCell::default() };
         file.verify()?;
         Ok(file)
     }
@@ -228,6 +246,65 @@ impl<'a> File<'a> {
         Ok((tensor.dtype(), tensor.data()))
     }
 
+    /// What was converted so far, see [`recorded`](Self::recorded) and [`counts`](Self::counts).
+    pub(super) fn converted(&self) -> Vec<Converted> {
+        self.converted.borrow().clone()
+    }
+
+    fn note(&self, tensor: &str, from: Dtype) {
+        self.converted.borrow_mut().push(Converted { tensor: tensor.to_owned(), from: from.to_string() });
+    }
+
+    /// Unit roundoff of a tensor's type, of `f32` at least: a number was off by at most this share of it when it was stored.
+    pub(super) fn roundoff(&self, name: &str) -> f64 {
+        match self.tensors.tensor(name).map(|tensor| tensor.dtype()) {
+            Ok(Dtype::F16) => 0.5_f64.powi(11),
+            Ok(Dtype::BF16) => 0.5_f64.powi(8),
+            _ => 0.5_f64.powi(24),
+        }
+    }
+
+    /// A finite `f32` tensor that another program recorded: floats of any width, and with `whole` whole numbers too, as pictures are
+    /// stored and as rewards come. What loses digits, or lost them before, is noted.
+    pub(super) fn recorded(&self, name: &str, shape: &[usize], whole: bool) -> Result<Vec<f32>> {
+        let (dtype, bytes) = self.bytes(name, shape)?;
+        let values: Vec<f64> = match dtype {
+            Dtype::F32 | Dtype::F64 => return self.f32(name, shape),
+            Dtype::F16 => chunks(bytes).map(|word| f16::from_le_bytes(word).to_f64()).collect(),
+            Dtype::BF16 => chunks(bytes).map(|word| bf16::from_le_bytes(word).to_f64()).collect(),
+            _ => match integers(dtype, bytes).filter(|_| whole) {
+                Some(values) => values.into_iter().map(|value| value as f64).collect(),
+                None => {
+                    let or = if whole { " or whole numbers" } else { "" };
+                    return Err(self.error(format!("\"{name}\" is {dtype}, expected F32, F64, F16 or BF16{or}")));
+                }
+            },
+        };
+        self.note(name, dtype);
+        self.finite(name, &values)?;
+        Ok(values.into_iter().map(|value| value as f32).collect())
+    }
+
+    /// Whole numbers that another program recorded, as [`u32`](Self::u32), or as floats that are whole, which are noted.
+    pub(super) fn counts(&self, name: &str, shape: &[usize]) -> Result<Vec<u32>> {
+        let (dtype, bytes) = self.bytes(name, shape)?;
+        let values: Vec<f64> = match dtype {
+            Dtype::F32 => chunks(bytes).map(|word| f32::from_le_bytes(word).into()).collect(),
+            Dtype::F64 => chunks(bytes).map(f64::from_le_bytes).collect(),
+            Dtype::F16 => chunks(bytes).map(|word| f16::from_le_bytes(word).to_f64()).collect(),
+            Dtype::BF16 => chunks(bytes).map(|word| bf16::from_le_bytes(word).to_f64()).collect(),
+            _ => return self.u32(name, shape),
+        };
+        self.note(name, dtype);
+        let whole = |(index, value): (usize, &f64)| {
+            let is = value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(value);
+            let wrong =
+                || self.error(format!("\"{name}\"[{index}] is {value}, expected a whole number from 0 to 2^32 - 1"));
+            if is { Ok(*value as u32) } else { Err(wrong()) }
+        };
+        values.iter().enumerate().map(whole).collect()
+    }
+
     /// A finite `f32` tensor; `f64` is rounded, as NumPy writes it by default.
     pub(super) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         Ok(self.f64(name, shape)?.into_iter().map(|value| value as f32).collect())
@@ -241,31 +318,24 @@ impl<'a> File<'a> {
             Dtype::F64 => chunks(bytes).map(f64::from_le_bytes).collect(),
             _ => return Err(self.error(format!("\"{name}\" is {dtype}, expected F32 or F64"))),
         };
+        self.finite(name, &values)?;
+        Ok(values)
+    }
+
+    fn finite(&self, name: &str, values: &[f64]) -> Result<()> {
         match values.iter().position(|value| !(*value as f32).is_finite()) {
             Some(index) => {
                 Err(self.error(format!("\"{name}\"[{index}] is {}, expected a finite number", values[index])))
             }
-            None => Ok(values),
+            None => Ok(()),
         }
     }
 
     /// A tensor of whole numbers of any width, none negative or above 2³² − 1.
     pub(super) fn u32(&self, name: &str, shape: &[usize]) -> Result<Vec<u32>> {
         let (dtype, bytes) = self.bytes(name, shape)?;
-        let values: Vec<i128> = match dtype {
-            Dtype::BOOL | Dtype::U8 => bytes.iter().map(|byte| i128::from(*byte)).collect(),
-            Dtype::I8 => bytes.iter().map(|byte| i128::from(*byte as i8)).collect(),
-            Dtype::U16 => chunks(bytes).map(|word| u16::from_le_bytes(word).into()).collect(),
-            Dtype::I16 => chunks(bytes).map(|word| i16::from_le_bytes(word).into()).collect(),
-            Dtype::U32 => chunks(bytes).map(|word| u32::from_le_bytes(word).into()).collect(),
-            Dtype::I32 => chunks(bytes).map(|word| i32::from_le_bytes(word).into()).collect(),
-            Dtype::U64 => chunks(bytes).map(|word| u64::from_le_bytes(word).into()).collect(),
-            Dtype::I64 => chunks(bytes).map(|word| i64::from_le_bytes(word).into()).collect(),
-            _ => {
-                return Err(
-                    self.error(format!("\"{name}\" is {dtype}, expected whole numbers (I32, I64, U32, U8, BOOL)"))
-                );
-            }
+        let Some(values) = integers(dtype, bytes) else {
+            return Err(self.error(format!("\"{name}\" is {dtype}, expected whole numbers (I32, I64, U32, U8, BOOL)")));
         };
         values
             .iter()
@@ -277,6 +347,21 @@ impl<'a> File<'a> {
             })
             .collect()
     }
+}
+
+/// The whole numbers of a tensor, if they are some.
+fn integers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<i128>> {
+    Some(match dtype {
+        Dtype::BOOL | Dtype::U8 => bytes.iter().map(|byte| i128::from(*byte)).collect(),
+        Dtype::I8 => bytes.iter().map(|byte| i128::from(*byte as i8)).collect(),
+        Dtype::U16 => chunks(bytes).map(|word| u16::from_le_bytes(word).into()).collect(),
+        Dtype::I16 => chunks(bytes).map(|word| i16::from_le_bytes(word).into()).collect(),
+        Dtype::U32 => chunks(bytes).map(|word| u32::from_le_bytes(word).into()).collect(),
+        Dtype::I32 => chunks(bytes).map(|word| i32::from_le_bytes(word).into()).collect(),
+        Dtype::U64 => chunks(bytes).map(|word| u64::from_le_bytes(word).into()).collect(),
+        Dtype::I64 => chunks(bytes).map(|word| i64::from_le_bytes(word).into()).collect(),
+        _ => return None,
+    })
 }
 
 /// Little-endian words; safetensors has checked that the length fits the type.

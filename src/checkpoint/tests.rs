@@ -275,6 +275,112 @@ fn types_that_numpy_writes_are_read_and_gaps_are_named() {
     }
 }
 
+/// A rollout of one step of two environments as other programs store it: pictures as bytes, flags and indices as floats, halves.
+#[test]
+fn other_types_are_converted_and_said() {
+    use half::{bf16, f16};
+    use safetensors::Dtype;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rollout.safetensors");
+    let spec = PolicySpec { head: Head::categorical(2), ..spec() };
+    let floats = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let f16s = |values: &[f32]| values.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect::<Vec<u8>>();
+    let bf16s = |values: &[f32]| values.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect::<Vec<u8>>();
+    let wholes = |values: &[i64]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let good = || {
+        Writer::default()
+            .bytes("obs", Dtype::U8, vec![1, 2, 3], vec![0, 128, 255, 1, 2, 3])
+            .bytes("actions", Dtype::F32, vec![1, 2], floats(&[1.0, 0.0]))
+            .bytes("logp", Dtype::F16, vec![1, 2], f16s(&[-0.5, -0.25]))
+            .bytes("rewards", Dtype::I64, vec![1, 2], wholes(&[1, -1]))
+            .bytes("values", Dtype::BF16, vec![2, 2], bf16s(&[0.5, 1.0, 1.5, 2.0]))
+            .bytes("final_values", Dtype::F64, vec![1, 2], [0.0_f64, 0.5].map(f64::to_le_bytes).concat())
+            .bytes("terminated", Dtype::F32, vec![1, 2], floats(&[0.0, 0.0]))
+            .bytes("truncated", Dtype::F64, vec![1, 2], [0.0_f64, 1.0].map(f64::to_le_bytes).concat())
+            .bytes("valid", Dtype::F32, vec![1, 2], floats(&[1.0, 1.0]))
+            .bytes("order", Dtype::I64, vec![3, 2], wholes(&[0, 1, 1, 0, 0, 1]))
+    };
+    let read = |writer: Writer| {
+        std::fs::write(&path, writer.finish(&path).unwrap()).unwrap();
+        read_recording(&path, &spec)
+    };
+    let recording = read(good()).unwrap();
+    let rollout = &recording.rollout;
+    assert_eq!(rollout.obs, array![[0.0, 128.0, 255.0], [1.0, 2.0, 3.0]]);
+    assert_eq!(rollout.actions, Actions::Discrete(array![[1], [0]]));
+    assert_eq!((&rollout.logp, &rollout.rewards), (&Array1::from(vec![-0.5, -0.25]), &array![[1.0, -1.0]]));
+    assert_eq!(rollout.values, array![[0.5, 1.0], [1.5, 2.0]]);
+    assert_eq!((&rollout.truncated, &rollout.valid), (&array![[0, 1]], &Some(array![[1, 1]])));
+    assert_eq!(recording.order, Some(array![[0, 1], [1, 0], [0, 1]]));
+    assert_eq!((recording.obs_roundoff, recording.logp_roundoff), (0.5_f64.powi(24), 0.5_f64.powi(11)));
+    // Each once, in the order of the reading; what is exact or usual (F64) needs no word.
+    let mut said: Vec<String> = recording.converted.iter().map(ToString::to_string).collect();
+    said.sort();
+    let expected = [
+        "actions (F32)",
+        "logp (F16)",
+        "obs (U8)",
+        "rewards (I64)",
+        "terminated (F32)",
+        "truncated (F64)",
+        "valid (F32)",
+        "values (BF16)",
+    ];
+    assert_eq!(said, expected);
+    // And what is none of these is refused by name.
+    type Change<'a> = (&'a str, Dtype, Vec<usize>, Vec<u8>, &'a str);
+    let changes: [Change<'_>; 11] = [
+        (
+            "terminated",
+            Dtype::F32,
+            vec![1, 2],
+            floats(&[0.0, 0.5]),
+            "\"terminated\"[1] is 0.5, expected a whole number",
+        ),
+        ("terminated", Dtype::F32, vec![1, 2], floats(&[0.0, 2.0]), "\"terminated\"[1] is 2, expected 0 or 1"),
+        ("valid", Dtype::F32, vec![1, 2], floats(&[1.0, f32::NAN]), "\"valid\"[1] is NaN"),
+        ("actions", Dtype::F32, vec![1, 2], floats(&[-1.0, 0.0]), "\"actions\"[0] is -1, expected a whole number"),
+        ("logp", Dtype::I64, vec![1, 2], wholes(&[-1, -1]), "\"logp\" is I64, expected F32, F64, F16 or BF16"),
+        ("logp", Dtype::F16, vec![1, 2], f16s(&[-0.5, f32::INFINITY]), "\"logp\"[1] is inf"),
+        ("logp", Dtype::F32, vec![1, 2], floats(&[-0.5, 0.4]), "\"logp\"[1] is 0.4, expected at most 0"),
+        ("order", Dtype::I64, vec![3, 2], wholes(&[0, 1, 1, 0, 0, 2]), "\"order\"[5] is 2, expected a row below 2"),
+        (
+            "order",
+            Dtype::I64,
+            vec![2, 3],
+            wholes(&[0, 1, 1, 0, 0, 1]),
+            "\"order\" has shape [2, 3], expected [epochs, 2]",
+        ),
+        ("order", Dtype::I64, vec![6], wholes(&[0, 1, 1, 0, 0, 1]), "\"order\" has shape [6], expected [epochs, 2]"),
+        ("order", Dtype::I64, vec![3, 2], wholes(&[0, 1, 1, 0, 0, -1]), "\"order\"[5] is -1, expected a whole number"),
+    ];
+    for (name, dtype, shape, bytes, words) in changes {
+        let mut writer = good();
+        writer.remove(name);
+        let message = read(writer.bytes(name, dtype, shape, bytes)).unwrap_err().to_string();
+        assert!(message.contains(words), "{words} is not in {message}");
+    }
+}
+
+/// The logarithm of a density may be positive, and so may an index's within rounding, and a row's that does not count.
+#[test]
+fn positive_log_probabilities_of_floats_are_none_of_our_business() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rollout.safetensors");
+    write_rollout(&path, &Rollout { logp: Array1::from(vec![3.0, 2.0]), ..rollout() }).unwrap();
+    assert_eq!(read_rollout(&path, &spec()).unwrap().logp[0], 3.0);
+    let discrete = PolicySpec { head: Head::categorical(3), ..spec() };
+    let indices = || Rollout { actions: Actions::Discrete(array![[0], [2]]), ..rollout() };
+    let with = |logp: Vec<f32>, valid: Option<Array2<u32>>| {
+        write_rollout(&path, &Rollout { logp: Array1::from(logp), valid, ..indices() }).unwrap();
+        read_rollout(&path, &discrete)
+    };
+    with(vec![1e-6, -2.0], None).unwrap();
+    with(vec![-1.0, 7.0], Some(array![[1], [0]])).unwrap();
+    let message = with(vec![-1.0, 7.0], None).unwrap_err().to_string();
+    assert!(message.contains("\"logp\"[1] is 7, expected at most 0"), "{message}");
+}
+
 #[test]
 fn equal_states_are_equal_files() {
     let folder = tempfile::tempdir().unwrap();

@@ -235,7 +235,7 @@ impl<F: Real> Learner for CpuLearner<F> {
         self.values_of_seen(self.seen(obs).view())
     }
 
-    fn update(&mut self, rollout: &Rollout) -> Result<UpdateStats> {
+    fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
         rollout.validate(&self.spec)?;
         NormalizerState::check_envs(&self.config, rollout.envs)?;
         self.check_update(rollout.rows())?;
@@ -248,7 +248,7 @@ impl<F: Real> Learner for CpuLearner<F> {
         let rollout = scaled.as_ref().unwrap_or(rollout);
         let mut rows = Rows::from_rollout(&self.spec, &self.config, &self.parameters, rollout)?;
         normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
-        let stats = self.learn(&rows, None)?;
+        let stats = self.learn(&rows, order)?;
         self.normalizer = normalizer;
         Ok(stats)
     }
