@@ -1,6 +1,7 @@
 //! Settings: presets, TOML files over them, and config.toml of a run folder.
 
 mod document;
+mod fault;
 mod layered;
 mod mistakes;
 #[cfg(test)]
@@ -10,7 +11,8 @@ use crate::args::Preset;
 use crate::files;
 use anyhow::{Context, Result, bail};
 use document::{Item, Value, tree};
-use layered::{Kind, Layered};
+use fault::{Fault, Kind};
+use layered::Layered;
 pub use mistakes::Mistakes;
 use mistakes::{Mistake, Reader, nearest};
 use serde::{Deserialize, Serialize};
@@ -183,7 +185,7 @@ fn whole(config: &PpoConfig) -> Result<Item> {
 fn keys_of_a_run() -> Vec<String> {
     let nonsense = Item::unwritten(Value::Table([(String::new(), Item::unwritten(Value::Boolean(true)))].into()));
     match RunConfig::deserialize(Layered { given: Some(&nonsense), base: None }) {
-        Err(layered::Fault { kind: Kind::Unknown(keys), .. }) => keys,
+        Err(Fault { kind: Kind::Unknown(keys), .. }) => keys,
         _ => Vec::new(),
     }
 }

@@ -69,15 +69,33 @@ fn bad_arguments_are_refused_before_anything_happens() {
 fn settings_in_a_file_are_checked() {
     let place = Place::new();
     for (text, words) in [
-        ("lerning_rate = 1e-3", "unknown field `lerning_rate`"),
-        ("clip_coef = -0.2", "clip_coef: is -0.2"),
-        ("clip_coef = \"big\"", "expected f64"),
+        ("lerning_rate = 1e-3", "c.toml:1: lerning_rate: there is no such setting; did you mean learning_rate?"),
+        ("clip_coef = -0.2", "c.toml:1: clip_coef: is -0.2"),
+        ("clip_coef = \"big\"", "c.toml:1: clip_coef: is \"big\", expected a number"),
         ("clip_coef =", "c.toml: "),
     ] {
         std::fs::write(place.path("c.toml"), text).unwrap();
         place.refused("train cartpole --backend cpu --config c.toml", 1, &[words, "c.toml"]);
     }
+    // Several at once, a line each.
+    std::fs::write(place.path("c.toml"), "num_envs = \"4\"\n\n[kl_penalty]\nkl_coeff = 1").unwrap();
+    let output = place.wgpo("train cartpole --backend cpu --config c.toml").assert().code(1);
+    let text = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    let starts = [
+        "error: c.toml: 2 mistakes",
+        "  c.toml:1: num_envs: is \"4\" in quotes, expected a whole number",
+        "  c.toml:4: kl_coeff in [kl_penalty]: there is no such setting; did you mean kl_coef?",
+    ];
+    assert!(lines.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{text}");
     assert_eq!(place.list(""), ["c.toml"]);
+    // A run's own file, too.
+    place.run("train cartpole --backend cpu --envs 2 --rollout 4 --steps 8 --hidden 4 --eval-episodes 0 --out r");
+    let config = place.text("r/config.toml").replace("seed = 1", "seed = \"1\"");
+    std::fs::write(place.path("r/config.toml"), config).unwrap();
+    let words = ["config.toml:5: seed: is \"1\" in quotes, expected a whole number"];
+    place.refused("train cartpole --resume --out r", 1, &words);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What is wrong with a settings file, all of it, in words that say where and what else it might have been.
 
 use super::document::{Item, Value};
-use super::layered::{Fault, Kind, Layered};
+use super::fault::{Fault, Kind};
+use super::layered::Layered;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -153,9 +154,11 @@ impl Reader<'_> {
                         mistakes.push(self.mistake::<T>(given, &fault));
                         wrong.push(fault.path.clone());
                     }
+                    // Of a choice that lacks a number, the choice.
+                    let tables = &fault.path[..fault.path.len().saturating_sub(1)];
                     let goes_on = match (&fault.kind, filler) {
                         (Kind::Missing, Some(filler)) => left.insert(&fault.path, filler.clone()),
-                        _ => left.remove(&fault.path),
+                        _ => left.remove(&fault.path) || left.remove(tables),
                     };
                     if !goes_on {
                         return Err(mistakes);
