@@ -12,7 +12,8 @@ use wgpo::checkpoint::{load_learner, write_rollout};
 use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use wgpo::reference::CpuLearner;
+use wgpo::reference::actor_critic::ActorCritic;
+use wgpo::reference::{CpuLearner, head};
 use wgpo::{ActMode, Autoreset, Learner, PpoConfig};
 
 const STEPS: usize = 7;
@@ -34,12 +35,19 @@ fn place(env: Env) -> Place {
         true => Actions::Discrete(Array2::from_shape_fn((rows, 1), |(row, _)| (row % 2) as u32)),
         false => Actions::Continuous(Array2::from_shape_fn((rows, 1), |(row, _)| wave(row))),
     };
+    let obs = Array2::from_shape_fn((rows, env.obs_dim()), |(row, column)| 0.1 * wave(row * 5 + column));
+    // As the policy has them.
+    let saved = load_learner(&place.path("p/policy.safetensors")).unwrap();
+    let layout = saved.spec.layout();
+    let networks = ActorCritic::new(&saved.spec, &layout, &saved.state.parameters).unwrap();
+    let dist = networks.distribution(obs.view()).unwrap();
+    let logp = head::log_prob(&saved.spec.head, dist.view(), &actions).unwrap();
     let rollout = Rollout {
         steps: STEPS,
         envs: ENVS,
-        obs: Array2::from_shape_fn((rows, env.obs_dim()), |(row, column)| 0.1 * wave(row * 5 + column)),
+        obs,
         actions,
-        logp: Array1::from_elem(rows, -0.7),
+        logp,
         rewards: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| wave(t + 11 * n)),
         values: Array2::from_shape_fn((STEPS + 1, ENVS), |(t, n)| wave(3 * t + n)),
         final_values: Some(Array2::zeros((STEPS, ENVS))),

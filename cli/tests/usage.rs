@@ -94,7 +94,7 @@ fn settings_in_a_file_are_checked() {
     place.run("train cartpole --backend cpu --envs 2 --rollout 4 --steps 8 --hidden 4 --eval-episodes 0 --out r");
     let config = place.text("r/config.toml").replace("seed = 1", "seed = \"1\"");
     std::fs::write(place.path("r/config.toml"), config).unwrap();
-    let words = ["config.toml:5: seed: is \"1\" in quotes, expected a whole number"];
+    let words = ["config.toml:6: seed: is \"1\" in quotes, expected a whole number"];
     place.refused("train cartpole --resume --out r", 1, &words);
 }
 

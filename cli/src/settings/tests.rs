@@ -73,9 +73,12 @@ fn a_runs_own_file_is_taken_whole() {
         backend: "cpu".into(),
         adapter: None,
         api: None,
+        driver: None,
         kernels: None,
         seed: 7,
         eval_episodes: 12,
+        run: Some(u64::MAX >> 12),
+        checksum: None,
         policy: Env::Pendulum.policy(&[8]),
         ppo: PpoConfig { max_grad_norm: None, ..PpoConfig::sb3() },
     };
@@ -83,6 +86,16 @@ fn a_runs_own_file_is_taken_whole() {
     let path = folder.path().join("config.toml");
     run.write(&path).unwrap();
     assert_eq!(RunConfig::read(&path).unwrap(), run);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let changed = text.replacen("seed = 7", "seed = 8", 1);
+    std::fs::write(&path, &changed).unwrap();
+    let error = crate::one_line(&RunConfig::read(&path).unwrap_err());
+    assert!(error.contains("take out its line that begins with `checksum`"), "{error}");
+    let own: String = changed.split_inclusive('\n').filter(|line| !line.starts_with("checksum")).collect();
+    std::fs::write(&path, &own).unwrap();
+    assert_eq!(RunConfig::read(&path).unwrap(), RunConfig { seed: 8, ..run.clone() });
+    assert_ne!(run.number().unwrap(), RunConfig { seed: 8, ..run.clone() }.number().unwrap());
+    std::fs::write(&path, &text).unwrap();
     let from = |asked| from_file(&path, &Env::CartPole.head(), asked, |_| Ok(PpoConfig::cleanrl()));
     assert_eq!(from(None).unwrap(), run.ppo);
     let error = from(Some(Algorithm::Trpo)).unwrap_err().to_string();
@@ -291,9 +304,12 @@ fn a_runs_file_says_where_it_is_wrong() {
         backend: "cpu".into(),
         adapter: None,
         api: None,
+        driver: None,
         kernels: None,
         seed: 7,
         eval_episodes: 12,
+        run: Some(u64::MAX >> 12),
+        checksum: None,
         policy: Env::Pendulum.policy(&[8]),
         ppo: PpoConfig::sb3(),
     };
@@ -302,8 +318,8 @@ fn a_runs_file_says_where_it_is_wrong() {
     run.write(&path).unwrap();
     let good = std::fs::read_to_string(&path).unwrap();
     for (from, to, words) in [
-        ("seed = 7", "seed = \"7\"", &["config.toml:5: seed: is \"7\" in quotes, expected a whole number"][..]),
-        ("seed = 7", "sead = 7", &[":5: sead: there is no such setting; did you mean seed?", "seed is missing"]),
+        ("seed = 7", "seed = \"7\"", &["config.toml:6: seed: is \"7\" in quotes, expected a whole number"][..]),
+        ("seed = 7", "sead = 7", &[":6: sead: there is no such setting; did you mean seed?", "seed is missing"]),
         ("[ppo]\n", "[ppo]\nentcoef = 1\n", &["entcoef in [ppo]: ", "did you mean ent_coef?"]),
         ("gamma = 0.99\n", "", &["gamma in [ppo] is missing"]),
         ("policy_hidden = [8]", "policy_hidden = [\"8\"]", &["policy_hidden in [policy]: is \"8\" in quotes"]),
@@ -319,7 +335,7 @@ fn a_runs_file_says_where_it_is_wrong() {
             "kind = \"discretised\"",
             &["head in [policy]: a head of kind \"discretised\" needs bins"],
         ),
-        ("env = \"pendulum\"", "env = \"pendulm\"", &[":3: env: is \"pendulm\"", "did you mean pendulum?"]),
+        ("env = \"pendulum\"", "env = \"pendulm\"", &[":4: env: is \"pendulm\"", "did you mean pendulum?"]),
     ] {
         assert!(good.contains(from), "{from} is not in {good}");
         std::fs::write(&path, good.replace(from, to)).unwrap();
