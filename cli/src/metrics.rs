@@ -159,6 +159,7 @@ impl Row {
 pub struct Metrics {
     rows: Vec<Row>,
     run: u64,
+    warnings: Vec<String>,
     /// Environment steps of the state that was gone on from.
     before: u64,
     file: File,
@@ -171,7 +172,7 @@ impl Metrics {
     }
 
     /// The rows of `run` up to `update`, at `env_steps`; later ones, which the saved state does not know, are dropped from the file.
-    /// So is a line that a crash cut short. Damaged lines are moved to a file beside it ([`damaged`]), and said. A file that is not
+    /// So is a line that a crash cut short. Damaged lines are moved to a file beside it ([`damaged`]), with a warning. A file that is not
     /// there is an empty one; one of an earlier version gets the columns that it lacks, empty where it has rows.
     pub fn resume(path: &Path, run: u64, update: u64, env_steps: u64) -> Result<Self> {
         let bytes = match std::fs::read(path) {
@@ -180,10 +181,11 @@ impl Metrics {
         };
         let mut found = text::read(path, &bytes, run)?;
         found.rows.retain(|row| row.update <= update);
+        let mut warnings = Vec::new();
         if let Some(first) = found.rows.first() {
             let missing = (update + 1).saturating_sub(first.update).saturating_sub(found.rows.len() as u64);
             if missing > 0 {
-                tell!("warning: {}: the rows of {missing} of {update} updates are missing", path.display());
+                warnings.push(format!("{}: the rows of {missing} of {update} updates are missing", path.display()));
             }
         }
         if !found.damaged.is_empty() {
@@ -195,9 +197,9 @@ impl Metrics {
             let file = File::options().create(true).append(true).open(&aside);
             file.and_then(|mut file| file.write_all(&lines))
                 .with_context(|| format!("{}: cannot write", aside.display()))?;
-            tell!("warning: {}: damaged rows: {count}, moved to {}", path.display(), aside.display());
+            warnings.push(format!("{}: damaged rows: {count}, moved to {}", path.display(), aside.display()));
         }
-        Self::write(path, run, found.rows, env_steps)
+        Ok(Self { warnings, ..Self::write(path, run, found.rows, env_steps)? })
     }
 
     fn write(path: &Path, run: u64, mut rows: Vec<Row>, before: u64) -> Result<Self> {
@@ -209,7 +211,7 @@ impl Metrics {
         files::write(path, lines.as_bytes())?;
         let file =
             File::options().append(true).open(path).with_context(|| format!("{}: cannot open", path.display()))?;
-        Ok(Self { rows, run, before, file })
+        Ok(Self { rows, run, warnings: Vec::new(), before, file })
     }
 
     /// Appends the row of one iteration, `elapsed` seconds long, to the file. `solved` has counted and judged it.
@@ -221,6 +223,11 @@ impl Metrics {
         self.file.write_all((text::line(&row)? + "\n").as_bytes()).context("metrics.csv: cannot write")?;
         self.rows.push(row);
         Ok(&self.rows[self.rows.len() - 1])
+    }
+
+    /// What was found wrong with the file that the run goes on with; a line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// All rows so far.
@@ -449,6 +456,7 @@ mod tests {
             let got = Metrics::resume(&path, RUN, 6, 6 * 64).unwrap();
             // The end of the line joins it with the next one.
             let lost = if at == end - 1 { 2 } else { 1 };
+            assert_eq!(got.warnings().len(), 2, "byte {at}: {:?}", got.warnings());
             assert_eq!(got.rows()[..2], want[..2], "byte {at}");
             assert_eq!(got.rows()[2..], want[2 + lost..], "byte {at}");
             let aside = damaged(&path);

@@ -54,6 +54,7 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
         let done = state.learner.update;
         let steps = done.saturating_mul(config.ppo.batch_size() as u64);
         let metrics = Metrics::resume(&folder.metrics(), run, done, steps)?;
+        metrics.warnings().iter().for_each(|warning| tell!("warning: {warning}"));
         let judge = Judge::resume(&config, &folder, &metrics, &state)?;
         config.write(&folder.config())?;
         (run, trainer, metrics, judge, lock)
