@@ -3,14 +3,14 @@
 use crate::bench_args::BenchArgs;
 use crate::bench_record::Record;
 use crate::bench_table::Printer;
-use crate::{backend, bench_compare, bench_report, files, say};
+use crate::{backend, bench_compare, bench_report, files, say, width};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-use wgpo::bench::{Case, Options, Place, Row, cases, roof, run};
+use wgpo::bench::{Case, Moment, Options, Place, Row, cases, roof, rows};
 
 /// Compares and times the rows that are asked for.
 pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
@@ -44,27 +44,33 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         quick: args.quick,
         ..Options::default()
     };
-    say!("{reason}");
+    let columns = width::columns();
+    say!("{}", width::wrap(&reason, columns, "  "));
     let bar = progress(wanted.len() as u64);
     bar.set_message("the device's limits");
-    let roof = roof(&place, &options).context("the device's limits cannot be measured")?;
-    let mut printer = Printer::new(roof.clone());
-    let mut rows: Vec<Row> = Vec::new();
+    let begun = Moment::now();
+    let limits = || roof(&place, &options).context("the device's limits cannot be measured");
+    let before = limits()?;
+    let mut printer = Printer::new(before.clone(), columns);
+    let mut found: Vec<Row> = Vec::new();
     bar.suspend(|| say!("{}", printer.head()));
-    for case in wanted {
+    let starting = |case: &Case| bar.set_message(case.name.clone());
+    for row in rows(wanted, &place, &options).starting(starting) {
+        found.push(row);
+        bar.suspend(|| say!("{}", printer.row(&found)));
         if say::is_over() && args.json.is_none() && args.report.is_none() {
             break; // nobody would see the rest
         }
-        bar.set_message(case.name.clone());
-        rows.push(run(case, &place, &options));
-        bar.suspend(|| say!("{}", printer.row(&rows)));
         bar.inc(1);
     }
+    bar.set_message("the device's limits once more");
+    let after = limits()?;
     bar.finish_and_clear();
-    say!("{}", printer.foot(&rows));
-    let record = Record::new(&place, args.quick, &options, &roof, &rows);
+    let load = begun.and_then(|begun| Moment::now()?.since(&begun));
+    say!("{}", printer.foot(&found, &after, load));
+    let record = Record::new(&place, &options, [&before, &after], load, &found);
     if let Some(old) = &old {
-        say!("\n{}", bench_compare::as_text(old, &record).trim_end());
+        say!("\n{}", bench_compare::as_text(old, &record, columns).trim_end());
     }
     if let Some(path) = &args.json {
         files::write(path, record.to_json()?.as_bytes())?;
@@ -74,7 +80,7 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         bench_report::write(path, &record)?;
         say!("\nwritten: {}", path.display());
     }
-    let passed = rows.iter().all(|row| row.found.is_some());
+    let passed = found.iter().all(|row| row.found.is_some());
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -102,7 +108,8 @@ fn progress(rows: u64) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(rows);
-    let template = "{bar:24.cyan/blue} {pos}/{len} rows │ {msg} │ {elapsed_precise}";
+    // The message takes what the terminal has left, and is cut there.
+    let template = "{bar:16.cyan/blue} {pos}/{len} rows │ {elapsed_precise} │ {wide_msg}";
     // The template is a constant; should it be wrong, the plain bar is still a bar.
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(200));

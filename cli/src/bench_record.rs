@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
-use wgpo::bench::{Options, Place, Roof, Row, Spread, shares};
+use wgpo::bench::{Load, Options, Place, Roof, Row, STEADY, Spread, shares};
 
 /// Version of the keys.
 pub const FORMAT: u32 = 1;
@@ -17,6 +17,9 @@ pub struct Record {
     pub date: String,
     pub quick: bool,
     pub seconds_per_row: f64,
+    /// Absent in records of earlier versions, like all that has a default below.
+    #[serde(default)]
+    pub load: Option<LoadRecord>,
     pub place: PlaceRecord,
     pub roof: RoofRecord,
     pub rows: Vec<RowRecord>,
@@ -31,13 +34,24 @@ pub struct PlaceRecord {
     pub device_type: Option<String>,
     pub driver: Option<String>,
     pub driver_info: Option<String>,
-    /// Absent in records of earlier versions.
     #[serde(default)]
     pub kernels: Option<String>,
     pub timestamps: bool,
     pub threads: Option<usize>,
     pub architecture: String,
     pub system: String,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct LoadRecord {
+    pub other_cpus: f64,
+    pub cpus: usize,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct HalfRecord {
+    pub bytes_per_second: f64,
+    pub flops_per_second: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,6 +61,12 @@ pub struct RoofRecord {
     pub dispatch_seconds: Option<f64>,
     pub submission_seconds: Option<f64>,
     pub readback_seconds: Option<f64>,
+    #[serde(default)]
+    pub before: Option<HalfRecord>,
+    #[serde(default)]
+    pub after: Option<HalfRecord>,
+    #[serde(default)]
+    pub halves_apart: Option<f64>,
     pub method: String,
 }
 
@@ -81,6 +101,12 @@ pub struct RowRecord {
     pub flops: f64,
     pub bytes: f64,
     pub seconds: Option<SpreadRecord>,
+    #[serde(default)]
+    pub rounds: Vec<f64>,
+    #[serde(default)]
+    pub halves_apart: Option<f64>,
+    #[serde(default)]
+    pub other_cpus: Option<f64>,
     pub clock: Option<String>,
     pub wall_seconds: Option<SpreadRecord>,
     pub units_per_second: Option<f64>,
@@ -105,6 +131,59 @@ impl SpreadRecord {
     /// Half the distance of the quartiles over the median.
     pub fn relative(&self) -> f64 {
         if self.median > 0.0 { 0.5 * (self.high - self.low) / self.median } else { 0.0 }
+    }
+}
+
+impl From<Load> for LoadRecord {
+    fn from(load: Load) -> Self {
+        Self { other_cpus: load.others, cpus: load.cpus }
+    }
+}
+
+impl LoadRecord {
+    /// As a sentence.
+    pub fn describe(&self) -> String {
+        let others =
+            if self.other_cpus < 0.05 { "less than 0.1".to_owned() } else { format!("{:.1}", self.other_cpus) };
+        format!("other processes used {others} of {} CPUs meanwhile", self.cpus)
+    }
+}
+
+impl RoofRecord {
+    /// The better of what was measured before the rows and after them.
+    pub fn new(before: &Roof, after: &Roof) -> Self {
+        let half = |roof: &Roof| HalfRecord { bytes_per_second: roof.bandwidth, flops_per_second: roof.peak };
+        let better = before.better(after);
+        Self {
+            bytes_per_second: better.bandwidth,
+            flops_per_second: better.peak,
+            dispatch_seconds: better.dispatch,
+            submission_seconds: better.submission,
+            readback_seconds: better.readback,
+            before: Some(half(before)),
+            after: Some(half(after)),
+            halves_apart: Some(before.apart(after)),
+            method: better.method,
+        }
+    }
+
+    /// What is wrong with it, if it was measured in a busy moment.
+    pub fn doubt(&self) -> Option<String> {
+        let apart = self.halves_apart.filter(|apart| *apart > STEADY)?;
+        let percent = 100.0 * apart;
+        Some(format!("before and after the rows they differed by {percent:.0} %; the better one of each is taken"))
+    }
+}
+
+impl RowRecord {
+    /// The kernel, if the row is one alone.
+    pub fn kernel(&self) -> Option<&str> {
+        self.name.strip_prefix("kernel/")?.split('/').next()
+    }
+
+    /// Whether its earlier and its later times agree.
+    pub fn is_steady(&self) -> bool {
+        self.halves_apart.is_none_or(|apart| apart <= STEADY)
     }
 }
 
@@ -185,6 +264,9 @@ impl RowRecord {
             flops: row.work.flops,
             bytes: row.work.bytes,
             seconds: found.map(|found| found.seconds.into()),
+            rounds: found.map_or_else(Vec::new, |found| found.rounds.clone()),
+            halves_apart: found.and_then(wgpo::bench::Timing::halves),
+            other_cpus: found.and_then(|found| Some(found.load?.others)),
             clock: found.map(|found| found.clock.name().to_owned()),
             wall_seconds: found.map(|found| found.wall.into()),
             units_per_second: row.units(),
@@ -201,24 +283,19 @@ impl RowRecord {
 }
 
 impl Record {
-    /// Everything that was found.
-    pub fn new(place: &Place, quick: bool, options: &Options, roof: &Roof, rows: &[Row]) -> Self {
+    /// Everything that was found, with the limits as they were before the rows and after them.
+    pub fn new(place: &Place, options: &Options, roofs: [&Roof; 2], load: Option<Load>, rows: &[Row]) -> Self {
+        let roof = roofs[0].better(roofs[1]);
         Self {
             format: FORMAT,
             wgpo: env!("CARGO_PKG_VERSION").to_owned(),
             date: today(),
-            quick,
+            quick: options.quick,
             seconds_per_row: options.seconds,
+            load: load.map(LoadRecord::from),
             place: PlaceRecord::new(place),
-            roof: RoofRecord {
-                bytes_per_second: roof.bandwidth,
-                flops_per_second: roof.peak,
-                dispatch_seconds: roof.dispatch,
-                submission_seconds: roof.submission,
-                readback_seconds: roof.readback,
-                method: roof.method.clone(),
-            },
-            rows: rows.iter().zip(shares(rows)).map(|(row, share)| RowRecord::new(row, roof, share)).collect(),
+            roof: RoofRecord::new(roofs[0], roofs[1]),
+            rows: rows.iter().zip(shares(rows)).map(|(row, share)| RowRecord::new(row, &roof, share)).collect(),
         }
     }
 

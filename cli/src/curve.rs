@@ -1,8 +1,9 @@
 //! learning_curve.svg: return against environment steps.
 
-use crate::files;
 use crate::metrics::Row;
+use crate::{files, svg};
 use anyhow::{Result, anyhow};
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use std::path::Path;
 use wgpo::env::Env;
@@ -11,6 +12,9 @@ const SIZE: (u32, u32) = (960, 600);
 const LINE: RGBColor = RGBColor(31, 91, 160);
 const MARK: RGBColor = RGBColor(34, 129, 60);
 const TEXT: RGBColor = RGBColor(40, 40, 40);
+/// Pixels of the mark's dashes and between them.
+const DASH: i32 = 8;
+const GAP: i32 = 5;
 /// Horizontal resolution: more updates than this are drawn as groups.
 const POINTS: usize = 320;
 
@@ -27,7 +31,7 @@ struct Point {
 pub fn draw(path: &Path, env: Env, title: &str, rows: &[Row]) -> Result<()> {
     let mut svg = String::new();
     render(&mut svg, env, title, rows).map_err(|error| anyhow!("learning curve: {error}"))?;
-    files::write(path, svg.as_bytes())
+    files::write(path, svg::themed(&svg).as_bytes())
 }
 
 fn render(svg: &mut String, env: Env, title: &str, rows: &[Row]) -> Result<(), Box<dyn std::error::Error>> {
@@ -81,9 +85,10 @@ fn render(svg: &mut String, env: Env, title: &str, rows: &[Row]) -> Result<(), B
         .label("mean of the last 100 episodes")
         .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], LINE.stroke_width(3)));
     chart
-        .draw_series(DashedLineSeries::new([(0.0, mark), (end, mark)], 8, 5, MARK.stroke_width(2)))?
+        .draw_series(DashedLineSeries::new([(0.0, mark), (end, mark)], DASH, GAP, MARK.stroke_width(2)))?
         .label(format!("mark: {mark}"))
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], MARK.stroke_width(2)));
+        // Dashed as it is drawn.
+        .legend(|(x, y)| DashedPathElement::new([(x, y), (x + 24, y)], DASH, GAP, MARK.stroke_width(2)));
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::LowerRight)

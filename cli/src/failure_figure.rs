@@ -1,7 +1,7 @@
 //! failure_modes.svg: one panel per mode, mean reward against updates, with bands.
 
 use crate::failure_modes::Outcome;
-use crate::files;
+use crate::{files, svg};
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -44,7 +44,7 @@ fn band(row: &[f64]) -> (f64, f64) {
 pub fn draw(path: &Path, title: &str, panels: &[Panel<'_>]) -> Result<()> {
     let mut svg = String::new();
     render(&mut svg, title, panels).map_err(|error| anyhow!("figure: {error}"))?;
-    files::write(path, svg.as_bytes())
+    files::write(path, svg::themed(&svg).as_bytes())
 }
 
 fn render(svg: &mut String, title: &str, panels: &[Panel<'_>]) -> Result<(), Box<dyn std::error::Error>> {

@@ -281,7 +281,7 @@ struct Progress(Option<ProgressBar>);
 impl Progress {
     fn new(total: u64) -> Self {
         Self(std::io::stderr().is_terminal().then(|| {
-            let template = "{bar:24.cyan/blue} {percent:>3}% │ {msg} │ {elapsed_precise}";
+            let template = "{bar:16.cyan/blue} {percent:>3}% │ {elapsed_precise} │ {wide_msg}";
             // The template is a constant; should it be wrong, the plain bar is still a bar.
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total).with_style(style)

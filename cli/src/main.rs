@@ -18,6 +18,7 @@ mod bench_compare;
 mod bench_figure;
 mod bench_record;
 mod bench_report;
+mod bench_roofline;
 mod bench_table;
 mod check;
 mod curve;
@@ -33,8 +34,10 @@ mod progress;
 mod quiet;
 mod run;
 mod settings;
+mod svg;
 mod train;
 mod update;
+mod width;
 
 use clap::Parser;
 use std::process::ExitCode;

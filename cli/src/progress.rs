@@ -20,7 +20,8 @@ impl Progress {
     pub fn new(total: u64, done: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total).with_position(done);
-            let template = "{bar:24.cyan/blue} {percent:>3}% {human_pos}/{human_len} steps │ {msg} │ {elapsed_precise}";
+            // The message takes what the terminal has left, and is cut there: what matters most is its beginning.
+            let template = "{bar:10.cyan/blue} {percent:>3}% │ {elapsed_precise} │ {wide_msg}";
             // The template is a constant; should it be wrong, the plain bar is still a bar.
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_message("first rollout …");
@@ -33,10 +34,10 @@ impl Progress {
     pub fn show(&mut self, row: &Row) {
         let number = |value: Option<f64>, digits| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
         let mut message = format!(
-            "{} steps/s │ return {} │ KL {}",
-            HumanCount(row.steps_per_second as u64),
+            "return {} │ KL {} │ {} steps/s",
             number(row.mean_return, 1),
-            number(row.kl.or(row.approx_kl), 4)
+            number(row.kl.or(row.approx_kl), 4),
+            HumanCount(row.steps_per_second as u64),
         );
         if let (Some(tries), Some(accepted)) = (row.line_search_tries, row.step_accepted) {
             let (plural, verdict) =
@@ -48,7 +49,7 @@ impl Progress {
         }
         if let Some(bar) = &self.bar {
             bar.set_position(row.env_steps.min(self.total));
-            bar.set_message(message);
+            bar.set_message(format!("{message} │ {} of {} steps", HumanCount(row.env_steps), HumanCount(self.total)));
         } else if self.last_line.is_none_or(|time| time.elapsed() >= QUIET) {
             tell!("{}/{} steps │ {message}", HumanCount(row.env_steps), HumanCount(self.total));
             self.last_line = Some(Instant::now());

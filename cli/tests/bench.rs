@@ -46,15 +46,24 @@ fn rows_on_a_device_are_timed_written_and_compared() {
     }
     let record = record(&place, "r.json");
     assert_eq!((record["format"].as_u64(), record["place"]["backend"].as_str()), (Some(1), Some("gpu")));
-    for limit in ["bytes_per_second", "flops_per_second", "dispatch_seconds", "submission_seconds", "readback_seconds"]
-    {
-        assert!(record["roof"][limit].as_f64().unwrap() >= 0.0, "{limit}");
+    let roof = &record["roof"];
+    for limit in ["bytes_per_second", "flops_per_second", "submission_seconds", "readback_seconds"] {
+        assert!(roof[limit].as_f64().unwrap() > 0.0, "{limit}");
+    }
+    // What no clock can tell is not 0.
+    assert!(roof["dispatch_seconds"].as_f64().is_none_or(|seconds| seconds > 0.0), "{roof}");
+    for limit in ["bytes_per_second", "flops_per_second"] {
+        let of = |half: &str| roof[half][limit].as_f64().unwrap();
+        assert_eq!(roof[limit].as_f64().unwrap(), of("before").max(of("after")), "the better half");
     }
     let update = row(&record, "ppo_update/cartpole");
     assert_eq!((update["passed"].as_bool(), update["submissions"].as_u64()), (Some(true), Some(1)));
     assert_eq!(update["readbacks"], 0);
     let seconds = |row: &Value, which: &str| row["seconds"][which].as_f64().unwrap();
     assert!(seconds(update, "low") > 0.0 && seconds(update, "low") <= seconds(update, "high"));
+    assert!((3..=6).contains(&update["rounds"].as_array().unwrap().len()), "{update}");
+    assert_eq!(record["load"]["cpus"].as_u64().is_some(), cfg!(target_os = "linux"));
+    assert_eq!(update["other_cpus"].is_number(), cfg!(target_os = "linux"));
     assert!(update["worst_error"].as_f64() <= update["tolerance"].as_f64());
     let kernels = update["kernels"].as_array().unwrap();
     let sum: u64 = kernels.iter().map(|kernel| kernel["dispatches"].as_u64().unwrap()).sum();
@@ -79,8 +88,15 @@ fn rows_on_a_device_are_timed_written_and_compared() {
         assert!(page.contains(words), "{words}");
     }
     assert!(!page.contains("src=") && !page.contains("href="), "the page needs other files");
+    for words in ["<title>ppo_update/cartpole (", "prefers-color-scheme:dark", ">ppo_update/cartpole "] {
+        assert!(page.contains(words), "{words}");
+    }
 
-    let said = place.run(&format!("{line} --compare r.json --report r.svg"));
+    // A narrow terminal: a row has two lines, and none of them is cut by it.
+    let output = place.wgpo(&format!("{line} --compare r.json --report r.svg")).env("COLUMNS", "80").assert().success();
+    let said = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    assert!(said.contains(" rb, error "), "{said}");
     assert!(said.contains("compared with ") && said.contains("6 rows in both: "), "{said}");
     assert!(!said.contains("note: "), "{said}");
     assert!(place.text("r.svg").starts_with("<svg"));

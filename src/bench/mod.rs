@@ -6,14 +6,14 @@
 //! [`crate::reference`] in f64. Only then are the same calls, on the same buffers, timed ([`measure`]).
 //!
 //! ```no_run
-//! use wgpo::bench::{Options, Place, Table, cases, roof, run};
+//! use wgpo::bench::{Options, Place, Table, cases, roof, rows};
 //! use wgpo::gpu::{Gpu, GpuOptions};
 //!
 //! let gpu = Gpu::new(&GpuOptions { allow_software: true, timestamps: true, ..GpuOptions::default() })?;
 //! let (place, options) = (Place::Gpu(gpu), Options::default());
 //! let roof = roof(&place, &options)?;
-//! for case in cases(&Table::default()).iter().filter(|case| case.name.starts_with("ppo_step/")) {
-//!     let row = run(case, &place, &options);
+//! let cases = cases(&Table::default());
+//! for row in rows(cases.iter().filter(|case| case.name.starts_with("ppo_step/")), &place, &options) {
 //!     if let Some(found) = &row.found {
 //!         let share = row.share_of(&roof).unwrap_or(0.0);
 //!         println!("{}: {:.3} ms, {:.0} % of the roof", row.name, 1e3 * found.seconds.median, 100.0 * share);
@@ -23,15 +23,18 @@
 //! ```
 //!
 //! What the numbers mean: [`Work`] says what is counted as operations and bytes, [`Roof`] how the device's limits are measured,
-//! [`Timing`] how a time comes about.
+//! [`Timing`] how a time comes about, [`Rows`] why its rounds lie apart, [`Load`] what else the machine did.
 
 pub mod bench_copy;
 pub mod bench_fma;
 mod data;
 mod kernels;
+mod load;
+mod measurement;
 mod pieces;
 mod roof;
 mod row;
+mod rows;
 mod sizes;
 mod timing;
 mod tuning;
@@ -39,10 +42,13 @@ mod updates;
 mod verdicts;
 mod work;
 
+pub use load::{Load, Moment};
+pub use measurement::measure;
 pub use roof::{Roof, roof};
-pub use row::{Row, run, shares};
+pub use row::{Row, shares};
+pub use rows::{Rows, rows, run};
 pub use sizes::{Sizes, Table, Window, nets, windows};
-pub use timing::{Clock, Options, Part, Spread, Timing, measure};
+pub use timing::{Clock, Options, Part, STEADY, Spread, Timing};
 pub use tuning::{Tried, Tuning, Tunings};
 pub use work::Work;
 

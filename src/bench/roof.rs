@@ -1,6 +1,7 @@
 //! What the device can do, measured in the same process as the rows.
 
-use super::timing::{Options, Spread, repeat};
+use super::measurement::repeat;
+use super::timing::{Options, Spread};
 use super::{Place, bench_copy, bench_fma};
 use crate::gpu::{Call, Gpu, ReadBack, Slot};
 use crate::policy::Activation;
@@ -19,9 +20,10 @@ pub struct Roof {
     /// own matrix product where all of it stays in a cache, which is what its library reaches and not what the processor
     /// could.
     pub peak: f64,
-    /// Seconds of a dispatch in a pass of many, each of which waits for the one before; `None` on the CPU, like the next two.
+    /// Seconds of a dispatch in a pass of many, each of which waits for the one before; `None` where the device's clock cannot
+    /// tell it from nothing, and on the CPU, like the next two.
     pub dispatch: Option<f64>,
-    /// Seconds of a submission of one dispatch, waited for.
+    /// Seconds of a submission of one dispatch, the dispatch included, until the host knows that it is done.
     pub submission: Option<f64>,
     /// Seconds from submitting a copy of four bytes until the host has them.
     pub readback: Option<f64>,
@@ -29,7 +31,33 @@ pub struct Roof {
     pub method: String,
 }
 
-/// Measures the limits at `place`.
+impl Roof {
+    /// The better of two measurements of one device, limit by limit: what disturbs makes a limit worse, and never better.
+    pub fn better(&self, other: &Self) -> Self {
+        let least = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, other) => one.or(other),
+        };
+        Self {
+            bandwidth: self.bandwidth.max(other.bandwidth),
+            peak: self.peak.max(other.peak),
+            dispatch: least(self.dispatch, other.dispatch),
+            submission: least(self.submission, other.submission),
+            readback: least(self.readback, other.readback),
+            method: self.method.clone(),
+        }
+    }
+
+    /// By how much bandwidth or peak of two measurements differ: the larger over the smaller one, less 1, of whichever differs
+    /// more. Beyond [`STEADY`](super::STEADY) one of them fell into a busy moment.
+    pub fn apart(&self, other: &Self) -> f64 {
+        let apart = |a: f64, b: f64| a.max(b) / a.min(b) - 1.0;
+        apart(self.bandwidth, other.bandwidth).max(apart(self.peak, other.peak))
+    }
+}
+
+/// Measures the limits at `place`. Before the rows and after them, and the better of both taken ([`Roof::better`]), they are what
+/// the rows are held to.
 ///
 /// # Errors
 /// A device error, or a copy or a sum that is wrong.
@@ -62,8 +90,10 @@ fn time(gpu: &Gpu, calls: &[Call], seconds: f64) -> Result<f64> {
     gpu.run("roof", calls, Slot::default())?;
     gpu.wait()?;
     let first = begun.elapsed().as_secs_f64();
-    // What disturbs makes it longer, so a limit is better told by the faster times: the first quartile.
-    Ok(repeat(gpu, calls, Slot::default(), first, seconds, |_| (), || Ok(()))?.seconds.low)
+    // What disturbs makes it longer, so a limit is better told by the faster times: the first quartile, where the clock's ticks
+    // are fine enough for one.
+    let times = repeat(gpu, calls, Slot::default(), first, seconds, |_| (), || Ok(()))?.seconds();
+    Ok(if times.low > 0.0 { times.low } else { times.median })
 }
 
 fn on_gpu(gpu: &Gpu, options: &Options) -> Result<Roof> {
@@ -83,8 +113,8 @@ fn on_gpu(gpu: &Gpu, options: &Options) -> Result<Roof> {
     let io = bench_copy::Io { source: &source, copied: &copied };
     let one = bench_copy::bind(gpu, &[bench_copy::Params { count: 64, ..Default::default() }], &io)?;
     let many: Vec<Call> = std::iter::repeat_n(one.iter().cloned(), 1024).flatten().collect();
-    let dispatch = (time(gpu, &many, seconds)? / many.len() as f64).max(0.0);
-    let small = median(seconds, || {
+    let dispatch = Some(time(gpu, &many, seconds)? / many.len() as f64).filter(|seconds| *seconds > 0.0);
+    let submission = median(seconds, || {
         gpu.run("roof", &one, Slot::default())?;
         gpu.wait()
     })?;
@@ -97,8 +127,7 @@ fn on_gpu(gpu: &Gpu, options: &Options) -> Result<Roof> {
     })?;
     let method =
         format!("copy of {} MiB of random numbers, vec4 by vec4; multiply-adds in 8 chains an invocation", bytes >> 20);
-    let (submission, readback) = (Some((small - dispatch).max(0.0)), Some(readback));
-    Ok(Roof { bandwidth, peak, dispatch: Some(dispatch), submission, readback, method })
+    Ok(Roof { bandwidth, peak, dispatch, submission: Some(submission), readback: Some(readback), method })
 }
 
 /// Median time of `run`.

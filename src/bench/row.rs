@@ -1,7 +1,7 @@
 //! What a case came to.
 
-use super::timing::{Options, Timing, measure};
-use super::{Case, Place, Roof, Work};
+use super::timing::Timing;
+use super::{Roof, Work};
 use crate::check::CheckRow;
 
 /// What one case came to.
@@ -48,48 +48,6 @@ impl Row {
         let seconds = self.found.as_ref()?.seconds.median;
         let least = (self.work.flops / roof.peak).max(self.work.bytes / roof.bandwidth);
         (seconds > 0.0 && least > 0.0).then(|| least / seconds)
-    }
-}
-
-/// Prepares, compares and measures. An error of the device, and whatever does not match, is a row without times.
-pub fn run(case: &Case, place: &Place, options: &Options) -> Row {
-    let empty = |check| Row {
-        name: case.name.clone(),
-        shape: case.shape.clone(),
-        net: case.net.clone(),
-        work: case.work,
-        check,
-        found: None,
-    };
-    let failed = |fault: String| CheckRow {
-        kernel: case.name.clone(),
-        shape: case.shape.clone(),
-        worst_error: f64::INFINITY,
-        tolerance: 0.0,
-        slack: 0.0,
-        slack_reason: None,
-        passed: false,
-        reason: "it could not be run".to_owned(),
-        fault: Some(fault),
-    };
-    let mut prepared = match case.prepare(place) {
-        Ok(prepared) => prepared,
-        Err(error) => return empty(failed(error.to_string())),
-    };
-    if let Some(limit) = options.tolerance {
-        let check = &mut prepared.check;
-        check.tolerance = check.tolerance.min(limit);
-        if check.passed && check.worst_error > limit {
-            check.passed = false;
-            check.fault = Some(format!("the worst error is {:e}, allowed were {limit:e}", check.worst_error));
-        }
-    }
-    if !prepared.check.passed {
-        return empty(prepared.check);
-    }
-    match measure(place, &mut prepared, options) {
-        Ok(found) => Row { found: Some(found), ..empty(prepared.check) },
-        Err(error) => empty(failed(error.to_string())),
     }
 }
 

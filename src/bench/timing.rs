@@ -1,15 +1,15 @@
 //! How a time comes about.
 
-use super::{Body, Place, Prepared};
-use crate::Result;
-use crate::gpu::{Call, Gpu, Slot, Timestamps};
-use std::time::Instant;
+use super::load::Load;
 
 /// How long to measure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Seconds that a row should take to measure; comparing it with the reference comes on top.
+    /// Seconds that a row should take to measure, all rounds together; comparing it with the reference comes on top. A round
+    /// begins at least half of this after the one before it.
     pub seconds: f64,
+    /// Rounds of a row, at least one. A row that takes long has no fewer than three.
+    pub rounds: usize,
     /// Whether the kernels of a whole piece are timed apart, for their shares.
     pub parts: bool,
     /// Largest error that is let pass, where the case's own tolerance is above it.
@@ -19,9 +19,9 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Half a second a row, with parts.
+    /// Half a second a row in six rounds, with parts.
     fn default() -> Self {
-        Self { seconds: 0.5, parts: true, tolerance: None, quick: false }
+        Self { seconds: 0.5, rounds: 6, parts: true, tolerance: None, quick: false }
     }
 }
 
@@ -94,12 +94,16 @@ pub struct Part {
 /// The times of a case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timing {
-    /// Seconds of one run, by `clock`.
+    /// Seconds of one run, by `clock`: median and quartiles of the medians of its rounds. `repeats` counts all times.
     pub seconds: Spread,
+    /// The median of each round, in seconds by `clock`, in the order in which they were taken.
+    pub rounds: Vec<f64>,
     /// Who took them.
     pub clock: Clock,
-    /// Seconds of one run by the host's clock.
+    /// The same by the host's clock.
     pub wall: Spread,
+    /// What other processes took meanwhile, where the system says so.
+    pub load: Option<Load>,
     /// Dispatches of one run.
     pub dispatches: u64,
     /// Submissions of one run.
@@ -110,133 +114,28 @@ pub struct Timing {
     pub parts: Vec<Part>,
 }
 
-/// Fewest times of a median, unless they take too long.
-const LEAST: usize = 5;
-/// Most times.
-const MOST: usize = 400;
-/// A submission is filled with runs until it takes so long, so that submitting costs little of it.
-const SUBMISSION: f64 = 4e-3;
-
-/// Whether to stop: the time is over, or, at four times as long, even [`LEAST`] are too many.
-fn enough(taken: usize, begun: Instant, seconds: f64) -> bool {
-    let passed = begun.elapsed().as_secs_f64();
-    taken >= MOST || (taken >= LEAST && passed > seconds) || (taken >= 2 && passed > 4.0 * seconds.max(0.1))
-}
-
-/// Times `prepared`, which must have matched ([`Prepared::check`]).
-///
-/// # Errors
-/// A device error.
-pub fn measure(place: &Place, prepared: &mut Prepared, options: &Options) -> Result<Timing> {
-    let counts = |place: &Place| if let Place::Gpu(gpu) = place { gpu.counts() } else { Default::default() };
-    // Drivers compile at the first run; that was the comparison. This one warms caches and clocks and is counted.
-    let before = counts(place);
-    let first = prepared.run(place)?.as_secs_f64();
-    let counted = counts(place) - before;
-    let mut timing = match (&mut prepared.body, place) {
-        (Body::Calls { calls, slot, start, restore }, Place::Gpu(gpu)) => {
-            let (start, restore) = (&*start, &*restore);
-            let restore = || restore.as_ref().map_or(Ok(()), |restore| restore(gpu));
-            let start = |encoder: &mut wgpu::CommandEncoder| {
-                if let Some(start) = start {
-                    start(encoder);
-                }
-            };
-            repeat(gpu, calls, *slot, first, options.seconds, start, restore)?
-        }
-        (Body::Host { run, .. }, _) => {
-            let (begun, mut times) = (Instant::now(), Vec::new());
-            while !enough(times.len(), begun, options.seconds) {
-                times.push(run()?.as_secs_f64());
-            }
-            let seconds = Spread::of(times);
-            Timing::new(seconds, Clock::Wall, seconds)
-        }
-        (Body::Calls { .. }, Place::Cpu) => Timing::new(Spread::default(), Clock::Wall, Spread::default()),
-    };
-    (timing.dispatches, timing.submissions) = (counted.dispatches, counted.submissions);
-    timing.readbacks = counted.readbacks;
-    timing.parts = parts(place, prepared, first, options)?;
-    Ok(timing)
-}
+/// Halves that differ by more than this are no measure: the row, or the roof, is marked.
+pub const STEADY: f64 = 0.1;
 
 impl Timing {
-    fn new(seconds: Spread, clock: Clock, wall: Spread) -> Self {
-        Self { seconds, clock, wall, dispatches: 0, submissions: 0, readbacks: 0, parts: Vec::new() }
+    /// By how much the earlier rounds and the later ones differ: the larger median over the smaller one, less 1. `None` where
+    /// there was one round.
+    pub fn halves(&self) -> Option<f64> {
+        halves(&self.rounds)
+    }
+
+    /// Whether the halves are within [`STEADY`] of each other.
+    pub fn is_steady(&self) -> bool {
+        self.halves().is_none_or(|apart| apart <= STEADY)
     }
 }
 
-/// Runs `calls` until `seconds` are over. `first` is about what one run takes.
-pub(super) fn repeat(
-    gpu: &Gpu,
-    calls: &[Call],
-    slot: Slot,
-    first: f64,
-    seconds: f64,
-    start: impl Fn(&mut wgpu::CommandEncoder),
-    restore: impl Fn() -> Result<()>,
-) -> Result<Timing> {
-    let passes = ((SUBMISSION / first.max(1e-7)).round() as u32).clamp(1, 128);
-    // A command buffer of many thousand dispatches serves nobody.
-    let passes = passes.min((4096 / calls.len().max(1)) as u32).max(1);
-    let timestamps = Timestamps::new(gpu, passes)?;
-    let (mut by_device, mut by_host) = (Vec::new(), Vec::new());
-    let begun = Instant::now();
-    while !enough(by_host.len(), begun, seconds) {
-        restore()?;
-        gpu.submit(gpu.encoder("restore"))?;
-        gpu.wait()?;
-        let begin = Instant::now();
-        let mut encoder = gpu.encoder("bench");
-        for pass in 0..passes {
-            start(&mut encoder);
-            match &timestamps {
-                Some(timestamps) => timestamps.record(gpu, &mut encoder, "bench", calls, slot, pass),
-                None => gpu.record(&mut encoder, "bench", calls, slot),
-            }
-        }
-        if let Some(timestamps) = &timestamps {
-            timestamps.resolve(&mut encoder);
-        }
-        gpu.submit(encoder)?;
-        gpu.wait()?;
-        by_host.push(begin.elapsed().as_secs_f64() / f64::from(passes));
-        if let Some(timestamps) = &timestamps {
-            by_device.extend(timestamps.seconds(gpu)?);
-        }
-    }
-    let (device, wall) = (Spread::of(by_device), Spread::of(by_host));
-    // A clock that stands still, or passes that took longer than everything: a driver's timestamps that mean nothing.
-    let sound = device.median > 0.0 && device.median < 1.5 * wall.median;
-    Ok(if sound { Timing::new(device, Clock::Timestamps, wall) } else { Timing::new(wall, Clock::Wall, wall) })
-}
-
-/// Each kernel of the piece alone: its dispatches one after the other. Where runs take long, once is enough.
-fn parts(place: &Place, prepared: &Prepared, first: f64, options: &Options) -> Result<Vec<Part>> {
-    let (Place::Gpu(gpu), calls) = (place, prepared.calls()) else { return Ok(Vec::new()) };
-    let slot = if let Body::Calls { slot, .. } = &prepared.body { *slot } else { Slot::default() };
-    let mut groups: Vec<(&'static str, Vec<Call>)> = Vec::new();
-    for call in calls {
-        match groups.iter_mut().find(|(kernel, _)| *kernel == call.kernel()) {
-            Some((_, own)) => own.push(call.clone()),
-            None => groups.push((call.kernel(), vec![call.clone()])),
-        }
-    }
-    let (alone, share) = (groups.len() == 1, options.seconds / 10.0);
-    let mut parts = Vec::new();
-    for (kernel, own) in groups {
-        let seconds = if options.parts && !alone {
-            let guess = first * own.len() as f64 / calls.len() as f64;
-            repeat(gpu, &own, slot, guess, share.min(first), |_| (), || Ok(()))?.seconds.median
-        } else {
-            0.0
-        };
-        parts.push(Part { kernel, dispatches: own.len(), seconds, share: if alone { 1.0 } else { 0.0 } });
-    }
-    let sum: f64 = parts.iter().map(|part| part.seconds).sum();
-    if sum > 0.0 {
-        parts.iter_mut().for_each(|part| part.share = part.seconds / sum);
-        parts.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-    }
-    Ok(parts)
+/// The larger median of the first and the last half of `times` over the smaller one, less 1; the one in the middle is in
+/// neither.
+pub(super) fn halves(times: &[f64]) -> Option<f64> {
+    let half = times.len() / 2;
+    let median = |part: &[f64]| Spread::of(part.to_vec()).median;
+    let (first, last) = (median(times.get(..half)?), median(times.get(times.len() - half..)?));
+    let (less, more) = (first.min(last), first.max(last));
+    (less > 0.0).then(|| more / less - 1.0)
 }
