@@ -28,7 +28,7 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         bail!("no row of `wgpo bench --list` has `{only}` in its name there");
     }
     if args.list {
-        say!("{}", list(&cases, &place));
+        say!("{}", width::wrap(&list(&cases, &place), width::columns(), "    "));
         return Ok(ExitCode::SUCCESS);
     }
     // A file that cannot be read is said before minutes of work, not after.

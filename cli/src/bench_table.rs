@@ -12,7 +12,7 @@ pub struct Printer {
 }
 
 /// Width of the column of names.
-const NAME: usize = 34;
+pub const NAME: usize = 34;
 /// Columns of a terminal that has room for a row in one line.
 const WIDE: usize = 112;
 

@@ -11,6 +11,7 @@ use wgpo::env::Env;
 const SIZE: (u32, u32) = (960, 600);
 const LINE: RGBColor = RGBColor(31, 91, 160);
 const MARK: RGBColor = RGBColor(34, 129, 60);
+const GREEDY: RGBColor = RGBColor(200, 90, 0);
 const TEXT: RGBColor = RGBColor(40, 40, 40);
 /// Pixels of the mark's dashes and between them.
 const DASH: i32 = 8;
@@ -37,7 +38,9 @@ pub fn draw(path: &Path, env: Env, title: &str, rows: &[Row]) -> Result<()> {
 fn render(svg: &mut String, env: Env, title: &str, rows: &[Row]) -> Result<(), Box<dyn std::error::Error>> {
     let points = points(rows);
     let mark = env.solved_at();
+    let greedy: Vec<_> = rows.iter().filter_map(|row| Some((row.env_steps as f64, row.greedy_return?))).collect();
     let (low, high) = points.iter().fold((mark, mark), |(low, high), point| (low.min(point.low), high.max(point.high)));
+    let (low, high) = greedy.iter().fold((low, high), |(low, high), (_, value)| (low.min(*value), high.max(*value)));
     let margin = ((high - low) * 0.06).max(1.0);
     // A return that cannot be negative (CartPole's) has its axis begin at 0.
     let bottom = if low >= 0.0 { 0.0 } else { low - margin };
@@ -84,6 +87,12 @@ fn render(svg: &mut String, env: Env, title: &str, rows: &[Row]) -> Result<(), B
         .draw_series(LineSeries::new(thinned(window.collect()), LINE.stroke_width(3)))?
         .label("mean of the last 100 episodes")
         .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], LINE.stroke_width(3)));
+    if !greedy.is_empty() {
+        chart
+            .draw_series(greedy.iter().map(|point| Circle::new(*point, 4, GREEDY.filled())))?
+            .label("greedy evaluation, mean")
+            .legend(|(x, y)| Circle::new((x + 12, y), 4, GREEDY.filled()));
+    }
     chart
         .draw_series(DashedLineSeries::new([(0.0, mark), (end, mark)], DASH, GAP, MARK.stroke_width(2)))?
         .label(format!("mark: {mark}"))
@@ -166,6 +175,37 @@ mod tests {
         for word in ["environment steps", "return per episode", "mark: 475", "nothing yet"] {
             assert!(svg.contains(word), "{word}");
         }
+    }
+
+    #[test]
+    fn greedy_evaluations_are_points_and_the_marks_legend_is_dashed() {
+        let row = |env_steps, greedy_return| Row { env_steps, greedy_return, ..Row::default() };
+        let mut svg = String::new();
+        // Beyond the mark, so that the axis has to reach as far.
+        let rows = [row(100, None), row(200, Some(480.0)), row(300, None), row(400, Some(900.0))];
+        render(&mut svg, Env::CartPole, "points", &rows).unwrap();
+        let colour = "#C85A00";
+        // Two points, and one in the legend.
+        assert_eq!(svg.matches("<circle").count(), 3, "{svg}");
+        assert_eq!(svg.matches(colour).count(), 3, "{svg}");
+        assert!(svg.contains("greedy evaluation, mean"));
+        let inside = svg.match_indices("cy=\"").all(|(at, key)| {
+            let rest = &svg[at + key.len()..];
+            rest.split('"').next().unwrap().parse::<f64>().unwrap() > 16.0
+        });
+        assert!(inside, "a point lies outside of the picture");
+        // In the legend as on the line itself nothing of the mark is longer than a dash.
+        let marks: Vec<_> = svg.split('<').filter(|element| element.contains("stroke=\"#22813C\"")).collect();
+        assert!(marks.len() > 20, "{marks:?}");
+        for mark in marks {
+            let points = mark.split("points=\"").nth(1).unwrap().split('"').next().unwrap();
+            let x: Vec<f64> =
+                points.split_whitespace().map(|p| p.split(',').next().unwrap().parse().unwrap()).collect();
+            assert!((x[x.len() - 1] - x[0]).abs() <= f64::from(DASH) + 1.0, "{mark}");
+        }
+        let mut without = String::new();
+        render(&mut without, Env::CartPole, "nothing", &[row(400, None)]).unwrap();
+        assert!(!without.contains("greedy"));
     }
 
     #[test]

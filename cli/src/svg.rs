@@ -10,6 +10,7 @@ const THEME: &str = "\
 .wgpo .plot [stroke='#282828']{stroke:#dedede}.wgpo .plot [stroke='#000000']{stroke:#e8e8e8}\
 .wgpo .plot [fill='#000000']{fill:#e8e8e8}.wgpo .plot [stroke='#1F5BA0']{stroke:#6ea8e6}\
 .wgpo .plot [fill='#1F5BA0']{fill:#6ea8e6}.wgpo .plot [stroke='#22813C']{stroke:#5fc77c}\
+.wgpo .plot [fill='#C85A00']{fill:#ff9d4d}\
 .wgpo .plot [stroke='#5A5A5A']{stroke:#a8a8a8}}\
 .wgpo .paper{fill:var(--paper)}.wgpo .ink{fill:var(--ink)}.wgpo .faint{fill:var(--faint)}.wgpo .rest{fill:var(--rest)}\
 .wgpo .grid{stroke:var(--grid);fill:none}.wgpo .roof{stroke:var(--ink);fill:none;stroke-width:2}\

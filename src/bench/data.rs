@@ -5,6 +5,7 @@ use crate::policy::{Init, PolicySpec, initial_parameters_with};
 use crate::reference::CpuLearner;
 use crate::{ActMode, Learner, PpoConfig, Result};
 use ndarray::{Array1, Array2};
+use std::sync::{Arc, OnceLock};
 
 /// Numbers in ±1 that look like nothing in particular.
 pub(super) fn wave(elements: usize, phase: f32) -> Array1<f32> {
@@ -27,8 +28,9 @@ pub(super) fn wide<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<f64> {
 pub(super) struct Setup {
     pub spec: PolicySpec,
     pub config: PpoConfig,
-    pub parameters: Vec<f32>,
     pub rows: usize,
+    /// Drawn once for all clones, and not before somebody asks: a table names many rows that nobody runs.
+    drawn: Arc<OnceLock<Vec<f32>>>,
 }
 
 /// Seed of everything.
@@ -39,8 +41,11 @@ impl Setup {
     pub fn new(spec: &PolicySpec, config: PpoConfig, rows: usize) -> Self {
         let init = Init { policy_gain: 1.0, ..config.init };
         let config = PpoConfig { init, anneal_lr: false, ..config };
-        let parameters = initial_parameters_with(spec, &init, SEED);
-        Self { spec: spec.clone(), config, parameters, rows }
+        Self { spec: spec.clone(), config, rows, drawn: Arc::default() }
+    }
+
+    pub fn parameters(&self) -> &Vec<f32> {
+        self.drawn.get_or_init(|| initial_parameters_with(&self.spec, &self.config.init, SEED))
     }
 
     pub fn obs(&self) -> Array2<f32> {
@@ -66,7 +71,7 @@ impl Setup {
 
     /// In f64.
     pub fn wide_parameters(&self) -> Vec<f64> {
-        wide(&self.parameters)
+        wide(self.parameters())
     }
 }
 
@@ -97,4 +102,20 @@ impl WindowData {
 /// Nothing: what a Fisher product in the Gauss–Newton form reads of actions.
 pub(super) fn no_actions() -> Actions {
     Actions::Discrete(Array2::zeros((0, 0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Activation, Head};
+
+    #[test]
+    fn weights_are_drawn_once_and_when_somebody_asks() {
+        let spec = PolicySpec::separate(3, &[5], Activation::Tanh, Head::categorical(2));
+        let setup = Setup::new(&spec, PpoConfig::cleanrl(), 7);
+        let clone = setup.clone();
+        assert!(setup.drawn.get().is_none());
+        assert_eq!(clone.parameters().len(), spec.layout().len());
+        assert!(std::ptr::eq(clone.parameters(), setup.parameters()));
+    }
 }

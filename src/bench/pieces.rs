@@ -68,7 +68,7 @@ pub(super) fn fresh(model: Arc<Model>, parameters: Vec<f32>) -> impl Fn(&Gpu) ->
 }
 
 pub(super) fn model(gpu: &Gpu, setup: &Setup) -> Result<(Arc<Model>, Slot)> {
-    let model = Model::new(gpu, &setup.spec, &setup.config, &setup.parameters, SEED)?;
+    let model = Model::new(gpu, &setup.spec, &setup.config, setup.parameters(), SEED)?;
     let slot = model.push_schedule(gpu, &setup.config, 0)?;
     Ok((Arc::new(model), slot))
 }
@@ -90,7 +90,7 @@ fn forward(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         let setup = cpu.clone();
         let (layout, obs) = (setup.spec.layout(), setup.obs());
         let run = move |setup: &Setup| {
-            let networks = ActorCritic::new(&setup.spec, &layout, &setup.parameters)?;
+            let networks = ActorCritic::new(&setup.spec, &layout, setup.parameters())?;
             let dist = networks.distribution(obs.view())?;
             let actions = greedy(&setup.spec.head, dist.view())?;
             let logp = log_prob(&setup.spec.head, dist.view(), &actions)?;
@@ -119,7 +119,7 @@ pub(super) fn ppo_step(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         let (gradient, after) = (gpu.read(update.gradient())?, gpu.read(&model.parameters)?);
         let check = verdicts::step_of(&setup, &batch, &gradient, &after)?;
         let calls = update.step(0).to_vec();
-        let restore = fresh(model, setup.parameters.clone());
+        let restore = fresh(model, setup.parameters().clone());
         Ok(Prepared::calls_of(check, calls, slot).restoring(restore))
     };
     let on_cpu = move || {
@@ -130,7 +130,7 @@ pub(super) fn ppo_step(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         rows.advantages =
             normalize(rows.advantages.view(), config.adv_ddof, config.adv_eps as f32, config.adv_std_floor as f32)?;
         let settings = AdamSettings::new(&config, value_range(&layout));
-        let (mut parameters, mut adam) = (setup.parameters.clone(), Adam::new(setup.parameters.len()));
+        let (mut parameters, mut adam) = (setup.parameters().clone(), Adam::new(setup.parameters().len()));
         let (spec, rate) = (setup.spec.clone(), config.learning_rate_at(0.0));
         let mut run = move || {
             let (_, gradient) = minibatch_gradient(&spec, &layout, &config, &parameters, &rows)?;
@@ -153,7 +153,7 @@ fn fvp(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let on_gpu = move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;
         let obs = gpu.upload("obs", &flat(&setup.obs()))?;
-        let v = wave(setup.parameters.len(), 0.2).to_vec();
+        let v = wave(setup.parameters().len(), 0.2).to_vec();
         // The form reads no actions.
         let unused: Buffer<u32> = gpu.buffer("actions", 1)?;
         let plan = FisherPlan::new(gpu, &model, &obs, &unused, rows as u32, 1, form)?;
@@ -166,16 +166,16 @@ fn fvp(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     };
     let on_cpu = move || {
         let setup = cpu.clone();
-        let v = wave(setup.parameters.len(), 0.2).to_vec();
+        let v = wave(setup.parameters().len(), 0.2).to_vec();
         let (layout, obs, none) = (setup.spec.layout(), setup.obs(), no_actions());
         // The operator borrows what it is made of: its forward pass is done anew every time, and not timed.
         let run = move |setup: &Setup| {
-            let fisher = Fisher::new(&setup.spec, &layout, &setup.parameters, obs.view(), &none, form, 1, 0.0)?;
+            let fisher = Fisher::new(&setup.spec, &layout, setup.parameters(), obs.view(), &none, form, 1, 0.0)?;
             let begun = Instant::now();
             let product = fisher.apply(&v)?;
             Ok::<_, crate::Error>((begun.elapsed(), product))
         };
-        let v = wave(setup.parameters.len(), 0.2).to_vec();
+        let v = wave(setup.parameters().len(), 0.2).to_vec();
         let check = verdicts::product(&setup, &v, &run(&setup)?.1)?;
         Ok(Prepared::host_timed(check, move || run(&setup).map(|(taken, _)| taken)))
     };

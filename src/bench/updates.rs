@@ -50,7 +50,7 @@ fn ppo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         update.record(gpu, &mut encoder, slot);
         gpu.submit(encoder)?;
         let check = verdicts::update("ppo_update", &setup, &batch, &gpu.read(&model.parameters)?)?;
-        let (calls, restore) = (update.calls().to_vec(), fresh(model, setup.parameters.clone()));
+        let (calls, restore) = (update.calls().to_vec(), fresh(model, setup.parameters().clone()));
         let start = move |encoder: &mut wgpu::CommandEncoder| update.record_start(encoder);
         Ok(Prepared::calls_of(check, calls, slot).starting(start).restoring(restore))
     };
@@ -77,7 +77,7 @@ fn trpo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         update.record(gpu, &mut encoder, slot);
         gpu.submit(encoder)?;
         let check = verdicts::update("trpo_update", &setup, &batch, &gpu.read(&model.parameters)?)?;
-        let (calls, restore) = (update.calls().to_vec(), fresh(model, setup.parameters.clone()));
+        let (calls, restore) = (update.calls().to_vec(), fresh(model, setup.parameters().clone()));
         let start = move |encoder: &mut wgpu::CommandEncoder| update.record_start(encoder);
         Ok(Prepared::calls_of(check, calls, slot).starting(start).restoring(restore))
     };
