@@ -195,7 +195,7 @@ fn rows_go_on_where_there_is_no_memory_for_many() {
 }
 
 fn quick() -> Options {
-    Options { seconds: 0.01, quick: true, ..Options::default() }
+    Options { seconds: 0.01, rounds: 2, quick: true, ..Options::default() }
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn a_plan_names_the_calls_of_each_minibatch() {
 #[test]
 fn the_fastest_path_is_found_and_kept() {
     let Some(gpu) = gpu() else { return };
-    let options = Options { seconds: 0.001, ..Options::default() };
+    let options = Options { seconds: 0.001, rounds: 2, ..Options::default() };
     let narrow = PolicySpec::separate(3, &[8, 5], Activation::Tanh, Head::categorical(2));
     let wide = PolicySpec::separate(3, &[65], Activation::Tanh, Head::gaussian(2));
     let measure = |spec: &PolicySpec| Tuning::measure(&gpu, spec, 70, &options).unwrap();
