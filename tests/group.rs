@@ -30,6 +30,27 @@ fn each_trainer_of_a_group_learns_as_it_would_alone() {
 }
 
 #[test]
+fn a_trainer_that_is_at_its_end_stays_as_it_is() {
+    let Some(gpu) = support::gpu::gpu(true) else { return };
+    let env = Env::BanditSparse;
+    let (config, hidden) = env.tuned();
+    let spec = env.policy(&hidden);
+    let mut group = GpuTrainerGroup::new(&gpu, env, &spec, &config, &SEEDS).unwrap();
+    group.iterate().unwrap();
+    let stopped = group.trainers()[1].state().unwrap();
+    let stats = group.iterate_where(&[true, false, true]).unwrap();
+    assert_eq!(stats.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(group.trainers()[1].state().unwrap(), stopped);
+    let mut alone = GpuTrainer::new(&gpu, env, spec, config, SEEDS[2]).unwrap();
+    alone.iterate().unwrap();
+    // As text, in which a number that is none equals itself.
+    assert_eq!(format!("{:?}", stats[2].as_ref().unwrap()), format!("{:?}", alone.iterate().unwrap()));
+    assert_eq!(group.trainers()[2].state().unwrap(), alone.state().unwrap());
+    assert!(group.iterate_where(&[false; 3]).unwrap().iter().all(Option::is_none));
+    assert!(matches!(group.iterate_where(&[true]), Err(Error::Shape { .. })));
+}
+
+#[test]
 fn an_iteration_is_one_submission_and_a_group_needs_a_seed() {
     let Some(gpu) = support::gpu::gpu(true) else { return };
     let env = Env::BanditSparse;

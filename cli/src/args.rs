@@ -25,6 +25,10 @@ pub struct Cli {
 pub enum Command {
     /// Learn a task with PPO or one of its relatives and leave metrics, the policy and a picture of the learning curve
     Train(TrainArgs),
+    /// Measure how good a saved policy is: returns and lengths of many episodes
+    Eval(EvalArgs),
+    /// Watch a saved policy: print an episode and draw it as an animated picture
+    Play(PlayArgs),
     /// Compare every kernel and a whole update with the f64 reference on this machine's adapter
     Check(CheckArgs),
     /// Do one update of PPO or one of its relatives on a rollout that another trainer recorded
@@ -255,7 +259,7 @@ impl Preset {
 /// Options of `wgpo train`.
 ///
 /// Settings come from the preset, then from `--config`, then from the options below; the later wins.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 A run is solved when the mean return of the last 100 episodes of training is at the task's mark, and
 that of 100 greedy episodes from start states that no training has, too.
@@ -264,11 +268,16 @@ A run folder holds metrics.csv (one row per update), config.toml (all settings),
 (the whole state after the last update), best.safetensors (after the update whose policy was evaluated
 best) and learning_curve.svg. Ctrl-C finishes the current update, saves, and says how to go on.
 
+With --seeds, the folder holds a run folder seed-… of each, seeds.svg (all curves, their mean and its
+band) and summary.csv. Exit code: 0 if all steps were done or the mark was reached, by every seed, or
+the run was paused; whether it is solved is printed. 130 after Ctrl-C, 1 after an error.
+
 Examples:
   wgpo train cartpole
   wgpo train pendulum --backend cpu --seed 3
   wgpo train pendulum --head beta
   wgpo train cartpole --algo trpo
+  wgpo train cartpole --seeds 10
   wgpo train cartpole --resume --out runs/cartpole-cpu-s1")]
 pub struct TrainArgs {
     /// What to learn
@@ -320,7 +329,11 @@ pub struct TrainArgs {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     pub seed: Option<u64>,
 
-    /// Run folder [default: runs/TASK-BACKEND-sSEED; after TASK the algorithm if it is not ppo, and the head if it is
+    /// Train with N seeds at once, from --seed on: together on the device, on the CPU spread over its cores
+    #[arg(long, value_name = "N", value_parser = counts(1000))]
+    pub seeds: Option<usize>,
+
+    /// Run folder [default: runs/TASK-BACKEND-sSEED, with --seeds -sFIRST-LAST; after TASK the algorithm if it is not ppo, and the head if it is
     /// not the task's usual one]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -345,6 +358,92 @@ pub struct TrainArgs {
     /// out, and then no run is called solved [default: 100]
     #[arg(long, value_name = "N", value_parser = up_to(1_000_000))]
     pub eval_episodes: Option<usize>,
+}
+
+/// Options of `wgpo eval`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Start states are those of evaluations: no training has them, whatever its seed. By default they are
+of the evaluation seed after the run's own, so that neither its training nor the evaluations that
+chose its best policy have seen them.
+
+Examples:
+  wgpo eval runs/cartpole-cpu-s1
+  wgpo eval runs/cartpole-cpu-s1/policy.safetensors --episodes 1000 --sampled
+  wgpo eval best.safetensors --env pendulum --seeds 1,2,3 --json")]
+pub struct EvalArgs {
+    /// A run folder, of which the best policy is taken, else the last; or a policy's file
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+
+    #[command(flatten)]
+    pub backend: BackendArgs,
+
+    /// What to play [default: what the policy was trained on]
+    #[arg(long, value_enum)]
+    pub env: Option<Task>,
+
+    /// Episodes, of each seed
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = counts(1_000_000))]
+    pub episodes: usize,
+
+    /// Draw actions from the policy's distribution, where otherwise the greedy one is taken
+    #[arg(long)]
+    pub sampled: bool,
+
+    /// Seed of the start states [default: the run's and 1]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64), conflicts_with = "seeds")]
+    pub seed: Option<u64>,
+
+    /// Several of them
+    #[arg(long, value_name = "S,S,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
+    pub seeds: Option<Vec<u64>>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `wgpo play`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The picture is an animation that every browser plays, over and over. Seeds are as those of `wgpo eval`.
+
+Examples:
+  wgpo play runs/pendulum-cpu-s1
+  wgpo play runs/pendulum-cpu-s1 --sampled --seed 7 --out swing.svg
+  wgpo play runs/pendulum-cpu-s1 --still --every 1")]
+pub struct PlayArgs {
+    /// A run folder, of which the best policy is taken, else the last; or a policy's file
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+
+    #[command(flatten)]
+    pub backend: BackendArgs,
+
+    /// What to play [default: what the policy was trained on]
+    #[arg(long, value_enum)]
+    pub env: Option<Task>,
+
+    /// Draw actions from the policy's distribution, where otherwise the greedy one is taken
+    #[arg(long)]
+    pub sampled: bool,
+
+    /// Seed of the start state [default: the run's and 1]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+
+    /// Where to draw it [default: episode.svg in the folder of the policy]
+    #[arg(long, value_name = "FILE.svg")]
+    pub out: Option<PathBuf>,
+
+    /// Draw twelve moments side by side, where otherwise it is an animation
+    #[arg(long)]
+    pub still: bool,
+
+    /// Print every Nth step; 0 prints none [default: about twenty lines in all]
+    #[arg(long, value_name = "N")]
+    pub every: Option<usize>,
 }
 
 /// Options of `wgpo check`.

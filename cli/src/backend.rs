@@ -7,6 +7,7 @@ use crate::settings::RunConfig;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use wgpo::algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 use wgpo::bench::{Options, Place, Tuning, Tunings};
 use wgpo::env::Env;
@@ -257,7 +258,10 @@ impl Backend {
     /// A trainer per seed, which advance together.
     pub fn group(&self, env: Env, spec: &PolicySpec, config: &PpoConfig, seeds: &[u64]) -> Result<Group> {
         Ok(match &self.place {
-            Place::Gpu(gpu) => Group::Gpu(GpuTrainerGroup::new(gpu, env, spec, config, seeds)?),
+            Place::Gpu(gpu) => {
+                let gpu = roomy(gpu, GpuTrainer::binding_bytes(spec, config))?;
+                Group::Gpu(GpuTrainerGroup::new(&gpu, env, spec, config, seeds)?)
+            }
             Place::Cpu => {
                 let make = |seed: &u64| CpuTrainer::new(env, spec.clone(), config.clone(), *seed);
                 Group::Cpu(seeds.iter().map(make).collect::<Result<_, _>>()?)
@@ -281,6 +285,50 @@ pub enum Group {
 }
 
 impl Group {
+    /// One iteration of those that are `active`, each followed by `after`: its run, its trainer, what came out, and the seconds that
+    /// it took (on the device, those of all together). After an error in one the others are whole.
+    pub fn advance<R: Send>(
+        &mut self,
+        runs: &mut [R],
+        active: &[bool],
+        after: impl Fn(&mut R, &mut dyn Trainer, &IterationStats, f64) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let start = Instant::now();
+        match self {
+            Self::Gpu(group) => {
+                let all = group.iterate_where(active)?;
+                let elapsed = start.elapsed().as_secs_f64();
+                for ((run, trainer), stats) in runs.iter_mut().zip(group.trainers_mut()).zip(all) {
+                    if let Some(stats) = stats {
+                        after(run, trainer, &stats, elapsed)?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Cpu(trainers) => {
+                let each = runs.par_iter_mut().zip(trainers.par_iter_mut()).zip(active.par_iter());
+                let outcomes: Vec<Result<()>> = each
+                    .filter(|(_, active)| **active)
+                    .map(|((run, trainer), _)| {
+                        let start = Instant::now();
+                        let stats = trainer.iterate()?;
+                        after(run, trainer, &stats, start.elapsed().as_secs_f64())
+                    })
+                    .collect();
+                outcomes.into_iter().collect()
+            }
+        }
+    }
+
+    /// The trainer at `index`, in the order of the seeds.
+    pub fn trainer(&mut self, index: usize) -> Result<&mut dyn Trainer> {
+        let trainer = match self {
+            Self::Gpu(group) => group.trainers_mut().get_mut(index).map(|trainer| trainer as &mut dyn Trainer),
+            Self::Cpu(trainers) => trainers.get_mut(index).map(|trainer| trainer as &mut dyn Trainer),
+        };
+        trainer.with_context(|| format!("there is no trainer {index}"))
+    }
+
     /// One iteration of each.
     pub fn iterate(&mut self) -> Result<Vec<IterationStats>> {
         Ok(match self {

@@ -10,12 +10,16 @@ use wgpo::env::Env;
 
 const SIZE: (u32, u32) = (960, 600);
 const LINE: RGBColor = RGBColor(31, 91, 160);
-const MARK: RGBColor = RGBColor(34, 129, 60);
-const GREEDY: RGBColor = RGBColor(200, 90, 0);
-const TEXT: RGBColor = RGBColor(40, 40, 40);
-/// Pixels of the mark's dashes and between them.
-const DASH: i32 = 8;
-const GAP: i32 = 5;
+/// Of the mark.
+pub const MARK: RGBColor = RGBColor(34, 129, 60);
+/// Of greedy evaluations.
+pub const GREEDY: RGBColor = RGBColor(200, 90, 0);
+/// Of words.
+pub const TEXT: RGBColor = RGBColor(40, 40, 40);
+/// Pixels of the mark's dashes.
+pub const DASH: i32 = 8;
+/// And between them.
+pub const GAP: i32 = 5;
 /// Horizontal resolution: more updates than this are drawn as groups.
 const POINTS: usize = 320;
 
@@ -138,14 +142,14 @@ fn points(rows: &[Row]) -> Vec<Point> {
 }
 
 /// At most about twice [`POINTS`] of `series`, the last one among them.
-fn thinned(series: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+pub fn thinned(series: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let stride = series.len().div_ceil(2 * POINTS).max(1);
     let skip = series.len().saturating_sub(1) % stride;
     series.into_iter().skip(skip).step_by(stride).collect()
 }
 
 /// 1500 as `1.5k`, 2000000 as `2M`.
-fn thousands(value: f64) -> String {
+pub fn thousands(value: f64) -> String {
     let (scaled, unit) = match value {
         v if v >= 1e6 => (v / 1e6, "M"),
         v if v >= 1e3 => (v / 1e3, "k"),

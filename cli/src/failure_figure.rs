@@ -32,7 +32,7 @@ pub struct Panel<'a> {
 }
 
 /// Mean over seeds, and half the width of its 95 % interval by the normal approximation: 1.96 s / √n.
-fn band(row: &[f64]) -> (f64, f64) {
+pub fn band(row: &[f64]) -> (f64, f64) {
     let n = row.len().max(1) as f64;
     let mean = row.iter().sum::<f64>() / n;
     let squares: f64 = row.iter().map(|value| (value - mean) * (value - mean)).sum();

@@ -22,6 +22,7 @@ mod bench_roofline;
 mod bench_table;
 mod check;
 mod curve;
+mod eval;
 mod failure_figure;
 mod failure_modes;
 mod files;
@@ -30,9 +31,14 @@ mod info;
 mod judge;
 mod lock;
 mod metrics;
+mod play;
 mod progress;
 mod quiet;
 mod run;
+mod saved;
+mod scene;
+mod seeds;
+mod seeds_figure;
 mod settings;
 mod svg;
 mod train;
@@ -46,10 +52,17 @@ fn main() -> ExitCode {
     quiet::start();
     let command = args::Cli::parse().command;
     // Their work is in files; of the others nothing is left but what they print.
-    let leaves_files =
-        matches!(command, args::Command::Train(_) | args::Command::Update(_) | args::Command::FailureModes(_));
+    let leaves_files = matches!(
+        command,
+        args::Command::Train(_) | args::Command::Play(_) | args::Command::Update(_) | args::Command::FailureModes(_)
+    );
     let result = match command {
-        args::Command::Train(args) => train::train(&args),
+        args::Command::Train(args) => match args.seeds {
+            Some(count) => seeds::train(&args, count),
+            None => train::train(&args),
+        },
+        args::Command::Eval(args) => eval::eval(&args),
+        args::Command::Play(args) => play::play(&args),
         args::Command::Check(args) => check::check(&args),
         args::Command::Update(args) => update::update(&args),
         args::Command::FailureModes(args) => failure_modes::failure_modes(&args),

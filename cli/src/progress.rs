@@ -2,6 +2,7 @@
 
 use crate::metrics::Row;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,52 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     total: u64,
     last_line: Option<Instant>,
+}
+
+/// A bar of several runs at once, in updates of all together; a line now and then where there is no terminal.
+pub struct Bar {
+    bar: Option<ProgressBar>,
+    total: u64,
+    last_line: Cell<Option<Instant>>,
+}
+
+impl Bar {
+    /// A bar of `total` updates.
+    pub fn new(total: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let template = "{bar:24.cyan/blue} {percent:>3}% │ {msg} │ {elapsed_precise}";
+            // The template is a constant; should it be wrong, the plain bar is still a bar.
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(total).with_style(style)
+        });
+        Self { bar, total, last_line: Cell::new(None) }
+    }
+
+    /// Shows how far all are.
+    pub fn show(&self, done: u64, message: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(message.to_owned());
+        } else if self.last_line.get().is_none_or(|time| time.elapsed() >= QUIET) {
+            tell!("{}/{} updates of all seeds │ {message}", HumanCount(done), HumanCount(self.total));
+            self.last_line.set(Some(Instant::now()));
+        }
+    }
+
+    /// Prints a line without tearing the bar.
+    pub fn line(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| tell!("{line}")),
+            None => tell!("{line}"),
+        }
+    }
+
+    /// Leaves the bar as it is and moves below it.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.abandon();
+        }
+    }
 }
 
 impl Progress {

@@ -5,11 +5,12 @@ use crate::backend::Backend;
 use crate::head::HeadName;
 use crate::lock::{self, Lock};
 use crate::metrics;
+use crate::seeds;
 use crate::settings::{self, RunConfig};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use wgpo::checkpoint::{self, Labels};
-use wgpo::policy::Std;
+use wgpo::policy::{PolicySpec, Std};
 use wgpo::trainer::Trainer;
 use wgpo::{Algorithm, Env, PpoConfig};
 
@@ -136,6 +137,27 @@ impl Folder {
         Ok(trainer)
     }
 
+    /// [`load`](Self::load) into a trainer that is there: one of a group.
+    pub fn load_into(&self, trainer: &mut dyn Trainer, config: &mut RunConfig) -> Result<()> {
+        let path = self.policy();
+        let mut said = config.run;
+        if path.exists() {
+            said = run_of(&path, &checkpoint::load_trainer(&path)?.labels)?;
+            self.refuse_other(&path, said, config)?;
+            trainer.load(&path)?;
+        } else {
+            // Killed before its first save.
+            tell!("{}: nothing was saved yet; beginning with its settings", self.path.display());
+        }
+        if config.run.is_none() || !path.exists() {
+            let run = said.map_or_else(|| config.number(), Ok)?;
+            // The state first: settings with a number do not go with a state without one.
+            self.save(trainer, run)?;
+            config.run = Some(run);
+        }
+        Ok(())
+    }
+
     /// An error if `path` says it is of another run than the settings are, or does not say it although they do.
     pub fn refuse_other(&self, path: &Path, said: Option<u64>, config: &RunConfig) -> Result<()> {
         let (path, settings) = (path.display(), self.config());
@@ -205,10 +227,9 @@ pub fn unusual(env: Env, head: Option<HeadName>) -> Option<HeadName> {
     head.filter(|_| head != HeadName::of(&env.head()))
 }
 
-/// A new run's folder and settings; nothing is written yet.
-pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> {
+/// The settings and the policy that a new run is asked for.
+fn asked(args: &TrainArgs) -> Result<(PpoConfig, PolicySpec)> {
     let env = args.task.0;
-    let seed = args.seed.unwrap_or(1);
     let named = args.head.map(|name| name.head(env)).transpose()?;
     let preset = args.preset.unwrap_or(Preset::Tuned);
     let asked = args.algo.map(Algorithm::from);
@@ -237,6 +258,52 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
         (policy.policy_hidden, policy.value_hidden) = (hidden.clone(), hidden.clone());
     }
     policy.validate()?;
+    Ok((ppo, policy))
+}
+
+/// The folder of a group of `count` seeds from `first` on: of a new one, which must not be there unless it is to be replaced, or of one
+/// that is gone on with.
+pub fn group_folder(args: &TrainArgs, backend: &str, first: u64, count: usize) -> Result<PathBuf> {
+    let last = first.saturating_add(count as u64 - 1);
+    let algorithm =
+        if args.resume { args.algo.map_or(Algorithm::Ppo, Algorithm::from) } else { asked(args)?.0.algorithm };
+    let named = |backend: &str| {
+        let one = folder(args, algorithm, backend, first).path;
+        if args.out.is_some() { one } else { PathBuf::from(format!("{}-{last}", one.display())) }
+    };
+    if args.resume {
+        let forced = crate::backend::forced(&args.backend);
+        let mut found: Vec<_> = forced.map_or(vec!["gpu", "cpu"], |name| vec![name]).into_iter().map(named).collect();
+        found.dedup();
+        found.retain(|path| path.exists());
+        return match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => bail!(
+                "no runs of {} with seeds {first} to {last} to resume; give their folder with --out",
+                args.task.0.name()
+            ),
+            _ => bail!("there is a gpu and a cpu group of these seeds; say which with --backend or --out"),
+        };
+    }
+    let group = Folder { path: named(backend) };
+    if group.is_taken() && !args.force {
+        return Err(group.exists_already());
+    }
+    if group.policy().exists() {
+        bail!("{}: is the folder of a single run; give --out another one", group.path.display());
+    }
+    // What is replaced is this group's own.
+    let own = |path: &PathBuf| (first..=last).any(|seed| path.ends_with(format!("{}{seed}", seeds::PREFIX)));
+    if let Some(other) = seeds::folders(&group.path).into_iter().find(|path| !own(path)) {
+        bail!("{}: is not of seeds {first} to {last}; move it away, or give --out another folder", other.display());
+    }
+    Ok(group.path)
+}
+
+/// A new run's folder and settings; nothing is written yet.
+pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> {
+    let (env, seed) = (args.task.0, args.seed.unwrap_or(1));
+    let (ppo, policy) = asked(args)?;
     let folder = folder(args, ppo.algorithm, backend.name(), seed);
     folder.refuse_taken(args.force)?;
     let (adapter, api, driver) = (backend.adapter(), backend.api(), backend.driver());
@@ -286,6 +353,10 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig, Lock)> {
         }
     };
     if !folder.config().exists() {
+        let seeds = seeds::folders(&folder.path).len();
+        if seeds > 0 {
+            bail!("{}: holds {seeds} runs; --seeds {seeds} goes on with them", folder.path.display());
+        }
         bail!("{}: not there, so there is no run to resume", folder.config().display());
     }
     let lock = folder.take()?;

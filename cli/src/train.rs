@@ -6,7 +6,7 @@ use crate::curve;
 use crate::head::HeadName;
 use crate::judge::Judge;
 use crate::lock::Lock;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Row};
 use crate::progress::Progress;
 use crate::run::{self, Folder};
 use crate::settings::RunConfig;
@@ -16,12 +16,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use wgpo::trainer::Trainer;
+use wgpo::trainer::{IterationStats, Trainer};
 
 /// What a shell expects of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 /// Time between two saves; a crash loses no more than this.
-const SAVE_EVERY: Duration = Duration::from_secs(15);
+pub const SAVE_EVERY: Duration = Duration::from_secs(15);
 
 /// Why the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,34 +47,90 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
     };
     backend.tune(&args.backend, &config.policy, config.ppo.minibatch_rows(config.ppo.batch_size()))?;
     config.kernels = backend.kernels();
-    let (run, trainer, metrics, judge, lock) = if let Some(lock) = lock {
+    let (trainer, files) = if let Some(lock) = lock {
         let trainer = folder.load(&backend, &mut config)?;
+        let files = Files::go_on(&folder, &config, trainer.as_ref(), lock)?;
+        (trainer, files)
+    } else {
+        let trainer = backend.trainer(&config)?;
+        let files = Files::begin(&folder, &mut config, trainer.as_ref(), args.force)?;
+        (trainer, files)
+    };
+    say!("backend: {}", backend.reason());
+    let Files { run, metrics, judge, lock, .. } = files;
+    let mut session = Session { args, folder, config, run, metrics, judge, trainer, _lock: lock };
+    say!("{}", session.describe());
+    let end = session.run()?;
+    session.report(end);
+    Ok(if end == End::Interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+/// What a run has in its folder, opened.
+pub struct Files {
+    /// The run's number, which all of its files carry.
+    pub run: u64,
+    /// The rows so far.
+    pub metrics: Metrics,
+    /// The evaluations so far.
+    pub judge: Judge,
+    /// Updates that the state has had.
+    pub done: u64,
+    /// Held until the last file is written.
+    pub lock: Lock,
+}
+
+impl Files {
+    /// Of a new run, which `config` gets the number of. Killed from here on, it can be gone on with.
+    pub fn begin(folder: &Folder, config: &mut RunConfig, trainer: &dyn Trainer, replace: bool) -> Result<Self> {
+        let run = config.number()?;
+        config.run = Some(run);
+        let lock = folder.prepare(config, replace)?;
+        folder.save(trainer, run)?;
+        let metrics = Metrics::create(&folder.metrics(), run)?;
+        Ok(Self { run, metrics, judge: Judge::new(config, folder), done: 0, lock })
+    }
+
+    /// Of a run that goes on, whose state `trainer` has.
+    pub fn go_on(folder: &Folder, config: &RunConfig, trainer: &dyn Trainer, lock: Lock) -> Result<Self> {
         let run = config.run.context("the run has no number")?;
         let state = trainer.state()?;
         let done = state.learner.update;
         let steps = done.saturating_mul(config.ppo.batch_size() as u64);
         let metrics = Metrics::resume(&folder.metrics(), run, done, steps)?;
         metrics.warnings().iter().for_each(|warning| tell!("warning: {warning}"));
-        let judge = Judge::resume(&config, &folder, &metrics, &state)?;
+        let judge = Judge::resume(config, folder, &metrics, &state)?;
         config.write(&folder.config())?;
-        (run, trainer, metrics, judge, lock)
-    } else {
-        let trainer = backend.trainer(&config)?;
-        let run = config.number()?;
-        config.run = Some(run);
-        let lock = folder.prepare(&config, args.force)?;
-        // Killed from here on, the run can be gone on with.
-        folder.save(trainer.as_ref(), run)?;
-        let metrics = Metrics::create(&folder.metrics(), run)?;
-        let judge = Judge::new(&config, &folder);
-        (run, trainer, metrics, judge, lock)
-    };
-    say!("backend: {}", backend.reason());
-    let mut session = Session { args, folder, config, run, metrics, judge, trainer, _lock: lock };
-    say!("{}", session.describe());
-    let end = session.run()?;
-    session.report(end);
-    Ok(if end == End::Interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+        Ok(Self { run, metrics, judge, done, lock })
+    }
+}
+
+/// What a picture of a run has above it.
+pub fn title(config: &RunConfig) -> String {
+    let RunConfig { env, adapter, seed, ppo, policy, .. } = config;
+    let place = adapter.as_deref().unwrap_or("the CPU reference");
+    let name = ppo.algorithm.name().to_uppercase();
+    let head = run::unusual(*env, HeadName::of(&policy.head)).map_or(String::new(), |head| format!(" ({head})"));
+    format!("{} · {name}{head} on {place} · seed {seed}", env.gymnasium_id())
+}
+
+/// What there is to warn of after an update, if anything.
+pub fn warning(row: &Row, stats: &IterationStats) -> Option<String> {
+    if row.skipped_steps > 0 {
+        return Some(format!(
+            "warning: update {}: {} optimiser steps left out because the gradient, or its norm, was not finite",
+            row.update, row.skipped_steps
+        ));
+    }
+    stats.update.not_finite().map(|words| format!("warning: update {}: {words}: beyond f32", row.update))
+}
+
+/// How the program was started. Started by `cargo run`, it is not on the user's path.
+pub fn program() -> &'static str {
+    match std::env::var_os("CARGO") {
+        Some(_) if cfg!(debug_assertions) => "cargo run --",
+        Some(_) => "cargo run --release --",
+        None => "wgpo",
+    }
 }
 
 struct Session<'a> {
@@ -161,15 +217,9 @@ impl Session<'_> {
             let judged = self.judge.after(self.trainer.as_mut(), &stats, done >= updates);
             let row = self.metrics.push(&stats, &self.config.ppo, self.judge.solved(), elapsed)?;
             progress.show(row);
-            if row.skipped_steps > 0 && !warned {
+            if let Some(words) = warning(row, &stats).filter(|_| !warned) {
                 warned = true;
-                progress.line(&format!(
-                    "warning: update {}: {} optimiser steps left out because the gradient, or its norm, was not finite",
-                    row.update, row.skipped_steps
-                ));
-            } else if let Some(words) = stats.update.not_finite().filter(|_| !warned) {
-                warned = true;
-                progress.line(&format!("warning: update {}: {words}: beyond f32", row.update));
+                progress.line(&words);
             }
             if let Err(error) = judged {
                 progress.finish();
@@ -185,12 +235,7 @@ impl Session<'_> {
     }
 
     fn draw(&self) -> Result<()> {
-        let RunConfig { env, adapter, seed, ppo, policy, .. } = &self.config;
-        let place = adapter.as_deref().unwrap_or("the CPU reference");
-        let name = ppo.algorithm.name().to_uppercase();
-        let head = run::unusual(*env, HeadName::of(&policy.head)).map_or(String::new(), |head| format!(" ({head})"));
-        let title = format!("{} · {name}{head} on {place} · seed {seed}", env.gymnasium_id());
-        curve::draw(&self.folder.curve(), *env, &title, self.metrics.rows())
+        curve::draw(&self.folder.curve(), self.config.env, &title(&self.config), self.metrics.rows())
     }
 
     /// Says what came out of it.
@@ -224,14 +269,8 @@ impl Session<'_> {
     }
 
     fn resume_command(&self) -> String {
-        // Started by `cargo run`, the program is not on the user's path.
-        let program = match std::env::var_os("CARGO") {
-            Some(_) if cfg!(debug_assertions) => "cargo run --",
-            Some(_) => "cargo run --release --",
-            None => "wgpo",
-        };
         let mut command =
-            format!("{program} train {} --resume --out {}", self.config.env.name(), self.folder.path().display());
+            format!("{} train {} --resume --out {}", program(), self.config.env.name(), self.folder.path().display());
         if self.args.no_stop {
             command.push_str(" --no-stop");
         }
@@ -240,7 +279,7 @@ impl Session<'_> {
 }
 
 /// A flag that the first Ctrl-C sets; the second ends the program at once, which is safe: files are renamed into place.
-fn watch_interrupts() -> Result<Arc<AtomicBool>> {
+pub fn watch_interrupts() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);
     ctrlc::set_handler(move || {

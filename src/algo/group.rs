@@ -51,9 +51,23 @@ impl GpuTrainerGroup {
     /// # Errors
     /// A lost device; the trainers' states are then undefined.
     pub fn iterate(&mut self) -> Result<Vec<IterationStats>> {
+        let all = vec![true; self.trainers.len()];
+        Ok(self.iterate_where(&all)?.into_iter().flatten().collect())
+    }
+
+    /// [`iterate`](Self::iterate) of those trainers that are `active`, in the order of the seeds; the others stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `active` has a flag per trainer; nothing was done then. A lost device; the trainers' states are then
+    /// undefined.
+    pub fn iterate_where(&mut self, active: &[bool]) -> Result<Vec<Option<IterationStats>>> {
+        crate::data::check_shape("active", &[active.len()], &[self.trainers.len()])?;
+        if !active.contains(&true) {
+            return Ok(vec![None; active.len()]);
+        }
         let mut encoder = self.gpu.encoder("group");
         let (mut pending, mut at) = (0, 0);
-        for trainer in &self.trainers {
+        for trainer in self.trainers.iter().zip(active).filter(|(_, active)| **active).map(|(trainer, _)| trainer) {
             let slot = trainer.record_start(&mut encoder)?;
             for part in trainer.calls().chunks(CALLS_PER_SUBMISSION) {
                 if pending + part.len() > CALLS_PER_SUBMISSION {
@@ -70,9 +84,13 @@ impl GpuTrainerGroup {
         let words = self.staging.fetch(&self.gpu)?;
         let mut rest = words.as_slice();
         let mut all = Vec::with_capacity(self.trainers.len());
-        for trainer in &mut self.trainers {
+        for (trainer, active) in self.trainers.iter_mut().zip(active) {
+            if !active {
+                all.push(None);
+                continue;
+            }
             let (own, others) = rest.split_at(trainer.statistics_words() as usize);
-            all.push(trainer.finish(own));
+            all.push(Some(trainer.finish(own)));
             rest = others;
         }
         Ok(all)

@@ -1,0 +1,164 @@
+//! `wgpo eval`, `wgpo play` and `wgpo train --seeds` on the CPU.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
+mod support;
+
+use serde_json::Value;
+use support::Place;
+
+/// Small enough for a test: ten updates of 64 steps.
+const SMALL: &str = "--backend cpu --envs 4 --rollout 16 --steps 640 --hidden 8 --eval-episodes 4";
+
+fn json(place: &Place, line: &str) -> Value {
+    serde_json::from_str(&place.run(line)).unwrap()
+}
+
+#[test]
+fn an_evaluation_says_which_policy_and_how_good() {
+    let place = Place::new();
+    place.run(&format!("train cartpole {SMALL} --seed 5 --out r"));
+    let said = place.run("eval r --backend cpu --episodes 7");
+    for words in [
+        "policy: r/best.safetensors, of update 10, trained with seed 5",
+        "CartPole-v1: 7 greedy episodes, from the start states of evaluation seed 6",
+        "return: mean ",
+        "length: mean ",
+        "mark of 475: not reached",
+    ] {
+        assert!(said.contains(words), "{words} is not in: {said}");
+    }
+    assert_eq!(said, place.run("eval r --backend cpu --episodes 7"), "it repeats");
+
+    // Of the run's own seed, and as many: what the run itself was told.
+    let own = json(&place, "eval r --backend cpu --episodes 4 --seed 5 --json");
+    let (_, evaluation) = wgpo::checkpoint::load_best(&place.path("r/best.safetensors")).unwrap();
+    assert_eq!(own["return"]["mean"].as_f64(), Some(evaluation.mean_return));
+    assert_eq!(own["return"]["min"].as_f64(), Some(evaluation.return_min));
+    assert_eq!(own["return"]["max"].as_f64(), Some(evaluation.return_max));
+    // In CartPole every step pays 1.
+    assert_eq!(own["return"], own["length"]);
+    assert_eq!(
+        (&own["env"], &own["actions"], &own["mark_reached"]),
+        (&"cartpole".into(), &"greedy".into(), &false.into())
+    );
+
+    // Several seeds are the episodes of each, together.
+    let both = json(&place, "eval r/policy.safetensors --backend cpu --episodes 3 --seeds 5,9 --json");
+    let mean = |value: &Value| value["return"]["mean"].as_f64().unwrap();
+    let each: Vec<f64> = both["seeds"].as_array().unwrap().iter().map(mean).collect();
+    assert_eq!((both["episodes"].as_u64(), each.len()), (Some(6), 2));
+    assert!((mean(&both) - (each[0] + each[1]) / 2.0).abs() < 1e-9);
+    assert!(both["policy"].as_str().unwrap().ends_with("policy.safetensors"));
+
+    // Sampled actions are others, and repeat.
+    let sampled = json(&place, "eval r --backend cpu --episodes 4 --seed 5 --sampled --json");
+    assert_ne!(sampled["return"], own["return"]);
+    assert_eq!(sampled, json(&place, "eval r --backend cpu --episodes 4 --seed 5 --sampled --json"));
+
+    place.refused("eval r --backend cpu --env pendulum", 1, &["does not play pendulum", "4 wide", "3"]);
+    place.refused("eval nowhere --backend cpu", 1, &["nowhere"]);
+    std::fs::create_dir(place.path("empty")).unwrap();
+    place.refused("eval empty --backend cpu", 1, &["empty: has neither best.safetensors nor policy.safetensors"]);
+    let whole = place.bytes("r/best.safetensors");
+    std::fs::write(place.path("half.safetensors"), &whole[..whole.len() / 2]).unwrap();
+    place.refused("eval half.safetensors --backend cpu", 1, &["half.safetensors", "not a whole safetensors file"]);
+}
+
+#[test]
+fn a_learners_file_needs_the_name_of_its_environment() {
+    let place = Place::new();
+    place.run(&format!("train pendulum {SMALL} --out r"));
+    let saved = wgpo::checkpoint::load_learner(&place.path("r/policy.safetensors")).unwrap();
+    wgpo::checkpoint::save_learner(&place.path("l.safetensors"), &saved.spec, &saved.config, &saved.state).unwrap();
+    place.refused("eval l.safetensors --backend cpu", 1, &["Name it with --env", "holds a learner"]);
+    let named = json(&place, "eval l.safetensors --backend cpu --env pendulum --episodes 2 --json");
+    assert_eq!(named["return"], json(&place, "eval r/policy.safetensors --backend cpu --episodes 2 --json")["return"]);
+    place.refused("play l.safetensors --backend cpu", 1, &["Name it with --env"]);
+}
+
+/// Pendulum and MountainCar have running statistics of observations, which an evaluation must leave alone.
+#[test]
+fn every_task_is_played_printed_and_drawn() {
+    let place = Place::new();
+    for (task, word) in
+        [("cartpole", "theta_dot"), ("pendulum", "torque"), ("acrobot", "theta2"), ("mountain-car", "force")]
+    {
+        place.run(&format!(
+            "train {task} --backend cpu --envs 4 --rollout 16 --steps 64 --hidden 8 --eval-episodes 0 --out {task}"
+        ));
+        let said = place.run(&format!("play {task} --backend cpu --seed 3"));
+        assert!(said.contains(word) && said.contains("the end") && said.contains("episode.svg"), "{said}");
+        let film = place.text(&format!("{task}/episode.svg"));
+        assert!(film.starts_with("<svg") && film.contains("<animateTransform"));
+        // What was played is what an evaluation of one episode measures.
+        let one = json(&place, &format!("eval {task} --backend cpu --seed 3 --episodes 1 --json"));
+        let words = format!("return {:.1} in {} steps", one["return"]["mean"].as_f64().unwrap(), one["length"]["mean"]);
+        assert!(said.contains(words.trim_end_matches(".0 steps").trim_end_matches(" steps")), "{words}: {said}");
+        let said = place.run(&format!("play {task} --backend cpu --sampled --still --every 0 --out {task}.svg"));
+        assert!(!said.contains("the end") && said.contains("sampled"), "{said}");
+        let strip = place.text(&format!("{task}.svg"));
+        assert_eq!((strip.matches("return").count() >= 12, strip.contains("animateTransform")), (true, false));
+    }
+}
+
+#[test]
+fn seeds_are_runs_side_by_side_and_each_is_the_one_that_it_would_be_alone() {
+    let place = Place::new();
+    let said = place.run(&format!("train cartpole {SMALL} --seeds 3 --seed 4"));
+    for words in ["seeds 4 to 6", "solved: 0 of 3 seeds", "not solved", "runs/cartpole-cpu-s4-6"] {
+        assert!(said.contains(words), "{words} is not in: {said}");
+    }
+    let group = "runs/cartpole-cpu-s4-6";
+    assert_eq!(place.list(group), ["seed-4", "seed-5", "seed-6", "seeds.svg", "summary.csv"]);
+    let figure = place.text(&format!("{group}/seeds.svg"));
+    assert!(figure.contains("solved: 0 of 3 seeds") && figure.contains("95 % interval"), "{figure}");
+    let summary = place.text(&format!("{group}/summary.csv"));
+    assert!(summary.starts_with("seed,solved,updates,env_steps,"));
+    assert_eq!(summary.lines().count(), 4);
+    let state = |path: &str| wgpo::checkpoint::load_trainer(&place.path(path)).unwrap().state;
+    for seed in 4..=6 {
+        place.run(&format!("train cartpole {SMALL} --seed {seed} --out alone-{seed}"));
+        for file in ["policy.safetensors", "best.safetensors"] {
+            assert_eq!(
+                state(&format!("{group}/seed-{seed}/{file}")),
+                state(&format!("alone-{seed}/{file}")),
+                "{seed} {file}"
+            );
+        }
+        assert_eq!(place.list(&format!("{group}/seed-{seed}")), place.list(&format!("alone-{seed}")));
+    }
+    place.refused(&format!("train cartpole {SMALL} --seeds 3 --seed 4"), 1, &["exists already"]);
+    place.refused("eval runs/cartpole-cpu-s4-6 --backend cpu", 1, &["holds 3 runs", "seed-4"]);
+    place.refused("train cartpole --resume --out runs/cartpole-cpu-s4-6", 1, &["holds 3 runs; --seeds 3"]);
+    place.refused(
+        &format!("train cartpole {SMALL} --seeds 2 --out {group} --force"),
+        1,
+        &["seed-4: is not of seeds 1 to 2"],
+    );
+}
+
+#[test]
+fn paused_seeds_go_on_together_or_one_by_one_bit_for_bit() {
+    let place = Place::new();
+    place.run(&format!("train pendulum {SMALL} --algo trpo --seeds 2 --out whole"));
+    let said = place.run(&format!("train pendulum {SMALL} --algo trpo --seeds 2 --out parts --pause-after 3"));
+    assert!(said.contains("paused with 2 of 2 seeds not at their end"), "{said}");
+    assert!(said.contains("train pendulum --resume --seeds 2 --seed 1 --out parts"), "{said}");
+    // One alone, then all: the first is at its end, the other is taken there.
+    place.run("train pendulum --resume --out parts/seed-1");
+    let said = place.run("train pendulum --resume --seeds 2 --out parts");
+    assert!(!said.contains("go on with"), "{said}");
+    let state = |path: String| wgpo::checkpoint::load_trainer(&place.path(path)).unwrap().state;
+    for seed in [1, 2] {
+        for file in ["policy.safetensors", "best.safetensors"] {
+            assert_eq!(
+                state(format!("parts/seed-{seed}/{file}")),
+                state(format!("whole/seed-{seed}/{file}")),
+                "{seed} {file}"
+            );
+        }
+    }
+    place.refused("train pendulum --resume --seeds 3 --out parts", 1, &["seed-3", "no run to resume"]);
+}
