@@ -196,7 +196,8 @@ fn strip(nodes: &[Node], title: &str, moments: &[Moment]) -> String {
         for node in nodes {
             still(&mut svg, node, step);
         }
-        let total: f64 = moments.iter().take(step).map(|moment| moment.reward).sum();
+        // Not `sum`, which is −0 of nothing.
+        let total = moments.iter().take(step).fold(0.0, |sum, moment| sum + moment.reward);
         let _ =
             writeln!(svg, "<text class=\"words small\" x=\"14\" y=\"30\">step {step} · return {total:.1}</text></g>");
     }
@@ -253,7 +254,11 @@ mod tests {
             assert!(film.matches("<animateTransform").count() >= 2, "{}", env.name());
             let strip = strip(&nodes, "t", &moments);
             assert_eq!(strip.matches("step ").count(), 12);
-            assert!(strip.contains("step 30 · return -30.0") && !strip.contains("NaN"));
+            assert!(
+                strip.contains("step 0 · return 0.0")
+                    && strip.contains("step 30 · return -30.0")
+                    && !strip.contains("NaN")
+            );
         }
         assert!(scene::words(Env::BanditBumps).is_err() && scene::scene(Env::BanditBumps, &[]).is_err());
     }

@@ -197,8 +197,7 @@ fn acrobot(moments: &[Moment]) -> Vec<Node> {
             "<line class=\"{class}\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"{LENGTH}\"/><circle class=\"joint\" r=\"7\"/>"
         ))
     };
-    let torque = placed(26.0, 0.0, vec![bar(moments, 30.0, |index| index - 1.0)]);
-    let second = placed(0.0, LENGTH, vec![Node::Moved(turn(1), vec![link("link"), torque])]);
+    let second = placed(0.0, LENGTH, vec![Node::Moved(turn(1), vec![link("link")])]);
     let goal = format!(
         "<line class=\"goal\" x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>",
         -2.4 * LENGTH,
@@ -206,7 +205,13 @@ fn acrobot(moments: &[Moment]) -> Vec<Node> {
         2.4 * LENGTH,
         -LENGTH
     );
-    vec![placed(x, y, vec![shape(goal), Node::Moved(turn(0), vec![link("link second"), second])])]
+    let torque = placed(
+        x,
+        HEIGHT - 20.0,
+        // Counterclockwise is to the left on top.
+        vec![bar(moments, 150.0, |index| 1.0 - index), shape("<line class=\"ground\" y1=\"-9\" y2=\"9\"/>")],
+    );
+    vec![placed(x, y, vec![shape(goal), Node::Moved(turn(0), vec![link("link second"), second])]), torque]
 }
 
 fn mountain_car(moments: &[Moment]) -> Vec<Node> {

@@ -232,7 +232,8 @@ fn the_best_policy_stays_over_resumes_and_evaluations_change_no_training() {
     assert!(kept > 0, "no end was worse than one before it: {scores:?}");
 
     // The same without an evaluation in between: the last policy has the same bits.
-    place.run(&format!("{SMALL} --eval-episodes 0 --out q"));
+    let unevaluated = SMALL.replace("--eval-episodes 2", "--eval-episodes 0");
+    place.run(&format!("{unevaluated} --out q"));
     assert_eq!(place.list("q"), UNEVALUATED);
     for steps in 11..19 {
         place.run(&format!("train cartpole --resume --out q --steps {}", 64 * steps));
@@ -244,7 +245,7 @@ fn the_best_policy_stays_over_resumes_and_evaluations_change_no_training() {
     let said = place.run("train cartpole --resume --out q --steps 1152 --eval-episodes 2");
     assert!(said.contains("the last policy, of update 18: mean return"), "{said}");
     assert_eq!(place.list("q"), FILES);
-    place.run(&format!("{SMALL} --eval-episodes 0 --out q --force"));
+    place.run(&format!("{unevaluated} --out q --force"));
     assert_eq!(place.list("q"), UNEVALUATED, "the best of the run that was replaced is not this one's");
 }
 
