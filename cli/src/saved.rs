@@ -63,8 +63,9 @@ impl Policy {
             bail!("{}: its observations are {got} wide, the environment's {want}", at());
         }
         env.check_head(&saved.spec.head).with_context(at)?;
-        let mut learner = backend.learner(saved.spec, saved.config, saved.state.seed)?;
-        learner.set_state(&saved.state).with_context(|| format!("{}: cannot be used", path.display()))?;
+        let learner = backend
+            .learner_from(saved.spec, saved.config, &saved.state)
+            .with_context(|| format!("{}: cannot be used", path.display()))?;
         Ok(Self { path, env, update: saved.state.update, seed: saved.state.seed, state: saved.state, learner })
     }
 
@@ -86,7 +87,7 @@ impl Policy {
     /// training with the same seed are others.
     pub fn episodes(&mut self, episodes: usize, seed: u64, mode: ActMode) -> Result<Vec<Episode>> {
         self.restart(seed)?;
-        let mut envs = VecEnv::new(self.env, episodes, evaluation_seed(seed));
+        let mut envs = VecEnv::new(self.env, episodes, evaluation_seed(seed))?;
         let mut first: Vec<Option<Episode>> = vec![None; episodes];
         while first.iter().any(Option::is_none) {
             let acted = self.learner.act(envs.obs().view(), mode)?;
@@ -101,7 +102,7 @@ impl Policy {
     pub fn play(&mut self, seed: u64, mode: ActMode) -> Result<Vec<Moment>> {
         self.restart(seed)?;
         // Not reset at the end, so that the last state is seen.
-        let mut envs = VecEnv::new(self.env, 1, evaluation_seed(seed)).with_autoreset(Autoreset::Disabled);
+        let mut envs = VecEnv::new(self.env, 1, evaluation_seed(seed))?.with_autoreset(Autoreset::Disabled);
         let state =
             |envs: &VecEnv| envs.words().iter().take(self.env.state_dim()).map(|word| f32::from_bits(*word)).collect();
         let mut moments: Vec<Moment> = Vec::new();
