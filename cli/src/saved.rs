@@ -54,7 +54,9 @@ impl Policy {
         let saved = checkpoint::load_learner(&path)?;
         let env = match (env, checkpoint::load_trainer(&path)) {
             (Some(env), _) => env,
-            (None, Ok(trainer)) => trainer.state.env,
+            (None, Ok(trainer)) => {
+                trainer.state.env.with_context(|| format!("{}: has no built-in environment", path.display()))?
+            }
             (None, Err(error)) => return Err(error).context("which environment? Name it with --env"),
         };
         let at = || format!("{}: does not play {}", path.display(), env.name());
