@@ -115,11 +115,7 @@ impl Env {
         let (ppo, hidden) = self.tuned();
         let config = match algorithm {
             Algorithm::Ppo => ppo,
-            Algorithm::PpoPenalty => PpoConfig {
-                algorithm,
-                kl_penalty: Some(KlPenalty::adaptive()),
-                ..ppo
-            },
+            Algorithm::PpoPenalty => PpoConfig { algorithm, kl_penalty: Some(KlPenalty::adaptive()), ..ppo },
             Algorithm::Trpo | Algorithm::Npg => PpoConfig {
                 algorithm,
                 num_envs: ppo.num_envs,
