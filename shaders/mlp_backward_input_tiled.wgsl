@@ -79,22 +79,21 @@ fn load_weight(k: u32, column: u32) -> vec4<f32> {
     return w;
 }
 
+fn tile_row(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_d_output(quad * 4u + i, k); }
+fn tile_column(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_weight(k + i, quad * 4u); }
+
 fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> {
-    let row = quad * 4u;
-    return transpose(mat4x4<f32>(
-        load_d_output(row, k), load_d_output(row + 1u, k), load_d_output(row + 2u, k), load_d_output(row + 3u, k)));
+    return transpose(tile_four_rows(quad, k));
 }
 
 fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> {
-    let column = quad * 4u;
-    return mat4x4<f32>(
-        load_weight(k, column), load_weight(k + 1u, column), load_weight(k + 2u, column), load_weight(k + 3u, column));
+    return tile_four_columns(quad, k);
 }
 
 fn tile_store(tile_row: u32, tile_column: u32, sum: f32) {
     let row = first_row + tile_row;
     let column = first_column + tile_column;
-    if (row >= params.rows || column >= job.inputs) {
+    if ((row >= params.rows) | (column >= job.inputs)) {
         return;
     }
     let place = job.d_input_offset + row * job.inputs + column;

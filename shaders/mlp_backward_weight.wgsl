@@ -69,11 +69,12 @@ fn store(slice: u32, output: u32, column: u32, sum: f32) {
     }
 }
 
-fn store_row(slice: u32, output: u32, column: u32, sums: vec4<f32>) {
-    store(slice, output, column, sums.x);
-    store(slice, output, column + 1u, sums.y);
-    store(slice, output, column + 2u, sums.z);
-    store(slice, output, column + 3u, sums.w);
+fn store_row(slice: u32, output: u32, column: u32, all: vec4<f32>) {
+    var sums = all;
+    for (var i = 0u; i < loops_end(4u, params.rows); i++) {
+        store(slice, output, column + i, sums.x);
+        sums = sums.yzwx;
+    }
 }
 
 @compute @workgroup_size(64)
@@ -129,8 +130,9 @@ fn mlp_backward_weight(
 
     let output = first_output + output_quad * 4u;
     let column = first_column + column_quad * 4u;
-    store_row(slice, output, column, sums_0);
-    store_row(slice, output + 1u, column, sums_1);
-    store_row(slice, output + 2u, column, sums_2);
-    store_row(slice, output + 3u, column, sums_3);
+    var sums = mat4x4<f32>(sums_0, sums_1, sums_2, sums_3);
+    for (var i = 0u; i < loops_end(4u, params.rows); i++) {
+        store_row(slice, output + i, column, sums[0]);
+        sums = mat4x4<f32>(sums[1], sums[2], sums[3], sums[0]);
+    }
 }

@@ -76,22 +76,15 @@ fn load_input(row: u32, column: u32) -> vec4<f32> {
     return activation_apply_4(INPUT_ACTIVATION, x);
 }
 
-fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> {
-    let r = begin + k;
-    let o = first_output + quad * 4u;
-    return mat4x4<f32>(load_d_output(r, o), load_d_output(r + 1u, o), load_d_output(r + 2u, o), load_d_output(r + 3u, o));
-}
-
-fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> {
-    let r = begin + k;
-    let c = first_column + quad * 4u;
-    return mat4x4<f32>(load_input(r, c), load_input(r + 1u, c), load_input(r + 2u, c), load_input(r + 3u, c));
-}
+fn tile_row(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_d_output(begin + k + i, first_output + quad * 4u); }
+fn tile_column(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_input(begin + k + i, first_column + quad * 4u); }
+fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> { return tile_four_rows(quad, k); }
+fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> { return tile_four_columns(quad, k); }
 
 fn tile_store(tile_row: u32, tile_column: u32, sum: f32) {
     let output = first_output + tile_row;
     let column = first_column + tile_column;
-    if (output >= job.outputs || column >= job.inputs) { return; }
+    if ((output >= job.outputs) | (column >= job.inputs)) { return; }
     partials[begin / params.slice_rows * params.partial_stride + job.weight + output * job.inputs + column] = sum;
 }
 

@@ -71,11 +71,12 @@ fn store(of_policy: bool, row: u32, column: u32, sum: f32, layer: vec4<u32>) {
     }
 }
 
-fn store_row(of_policy: bool, row: u32, column: u32, sums: vec4<f32>, layer: vec4<u32>) {
-    store(of_policy, row, column, sums.x, layer);
-    store(of_policy, row, column + 1u, sums.y, layer);
-    store(of_policy, row, column + 2u, sums.z, layer);
-    store(of_policy, row, column + 3u, sums.w, layer);
+fn store_row(of_policy: bool, row: u32, column: u32, all: vec4<f32>, layer: vec4<u32>) {
+    var sums = all;
+    for (var i = 0u; i < loops_end(4u, layer.y); i++) {
+        store(of_policy, row, column + i, sums.x, layer);
+        sums = sums.yzwx;
+    }
 }
 
 @compute @workgroup_size(64)
@@ -114,15 +115,17 @@ fn mlp_forward_fused(
         }
         if (l + 1u < depth) {
             workgroupBarrier();  // nobody reads this layer's input any more
-            for (var i = 0u; i < 4u; i++) {
-                keep(chain_row(lane, i), column, sums.near[i], layer);
-                keep(chain_row(lane, i), column + 64u, sums.far[i], layer);
+            for (var i = 0u; i < loops_end(4u, layer.y); i++) {
+                keep(chain_row(lane, i), column, sums.near[0], layer);
+                keep(chain_row(lane, i), column + 64u, sums.far[0], layer);
+                sums = chain_turn(sums);
             }
             workgroupBarrier();  // the next layer's input is complete
         } else {
-            for (var i = 0u; i < 4u; i++) {
-                store_row(of_policy, first_row + chain_row(lane, i), column, sums.near[i], layer);
-                store_row(of_policy, first_row + chain_row(lane, i), column + 64u, sums.far[i], layer);
+            for (var i = 0u; i < loops_end(4u, layer.y); i++) {
+                store_row(of_policy, first_row + chain_row(lane, i), column, sums.near[0], layer);
+                store_row(of_policy, first_row + chain_row(lane, i), column + 64u, sums.far[0], layer);
+                sums = chain_turn(sums);
             }
             for (var i = lane; of_policy && i < CHAIN_ROWS * params.extra; i += 64u) {
                 let row = first_row + i / params.extra;

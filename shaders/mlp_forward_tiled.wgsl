@@ -81,22 +81,21 @@ fn load_weight(column: u32, k: u32) -> vec4<f32> {
     return w;
 }
 
+fn tile_row(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_input(quad * 4u + i, k); }
+fn tile_column(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_weight(quad * 4u + i, k); }
+
 fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> {
-    let row = quad * 4u;
-    return transpose(mat4x4<f32>(
-        load_input(row, k), load_input(row + 1u, k), load_input(row + 2u, k), load_input(row + 3u, k)));
+    return transpose(tile_four_rows(quad, k));
 }
 
 fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> {
-    let column = quad * 4u;
-    return transpose(mat4x4<f32>(
-        load_weight(column, k), load_weight(column + 1u, k), load_weight(column + 2u, k), load_weight(column + 3u, k)));
+    return transpose(tile_four_columns(quad, k));
 }
 
 fn tile_store(tile_row: u32, tile_column: u32, sum: f32) {
     let row = first_row + tile_row;
     let column = first_column + tile_column;
-    if (row >= params.rows || column >= job.outputs + job.extra) {
+    if ((row >= params.rows) | (column >= job.outputs + job.extra)) {
         return;
     }
     var y = 0.0;

@@ -86,11 +86,12 @@ fn store(row: u32, column: u32, sum: f32) {
     output_tangent[place] = total;
 }
 
-fn store_row(row: u32, column: u32, sums: vec4<f32>) {
-    store(row, column, sums.x);
-    store(row, column + 1u, sums.y);
-    store(row, column + 2u, sums.z);
-    store(row, column + 3u, sums.w);
+fn store_row(row: u32, column: u32, all: vec4<f32>) {
+    var sums = all;
+    for (var i = 0u; i < loops_end(4u, params.rows); i++) {
+        store(row, column + i, sums.x);
+        sums = sums.yzwx;
+    }
 }
 
 @compute @workgroup_size(64)
@@ -141,8 +142,9 @@ fn mlp_jvp(
 
     let row = first_row + row_quad * 4u;
     let column = first_column + column_quad * 4u;
-    store_row(row, column, sums_0);
-    store_row(row + 1u, column, sums_1);
-    store_row(row + 2u, column, sums_2);
-    store_row(row + 3u, column, sums_3);
+    var sums = mat4x4<f32>(sums_0, sums_1, sums_2, sums_3);
+    for (var i = 0u; i < loops_end(4u, params.rows); i++) {
+        store_row(row + i, column, sums[0]);
+        sums = mat4x4<f32>(sums[1], sums[2], sums[3], sums[0]);
+    }
 }

@@ -90,32 +90,20 @@ fn load_weight_tangent(column: u32, k: u32) -> vec4<f32> {
     return tile_below(tile_window(w, weight_tangents[min(place / 4u + 1u, last)], place), k, params.inputs);
 }
 
-fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> {
-    let r = quad * 4u;
-    return transpose(mat4x4<f32>(load_input(r, k), load_input(r + 1u, k), load_input(r + 2u, k), load_input(r + 3u, k)));
-}
+fn tile_row(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_input(quad * 4u + i, k); }
+fn tile_row_tangent(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_input_tangent(quad * 4u + i, k); }
+fn tile_column(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_weight_tangent(quad * 4u + i, k); }
+fn tile_tangent_column(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_weight(quad * 4u + i, k); }
 
-fn tile_row_tangents(quad: u32, k: u32) -> mat4x4<f32> {
-    let r = quad * 4u;
-    return transpose(mat4x4<f32>(load_input_tangent(r, k), load_input_tangent(r + 1u, k),
-        load_input_tangent(r + 2u, k), load_input_tangent(r + 3u, k)));
-}
-
-fn tile_tangent_columns(quad: u32, k: u32) -> mat4x4<f32> {
-    let c = quad * 4u;
-    return transpose(mat4x4<f32>(load_weight(c, k), load_weight(c + 1u, k), load_weight(c + 2u, k), load_weight(c + 3u, k)));
-}
-
-fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> {
-    let c = quad * 4u;
-    return transpose(mat4x4<f32>(load_weight_tangent(c, k), load_weight_tangent(c + 1u, k),
-        load_weight_tangent(c + 2u, k), load_weight_tangent(c + 3u, k)));
-}
+fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_four_rows(quad, k)); }
+fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_four_columns(quad, k)); }
+fn tile_row_tangents(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_four_row_tangents(quad, k)); }
+fn tile_tangent_columns(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_four_tangent_columns(quad, k)); }
 
 fn tile_store(tile_row: u32, tile_column: u32, sum: f32) {
     let row = first_row + tile_row;
     let column = first_column + tile_column;
-    if (row >= params.rows || column >= params.outputs + params.extra) {
+    if ((row >= params.rows) | (column >= params.outputs + params.extra)) {
         return;
     }
     let place = row * params.output_stride + column;

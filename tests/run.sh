@@ -28,6 +28,8 @@ command -v cc >/dev/null || missing+=(gcc libc6-dev) # Rust links with it
 if [[ -z $chosen ]] && { [[ -z $(lavapipe) ]] || ! vulkan_loader; }; then
     missing+=(mesa-vulkan-drivers libvulkan1)
 fi
+# Mesa's OpenGL, by EGL: `wgpo check` runs there, too.
+{ ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q 'libEGL\.so\.1' || missing+=(libegl1 libgl1-mesa-dri)
 if ((${#missing[@]})); then
     step "Installing ${missing[*]}"
     command -v apt-get >/dev/null || fail "this machine lacks ${missing[*]} (Debian's names) and has no apt-get. \
@@ -57,6 +59,45 @@ if [[ -z ${XDG_RUNTIME_DIR:-} ]]; then
     XDG_RUNTIME_DIR=$(mktemp -d) # the Vulkan loader complains without one
     trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
     export XDG_RUNTIME_DIR
+fi
+
+# SwiftShader, the software Vulkan driver of browsers: from Debian's chromium where that is installed, else from npm, where it is
+# two megabytes of a package of 67.
+swiftshader() {
+    local file=/usr/lib/chromium/vk_swiftshader_icd.json folder=target/swiftshader package=@sparticuz/chromium@153.0.0
+    if [[ -e $file ]]; then
+        printf '%s\n' "$file"
+        return
+    fi
+    if [[ ! -e $folder/vk_swiftshader_icd.json ]]; then
+        command -v npm >/dev/null && command -v node >/dev/null || return 1
+        local temporary
+        temporary=$(mktemp -d)
+        (
+            set -e
+            cd "$temporary"
+            npm pack --silent "$package" >/dev/null
+            tar -xzf ./*.tgz package/bin/swiftshader.tar.br
+            node -e "const fs = require('fs'); fs.writeFileSync('all.tar', \
+                require('zlib').brotliDecompressSync(fs.readFileSync('package/bin/swiftshader.tar.br')))"
+            mkdir driver
+            tar -xf all.tar -C driver
+        ) || { rm -rf "$temporary"; return 1; }
+        mkdir -p "$folder"
+        cp "$temporary"/driver/libvk_swiftshader.so "$temporary"/driver/vk_swiftshader_icd.json "$folder"
+        rm -rf "$temporary"
+    fi
+    printf '%s\n' "$PWD/$folder/vk_swiftshader_icd.json"
+}
+
+if [[ -z ${SWIFTSHADER_ICD:-} ]]; then
+    if SWIFTSHADER_ICD=$(swiftshader); then
+        export SWIFTSHADER_ICD
+    else
+        unset SWIFTSHADER_ICD
+        [[ -z ${REQUIRE_DRIVERS:-} ]] || fail "no SwiftShader: install Debian's chromium, or npm and node"
+        step "SKIPPED: SwiftShader (neither Debian's chromium nor npm and node are here)"
+    fi
 fi
 export LP_NUM_THREADS=0 # lavapipe on the calling thread: the tests run side by side already
 export REQUIRE_GPU=1    # no adapter is a failure, not a skip

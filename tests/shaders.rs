@@ -143,7 +143,7 @@ const TILE: [&str; 5] = ["COLUMN_LANES", "STAGED", "TILE_VECTORS", "ROWS_WHOLE",
 fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
     let names: Vec<_> = module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
     let known = |name: &String| {
-        ["WG", "ACTIVATION", "INPUT_ACTIVATION", "KEEPS_PREACTIVATION"].contains(&name.as_str())
+        ["WG", "LOOPS", "ACTIVATION", "INPUT_ACTIVATION", "KEEPS_PREACTIVATION"].contains(&name.as_str())
             || TILE.contains(&name.as_str())
             || name.starts_with("HEAD_")
     };
@@ -157,7 +157,8 @@ fn specialisations(module: &Module) -> Vec<Vec<(String, f64)>> {
         return vec![all(0.0), all(1.0), all(2.0)];
     }
     let tiled = names.iter().any(|name| TILE.contains(&name.as_str()));
-    let choices: Vec<_> = names.into_iter().filter(|name| name != "WG" && !TILE.contains(&name.as_str())).collect();
+    let choices: Vec<_> =
+        names.into_iter().filter(|name| name != "WG" && name != "LOOPS" && !TILE.contains(&name.as_str())).collect();
     if choices.is_empty() {
         return vec![Vec::new()];
     }
@@ -233,9 +234,12 @@ fn parts_keep_to_their_names() {
             if !["fn", "const", "struct", "override", "alias", "var"].contains(&kind) {
                 continue;
             }
-            // Only a head's overrides mean the same in every kernel.
-            let kinds: &[&str] =
-                if stem == "head" { &["fn", "const", "struct", "override"] } else { &["fn", "const", "struct", "var"] };
+            // Only a head's overrides mean the same in every kernel, and that of part loops.
+            let kinds: &[&str] = if ["head", "loops"].contains(&stem) {
+                &["fn", "const", "struct", "override"]
+            } else {
+                &["fn", "const", "struct", "var"]
+            };
             assert!(kinds.contains(&kind), "{}: a part holds no {kind}", part.name);
             let name = rest.split(['(', ':', ' ']).next().unwrap_or_default().to_lowercase();
             let own = name == stem || name.starts_with(stem);

@@ -458,6 +458,10 @@ pub struct CheckArgs {
     #[arg(long)]
     pub all: bool,
 
+    /// Also compile every kernel with every part, and list what each pipeline took (CPU seconds on Linux)
+    #[arg(long)]
+    pub pipelines: bool,
+
     /// Print JSON
     #[arg(long)]
     pub json: bool,

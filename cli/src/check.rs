@@ -2,11 +2,15 @@
 
 use crate::adapters;
 use crate::args::CheckArgs;
+use crate::check_progress::{Pipelines, Progress};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use std::process::ExitCode;
-use wgpo::check::CheckRow;
-use wgpo::gpu::Gpu;
+use wgpo::check::{CheckRow, check_on, compile_all};
+use wgpo::gpu::{Gpu, GpuOptions};
+
+/// Devices that compile side by side: more would take memory and no less time.
+const MOST_DEVICES: usize = 4;
 
 /// Compares every kernel and a whole update with the reference, on one adapter or on all.
 pub fn check(args: &CheckArgs) -> Result<ExitCode> {
@@ -26,19 +30,59 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
             }
             (None, Err(error)) => return Err(error),
         };
-        let rows = wgpo::check::check(&gpu);
+        let (rows, pipelines) = one(args, &gpu)?;
         let all = !rows.is_empty() && rows.iter().all(|row| row.passed);
         passed &= all;
         if args.json {
-            reports.push(as_json(&gpu, &rows, all));
-        } else {
-            say!("{}", as_text(&gpu, &rows).trim_end());
+            reports.push(as_json(&gpu, &rows, all, pipelines.as_ref()));
         }
     }
     if args.json {
         say!("{:#}", json!({ "passed": passed, "adapters": reports }));
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One adapter: its rows, printed as they come unless JSON is wanted.
+fn one(args: &CheckArgs, gpu: &Gpu) -> Result<(Vec<CheckRow>, Option<Pipelines>)> {
+    let pipelines = args.pipelines.then(|| Pipelines::watch(gpu));
+    // What a pipeline took is CPU time of the process, so nothing else may run beside it.
+    let gpus = if args.pipelines { vec![gpu.clone()] } else { devices(gpu) };
+    let names = wgpo::check::cases();
+    let kernel = names.iter().map(|case| case.kernel.len()).max().unwrap_or(0).max(6);
+    let mut progress = Progress::new();
+    let print = |text: &str| {
+        if !args.json && !text.is_empty() {
+            say!("{}", text.trim_end());
+        }
+    };
+    print(&head(gpu, kernel));
+    let rows = check_on(&gpus, |new, done| {
+        progress.clear();
+        let text: String = new.iter().map(|row| line(row, kernel)).collect();
+        print(&text);
+        progress.show(done);
+    });
+    progress.clear();
+    print(&foot(&rows));
+    if let Some(pipelines) = &pipelines {
+        compile_all(gpu)?;
+        print(&pipelines.text());
+    }
+    Ok((rows, pipelines))
+}
+
+/// The device and others on its adapter, as many as there are processors; OpenGL has one context at a time.
+fn devices(gpu: &Gpu) -> Vec<Gpu> {
+    let mut gpus = vec![gpu.clone()];
+    let most = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_DEVICES);
+    while gpus.len() < most && gpu.adapter_info().backend != wgpo::wgpu::Backend::Gl {
+        match adapters::again(gpu, GpuOptions::default()) {
+            Ok(other) => gpus.push(other),
+            Err(_) => break, // it goes without
+        }
+    }
+    gpus
 }
 
 /// An adapter to check.
@@ -66,39 +110,43 @@ fn places(args: &CheckArgs) -> Result<Vec<Place>> {
     Ok(places)
 }
 
-fn as_text(gpu: &Gpu, rows: &[CheckRow]) -> String {
-    let width = |of: fn(&CheckRow) -> &str, least: usize| {
-        rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0).max(least)
-    };
-    // The shape is last: some take more than a line.
-    let kernel = width(|row| &row.kernel, 6);
-    let mut text = format!("{}\n", gpu.describe());
-    text += &format!(
-        "{:<kernel$}  {:>11}  {:>9}  {:>9}  {:4}  {}\n",
-        "kernel", "worst error", "tolerance", "slack", "", "shape"
+/// The first lines. The shape is the last column: some take more than a line.
+fn head(gpu: &Gpu, kernel: usize) -> String {
+    format!(
+        "{}\n{:<kernel$}  {:>11}  {:>9}  {:>9}  {:4}  {}\n",
+        gpu.describe(),
+        "kernel",
+        "worst error",
+        "tolerance",
+        "slack",
+        "",
+        "shape"
+    )
+}
+
+fn line(row: &CheckRow, kernel: usize) -> String {
+    let verdict = if row.passed { "pass" } else { "FAIL" };
+    let mut text = format!(
+        "{:<kernel$}  {:>11.3e}  {:>9.3e}  {:>9.1e}  {verdict}  {}\n",
+        row.kernel, row.worst_error, row.tolerance, row.slack, row.shape
     );
-    for row in rows {
-        let verdict = if row.passed { "pass" } else { "FAIL" };
-        text += &format!(
-            "{:<kernel$}  {:>11.3e}  {:>9.3e}  {:>9.1e}  {verdict}  {}\n",
-            row.kernel, row.worst_error, row.tolerance, row.slack, row.shape
-        );
-        if let Some(reason) = &row.slack_reason {
-            text += &format!("    slack: {reason}\n");
-        }
-        if let Some(fault) = &row.fault {
-            text += &format!("    {fault}\n");
-        }
+    if let Some(reason) = &row.slack_reason {
+        text += &format!("    slack: {reason}\n");
     }
-    let failed = rows.iter().filter(|row| !row.passed).count();
-    text += &match failed {
-        0 => format!("all {} comparisons passed\n", rows.len()),
-        _ => format!("{failed} of {} comparisons FAILED\n", rows.len()),
-    };
+    if let Some(fault) = &row.fault {
+        text += &format!("    {fault}\n");
+    }
     text
 }
 
-fn as_json(gpu: &Gpu, rows: &[CheckRow], passed: bool) -> Value {
+fn foot(rows: &[CheckRow]) -> String {
+    match rows.iter().filter(|row| !row.passed).count() {
+        0 => format!("all {} comparisons passed\n", rows.len()),
+        failed => format!("{failed} of {} comparisons FAILED\n", rows.len()),
+    }
+}
+
+fn as_json(gpu: &Gpu, rows: &[CheckRow], passed: bool, pipelines: Option<&Pipelines>) -> Value {
     let info = gpu.adapter_info();
     let rows: Vec<Value> = rows
         .iter()
@@ -116,12 +164,16 @@ fn as_json(gpu: &Gpu, rows: &[CheckRow], passed: bool) -> Value {
             })
         })
         .collect();
-    json!({
+    let mut report = json!({
         "adapter": info.name,
         "backend": format!("{:?}", info.backend),
         "driver": info.driver,
         "driver_info": info.driver_info,
         "passed": passed,
         "rows": rows,
-    })
+    });
+    if let Some(pipelines) = pipelines {
+        report["pipelines"] = pipelines.json();
+    }
+    report
 }

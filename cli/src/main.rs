@@ -21,6 +21,7 @@ mod bench_report;
 mod bench_roofline;
 mod bench_table;
 mod check;
+mod check_progress;
 mod curve;
 mod eval;
 mod failure_figure;

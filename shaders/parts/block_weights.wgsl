@@ -99,17 +99,19 @@ fn block_store_quad(start: u32, layer: vec4<u32>, output: u32, input: u32, sums:
         return;
     }
     let place = start + layer.z + output * layer.x + input;
-    if (input < layer.x) { partials[place] = sums.x; }
-    if (input + 1u < layer.x) { partials[place + 1u] = sums.y; }
-    if (input + 2u < layer.x) { partials[place + 2u] = sums.z; }
-    if (input + 3u < layer.x) { partials[place + 3u] = sums.w; }
+    var four = sums;
+    for (var i = 0u; i < loops_end(4u, layer.y); i++) {
+        if (input + i < layer.x) { partials[place + i] = four.x; }
+        four = four.yzwx;
+    }
 }
 
 fn block_store_tile(start: u32, layer: vec4<u32>, output: u32, input: u32, sums: mat4x4<f32>) {
-    block_store_quad(start, layer, output, input, sums[0]);
-    block_store_quad(start, layer, output + 1u, input, sums[1]);
-    block_store_quad(start, layer, output + 2u, input, sums[2]);
-    block_store_quad(start, layer, output + 3u, input, sums[3]);
+    var four = sums;
+    for (var i = 0u; i < loops_end(4u, layer.y); i++) {
+        block_store_quad(start, layer, output + i, input, four[0]);
+        four = mat4x4<f32>(four[1], four[2], four[3], four[0]);
+    }
 }
 
 fn block_store_sums(sums: BlockSums, slice: u32, lane: u32, first: vec4<u32>, second: vec4<u32>, last: vec4<u32>) {

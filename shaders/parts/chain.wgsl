@@ -1,5 +1,6 @@
 // Sums of a dense layer for a block of 16 rows in workgroup memory, by a workgroup of 64: a lane has 4 rows and 4 or 8 columns.
 //
+// Needs part loops.
 // A kernel provides chain_input(i), quad i of the block (rows are CHAIN_STRIDE quads apart), and chain_parameter(i). A lane's
 // rows are chain_row(lane, 0 .. 3), its columns chain_column(lane) .. + 3 (near) and 64 more (far).
 
@@ -11,6 +12,12 @@ const CHAIN_STRIDE: u32 = 33u;  // a quad more than 128 numbers, so that four ro
 struct ChainSums {
     near: mat4x4<f32>,
     far: mat4x4<f32>,
+}
+
+// The next row's in the place of the first.
+fn chain_turn(s: ChainSums) -> ChainSums {
+    return ChainSums(
+        mat4x4<f32>(s.near[1], s.near[2], s.near[3], s.near[0]), mat4x4<f32>(s.far[1], s.far[2], s.far[3], s.far[0]));
 }
 
 fn chain_row(lane: u32, i: u32) -> u32 { return lane % 4u + 4u * i; }
@@ -49,6 +56,22 @@ fn chain_add(sums: mat4x4<f32>, x: mat4x4<f32>, w: mat4x4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(a, b, c, d);
 }
 
+// Those of four columns from `column` on; a column past the last has the weights of the last, and its sum is not used.
+fn chain_four_weights(weight: u32, stride: u32, column: u32, outputs: u32, left: u32) -> mat4x4<f32> {
+    let last = outputs - 1u;
+    if (LOOPS != 0u) {
+        var w = mat4x4<f32>();
+        for (var i = 0u; i < loops_end(4u, outputs); i++) {
+            w = mat4x4<f32>(w[1], w[2], w[3], chain_weights(weight + min(column + i, last) * stride, left));
+        }
+        return w;
+    }
+    return mat4x4<f32>(
+        chain_weights(weight + column * stride, left), chain_weights(weight + min(column + 1u, last) * stride, left),
+        chain_weights(weight + min(column + 2u, last) * stride, left),
+        chain_weights(weight + min(column + 3u, last) * stride, left));
+}
+
 // Adds inputs 0 .. count of the block; `weight` is where the weights of output 0 begin, `stride` from one output to the next.
 fn chain_layer(before: ChainSums, lane: u32, count: u32, weight: u32, stride: u32, outputs: u32) -> ChainSums {
     var sums = before;
@@ -56,8 +79,6 @@ fn chain_layer(before: ChainSums, lane: u32, count: u32, weight: u32, stride: u3
     if (column >= outputs) {
         return sums;
     }
-    // A column past the last is summed like the last, and not used.
-    let last = outputs - 1u;
     let row = lane % 4u * CHAIN_STRIDE;
     for (var k = 0u; k < count; k += 4u) {
         let left = count - k;
@@ -66,16 +87,9 @@ fn chain_layer(before: ChainSums, lane: u32, count: u32, weight: u32, stride: u3
             chain_input(at), chain_input(at + 4u * CHAIN_STRIDE),
             chain_input(at + 8u * CHAIN_STRIDE), chain_input(at + 12u * CHAIN_STRIDE));
         let w = weight + k;
-        sums.near = chain_add(sums.near, x, mat4x4<f32>(
-            chain_weights(w + column * stride, left), chain_weights(w + min(column + 1u, last) * stride, left),
-            chain_weights(w + min(column + 2u, last) * stride, left),
-            chain_weights(w + min(column + 3u, last) * stride, left)));
+        sums.near = chain_add(sums.near, x, chain_four_weights(w, stride, column, outputs, left));
         if (column + 64u < outputs) {
-            let far = column + 64u;
-            sums.far = chain_add(sums.far, x, mat4x4<f32>(
-                chain_weights(w + far * stride, left), chain_weights(w + min(far + 1u, last) * stride, left),
-                chain_weights(w + min(far + 2u, last) * stride, left),
-                chain_weights(w + min(far + 3u, last) * stride, left)));
+            sums.far = chain_add(sums.far, x, chain_four_weights(w, stride, column + 64u, outputs, left));
         }
     }
     return sums;

@@ -1,6 +1,7 @@
 // All layers of a network, one after another, on the block of 16 rows that part chain computes with.
 //
-// Needs parts math, activation, chain and dense. A kernel provides, beside what chain asks for, network_layer(l), (inputs,
+// Needs parts math, activation, loops, chain and dense.
+// A kernel provides, beside what chain asks for, network_layer(l), (inputs,
 // outputs, first weight, first bias) of layer l, and network_store(i, quad), which writes quad i of the block.
 
 fn network_keep(row: u32, column: u32, sums: vec4<f32>, layer: vec4<u32>, activation: u32, last: bool) {
@@ -22,11 +23,12 @@ fn network_run(lane: u32, depth: u32, activation: u32) {
     for (var l = 0u; l < depth; l++) {
         let layer = network_layer(l);
         workgroupBarrier();  // this layer's input is complete
-        let sums = chain_layer(ChainSums(), lane, layer.x, layer.z, layer.x, layer.y);
+        var sums = chain_layer(ChainSums(), lane, layer.x, layer.z, layer.x, layer.y);
         workgroupBarrier();  // and nobody reads it any more
-        for (var i = 0u; i < 4u; i++) {
-            network_keep(chain_row(lane, i), column, sums.near[i], layer, activation, l + 1u == depth);
-            network_keep(chain_row(lane, i), column + 64u, sums.far[i], layer, activation, l + 1u == depth);
+        for (var i = 0u; i < loops_end(4u, layer.y); i++) {
+            network_keep(chain_row(lane, i), column, sums.near[0], layer, activation, l + 1u == depth);
+            network_keep(chain_row(lane, i), column + 64u, sums.far[0], layer, activation, l + 1u == depth);
+            sums = chain_turn(sums);
         }
     }
     workgroupBarrier();

@@ -1,5 +1,6 @@
 // Register tiles of dense products: an invocation holds 8 × 8 sums, as four blocks of four rows by four columns.
 //
+// Needs part loops.
 // The kernel declares the overrides COLUMN_LANES and STAGED (through workgroup memory; only with 8 column lanes), and takes
 // the sums one by one: tile_store(row, column, sum), both in the tile.
 
@@ -57,11 +58,12 @@ fn tile_below(v: vec4<f32>, first: u32, end: u32) -> vec4<f32> {
     return select(vec4<f32>(), v, vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(end));
 }
 
-fn tile_store_row(row: u32, column: u32, sums: vec4<f32>) {
-    tile_store(row, column, sums.x);
-    tile_store(row, column + 1u, sums.y);
-    tile_store(row, column + 2u, sums.z);
-    tile_store(row, column + 3u, sums.w);
+fn tile_store_row(row: u32, column: u32, all: vec4<f32>) {
+    var sums = all;
+    for (var i = 0u; i < loops_end(4u, params.rows); i++) {
+        tile_store(row, column + i, sums.x);
+        sums = sums.yzwx;
+    }
 }
 
 // One block at a time, so that what a sum becomes is compiled 16 times and not 64 times.
@@ -70,12 +72,17 @@ fn tile_store_all(lane: u32, all: TileSums) {
     for (var block = 0u; block < 4u; block++) {
         let row = tile_row_quad(lane, block / 2u) * 4u;
         let column = tile_column_quad(lane, block % 2u) * 4u;
-        tile_store_row(row, column, sums.block_00[0]);
-        tile_store_row(row + 1u, column, sums.block_00[1]);
-        tile_store_row(row + 2u, column, sums.block_00[2]);
-        tile_store_row(row + 3u, column, sums.block_00[3]);
+        for (var i = 0u; i < loops_end(4u, params.rows); i++) {
+            tile_store_row(row + i, column, sums.block_00[0]);
+            sums.block_00 = tile_turn(sums.block_00, sums.block_00[0]);
+        }
         sums.block_00 = sums.block_01;
         sums.block_01 = sums.block_10;
         sums.block_10 = sums.block_11;
     }
+}
+
+// The columns one place on, and `last` after them.
+fn tile_turn(m: mat4x4<f32>, last: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(m[1], m[2], m[3], last);
 }

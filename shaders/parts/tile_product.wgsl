@@ -4,6 +4,26 @@
 // from 4 quad on by the terms k .. k + 3, one vector per term, 0 past the last term. It declares, in
 // workgroup memory, row_tile and column_tile, [TILE_TERMS, TILE_QUADS].
 
+fn tile_four_rows(quad: u32, k: u32) -> mat4x4<f32> {
+    if (LOOPS != 0u) {
+        var four = mat4x4<f32>();
+        for (var i = 0u; i < loops_end(4u, params.rows); i++) { four = tile_turn(four, tile_row(quad, k, i)); }
+        return four;
+    }
+    return mat4x4<f32>(
+        tile_row(quad, k, 0u), tile_row(quad, k, 1u), tile_row(quad, k, 2u), tile_row(quad, k, 3u));
+}
+
+fn tile_four_columns(quad: u32, k: u32) -> mat4x4<f32> {
+    if (LOOPS != 0u) {
+        var four = mat4x4<f32>();
+        for (var i = 0u; i < loops_end(4u, params.rows); i++) { four = tile_turn(four, tile_column(quad, k, i)); }
+        return four;
+    }
+    return mat4x4<f32>(
+        tile_column(quad, k, 0u), tile_column(quad, k, 1u), tile_column(quad, k, 2u), tile_column(quad, k, 3u));
+}
+
 // The tile has so many rows and columns from its first ones to the end of the result.
 fn tile_product(lane: u32, terms: u32, rows: u32, columns: u32) -> TileSums {
     let row_0 = tile_row_quad(lane, 0u);
@@ -16,6 +36,23 @@ fn tile_product(lane: u32, terms: u32, rows: u32, columns: u32) -> TileSums {
     if (STAGED == 0u) {
         let end = select(0u, terms, busy);
         for (var k = 0u; k < end; k += 4u) {
+            if (LOOPS != 0u) {
+                var a_0 = mat4x4<f32>();
+                var a_1 = mat4x4<f32>();
+                var b_0 = mat4x4<f32>();
+                var b_1 = mat4x4<f32>();
+                for (var half = 0u; half < loops_end(2u, params.rows); half++) {
+                    a_0 = a_1;
+                    a_1 = tile_rows(tile_row_quad(lane, half), k);
+                    b_0 = b_1;
+                    b_1 = tile_columns(tile_column_quad(lane, half), k);
+                }
+                sums.block_00 = tile_add_4(sums.block_00, a_0, b_0);
+                sums.block_10 = tile_add_4(sums.block_10, a_1, b_0);
+                sums.block_01 = tile_add_4(sums.block_01, a_0, b_1);
+                sums.block_11 = tile_add_4(sums.block_11, a_1, b_1);
+                continue;
+            }
             let a_0 = tile_rows(row_0, k);
             let a_1 = tile_rows(row_1, k);
             let b_0 = tile_columns(column_0, k);

@@ -43,6 +43,8 @@ use crate::Result;
 use crate::gpu::Gpu;
 pub use recorded::{RecordedRatio, RecordedRow, recorded_ratio};
 use std::sync::Arc;
+#[cfg(not(target_arch = "wasm32"))]
+use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) use support::{EPS, Report, Submitted};
 
 /// What one case found.
@@ -173,6 +175,75 @@ pub fn cases() -> Vec<Case> {
 /// could not be run: its fault is the error.
 pub fn check(gpu: &Gpu) -> Vec<CheckRow> {
     cases().iter().filter(|case| case.quick).map(|case| run(case, gpu)).collect()
+}
+
+/// [`check`] on several devices of one adapter at once, a thread each, since most drivers compile on the thread, or for the device,
+/// that asks. Rows are the same and `seen` gets them in the same order, each as soon as it and those before it are there, with
+/// how many are done by then and of how many.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn check_on(gpus: &[Gpu], mut seen: impl FnMut(&[CheckRow], [usize; 2])) -> Vec<CheckRow> {
+    let cases: Vec<_> = cases().into_iter().filter(|case| case.quick).collect();
+    // Cases of a kernel have pipelines in common: they go to one device.
+    let groups: Vec<_> = cases.chunk_by(|a, b| a.kernel == b.kernel).collect();
+    let starts: Vec<_> = groups
+        .iter()
+        .scan(0, |next, group| {
+            let start = *next;
+            *next += group.len();
+            Some(start)
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    let mut waiting: Vec<Option<CheckRow>> = cases.iter().map(|_| None).collect();
+    let mut rows = Vec::with_capacity(cases.len());
+    let mut done = 0;
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for gpu in gpus {
+            let (sender, next, groups, starts) = (sender.clone(), &next, &groups, &starts);
+            scope.spawn(move || {
+                loop {
+                    let taken = next.fetch_add(1, Ordering::Relaxed);
+                    let (Some(group), Some(start)) = (groups.get(taken), starts.get(taken)) else { return };
+                    for (index, case) in (*start..).zip(*group) {
+                        // Nobody listens any more: the caller panicked.
+                        if sender.send((index, run(case, gpu))).is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for (index, row) in receiver {
+            waiting[index] = Some(row);
+            done += 1;
+            let before = rows.len();
+            rows.extend(waiting[before..].iter_mut().map_while(Option::take));
+            seen(&rows[before..], [done, cases.len()]);
+        }
+    });
+    rows
+}
+
+/// Compiles every kernel with every part that it may be composed of, by the heaviest choices, and runs none: for
+/// [`Gpu::watch_compiling`].
+///
+/// # Errors
+/// What the device says against a kernel.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn compile_all(gpu: &Gpu) -> Result<()> {
+    let heavy = f64::from(crate::policy::Activation::GeluErf.code());
+    let choices = [("ACTIVATION", heavy), ("INPUT_ACTIVATION", heavy), ("KEEPS_PREACTIVATION", 1.0)];
+    for def in crate::kernels::ALL {
+        for mut variant in crate::kernels::variants(def) {
+            let source = def.compose(&variant);
+            let declared = |(name, _): &&(&str, f64)| source.contains(&format!("override {name}:"));
+            variant.constants.extend(choices.iter().filter(declared));
+            gpu.compile_only(def, &variant)?;
+        }
+    }
+    Ok(())
 }
 
 fn run(case: &Case, gpu: &Gpu) -> CheckRow {

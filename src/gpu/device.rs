@@ -21,6 +21,8 @@ pub(super) struct Inner {
     pub products: ProductPath,
     pub software: bool,
     pub pipelines: PipelineCache,
+    #[cfg(not(target_arch = "wasm32"))]
+    pub watch: super::compiling::Watch,
     pub dispatches: AtomicU64,
     pub submissions: AtomicU64,
     pub readbacks: AtomicU64,
@@ -129,6 +131,8 @@ impl Gpu {
                 products,
                 software,
                 pipelines: PipelineCache::default(),
+                #[cfg(not(target_arch = "wasm32"))]
+                watch: super::compiling::Watch::default(),
                 dispatches: AtomicU64::new(0),
                 submissions: AtomicU64::new(0),
                 readbacks: AtomicU64::new(0),

@@ -11,9 +11,12 @@
 
 mod adapter;
 mod buffer;
+#[cfg(not(target_arch = "wasm32"))]
+mod compiling;
 mod device;
 mod environment;
 mod kernel;
+mod loops;
 mod pipeline;
 mod readback;
 mod record;
@@ -22,6 +25,8 @@ mod timestamps;
 
 pub use adapter::{AdapterChoice, AdapterSummary, GpuOptions, ProductPath, adapters};
 pub use buffer::{Buffer, Element};
+#[cfg(not(target_arch = "wasm32"))]
+pub use compiling::Compiling;
 pub use device::{Counts, Gpu};
 pub use environment::narrowed;
 pub(crate) use kernel::kernel;

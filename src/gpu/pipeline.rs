@@ -32,6 +32,9 @@ impl Gpu {
             return Ok(found);
         }
         drop(lock); // compiling may take long
+        #[cfg(not(target_arch = "wasm32"))]
+        let made = self.watched(def, variant, || self.compile(def, variant))?;
+        #[cfg(target_arch = "wasm32")]
         let made = self.compile(def, variant)?;
         let mut lock = self.inner.pipelines.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         Ok(lock.entry(key).or_insert(made).clone())
@@ -49,6 +52,10 @@ impl Gpu {
         self.count_created();
         let device = self.device();
         let source = def.compose(variant);
+        let mut constants = variant.constants.clone();
+        if source.contains("override LOOPS:") && super::loops::wanted(&self.adapter_info(), def.name) {
+            constants.push(("LOOPS", 1.0));
+        }
         self.scoped(def.name, || {
             let module = self.module(def.name, source);
             let entries = layout_entries(def);
@@ -67,7 +74,7 @@ impl Gpu {
                 module: &module,
                 entry_point: Some(def.name),
                 compilation_options: wgpu::PipelineCompilationOptions {
-                    constants: &variant.constants,
+                    constants: &constants,
                     // Kernels initialise the workgroup memory that they read.
                     zero_initialize_workgroup_memory: false,
                 },
@@ -94,7 +101,7 @@ impl Gpu {
     }
 }
 
-fn layout_entries(def: &KernelDef) -> Vec<wgpu::BindGroupLayoutEntry> {
+pub(super) fn layout_entries(def: &KernelDef) -> Vec<wgpu::BindGroupLayoutEntry> {
     let entry = |binding: u32, ty: wgpu::BufferBindingType, dynamic: bool, size: usize| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,

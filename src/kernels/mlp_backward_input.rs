@@ -9,7 +9,7 @@ use crate::policy::Activation;
 
 kernel! {
     stem: "mlp_backward_input",
-    parts: [MATH, ACTIVATION],
+    parts: [MATH, ACTIVATION, LOOPS],
     schedule: false,
     head: false,
     params: {

@@ -9,7 +9,7 @@ use crate::policy::Activation;
 
 kernel! {
     stem: "mlp_backward_input_tiled",
-    parts: [MATH, ACTIVATION, TILE, TILE_PRODUCT],
+    parts: [MATH, ACTIVATION, LOOPS, TILE, TILE_PRODUCT],
     schedule: false,
     head: false,
     params: {

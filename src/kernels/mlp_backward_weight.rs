@@ -10,7 +10,7 @@ use crate::policy::Activation;
 
 kernel! {
     stem: "mlp_backward_weight",
-    parts: [MATH, ACTIVATION],
+    parts: [MATH, ACTIVATION, LOOPS],
     schedule: false,
     head: false,
     params: {

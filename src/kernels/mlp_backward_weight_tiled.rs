@@ -11,7 +11,7 @@ use crate::policy::Activation;
 
 kernel! {
     stem: "mlp_backward_weight_tiled",
-    parts: [MATH, ACTIVATION, TILE, TILE_PRODUCT],
+    parts: [MATH, ACTIVATION, LOOPS, TILE, TILE_PRODUCT],
     schedule: false,
     head: false,
     params: {

@@ -23,7 +23,7 @@ pub const LAYERS: usize = 12;
 
 kernel! {
     stem: "mlp_forward_fused",
-    parts: [MATH, ACTIVATION, CHAIN, DENSE],
+    parts: [MATH, ACTIVATION, LOOPS, CHAIN, DENSE],
     schedule: false,
     head: false,
     params: {

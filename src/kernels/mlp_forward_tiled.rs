@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 kernel! {
     stem: "mlp_forward_tiled",
-    parts: [MATH, ACTIVATION, TILE, TILE_PRODUCT],
+    parts: [MATH, ACTIVATION, LOOPS, TILE, TILE_PRODUCT],
     schedule: false,
     head: false,
     params: {

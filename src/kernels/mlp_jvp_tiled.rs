@@ -9,7 +9,7 @@ use crate::policy::Activation;
 
 kernel! {
     stem: "mlp_jvp_tiled",
-    parts: [MATH, ACTIVATION, TILE, TILE_PRODUCT, TILE_TANGENT],
+    parts: [MATH, ACTIVATION, LOOPS, TILE, TILE_PRODUCT, TILE_TANGENT],
     schedule: false,
     head: false,
     params: {

@@ -83,6 +83,8 @@ parts! {
     DRAW = "draw",
     /// The mark of rows that do not count.
     SAMPLE = "sample",
+    /// Loops that are not unrolled on drivers that compute on the CPU.
+    LOOPS = "loops",
     /// 8 × 8 sums of an invocation, see [`super::tile::Tile`].
     TILE = "tile",
     /// The product of such a tile.
