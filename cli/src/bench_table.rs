@@ -252,7 +252,7 @@ mod tests {
         // The rows are printed once more, by the better limits; not where these are about the same.
         assert_eq!(text.matches("REFUSED: a fault").count(), 2, "{text}");
         assert!(!text.contains(" 0 ns"), "{text}");
-        let foot = printer.foot(rows, &roof(1.05e9), None);
+        let foot = printer.foot(rows, &roof(1.05e9), None).replace('\n', " ");
         assert!(!foot.contains("REFUSED: a") && !foot.contains("load:") && foot.contains("1.05 GB/s"), "{foot}");
     }
 }
