@@ -9,8 +9,8 @@
 use serde_json::Value;
 use std::process::Command;
 
-/// Most CPU seconds for one pipeline: 5 on an idle machine, and as much again for one whose cores are shared.
-const PIPELINE_SECONDS: f64 = 10.0;
+/// Most CPU seconds for one pipeline: what is written for is 5 on an idle machine; one whose cores are shared takes up to three times as many.
+const PIPELINE_SECONDS: f64 = 15.0;
 
 /// Most for the whole, in seconds of a clock. It only ends what would not end: a busy machine must not fail here.
 const SECONDS: u32 = 1800;
@@ -34,7 +34,7 @@ fn check(name: &str, adapter: &str, settings: &[(&str, &str)]) {
     assert!(output.status.success() && failed.is_empty(), "{name}: {}: {failed:#?}", output.status);
     assert!(report["rows"].as_array().unwrap().len() > 250, "{name}");
     let pipelines = report["pipelines"].as_array().unwrap();
-    assert!(pipelines.len() > 150, "{name}: {} pipelines", pipelines.len());
+    assert!(pipelines.len() > 100, "{name}: {} pipelines", pipelines.len());
     let seconds = |pipeline: &Value| pipeline["seconds"].as_f64().unwrap();
     let slow: Vec<_> = pipelines.iter().filter(|pipeline| seconds(pipeline) > PIPELINE_SECONDS).collect();
     assert!(slow.is_empty(), "{name}: pipelines above {PIPELINE_SECONDS} s: {slow:#?}");
