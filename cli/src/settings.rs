@@ -72,6 +72,15 @@ impl RunConfig {
     /// Reads a run's file.
     pub fn read(path: &Path) -> Result<Self> {
         let text = files::read(path)?;
+        // Before the text is looked into: what is damaged says nothing.
+        if let Some((said, rest)) = checksum(&text)
+            && said.parse() != Ok(crc32fast::hash(rest.as_bytes()))
+        {
+            bail!(
+                "{}: is not as it was written; if it was changed on purpose, take out its line that begins with `checksum`",
+                path.display()
+            );
+        }
         let given = document::parse(&text).map_err(|all| wrong(path, all))?;
         let (filler, known) = (whole(&PpoConfig::cleanrl())?, whole(&complete())?);
         let reader = Reader {
@@ -82,13 +91,6 @@ impl RunConfig {
             whole: ", which a run's file has",
         };
         let config: Self = reader.read(&given).map_err(|all| wrong(path, all))?;
-        let found = after_checksum(&text).map(|rest| crc32fast::hash(rest.as_bytes()));
-        if config.checksum.is_some() && config.checksum != found {
-            bail!(
-                "{}: is not as it was written; if it was changed on purpose, take out its line that begins with `checksum`",
-                path.display()
-            );
-        }
         Ok(Self { checksum: None, ..config })
     }
 
@@ -111,14 +113,14 @@ impl RunConfig {
     }
 }
 
-/// The text after the line of the checksum.
-fn after_checksum(text: &str) -> Option<&str> {
-    let lines = text.split_inclusive('\n').scan(0, |end, line| {
+/// What the line of the checksum says, and the text after it.
+fn checksum(text: &str) -> Option<(&str, &str)> {
+    let mut lines = text.split_inclusive('\n').scan(0, |end, line| {
         *end += line.len();
         Some((*end, line))
     });
-    let end = lines.filter(|(_, line)| line.starts_with("checksum")).map(|(end, _)| end).next()?;
-    text.get(end..)
+    let (end, line) = lines.find(|(_, line)| line.starts_with("checksum"))?;
+    Some((line.split_once('=')?.1.trim(), text.get(end..)?))
 }
 
 /// The settings of `preset` for `env` under `algorithm`.
