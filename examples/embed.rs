@@ -5,10 +5,10 @@
 //!
 //! Run with `cargo run --example embed`.
 
-use wgpo::algo::{ActPlan, AdvantagePlan, BatchBuffers, Estimator, Model, PpoUpdate, RolloutBuffers};
+use wgpo::algo::{ActPlan, Model, RolloutBuffers, RolloutRows, RolloutUpdate};
 use wgpo::gpu::{Buffer, Gpu, ReadBack};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::{PpoConfig, wgpu};
+use wgpo::{Autoreset, PpoConfig, wgpu};
 
 const STEPS: u32 = 16;
 const ENVS: u32 = 8;
@@ -72,20 +72,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         log_rhos: None,
         valid: None,
     };
-    let advantages = AdvantagePlan::new(&gpu, &rollout, 0.99, Estimator::Gae { gae_lambda: 0.95 })?;
-    let batch = BatchBuffers {
-        rows: rows as u32,
+    let acted = RolloutRows {
         obs: of(&engine.floats("obs", rows * OBS_DIM, wave), rows * OBS_DIM)?,
         actions: Buffer::from_wgpu(&engine.storage("actions", &vec![1; rows]), 0, rows as u64)?,
-        logp_old: of(&engine.floats("logp", rows, |_| -1.1), rows)?,
-        advantages: advantages.advantages.clone(),
-        returns: advantages.returns.clone(),
-        values_old: rollout.values.clone(),
-        old_dist: None,
-        valid: None,
+        logp: of(&engine.floats("logp", rows, |_| -1.1), rows)?,
     };
     let act = ActPlan::new(&gpu, &model, &newest, ENVS)?;
-    let update = PpoUpdate::new(&gpu, &model, &config, &batch, None)?;
+    let update = RolloutUpdate::new(&gpu, &model, &config, &rollout, &acted, Autoreset::SameStep, None)?;
     let statistics = ReadBack::new(&gpu, "statistics", update.statistics_len())?;
     let scratch = engine.storage("engine scratch", &[0; 64]);
 
@@ -94,13 +87,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     encoder.clear_buffer(&scratch, 0, None); // the engine's own work before
     let slot = model.push_schedule(&gpu, &config, 0)?;
     act.record(&gpu, &mut encoder, false, slot);
-    gpu.record(&mut encoder, "advantages", advantages.calls(), slot);
-    update.record(&gpu, &mut encoder, slot);
+    update.record(&gpu, &mut encoder, slot); // advantages, and whatever else the settings ask for
     update.record_statistics(&mut encoder, &statistics, 0)?;
     encoder.clear_buffer(&scratch, 0, Some(16)); // and after
     engine.queue.submit(Some(encoder.finish()));
     model.policy_step += 1;
-    model.count_update(batch.rows as usize);
+    model.count_update(rows);
 
     // 4. Whenever it suits: the statistics, one small buffer.
     let words = statistics.fetch(&gpu)?;

@@ -74,7 +74,7 @@ pub trait Learner {
     /// As [`update`](Self::update); an order of the wrong length or with an index out of range.
     fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats>;
 
-    /// One update on rows with given advantages. Returns and old values are in the units of the rewards. `order`, if given, holds
+    /// One update on rows with given advantages, so that reward scaling has no part in it. Returns and old values are in the units of the rewards. `order`, if given, holds
     /// [`PpoConfig::order_epochs`] `× rows` indices: the permutation of each epoch in turn; without it the keyed shuffle is used. With
     /// TRPO the epochs are the critic's, and with [`crate::TrustRegion::subsample`] the policy's permutation comes after them.
     ///

@@ -1,12 +1,12 @@
 //! The device behind the [`Learner`] trait, fed from host arrays.
 
 use super::act::ActPlan;
-use super::advantage::{AdvantagePlan, Estimator, RolloutBuffers};
-use super::log_rho::LogRhoPlan;
+use super::advantage::RolloutBuffers;
 use super::model::Model;
 use super::plan::UpdatePlan;
+use super::prepare::RolloutRows;
 use super::update::BatchBuffers;
-use super::valid::ValidPlan;
+use super::values::ValuePlan;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::learner::{ActMode, Learner, LearnerState};
@@ -19,18 +19,22 @@ use ndarray::{Array1, Array2, ArrayView2};
 /// Dispatches of one submission of ours: far below any watchdog's patience, and enough that submitting costs nothing.
 pub(super) const CALLS_PER_SUBMISSION: usize = 4096;
 
+/// Row counts whose plans for acting are kept: those of training, of an evaluation, and two to spare.
+const ACT_PLANS: usize = 4;
+
 /// A policy on the device. Observations and rollouts come from host arrays; for environments on the device see
 /// [`super::GpuTrainer`], and to record into an encoder of one's own [`super::PpoUpdate`].
 ///
-/// Plans are made on first use and kept for the last shape of each kind.
+/// Plans are made on first use and kept: of updates for the last shape, of [`act`](Learner::act) for the last four row counts, of
+/// [`values`](Learner::values) for any row count up to the largest so far.
 #[derive(Debug)]
 pub struct GpuLearner {
     gpu: Gpu,
     config: PpoConfig,
     pub(super) model: Model,
-    act: Option<Acting>,
-    /// For values alone.
-    judge: Option<Acting>,
+    /// The last used first.
+    act: Vec<Acting>,
+    values: Option<ValuePlan>,
     update: Option<Updating>,
 }
 
@@ -92,7 +96,7 @@ impl GpuLearner {
     /// A policy whose parameters are yet to be written.
     pub(super) fn empty(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
         let model = Model::empty(gpu, &spec, &config, seed)?;
-        Ok(Self { gpu: gpu.clone(), config, model, act: None, judge: None, update: None })
+        Ok(Self { gpu: gpu.clone(), config, model, act: Vec::new(), values: None, update: None })
     }
 
     /// Writes the initial weights.
@@ -111,9 +115,10 @@ impl GpuLearner {
         &self.model
     }
 
-    fn acting(&mut self, rows: u32) -> Result<()> {
-        if self.act.as_ref().is_some_and(|acting| acting.rows == rows) {
-            return Ok(());
+    /// The plan for `rows` rows: one of the last, or a new one. It is to be put back.
+    fn acting(&mut self, rows: u32) -> Result<Acting> {
+        if let Some(index) = self.act.iter().position(|acting| acting.rows == rows) {
+            return Ok(self.act.remove(index));
         }
         let obs = self.gpu.buffer("obs", u64::from(rows) * self.model.spec.obs_dim as u64)?;
         let plan = ActPlan::new(&self.gpu, &self.model, &obs, rows)?;
@@ -123,14 +128,85 @@ impl GpuLearner {
             words += plan.obs.len();
         }
         let staging = ReadBack::new(&self.gpu, "acted", words)?;
-        self.act = Some(Acting { rows, obs, plan, staging });
-        Ok(())
+        Ok(Acting { rows, obs, plan, staging })
     }
 
-    /// Makes the plan for `key` unless it is there.
-    fn updating(&mut self, key: UpdateKey) -> Result<()> {
-        if self.update.as_ref().is_some_and(|updating| updating.key == key) {
-            return Ok(());
+    /// The number of rows of observations that the networks can take.
+    fn check_obs(&self, obs: ArrayView2<'_, f32>) -> Result<u32> {
+        let rows = small("act", obs.nrows())?;
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.model.spec.obs_dim])?;
+        if rows == 0 {
+            return Err(Error::config("obs", "has 0 rows"));
+        }
+        finite("obs", obs.iter()).map(|()| rows)
+    }
+
+    /// Actions by a plan for as many rows as `obs` has, which is finite.
+    fn act_by(
+        &mut self,
+        acting: &Acting,
+        obs: ArrayView2<'_, f32>,
+        allowed: Option<ArrayView2<'_, bool>>,
+        mode: ActMode,
+    ) -> Result<Acted> {
+        let head = self.model.spec.head.clone();
+        let slot = self.model.push_schedule(&self.gpu, &self.config, 0)?;
+        let Acting { rows, obs: buffer, plan, staging } = acting;
+        let host: Vec<f32> = obs.iter().copied().collect();
+        self.gpu.write(buffer, 0, &host)?;
+        if head.is_masked() {
+            let (dims, all) = (head.action_dims(), ndarray::Array1::from_elem(head.raw_outputs(), true));
+            let row_words = |row: usize| {
+                let mask = mask_bits(allowed.as_ref().map_or(all.view(), |allowed| allowed.row(row)));
+                std::iter::repeat_n(0, dims).chain(mask).collect::<Vec<u32>>()
+            };
+            self.gpu.write(&plan.actions, 0, &(0..obs.nrows()).flat_map(row_words).collect::<Vec<_>>())?;
+        }
+        let mut encoder = self.gpu.encoder("act");
+        plan.record(&self.gpu, &mut encoder, mode == ActMode::Greedy, slot);
+        let (rows, words, env_words) = (u64::from(*rows), plan.actions.len(), plan.env_actions.len());
+        let normalizes = self.model.normalizer.has_obs();
+        let mut copies = vec![
+            (plan.actions.clone(), words),
+            (plan.env_actions.clone(), env_words),
+            (plan.logp.cast(), rows),
+            (plan.values.cast(), rows),
+        ];
+        if normalizes {
+            copies.push((plan.obs.cast(), plan.obs.len()));
+        }
+        let mut at = 0;
+        for (source, count) in &copies {
+            staging.copy(&mut encoder, source, 0, at, *count)?;
+            at += count;
+        }
+        self.gpu.submit(encoder)?;
+        let read = staging.fetch(&self.gpu)?;
+        let (actions, rest) = read.split_at(words as usize);
+        let (env_actions, rest) = rest.split_at(env_words as usize);
+        let (logp, rest) = rest.split_at(rows as usize);
+        let (values, seen) = rest.split_at(rows as usize);
+        let floats = |part: &[u32]| part.iter().map(|word| f32::from_bits(*word)).collect::<Array1<f32>>();
+        let obs = if normalizes {
+            let floats = seen.iter().map(|word| f32::from_bits(*word)).collect();
+            let shape = (rows as usize, self.model.spec.obs_dim);
+            Array2::from_shape_vec(shape, floats)
+                .map_err(|_| Error::shape("obs", &[seen.len()], &[shape.0, shape.1]))?
+        } else {
+            obs.to_owned()
+        };
+        let actions = Actions::from_words(&head, rows as usize, actions)?;
+        let env_actions = Actions::env_from_words(&head, rows as usize, env_actions)?;
+        if mode == ActMode::Sample {
+            self.model.policy_step = self.model.policy_step.wrapping_add(1);
+        }
+        Ok(Acted { actions, env_actions, logp: floats(logp), values: floats(values), obs })
+    }
+
+    /// The plan for `key`: the last one, or a new one. It is to be put back.
+    fn updating(&mut self, key: UpdateKey) -> Result<Updating> {
+        if let Some(updating) = self.update.take_if(|updating| updating.key == key) {
+            return Ok(updating);
         }
         let (gpu, spec) = (&self.gpu, &self.model.spec);
         let rows = match key {
@@ -160,7 +236,7 @@ impl GpuLearner {
                 (batch, None)
             }
             UpdateKey::Rollout { steps, envs, autoreset, with_valid, with_ended, .. } => {
-                let mut buffers = RolloutBuffers {
+                let buffers = RolloutBuffers {
                     steps,
                     envs,
                     rewards: gpu.buffer("rewards", rows)?,
@@ -172,33 +248,10 @@ impl GpuLearner {
                     valid: with_valid.then(|| gpu.buffer("valid", rows)).transpose()?,
                 };
                 let ended_before = with_ended.then(|| gpu.buffer("ended_before", envs.into())).transpose()?;
-                let mut valid = buffers.valid.clone();
-                if autoreset != Autoreset::SameStep {
-                    let plan = ValidPlan::new(gpu, &buffers, autoreset, ended_before.as_ref())?;
-                    prepare.extend(plan.calls().iter().cloned());
-                    valid = Some(plan.valid);
-                }
-                prepare.extend(self.model.normalizer.rewards(gpu, &buffers, valid.as_ref())?);
-                if self.config.advantage.corrects() {
-                    let (model, rows) = (&self.model, rows as u32);
-                    let plan = LogRhoPlan::new(gpu, model, rows, &obs, &actions, &logp_old, valid.as_ref())?;
-                    prepare.extend(plan.calls().iter().cloned());
-                    buffers.log_rhos = Some(plan.log_rhos);
-                }
-                let gamma = self.config.gamma as f32;
-                let plan = AdvantagePlan::new(gpu, &buffers, gamma, Estimator::from(&self.config))?;
-                prepare.extend(plan.calls().iter().cloned());
-                let batch = BatchBuffers {
-                    rows: rows as u32,
-                    obs,
-                    actions,
-                    logp_old,
-                    advantages: plan.advantages,
-                    returns: plan.returns,
-                    values_old: buffers.values.clone(),
-                    old_dist: None,
-                    valid,
-                };
+                let acted = RolloutRows { obs, actions, logp: logp_old };
+                let (model, config, ended) = (&self.model, &self.config, ended_before.as_ref());
+                let (calls, batch) = super::prepare::prepare(gpu, model, config, &buffers, &acted, autoreset, ended)?;
+                prepare = calls;
                 (batch, Some(Recorded { buffers, ended_before }))
             }
         };
@@ -208,19 +261,17 @@ impl GpuLearner {
             }
             _ => None,
         };
-        let (returns, values_old, valid) = (&batch.returns, &batch.values_old, batch.valid.as_ref());
-        prepare.extend(self.model.normalizer.targets(gpu, batch.rows, returns, values_old, valid)?);
+        if rollout.is_none() {
+            let (returns, values_old, valid) = (&batch.returns, &batch.values_old, batch.valid.as_ref());
+            prepare = self.model.normalizer.targets(gpu, batch.rows, returns, values_old, valid)?;
+        }
         let plan = UpdatePlan::new(gpu, &self.model, &self.config, &batch, order.as_ref())?;
         let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;
-        self.update = Some(Updating { key, rollout, batch, order, prepare, plan, staging });
-        Ok(())
+        Ok(Updating { key, rollout, batch, order, prepare, plan, staging })
     }
 
-    /// Submits the plan in `self.update` and reads its statistics.
-    fn run_update(&mut self) -> Result<UpdateStats> {
-        let Some(updating) = &self.update else {
-            return Ok(UpdateStats::default());
-        };
+    /// Submits the plan and reads its statistics.
+    fn run_update(&mut self, updating: &Updating) -> Result<UpdateStats> {
         let Updating { plan, staging, prepare, batch, .. } = updating;
         let rows = batch.rows as usize;
         let learning_rate = self.config.learning_rate_at(self.model.progress(&self.config, rows));
@@ -282,76 +333,25 @@ impl Learner for GpuLearner {
         allowed: Option<ArrayView2<'_, bool>>,
         mode: ActMode,
     ) -> Result<Acted> {
-        let rows = small("act", obs.nrows())?;
-        let head = self.model.spec.head.clone();
-        check_shape("obs", obs.shape(), &[obs.nrows(), self.model.spec.obs_dim])?;
-        if rows == 0 {
-            return Err(Error::config("obs", "has 0 rows"));
-        }
-        finite("obs", obs.iter())?;
-        check_mask(&head, obs.nrows(), allowed)?;
-        self.acting(rows)?;
-        let slot = self.model.push_schedule(&self.gpu, &self.config, 0)?;
-        let Some(Acting { obs: buffer, plan, staging, .. }) = &self.act else {
-            return Err(Error::config("obs", "has 0 rows"));
-        };
-        let host: Vec<f32> = obs.iter().copied().collect();
-        self.gpu.write(buffer, 0, &host)?;
-        if head.is_masked() {
-            let (dims, all) = (head.action_dims(), ndarray::Array1::from_elem(head.raw_outputs(), true));
-            let row_words = |row: usize| {
-                let mask = mask_bits(allowed.as_ref().map_or(all.view(), |allowed| allowed.row(row)));
-                std::iter::repeat_n(0, dims).chain(mask).collect::<Vec<u32>>()
-            };
-            self.gpu.write(&plan.actions, 0, &(0..obs.nrows()).flat_map(row_words).collect::<Vec<_>>())?;
-        }
-        let mut encoder = self.gpu.encoder("act");
-        plan.record(&self.gpu, &mut encoder, mode == ActMode::Greedy, slot);
-        let (rows, words, env_words) = (u64::from(rows), plan.actions.len(), plan.env_actions.len());
-        let normalizes = self.model.normalizer.has_obs();
-        let mut copies = vec![
-            (plan.actions.clone(), words),
-            (plan.env_actions.clone(), env_words),
-            (plan.logp.cast(), rows),
-            (plan.values.cast(), rows),
-        ];
-        if normalizes {
-            copies.push((plan.obs.cast(), plan.obs.len()));
-        }
-        let mut at = 0;
-        for (source, count) in &copies {
-            staging.copy(&mut encoder, source, 0, at, *count)?;
-            at += count;
-        }
-        self.gpu.submit(encoder)?;
-        let read = staging.fetch(&self.gpu)?;
-        let (actions, rest) = read.split_at(words as usize);
-        let (env_actions, rest) = rest.split_at(env_words as usize);
-        let (logp, rest) = rest.split_at(rows as usize);
-        let (values, seen) = rest.split_at(rows as usize);
-        let floats = |part: &[u32]| part.iter().map(|word| f32::from_bits(*word)).collect::<Array1<f32>>();
-        let obs = if normalizes {
-            let floats = seen.iter().map(|word| f32::from_bits(*word)).collect();
-            let shape = (rows as usize, self.model.spec.obs_dim);
-            Array2::from_shape_vec(shape, floats)
-                .map_err(|_| Error::shape("obs", &[seen.len()], &[shape.0, shape.1]))?
-        } else {
-            obs.to_owned()
-        };
-        let actions = Actions::from_words(&head, rows as usize, actions)?;
-        let env_actions = Actions::env_from_words(&head, rows as usize, env_actions)?;
-        if mode == ActMode::Sample {
-            self.model.policy_step = self.model.policy_step.wrapping_add(1);
-        }
-        Ok(Acted { actions, env_actions, logp: floats(logp), values: floats(values), obs })
+        let rows = self.check_obs(obs)?;
+        check_mask(&self.model.spec.head, obs.nrows(), allowed)?;
+        let acting = self.acting(rows)?;
+        let acted = self.act_by(&acting, obs, allowed, mode);
+        self.act.insert(0, acting);
+        self.act.truncate(ACT_PLANS);
+        acted
     }
 
     fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
-        // Seldom as many rows as there are to act on, whose plan is kept.
-        std::mem::swap(&mut self.act, &mut self.judge);
-        let acted = self.act(obs, ActMode::Greedy);
-        std::mem::swap(&mut self.act, &mut self.judge);
-        Ok(acted?.values)
+        let rows = self.check_obs(obs)?;
+        let plan = match self.values.take() {
+            Some(plan) if plan.fits(rows) => plan,
+            _ => ValuePlan::new(&self.gpu, &self.model, rows)?,
+        };
+        let slot = self.model.push_schedule(&self.gpu, &self.config, 0)?;
+        let host: Vec<f32> = obs.iter().copied().collect();
+        let values = self.values.insert(plan).run(&self.gpu, &self.model, slot, &host, rows)?;
+        Ok(values.into())
     }
 
     fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
@@ -373,10 +373,12 @@ impl Learner for GpuLearner {
             with_order: order.is_some(),
         };
         small("rollout rows", rollout.rows())?;
-        self.updating(key)?;
-        if let Some(Updating { batch, order: place, rollout: Some(Recorded { buffers, ended_before, .. }), .. }) =
-            &self.update
+        let updating = self.updating(key)?;
         {
+            let Updating { batch, order: place, rollout: Some(Recorded { buffers, ended_before }), .. } = &updating
+            else {
+                return Err(Error::Internal("the plan of a rollout's update has no rollout"));
+            };
             let gpu = &self.gpu;
             if let (Some(place), Some(order)) = (place, order) {
                 gpu.write(place, 0, order)?;
@@ -406,7 +408,9 @@ impl Learner for GpuLearner {
                 gpu.write(place, 0, &ended.to_vec())?;
             }
         }
-        self.run_update()
+        let stats = self.run_update(&updating);
+        self.update = Some(updating);
+        stats
     }
 
     fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
@@ -418,8 +422,10 @@ impl Learner for GpuLearner {
         // Where no divergence is asked for, nobody reads them.
         let old_dist = batch.old_dist.as_ref().filter(|_| self.config.kl_direction().is_some());
         let (with_order, with_old_dist, with_valid) = (order.is_some(), old_dist.is_some(), batch.valid.is_some());
-        self.updating(UpdateKey::Batch { rows: small("batch rows", rows)?, with_order, with_old_dist, with_valid })?;
-        if let Some(Updating { batch: buffers, order: place, .. }) = &self.update {
+        let rows = small("batch rows", rows)?;
+        let updating = self.updating(UpdateKey::Batch { rows, with_order, with_old_dist, with_valid })?;
+        {
+            let Updating { batch: buffers, order: place, .. } = &updating;
             let gpu = &self.gpu;
             gpu.write(&buffers.obs, 0, &batch.obs.iter().copied().collect::<Vec<f32>>())?;
             gpu.write(&buffers.actions, 0, &batch.actions.words())?;
@@ -437,7 +443,9 @@ impl Learner for GpuLearner {
                 gpu.write(place, 0, order)?;
             }
         }
-        self.run_update()
+        let stats = self.run_update(&updating);
+        self.update = Some(updating);
+        stats
     }
 
     fn parameters(&self) -> Result<Vec<f32>> {

@@ -10,6 +10,7 @@
 //! | [`ValidPlan`] | ends of episodes, a mode of resetting | which rows count |
 //! | [`LogRhoPlan`] | recorded actions | how much more probable they are now |
 //! | [`AdvantagePlan`] | a rollout | advantages and returns |
+//! | [`RolloutUpdate`] | a rollout | all of what follows, by the settings |
 //! | [`PpoUpdate`] | rows with advantages | updated parameters, statistics |
 //! | [`FisherPlan`] | observations, a vector v | F v |
 //! | [`TrustRegionUpdate`] | rows with advantages | a TRPO or NPG step, the critic's steps, statistics |
@@ -31,6 +32,7 @@ mod model;
 mod network;
 mod normalize;
 mod plan;
+mod prepare;
 mod products;
 mod rollout;
 mod rollout_steps;
@@ -45,6 +47,8 @@ mod update_kl;
 mod update_loss;
 mod update_optim;
 mod valid;
+#[cfg(not(target_arch = "wasm32"))]
+mod values;
 
 pub use act::ActPlan;
 pub use advantage::{AdvantagePlan, Estimator, RolloutBuffers};
@@ -56,6 +60,7 @@ pub use learner::GpuLearner;
 pub use log_rho::LogRhoPlan;
 pub use model::Model;
 pub use normalize::NormalizerBuffers;
+pub use prepare::{RolloutRows, RolloutUpdate};
 pub use rollout::RolloutPlan;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::GpuTrainer;

@@ -7,7 +7,7 @@ use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::reduce_running::STATISTIC_WORDS;
 use crate::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_moments, reduce_running};
 use crate::normalizer::{NormalizerState, RunningMoments};
-use crate::{PpoConfig, Result};
+use crate::{Error, PpoConfig, Result};
 
 /// The running statistics that a configuration asks for; part of a [`Model`](super::Model). An embedder puts the calls in between:
 /// [`rewards`](Self::rewards) before the advantages, [`targets`](Self::targets) after them. Where a setting is off there are no calls.
@@ -105,6 +105,20 @@ impl NormalizerBuffers {
             }
         }
         self.carried.iter().try_for_each(|carried| gpu.write(carried, 0, &state.discounted_returns))
+    }
+
+    /// Refuses settings that normalise otherwise than those that the statistics are for.
+    pub(super) fn check_config(&self, config: &PpoConfig) -> Result<()> {
+        let own = &self.config;
+        let all = [
+            ("obs_norm", own.obs_norm == config.obs_norm),
+            ("reward_norm", own.reward_norm == config.reward_norm),
+            ("norm_value", own.norm_value == config.norm_value),
+        ];
+        match all.into_iter().find(|(_, same)| !same) {
+            Some((field, _)) => Err(Error::config(field, "is not what the model was made with")),
+            None => Ok(()),
+        }
     }
 
     /// Whether observations are normalised.

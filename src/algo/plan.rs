@@ -15,6 +15,7 @@ pub(super) enum UpdatePlan {
 }
 
 impl UpdatePlan {
+    /// On rows whose rewards and value targets are normalised already where `config` asks for it.
     pub fn new(
         gpu: &Gpu,
         model: &Model,
@@ -22,6 +23,8 @@ impl UpdatePlan {
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
+        // What these ask for stands before the update.
+        let config = &PpoConfig { reward_norm: None, norm_value: None, ..config.clone() };
         if config.algorithm.is_trust_region() {
             TrustRegionUpdate::new(gpu, model, config, batch, order).map(|plan| Self::TrustRegion(Box::new(plan)))
         } else {

@@ -1,11 +1,9 @@
 //! Environments and learning wholly on the device.
 
-use super::advantage::{AdvantagePlan, Estimator};
 use super::learner::{GpuLearner, submit};
-use super::log_rho::LogRhoPlan;
 use super::plan::UpdatePlan;
+use super::prepare::{RolloutRows, prepare};
 use super::rollout::RolloutPlan;
-use super::update::BatchBuffers;
 use crate::env::Env;
 use crate::gpu::{Call, Gpu, ReadBack, Slot};
 use crate::kernels::reduce_episodes::SUMMARY;
@@ -13,7 +11,7 @@ use crate::learner::Learner;
 use crate::memory::small;
 use crate::policy::{Network, PolicySpec};
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
-use crate::{Error, PpoConfig, Result};
+use crate::{Autoreset, Error, PpoConfig, Result};
 
 /// Rollouts and updates on the device; the host sees one small buffer of statistics per iteration.
 #[derive(Debug)]
@@ -61,29 +59,11 @@ impl GpuTrainer {
         let learner = GpuLearner::empty(gpu, spec, config.clone(), seed)?;
         let (steps, envs) = (small("num_steps", config.num_steps)?, small("num_envs", config.num_envs)?);
         small("batch rows", config.batch_size().saturating_add(config.num_envs))?;
-        let mut rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
-        let normalizer = &learner.model.normalizer;
-        let mut prepare = normalizer.rewards(gpu, &rollout.buffers, None)?;
-        if config.advantage.corrects() {
-            let RolloutPlan { obs, actions, logp, .. } = &rollout;
-            let plan = LogRhoPlan::new(gpu, &learner.model, steps * envs, obs, actions, logp, None)?;
-            prepare.extend(plan.calls().iter().cloned());
-            rollout.buffers.log_rhos = Some(plan.log_rhos);
-        }
-        let advantage = AdvantagePlan::new(gpu, &rollout.buffers, config.gamma as f32, Estimator::from(&config))?;
-        let batch = BatchBuffers {
-            rows: steps * envs,
-            obs: rollout.obs.clone(),
-            actions: rollout.actions.clone(),
-            logp_old: rollout.logp.clone(),
-            advantages: advantage.advantages.clone(),
-            returns: advantage.returns.clone(),
-            values_old: rollout.buffers.values.clone(),
-            old_dist: None,
-            valid: None,
-        };
-        prepare.extend(advantage.calls().iter().cloned());
-        prepare.extend(normalizer.targets(gpu, batch.rows, &batch.returns, &batch.values_old, None)?);
+        let rollout = RolloutPlan::new(gpu, &learner.model, env, steps, envs)?;
+        let RolloutPlan { obs, actions, logp, .. } = &rollout;
+        let acted = RolloutRows { obs: obs.clone(), actions: actions.clone(), logp: logp.clone() };
+        let (model, buffers) = (&learner.model, &rollout.buffers);
+        let (prepare, batch) = prepare(gpu, model, &config, buffers, &acted, Autoreset::SameStep, None)?;
         let update = UpdatePlan::new(gpu, &learner.model, &config, &batch, None)?;
         let calls = rollout.calls().iter().chain(&prepare).chain(update.calls()).cloned().collect();
         let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;

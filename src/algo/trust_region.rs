@@ -5,6 +5,7 @@ use super::fisher::{FisherPlan, networks, sum_partials};
 use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients};
+use super::prepare::refuse_unprepared;
 use super::rows;
 use super::subsample::subsampled;
 use super::update::{BatchBuffers, PpoUpdate};
@@ -45,7 +46,7 @@ impl TrustRegionUpdate {
     /// after it: `[order_epochs, rows]`.
     ///
     /// # Errors
-    /// A bad config, a buffer too short, a limit, or out of memory; before anything ran.
+    /// A bad config, one with `reward_norm` or `norm_value` as in [`PpoUpdate::new`], a buffer too short, a limit, or out of memory; before anything ran.
     pub fn new(
         gpu: &Gpu,
         model: &Model,
@@ -53,6 +54,7 @@ impl TrustRegionUpdate {
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
+        refuse_unprepared(config)?;
         config.validate()?;
         let (batch, clean) = cleaned(gpu, model, batch)?;
         let batch = &batch;

@@ -2,6 +2,7 @@
 
 use super::clean::cleaned;
 use super::model::Model;
+use super::prepare::refuse_unprepared;
 use super::update_build::Builder;
 use crate::data::{MinibatchStats, UpdateStats};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot, require_calls};
@@ -58,10 +59,11 @@ pub struct PpoUpdate {
 
 impl PpoUpdate {
     /// Allocates and binds. With `order` (`[update_epochs, rows]`, each epoch a permutation) minibatches are cut from it;
-    /// without, from the keyed shuffle as [`PpoConfig::shuffle`] says.
+    /// without, from the keyed shuffle as [`PpoConfig::shuffle`] says. From a rollout, take [`RolloutUpdate`](super::RolloutUpdate), which
+    /// records what comes before, too.
     ///
     /// # Errors
-    /// A bad config, a buffer too short, a limit, or out of memory; before anything ran.
+    /// A bad config, one with `reward_norm` or `norm_value`, which rows that are given cannot have, a buffer too short, a limit, or out of memory; before anything ran.
     pub fn new(
         gpu: &Gpu,
         model: &Model,
@@ -73,6 +75,7 @@ impl PpoUpdate {
             let message = format!("is {}, see TrustRegionUpdate", config.algorithm.name());
             return Err(Error::config("algorithm", message));
         }
+        refuse_unprepared(config)?;
         let (batch, clean) = cleaned(gpu, model, batch)?;
         let mut update = Self::build(gpu, model, config, &batch, order, false)?;
         for step in &mut update.steps {

@@ -1,0 +1,163 @@
+//! From a rollout on the device to an update on it, with everything that the settings ask for in between.
+
+use super::advantage::{AdvantagePlan, Estimator, RolloutBuffers};
+use super::log_rho::LogRhoPlan;
+use super::model::Model;
+use super::plan::UpdatePlan;
+use super::update::BatchBuffers;
+use super::valid::ValidPlan;
+use crate::data::UpdateStats;
+use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
+use crate::{Autoreset, Error, PpoConfig, Result};
+
+/// The other half of a rollout `[T, N]` on the device, beside [`RolloutBuffers`]: what was seen and done.
+#[derive(Debug, Clone)]
+pub struct RolloutRows {
+    /// As the networks saw them ([`ActPlan::obs`](super::ActPlan)), `[steps, envs, obs_dim]`.
+    pub obs: Buffer<f32>,
+    /// Words, `[steps, envs, action_words]`, see [`Actions::words`](crate::data::Actions::words). Indices must be below the number of
+    /// choices, in rows that do not count, too.
+    pub actions: Buffer<u32>,
+    /// `[steps, envs]`.
+    pub logp: Buffer<f32>,
+}
+
+/// One update of any algorithm on a rollout of a fixed shape, recorded once: which rows count, rewards scaled with running statistics,
+/// log ρ, advantages, value targets normalised, then a [`PpoUpdate`](super::PpoUpdate) or a
+/// [`TrustRegionUpdate`](super::TrustRegionUpdate). Nothing that the settings ask for is left to the caller.
+///
+/// The rollout's `rewards` and `values` are in the environment's units before and may be in the networks' afterwards: fill them anew for
+/// every window.
+#[derive(Debug)]
+pub struct RolloutUpdate {
+    calls: Vec<Call>,
+    batch: BatchBuffers,
+    plan: UpdatePlan,
+}
+
+impl RolloutUpdate {
+    /// Allocates and binds. `autoreset` says how the environments are reset, and `ended_before` `[envs]` where the transition before the
+    /// window ended its episode (none did without), as in [`ValidPlan::new`].
+    ///
+    /// # Errors
+    /// A bad config, one that normalises otherwise than the model's, a buffer too short, a limit, or out of memory; before anything ran.
+    pub fn new(
+        gpu: &Gpu,
+        model: &Model,
+        config: &PpoConfig,
+        rollout: &RolloutBuffers,
+        acted: &RolloutRows,
+        autoreset: Autoreset,
+        ended_before: Option<&Buffer<u32>>,
+    ) -> Result<Self> {
+        config.validate()?;
+        let (mut calls, batch) = prepare(gpu, model, config, rollout, acted, autoreset, ended_before)?;
+        let plan = UpdatePlan::new(gpu, model, config, &batch, None)?;
+        calls.extend(plan.calls().iter().cloned());
+        Ok(Self { calls, batch, plan })
+    }
+
+    /// The rows that it learns from. Their advantages and returns are there once the update has run.
+    pub fn batch(&self) -> &BatchBuffers {
+        &self.batch
+    }
+
+    /// The dispatches, in order; [`record`](Self::record) first clears two small buffers.
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// Records all of it into the caller's encoder. `slot` comes from [`Model::push_schedule`]; count it afterwards,
+    /// [`Model::count_update`].
+    pub fn record(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, slot: Slot) {
+        self.plan.record_start(encoder);
+        gpu.record(encoder, "rollout_update", &self.calls, slot);
+    }
+
+    /// Words of the statistics, for a [`ReadBack`] of the caller's.
+    pub fn statistics_len(&self) -> u64 {
+        self.plan.statistics_len()
+    }
+
+    /// Records a copy of the statistics into `staging`, from its word `at` on.
+    ///
+    /// # Errors
+    /// [`Error::BufferLength`] if it does not fit.
+    pub fn record_statistics(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        staging: &ReadBack<u32>,
+        at: u64,
+    ) -> Result<()> {
+        self.plan.record_statistics(encoder, staging, at)
+    }
+
+    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied.
+    pub fn statistics(&self, words: &[u32], learning_rate: f64) -> UpdateStats {
+        self.plan.statistics(words, learning_rate)
+    }
+}
+
+/// What comes before the update itself, and the rows that it makes.
+pub(super) fn prepare(
+    gpu: &Gpu,
+    model: &Model,
+    config: &PpoConfig,
+    rollout: &RolloutBuffers,
+    acted: &RolloutRows,
+    autoreset: Autoreset,
+    ended_before: Option<&Buffer<u32>>,
+) -> Result<(Vec<Call>, BatchBuffers)> {
+    model.normalizer.check_config(config)?;
+    let rows = rollout.steps.checked_mul(rollout.envs).ok_or_else(|| Error::OwnLimit {
+        what: "rollout rows".into(),
+        limit: "u32 element index",
+        needs: u64::from(rollout.steps) * u64::from(rollout.envs),
+        has: u64::from(u32::MAX),
+    })?;
+    let (mut calls, mut rollout) = (Vec::new(), rollout.clone());
+    let mut valid = rollout.valid.clone();
+    if autoreset != Autoreset::SameStep {
+        let plan = ValidPlan::new(gpu, &rollout, autoreset, ended_before)?;
+        calls.extend(plan.calls().iter().cloned());
+        valid = Some(plan.valid);
+    }
+    calls.extend(model.normalizer.rewards(gpu, &rollout, valid.as_ref())?);
+    if config.advantage.corrects() {
+        let RolloutRows { obs, actions, logp } = acted;
+        let plan = LogRhoPlan::new(gpu, model, rows, obs, actions, logp, valid.as_ref())?;
+        calls.extend(plan.calls().iter().cloned());
+        rollout.log_rhos = Some(plan.log_rhos);
+    }
+    let plan = AdvantagePlan::new(gpu, &rollout, config.gamma as f32, Estimator::from(config))?;
+    calls.extend(plan.calls().iter().cloned());
+    let RolloutRows { obs, actions, logp } = acted.clone();
+    let batch = BatchBuffers {
+        rows,
+        obs,
+        actions,
+        logp_old: logp,
+        advantages: plan.advantages,
+        returns: plan.returns,
+        values_old: rollout.values.clone(),
+        old_dist: None,
+        valid,
+    };
+    let (returns, values_old, valid) = (&batch.returns, &batch.values_old, batch.valid.as_ref());
+    calls.extend(model.normalizer.targets(gpu, rows, returns, values_old, valid)?);
+    Ok((calls, batch))
+}
+
+/// Refuses settings that an update on given rows does not carry out itself: with them on, it would learn from rewards and value targets
+/// that nobody has normalised, without a word.
+pub(super) fn refuse_unprepared(config: &PpoConfig) -> Result<()> {
+    let on = [("reward_norm", config.reward_norm.is_some()), ("norm_value", config.norm_value.is_some())];
+    match on.into_iter().find(|(_, on)| *on) {
+        Some((field, _)) => Err(Error::config(
+            field,
+            "is on, but a plan on rows takes rewards and values as they come: RolloutUpdate records all of it. Where you record \
+             NormalizerBuffers::rewards and targets yourself, leave it out of this plan's settings",
+        )),
+        None => Ok(()),
+    }
+}
