@@ -178,6 +178,12 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// Whether memory is short, the device's ([`OutOfMemory`](Self::OutOfMemory)) or this machine's ([`Memory`](Self::Memory), also for
+    /// buffers of a software adapter): less may fit.
+    pub const fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::OutOfMemory { .. } | Self::Memory { .. })
+    }
+
     /// A setting out of range; `message` names value, range and reason.
     pub(crate) fn config(field: &'static str, message: impl Into<String>) -> Self {
         Self::Config { field, message: message.into() }

@@ -17,6 +17,7 @@ use wgpo::host::{
 };
 use wgpo::policy::Head;
 use wgpo::reference::{CpuLearner, CpuTrainer, evaluate};
+use wgpo::solved::evaluation_seed;
 use wgpo::{
     ActMode, Autoreset, Env, EpisodeStats, Error, Learner, ObsNorm, PpoConfig, RewardNorm, Trainer, ValueNorm, train,
 };
@@ -257,9 +258,9 @@ fn built_in_environments_do_the_same_through_the_trait() {
         let (got, want) = (own.state().unwrap(), trainer.state().unwrap());
         assert_eq!(got.learner, want.learner, "{env:?}");
         assert_eq!(got.env_step, want.env_step);
-        // And so does an evaluation.
+        // And so does an evaluation, on start states that no training of that seed has.
         let mut test = Collector::of(10, 4, |_| BuiltIn::new(env)).unwrap();
-        let want = evaluate(own.learner_mut(), env, 10, 4, ActMode::Greedy).unwrap();
+        let want = evaluate(own.learner_mut(), env, 10, evaluation_seed(4), ActMode::Greedy).unwrap();
         for _ in 0..2 {
             let got = test.evaluate(own.learner_mut(), 10, ActMode::Greedy).unwrap();
             assert_eq!((got.count, got.length_sum), (10, want.length_sum));
@@ -335,15 +336,63 @@ fn a_fault_of_an_environment_is_an_error_that_names_it() {
             assert!(matches!(error, Error::Environment { env: 1, step: 3, .. }), "{error:?}");
             assert_eq!(error.to_string(), words);
             assert_eq!(trainer.learner().state().unwrap().update, 0);
-            // Environment 0 has its own a window later (one call is done again after the reset); then all goes well.
+            // Environment 0 has its own a window later, in the step after the reset, which is at 5: the fault counts as a step, too.
             let again = trainer.iterate().unwrap_err().to_string();
-            assert!(again.starts_with("environment 0, after 4 steps"), "{again}");
+            assert!(again.starts_with("environment 0, after 5 steps"), "{again}");
             let stats = trainer.iterate().unwrap();
             assert_eq!((stats.updates, stats.env_steps), (1, 24));
             // Nothing of the broken windows is left in the episodes: 8 of 10 steps are none yet.
             assert_eq!(stats.episodes.count, 0);
             assert_eq!(trainer.iterate().unwrap().episodes.mean_length(), Some(10.0));
         }
+    }
+}
+
+/// Cannot begin at one step; its episodes have two.
+struct Picky {
+    fails: u64,
+    left: u32,
+}
+
+impl HostEnv for Picky {
+    fn spaces(&self) -> Spaces {
+        Spaces::discrete(1, 2)
+    }
+
+    fn reset(&mut self, start: &Start, obs: &mut [f32]) -> EnvResult<()> {
+        if start.step == self.fails {
+            return Err("no such maze".into());
+        }
+        self.left = 2;
+        obs[0] = 1.0;
+        Ok(())
+    }
+
+    fn step(&mut self, _: HostAction<'_>, _: &mut [f32]) -> EnvResult<HostStep> {
+        self.left -= 1;
+        Ok(HostStep { reward: 1.0, terminated: self.left == 0, truncated: false })
+    }
+}
+
+/// A start that fails is handed out once: at the very first reset, at that of a window, and inside a step.
+#[test]
+fn a_start_that_fails_is_not_drawn_again() {
+    for (autoreset, fails, after) in [
+        (Autoreset::SameStep, 0, 0),
+        (Autoreset::SameStep, 2, 1),
+        (Autoreset::NextStep, 3, 2),
+        (Autoreset::Disabled, 4, 4),
+        // The last step that there is.
+        (Autoreset::SameStep, u64::MAX - 1, u64::MAX - 1),
+    ] {
+        let mut envs = Collector::of(2, 1, |_| Picky { fails, left: 0 }).unwrap().with_autoreset(autoreset);
+        if fails > 4 {
+            envs.restart(fails);
+        }
+        let mut learner = learner(envs.spaces(), &config(2, 4));
+        let faults: Vec<_> = (0..4).filter_map(|_| envs.collect(&mut learner, 4).err()).collect();
+        let words = format!("environment 0, after {after} steps: reset failed: no such maze");
+        assert_eq!(faults.iter().map(ToString::to_string).collect::<Vec<_>>(), [words], "{autoreset:?} {fails}");
     }
 }
 
@@ -472,9 +521,24 @@ fn a_recorder_refuses_what_is_out_of_turn() {
     assert_eq!((rollout.rewards[[0, 0]], rollout.ended_before), (0.0, Some(Array1::ones(1))));
     assert_eq!(episodes, EpisodeStats::NONE);
 
-    for (steps, envs) in [(0, 1), (1, 0), (usize::MAX, 1), (usize::MAX / 2, 3)] {
-        assert!(matches!(RolloutRecorder::new(&spec, steps, envs, Autoreset::SameStep), Err(Error::Config { .. })));
+    // No window, and none that has addresses.
+    const MOST: usize = usize::MAX;
+    for (steps, envs) in
+        [(0, 1), (1, 0), (MOST, 1), (MOST / 2, 3), (1, MOST), (MOST, MOST), (2, MOST / 2), (1, MOST / 8)]
+    {
+        let error = RolloutRecorder::new(&spec, steps, envs, Autoreset::SameStep).unwrap_err();
+        assert!(matches!(error, Error::Config { .. }), "{steps} {envs}: {error}");
     }
+    // Addresses, but no machine's memory: a 256th of 2⁶⁴ rows.
+    for (steps, envs) in [(1, MOST / 256), (MOST / 256, 1), (MOST >> 36, 1 << 28)] {
+        let error = RolloutRecorder::new(&spec, steps, envs, Autoreset::SameStep).unwrap_err();
+        assert!(matches!(error, Error::Memory { .. }), "{steps} {envs}: {error}");
+    }
+    let error = recorder.set_steps(MOST / 256).unwrap_err();
+    assert!(error.to_string().starts_with("a window of 72057594037927935 steps of 1 environments needs "), "{error}");
+    assert_eq!((recorder.recorded(), recorder.is_full()), (0, false));
+    recorder.act(&mut learner, obs.view(), None).unwrap();
+    recorder.set_steps(1).unwrap();
     // Statistics would take the padding in.
     let normalised = PpoConfig { obs_norm: Some(ObsNorm::sb3()), ..config(2, 4) };
     let mut learner = CpuLearner::<f32>::new(spec, normalised, 3).unwrap();
@@ -495,6 +559,24 @@ fn what_does_not_belong_together_is_refused() {
     assert!(counters().collect(&mut floats, 4).unwrap_err().to_string().contains("does not suit the environment"));
     let error = HostTrainer::new(learner(counters().spaces(), &config(3, 4)), counters()).unwrap_err();
     assert!(error.to_string().contains("num_envs: is 3, the collector has 2 environments"), "{error}");
+    // A window of 2³¹ steps of 2¹⁶ numbers: half a PiB.
+    struct Large;
+    impl HostEnv for Large {
+        fn spaces(&self) -> Spaces {
+            Spaces::discrete(1 << 16, 2)
+        }
+        fn reset(&mut self, _: &Start, _: &mut [f32]) -> EnvResult<()> {
+            Err("nothing is to begin".into())
+        }
+        fn step(&mut self, _: HostAction<'_>, _: &mut [f32]) -> EnvResult<HostStep> {
+            Err("nothing is to begin".into())
+        }
+    }
+    let envs = Collector::of(1, 1, |_| Large).unwrap();
+    let config = PpoConfig { num_minibatches: 1, ..config(1, 1 << 31) };
+    let large = CpuLearner::<f32>::new(envs.spaces().policy(&[]), config, 3).unwrap();
+    let error = HostTrainer::new(large, envs).unwrap_err();
+    assert!(error.to_string().starts_with("a window of 2147483648 steps of 1 environments needs "), "{error}");
 }
 
 /// The learner goes on where it was saved; the environments begin anew.
@@ -514,6 +596,10 @@ fn a_trainer_is_saved_and_loaded() {
     let stats = second.iterate().unwrap();
     assert_eq!((stats.env_steps, stats.updates), (48, 4));
     assert_eq!(train(&mut second, 1 << 40, |_, _| Ok(std::ops::ControlFlow::Break(()))).unwrap().updates, 5);
+    // Put together anew, the count goes on.
+    let (learner, envs) = second.into_parts();
+    let stats = HostTrainer::new(learner, envs).unwrap().iterate().unwrap();
+    assert_eq!((stats.env_steps, stats.updates), (72, 6));
     // A built-in environment's run is another matter.
     let spec = Env::CartPole.policy(&[4]);
     let mut trainer = CpuTrainer::new(Env::CartPole, spec.clone(), config.clone(), 1).unwrap();

@@ -10,7 +10,8 @@ use crate::{Error, Result};
 
 /// The critic on up to so many rows. The row count of one call is seldom that of the next (episodes end when they like), so rows go
 /// through in the next power of two, over buffers that are kept: at most twice the work, and no more than 32 lists of dispatches, each
-/// made once. A row's value has the same bits whatever rows are beside it.
+/// made once. Which rows are beside it does not change a row's value by a bit; how many may, since it decides the kernel
+/// (`FEW_ROWS`).
 #[derive(Debug)]
 pub(super) struct ValuePlan {
     capacity: u32,
@@ -32,10 +33,11 @@ struct SizePlan {
 impl ValuePlan {
     /// Room for `rows` rows, and more where the next power of two fits.
     pub fn new(gpu: &Gpu, model: &Model, rows: u32) -> Result<Self> {
+        let less_may_fit =
+            |error: &Error| matches!(error, Error::Limit { .. } | Error::OwnLimit { .. }) || error.is_out_of_memory();
         match rows.checked_next_power_of_two().map(|most| Self::exact(gpu, model, most)) {
-            None | Some(Err(Error::Limit { .. } | Error::OwnLimit { .. } | Error::OutOfMemory { .. })) => {
-                Self::exact(gpu, model, rows)
-            }
+            None => Self::exact(gpu, model, rows),
+            Some(Err(error)) if less_may_fit(&error) => Self::exact(gpu, model, rows),
             Some(other) => other,
         }
     }

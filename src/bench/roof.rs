@@ -152,7 +152,7 @@ fn copy(gpu: &Gpu, wanted: u64, seconds: f64) -> Result<(f64, u64)> {
             .collect()
     };
     let pairs = match made() {
-        Err(Error::OutOfMemory { .. }) if wanted > 1 << 20 => return copy(gpu, wanted / 2, seconds),
+        Err(error) if error.is_out_of_memory() && wanted > 1 << 20 => return copy(gpu, wanted / 2, seconds),
         pairs => pairs?,
     };
     let data = random(4 * count as usize);

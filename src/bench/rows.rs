@@ -66,7 +66,7 @@ impl<'a> Rows<'a> {
         (self.starting)(case);
         let others = self.under_way.iter().any(|entry| matches!(entry, Entry::Open(_)));
         let entry = match Entry::new(case, self.place, self.options) {
-            Err(Error::OutOfMemory { .. }) if others => {
+            Err(error) if error.is_out_of_memory() && others => {
                 self.crowded = true;
                 return;
             }

@@ -4,6 +4,7 @@ use super::slot::{Slot, caught};
 use super::{HostAction, HostEnv, RolloutRecorder, Spaces, Start, StepOutcome};
 use crate::data::{Actions, Rollout};
 use crate::learner::{ActMode, Learner};
+use crate::solved::evaluation_seed;
 use crate::trainer::EpisodeStats;
 use crate::{Autoreset, Error, Result};
 use ndarray::{Array2, ArrayView2};
@@ -38,7 +39,7 @@ impl Collector {
     /// `envs`, whose start states are drawn from `seed`. The first [`collect`](Self::collect) resets them.
     ///
     /// # Errors
-    /// [`Error::Config`] without an environment, for more than 2³² of them, for spaces without an observation or an action, or where two
+    /// [`Error::Config`] without an environment, for more than 2³² − 1 of them, for spaces without an observation or an action, or where two
     /// environments' differ; [`Error::Environment`] if asking for the spaces fails.
     pub fn new(envs: Vec<Box<dyn HostEnv>>, seed: u64) -> Result<Self> {
         if u32::try_from(envs.len()).is_err() {
@@ -108,7 +109,8 @@ impl Collector {
         &self.spaces
     }
 
-    /// Steps that each environment has taken, those that only reset or stayed included.
+    /// Steps that each environment has taken, those that only reset or stayed included, and one more for each fault: a start that led to
+    /// it is not drawn again.
     pub fn steps_taken(&self) -> u64 {
         self.step
     }
@@ -122,10 +124,11 @@ impl Collector {
     /// [`Learner::update`]. Episodes that have not ended go on in the next window.
     ///
     /// # Errors
-    /// [`Error::Config`] if the policy does not suit the environments, or as [`RolloutRecorder::act`] says; whatever the learner returns.
+    /// [`Error::Config`] if the policy does not suit the environments, or as [`RolloutRecorder::new`] and [`RolloutRecorder::act`] say;
+    /// [`Error::Memory`] if there is no room for the window; whatever the learner returns.
     /// [`Error::Environment`] for the first environment, by index, that failed, panicked or gave a number that is not finite. What was
-    /// recorded is lost then, the learner's draws and running statistics stay where they were, and the next window begins with a reset
-    /// of all environments.
+    /// recorded is lost then, and the next window begins with a reset of all environments, from other start states. The learner has
+    /// acted, so its draws and its running statistics of observations have moved on by the steps that were taken; its weights have not.
     pub fn collect(&mut self, learner: &mut dyn Learner, steps: usize) -> Result<(Rollout, EpisodeStats)> {
         self.spaces.check(learner.spec())?;
         self.ask(learner)?;
@@ -148,15 +151,15 @@ impl Collector {
 
     fn window(&mut self, recorder: &mut RolloutRecorder, learner: &mut dyn Learner) -> Result<(Rollout, EpisodeStats)> {
         if self.stale {
-            self.begin(|_| true)?;
+            self.begin(self.seed, |_| true)?;
             self.stale = false;
         } else if self.autoreset == Autoreset::Disabled {
-            self.begin(|slot| slot.ended)?;
+            self.begin(self.seed, |slot| slot.ended)?;
         }
         while !recorder.is_full() {
             let (obs, allowed) = (self.obs()?, self.allowed()?);
             let actions = recorder.act(learner, obs.view(), allowed.as_ref().map(|flags| flags.view()))?;
-            self.advance(&actions, self.autoreset)?;
+            self.advance(self.seed, &actions, self.autoreset)?;
             let of = |flag: fn(&Slot) -> bool| self.slots.iter().map(flag).collect::<Vec<_>>();
             let last_obs = self.rows(|slot| &slot.last_obs)?;
             let outcome = StepOutcome {
@@ -171,8 +174,9 @@ impl Collector {
     }
 
     /// Returns and lengths of `episodes` episodes. Environment n plays as many of them as every other, or one more if n is below the
-    /// remainder, from fresh start states: it is not the quick ones that are counted. Start states follow from the collector's seed
-    /// alone, so every call sees the same.
+    /// remainder: it is not the quick ones that are counted. Start states follow from the collector's seed alone, so every call sees the
+    /// same, and none that [`collect`](Self::collect) has: the seed in [`Start`] is the [`evaluation_seed`] of the
+    /// collector's, as in [`evaluate`](crate::reference::evaluate) with that seed.
     ///
     /// [`ActMode::Greedy`] leaves the learner as it was; [`ActMode::Sample`] advances its draws and its running statistics of
     /// observations. An environment that has played its part goes on until all have, so that the learner sees one batch size throughout.
@@ -196,12 +200,14 @@ impl Collector {
         let share = |n: usize| episodes / envs + usize::from(n < episodes % envs);
         let mut played: Vec<EpisodeStats> = vec![EpisodeStats::NONE; envs];
         let mut now: Vec<(f64, u64)> = vec![(0.0, 0); envs];
+        // Not where training begins.
+        let seed = evaluation_seed(self.seed);
         self.step = 0;
-        self.begin(|_| true)?;
+        self.begin(seed, |_| true)?;
         while played.iter().enumerate().any(|(n, stats)| stats.count < share(n) as u64) {
             let (obs, allowed) = (self.obs()?, self.allowed()?);
             let acted = learner.act_masked(obs.view(), allowed.as_ref().map(|flags| flags.view()), mode)?;
-            self.advance(&acted.env_actions, Autoreset::SameStep)?;
+            self.advance(seed, &acted.env_actions, Autoreset::SameStep)?;
             for (n, ((slot, now), stats)) in self.slots.iter().zip(&mut now).zip(&mut played).enumerate() {
                 *now = (now.0 + f64::from(slot.outcome.reward), now.1 + 1);
                 if slot.outcome.terminated || slot.outcome.truncated {
@@ -226,18 +232,20 @@ impl Collector {
     }
 
     /// New episodes in the environments that `which` names.
-    fn begin(&mut self, which: impl Fn(&Slot) -> bool + Sync) -> Result<()> {
-        let (seed, step) = (self.seed, self.step);
-        self.each(move |index, slot| {
+    fn begin(&mut self, seed: u64, which: impl Fn(&Slot) -> bool + Sync) -> Result<()> {
+        let step = self.step;
+        let outcome = self.each(move |index, slot| {
             if which(slot) {
                 slot.begin(Start { seed, env: index as u32, step });
             }
-        })
+        });
+        self.step = self.step.saturating_add(outcome.is_err().into());
+        outcome
     }
 
     /// One step of all environments.
-    fn advance(&mut self, actions: &Actions, autoreset: Autoreset) -> Result<()> {
-        let start = Start { seed: self.seed, env: 0, step: self.step.saturating_add(1) };
+    fn advance(&mut self, seed: u64, actions: &Actions, autoreset: Autoreset) -> Result<()> {
+        let start = Start { seed, env: 0, step: self.step.saturating_add(1) };
         let indices = actions.indices().map(|all| all.as_standard_layout());
         let floats = match actions {
             Actions::Continuous(all) => Some(all.as_standard_layout()),
@@ -250,8 +258,8 @@ impl Collector {
             };
             slot.step(action, autoreset, Start { env: index as u32, ..start });
         });
-        // After a fault, too: a start state that led to it is not drawn again.
-        self.step = self.step.saturating_add(1);
+        // After a fault two: that of the reset inside the step, if it was at fault, is not drawn again either.
+        self.step = self.step.saturating_add(1 + u64::from(outcome.is_err()));
         outcome
     }
 

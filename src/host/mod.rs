@@ -172,11 +172,12 @@ impl Spaces {
 /// Which episode begins: all that its chance may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
-    /// The collector's seed.
+    /// The collector's seed; in an [evaluation](Collector::evaluate) the [`evaluation_seed`](crate::solved::evaluation_seed) of it.
     pub seed: u64,
     /// Which environment of the collector.
     pub env: u32,
-    /// Steps that each environment has taken when the episode begins, resets included.
+    /// Steps that each environment has taken when the episode begins, resets included ([`Collector::steps_taken`]); in an evaluation,
+    /// those of the evaluation.
     pub step: u64,
 }
 

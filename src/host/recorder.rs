@@ -2,6 +2,7 @@
 
 use crate::data::{Actions, Rollout, check_shape, finite};
 use crate::learner::{ActMode, Learner};
+use crate::memory::{require, total};
 use crate::policy::{Head, PolicySpec};
 use crate::trainer::EpisodeStats;
 use crate::{Autoreset, Error, Result};
@@ -102,16 +103,15 @@ impl RolloutRecorder {
     /// An empty window for the actions of `spec`.
     ///
     /// # Errors
-    /// [`Error::Config`] if `spec` is out of range, `steps` or `envs` is 0, or their product is too large.
+    /// [`Error::Config`] if `spec` is out of range, `steps` or `envs` is 0, or a window is more than fits in memory's addresses;
+    /// [`Error::Memory`] if it is more than is free.
     pub fn new(spec: &PolicySpec, steps: usize, envs: usize, autoreset: Autoreset) -> Result<Self> {
         spec.validate()?;
-        if envs == 0 {
-            return Err(Error::config("num_envs", "is 0, must be at least 1"));
-        }
-        let mut recorder = Self {
+        Self::check(spec.obs_dim, &spec.head, steps, envs)?;
+        Ok(Self {
             head: spec.head.clone(),
             obs_dim: spec.obs_dim,
-            steps: 1,
+            steps,
             envs,
             autoreset,
             window: Window::default(),
@@ -120,9 +120,30 @@ impl RolloutRecorder {
             ended_before: vec![false; envs],
             returns: vec![0.0; envs],
             lengths: vec![0; envs],
-        };
-        recorder.set_steps(steps)?;
-        Ok(recorder)
+        })
+    }
+
+    /// Refuses what no window can have, before anything is made.
+    pub(super) fn check(obs_dim: usize, head: &Head, steps: usize, envs: usize) -> Result<()> {
+        if envs == 0 {
+            return Err(Error::config("num_envs", "is 0, must be at least 1"));
+        }
+        if steps == 0 {
+            return Err(Error::config("num_steps", "is 0, must be at least 1"));
+        }
+        let words = head.action_words();
+        let widest = obs_dim.max(words).max(1);
+        // The longest of the window's arrays; V has a row more than there are steps.
+        if total(&[&[steps, envs, widest], &[envs, widest]]) > (isize::MAX as usize / size_of::<f32>()) as u128 {
+            let message = format!("{steps} × num_envs {envs} × {widest} numbers are more than memory has addresses");
+            return Err(Error::config("num_steps", message));
+        }
+        // Beside observations and actions: log-probabilities, values, rewards and two flags; and behind the window another value.
+        let row = obs_dim.saturating_add(words).saturating_add(5);
+        // Two flags, a return and a length.
+        let episode = 2 * size_of::<bool>() + size_of::<f64>() + size_of::<u64>();
+        let bytes = total(&[&[steps, envs, row, size_of::<f32>()], &[envs, size_of::<f32>() + episode]]);
+        require(|| format!("a window of {steps} steps of {envs} environments"), bytes)
     }
 
     pub(super) const fn head(&self) -> &Head {
@@ -132,23 +153,18 @@ impl RolloutRecorder {
     /// Another length of the windows to come.
     ///
     /// # Errors
-    /// [`Error::Config`] for 0 steps, for more than fit in memory's addresses, or in the middle of a window.
+    /// [`Error::Config`] for 0 steps, for more than fit in memory's addresses, or in the middle of a window; [`Error::Memory`] for more
+    /// than is free.
     pub fn set_steps(&mut self, steps: usize) -> Result<()> {
-        if steps == 0 {
-            return Err(Error::config("num_steps", "is 0, must be at least 1"));
-        }
-        let widest = self.obs_dim.max(self.head.action_words()).max(1);
-        let fits =
-            steps.checked_add(1).and_then(|rows| rows.checked_mul(self.envs)).and_then(|n| n.checked_mul(widest));
-        if fits.is_none_or(|numbers| numbers > isize::MAX as usize / size_of::<f32>()) {
-            let message =
-                format!("{steps} × num_envs {} × {widest} numbers are more than memory has addresses", self.envs);
-            return Err(Error::config("num_steps", message));
-        }
-        if steps != self.steps && (self.window.done > 0 || self.pending) {
+        if self.window.done > 0 || self.pending {
+            if steps == self.steps {
+                // What is recorded has its memory already: it is not asked for again.
+                return Ok(());
+            }
             let message = format!("cannot become {steps}: step {} of {} is recorded", self.window.done, self.steps);
             return Err(Error::config("num_steps", message));
         }
+        Self::check(self.obs_dim, &self.head, steps, self.envs)?;
         self.steps = steps;
         Ok(())
     }

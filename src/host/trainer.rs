@@ -1,6 +1,6 @@
 //! [`Trainer`] over environments of your own.
 
-use super::Collector;
+use super::{Collector, RolloutRecorder};
 use crate::env::Env;
 use crate::learner::Learner;
 use crate::trainer::{IterationStats, Trainer, TrainerState};
@@ -23,18 +23,23 @@ pub struct HostTrainer<L> {
 }
 
 impl<L: Learner> HostTrainer<L> {
-    /// Puts the two together.
+    /// Puts the two together. Steps and updates are counted on from those of the learner.
     ///
     /// # Errors
     /// [`Error::Config`] if the policy does not suit the environments, or
-    /// [`num_envs`](crate::PpoConfig::num_envs) is not how many there are: schedules and minibatches go by it.
+    /// [`num_envs`](crate::PpoConfig::num_envs) is not how many there are: schedules and minibatches go by it; [`Error::Memory`] if there
+    /// is no room for a window; whatever [`Learner::state`] returns.
     pub fn new(learner: L, collector: Collector) -> Result<Self> {
         collector.spaces().check(learner.spec())?;
         let (wanted, envs) = (learner.config().num_envs, collector.envs());
         if wanted != envs {
             return Err(Error::config("num_envs", format!("is {wanted}, the collector has {envs} environments")));
         }
-        Ok(Self { learner, collector, env_steps: 0, updates: 0 })
+        let spec = learner.spec();
+        RolloutRecorder::check(spec.obs_dim, &spec.head, learner.config().num_steps, envs)?;
+        let state = learner.state()?;
+        let (env_steps, updates) = (state.env_steps, state.update);
+        Ok(Self { learner, collector, env_steps, updates })
     }
 
     /// The environments.
