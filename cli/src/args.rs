@@ -329,7 +329,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     pub seed: Option<u64>,
 
-    /// Train with N seeds at once, from --seed on: together on the device, on the CPU spread over its cores
+    /// Train with N seeds at once, from --seed on: together on the device, on the CPU spread over its cores. A number of seeds here: 10 is ten
+    /// seeds (`wgpo eval --seeds 10` is the one seed 10)
     #[arg(long, value_name = "N", value_parser = counts(1000))]
     pub seeds: Option<usize>,
 
@@ -395,7 +396,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64), conflicts_with = "seeds")]
     pub seed: Option<u64>,
 
-    /// Several of them
+    /// Several of them, as a list: 10 is the one seed 10, not ten seeds (`wgpo train --seeds 10` is)
     #[arg(long, value_name = "S,S,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     pub seeds: Option<Vec<u64>>,
 
@@ -576,10 +577,33 @@ pub struct InfoArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::{Algo, Algorithm, Task};
+    use clap::{CommandFactory as _, ValueEnum as _};
 
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_table_of_what_the_tuned_settings_solve_has_every_task_with_every_algorithm() {
+        let text = include_str!("../../docs/tuned.md");
+        let (_, table) = text.split_once("<!-- pairs -->").unwrap();
+        let (table, _) = table.split_once("<!-- /pairs -->").unwrap();
+        let cells = |line: &str| -> Option<(String, String)> {
+            let mut cells = line.split('|').skip(1).map(|cell| cell.trim().trim_matches('`').to_owned());
+            Some((cells.next()?, cells.next()?))
+        };
+        let mut rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).filter_map(cells).collect();
+        let tasks = Task::value_variants().iter().map(|task| task.0.name().to_owned());
+        let algorithms: Vec<_> = Algo::value_variants().iter().map(|algo| Algorithm::from(*algo).name()).collect();
+        let mut wanted: Vec<_> =
+            tasks.flat_map(|task| algorithms.iter().map(move |name| (task.clone(), (*name).to_owned()))).collect();
+        // Until the script has written it, it has none.
+        if !rows.is_empty() {
+            rows.sort();
+            wanted.sort();
+            assert_eq!(rows, wanted);
+        }
     }
 }

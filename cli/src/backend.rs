@@ -262,10 +262,7 @@ impl Backend {
                 let gpu = roomy(gpu, GpuTrainer::binding_bytes(spec, config))?;
                 Group::Gpu(GpuTrainerGroup::new(&gpu, env, spec, config, seeds)?)
             }
-            Place::Cpu => {
-                let make = |seed: &u64| CpuTrainer::new(env, spec.clone(), config.clone(), *seed);
-                Group::Cpu(seeds.iter().map(make).collect::<Result<_, _>>()?)
-            }
+            Place::Cpu => Group::Cpu(CpuTrainer::group(env, spec, config, seeds)?),
         })
     }
 
@@ -298,12 +295,8 @@ impl Group {
             Self::Gpu(group) => {
                 let all = group.iterate_where(active)?;
                 let elapsed = start.elapsed().as_secs_f64();
-                for ((run, trainer), stats) in runs.iter_mut().zip(group.trainers_mut()).zip(all) {
-                    if let Some(stats) = stats {
-                        after(run, trainer, &stats, elapsed)?;
-                    }
-                }
-                Ok(())
+                let each = runs.iter_mut().zip(group.trainers_mut()).zip(all);
+                every(each.filter_map(|((run, trainer), stats)| Some(after(run, trainer, &stats?, elapsed))))
             }
             Self::Cpu(trainers) => {
                 let each = runs.par_iter_mut().zip(trainers.par_iter_mut()).zip(active.par_iter());
@@ -315,7 +308,7 @@ impl Group {
                         after(run, trainer, &stats, start.elapsed().as_secs_f64())
                     })
                     .collect();
-                outcomes.into_iter().collect()
+                every(outcomes.into_iter())
             }
         }
     }
@@ -336,6 +329,11 @@ impl Group {
             Self::Cpu(trainers) => trainers.par_iter_mut().map(Trainer::iterate).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Takes all steps, also those after one that fails; the first error.
+pub fn every(steps: impl Iterator<Item = Result<()>>) -> Result<()> {
+    steps.fold(Ok(()), |first, step| first.and(step))
 }
 
 /// The tunings in `path`, whose folder is made.
@@ -391,4 +389,20 @@ pub fn one_for_all(args: &BackendArgs) -> Result<()> {
         bail!("--kernels tuned is for one net, and this command has several; name the kernels instead");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_fails_keeps_none_from_being_taken() {
+        let mut taken = Vec::new();
+        let outcome = every([1, 2, 3, 4].into_iter().map(|step| {
+            taken.push(step);
+            if step % 2 == 0 { bail!("step {step}") } else { Ok(()) }
+        }));
+        assert_eq!((outcome.unwrap_err().to_string().as_str(), taken), ("step 2", vec![1, 2, 3, 4]));
+        every(std::iter::empty()).unwrap();
+    }
 }

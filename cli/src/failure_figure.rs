@@ -5,6 +5,7 @@ use crate::{files, svg};
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use statrs::distribution::{ContinuousCDF as _, StudentsT};
 use std::path::Path;
 
 const WIDTH: u32 = 960;
@@ -31,13 +32,20 @@ pub struct Panel<'a> {
     pub outcomes: &'a [Outcome],
 }
 
-/// Mean over seeds, and half the width of its 95 % interval by the normal approximation: 1.96 s / √n.
-pub fn band(row: &[f64]) -> (f64, f64) {
+/// Student's factor t of a 95 % interval of the mean of `count` numbers: the 97.5 % quantile with `count` − 1 degrees of freedom.
+/// Of fewer than two there is no interval.
+pub fn student(count: usize) -> f64 {
+    let freedom = count.saturating_sub(1) as f64;
+    StudentsT::new(0.0, 1.0, freedom).map_or(0.0, |student| student.inverse_cdf(0.975))
+}
+
+/// Mean over seeds, and half the width of its 95 % interval: t s / √n, with [`student`]'s t.
+pub fn band(row: &[f64], t: f64) -> (f64, f64) {
     let n = row.len().max(1) as f64;
     let mean = row.iter().sum::<f64>() / n;
     let squares: f64 = row.iter().map(|value| (value - mean) * (value - mean)).sum();
     let deviation = if row.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 };
-    (mean, 1.96 * deviation / n.sqrt())
+    (mean, t * deviation / n.sqrt())
 }
 
 /// Draws all panels below one another.
@@ -55,7 +63,7 @@ fn render(svg: &mut String, title: &str, panels: &[Panel<'_>]) -> Result<(), Box
     head.draw(&Text::new(title, (16, 12), ("sans-serif", 22).into_font().color(&TEXT)))?;
     let seeds = panels.iter().flat_map(|panel| panel.outcomes).map(|one| one.rewards.first().map_or(0, Vec::len)).max();
     let note = format!(
-        "mean reward per action over {} seeds; bands: 95 % interval of that mean (1.96 s/√n)",
+        "mean reward per action over {} seeds; bands: 95 % interval of that mean (t·s/√n, Student's t)",
         seeds.unwrap_or(0)
     );
     head.draw(&Text::new(note, (16, 40), ("sans-serif", 16).into_font().color(&TEXT)))?;
@@ -93,7 +101,10 @@ fn one(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) -> Result<(
     let curves: Vec<Vec<(f64, (f64, f64))>> = panel
         .outcomes
         .iter()
-        .map(|one| one.rewards.iter().enumerate().map(|(update, row)| (update as f64 + 1.0, band(row))).collect())
+        .map(|one| {
+            let t = student(one.rewards.first().map_or(0, Vec::len));
+            one.rewards.iter().enumerate().map(|(update, row)| (update as f64 + 1.0, band(row, t))).collect()
+        })
         .collect();
     for (curve, colour) in curves.iter().zip(COLOURS.iter().cycle()) {
         let upper = curve.iter().map(|(x, (mean, half))| (*x, (mean + half).min(1.06)));
@@ -128,10 +139,12 @@ mod tests {
 
     #[test]
     fn a_band_is_the_interval_of_the_mean() {
-        let (mean, half) = band(&[0.0, 1.0, 0.0, 1.0]);
-        // s² = 4 · ¼ / 3.
-        assert!((mean - 0.5).abs() < 1e-12 && (half - 1.96 * (1.0_f64 / 3.0).sqrt() / 2.0).abs() < 1e-12);
-        assert!(band(&[0.7]).1.abs() < 1e-12);
+        let (mean, half) = band(&[0.0, 1.0, 0.0, 1.0], student(4));
+        // s² = 4 · ¼ / 3, and t as tables have it.
+        assert!((mean - 0.5).abs() < 1e-12 && (half - 3.182 * (1.0_f64 / 3.0).sqrt() / 2.0).abs() < 1e-3);
+        assert!((student(2) - 12.706).abs() < 1e-3 && (student(11) - 2.228).abs() < 1e-3);
+        assert!((student(1000) - 1.962).abs() < 1e-3);
+        assert_eq!((student(0), student(1), band(&[0.7], student(1)).1), (0.0, 0.0, 0.0));
     }
 
     #[test]

@@ -40,6 +40,7 @@ mod saved;
 mod scene;
 mod seeds;
 mod seeds_figure;
+mod seeds_folders;
 mod settings;
 mod svg;
 mod train;

@@ -6,6 +6,7 @@ use crate::head::HeadName;
 use crate::lock::{self, Lock};
 use crate::metrics;
 use crate::seeds;
+use crate::seeds_folders;
 use crate::settings::{self, RunConfig};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
@@ -33,7 +34,6 @@ impl Folder {
     const CURVE: &str = "learning_curve.svg";
 
     /// The run in this folder.
-    #[cfg(test)]
     pub fn at(path: &Path) -> Self {
         Self { path: path.into() }
     }
@@ -74,27 +74,46 @@ impl Folder {
         [&[Self::CURVE, Self::METRICS, Self::CONFIG, Self::POLICY], best].concat().join(", ")
     }
 
-    /// Makes the folder this process's own, empties it of an earlier run's files, and writes the settings. Whenever it ends before
-    /// the state is saved, what is there is begun anew by the same command and by `--resume`.
-    pub fn prepare(&self, config: &RunConfig, replace: bool) -> Result<Lock> {
-        let cannot = || format!("{}: cannot make the run folder", self.path.display());
-        std::fs::create_dir_all(&self.path).with_context(cannot)?;
+    /// Makes the folder, this process's own. An error if a run is in it that is not to be replaced.
+    pub fn own(&self, replace: bool) -> Result<Lock> {
+        std::fs::create_dir_all(&self.path).with_context(|| self.cannot())?;
         let lock = Lock::take(&self.path)?;
         // Another run may have come and gone since this one was planned.
         if !replace && self.is_taken() {
             return Err(self.exists_already());
         }
-        // The settings stay to the last: what is left of the earlier run is that run's.
-        for file in [metrics::damaged(&self.metrics()), self.metrics(), self.curve(), self.best(), self.policy()] {
-            match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(anyhow::Error::new(error).context(cannot()));
-                }
-                _ => {}
-            }
-        }
-        config.write(&self.config())?;
         Ok(lock)
+    }
+
+    /// Empties the folder of an earlier run's files, and writes the settings. Whenever it ends before the state is saved, what is there
+    /// is begun anew by the same command and by `--resume`.
+    pub fn prepare(&self, config: &RunConfig) -> Result<()> {
+        // The settings stay to the last: what is left of the earlier run is that run's.
+        self.results().iter().try_for_each(|file| self.remove(file))?;
+        config.write(&self.config())
+    }
+
+    /// Empties the folder of an earlier run's files, the settings last.
+    pub fn clear(&self) -> Result<()> {
+        self.results().iter().chain([&self.config()]).try_for_each(|file| self.remove(file))
+    }
+
+    /// All files but the settings.
+    fn results(&self) -> [PathBuf; 5] {
+        [metrics::damaged(&self.metrics()), self.metrics(), self.curve(), self.best(), self.policy()]
+    }
+
+    fn remove(&self, file: &Path) -> Result<()> {
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(anyhow::Error::new(error).context(self.cannot()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn cannot(&self) -> String {
+        format!("{}: cannot make the run folder", self.path.display())
     }
 
     /// Makes the folder of an earlier run this process's own.
@@ -189,7 +208,8 @@ impl Folder {
         )
     }
 
-    fn is_taken(&self) -> bool {
+    /// Whether something is there that a new run would write over.
+    pub fn is_taken(&self) -> bool {
         match lock::files(&self.path).as_deref() {
             Some([]) => false,
             // A run that was killed before it saved anything has nothing to lose.
@@ -277,7 +297,7 @@ pub fn group_folder(args: &TrainArgs, backend: &str, first: u64, count: usize) -
         found.dedup();
         found.retain(|path| path.exists());
         return match found.as_slice() {
-            [one] => Ok(one.clone()),
+            [one] => seeds_folders::refuse_fewer(args, one, first..=last).map(|()| one.clone()),
             [] => bail!(
                 "no runs of {} with seeds {first} to {last} to resume; give their folder with --out",
                 args.task.0.name()
@@ -286,15 +306,14 @@ pub fn group_folder(args: &TrainArgs, backend: &str, first: u64, count: usize) -
         };
     }
     let group = Folder { path: named(backend) };
-    if group.is_taken() && !args.force {
+    if seeds_folders::is_taken(&group.path) && !args.force {
         return Err(group.exists_already());
     }
     if group.policy().exists() {
         bail!("{}: is the folder of a single run; give --out another one", group.path.display());
     }
     // What is replaced is this group's own.
-    let own = |path: &PathBuf| (first..=last).any(|seed| path.ends_with(format!("{}{seed}", seeds::PREFIX)));
-    if let Some(other) = seeds::folders(&group.path).into_iter().find(|path| !own(path)) {
+    if let Some(other) = seeds_folders::other(&group.path, first..=last) {
         bail!("{}: is not of seeds {first} to {last}; move it away, or give --out another folder", other.display());
     }
     Ok(group.path)
@@ -305,6 +324,10 @@ pub fn plan(args: &TrainArgs, backend: &Backend) -> Result<(Folder, RunConfig)> 
     let (env, seed) = (args.task.0, args.seed.unwrap_or(1));
     let (ppo, policy) = asked(args)?;
     let folder = folder(args, ppo.algorithm, backend.name(), seed);
+    let seeds = seeds::folders(&folder.path).len();
+    if seeds > 0 {
+        bail!("{}: is the folder of {seeds} seeds; give --out another one", folder.path.display());
+    }
     folder.refuse_taken(args.force)?;
     let (adapter, api, driver) = (backend.adapter(), backend.api(), backend.driver());
     let (kernels, run, checksum) = (backend.kernels(), None, None);

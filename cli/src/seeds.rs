@@ -1,29 +1,25 @@
 //! `wgpo train --seeds N`: several seeds at once, each a run of its own in a folder of the group's.
 
+mod report;
+
 use crate::args::TrainArgs;
-use crate::backend::{Backend, Group};
+use crate::backend::{Backend, Group, every};
 use crate::curve;
 use crate::files;
-use crate::lock::Lock;
 use crate::progress::Bar;
 use crate::run::{self, Folder};
 use crate::seeds_figure::{self, Curve};
+pub use crate::seeds_folders::folders;
+use crate::seeds_folders::{self, FIGURE, Plan, SUMMARY};
 use crate::settings::RunConfig;
 use crate::train::{self, Files, INTERRUPTED, SAVE_EVERY};
 use anyhow::{Context, Result, bail};
 use indicatif::HumanCount;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use wgpo::trainer::{IterationStats, Trainer};
-
-/// One figure of all seeds.
-const FIGURE: &str = "seeds.svg";
-/// A row per seed.
-const SUMMARY: &str = "summary.csv";
-/// Before the seed in the name of its folder.
-pub const PREFIX: &str = "seed-";
 
 /// Why a seed does no more updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +37,8 @@ struct Seed {
     /// The first warning, until it is told, and whether there was one.
     warning: Option<String>,
     warned: bool,
+    /// The update after which this sitting saved the state last.
+    saved: Option<u64>,
 }
 
 impl Seed {
@@ -69,23 +67,14 @@ impl Seed {
         Ok(())
     }
 
-    fn save(&self, trainer: &dyn Trainer) -> Result<()> {
-        self.folder.save(trainer, self.files.run).with_context(|| format!("seed {}", self.config.seed))
+    /// Saves the state, unless it is that of the last save.
+    fn save(&mut self, trainer: &dyn Trainer) -> Result<()> {
+        if self.saved != Some(self.files.done) {
+            self.folder.save(trainer, self.files.run).with_context(|| format!("seed {}", self.config.seed))?;
+            self.saved = Some(self.files.done);
+        }
+        Ok(())
     }
-}
-
-/// The folders of seeds in `group`, by their numbers.
-pub fn folders(group: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(group) else { return Vec::new() };
-    let mut found: Vec<(u64, PathBuf)> = entries
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let seed = path.file_name()?.to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
-            Some((seed, path))
-        })
-        .collect();
-    found.sort();
-    found.into_iter().map(|(_, path)| path).collect()
 }
 
 /// Learns with seeds S to S + N − 1, where S is `--seed`, and leaves a folder with a run of each, one figure and a summary.
@@ -97,21 +86,13 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
     }
     let fresh = if args.resume { None } else { Some(Backend::choose(&args.backend)?) };
     let group = run::group_folder(args, fresh.as_ref().map_or("", Backend::name), first, count)?;
-    let of_seed =
-        |seed: u64| TrainArgs { out: Some(group.join(format!("{PREFIX}{seed}"))), seed: Some(seed), ..args.clone() };
-    let plans: Vec<(Folder, RunConfig, Option<Lock>)> = seeds
-        .iter()
-        .map(|seed| {
-            let args = of_seed(*seed);
-            match &fresh {
-                Some(backend) => run::plan(&args, backend).map(|(folder, config)| (folder, config, None)),
-                None => run::find(&args).map(|(folder, config, lock)| (folder, config, Some(lock))),
-            }
-        })
-        .collect::<Result<_>>()?;
-    let Some((_, saved, _)) = plans.first() else { bail!("--seeds is 0") };
+    let plans = match &fresh {
+        Some(backend) => seeds_folders::new(args, &group, &seeds, backend)?,
+        None => seeds_folders::earlier(args, &group, &seeds)?,
+    };
+    let Some(Plan { config: saved, .. }) = plans.first() else { bail!("--seeds is 0") };
     let saved = saved.clone();
-    for (folder, config, _) in &plans {
+    for Plan { folder, config, .. } in &plans {
         let same = RunConfig { seed: saved.seed, run: saved.run, ..config.clone() };
         if same != saved {
             bail!(
@@ -125,7 +106,9 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
     backend.tune(&args.backend, &saved.policy, saved.ppo.minibatch_rows(saved.ppo.batch_size()))?;
     let mut trainers = backend.group(saved.env, &saved.policy, &saved.ppo, &seeds)?;
     let mut runs = Vec::with_capacity(plans.len());
-    for (index, (folder, config, lock)) in plans.into_iter().enumerate() {
+    for (index, (plan, begins)) in seeds_folders::take(plans, args.force)?.into_iter().enumerate() {
+        let Plan { folder, config, lock } = plan;
+        let lock = lock.context("the folder is not locked")?;
         let mut config = RunConfig {
             backend: backend.name().into(),
             adapter: backend.adapter(),
@@ -135,13 +118,14 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
             ..config
         };
         let trainer = trainers.trainer(index)?;
-        let files = if let Some(lock) = lock {
+        let files = if begins {
+            Files::begin(&folder, &mut config, trainer, lock)?
+        } else {
             folder.load_into(trainer, &mut config)?;
             Files::go_on(&folder, &config, trainer, lock)?
-        } else {
-            Files::begin(&folder, &mut config, trainer, args.force)?
         };
-        let mut seed = Seed { folder, config, files, end: None, warning: None, warned: false };
+        let saved = begins.then_some(files.done);
+        let mut seed = Seed { folder, config, files, end: None, warning: None, warned: false, saved };
         seed.look(args.no_stop);
         runs.push(seed);
     }
@@ -182,15 +166,30 @@ impl Seeds<'_> {
 
     fn learn(&mut self) -> Result<bool> {
         let interrupts = train::watch_interrupts()?;
-        let bar = Bar::new(self.runs.iter().map(|run| run.config.ppo.num_updates()).sum());
+        let bar = Bar::new(total(self.runs.iter().map(|run| run.config.ppo.num_updates())));
+        let interrupted = self.iterate(&interrupts, &bar);
+        bar.finish();
+        let interrupted = interrupted?;
+        // Those that were at their end from the start, and not evaluated there.
+        let (runs, trainers) = (&mut self.runs, &mut self.trainers);
+        let at_end = runs.iter_mut().enumerate().filter(|(_, run)| run.end == Some(End::AllSteps));
+        every(at_end.map(|(index, run)| {
+            let evaluated = run.files.judge.evaluate(trainers.trainer(index)?, true);
+            evaluated.with_context(|| format!("seed {}", run.config.seed))
+        }))?;
+        Ok(interrupted)
+    }
+
+    /// Iterates until there is a reason to end. Whether it is Ctrl-C.
+    fn iterate(&mut self, interrupts: &AtomicBool, bar: &Bar) -> Result<bool> {
         let (mut sitting, mut saved) = (0, Instant::now());
-        let interrupted = loop {
+        loop {
             let active: Vec<bool> = self.runs.iter().map(|run| run.end.is_none()).collect();
             if !active.contains(&true) || self.args.pause_after.is_some_and(|limit| sitting >= limit) {
-                break false;
+                return Ok(false);
             }
             if interrupts.load(Ordering::SeqCst) {
-                break true;
+                return Ok(true);
             }
             let no_stop = self.args.no_stop;
             self.trainers.advance(&mut self.runs, &active, |run, trainer, stats, elapsed| {
@@ -202,132 +201,51 @@ impl Seeds<'_> {
             }
             let over = |end| self.runs.iter().filter(|run| run.end == Some(end)).count();
             // A seed that is solved early has no more to do.
-            let done =
-                self.runs.iter().map(|run| run.end.map_or(run.files.done, |_| run.config.ppo.num_updates())).sum();
-            bar.show(done, &format!("{} of {} seeds solved", over(End::Solved), self.runs.len()));
+            let done = self.runs.iter().map(|run| run.end.map_or(run.files.done, |_| run.config.ppo.num_updates()));
+            bar.show(total(done), &format!("{} of {} seeds solved", over(End::Solved), self.runs.len()));
             if saved.elapsed() >= SAVE_EVERY {
                 self.save()?;
                 saved = Instant::now();
             }
-        };
-        bar.finish();
-        // Those that were at their end from the start, and not evaluated there.
-        for (index, run) in self.runs.iter_mut().enumerate().filter(|(_, run)| run.end == Some(End::AllSteps)) {
-            run.files.judge.evaluate(self.trainers.trainer(index)?, true)?;
         }
-        Ok(interrupted)
     }
 
+    /// Saves all, also after one that cannot be saved.
     fn save(&mut self) -> Result<()> {
-        for (index, run) in self.runs.iter().enumerate() {
-            run.save(self.trainers.trainer(index)?)?;
-        }
-        Ok(())
+        let (runs, trainers) = (&mut self.runs, &mut self.trainers);
+        every(runs.iter_mut().enumerate().map(|(index, run)| run.save(trainers.trainer(index)?)))
     }
 
-    /// A picture of each seed, one of all, and the summary.
+    /// A picture of each seed, one of all, and the summary: as many of them as can be written.
     fn draw(&self) -> Result<()> {
-        let mut curves = Vec::with_capacity(self.runs.len());
-        let mut title = String::new();
-        for run in &self.runs {
-            title = train::title(&run.config);
-            curve::draw(&run.folder.curve(), run.config.env, &title, run.files.metrics.rows())?;
-            curves.push(Curve { rows: run.files.metrics.rows(), solved: run.end == Some(End::Solved) });
-        }
-        if let Some(run) = self.runs.first() {
+        let each = every(self.runs.iter().map(|run| {
+            let (config, rows) = (&run.config, run.files.metrics.rows());
+            curve::draw(&run.folder.curve(), config.env, &train::title(config), rows)
+        }));
+        let solved = |run: &Seed| run.end == Some(End::Solved);
+        let curves: Vec<Curve<'_>> =
+            self.runs.iter().map(|run| Curve { rows: run.files.metrics.rows(), solved: solved(run) }).collect();
+        let all = self.runs.first().map_or(Ok(()), |run| {
+            let title = train::title(&run.config);
             let title = title.rsplit_once(" · seed").map_or(title.as_str(), |(start, _)| start);
-            seeds_figure::draw(&self.group.join(FIGURE), title, run.config.env.solved_at(), &curves)?;
-        }
-        files::write(&self.group.join(SUMMARY), &self.summary()?)
+            seeds_figure::draw(&self.group.join(FIGURE), title, run.config.env.solved_at(), &curves)
+        });
+        let summary = self.summary().and_then(|text| files::write(&self.group.join(SUMMARY), &text));
+        each.and(all).and(summary)
     }
+}
 
-    fn summary(&self) -> Result<Vec<u8>> {
-        let mut table = csv::Writer::from_writer(Vec::new());
-        table.write_record([
-            "seed",
-            "solved",
-            "updates",
-            "env_steps",
-            "seconds",
-            "sampled_return",
-            "greedy_return",
-            "best_return",
-            "best_update",
-            "folder",
-        ])?;
-        for run in &self.runs {
-            let (steps, seconds) = run.files.metrics.rows().last().map_or((0, 0.0), |row| (row.env_steps, row.seconds));
-            let solved = run.files.judge.solved();
-            let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-            table.write_record([
-                run.config.seed.to_string(),
-                u8::from(solved.is_solved()).to_string(),
-                run.files.done.to_string(),
-                steps.to_string(),
-                seconds.to_string(),
-                number(solved.sampled().map(|(mean, _)| mean)),
-                number(solved.current().map(|greedy| greedy.mean_return)),
-                number(solved.best().map(|best| best.mean_return)),
-                solved.best().map_or(String::new(), |best| best.update.to_string()),
-                format!("{PREFIX}{}", run.config.seed),
-            ])?;
-        }
-        table.into_inner().map_err(|error| error.into_error().into())
-    }
+/// Updates of all; a sum that no number holds ends at the greatest.
+fn total(updates: impl Iterator<Item = u64>) -> u64 {
+    updates.fold(0, u64::saturating_add)
+}
 
-    fn report(&self, interrupted: bool, seconds: f64) {
-        let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.1}"));
-        say!("{:>6}  {:<18} {:>11} {:>9} {:>9} {:>9}", "seed", "", "steps", "sampled", "greedy", "best");
-        let mut steps = Vec::new();
-        for run in &self.runs {
-            let solved = run.files.judge.solved();
-            let at = run.files.metrics.rows().last().map_or(0, |row| row.env_steps);
-            let word = match run.end {
-                _ if solved.is_solved() => "solved",
-                Some(_) => "not solved",
-                None => "not at its end",
-            };
-            if solved.is_solved() {
-                steps.push(at);
-            }
-            say!(
-                "{:>6}  {word:<18} {:>11} {:>9} {:>9} {:>9}",
-                run.config.seed,
-                HumanCount(at).to_string(),
-                number(solved.sampled().map(|(mean, _)| mean)),
-                number(solved.current().map(|greedy| greedy.mean_return)),
-                number(solved.best().map(|best| best.mean_return))
-            );
-        }
-        steps.sort_unstable();
-        let median = steps
-            .get(steps.len() / 2)
-            .map_or(String::new(), |at| format!(", the median after {} steps", HumanCount(*at)));
-        let open = self.runs.iter().filter(|run| run.end.is_none()).count();
-        say!("solved: {} of {} seeds{median}; {seconds:.1} s", steps.len(), self.runs.len());
-        if open > 0 {
-            let word = if interrupted { "interrupted" } else { "paused" };
-            say!(
-                "{word} with {open} of {} seeds not at their end\ngo on with: {}",
-                self.runs.len(),
-                self.resume_command()
-            );
-        }
-        say!("group folder: {} ({FIGURE}, {SUMMARY}, a run folder {PREFIX}… per seed)", self.group.display());
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn resume_command(&self) -> String {
-        let first = self.runs.first().map_or(1, |run| run.config.seed);
-        let mut command = format!(
-            "{} train {} --resume --seeds {} --seed {first} --out {}",
-            train::program(),
-            self.args.task.0.name(),
-            self.runs.len(),
-            self.group.display()
-        );
-        if self.args.no_stop {
-            command.push_str(" --no-stop");
-        }
-        command
+    #[test]
+    fn a_sum_of_updates_ends_at_the_greatest_number() {
+        assert_eq!((total([u64::MAX, 2].into_iter()), total([1, 2].into_iter())), (u64::MAX, 3));
     }
 }

@@ -1,7 +1,7 @@
 //! seeds.svg: the learning curves of several seeds, their mean, and its band.
 
 use crate::curve::{DASH, GAP, GREEDY, MARK, TEXT, thinned, thousands};
-use crate::failure_figure::band;
+use crate::failure_figure::{band, student};
 use crate::metrics::Row;
 use crate::{files, svg};
 use anyhow::{Result, anyhow};
@@ -29,16 +29,28 @@ struct Point {
 }
 
 /// Mean and 95 % interval of the seeds' means over 100 episodes, update by update, from where every seed has one. A seed that is at its
-/// end counts with its last number, as one that is solved stays solved.
+/// end counts with its last number, as one that is solved stays solved. Rows belong together by their update: an update whose row one
+/// seed has lost has no mean.
 fn points(curves: &[Curve<'_>]) -> Vec<Point> {
-    let updates = curves.iter().map(|curve| curve.rows.len()).max().unwrap_or(0);
-    let at =
-        |curve: &Curve<'_>, index: usize| curve.rows.get(index).or(curve.rows.last()).and_then(|row| row.mean_return);
-    (0..updates)
-        .filter_map(|index| {
-            let values: Vec<f64> = curves.iter().map(|curve| at(curve, index)).collect::<Option<_>>()?;
-            let steps = curves.iter().filter_map(|curve| curve.rows.get(index)).map(|row| row.env_steps).max()?;
-            let (mean, half) = band(&values);
+    let mut updates: Vec<u64> = curves.iter().flat_map(|curve| curve.rows).map(|row| row.update).collect();
+    updates.sort_unstable();
+    updates.dedup();
+    let found = |row: &Row| (row.env_steps, row.mean_return);
+    let own = |curve: &Curve<'_>, update: u64| -> Option<(u64, Option<f64>)> {
+        let place = curve.rows.binary_search_by_key(&update, |row| row.update).ok()?;
+        curve.rows.get(place).map(found)
+    };
+    let at = |curve: &Curve<'_>, update: u64| {
+        let last = curve.rows.last().filter(|last| last.update < update).map(found);
+        own(curve, update).or(last)?.1
+    };
+    let t = student(curves.len());
+    updates
+        .into_iter()
+        .filter_map(|update| {
+            let values: Vec<f64> = curves.iter().map(|curve| at(curve, update)).collect::<Option<_>>()?;
+            let steps = curves.iter().filter_map(|curve| own(curve, update)).map(|(steps, _)| steps).max()?;
+            let (mean, half) = band(&values, t);
             Some(Point { steps: steps as f64, mean, half })
         })
         .collect()
@@ -92,7 +104,7 @@ fn render(svg: &mut String, title: &str, mark: f64, curves: &[Curve<'_>]) -> Res
     let lower = points.iter().rev().map(|point| (point.steps, (point.mean - point.half).max(bottom)));
     chart
         .draw_series(std::iter::once(Polygon::new(upper.chain(lower).collect::<Vec<_>>(), LINE.mix(0.18))))?
-        .label("95 % interval of the mean (1.96 s/√n)")
+        .label("95 % interval of the mean (t·s/√n, Student's t)")
         .legend(|(x, y)| Rectangle::new([(x, y - 6), (x + 24, y + 6)], LINE.mix(0.18).filled()));
     for (index, curve) in curves.iter().enumerate() {
         let own = curve.rows.iter().filter_map(|row| Some((row.env_steps as f64, row.mean_return?))).collect();
@@ -144,6 +156,15 @@ mod tests {
         let curves = [Curve { rows: &short, solved: true }, Curve { rows: &long, solved: false }];
         let got: Vec<_> = points(&curves).iter().map(|point| (point.steps, point.mean)).collect();
         assert_eq!(got, [(200.0, 5.0), (300.0, 6.0)]);
+    }
+
+    #[test]
+    fn rows_are_paired_by_their_updates() {
+        let lost = [row(1, Some(4.0)), row(4, Some(8.0))];
+        let whole = [row(1, Some(2.0)), row(2, Some(3.0)), row(3, Some(5.0)), row(4, Some(6.0))];
+        let curves = [Curve { rows: &lost, solved: false }, Curve { rows: &whole, solved: false }];
+        let got: Vec<_> = points(&curves).iter().map(|point| (point.steps, point.mean)).collect();
+        assert_eq!(got, [(100.0, 3.0), (400.0, 7.0)]);
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
         (trainer, files)
     } else {
         let trainer = backend.trainer(&config)?;
-        let files = Files::begin(&folder, &mut config, trainer.as_ref(), args.force)?;
+        let lock = folder.own(args.force)?;
+        let files = Files::begin(&folder, &mut config, trainer.as_ref(), lock)?;
         (trainer, files)
     };
     say!("backend: {}", backend.reason());
@@ -81,10 +82,10 @@ pub struct Files {
 
 impl Files {
     /// Of a new run, which `config` gets the number of. Killed from here on, it can be gone on with.
-    pub fn begin(folder: &Folder, config: &mut RunConfig, trainer: &dyn Trainer, replace: bool) -> Result<Self> {
+    pub fn begin(folder: &Folder, config: &mut RunConfig, trainer: &dyn Trainer, lock: Lock) -> Result<Self> {
         let run = config.number()?;
         config.run = Some(run);
-        let lock = folder.prepare(config, replace)?;
+        folder.prepare(config)?;
         folder.save(trainer, run)?;
         let metrics = Metrics::create(&folder.metrics(), run)?;
         Ok(Self { run, metrics, judge: Judge::new(config, folder), done: 0, lock })

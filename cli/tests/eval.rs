@@ -137,6 +137,17 @@ fn seeds_are_runs_side_by_side_and_each_is_the_one_that_it_would_be_alone() {
         1,
         &["seed-4: is not of seeds 1 to 2"],
     );
+    // Fewer would leave a summary of some, a single run a mixture.
+    place.refused(
+        &format!("train cartpole --resume --seeds 2 --seed 4 --out {group}"),
+        1,
+        &["seed-6: is not of seeds 4 to 5", "--resume --seeds 3 --seed 4 --out runs/cartpole-cpu-s4-6"],
+    );
+    for force in ["", "--force"] {
+        place.refused(&format!("train cartpole {SMALL} --out {group} {force}"), 1, &["is the folder of 3 seeds"]);
+    }
+    assert_eq!(place.text(&format!("{group}/summary.csv")), summary);
+    assert_eq!(place.list(group), ["seed-4", "seed-5", "seed-6", "seeds.svg", "summary.csv"]);
 }
 
 #[test]
@@ -161,4 +172,69 @@ fn paused_seeds_go_on_together_or_one_by_one_bit_for_bit() {
         }
     }
     place.refused("train pendulum --resume --seeds 3 --out parts", 1, &["seed-3", "no run to resume"]);
+}
+
+#[test]
+fn a_group_whose_beginning_was_killed_begins_where_it_has_not() {
+    let place = Place::new();
+    place.run(&format!("train pendulum {SMALL} --seeds 3 --out whole"));
+    let state = |path: String| wgpo::checkpoint::load_trainer(&place.path(path)).unwrap().state;
+    let same = |group: &str| {
+        for seed in 1..=3 {
+            let of = |group: &str| state(format!("{group}/seed-{seed}/policy.safetensors"));
+            assert_eq!(of(group), of("whole"), "{group} {seed}");
+        }
+    };
+    // A folder is lost; and one is there with nothing in it.
+    place.run(&format!("train pendulum {SMALL} --seeds 3 --out parts --pause-after 3"));
+    std::fs::remove_dir_all(place.path("parts/seed-2")).unwrap();
+    std::fs::remove_dir_all(place.path("parts/seed-3")).unwrap();
+    std::fs::create_dir(place.path("parts/seed-3")).unwrap();
+    place.run("train pendulum --resume --seeds 3 --out parts");
+    same("parts");
+    // Killed before anything was written: both ways lead on, and the second has nothing to go on with.
+    for seed in 1..=3 {
+        std::fs::create_dir_all(place.path(format!("early/seed-{seed}"))).unwrap();
+    }
+    place.refused("train pendulum --resume --seeds 3 --out early", 1, &["no run to resume"]);
+    place.run(&format!("train pendulum {SMALL} --seeds 3 --out early"));
+    same("early");
+}
+
+#[test]
+fn a_seed_that_is_locked_elsewhere_keeps_the_others_whole() {
+    let place = Place::new();
+    place.run(&format!("train pendulum {SMALL} --seeds 3 --out r"));
+    let before: Vec<_> = (1..=3).map(|seed| place.bytes(&format!("r/seed-{seed}/policy.safetensors"))).collect();
+    let lock = std::fs::File::create(place.path("r/seed-3/.wgpo.lock")).unwrap();
+    lock.lock().unwrap();
+    place.refused(&format!("train pendulum {SMALL} --seeds 3 --out r --force"), 1, &["another run goes on there"]);
+    for (seed, before) in (1..=3).zip(before) {
+        assert_eq!(place.bytes(&format!("r/seed-{seed}/policy.safetensors")), before, "{seed}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_seed_whose_picture_cannot_be_written_keeps_the_others_not_from_it() {
+    let place = Place::new();
+    place.run(&format!("train pendulum {SMALL} --seeds 3 --out whole"));
+    place.run(&format!("train pendulum {SMALL} --seeds 3 --out r --pause-after 3"));
+    // Its picture cannot be renamed over a folder.
+    std::fs::remove_file(place.path("r/seed-1/learning_curve.svg")).unwrap();
+    std::fs::create_dir_all(place.path("r/seed-1/learning_curve.svg/taken")).unwrap();
+    for file in ["seed-3/learning_curve.svg", "seeds.svg", "summary.csv"] {
+        std::fs::remove_file(place.path("r").join(file)).unwrap();
+    }
+    place.refused("train pendulum --resume --seeds 3 --out r", 1, &["learning_curve.svg"]);
+    assert_eq!(place.text("r/summary.csv").lines().count(), 4);
+    for seed in 1..=3 {
+        let state = |group: &str| {
+            wgpo::checkpoint::load_trainer(&place.path(format!("{group}/seed-{seed}/policy.safetensors")))
+                .unwrap()
+                .state
+        };
+        assert_eq!(state("r"), state("whole"), "{seed}");
+    }
+    assert!(place.path("r/seed-3/learning_curve.svg").is_file() && place.path("r/seeds.svg").is_file());
 }

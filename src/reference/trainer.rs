@@ -26,9 +26,18 @@ impl CpuTrainer {
     /// [`Error::Config`] if `spec` or `config` is out of range or `spec` does not suit `env`, [`Error::OwnLimit`] or [`Error::Memory`] if
     /// they are too large, all before any weight is drawn.
     pub fn new(env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
-        Self::check(env, &spec, &config)?;
+        Self::check(env, &spec, &config, 1)?;
         let envs = VecEnv::new(env, config.num_envs, seed)?;
         Ok(Self { env, learner: CpuLearner::new(spec, config, seed)?, envs })
+    }
+
+    /// One trainer per seed, in the order of `seeds`, to be iterated side by side on this pool's threads.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Memory`] also where there is memory for one, but not for all together, before any is made.
+    pub fn group(env: Env, spec: &PolicySpec, config: &PpoConfig, seeds: &[u64]) -> Result<Vec<Self>> {
+        Self::check(env, spec, config, seeds.len())?;
+        seeds.iter().map(|seed| Self::new(env, spec.clone(), config.clone(), *seed)).collect()
     }
 
     /// A trainer that goes on from `state`, in its environment; no weights are drawn.
@@ -37,13 +46,13 @@ impl CpuTrainer {
     /// As [`new`](Self::new), and as [`Trainer::set_state`].
     pub fn from_state(spec: PolicySpec, config: PpoConfig, state: &TrainerState) -> Result<Self> {
         let (env, seed) = (state.built_in()?, state.learner.seed);
-        Self::check(env, &spec, &config)?;
+        Self::check(env, &spec, &config, 1)?;
         let envs = VecEnv::from_words(env, config.num_envs, &state.env_words, state.env_step, seed)?;
         Ok(Self { env, learner: CpuLearner::from_state(spec, config, &state.learner)?, envs })
     }
 
-    /// That `spec` suits `env`, and that there is memory for an iteration.
-    fn check(env: Env, spec: &PolicySpec, config: &PpoConfig) -> Result<()> {
+    /// That `spec` suits `env`, and that there is memory for an iteration of `count` trainers, of which each thread has one at work.
+    fn check(env: Env, spec: &PolicySpec, config: &PpoConfig, count: usize) -> Result<()> {
         if spec.obs_dim != env.obs_dim() {
             let (got, want) = (spec.obs_dim, env.obs_dim());
             return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
@@ -53,8 +62,13 @@ impl CpuTrainer {
         config.validate()?;
         let rows = config.batch_size();
         let (learner, update) = (needs::learner(spec, config, 4, false), needs::update(spec, config, 4, rows));
-        let all = learner.saturating_add(update).saturating_add(needs::rollout(spec, config));
-        let what = || format!("training {} parameters on batches of {rows} rows", spec.parameter_count());
+        let iteration = update.saturating_add(needs::rollout(spec, config));
+        let at_work = if count > 1 { count.min(rayon::current_num_threads()) } else { 1 };
+        let all = learner.saturating_mul(count as u128).saturating_add(iteration.saturating_mul(at_work as u128));
+        let what = || {
+            let each = format!("training {} parameters on batches of {rows} rows", spec.parameter_count());
+            if count > 1 { format!("{each}, of {count} seeds, {at_work} of them at once,") } else { each }
+        };
         require(what, all)
     }
 
@@ -173,5 +187,29 @@ impl Trainer for CpuTrainer {
         check_shape("env.state", &[state.env_words.len()], &[words])?;
         self.learner.set_state(&state.learner)?;
         self.envs.restore(&state.env_words, state.env_step, state.learner.seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_that_would_each_fit_alone_are_refused_together() {
+        let Some(free) = crate::memory::free() else { return };
+        let env = Env::CartPole;
+        let config = PpoConfig { num_envs: 1, num_steps: 4, num_minibatches: 1, ..env.tuned().0 };
+        // A thousand learners, 12 bytes a parameter, take twice what is free; one takes a five-hundredth, and half as much for its update.
+        let parameters = (2 * free / 12_000) as usize;
+        let spec = env.policy(&[parameters / 12]);
+        assert!(
+            spec.parameter_count() >= parameters as u128,
+            "a unit has 13 parameters: 7 of the policy, 6 of the critic"
+        );
+        let seeds: Vec<u64> = (0..1000).collect();
+        CpuTrainer::check(env, &spec, &config, 1).unwrap();
+        let error = CpuTrainer::group(env, &spec, &config, &seeds).unwrap_err();
+        assert!(matches!(&error, Error::Memory { needs, has, .. } if needs > has), "{error}");
+        assert!(error.to_string().contains("rows, of 1000 seeds, "), "{error}");
     }
 }
