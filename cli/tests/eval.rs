@@ -226,7 +226,12 @@ fn a_seed_whose_picture_cannot_be_written_keeps_the_others_not_from_it() {
     for file in ["seed-3/learning_curve.svg", "seeds.svg", "summary.csv"] {
         std::fs::remove_file(place.path("r").join(file)).unwrap();
     }
-    place.refused("train pendulum --resume --seeds 3 --out r", 1, &["learning_curve.svg"]);
+    let output = place.wgpo("train pendulum --resume --seeds 3 --out r").assert().code(1);
+    let said = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(
+        said.ends_with("error: cannot write: r/seed-1/learning_curve.svg: is a folder, expected a file\n"),
+        "{said}"
+    );
     assert_eq!(place.text("r/summary.csv").lines().count(), 4);
     for seed in 1..=3 {
         let state = |group: &str| {
