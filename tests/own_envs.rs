@@ -624,3 +624,24 @@ fn the_readmes_example_is_the_example() {
         "README.md, \"Your own environment\", is not examples/own_env.rs"
     );
 }
+
+/// With disabled resets an embedder's loop may give anything for what has ended; neither the window nor the next episode sees it.
+#[test]
+fn what_is_given_for_padding_is_ignored() {
+    let spec = Spaces::discrete(1, 2).policy(&[4]);
+    let mut learner = CpuLearner::<f32>::new(spec.clone(), config(1, 3), 3).unwrap();
+    let mut recorder = RolloutRecorder::new(&spec, 3, 1, Autoreset::Disabled).unwrap();
+    for window in 0..2 {
+        for (reward, over) in [(2.0_f32, true), (f32::NAN, true), (7.0, false)] {
+            recorder.act(&mut learner, array![[0.5_f32]].view(), None).unwrap();
+            let last_obs = ArrayView2::from(&[[0.5_f32]]);
+            let outcome = StepOutcome { rewards: &[reward], terminated: &[over], truncated: &[false], last_obs };
+            recorder.outcome(&mut learner, &outcome).unwrap();
+        }
+        let (rollout, episodes) = recorder.finish(&mut learner, array![[0.5_f32]].view()).unwrap();
+        assert_eq!(rollout.rewards.iter().copied().collect::<Vec<_>>(), [2.0, 0.0, 0.0], "window {window}");
+        assert_eq!(rollout.terminated.iter().copied().collect::<Vec<_>>(), [1, 0, 0], "window {window}");
+        assert_eq!((episodes.count, episodes.return_sum, episodes.length_sum), (1, 2.0, 1.0), "window {window}");
+        learner.update(&rollout).unwrap();
+    }
+}
