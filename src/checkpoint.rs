@@ -114,6 +114,17 @@ pub fn load_learner(path: &Path) -> Result<Saved<LearnerState>> {
     learner_from(&File::open(path, &read(path)?)?)
 }
 
+/// Reads a learner as [`load_learner`] does, and the environment that [`load_trainer`] finds in the same bytes: `None` where it is the
+/// host's own, an error where the file is no trainer's. Whoever needs both reads the file once, since it may be replaced or be a pipe.
+///
+/// # Errors
+/// As [`load_learner`].
+pub fn load_learner_and_env(path: &Path) -> Result<(Saved<LearnerState>, Result<Option<Env>>)> {
+    let bytes = read(path)?;
+    let file = File::open(path, &bytes)?;
+    Ok((learner_from(&file)?, trainer_from(&file).map(|saved| saved.state.env)))
+}
+
 /// Writes a trainer.
 ///
 /// # Errors

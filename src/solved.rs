@@ -246,7 +246,8 @@ impl Solved {
 
     /// Whether the run is solved by its latest update: both halves of the rule hold for it.
     pub fn is_solved(&self) -> bool {
-        self.is_promising() && self.current().is_some_and(|current| current.mean_return >= self.rule.mark)
+        let passed = |current: Evaluation| current.mean_return >= self.rule.mark;
+        self.rule.episodes > 0 && self.is_promising() && self.current().is_some_and(passed)
     }
 
     /// The evaluation of the latest update's policy, if it was evaluated.
@@ -396,6 +397,12 @@ mod tests {
             count(&mut solved, update, 0.0);
             assert!(solved.is_promising() && !solved.is_due(true) && !solved.is_solved());
         }
+        // Nor by what an evaluation of another rule says.
+        let mut passed = Solved::new(SolvedRule::new(Env::Pendulum, 1));
+        (1..=9).for_each(|update| count(&mut passed, update, 0.0));
+        solved.take(passed.judge(greedy(0.0)).unwrap());
+        assert!(passed.is_solved() && solved.current().is_some());
+        assert!(!solved.is_solved() && solved.first_solved().is_none());
         assert!(matches!(solved.judge(EpisodeStats::NONE), Err(Error::Config { .. })));
     }
 

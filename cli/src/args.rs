@@ -434,7 +434,7 @@ pub struct PlayArgs {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     pub seed: Option<u64>,
 
-    /// Where to draw it [default: episode.svg in the folder of the policy]
+    /// Where to draw it [default: beside the policy's file and named after it, as in best.svg]
     #[arg(long, value_name = "FILE.svg")]
     pub out: Option<PathBuf>,
 

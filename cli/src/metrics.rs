@@ -172,8 +172,8 @@ impl Metrics {
     }
 
     /// The rows of `run` up to `update`, at `env_steps`; later ones, which the saved state does not know, are dropped from the file.
-    /// So is a line that a crash cut short. Damaged lines are moved to a file beside it ([`damaged`]), with a warning. A file that is not
-    /// there is an empty one; one of an earlier version gets the columns that it lacks, empty where it has rows.
+    /// So is a line that a crash cut short. Damaged lines are moved to a file beside it ([`damaged`]), with a warning, and missing rows are
+    /// warned of. A file that is not there is an empty one; one of an earlier version gets the columns that it lacks, empty where it has rows.
     pub fn resume(path: &Path, run: u64, update: u64, env_steps: u64) -> Result<Self> {
         let bytes = match std::fs::read(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -182,22 +182,29 @@ impl Metrics {
         let mut found = text::read(path, &bytes, run)?;
         found.rows.retain(|row| row.update <= update);
         let mut warnings = Vec::new();
-        if let Some(first) = found.rows.first() {
-            let missing = (update + 1).saturating_sub(first.update).saturating_sub(found.rows.len() as u64);
-            if missing > 0 {
-                warnings.push(format!("{}: the rows of {missing} of {update} updates are missing", path.display()));
-            }
+        // Of a file that is lost or empty, all of them.
+        let missing = update.saturating_sub(found.rows.len() as u64);
+        if missing > 0 {
+            warnings.push(format!("{}: the rows of {missing} of {update} updates are missing", path.display()));
         }
-        if !found.damaged.is_empty() {
+        let (count, names) = (found.damaged.len(), found.damaged_names.is_some());
+        if names || count > 0 {
             let aside = damaged(path);
-            let count = found.damaged.len();
             let head = if aside.exists() { None } else { Some(found.header) };
-            let lines: Vec<u8> =
-                head.into_iter().chain(found.damaged).flat_map(|line| [line, b"\n".to_vec()].concat()).collect();
+            let lines = head.into_iter().chain(found.damaged_names).chain(found.damaged);
+            let lines: Vec<u8> = lines.flat_map(|line| [line, b"\n".to_vec()].concat()).collect();
             let file = File::options().create(true).append(true).open(&aside);
             file.and_then(|mut file| file.write_all(&lines))
                 .with_context(|| format!("{}: cannot write", aside.display()))?;
-            warnings.push(format!("{}: damaged rows: {count}, moved to {}", path.display(), aside.display()));
+            let (path, aside) = (path.display(), aside.display());
+            if names {
+                warnings.push(format!(
+                    "{path}: the line of the columns' names is damaged; the rows are this run's. Moved to {aside}"
+                ));
+            }
+            if count > 0 {
+                warnings.push(format!("{path}: damaged rows: {count}, moved to {aside}"));
+            }
         }
         Ok(Self { warnings, ..Self::write(path, run, found.rows, env_steps)? })
     }
@@ -382,9 +389,18 @@ mod tests {
         let counts: Vec<_> = lines.lines().map(|line| line.split(',').count()).collect();
         assert_eq!(counts, [columns().unwrap().len(); 3]);
 
-        std::fs::write(&path, lines.replacen("head_hits", "head_hats", 1)).unwrap();
+        // A column more, with checksums that are right.
+        let later = |line: &str| {
+            let (row, last) = line.rsplit_once(',').unwrap();
+            let row = format!("{row},{}", if last == "checksum" { "head_hats" } else { "1" });
+            let last = if last == "checksum" { last.to_owned() } else { crc32fast::hash(row.as_bytes()).to_string() };
+            format!("{row},{last}\n")
+        };
+        let later: String = lines.lines().map(later).collect();
+        std::fs::write(&path, &later).unwrap();
         let error = Metrics::resume(&path, RUN, 1, 64).err().unwrap().to_string();
         assert!(error.contains("has a column \"head_hats\""), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), later);
         std::fs::write(&path, "time,load\n1,2\n").unwrap();
         let error = Metrics::resume(&path, RUN, 1, 64).err().unwrap().to_string();
         assert!(error.contains("has no column update"), "{error}");
@@ -394,9 +410,58 @@ mod tests {
     #[test]
     fn a_lost_file_begins_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let mut metrics = Metrics::resume(&folder.path().join("m.csv"), RUN, 4, 256).unwrap();
+        let path = folder.path().join("m.csv");
+        let mut metrics = Metrics::resume(&path, RUN, 4, 256).unwrap();
+        let [warning] = metrics.warnings() else { panic!("{:?}", metrics.warnings()) };
+        assert!(warning.ends_with("m.csv: the rows of 4 of 4 updates are missing"), "{warning}");
         let row = metrics.push(&iteration(5, 0, 0.0), &PpoConfig::cleanrl(), &nothing(), 0.5).unwrap();
         assert_eq!((row.env_steps, row.steps_per_second), (320, 128.0));
+        // Rows that are lost at the front are missing as well, and so are those of a file that was emptied.
+        drop(metrics);
+        let front = std::fs::read(&path).unwrap();
+        for (bytes, words) in [(&front[..], "4 of 5"), (b"\n", "5 of 5"), (b"", "5 of 5")] {
+            std::fs::write(&path, bytes).unwrap();
+            let metrics = Metrics::resume(&path, RUN, 5, 320).unwrap();
+            let [warning] = metrics.warnings() else { panic!("{:?}", metrics.warnings()) };
+            assert!(warning.ends_with(&format!("the rows of {words} updates are missing")), "{warning}");
+        }
+        // Before the first update there is none.
+        assert!(Metrics::resume(&path, RUN, 0, 0).unwrap().warnings().is_empty());
+    }
+
+    /// Any byte of the columns' names: the rows say whose they are.
+    #[test]
+    fn damaged_names_of_columns_cost_no_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let mut metrics = Metrics::create(&path, RUN).unwrap();
+        for update in 1..=3 {
+            metrics.push(&iteration(update, 60, 10.0), &PpoConfig::cleanrl(), &nothing(), 0.1).unwrap();
+        }
+        let want = metrics.rows().to_vec();
+        let whole = std::fs::read(&path).unwrap();
+        let end = whole.iter().position(|byte| *byte == b'\n').unwrap();
+        let second = end + 2 + whole[end + 1..].iter().position(|byte| *byte == b'\n').unwrap();
+        let flips = (0..end).step_by(3).map(|at| (at, whole[at] ^ (1 << (at % 8))));
+        for (at, byte) in flips.chain([(0, b'\n'), (end / 2, b'\n'), (end, b'x'), (end, 0xff)]) {
+            let mut bytes = whole.clone();
+            bytes[at] = byte;
+            std::fs::write(&path, &bytes).unwrap();
+            let got = Metrics::resume(&path, RUN, 3, 3 * 64).unwrap();
+            // The end of the line joins it with the first row.
+            let (lost, next) = if at == end { (1, second) } else { (0, end + 1) };
+            assert_eq!(got.rows(), &want[lost..], "byte {at}: {byte}");
+            assert!(got.warnings().iter().any(|words| words.contains("names is damaged")), "{:?}", got.warnings());
+            assert_eq!(got.warnings().len(), 1 + lost + usize::from(byte == b'\n'), "{:?}", got.warnings());
+            let aside = damaged(&path);
+            assert!(std::fs::read(&aside).unwrap() == [&whole[..=end], &bytes[..next]].concat(), "byte {at}: {byte}");
+            std::fs::remove_file(aside).unwrap();
+            assert!(std::fs::read(&path).unwrap().starts_with(&whole[..=end]));
+            // Another run's rows are another run's.
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(Metrics::resume(&path, 8, 3, 3 * 64).is_err());
+            assert!(std::fs::read(&path).unwrap() == bytes && !damaged(&path).exists());
+        }
     }
 
     #[test]

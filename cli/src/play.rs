@@ -15,7 +15,6 @@ use wgpo::ActMode;
 const LINES: usize = 20;
 /// Pictures of a strip: rows and columns.
 const STRIP: (usize, usize) = (3, 4);
-const EPISODE: &str = "episode.svg";
 const STYLE: &str = "\
 .paper{fill:#fff}.ground,.hill{stroke:#777;stroke-width:2;fill:none}.guide{stroke:#ccc;stroke-width:1;fill:none}\
 .link{stroke:#b5651d;stroke-width:10;stroke-linecap:round}.second{stroke:#1f5ba0}.body{fill:#1f5ba0}.joint{fill:#444}\
@@ -47,17 +46,18 @@ pub fn play(args: &PlayArgs) -> Result<ExitCode> {
         say!("{line}");
     }
     say!("{title}");
-    let path = args.out.clone().unwrap_or_else(|| beside(&policy.path));
+    let path = args.out.clone().unwrap_or_else(|| picture(&policy.path));
+    let earlier = path.is_file();
     let nodes = scene::scene(policy.env, &moments)?;
     let svg = if args.still { strip(&nodes, &title, &moments) } else { film(&nodes, &title, steps, words.seconds) };
     files::write(&path, svg.as_bytes())?;
-    say!("drawn: {}", path.display());
+    say!("drawn: {}{}", path.display(), if earlier { ", in place of what was there" } else { "" });
     Ok(ExitCode::SUCCESS)
 }
 
-/// The picture in the folder of the policy.
-fn beside(policy: &Path) -> PathBuf {
-    policy.with_file_name(EPISODE)
+/// Where an episode of the policy in file `policy` is drawn, unless told otherwise: beside it, and named after it.
+pub fn picture(policy: &Path) -> PathBuf {
+    policy.with_extension("svg")
 }
 
 /// State, action and reward of every `every`th step and of the last; by default about [`LINES`] lines, with 0 none.

@@ -5,6 +5,7 @@ use crate::backend::Backend;
 use crate::head::HeadName;
 use crate::lock::{self, Lock};
 use crate::metrics;
+use crate::play;
 use crate::seeds;
 use crate::seeds_folders;
 use crate::settings::{self, RunConfig};
@@ -68,6 +69,11 @@ impl Folder {
         self.path.join(Self::CURVE)
     }
 
+    /// Where `wgpo play` draws an episode of each state, unless told otherwise.
+    fn pictures(&self) -> [PathBuf; 2] {
+        [self.best(), self.policy()].map(|state| play::picture(&state))
+    }
+
     /// The names of all that are there, for a message.
     pub fn names(&self) -> String {
         let best = if self.best().exists() { &[Self::BEST][..] } else { &[] };
@@ -99,8 +105,9 @@ impl Folder {
     }
 
     /// All files but the settings.
-    fn results(&self) -> [PathBuf; 5] {
-        [metrics::damaged(&self.metrics()), self.metrics(), self.curve(), self.best(), self.policy()]
+    fn results(&self) -> [PathBuf; 7] {
+        let [best, policy] = self.pictures();
+        [metrics::damaged(&self.metrics()), self.metrics(), self.curve(), best, policy, self.best(), self.policy()]
     }
 
     fn remove(&self, file: &Path) -> Result<()> {
@@ -351,8 +358,8 @@ fn check_steps(ppo: &PpoConfig) -> Result<()> {
     );
 }
 
-/// An earlier run's folder and settings. What the command line says must agree with them; only `--steps` and `--eval-episodes` may
-/// differ.
+/// An earlier run's folder and settings. What the command line says must agree with them; only `--steps` may differ, and a run that was
+/// never evaluated may be from here on.
 pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig, Lock)> {
     let seed = args.seed.unwrap_or(1);
     let algorithm = args.algo.map_or(Algorithm::Ppo, Algorithm::from);
@@ -412,6 +419,10 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig, Lock)> {
     }
     if let Some(steps) = args.rollout.filter(|steps| *steps != config.ppo.num_steps) {
         bail!(differs("--rollout", &config.ppo.num_steps, &steps));
+    }
+    // Means over other numbers of episodes do not compare: neither which is the best, nor whether one is at the mark.
+    if let Some(asked) = args.eval_episodes.filter(|asked| ![0, *asked].contains(&config.eval_episodes)) {
+        bail!(differs("--eval-episodes", &config.eval_episodes, &asked));
     }
     config.ppo.total_timesteps = args.steps.unwrap_or(config.ppo.total_timesteps);
     config.eval_episodes = args.eval_episodes.unwrap_or(config.eval_episodes);

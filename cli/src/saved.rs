@@ -51,12 +51,10 @@ impl Policy {
     /// not say what it was trained on, and must suit the policy otherwise.
     pub fn open(run: &Path, env: Option<Env>, backend: &Backend) -> Result<Self> {
         let path = file(run)?;
-        let saved = checkpoint::load_learner(&path)?;
-        let env = match (env, checkpoint::load_trainer(&path)) {
+        let (saved, trained_on) = checkpoint::load_learner_and_env(&path)?;
+        let env = match (env, trained_on) {
             (Some(env), _) => env,
-            (None, Ok(trainer)) => {
-                trainer.state.env.with_context(|| format!("{}: has no built-in environment", path.display()))?
-            }
+            (None, Ok(own)) => own.with_context(|| format!("{}: has no built-in environment", path.display()))?,
             (None, Err(error)) => return Err(error).context("which environment? Name it with --env"),
         };
         let at = || format!("{}: does not play {}", path.display(), env.name());

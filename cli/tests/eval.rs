@@ -78,6 +78,21 @@ fn a_learners_file_needs_the_name_of_its_environment() {
     place.refused("play l.safetensors --backend cpu", 1, &["Name it with --env"]);
 }
 
+/// What is read twice may be two files. A pipe is there once.
+#[test]
+#[cfg(unix)]
+fn a_policys_file_is_read_once() {
+    let place = Place::new();
+    place.run(&format!("train pendulum {SMALL} --out r"));
+    for options in ["", " --env pendulum"] {
+        let mut command = place.wgpo(&format!("eval /dev/stdin --backend cpu --episodes 2 --json{options}"));
+        let output = command.write_stdin(place.bytes("r/policy.safetensors")).assert().success();
+        let piped: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+        let named = json(&place, "eval r/policy.safetensors --backend cpu --episodes 2 --json");
+        assert_eq!(piped["return"], named["return"]);
+    }
+}
+
 /// Pendulum and MountainCar have running statistics of observations, which an evaluation must leave alone.
 #[test]
 fn every_task_is_played_printed_and_drawn() {
@@ -89,18 +104,26 @@ fn every_task_is_played_printed_and_drawn() {
             "train {task} --backend cpu --envs 4 --rollout 16 --steps 64 --hidden 8 --eval-episodes 0 --out {task}"
         ));
         let said = place.run(&format!("play {task} --backend cpu --seed 3"));
-        assert!(said.contains(word) && said.contains("the end") && said.contains("episode.svg"), "{said}");
-        let film = place.text(&format!("{task}/episode.svg"));
+        assert!(said.contains(word) && said.contains("the end"), "{said}");
+        assert!(said.ends_with(&format!("drawn: {task}/policy.svg\n")), "{said}");
+        let film = place.text(&format!("{task}/policy.svg"));
         assert!(film.starts_with("<svg") && film.contains("<animateTransform"));
         // What was played is what an evaluation of one episode measures.
         let one = json(&place, &format!("eval {task} --backend cpu --seed 3 --episodes 1 --json"));
         let words = format!("return {:.1} in {} steps", one["return"]["mean"].as_f64().unwrap(), one["length"]["mean"]);
-        assert!(said.contains(words.trim_end_matches(".0 steps").trim_end_matches(" steps")), "{words}: {said}");
+        assert!(said.contains(&words.replace(".0 steps", " steps")), "{words}: {said}");
         let said = place.run(&format!("play {task} --backend cpu --sampled --still --every 0 --out {task}.svg"));
         assert!(!said.contains("the end") && said.contains("sampled"), "{said}");
         let strip = place.text(&format!("{task}.svg"));
         assert_eq!((strip.matches("return").count() >= 12, strip.contains("animateTransform")), (true, false));
     }
+    // One picture after another is told, and a new run does not have that of the one before.
+    let said = place.run("play cartpole --backend cpu --seed 4 --every 0");
+    assert!(said.ends_with("drawn: cartpole/policy.svg, in place of what was there\n"), "{said}");
+    std::fs::copy(place.path("cartpole/policy.safetensors"), place.path("cartpole/best.safetensors")).unwrap();
+    assert!(place.run("play cartpole --backend cpu --every 0").ends_with("drawn: cartpole/best.svg\n"));
+    place.run(&format!("train cartpole {SMALL} --out cartpole --force"));
+    assert!(place.list("cartpole").iter().all(|name| name == "learning_curve.svg" || !name.ends_with(".svg")));
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn every_algorithm_trains_measures_and_goes_on_bit_for_bit() {
     place.refused("train cartpole --resume --out trpo --algo npg", 1, &["--algo trpo, not npg"]);
     // Without --out, the folder has the algorithm in its name, and is found by it.
     place.run(&format!("{small} --algo trpo --preset baselines --pause-after 1"));
-    place.run("train cartpole --algo trpo --resume --eval-episodes 0");
+    place.run("train cartpole --algo trpo --resume");
     assert_eq!(place.text("runs/cartpole-trpo-cpu-s1/metrics.csv").lines().count(), 5);
     place.refused(&format!("{small} --algo trpo --preset cleanrl --out x"), 1, &["sb3-contrib", "for trpo"]);
 }
@@ -200,7 +200,11 @@ fn a_run_without_its_metrics_goes_on() {
     let place = Place::new();
     place.run(&format!("{SMALL} --out r --pause-after 3"));
     std::fs::remove_file(place.path("r/metrics.csv")).unwrap();
-    place.run("train cartpole --resume --out r --pause-after 2");
+    place
+        .wgpo("train cartpole --resume --out r --pause-after 2")
+        .assert()
+        .success()
+        .stderr(contains("warning: r/metrics.csv: the rows of 3 of 3 updates are missing"));
     assert_eq!(column(&place, "r/metrics.csv", "update"), [Some(4.0), Some(5.0)]);
     assert_eq!(place.list("r"), UNEVALUATED);
 }
@@ -209,7 +213,7 @@ fn a_run_without_its_metrics_goes_on() {
 fn a_finished_run_can_be_resumed_with_more_steps() {
     let place = Place::new();
     place.run(&format!("{SMALL} --out r"));
-    place.run("train cartpole --resume --out r --steps 768 --eval-episodes 0");
+    place.run("train cartpole --resume --out r --steps 768");
     assert_eq!(place.text("r/metrics.csv").lines().count(), 13);
 }
 
@@ -270,6 +274,13 @@ fn resume_refuses_what_does_not_fit() {
     place.refused("train pendulum --resume --out r", 1, &["r is a run of cartpole, not of pendulum"]);
     place.refused("train cartpole --resume --out r --seed 9", 1, &["--seed 1, not 9"]);
     place.refused("train cartpole --resume --out r --envs 8", 1, &["--envs 4, not 8"]);
+    // Neither none, nor so few that a lucky one is the best.
+    for episodes in [0, 1] {
+        let words = format!("r was run with --eval-episodes 2, not {episodes}; leave the option out");
+        place.refused(&format!("train cartpole --resume --out r --eval-episodes {episodes}"), 1, &[&words]);
+    }
+    assert!(place.text("r/config.toml").contains("eval_episodes = 2\n"));
+    place.run("train cartpole --resume --out r --eval-episodes 2 --pause-after 1");
     place.refused("train cartpole --resume --out elsewhere", 1, &["elsewhere", "no run to resume"]);
     let whole = place.bytes("r/policy.safetensors");
     std::fs::write(place.path("r/policy.safetensors"), &whole[..whole.len() / 2]).unwrap();

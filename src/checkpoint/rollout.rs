@@ -51,7 +51,7 @@ pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
 /// | `terminated`, `truncated` | `[T, N]`, 0 or 1 | BOOL or whole numbers |
 /// | `valid` | `[T, N]`, 0 where a row does not count; may be left out | BOOL or whole numbers |
 /// | `ended_before` | `[N]`, 1 where the transition before the window ended its episode; may be left out | BOOL or whole numbers |
-/// | `order` | `[epochs, T · N]`, row indices; may be left out | whole numbers |
+/// | `order` | `[epochs, T · N]`, row indices, each once in an epoch; may be left out | whole numbers |
 ///
 /// F64, F16 and BF16 are accepted for F32, and floats that are whole for whole numbers. The key `autoreset` of the metadata is [`Autoreset::name`], `same_step` if there is none. Numbers
 /// are finite in rows that do not count, too.
@@ -170,6 +170,18 @@ fn order(file: &File<'_>, rows: usize) -> Result<Option<Array2<u32>>> {
     let indices = file.counts("order", &shape)?;
     if let Some(index) = indices.iter().position(|row| *row as usize >= rows) {
         return Err(file.error(format!("\"order\"[{index}] is {}, expected a row below {rows}", indices[index])));
+    }
+    // As many indices as rows, so that none is missing if none comes twice.
+    for (epoch, own) in indices.chunks(rows).enumerate() {
+        let mut first = vec![None; rows];
+        for (at, row) in own.iter().enumerate() {
+            if let Some(before) = first[*row as usize].replace(at) {
+                return Err(file.error(format!(
+                    "\"order\"[{epoch}, {at}] is {row}, as \"order\"[{epoch}, {before}] is: expected each row of the rollout once \
+                     in an epoch"
+                )));
+            }
+        }
     }
     let order = Array2::from_shape_vec((epochs, rows), indices);
     order.map(Some).map_err(|error| file.error(format!("\"order\": {error}")))

@@ -329,7 +329,7 @@ fn other_types_are_converted_and_said() {
     assert_eq!(said, expected);
     // And what is none of these is refused by name.
     type Change<'a> = (&'a str, Dtype, Vec<usize>, Vec<u8>, &'a str);
-    let changes: [Change<'_>; 11] = [
+    let changes: [Change<'_>; 12] = [
         (
             "terminated",
             Dtype::F32,
@@ -352,6 +352,13 @@ fn other_types_are_converted_and_said() {
             "\"order\" has shape [2, 3], expected [epochs, 2]",
         ),
         ("order", Dtype::I64, vec![6], wholes(&[0, 1, 1, 0, 0, 1]), "\"order\" has shape [6], expected [epochs, 2]"),
+        (
+            "order",
+            Dtype::I64,
+            vec![3, 2],
+            wholes(&[0, 1, 1, 1, 0, 1]),
+            "\"order\"[1, 1] is 1, as \"order\"[1, 0] is: expected each row of the rollout once",
+        ),
         ("order", Dtype::I64, vec![3, 2], wholes(&[0, 1, 1, 0, 0, -1]), "\"order\"[5] is -1, expected a whole number"),
     ];
     for (name, dtype, shape, bytes, words) in changes {

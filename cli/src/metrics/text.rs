@@ -17,8 +17,10 @@ pub struct Found {
     pub rows: Vec<Row>,
     /// Lines that are not.
     pub damaged: Vec<Vec<u8>>,
-    /// The first line, with the names of the columns.
+    /// The line with the names of the columns.
     pub header: Vec<u8>,
+    /// What stands in its place, if that is damaged.
+    pub damaged_names: Option<Vec<u8>>,
 }
 
 /// The text of `row`, or of the columns' names, in which a row has no part.
@@ -45,19 +47,34 @@ pub fn line(row: &Row) -> Result<String> {
     Ok(format!("{row},{}", crc32fast::hash(row.as_bytes())))
 }
 
-/// The rows of `bytes`, which are of the file `path`. A last line without its end was cut short by a crash, and left out.
+/// The rows of `bytes`, which are of the file `path`. A last line without its end was cut short by a crash, and left out. Where the columns'
+/// names are damaged, a row that has all columns, its checksum and the run's number says that the file is ours.
 ///
 /// # Errors
 /// If it is another program's file, or another run's.
 pub fn read(path: &Path, bytes: &[u8], run: u64) -> Result<Found> {
     let mut found = Found::default();
     let mut lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let header = lines.next().unwrap_or_default();
-    if header.is_empty() {
+    let first = lines.next().unwrap_or_default();
+    if bytes.iter().all(|byte| b"\r\n".contains(byte)) {
         return Ok(found);
     }
-    let names = names(path, header)?;
-    found.header = header.to_vec();
+    let names = match names(path, first) {
+        Ok(names) => {
+            found.header = first.to_vec();
+            names
+        }
+        Err(error) => {
+            let known = csv::StringRecord::from(columns()?);
+            let is_own = |line| row(line, &known, true).is_some_and(|row| row.run == Some(run));
+            if !lines.clone().any(is_own) {
+                return Err(error);
+            }
+            found.header = header()?.into_bytes();
+            found.damaged_names = Some(first.to_vec());
+            known
+        }
+    };
     let checked = names.iter().next_back() == Some(CHECKSUM);
     let mut lines = lines.peekable();
     while let Some(line) = lines.next() {
