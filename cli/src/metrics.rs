@@ -412,18 +412,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.csv");
         let mut metrics = Metrics::resume(&path, RUN, 4, 256).unwrap();
-        let [warning] = metrics.warnings() else { panic!("{:?}", metrics.warnings()) };
-        assert!(warning.ends_with("m.csv: the rows of 4 of 4 updates are missing"), "{warning}");
+        let missing = |which: &str| [format!("{}: the rows of {which} updates are missing", path.display())];
+        assert_eq!(metrics.warnings(), missing("4 of 4"));
         let row = metrics.push(&iteration(5, 0, 0.0), &PpoConfig::cleanrl(), &nothing(), 0.5).unwrap();
         assert_eq!((row.env_steps, row.steps_per_second), (320, 128.0));
         // Rows that are lost at the front are missing as well, and so are those of a file that was emptied.
         drop(metrics);
         let front = std::fs::read(&path).unwrap();
-        for (bytes, words) in [(&front[..], "4 of 5"), (b"\n", "5 of 5"), (b"", "5 of 5")] {
+        for (bytes, words) in [(&front[..], "4 of 5"), (&b"\n"[..], "5 of 5"), (&b""[..], "5 of 5")] {
             std::fs::write(&path, bytes).unwrap();
             let metrics = Metrics::resume(&path, RUN, 5, 320).unwrap();
-            let [warning] = metrics.warnings() else { panic!("{:?}", metrics.warnings()) };
-            assert!(warning.ends_with(&format!("the rows of {words} updates are missing")), "{warning}");
+            assert_eq!(metrics.warnings(), missing(words));
         }
         // Before the first update there is none.
         assert!(Metrics::resume(&path, RUN, 0, 0).unwrap().warnings().is_empty());
@@ -442,7 +441,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         let end = whole.iter().position(|byte| *byte == b'\n').unwrap();
         let second = end + 2 + whole[end + 1..].iter().position(|byte| *byte == b'\n').unwrap();
-        let flips = (0..end).step_by(3).map(|at| (at, whole[at] ^ (1 << (at % 8))));
+        let flips = (0..end).step_by(3).map(|at| (at, whole[at] ^ (1_u8 << (at % 8))));
         for (at, byte) in flips.chain([(0, b'\n'), (end / 2, b'\n'), (end, b'x'), (end, 0xff)]) {
             let mut bytes = whole.clone();
             bytes[at] = byte;
