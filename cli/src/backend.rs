@@ -333,7 +333,11 @@ impl Group {
 
 /// Takes all steps, also those after one that fails; the first error.
 pub fn every(steps: impl Iterator<Item = Result<()>>) -> Result<()> {
-    steps.fold(Ok(()), |first, step| first.and(step))
+    let mut first = Ok(());
+    for step in steps {
+        first = first.and(step);
+    }
+    first
 }
 
 /// The tunings in `path`, whose folder is made.
