@@ -75,7 +75,7 @@ impl SolvedRule {
     /// Whole episodes of the greedy policy, as the rule wants them.
     ///
     /// # Errors
-    /// Those of [`reference::evaluate`].
+    /// Those of [`reference::evaluate()`].
     pub fn evaluate(&self, learner: &mut dyn Learner) -> Result<EpisodeStats> {
         reference::evaluate(learner, self.env, self.episodes, self.seed, ActMode::Greedy)
     }

@@ -176,7 +176,7 @@ impl Collector {
     /// Returns and lengths of `episodes` episodes. Environment n plays as many of them as every other, or one more if n is below the
     /// remainder: it is not the quick ones that are counted. Start states follow from the collector's seed alone, so every call sees the
     /// same, and none that [`collect`](Self::collect) has: the seed in [`Start`] is the [`evaluation_seed`] of the
-    /// collector's, as in [`evaluate`](crate::reference::evaluate) with that seed.
+    /// collector's, as in [`evaluate`](crate::reference::evaluate()) with that seed.
     ///
     /// [`ActMode::Greedy`] leaves the learner as it was; [`ActMode::Sample`] advances its draws and its running statistics of
     /// observations. An environment that has played its part goes on until all have, so that the learner sees one batch size throughout.
