@@ -83,7 +83,7 @@ fn tile_row(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_d_output(quad 
 fn tile_column(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_weight(k + i, quad * 4u); }
 
 fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> {
-    return transpose(tile_four_rows(quad, k));
+    return transpose(tile_product_four_rows(quad, k));
 }
 
 fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> {

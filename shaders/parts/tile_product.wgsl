@@ -4,7 +4,7 @@
 // from 4 quad on by the terms k .. k + 3, one vector per term, 0 past the last term. It declares, in
 // workgroup memory, row_tile and column_tile, [TILE_TERMS, TILE_QUADS].
 
-fn tile_four_rows(quad: u32, k: u32) -> mat4x4<f32> {
+fn tile_product_four_rows(quad: u32, k: u32) -> mat4x4<f32> {
     if (LOOPS != 0u) {
         var four = mat4x4<f32>();
         for (var i = 0u; i < loops_end(4u, params.rows); i++) { four = tile_turn(four, tile_row(quad, k, i)); }
