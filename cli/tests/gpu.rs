@@ -34,7 +34,7 @@ fn a_run_on_the_device_stops_and_goes_on_bit_for_bit() {
     let small =
         format!("train cartpole --adapter {index} --envs 4 --rollout 16 --steps 384 --hidden 8 --eval-episodes 2");
     let said = place.run(&format!("{small} --out whole"));
-    assert!(said.contains("backend: GPU") && said.contains("evaluation: mean return"), "{said}");
+    assert!(said.contains("backend: GPU") && said.contains("over 2 greedy episodes"), "{said}");
     place.run(&format!("{small} --out parts --pause-after 2"));
     place.run("train cartpole --resume --out parts");
     assert!(place.bytes("whole/policy.safetensors") == place.bytes("parts/policy.safetensors"));
