@@ -2,10 +2,8 @@
 //!
 //! Run with `cargo run --release --example own_env`.
 
-use std::ops::ControlFlow;
-use wgpo::host::{Collector, EnvResult, HostAction, HostEnv, HostStep, HostTrainer, Spaces, Start};
-use wgpo::reference::CpuLearner;
-use wgpo::{ActMode, PpoConfig, Trainer, train};
+use wgpo::host::{EnvResult, HostAction, HostEnv, HostStep, HostTrainer, Spaces, Start};
+use wgpo::{ActMode, PpoConfig, Trainer};
 
 /// Position and velocity in the plane, [x, y, vx, vy].
 #[derive(Default)]
@@ -33,22 +31,16 @@ impl HostEnv for PointMass {
             self.0[d] += 0.2 * self.0[d + 2];
         }
         obs.copy_from_slice(&self.0);
-        Ok(HostStep { reward: -self.0[0].hypot(self.0[1]), terminated: false, truncated: false })
+        Ok(HostStep { reward: -self.0[0].hypot(self.0[1]), ..HostStep::default() })
     }
 }
 
 fn main() -> wgpo::Result<()> {
     let config = PpoConfig { num_envs: 16, num_steps: 64, learning_rate: 3e-3, ..PpoConfig::cleanrl_continuous() };
-    let envs = Collector::of(config.num_envs, 1, |_| PointMass::default())?;
-    let learner = CpuLearner::<f32>::new(envs.spaces().policy(&[16]), config, 1)?; // or a GpuLearner
-    let mut trainer = HostTrainer::new(learner, envs)?;
-    let mut test = Collector::of(20, 2, |_| PointMass::default())?;
-    let before = test.evaluate(trainer.learner_mut(), 20, ActMode::Greedy)?.mean_return().unwrap_or(0.0);
-    train(&mut trainer, 30_000, |_, stats| {
-        println!("{} steps: mean return {:.1?}", stats.env_steps, stats.episodes.mean_return());
-        Ok(ControlFlow::Continue(()))
-    })?;
-    let after = test.evaluate(trainer.learner_mut(), 20, ActMode::Greedy)?.mean_return().unwrap_or(0.0);
+    let mut trainer = HostTrainer::on_cpu(&[16], config, 1, |_| PointMass::default())?;
+    let before = trainer.evaluate(32, ActMode::Greedy)?.mean_return().unwrap_or(0.0);
+    trainer.iterate_to(30_000)?;
+    let after = trainer.evaluate(32, ActMode::Greedy)?.mean_return().unwrap_or(0.0);
     println!("mean distance from the origin: {:.2} before, {:.2} after", -before / 50.0, -after / 50.0);
     assert!(after > 0.5 * before, "it has not learnt"); // the way there alone costs a quarter of it
     Ok(())

@@ -87,6 +87,20 @@ pub trait Trainer {
     /// A device error.
     fn iterate(&mut self) -> Result<IterationStats>;
 
+    /// Iterates until at least `env_steps` environment steps were taken since the start, at least once; the last iteration's statistics.
+    /// [`train`] does so, too, and lets you look in between.
+    ///
+    /// # Errors
+    /// Those of [`iterate`](Self::iterate).
+    fn iterate_to(&mut self, env_steps: u64) -> Result<IterationStats> {
+        loop {
+            let stats = self.iterate()?;
+            if stats.env_steps >= env_steps {
+                return Ok(stats);
+            }
+        }
+    }
+
     /// Everything that decides the future, but for what environments of your own keep to themselves.
     ///
     /// # Errors

@@ -64,3 +64,27 @@ fn an_iteration_is_one_submission_and_a_group_needs_a_seed() {
     assert!(stats.iter().all(|one| one.episodes.count == config.num_envs as u64));
     assert!(matches!(GpuTrainerGroup::new(&gpu, env, &spec, &config, &[]), Err(Error::Config { .. })));
 }
+
+/// Some go on from a state and some begin: what each does is what it would have done alone. Differing ones are no group.
+#[test]
+fn a_group_of_trainers_from_states_goes_on_as_it_was() {
+    let Some(gpu) = support::gpu::gpu(true) else { return };
+    let env = Env::BanditSparse;
+    let (config, hidden) = env.tuned();
+    let spec = env.policy(&hidden);
+    let new = |seed| GpuTrainer::new(&gpu, env, spec.clone(), config.clone(), seed).unwrap();
+    let mut alone = new(7);
+    alone.iterate().unwrap();
+    let again = GpuTrainer::from_state(&gpu, spec.clone(), config.clone(), &alone.state().unwrap()).unwrap();
+    let mut group = GpuTrainerGroup::of(&gpu, vec![again, new(8)]).unwrap();
+    let stats = group.iterate().unwrap();
+    // As text, in which a number that is none equals itself.
+    assert_eq!(format!("{:?}", stats[0]), format!("{:?}", alone.iterate().unwrap()));
+    assert_eq!(group.trainers()[0].state().unwrap(), alone.state().unwrap());
+    let mut beginner = new(8);
+    beginner.iterate().unwrap();
+    assert_eq!(group.trainers()[1].state().unwrap(), beginner.state().unwrap());
+    let other = GpuTrainer::new(&gpu, env, env.policy(&[3]), config.clone(), 7).unwrap();
+    let error = GpuTrainerGroup::of(&gpu, vec![new(7), other]).unwrap_err();
+    assert!(error.to_string().contains("trainer 1 has not the environment"), "{error}");
+}

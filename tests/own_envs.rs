@@ -613,6 +613,27 @@ fn a_trainer_is_saved_and_loaded() {
     assert!(matches!(own.set_state(&trainer.state().unwrap()), Err(Error::Config { .. })));
 }
 
+/// What the short way puts together is what one puts together oneself, and its evaluation the collector's.
+#[test]
+fn the_short_way_is_the_long_one() {
+    let config = PpoConfig { learning_rate: 1e-2, ..config(2, 6) };
+    let envs = |seed| Collector::of(2, seed, |index| Counter::new(index, 3, true)).unwrap();
+    let learner = CpuLearner::<f32>::new(counters().spaces().policy(&[4]), config.clone(), 5).unwrap();
+    let mut long = HostTrainer::new(learner, envs(5)).unwrap();
+    let mut short = HostTrainer::on_cpu(&[4], config.clone(), 5, |index| Counter::new(index, 3, true)).unwrap();
+    let last = train(&mut long, 30, |_, _| Ok(std::ops::ControlFlow::Continue(()))).unwrap();
+    assert_eq!(format!("{:?}", short.iterate_to(30).unwrap()), format!("{last:?}"));
+    assert_eq!(short.state().unwrap(), long.state().unwrap());
+    let evaluated = short.evaluate(3, ActMode::Greedy).unwrap();
+    let (mut learner, mut envs) = long.into_parts();
+    assert_eq!(evaluated, envs.evaluate(&mut learner, 3, ActMode::Greedy).unwrap());
+    assert_eq!((evaluated.count, evaluated.length_sum), (3, 9.0));
+    // What is out of range is refused before an environment is made.
+    let none = PpoConfig { num_envs: 0, ..config };
+    let made = |_| -> Counter { panic!("an environment was made") };
+    assert!(matches!(HostTrainer::on_cpu(&[4], none, 5, made), Err(Error::Config { .. })));
+}
+
 /// The README shows the example as it is.
 #[test]
 fn the_readmes_example_is_the_example() {

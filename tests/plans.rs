@@ -1,11 +1,12 @@
-//! Plans for whoever records them: what the settings ask for is recorded or refused; values of any number of rows come from kept buffers.
+//! Plans for whoever records them: what the settings ask for is recorded or refused; values of any number of rows come from kept buffers;
+//! learners go on from a state.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code, though not inside a #[test]
 
 #[path = "support/gpu.rs"]
 mod support;
 
-use ndarray::{Array2, s};
+use ndarray::{Array2, array, s};
 use wgpo::algo::{
     BatchBuffers, GpuLearner, Model, PpoUpdate, RolloutBuffers, RolloutRows, RolloutUpdate, TrustRegionUpdate,
 };
@@ -13,7 +14,9 @@ use wgpo::data::Rollout;
 use wgpo::gpu::Gpu;
 use wgpo::host::{BuiltIn, Collector};
 use wgpo::policy::{PolicySpec, initial_parameters_with};
-use wgpo::{ActMode, AdvantageKind, Algorithm, Autoreset, Env, Learner, ObsNorm, PpoConfig, RewardNorm, ValueNorm};
+use wgpo::{
+    ActMode, AdvantageKind, Algorithm, Autoreset, Env, Error, Learner, ObsNorm, PpoConfig, RewardNorm, ValueNorm,
+};
 
 fn settings() -> PpoConfig {
     PpoConfig {
@@ -88,10 +91,13 @@ fn one_call_records_all_that_the_settings_ask_for() {
     let trpo = PpoConfig { algorithm: Algorithm::Trpo, ..settings() };
     for (config, autoreset) in [
         (PpoConfig { advantage: AdvantageKind::VTRACE, ..settings() }, Autoreset::Disabled),
+        (settings(), Autoreset::NextStep),
         (trpo, Autoreset::SameStep),
     ] {
         let mut learner = GpuLearner::new(&gpu, spec(), config.clone(), 3).unwrap();
-        let rollout = Rollout { autoreset, ..rollout(&mut learner) };
+        // With next-step resets the first environment's first row is a filler, as its fourth is.
+        let ended_before = (autoreset == Autoreset::NextStep).then(|| array![1, 0]);
+        let rollout = Rollout { autoreset, ended_before, ..rollout(&mut learner) };
         let start = learner.state().unwrap();
         let mut model = Model::new(&gpu, &spec(), &config, &vec![0.0; spec().layout().len()], 3).unwrap();
         model.set_state(&gpu, &start).unwrap();
@@ -115,7 +121,8 @@ fn one_call_records_all_that_the_settings_ask_for() {
             actions: gpu.upload("actions", &rollout.actions.words()).unwrap(),
             logp: gpu.upload("logp", &rollout.logp.to_vec()).unwrap(),
         };
-        let update = RolloutUpdate::new(&gpu, &model, &config, &buffers, &acted, autoreset, None).unwrap();
+        let ended = rollout.ended_before.as_ref().map(|ended| gpu.upload("ended_before", &ended.to_vec()).unwrap());
+        let update = RolloutUpdate::new(&gpu, &model, &config, &buffers, &acted, autoreset, ended.as_ref()).unwrap();
         let statistics = wgpo::gpu::ReadBack::new(&gpu, "statistics", update.statistics_len()).unwrap();
         let rate = config.learning_rate;
         let slot = model.push_schedule(&gpu, &config, 0).unwrap();
@@ -127,12 +134,45 @@ fn one_call_records_all_that_the_settings_ask_for() {
         let got = update.statistics(&statistics.fetch(&gpu).unwrap(), rate);
         assert_eq!(got.last().value_loss.to_bits(), want.last().value_loss.to_bits());
         assert_eq!(model.state(&gpu).unwrap(), learner.state().unwrap());
-        assert!(update.batch().valid.is_some() == (autoreset == Autoreset::Disabled));
+        assert!(update.batch().valid.is_some() == (autoreset != Autoreset::SameStep));
 
         // Statistics of other settings than the model's are nobody's.
         let other = PpoConfig { norm_value: None, ..config };
         let error = RolloutUpdate::new(&gpu, &model, &other, &buffers, &acted, autoreset, None).unwrap_err();
         assert!(error.to_string().contains("norm_value: is not what the model was made with"), "{error}");
+    }
+}
+
+/// A learner that is made from a state is the one that was saved: its numbers, its draws and its next update, bit by bit.
+#[test]
+fn a_learner_goes_on_from_a_state() {
+    let Some(gpu) = support::gpu(true) else { return };
+    let mut first = GpuLearner::new(&gpu, spec(), settings(), 3).unwrap();
+    let window = rollout(&mut first);
+    first.update(&window).unwrap();
+    let state = first.state().unwrap();
+    let mut second = GpuLearner::from_state(&gpu, spec(), settings(), &state).unwrap();
+    let bits = |learner: &GpuLearner| learner.parameters().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    assert_eq!((bits(&second), second.state().unwrap()), (bits(&first), state.clone()));
+    let (one, other) = (rollout(&mut first), rollout(&mut second));
+    assert_eq!(format!("{one:?}"), format!("{other:?}"));
+    // As text, in which a number that is none equals itself.
+    assert_eq!(format!("{:?}", first.update(&one).unwrap()), format!("{:?}", second.update(&other).unwrap()));
+    let after = second.state().unwrap();
+    assert_eq!((bits(&second), &after), (bits(&first), &first.state().unwrap()));
+    assert_ne!(after.parameters, state.parameters, "it has learnt");
+
+    // Of another policy, or with numbers that are none: refused, and nothing is changed.
+    let mut short = state.clone();
+    short.exp_avg.pop();
+    let mut bad = state.clone();
+    bad.exp_avg_sq[2] = f32::NAN;
+    let other = GpuLearner::new(&gpu, Env::CartPole.policy(&[6]), settings(), 3).unwrap().state().unwrap();
+    for wrong in [short, bad, other] {
+        let error = GpuLearner::from_state(&gpu, spec(), settings(), &wrong).unwrap_err();
+        assert!(matches!(error, Error::Shape { .. } | Error::Value { .. }), "{error}");
+        assert_eq!(second.set_state(&wrong).unwrap_err().to_string(), error.to_string());
+        assert_eq!(second.state().unwrap(), after);
     }
 }
 

@@ -14,7 +14,7 @@ use wgpo::env::Env;
 use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::policy::{Network, PolicySpec};
 use wgpo::reference::{CpuLearner, CpuTrainer};
-use wgpo::trainer::{IterationStats, Trainer};
+use wgpo::trainer::{IterationStats, Trainer, TrainerState};
 use wgpo::{Learner, LearnerState, PpoConfig, checkpoint};
 
 /// Where the numbers are computed, and why there.
@@ -239,19 +239,14 @@ impl Backend {
 
     /// A trainer that goes on from what the run saved in `path`; nothing is drawn that the file then replaces.
     pub fn trainer_from(&self, run: &RunConfig, path: &Path) -> Result<Box<dyn Trainer>> {
-        let saved = checkpoint::load_trainer(path)?;
-        saved.expect_spec(path, &run.policy)?;
-        let (trained, wanted) = (saved.state.env_name(), run.env.name());
-        if trained != wanted {
-            bail!("{}: was trained on {trained}, not on {wanted}", path.display());
-        }
+        let state = saved_state(run, path)?;
         let (spec, config) = (run.policy.clone(), run.ppo.clone());
         Ok(match &self.place {
             Place::Gpu(gpu) => {
                 let gpu = roomy(gpu, GpuTrainer::binding_bytes(&spec, &config))?;
-                Box::new(GpuTrainer::from_state(&gpu, spec, config, &saved.state)?)
+                Box::new(GpuTrainer::from_state(&gpu, spec, config, &state)?)
             }
-            Place::Cpu => Box::new(CpuTrainer::from_state(spec, config, &saved.state)?),
+            Place::Cpu => Box::new(CpuTrainer::from_state(spec, config, &state)?),
         })
     }
 
@@ -266,6 +261,38 @@ impl Backend {
         })
     }
 
+    /// A trainer for each of `starts`, with the settings of `run`, which advance together. Nothing is drawn that a state then replaces.
+    pub fn group_from(&self, run: &RunConfig, starts: &[Start]) -> Result<Group> {
+        let (env, spec, config) = (run.env, &run.policy, &run.ppo);
+        Ok(match &self.place {
+            Place::Gpu(gpu) => {
+                let gpu = roomy(gpu, GpuTrainer::binding_bytes(spec, config))?;
+                let trainer = |start: &Start| {
+                    Ok(match start {
+                        Start::Seed(seed) => GpuTrainer::new(&gpu, env, spec.clone(), config.clone(), *seed)?,
+                        Start::State(path) => {
+                            GpuTrainer::from_state(&gpu, spec.clone(), config.clone(), &saved_state(run, path)?)?
+                        }
+                    })
+                };
+                let trainers = starts.iter().map(trainer).collect::<Result<_>>()?;
+                Group::Gpu(GpuTrainerGroup::of(&gpu, trainers)?)
+            }
+            Place::Cpu => {
+                CpuTrainer::check_group(env, spec, config, starts.len())?;
+                let trainer = |start: &Start| {
+                    Ok(match start {
+                        Start::Seed(seed) => CpuTrainer::new(env, spec.clone(), config.clone(), *seed)?,
+                        Start::State(path) => {
+                            CpuTrainer::from_state(spec.clone(), config.clone(), &saved_state(run, path)?)?
+                        }
+                    })
+                };
+                Group::Cpu(starts.iter().map(trainer).collect::<Result<_>>()?)
+            }
+        })
+    }
+
     /// A learner that goes on from `state`.
     pub fn learner_from(&self, spec: PolicySpec, config: PpoConfig, state: &LearnerState) -> Result<Box<dyn Learner>> {
         Ok(match &self.place {
@@ -273,6 +300,25 @@ impl Backend {
             Place::Cpu => Box::new(CpuLearner::<f32>::from_state(spec, config, state)?),
         })
     }
+}
+
+/// Where a trainer of a group begins.
+pub enum Start {
+    /// With drawn weights.
+    Seed(u64),
+    /// Where the run was that saved this file.
+    State(PathBuf),
+}
+
+/// The state in `path`, which is of `run`'s policy and task.
+fn saved_state(run: &RunConfig, path: &Path) -> Result<TrainerState> {
+    let saved = checkpoint::load_trainer(path)?;
+    saved.expect_spec(path, &run.policy)?;
+    let (trained, wanted) = (saved.state.env_name(), run.env.name());
+    if trained != wanted {
+        bail!("{}: was trained on {trained}, not on {wanted}", path.display());
+    }
+    Ok(saved.state)
 }
 
 /// Several trainers: on the device in one submission, on the CPU spread over its cores.

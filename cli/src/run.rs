@@ -25,6 +25,13 @@ pub struct Folder {
     path: PathBuf,
 }
 
+/// A state in a run's folder.
+pub struct Saved {
+    pub path: PathBuf,
+    /// The run that it says it is of.
+    run: Option<u64>,
+}
+
 impl Folder {
     const CONFIG: &str = "config.toml";
     const METRICS: &str = "metrics.csv";
@@ -141,42 +148,31 @@ impl Folder {
 
     /// A trainer that goes on from the saved state, if that is this run's. Settings of earlier versions get the run's number.
     pub fn load(&self, backend: &Backend, config: &mut RunConfig) -> Result<Box<dyn Trainer>> {
-        let path = self.policy();
-        if !path.exists() {
-            // Killed before its first save.
-            tell!("{}: nothing was saved yet; beginning with its settings", self.path.display());
-            let trainer = backend.trainer(config)?;
-            let run = config.run.map_or_else(|| config.number(), Ok)?;
-            self.save(trainer.as_ref(), run)?;
-            config.run = Some(run);
-            return Ok(trainer);
-        }
-        let saved = run_of(&path, &checkpoint::load_trainer(&path)?.labels)?;
-        self.refuse_other(&path, saved, config)?;
-        let trainer = backend.trainer_from(config, &path)?;
-        if config.run.is_none() {
-            let run = saved.map_or_else(|| config.number(), Ok)?;
-            // The state first: settings with a number do not go with a state without one.
-            self.save(trainer.as_ref(), run)?;
-            config.run = Some(run);
-        }
+        let saved = self.saved(config)?;
+        let trainer = match &saved {
+            Some(saved) => backend.trainer_from(config, &saved.path)?,
+            None => backend.trainer(config)?,
+        };
+        self.number(trainer.as_ref(), config, saved.as_ref())?;
         Ok(trainer)
     }
 
-    /// [`load`](Self::load) into a trainer that is there: one of a group.
-    pub fn load_into(&self, trainer: &mut dyn Trainer, config: &mut RunConfig) -> Result<()> {
+    /// The state that the run goes on from; `None` where it was killed before its first save.
+    pub fn saved(&self, config: &RunConfig) -> Result<Option<Saved>> {
         let path = self.policy();
-        let mut said = config.run;
-        if path.exists() {
-            said = run_of(&path, &checkpoint::load_trainer(&path)?.labels)?;
-            self.refuse_other(&path, said, config)?;
-            trainer.load(&path)?;
-        } else {
-            // Killed before its first save.
+        if !path.exists() {
             tell!("{}: nothing was saved yet; beginning with its settings", self.path.display());
+            return Ok(None);
         }
-        if config.run.is_none() || !path.exists() {
-            let run = said.map_or_else(|| config.number(), Ok)?;
+        let run = run_of(&path, &checkpoint::load_trainer(&path)?.labels)?;
+        self.refuse_other(&path, run, config)?;
+        Ok(Some(Saved { path, run }))
+    }
+
+    /// Gives the run that `trainer` goes on with its number, if it has none, and its first save, if there is none.
+    pub fn number(&self, trainer: &dyn Trainer, config: &mut RunConfig, saved: Option<&Saved>) -> Result<()> {
+        if config.run.is_none() || saved.is_none() {
+            let run = config.run.or_else(|| saved?.run).map_or_else(|| config.number(), Ok)?;
             // The state first: settings with a number do not go with a state without one.
             self.save(trainer, run)?;
             config.run = Some(run);

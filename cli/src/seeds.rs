@@ -3,7 +3,7 @@
 mod report;
 
 use crate::args::TrainArgs;
-use crate::backend::{Backend, Group, every};
+use crate::backend::{Backend, Group, Start, every};
 use crate::curve;
 use crate::files;
 use crate::progress::Bar;
@@ -104,9 +104,20 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
     }
     let mut backend = fresh.map_or_else(|| Backend::choose_again(&args.backend, &saved), Ok)?;
     backend.tune(&args.backend, &saved.policy, saved.ppo.minibatch_rows(saved.ppo.batch_size()))?;
-    let mut trainers = backend.group(saved.env, &saved.policy, &saved.ppo, &seeds)?;
+    // Runs that go on are locked already. Those that begin have no state, whatever an earlier run left there.
+    let states = plans.iter().map(|plan| match plan.lock {
+        Some(_) => plan.folder.saved(&plan.config),
+        None => Ok(None),
+    });
+    let states = states.collect::<Result<Vec<_>>>()?;
+    let starts = plans.iter().zip(&states).map(|(plan, state)| match state {
+        Some(state) => Start::State(state.path.clone()),
+        None => Start::Seed(plan.config.seed),
+    });
+    let mut trainers = backend.group_from(&saved, &starts.collect::<Vec<_>>())?;
     let mut runs = Vec::with_capacity(plans.len());
-    for (index, (plan, begins)) in seeds_folders::take(plans, args.force)?.into_iter().enumerate() {
+    let taken = seeds_folders::take(plans, args.force)?;
+    for (index, ((plan, begins), state)) in taken.into_iter().zip(&states).enumerate() {
         let Plan { folder, config, lock } = plan;
         let lock = lock.context("the folder is not locked")?;
         let mut config = RunConfig {
@@ -121,7 +132,7 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
         let files = if begins {
             Files::begin(&folder, &mut config, trainer, lock)?
         } else {
-            folder.load_into(trainer, &mut config)?;
+            folder.number(trainer, &mut config, state.as_ref())?;
             Files::go_on(&folder, &config, trainer, lock)?
         };
         let saved = begins.then_some(files.done);

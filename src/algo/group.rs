@@ -26,11 +26,27 @@ impl GpuTrainerGroup {
     /// # Errors
     /// [`Error::Config`] without a seed, and those of [`GpuTrainer::new`].
     pub fn new(gpu: &Gpu, env: Env, spec: &PolicySpec, config: &PpoConfig, seeds: &[u64]) -> Result<Self> {
-        if seeds.is_empty() {
-            return Err(Error::config("seeds", "is empty, a group needs at least one"));
-        }
         let make = |seed: &u64| GpuTrainer::new(gpu, env, spec.clone(), config.clone(), *seed);
-        let trainers = seeds.iter().map(make).collect::<Result<Vec<_>>>()?;
+        Self::of(gpu, seeds.iter().map(make).collect::<Result<_>>()?)
+    }
+
+    /// The group of `trainers`, all made on `gpu`: [at a seed's beginning](GpuTrainer::new) or [from a state](GpuTrainer::from_state).
+    ///
+    /// # Errors
+    /// [`Error::Config`] without a trainer, or where two differ in more than their seeds; a limit, or out of memory.
+    pub fn of(gpu: &Gpu, trainers: Vec<GpuTrainer>) -> Result<Self> {
+        let Some(first) = trainers.first() else {
+            return Err(Error::config("seeds", "is empty, a group needs at least one"));
+        };
+        let what = |trainer: &GpuTrainer| {
+            let learner = trainer.learner();
+            (trainer.env(), learner.spec().clone(), learner.config().clone())
+        };
+        let wanted = what(first);
+        if let Some(index) = trainers.iter().position(|trainer| what(trainer) != wanted) {
+            let message = format!("trainer {index} has not the environment, policy and settings of trainer 0");
+            return Err(Error::config("trainers", message));
+        }
         let words = trainers.iter().map(GpuTrainer::statistics_words).sum();
         let staging = ReadBack::new(gpu, "statistics of the group", words)?;
         Ok(Self { gpu: gpu.clone(), trainers, staging })

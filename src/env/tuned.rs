@@ -110,7 +110,7 @@ pub(super) fn bandit() -> Settings {
 
 impl Env {
     /// [`tuned`](Self::tuned) for any algorithm. docs/tuned.md says on how many seeds each pair reaches its mark, and in how many steps;
-    /// `tests/learning_cpu.rs` holds TRPO to it on CartPole and Pendulum, and the KL penalty and A2C on CartPole.
+    /// `tests/learning_cpu.rs` holds each pair to it from one seed or three.
     pub fn tuned_for(self, algorithm: Algorithm) -> (PpoConfig, Vec<usize>) {
         let (ppo, hidden) = self.tuned();
         let config = match algorithm {

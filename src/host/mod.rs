@@ -2,8 +2,7 @@
 //! them. With a loop of your own (an engine's frame, a robot's tick) take a [`RolloutRecorder`]: it runs nothing.
 //!
 //! ```
-//! use wgpo::host::{Collector, EnvResult, HostAction, HostEnv, HostStep, HostTrainer, Spaces, Start};
-//! use wgpo::reference::CpuLearner;
+//! use wgpo::host::{EnvResult, HostAction, HostEnv, HostStep, HostTrainer, Spaces, Start};
 //! use wgpo::{PpoConfig, Trainer};
 //!
 //! /// A hidden coin shows in the observation; saying which side it is pays 1.
@@ -22,14 +21,13 @@
 //!
 //!     fn step(&mut self, action: HostAction<'_>, _obs: &mut [f32]) -> EnvResult<HostStep> {
 //!         let reward = f32::from(action.indices[0] as usize == self.0);
-//!         Ok(HostStep { reward, terminated: true, truncated: false })
+//!         Ok(HostStep { reward, terminated: true, ..HostStep::default() })
 //!     }
 //! }
 //!
 //! let config = PpoConfig { num_envs: 4, num_steps: 8, ..PpoConfig::cleanrl() };
-//! let envs = Collector::of(4, 1, |_| Coin(0))?;
-//! let learner = CpuLearner::<f32>::new(envs.spaces().policy(&[8]), config, 1)?;
-//! let mut trainer = HostTrainer::new(learner, envs)?;
+//! // Or a policy, a learner (on the device, say) and a collector of your own: HostTrainer::new.
+//! let mut trainer = HostTrainer::on_cpu(&[8], config, 1, |_| Coin(0))?;
 //! assert_eq!(trainer.iterate()?.episodes.count, 32);
 //! # Ok::<(), wgpo::Error>(())
 //! ```

@@ -1,10 +1,11 @@
 //! [`Trainer`] over environments of your own.
 
-use super::{Collector, RolloutRecorder};
+use super::{Collector, HostEnv, RolloutRecorder};
 use crate::env::Env;
-use crate::learner::Learner;
-use crate::trainer::{IterationStats, Trainer, TrainerState};
-use crate::{Error, Result};
+use crate::learner::{ActMode, Learner};
+use crate::reference::CpuLearner;
+use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
+use crate::{Error, PpoConfig, Result};
 
 /// A learner, on the device or on the CPU, with a [`Collector`]: a window of
 /// [`num_steps`](crate::PpoConfig::num_steps) and an update on it, again and again.
@@ -20,6 +21,25 @@ pub struct HostTrainer<L> {
     collector: Collector,
     env_steps: u64,
     updates: u64,
+}
+
+impl HostTrainer<CpuLearner> {
+    /// A learner on the CPU with separate networks of tanh layers as wide as `hidden` says, and `config.num_envs` environments, each as
+    /// `make` makes it from its index; all draws are from `seed`. For another policy, the device, or threads, put the parts together
+    /// yourself: [`new`](Self::new).
+    ///
+    /// # Errors
+    /// As [`Collector::new`], [`CpuLearner::new`] and [`new`](Self::new).
+    pub fn on_cpu<E: HostEnv + 'static>(
+        hidden: &[usize],
+        config: PpoConfig,
+        seed: u64,
+        make: impl FnMut(usize) -> E,
+    ) -> Result<Self> {
+        config.validate()?;
+        let collector = Collector::of(config.num_envs, seed, make)?;
+        Self::new(CpuLearner::new(collector.spaces().policy(hidden), config, seed)?, collector)
+    }
 }
 
 impl<L: Learner> HostTrainer<L> {
@@ -40,6 +60,15 @@ impl<L: Learner> HostTrainer<L> {
         let state = learner.state()?;
         let (env_steps, updates) = (state.env_steps, state.update);
         Ok(Self { learner, collector, env_steps, updates })
+    }
+
+    /// [`Collector::evaluate`] in the trainer's own environments: the same start states at every call, none of them training's. The next
+    /// [`iterate`](Trainer::iterate) begins new episodes.
+    ///
+    /// # Errors
+    /// As [`Collector::evaluate`].
+    pub fn evaluate(&mut self, episodes: usize, mode: ActMode) -> Result<EpisodeStats> {
+        self.collector.evaluate(&mut self.learner, episodes, mode)
     }
 
     /// The environments.

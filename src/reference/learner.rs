@@ -164,9 +164,11 @@ impl<F: Real> CpuLearner<F> {
         self.update
     }
 
-    /// That there is memory for an update on `rows` rows.
-    fn check_update(&self, rows: usize) -> Result<()> {
-        require(|| format!("an update on {rows} rows"), needs::update(&self.spec, &self.config, size_of::<F>(), rows))
+    /// That there is memory for an update on `rows` rows, of which those count whose flag is not 0.
+    fn check_update<'v>(&self, rows: usize, valid: Option<impl IntoIterator<Item = &'v u32>>) -> Result<()> {
+        let counted = valid.map_or(rows, |valid| valid.into_iter().filter(|flag| **flag != 0).count());
+        let bytes = needs::update(&self.spec, &self.config, size_of::<F>(), rows, counted);
+        require(|| format!("an update on {rows} rows"), bytes)
     }
 
     fn learn(&mut self, rows: &Rows<F>, order: Option<&[u32]>) -> Result<UpdateStats> {
@@ -238,10 +240,10 @@ impl<F: Real> Learner for CpuLearner<F> {
     fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
         rollout.validate(&self.spec)?;
         NormalizerState::check_envs(&self.config, rollout.envs)?;
-        self.check_update(rollout.rows())?;
+        let counted = rollout.counted();
+        self.check_update(rollout.rows(), counted.as_ref())?;
         let mut normalizer = self.normalizer.clone();
         let ends = (rollout.terminated.view(), rollout.truncated.view());
-        let counted = rollout.counted();
         let valid = counted.as_ref().map(|valid| valid.view());
         let scaled = normalizer.rewards(rollout.rewards.view(), ends.0, ends.1, valid);
         let scaled = scaled.map(|rewards| Rollout { rewards, ..rollout.clone() });
@@ -255,7 +257,7 @@ impl<F: Real> Learner for CpuLearner<F> {
 
     fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
         batch.validate(&self.spec)?;
-        self.check_update(batch.rows())?;
+        self.check_update(batch.rows(), batch.valid.as_ref())?;
         let (mut normalizer, mut rows) = (self.normalizer.clone(), Rows::from_batch(batch));
         normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
         let stats = self.learn(&rows, order)?;

@@ -3,17 +3,24 @@
 //! A pass takes the same sizes in each block and in each step. An allocator gives large ones back to the system between two of them and
 //! gets other pages, which are to be cleared first: that took a sixth of a step.
 
+use super::actor_critic::BLOCK_ROWS;
+use crate::memory::product;
 use std::cell::RefCell;
 
 /// Most arrays that a thread keeps.
 const KEPT: usize = 64;
 
 /// Most numbers of one that is kept: 64 MiB.
-const LARGEST: usize = 1 << 24;
+pub(super) const LARGEST: usize = 1 << 24;
 
 thread_local! {
     /// The last one given is the first one taken again: it is the most likely to be in cache.
     static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// At most so many bytes are kept by this pool's threads in arrays of a block of rows that are `width` wide or narrower.
+pub(super) fn most_kept(width: usize) -> u128 {
+    product(&[rayon::current_num_threads(), KEPT, BLOCK_ROWS.saturating_mul(width).min(LARGEST), size_of::<f32>()])
 }
 
 /// Room for `len` numbers, with anything in it.

@@ -40,6 +40,15 @@ impl CpuTrainer {
         seeds.iter().map(|seed| Self::new(env, spec.clone(), config.clone(), *seed)).collect()
     }
 
+    /// Refuses `count` trainers that [`group`](Self::group) would refuse, for whoever makes them one by one, some
+    /// [from a state](Self::from_state).
+    ///
+    /// # Errors
+    /// As [`group`](Self::group).
+    pub fn check_group(env: Env, spec: &PolicySpec, config: &PpoConfig, count: usize) -> Result<()> {
+        Self::check(env, spec, config, count)
+    }
+
     /// A trainer that goes on from `state`, in its environment; no weights are drawn.
     ///
     /// # Errors
@@ -61,7 +70,7 @@ impl CpuTrainer {
         spec.validate()?;
         config.validate()?;
         let rows = config.batch_size();
-        let (learner, update) = (needs::learner(spec, config, 4, false), needs::update(spec, config, 4, rows));
+        let (learner, update) = (needs::learner(spec, config, 4, false), needs::update(spec, config, 4, rows, rows));
         let iteration = update.saturating_add(needs::rollout(spec, config));
         let at_work = if count > 1 { count.min(rayon::current_num_threads()) } else { 1 };
         let all = learner.saturating_mul(count as u128).saturating_add(iteration.saturating_mul(at_work as u128));
@@ -209,6 +218,8 @@ mod tests {
         let seeds: Vec<u64> = (0..1000).collect();
         CpuTrainer::check(env, &spec, &config, 1).unwrap();
         let error = CpuTrainer::group(env, &spec, &config, &seeds).unwrap_err();
+        let again = CpuTrainer::check_group(env, &spec, &config, 1000).unwrap_err();
+        assert!(matches!(again, Error::Memory { .. }), "{again}");
         assert!(matches!(&error, Error::Memory { needs, has, .. } if needs > has), "{error}");
         assert!(error.to_string().contains("rows, of 1000 seeds, "), "{error}");
     }
