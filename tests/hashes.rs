@@ -15,6 +15,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+#[path = "hashes/old.rs"]
+mod old;
 #[path = "support/gpu.rs"]
 mod support;
 

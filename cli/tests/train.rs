@@ -217,6 +217,28 @@ fn a_finished_run_can_be_resumed_with_more_steps() {
     assert_eq!(place.text("r/metrics.csv").lines().count(), 13);
 }
 
+/// `tests/old_run` was written by version 0.1.0 and stays as it is. Its settings have every table that there was.
+#[test]
+fn a_run_of_an_earlier_version_goes_on_and_its_settings_are_taken() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("r")).unwrap();
+    for name in ["config.toml", "metrics.csv", "policy.safetensors"] {
+        let old = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/old_run").join(name);
+        std::fs::copy(old, place.path("r").join(name)).unwrap();
+    }
+    let rows = place.text("r/metrics.csv");
+    let quiet = |line: &str| {
+        let done = place.wgpo(line).assert().success();
+        let said = String::from_utf8_lossy(&done.get_output().stderr).into_owned();
+        assert!(!said.contains("warning"), "{said}");
+    };
+    quiet("train acrobot --backend cpu --config r/config.toml --out s --seed 3 --eval-episodes 0");
+    assert_eq!(column(&place, "s/metrics.csv", "update"), [1.0, 2.0].map(Some));
+    quiet("train acrobot --resume --out r --steps 256 --eval-episodes 0");
+    assert!(place.text("r/metrics.csv").starts_with(&rows), "the rows that were there stay");
+    assert_eq!(column(&place, "r/metrics.csv", "update"), [1.0, 2.0, 3.0, 4.0].map(Some));
+}
+
 /// Every end is evaluated, and the file keeps the best of them with its score, whatever came after it.
 #[test]
 fn the_best_policy_stays_over_resumes_and_evaluations_change_no_training() {
