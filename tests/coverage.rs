@@ -1,4 +1,4 @@
-//! Nothing of a kernel may be missing: its shader, host file, oracle, case and row in the README share one stem.
+//! Nothing of a kernel may be missing: its shader, host file, oracle, case and row in docs/kernels.md share one stem.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
@@ -76,7 +76,7 @@ fn kernels() -> BTreeSet<String> {
 #[test]
 fn every_kernel_has_a_shader_and_a_host_file_and_there_are_no_others() {
     let mut shaders = stems("shaders", "wgsl");
-    // The benchmark's own are no part of policy optimisation: no oracle, no row in the README.
+    // The benchmark's own are no part of policy optimisation: no oracle, no row in docs/kernels.md.
     for def in wgpo::bench::KERNELS {
         assert!(shaders.remove(def.name), "{}: no shader", def.name);
     }
@@ -128,10 +128,10 @@ fn every_kernel_has_cases_and_a_quick_one() {
 }
 
 #[test]
-fn the_readme_lists_every_kernel() {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, rest) = readme.split_once("<!-- kernels -->").expect("README.md: no line <!-- kernels -->");
-    let (table, _) = rest.split_once("<!-- /kernels -->").expect("README.md: no line <!-- /kernels -->");
+fn the_documents_list_every_kernel() {
+    let document = std::fs::read_to_string(root().join("docs/kernels.md")).unwrap();
+    let (_, rest) = document.split_once("<!-- kernels -->").expect("docs/kernels.md: no line <!-- kernels -->");
+    let (table, _) = rest.split_once("<!-- /kernels -->").expect("docs/kernels.md: no line <!-- /kernels -->");
     // | `stem` | what it computes |
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     assert_eq!(set(rows.map(|(stem, _)| stem)), kernels());

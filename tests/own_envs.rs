@@ -634,18 +634,6 @@ fn the_short_way_is_the_long_one() {
     assert!(matches!(HostTrainer::on_cpu(&[4], none, 5, made), Err(Error::Config { .. })));
 }
 
-/// The README shows the example as it is.
-#[test]
-fn the_readmes_example_is_the_example() {
-    let readme = std::fs::read_to_string("README.md").unwrap();
-    let example = std::fs::read_to_string("examples/own_env.rs").unwrap();
-    let code = &example[example.find("/// Position and velocity").unwrap()..];
-    assert!(
-        readme.contains(&format!("```rust\n{code}```")),
-        "README.md, \"Your own environment\", is not examples/own_env.rs"
-    );
-}
-
 /// With disabled resets an embedder's loop may give anything for what has ended; neither the window nor the next episode sees it.
 #[test]
 fn what_is_given_for_padding_is_ignored() {

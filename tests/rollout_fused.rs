@@ -150,7 +150,7 @@ fn a_long_window_is_a_handful_of_dispatches() {
     let Some(gpus) = gpus() else { return };
     let cartpole = PolicySpec::separate(4, &[64, 64], Activation::Tanh, Head::categorical(2));
     assert_eq!(same_bits(&gpus, &cartpole, Env::CartPole, (128, 18)), 1);
-    // What the README says.
+    // What ARCHITECTURE.md says.
     let model = Model::new(&gpus[1], &cartpole, &PpoConfig::cleanrl(), &initial_parameters(&cartpole, 1), 1).unwrap();
     let count = |make: fn(&Gpu, &Model, Env, u32, u32) -> wgpo::Result<RolloutPlan>| {
         make(&gpus[1], &model, Env::CartPole, 128, 18).unwrap().calls().len()

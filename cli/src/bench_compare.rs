@@ -8,7 +8,7 @@
 //!   a run. So the noise is [`SPREADS`] times how far the median round lies above the best in both runs, at least [`LEAST`], and at
 //!   least what other processes may have cost.
 //!
-//! README.md says how often equal runs differ by this rule.
+//! docs/bench.md says how often equal runs differ by this rule.
 
 use crate::bench_record::{Record, RowRecord};
 use crate::bench_table::{NAME, time};
