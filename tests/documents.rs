@@ -95,6 +95,9 @@ fn the_readme_leads_to_every_page() {
     let readme = read("README.md");
     for entry in std::fs::read_dir(root().join("docs")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(!name.ends_with(".md") || readme.contains(&format!("(docs/{name})")), "README.md: no link to docs/{name}");
+        assert!(
+            !name.ends_with(".md") || readme.contains(&format!("(docs/{name})")),
+            "README.md: no link to docs/{name}"
+        );
     }
 }
