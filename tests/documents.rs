@@ -1,5 +1,7 @@
 //! The documents say what the code says: their examples are those that are compiled, and their links lead somewhere.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
