@@ -43,7 +43,7 @@ fn advantage_rescale(
     }
     var y = x;
     if (params.clip > 0.0) {
-        y = clamp(x, -params.clip, params.clip);
+        y = math_clamp(x, -params.clip, params.clip);
     }
     numbers[row] = c.x + twofloat_opaque(y * c.y + c.z, zero);
 }

@@ -58,12 +58,12 @@ fn advantage_vtrace(
         // Chosen, not multiplied by 0: what lies beyond an end need not be a number.
         let after = select(carry, 0.0, ended);
         let ratio = math_exp(log_rhos[i]);
-        let rho = min(params.rho_bar, ratio);
+        let rho = math_at_most(ratio, params.rho_bar);
         let delta = rho * (rewards[i] + params.gamma * next - values[i]);
-        carry = delta + params.gamma * params.gae_lambda * min(params.c_bar, ratio) * after;
+        carry = delta + params.gamma * params.gae_lambda * math_at_most(ratio, params.c_bar) * after;
         returns[i] = carry + values[i];
         // Where nothing follows, `after` is 0 and next is what is bootstrapped from; else next is V(s_{t+1}).
-        let by_policy = min(params.pg_rho_bar, ratio) * (rewards[i] + params.gamma * (next + after) - values[i]);
+        let by_policy = math_at_most(ratio, params.pg_rho_bar) * (rewards[i] + params.gamma * (next + after) - values[i]);
         advantages[i] = select(carry, by_policy, params.form == 0u);
     }
 }

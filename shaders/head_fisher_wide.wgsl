@@ -49,7 +49,7 @@ fn own_product(lane: u32, c: HeadChoice, d: u32, reference: f32) -> f32 {
     for (var first = lane; first < c.count; first += WIDE_LANES * WIDE_BLOCK) {
         var part = 0.0;
         for (var i = first; i < min(first + WIDE_LANES * WIDE_BLOCK, c.count); i += WIDE_LANES) {
-            var factor = exp(head_logp_new(c, i));
+            var factor = math_probability(head_logp_new(c, i));
             if (params.empirical != 0u) { factor = head_slope(c, d, i, SCORE); }
             part += factor * (head_tangent(head_place(c, i)) - reference);
         }
@@ -90,7 +90,7 @@ fn head_fisher_wide(
             mean = wide_sum(lane, vec4<f32>(own_product(lane, c, d, reference), 0.0, 0.0, 0.0)).x;
         }
         for (var i = lane; i < c.count; i += WIDE_LANES) {
-            var product = exp(head_logp_new(c, i)) * ((head_tangent(head_place(c, i)) - reference) - mean);
+            var product = math_probability(head_logp_new(c, i)) * ((head_tangent(head_place(c, i)) - reference) - mean);
             if (params.empirical != 0u) { product = head_slope(c, d, i, SCORE); }
             head_store(head_place(c, i), select(0.0, factor * product, counts && head_open(c)));
         }

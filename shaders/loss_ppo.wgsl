@@ -97,7 +97,7 @@ fn loss_ppo(
         let by_value = params.vf_coef * value.y * share;
         d_values[row] = select(0.0, by_value, counts);
 
-        // A clamp may swallow a NaN, so the inputs are looked at, not only the results.
+        // An infinite difference is within the limits again, so that is looked at, too.
         let finite = math_is_finite(policy.loss) && math_is_finite(value.x) && math_is_finite(summary.entropy)
             && math_is_finite(policy.difference) && math_is_finite(by_logp) && math_is_finite(by_value)
             && math_is_finite(by_kl.x * summary.kl_old_new + by_kl.y * summary.kl_new_old);
@@ -106,7 +106,8 @@ fn loss_ppo(
             a = weight * vec4<f32>(policy.loss, value.x, summary.entropy, -log_ratio);
             let estimates = weight * vec3<f32>(0.5 * log_ratio * log_ratio, math_k3(log_ratio), clipped);
             b = vec4<f32>(estimates, select(1.0, 0.0, finite));
-            c = vec4<f32>(r, r, summary.hits, 1.0);
+            // A ratio that is no number is neither least nor greatest, whatever min and max make of one.
+            c = vec4<f32>(select(c.xy, vec2<f32>(r), r > 0.0), summary.hits, 1.0);
         }
     }
     sums_a[lane] = a;

@@ -59,8 +59,8 @@ fn loss_trust_region(
         let sample = samples[params.row_offset + row];
         let summary = head_summary(row, true);
         let difference = summary.logp - sample.x;
-        let surrogate = exp(clamp(difference, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)) * sample.y;
-        // A clamp may swallow a NaN, so the inputs are looked at, not only the results.
+        let surrogate = math_exp(math_clamp(difference, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)) * sample.y;
+        // An infinite difference is within the limits again, so that is looked at, too.
         let finite = math_is_finite(difference) && math_is_finite(surrogate) && math_is_finite(summary.kl_old_new)
             && math_is_finite(summary.kl_new_old);
         let weight = select(1.0, samples[params.valid_sample].x, params.valid_sample != 0u);

@@ -39,8 +39,9 @@ fn merge(a: Summary, b: Summary) -> Summary {
         a.episodes + b.episodes,
         a.return_sum + b.return_sum,
         a.length_sum + b.length_sum,
-        min(a.return_min, b.return_min),
-        max(a.return_max, b.return_max),
+        // Not min and max: a return that is no number is neither, on every driver.
+        select(a.return_min, b.return_min, b.return_min < a.return_min),
+        select(a.return_max, b.return_max, b.return_max > a.return_max),
     );
 }
 

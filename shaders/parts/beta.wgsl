@@ -7,7 +7,7 @@
 // log(part / (part + rest)).
 fn beta_log_share(part: f32, rest: f32) -> f32 {
     let n = part + rest;
-    return select(math_log1p(-min(rest, part) / n), log(part / n), part < rest);
+    return select(math_log1p(-min(rest, part) / n), math_log_far(part / n), part < rest);
 }
 
 fn beta_log_shares(p: vec2<f32>) -> vec2<f32> { return vec2<f32>(beta_log_share(p.x, p.y), beta_log_share(p.y, p.x)); }
@@ -34,13 +34,13 @@ fn beta_logp(less: vec2<f32>, x: f32) -> f32 {
     let shares = beta_log_shares(p);
     // 0.5 log(2 pi).
     return beta_logp_side(p.x, less.x, log_x.x, shares.x, excess) + beta_logp_side(p.y, less.y, log_x.y, shares.y, -excess)
-        + 0.5 * log(n) - 0.9189385332 + gamma_delta(n);
+        + 0.5 * math_log_far(n) - 0.9189385332 + gamma_delta(n);
 }
 
 // log r, where d is r - 1 and has digits that r has not.
 fn beta_log_ratio(d: f32, r: f32) -> f32 {
     let near = abs(d) < 0.5;
-    return select(log(r), math_log1p(select(0.0, d, near)), near);
+    return select(math_log_far(r), math_log1p(select(0.0, d, near)), near);
 }
 
 fn beta_rho(p: vec2<f32>) -> vec2<f32> { return vec2<f32>(gamma_rho(p.x), gamma_rho(p.y)) - gamma_rho(p.x + p.y); }
@@ -56,7 +56,7 @@ fn beta_entropy(less: vec2<f32>) -> f32 {
     let p = 1.0 + less;
     let n = p.x + p.y;
     let shares = beta_log_shares(p);
-    return 0.5 * (shares.x + shares.y - log(n)) + 0.9189385332 + gamma_delta(p.x) + gamma_delta(p.y) - gamma_delta(n)
+    return 0.5 * (shares.x + shares.y - math_log_far(n)) + 0.9189385332 + gamma_delta(p.x) + gamma_delta(p.y) - gamma_delta(n)
         + less.x * gamma_rho(p.x) + less.y * gamma_rho(p.y) - (less.x + less.y) * gamma_rho(n);
 }
 

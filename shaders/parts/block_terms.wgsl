@@ -21,7 +21,7 @@ fn block_loss(row: u32) {
     let weight = select(1.0, samples[params.valid_sample].x, params.valid_sample != 0u);
     let share = params.inverse_rows * weight;
     var own = BlockTerms(vec4<f32>(), vec4<f32>(), vec4<f32>(3.4e38, 0.0, 0.0, 0.0));
-    // A clamp may swallow a NaN, so the inputs are looked at, not only the results.
+    // An infinite difference is within the limits again, so that is looked at, too.
     var finite = false;
     if (block_of_policy) {
         let summary = head_summary(row, false);
@@ -35,7 +35,8 @@ fn block_loss(row: u32) {
         own.a = weight * vec4<f32>(s.loss, 0.0, summary.entropy, -s.log_ratio);
         // The last counts the row.
         own.b = vec4<f32>(weight * vec3<f32>(0.5 * s.log_ratio * s.log_ratio, math_k3(s.log_ratio), clipped), 1.0);
-        own.c = vec4<f32>(s.ratio, s.ratio, summary.hits, 0.0);
+        // A ratio that is no number is neither least nor greatest, whatever min and max make of one.
+        own.c = vec4<f32>(select(own.c.xy, vec2<f32>(s.ratio), s.ratio > 0.0), summary.hits, 0.0);
     } else {
         let form = params.value_loss;
         let value = params.vf_loss_scale * value_error(form, schedule.clip_coef_vf, block_outputs[row], sample.z, sample.w);

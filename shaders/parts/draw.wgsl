@@ -7,7 +7,7 @@
 // A piece, and the sum of weights before it.
 struct DrawPiece { index: u32, before: f32 }
 
-fn draw_weight(c: HeadChoice, i: u32) -> f32 { return exp(head_logit_new(c, i) - c.max_new); }
+fn draw_weight(c: HeadChoice, i: u32) -> f32 { return math_probability(head_logit_new(c, i) - c.max_new); }
 
 // Leaves the weights of the pieces of `size` choices from `first` up to `end` in x of wide_numbers, and those of 16 pieces
 // together in y of its first 16.

@@ -44,7 +44,7 @@ fn env_advance(state: array<f32, ENV_STATE>, action: array<u32, ENV_ACTIONS>) ->
     let k4 = env_slope(s + 0.2 * k3, torque);
     let moved = s + 0.033333335 * (k1 + 2.0 * k2 + 2.0 * k3 + k4);
     let angles = vec2<f32>(math_wrap_angle(moved.x), math_wrap_angle(moved.y));
-    let speeds = clamp(moved.zw, vec2<f32>(-12.566371, -28.274334), vec2<f32>(12.566371, 28.274334));
+    let speeds = vec2<f32>(math_clamp(moved.z, -12.566371, 12.566371), math_clamp(moved.w, -28.274334, 28.274334));
     let up = -math_cos(angles.x) - math_cos(angles.x + angles.y) > 1.0;
     let next = array<f32, ENV_STATE>(angles.x, angles.y, speeds.x, speeds.y);
     return EnvStep(next, select(-1.0, 0.0, up), up);

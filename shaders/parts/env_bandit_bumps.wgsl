@@ -20,8 +20,8 @@ fn env_observe(state: array<f32, ENV_STATE>) -> array<f32, ENV_OBS> {
 
 fn env_advance(state: array<f32, ENV_STATE>, action: array<u32, ENV_ACTIONS>) -> EnvStep {
     let a = bitcast<f32>(action[0]);
-    let near = max(1.0 - a * a, 0.0);
-    let far = max(1.0 - 4.0 * (a - 2.5) * (a - 2.5), 0.0);
-    let reward = 0.5 * near + far;
+    let near = select(1.0 - a * a, 0.0, abs(a) > 1.0);
+    let far = select(1.0 - 4.0 * (a - 2.5) * (a - 2.5), 0.0, abs(a - 2.5) > 0.5);
+    let reward = select(0.5 * near + far, a, math_is_nan(a));  // a compiler may take the comparisons for a max
     return EnvStep(state, reward, true);
 }

@@ -21,11 +21,11 @@ fn env_observe(state: array<f32, ENV_STATE>) -> array<f32, ENV_OBS> {
 
 fn env_advance(state: array<f32, ENV_STATE>, action: array<u32, ENV_ACTIONS>) -> EnvStep {
     let wanted = bitcast<f32>(action[0]);
-    let force = clamp(wanted, -1.0, 1.0);
+    let force = math_clamp(wanted, -1.0, 1.0);
     // The two forces first, as Gymnasium's f32 has it.
     let pushed = state[1] + (0.0015 * force - 0.0025 * math_cos(3.0 * state[0]));
-    let velocity = clamp(pushed, -0.07, 0.07);
-    let position = clamp(state[0] + velocity, -1.2, 0.6);
+    let velocity = math_clamp(pushed, -0.07, 0.07);
+    let position = math_clamp(state[0] + velocity, -1.2, 0.6);
     // The left wall stops the car; the right one has the goal before it.
     let kept = select(velocity, 0.0, position == -1.2 && velocity < 0.0);
     let there = position >= 0.45 && kept >= 0.0;

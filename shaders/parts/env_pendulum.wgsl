@@ -22,10 +22,10 @@ fn env_observe(state: array<f32, ENV_STATE>) -> array<f32, ENV_OBS> {
 
 fn env_advance(state: array<f32, ENV_STATE>, action: array<u32, ENV_ACTIONS>) -> EnvStep {
     let s = vec2<f32>(state[0], state[1]);
-    let torque = clamp(bitcast<f32>(action[0]), -2.0, 2.0);
+    let torque = math_clamp(bitcast<f32>(action[0]), -2.0, 2.0);
     // The reward is that of the state before the step.
     let error = math_wrap_angle(s.x);
     let reward = -(error * error + 0.1 * s.y * s.y + 0.001 * torque * torque);
-    let velocity = clamp(s.y + 0.05 * (15.0 * math_sin(s.x) + 3.0 * torque), -8.0, 8.0);
+    let velocity = math_clamp(s.y + 0.05 * (15.0 * math_sin(s.x) + 3.0 * torque), -8.0, 8.0);
     return EnvStep(array<f32, ENV_STATE>(s.x + 0.05 * velocity, velocity), reward, false);
 }

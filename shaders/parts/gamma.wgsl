@@ -15,7 +15,7 @@ fn gamma_excess(d: f32, r: f32) -> f32 {
     let s = n / (2.0 + n);
     let q = s * s;
     let p = 0.3333332 + q * (0.20003811 + q * (0.14117521 + q * 0.13430508));
-    return select(d - log(select(r, 1.0, near)), n * s - 2.0 * s * q * p, near);
+    return select(d - math_log_far(select(r, 1.0, near)), n * s - 2.0 * s * q * p, near);
 }
 
 fn gamma_delta(x: f32) -> f32 {
@@ -41,7 +41,7 @@ fn gamma_lgamma(x: f32) -> f32 {
     let z = clamp(x, 1.0, 2.5) - 1.75;
     let p = 0.45013934 + z * (-0.11948160 + z * (0.044518236 + z * (-0.019052785 + z * (0.0088072745 + z * (-0.0042425953
         + z * (0.0019473353 + z * (-9.8194624e-4 + z * (8.2184171e-4 - z * 4.2998214e-4))))))));
-    let far = (x - 0.5) * (log(x) - 1.0) + (0.41893853 + gamma_delta(x));
+    let far = (x - 0.5) * (math_log_far(x) - 1.0) + (0.41893853 + gamma_delta(x));
     return select(far, (x - 1.0) * (x - 2.0) * p, x < 2.5);
 }
 

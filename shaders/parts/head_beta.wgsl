@@ -105,7 +105,7 @@ fn head_gamma(shape: f32, row: u32, dimension: u32, key: vec2<u32>, step: vec2<u
     return scale;
 }
 
-fn head_inside(x: f32) -> u32 { return bitcast<u32>(clamp(x, HEAD_MARGIN, 1.0 - HEAD_MARGIN)); }
+fn head_inside(x: f32) -> u32 { return bitcast<u32>(math_clamp(x, HEAD_MARGIN, 1.0 - HEAD_MARGIN)); }
 
 // A share of two gamma draws. Of action dimension d they have the counter's dimensions 32 d + 2 try and one more.
 fn head_draw(row: u32, d: u32, key: vec2<u32>, step: vec2<u32>) -> u32 {
@@ -125,5 +125,5 @@ fn head_mode(row: u32, d: u32) -> u32 {
 fn head_to_env(word: u32, d: u32) -> u32 {
     let low = bitcast<f32>(head_table[1u + d].z);
     let high = bitcast<f32>(head_table[1u + d].w);
-    return bitcast<u32>(clamp(low + bitcast<f32>(word) * (high - low), low, high));
+    return bitcast<u32>(math_clamp(low + bitcast<f32>(word) * (high - low), low, high));
 }

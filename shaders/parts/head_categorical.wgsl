@@ -82,10 +82,10 @@ fn head_fisher_product(row: u32) {
         let reference = head_tangent(head_place(c, c.best));
         var mean = 0.0;
         for (var i = 0u; i < c.count; i += 1u) {
-            mean += exp(head_logp_new(c, i)) * (head_tangent(head_place(c, i)) - reference);
+            mean += math_probability(head_logp_new(c, i)) * (head_tangent(head_place(c, i)) - reference);
         }
         for (var i = 0u; i < c.count; i += 1u) {
-            let product = exp(head_logp_new(c, i)) * ((head_tangent(head_place(c, i)) - reference) - mean);
+            let product = math_probability(head_logp_new(c, i)) * ((head_tangent(head_place(c, i)) - reference) - mean);
             head_store(head_place(c, i), select(0.0, product, head_open(c)));
         }
     }
@@ -97,12 +97,12 @@ fn head_draw(row: u32, d: u32, key: vec2<u32>, step: vec2<u32>) -> u32 {
     let c = head_dimension(row, d);
     let largest = head_logit_new(c, head_mode(row, d));
     var total = 0.0;
-    for (var i = 0u; i < c.count; i += 1u) { total += exp(head_logit_new(c, i) - largest); }
+    for (var i = 0u; i < c.count; i += 1u) { total += math_probability(head_logit_new(c, i) - largest); }
     let bound = philox_uniform(philox_block(philox_counter(PHILOX_ACTION, row, d, step), key).x) * total;
     var running = 0.0;
     var chosen = 0u;
     for (var i = 0u; i < c.count; i += 1u) {
-        let weight = exp(head_logit_new(c, i) - largest);
+        let weight = math_probability(head_logit_new(c, i) - largest);
         running += weight;
         if (weight > 0.0) { chosen = i; }
         if (running > bound) { break; }

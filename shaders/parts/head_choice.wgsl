@@ -59,10 +59,10 @@ fn head_dimension(row: u32, d: u32) -> HeadChoice {
 // its share of p - q is summed apart.
 fn head_terms(c: HeadChoice, i: u32, with_kl: bool) -> vec4<f32> {
     let logp_new = head_logp_new(c, i);
-    let p_new = exp(logp_new);
+    let p_new = math_probability(logp_new);
     var terms = vec4<f32>(-p_new * logp_new, 0.0, 0.0, 0.0);
     if (with_kl) {
-        let p_old = exp(head_logp_old(c, i));
+        let p_old = math_probability(head_logp_old(c, i));
         let delta = head_delta(c, i);
         if (abs(delta) < 0.5) {
             terms.y = p_old * math_k3(delta);
@@ -88,12 +88,12 @@ fn head_summed(c: HeadChoice, sums: vec4<f32>) -> HeadChoice {
 // The derivative of w.x logp + w.y entropy + w.z kl_old_new + w.w kl_new_old by the new logit of choice i in dimension d.
 fn head_slope(c: HeadChoice, d: u32, i: u32, w: vec4<f32>) -> f32 {
     let logp_new = head_logp_new(c, i);
-    let p_new = exp(logp_new);
+    let p_new = math_probability(logp_new);
     // 1 - p has digits where a choice is almost certain.
     let score = select(-p_new, -math_expm1(logp_new), i == head_chosen(c, d));
     var gradient = w.x * score - w.y * p_new * (logp_new + c.entropy);
     if (w.z != 0.0 || w.w != 0.0) {  // only then is there an old row
-        let p_old = exp(head_logp_old(c, i));
+        let p_old = math_probability(head_logp_old(c, i));
         let delta = head_delta(c, i);
         let difference = select(p_new - p_old, p_old * math_expm1(delta), abs(delta) < 0.5);
         gradient += w.z * difference + w.w * p_new * (delta - c.kl_new_old);

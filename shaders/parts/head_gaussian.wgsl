@@ -18,11 +18,10 @@ struct HeadStd { log_std: f32, deviation: f32, inverse: f32, slope: f32, hit: f3
 
 fn head_dims() -> u32 { return head_width() / 2u; }
 // Keeps the squares of both deviation and its inverse within f32.
-fn head_exp(log_std: f32) -> f32 { return exp(clamp(log_std, -40.0, 40.0)); }
+fn head_exp(log_std: f32) -> f32 { return math_exp(math_clamp(log_std, -40.0, 40.0)); }
 
 fn head_beyond(l: f32) -> bool { return l < HEAD_STD_LOW || l > HEAD_STD_HIGH; }
-// Not clamp alone, which may swallow a NaN.
-fn head_clamp(l: f32) -> f32 { return select(l, clamp(l, HEAD_STD_LOW, HEAD_STD_HIGH), head_beyond(l)); }
+fn head_clamp(l: f32) -> f32 { return math_clamp(l, HEAD_STD_LOW, HEAD_STD_HIGH); }
 
 fn head_log_std(l: f32) -> f32 {
     if (HEAD_STD_LIMIT == 1u && !math_is_nan(l)) {
@@ -147,7 +146,7 @@ fn head_to_env(word: u32, d: u32) -> u32 {
     let low = bitcast<f32>(head_table[1u + d].z);
     let high = bitcast<f32>(head_table[1u + d].w);
     if (HEAD_SQUASH == 1u) {
-        return bitcast<u32>(clamp(low + 0.5 * (math_tanh(bitcast<f32>(word)) + 1.0) * (high - low), low, high));
+        return bitcast<u32>(math_clamp(low + 0.5 * (math_tanh(bitcast<f32>(word)) + 1.0) * (high - low), low, high));
     }
-    return bitcast<u32>(clamp(bitcast<f32>(word), low, high));
+    return bitcast<u32>(math_clamp(bitcast<f32>(word), low, high));
 }

@@ -2,24 +2,38 @@
 //
 // Errors below are maxima against f64 over dense grids, in f32 with a correctly rounded exp and log; a device's own exp and
 // log (3 + 2|x| ULP) come on top. Polynomials are least-maximum fits made for this file.
-// NaN in gives NaN out wherever the device keeps NaN; nothing here makes one, or an infinity, from finite input.
+// NaN in gives NaN out wherever the device keeps NaN; nothing here makes one, or an infinity, from finite input, but for
+// logarithms at 0 and below. What WGSL's own exp, log, min, max and clamp do there differs by driver.
 
 const MATH_HALF_PI_HIGH: f32 = 1.5703125;
 const MATH_HALF_PI_MIDDLE: f32 = 4.837512969970703125e-4;
 const MATH_HALF_PI_LOW: f32 = 7.549789948768648e-8;
 
 // On the integer bits, because a compiler may assume that floats are finite.
-fn math_is_finite(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+fn math_is_finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
+fn math_is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
+// x within low..high. A clamp may swallow a NaN.
+fn math_clamp(x: f32, low: f32, high: f32) -> f32 {
+    return select(clamp(x, low, high), x, math_is_nan(x));
 }
 
-fn math_is_nan(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
-}
+// x, but at most `limit`; NaN stays NaN, also where a compiler takes a comparison for a min.
+fn math_at_most(x: f32, limit: f32) -> f32 { return select(min(x, limit), x, math_is_nan(x)); }
 
 // e^x within f32's normal range.
 fn math_exp(x: f32) -> f32 {
-    return exp(clamp(x, -87.0, 88.0));
+    return select(exp(clamp(x, -87.0, 88.0)), x, math_is_nan(x));
+}
+
+// e^logp, below e^-87 exactly 0: an exp may end above 0, and what is not allowed would have a probability.
+fn math_probability(logp: f32) -> f32 { return select(math_exp(logp), 0.0, logp < -87.0); }
+
+// log x with few digits near 1; -infinity at 0, not finite below, as infinite as an infinite x.
+fn math_log_far(x: f32) -> f32 {
+    let bits = bitcast<u32>(x);
+    let ordinary = x > 0.0 && math_is_finite(x);
+    return select(bitcast<f32>(select(bits, bits | 0xff800000u, x <= 0.0)), log(select(1.0, x, ordinary)), ordinary);
 }
 
 // e^d - 1 - d without cancellation, at least 0; relative error 2e-6.
@@ -35,20 +49,20 @@ fn math_expm1(x: f32) -> f32 {
     return select(math_exp(x) - 1.0, x + math_k3(x), abs(x) < 0.5);
 }
 
-// log(1 + x), x > -1; relative error 2e-7. Near 0 it is 2 artanh(s) with s = x / (2 + x): the customary correction by
+// log(1 + x), -infinity at -1; relative error 2e-7. Near 0 it is 2 artanh(s) with s = x / (2 + x): the customary correction by
 // (1 + x) - 1 is what compilers optimise away.
 fn math_log1p(x: f32) -> f32 {
     let near = x >= -0.5 && x <= 1.0;
     let s = select(0.0, x, near) / (2.0 + select(0.0, x, near));
     let q = s * s;
     let p = 0.3333332 + q * (0.20003811 + q * (0.14117521 + q * 0.13430508));
-    return select(log(1.0 + select(x, 1.0, near)), 2.0 * (s + s * q * p), near);
+    return select(math_log_far(1.0 + select(x, 1.0, near)), 2.0 * (s + s * q * p), near);
 }
 
-// log x, x > 0; near 1, where it is 0, too, relative error 3e-7.
+// log x as math_log_far; near 1, where it is 0, too, relative error 3e-7.
 fn math_log(x: f32) -> f32 {
     let near = x > 0.5 && x < 2.0;
-    return select(log(x), math_log1p(select(0.0, x - 1.0, near)), near);
+    return select(math_log_far(x), math_log1p(select(0.0, x - 1.0, near)), near);
 }
 
 // Relative error 2e-7. WGSL's loses all digits near 0 and may be NaN beyond |x| = 44.
@@ -63,7 +77,7 @@ fn math_tanh(x: f32) -> f32 {
 
 // 1 / (1 + e^-x); relative error 2e-7.
 fn math_sigmoid(x: f32) -> f32 {
-    let e = exp(-abs(x));
+    let e = math_probability(-abs(x));
     return select(select(1.0, e, x < 0.0) / (1.0 + e), x, math_is_nan(x));
 }
 
@@ -85,7 +99,7 @@ fn math_erfc(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.5 * z);
     let p = 0.28210896 + t * (0.28182405 + t * (0.2487859875 + t * (0.17051271 + t * (0.082772925 + t * (0.049140535
         + t * (-0.19876139 + t * 0.08402927))))));
-    let far = exp(-z * z) * t * p;
+    let far = math_probability(-z * z) * t * p;
     let y = select(select(far, 2.0 - far, x < 0.0), 1.0 - math_erf_near(clamp(x, -0.9, 0.9)), abs(x) < 0.875);
     return select(y, x, math_is_nan(x));
 }
@@ -109,13 +123,8 @@ fn math_sin_cos(x: f32) -> vec2<f32> {
     return vec2<f32>(select(sine, -sine, k >= 2u), select(cosine, -cosine, k == 1u || k == 2u));
 }
 
-fn math_sin(x: f32) -> f32 {
-    return math_sin_cos(x).x;
-}
-
-fn math_cos(x: f32) -> f32 {
-    return math_sin_cos(x).y;
-}
+fn math_sin(x: f32) -> f32 { return math_sin_cos(x).x; }
+fn math_cos(x: f32) -> f32 { return math_sin_cos(x).y; }
 
 // x moved by whole turns into [-pi, pi); absolute error 2e-7 + |x| 6e-8.
 fn math_wrap_angle(x: f32) -> f32 {

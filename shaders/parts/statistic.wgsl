@@ -91,7 +91,7 @@ fn statistic_normalize(x: f32, shift: vec2<f32>, scale: f32, clip: f32, zero: u3
     }
     let y = twofloat_less(x, shift, zero) / scale;
     if (clip > 0.0) {
-        return clamp(y, -clip, clip);
+        return math_clamp(y, -clip, clip);
     }
     return y;
 }

@@ -1,6 +1,6 @@
 // The policy's part of PPO's loss for one row: −min(r A, clamp(r, 1 ± clip_coef) A), r = exp(clamp(logp − logp_old, ±20)).
 // At a tie the gradient is what automatic differentiation gives: a clamp passes it on its closed range, a min or max of equals
-// hands each half.
+// hands each half. Needs part math.
 
 const SURROGATE_RATIO: u32 = 1u;  // −r A
 const SURROGATE_PLAIN: u32 = 2u;  // −A logp, without a ratio; any other form is clipped
@@ -20,21 +20,21 @@ fn surrogate_clipped(form: u32, clip_coef: f32, dual_clip: f32, r: f32, advantag
     let high = 1.0 + clip_coef;
     let inside = (r >= low && r <= high) || form == SURROGATE_RATIO;
     let plain = r * advantage;
-    let clipped = select(clamp(r, low, high), r, inside) * advantage;
-    var surrogate = min(plain, clipped);
+    let clipped = select(math_clamp(r, low, high), r, inside) * advantage;
+    var surrogate = min(plain, clipped);  // both are NaN or none is
     var share = select(0.0, 1.0, inside || plain < clipped);
     if (dual_clip > 0.0 && form == 0u && advantage < 0.0) {
         let bound = dual_clip * advantage;
         share *= select(select(0.0, 0.5, surrogate == bound), 1.0, surrogate > bound);
-        surrogate = max(surrogate, bound);
+        surrogate = select(max(surrogate, bound), surrogate, math_is_nan(surrogate));
     }
     return vec2<f32>(-surrogate, select(0.0, -share * plain, follows));
 }
 
 fn surrogate_loss(form: u32, clip_coef: f32, dual_clip: f32, logp: f32, logp_old: f32, advantage: f32) -> Surrogate {
     let difference = logp - logp_old;
-    let log_ratio = clamp(difference, -SURROGATE_LOG_RATIO_LIMIT, SURROGATE_LOG_RATIO_LIMIT);
-    let r = exp(log_ratio);
+    let log_ratio = math_clamp(difference, -SURROGATE_LOG_RATIO_LIMIT, SURROGATE_LOG_RATIO_LIMIT);
+    let r = math_exp(log_ratio);
     let follows = abs(difference) <= SURROGATE_LOG_RATIO_LIMIT;
     let clipped = surrogate_clipped(form, clip_coef, dual_clip, r, advantage, follows);
     let policy = select(clipped, vec2<f32>(-logp * advantage, -advantage), form == SURROGATE_PLAIN);

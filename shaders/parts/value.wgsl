@@ -1,4 +1,4 @@
-// The value's error in each of its forms, and the derivative.
+// The value's error in each of its forms, and the derivative. Needs part math.
 
 const VALUE_CLIP_MAX: u32 = 1u;     // maximum of the plain and the clipped one
 const VALUE_CLIP_ONLY: u32 = 2u;    // the clipped one
@@ -23,10 +23,10 @@ fn value_error(form: u32, limit: f32, v: f32, target_value: f32, v_old: f32) -> 
     if (form == VALUE_CLAMP_ERROR) {
         // An infinite error times 0 is NaN, which marks the row.
         let most = limit * VALUE_UNIT * VALUE_UNIT;
-        return vec2<f32>(min(from_plain.x, most), from_plain.y * select(0.0, 1.0, from_plain.x <= most));
+        return vec2<f32>(math_at_most(from_plain.x, most), from_plain.y * select(0.0, 1.0, from_plain.x <= most));
     }
     let moved = v - v_old;
-    let clipped = v_old + clamp(moved, -limit, limit) - target_value;
+    let clipped = v_old + math_clamp(moved, -limit, limit) - target_value;
     let passes = select(0.0, 1.0, abs(moved) <= limit);
     let from_clipped = vec2<f32>(value_square(clipped), 2.0 * clipped * passes);
     let tied = from_plain.x == from_clipped.x;

@@ -53,16 +53,19 @@ struct Obs {
     initial: f64,
     /// All numbers the same.
     flat: bool,
+    /// One number of the rows and one of the final rows is NaN, which no clip may hide.
+    broken: bool,
 }
 
 fn obs_case(c: Obs) -> Case {
-    let Obs { rows, dim, final_rows, update, first, placement, eps, clip, mean, count, initial, flat } = c;
+    let Obs { rows, dim, final_rows, update, first, placement, eps, clip, mean, count, initial, flat, broken } = c;
     let mode = match (update, first) {
         (false, _) => "frozen",
         (true, true) => "normalised, then merged",
         (true, false) => "merged, then normalised",
     };
     let numbers = if flat { "equal numbers".to_owned() } else { format!("mean {mean}") };
+    let numbers = if broken { format!("{numbers}, some are none") } else { numbers };
     let shape = format!(
         "{rows} × {dim} and {final_rows} final rows, {mode}, ε {eps} {placement:?}, clip {clip}, {count} + {initial} counted, {numbers}"
     );
@@ -78,7 +81,11 @@ fn obs_case(c: Obs) -> Case {
         };
         // What lies before the rows in `obs` and `final_obs` must stay.
         let (obs_offset, final_offset) = (2 * dim, dim);
-        let (raw, last) = (data(rows), data(final_rows + 1));
+        let (mut raw, mut last) = (data(rows), data(final_rows + 1));
+        if broken {
+            raw[rows * dim / 2] = f32::NAN;
+            last[dim] = f32::NAN;
+        }
         let before = RunningMoments {
             mean: data(1).into_iter().map(|x| held(f64::from(x) + 1e-9)).collect(),
             variance: (0..dim).map(|column| held(0.5 + column as f64 + 1e-9)).collect(),
@@ -146,14 +153,15 @@ fn obs_case(c: Obs) -> Case {
         let size = |range: f64, scale: f64| if scale > 0.0 { 1.0 + range / scale } else { 1.0 };
         let got = obs.read(gpu, report)?;
         report.untouched("obs (before)", got[..obs_offset].iter().enumerate());
-        report.floats("obs", &got[obs_offset..], &flatten(obs_want.view()), |i| {
-            size(sizes[i % dim], used_scale[i % dim])
-        });
+        let (of_rows, want) = report.numbers("obs", &got[obs_offset..], &flatten(obs_want.view()));
+        report.floats("obs", &of_rows, &want, |i| size(sizes[i % dim], used_scale[i % dim]));
         let got = final_obs.read(gpu, report)?;
         report.exact("final_obs (before)", &got[..dim], &last[..dim]);
-        report.floats("final_obs", &got[dim..], &flatten(final_want.view()), |i| {
+        let (of_rows, want) = report.numbers("final_obs", &got[dim..], &flatten(final_want.view()));
+        report.floats("final_obs", &of_rows, &want, |i| {
             let (row, column) = (i / dim, i % dim);
-            size((last_rows[[row, column]] - old.mean[column]).abs(), old_scale[column])
+            let range = (last_rows[[row, column]] - old.mean[column]).abs();
+            if range.is_nan() { 1.0 } else { size(range, old_scale[column]) }
         });
         Ok(())
     })
@@ -351,6 +359,7 @@ pub(super) fn sized(kernel: &str, steps: usize, envs: usize, dim: usize) -> Case
             count: 1000,
             initial: 1e-4,
             flat: false,
+            broken: false,
         }),
         "advantage_discount" => discount_case(steps, envs, ReturnReset::AfterDone),
         "reduce_running" => {
@@ -377,6 +386,7 @@ pub(super) fn cases() -> Vec<Case> {
         count: 0,
         initial: 1e-4,
         flat: false,
+        broken: false,
     };
     let mut cases = Vec::new();
     for (rows, dim) in [(1, 1), (2, 4), (63, 3), (64, 2), (65, 5), (127, 1), (257, 3), (1031, 7), (9001, 2)] {
@@ -398,6 +408,7 @@ pub(super) fn cases() -> Vec<Case> {
         Obs { rows: 64, count: 0, initial: 0.0, flat: true, mean: 0.5, eps: 0.0, ..obs },
         Obs { rows: 70, count: 0, initial: 0.0, flat: true, mean: -2.0, placement: outside, eps: 0.0, ..obs },
         Obs { rows: 9, count: 3, initial: 2.5, ..obs },
+        Obs { rows: 7, final_rows: 3, update: false, clip: 1.0, broken: true, ..obs },
     ] {
         cases.push(obs_case(c).quick(c.final_rows == 300 || c.count == 1 << 40));
     }

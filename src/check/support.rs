@@ -221,6 +221,15 @@ impl Report {
         }
     }
 
+    /// Faults what is no number and should be one, or the other way round; then both without those, for [`Self::floats`].
+    pub(super) fn numbers(&self, name: &str, got: &[f32], want: &[f64]) -> (Vec<f32>, Vec<f64>) {
+        let of_want: Vec<bool> = want.iter().map(|x| x.is_nan()).collect();
+        let of_got: Vec<bool> = got.iter().map(|x| x.is_nan()).collect();
+        self.exact(&format!("{name} (no number)"), &of_got, &of_want);
+        let got = got.iter().zip(&of_want).map(|(x, broken)| if *broken { 0.0 } else { *x }).collect();
+        (got, want.iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect())
+    }
+
     /// The same, bit by bit or word by word.
     pub(crate) fn exact<U: PartialEq + Debug>(&self, name: &str, got: &[U], want: &[U]) {
         if got.len() != want.len() {

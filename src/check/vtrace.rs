@@ -38,7 +38,21 @@ fn sizes(
     all
 }
 
-fn vtrace_case(form: u32, steps: usize, envs: usize, (gamma, lambda): (f32, f32), bars: Bars, spread: f32) -> Case {
+fn vtrace_case(form: u32, steps: usize, envs: usize, factors: (f32, f32), bars: Bars, spread: f32) -> Case {
+    vtrace_case_with(form, steps, envs, factors, bars, spread, false)
+}
+
+/// With `broken` one log-ratio is NaN, which no bar may hide: neither its own advantage nor those before it in the episode are
+/// numbers.
+fn vtrace_case_with(
+    form: u32,
+    steps: usize,
+    envs: usize,
+    (gamma, lambda): (f32, f32),
+    bars: Bars,
+    spread: f32,
+    broken: bool,
+) -> Case {
     // What grows is bounded by the window alone.
     let decay = f64::from(gamma) * f64::from(lambda) * f64::from(bars.1).max(1.0);
     let memory = if decay < 1.0 { (1.0 / (1.0 - decay)).min(steps as f64) } else { steps as f64 };
@@ -46,11 +60,17 @@ fn vtrace_case(form: u32, steps: usize, envs: usize, (gamma, lambda): (f32, f32)
     let exp = 2.0 * (3.0 + 8.0 * f64::from(spread));
     let tolerance = EPS * (6.0 + exp + (4.0 + exp) * memory);
     let name = if form == VTRACE { "V-trace" } else { "puff" };
-    let shape = format!("{name}, {steps} × {envs}, γ {gamma} λ {lambda}, bars {bars:?}, ratios e^{spread}");
+    let shape = format!(
+        "{name}, {steps} × {envs}, γ {gamma} λ {lambda}, bars {bars:?}, ratios e^{spread}{}",
+        if broken { ", one is no number" } else { "" }
+    );
     let reason = "an exp and a few roundings per step over the recurrence's memory; scale: the discounted |terms|";
     Case::new("advantage_vtrace", shape, (tolerance, reason), move |gpu, report| {
         let rollout = Rollout::new(steps, envs, 9);
-        let logs = Random::new(steps as u64).ranges(steps * envs, -4.0 * spread, 4.0 * spread);
+        let mut logs = Random::new(steps as u64).ranges(steps * envs, -4.0 * spread, 4.0 * spread);
+        if broken {
+            logs[steps / 2 * envs] = f32::NAN;
+        }
         let b = rollout.buffers(gpu)?;
         let log_rhos = Guarded::holding(gpu, "log_rhos", &logs)?;
         let (rho_bar, c_bar, pg_rho_bar) = bars;
@@ -89,8 +109,11 @@ fn vtrace_case(form: u32, steps: usize, envs: usize, (gamma, lambda): (f32, f32)
         });
         let (advantages, returns) = want?;
         let flat = |array: Array2<f64>| array.into_iter().collect::<Vec<_>>();
-        report.floats("advantages", &b.advantages.read(gpu, report)?, &flat(advantages), |i| of_advantages[i]);
-        report.floats("returns", &b.returns.read(gpu, report)?, &flat(returns), |i| of_returns[i]);
+        let known = |size: f64| if size.is_nan() { 0.0 } else { size };
+        let (got, want) = report.numbers("advantages", &b.advantages.read(gpu, report)?, &flat(advantages));
+        report.floats("advantages", &got, &want, |i| known(of_advantages[i]));
+        let (got, want) = report.numbers("returns", &b.returns.read(gpu, report)?, &flat(returns));
+        report.floats("returns", &got, &want, |i| known(of_returns[i]));
         Ok(())
     })
 }
@@ -144,6 +167,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(vtrace_case(form, 67, 5, (0.9, 0.8), (2.0, 1.2, 0.7), 0.5));
         cases.push(vtrace_case(form, 67, 5, (1.0, 1.0), (0.5, 0.6, 3.0), 2.0));
         cases.push(vtrace_case(form, 33, 3, (0.99, 0.0), (1e3, 1e3, 1e3), 0.5));
+        cases.push(vtrace_case_with(form, 9, 3, (0.99, 0.95), (1.0, 1.0, 1.0), 0.5, true));
     }
     for (rows, masked) in [(1, false), (63, true), (64, false), (65, true), (1000, true)] {
         cases.push(log_rho_case(rows, masked).quick(rows == 1000));

@@ -41,7 +41,7 @@ pub fn vtrace<F: Real>(
     let vs = &beyond + &window.state_values();
     let advantages = Array2::from_shape_fn(window.dim(), |(t, n)| {
         let after = if window.cut(t, n) { window.next(t, n) } else { vs[[t + 1, n]] };
-        let weight = log_rhos[[t, n]].exp().min(bars.pg_rho_bar);
+        let weight = capped(log_rhos[[t, n]].exp(), bars.pg_rho_bar);
         weight * (window.rewards[[t, n]] + gamma * after - window.values[[t, n]])
     });
     Ok((advantages, vs))
@@ -85,10 +85,15 @@ fn recurrence<F: Real>(
     Ok(window.backward(|t, n, following| {
         let ratio = log_rhos[[t, n]].exp();
         let error = window.rewards[[t, n]] + gamma * window.next(t, n) - window.values[[t, n]];
-        let delta = ratio.min(rho_bar) * error;
+        let delta = capped(ratio, rho_bar) * error;
         // What lies beyond an end need not even be a number.
-        if window.end(t, n) { delta } else { delta + gamma * lambda * ratio.min(c_bar) * following }
+        if window.end(t, n) { delta } else { delta + gamma * lambda * capped(ratio, c_bar) * following }
     }))
+}
+
+/// A ratio that is at most `bar`. NaN stays NaN, which `min` would swallow.
+fn capped<F: Real>(ratio: F, bar: F) -> F {
+    if ratio > bar { bar } else { ratio }
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Outcome<F>> {
     let k4 = slope(along(k3, 0.2), torque);
     let moved: [F; 4] =
         std::array::from_fn(|i| start[i] + n(0.2 / 6.0) * (k1[i] + n(2.0) * k2[i] + n(2.0) * k3[i] + k4[i]));
-    let limit = |value: F, most: f64| value.max(n(-most)).min(n(most));
+    let limit = |value: F, most: f64| num_traits::clamp(value, n(-most), n(most));
     let state = vec![wrap(moved[0]), wrap(moved[1]), limit(moved[2], 4.0 * PI), limit(moved[3], 9.0 * PI)];
     let terminated = -state[0].cos() - (state[0] + state[1]).cos() > F::one();
     let reward = if terminated { F::zero() } else { -F::one() };

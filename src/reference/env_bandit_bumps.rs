@@ -18,7 +18,7 @@ pub fn observe<F: Real>(state: &[F]) -> Vec<F> {
 pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Outcome<F>> {
     let a = action.scalar()?;
     let a = F::of(a.value());
-    let bump = |x: F| (F::one() - x * x).max(F::zero());
+    let bump = |x: F| if x.abs() > F::one() { F::zero() } else { F::one() - x * x };
     let reward = F::of(0.5) * bump(a) + bump(F::of(2.0) * (a - F::of(2.5)));
     Some(Outcome { state: state.to_vec(), reward, terminated: true })
 }

@@ -35,6 +35,6 @@ pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Outcome<F>> {
     let wrapped = if rest < F::zero() { rest + turn } else { rest } - n(PI);
     let reward = -(wrapped * wrapped + n(0.1) * (theta_dot * theta_dot) + n(price.value()));
     let speed = theta_dot + (n(15.0) * theta.sin() + n(push.value())) * n(0.05);
-    let speed = speed.max(n(-8.0)).min(n(8.0));
+    let speed = num_traits::clamp(speed, n(-8.0), n(8.0));
     Some(Outcome { state: vec![theta + n(0.05) * speed, speed], reward, terminated: false })
 }

@@ -85,8 +85,9 @@ impl Running {
     }
 }
 
+/// x within ±clip. NaN stays NaN, which `max` and `min` would swallow.
 fn limit(x: f64, clip: Option<f64>) -> f64 {
-    clip.map_or(x, |clip| x.max(-clip).min(clip))
+    clip.map_or(x, |clip| if x.abs() > clip { clip.copysign(x) } else { x })
 }
 
 /// clip((x − shift) / scale, ±clip), rounded at the end only; 0 where the scale is 0, NaN where it is not finite, which no clip may hide.

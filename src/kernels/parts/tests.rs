@@ -39,6 +39,7 @@ macro_rules! probe {
     };
 }
 
+mod edges;
 mod twofloat;
 
 fn gpu() -> Option<Gpu> {
