@@ -44,7 +44,7 @@ fn batch_count(
     }
     counts[lane] = own;
     workgroupBarrier();  // all lanes have stored
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
+    for (var half = loops_end(WG / 2u, arrayLength(&samples)); half > 0u; half /= 2u) {
         if (lane < half) {
             counts[lane] += counts[lane + half];
         }

@@ -141,7 +141,7 @@ fn cg_step(
     }
     sums[lane] = own;
     workgroupBarrier();  // all lanes have stored
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
+    for (var half = loops_end(WG / 2u, arrayLength(&cg_partials)); half > 0u; half /= 2u) {
         if (lane < half) { sums[lane] += sums[lane + half]; }
         workgroupBarrier();  // this level of the tree is complete
     }

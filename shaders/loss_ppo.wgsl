@@ -114,7 +114,7 @@ fn loss_ppo(
     sums_b[lane] = b;
     sums_c[lane] = c;
     workgroupBarrier();  // all lanes have stored
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
+    for (var half = loops_end(WG / 2u, arrayLength(&loss_partials)); half > 0u; half /= 2u) {
         if (lane < half) {
             sums_a[lane] += sums_a[lane + half];
             sums_b[lane] += sums_b[lane + half];

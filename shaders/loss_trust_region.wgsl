@@ -71,7 +71,7 @@ fn loss_trust_region(
     }
     sums[lane] = own;
     workgroupBarrier();  // all lanes have stored
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
+    for (var half = loops_end(WG / 2u, arrayLength(&trust_partials)); half > 0u; half /= 2u) {
         if (lane < half) {
             sums[lane] += sums[lane + half];
         }

@@ -87,7 +87,7 @@ fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> {
 }
 
 fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> {
-    return tile_four_columns(quad, k);
+    return tile_product_four_columns(quad, k);
 }
 
 fn tile_store(tile_row: u32, tile_column: u32, sum: f32) {

@@ -79,7 +79,7 @@ fn load_input(row: u32, column: u32) -> vec4<f32> {
 fn tile_row(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_d_output(begin + k + i, first_output + quad * 4u); }
 fn tile_column(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_input(begin + k + i, first_column + quad * 4u); }
 fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> { return tile_product_four_rows(quad, k); }
-fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> { return tile_four_columns(quad, k); }
+fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> { return tile_product_four_columns(quad, k); }
 
 fn tile_store(tile_row: u32, tile_column: u32, sum: f32) {
     let output = first_output + tile_row;

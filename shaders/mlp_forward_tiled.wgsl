@@ -89,7 +89,7 @@ fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> {
 }
 
 fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> {
-    return transpose(tile_four_columns(quad, k));
+    return transpose(tile_product_four_columns(quad, k));
 }
 
 fn tile_store(tile_row: u32, tile_column: u32, sum: f32) {

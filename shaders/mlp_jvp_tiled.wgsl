@@ -96,7 +96,7 @@ fn tile_column(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_weight_tang
 fn tile_tangent_column(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_weight(quad * 4u + i, k); }
 
 fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_product_four_rows(quad, k)); }
-fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_four_columns(quad, k)); }
+fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_product_four_columns(quad, k)); }
 fn tile_row_tangents(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_four_row_tangents(quad, k)); }
 fn tile_tangent_columns(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_four_tangent_columns(quad, k)); }
 

@@ -46,7 +46,7 @@ fn sum_lanes(lane: u32, x: f32, y: f32) -> vec2<f32> {
     workgroupBarrier();
     scratch[lane] = vec2<f32>(x, y);
     workgroupBarrier();
-    for (var span = WG / 2u; span > 0u; span /= 2u) {
+    for (var span = loops_end(WG / 2u, arrayLength(&raw_obs)); span > 0u; span /= 2u) {
         if (lane < span) {
             let other = scratch[lane + span];
             scratch[lane] = vec2<f32>(scratch[lane].x + other.x, max(scratch[lane].y, other.y));

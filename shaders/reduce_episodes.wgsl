@@ -72,7 +72,7 @@ fn reduce_episodes(
     }
     scratch[lane] = own;
     workgroupBarrier();
-    for (var span = WG / 2u; span > 0u; span /= 2u) {
+    for (var span = loops_end(WG / 2u, arrayLength(&partials)); span > 0u; span /= 2u) {
         if (lane < span) {
             scratch[lane] = merge(scratch[lane], scratch[lane + span]);
         }

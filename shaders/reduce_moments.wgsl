@@ -66,7 +66,7 @@ fn sum_lanes(lane: u32, own: vec4<f32>) -> vec4<f32> {
     workgroupBarrier();
     scratch[lane] = own;
     workgroupBarrier();
-    for (var span = WG / 2u; span > 0u; span /= 2u) {
+    for (var span = loops_end(WG / 2u, arrayLength(&partials)); span > 0u; span /= 2u) {
         if (lane < span) {
             let b = scratch[lane + span];
             scratch[lane] = vec4<f32>(scratch[lane].xyz + b.xyz, max(scratch[lane].w, b.w));
@@ -108,7 +108,7 @@ fn moments_of_segment(lane: u32, segment: u32) -> vec4<f32> {
     }
     scratch[lane] = own;
     workgroupBarrier();
-    for (var span = WG / 2u; span > 0u; span /= 2u) {
+    for (var span = loops_end(WG / 2u, arrayLength(&partials)); span > 0u; span /= 2u) {
         if (lane < span) {
             scratch[lane] = moments_merge(scratch[lane], scratch[lane + span]);
         }

@@ -63,7 +63,7 @@ fn block_store_terms(lane: u32, group: u32) {
     var broken = 0.0;
     for (var row = 0u; lane < 4u && row < BLOCK_ROWS; row++) { broken += block_quad(128u + lane * BLOCK_ROWS + row).w; }
     workgroupBarrier();  // the bits are read
-    for (var half = 32u; half > 0u; half /= 2u) {
+    for (var half = loops_end(32u, arrayLength(&loss_partials)); half > 0u; half /= 2u) {
         if (lane < half) {
             block_store(lane, block_quad(lane) + block_quad(lane + half));
             block_store(64u + lane, block_quad(64u + lane) + block_quad(64u + lane + half));

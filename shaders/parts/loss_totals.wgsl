@@ -31,7 +31,7 @@ fn loss_totals(lane: u32, groups: u32, bits: u32) {
     loss_totals_b[lane] = b;
     loss_totals_c[lane] = c;
     workgroupBarrier();  // all lanes have stored
-    for (var half = 32u; half > 0u; half /= 2u) {
+    for (var half = loops_end(32u, arrayLength(&loss_partials)); half > 0u; half /= 2u) {
         if (lane < half) {
             loss_totals_a[lane] += loss_totals_a[lane + half];
             loss_totals_b[lane] += loss_totals_b[lane + half];

@@ -47,7 +47,7 @@ fn norm_root(squares: f32, large: f32) -> f32 {
 fn norm_total(lane: u32, own: vec4<f32>) -> vec4<f32> {
     norm_sums[lane] = own;
     workgroupBarrier();  // all lanes have stored
-    for (var half = 32u; half > 0u; half /= 2u) {
+    for (var half = loops_end(32u, arrayLength(&norm_partials)); half > 0u; half /= 2u) {
         if (lane < half) {
             norm_sums[lane] += norm_sums[lane + half];
         }

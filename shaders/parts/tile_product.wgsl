@@ -14,7 +14,7 @@ fn tile_product_four_rows(quad: u32, k: u32) -> mat4x4<f32> {
         tile_row(quad, k, 0u), tile_row(quad, k, 1u), tile_row(quad, k, 2u), tile_row(quad, k, 3u));
 }
 
-fn tile_four_columns(quad: u32, k: u32) -> mat4x4<f32> {
+fn tile_product_four_columns(quad: u32, k: u32) -> mat4x4<f32> {
     if (LOOPS != 0u) {
         var four = mat4x4<f32>();
         for (var i = 0u; i < loops_end(4u, params.rows); i++) { four = tile_turn(four, tile_column(quad, k, i)); }

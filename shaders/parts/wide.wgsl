@@ -15,7 +15,7 @@ fn wide_sum(lane: u32, own: vec4<f32>) -> vec4<f32> {
     workgroupBarrier();  // nobody reads any more what was there
     wide_numbers[lane] = own;
     workgroupBarrier();  // all lanes have stored
-    for (var half = WIDE_LANES / 2u; half > 0u; half /= 2u) {
+    for (var half = loops_end(WIDE_LANES / 2u, head_table[0].x); half > 0u; half /= 2u) {
         if (lane < half) {
             wide_numbers[lane] += wide_numbers[lane + half];
         }
@@ -45,7 +45,7 @@ fn wide_totals(lane: u32, row: u32, d: u32, with_kl: bool) -> HeadChoice {
     wide_numbers[lane] = vec4<f32>(largest, 0.0, 0.0);
     wide_places[lane] = best;
     workgroupBarrier();  // all lanes have stored
-    for (var half = WIDE_LANES / 2u; half > 0u; half /= 2u) {
+    for (var half = loops_end(WIDE_LANES / 2u, head_table[0].x); half > 0u; half /= 2u) {
         if (lane < half) {
             let other = wide_numbers[lane + half];
             let there = wide_places[lane + half];

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 kernel! {
     stem: "batch_count",
-    parts: [SAMPLE],
+    parts: [SAMPLE, LOOPS],
     schedule: false,
     head: false,
     params: {

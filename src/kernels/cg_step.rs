@@ -22,7 +22,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
     stem: "cg_step",
-    parts: [MATH, CG],
+    parts: [MATH, CG, LOOPS],
     schedule: false,
     head: false,
     params: {

@@ -12,7 +12,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "head_evaluate_wide",
-    parts: [MATH, PHILOX, WIDE],
+    parts: [MATH, PHILOX, WIDE, LOOPS],
     schedule: false,
     head: true,
     params: {

@@ -9,7 +9,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "head_fisher_wide",
-    parts: [MATH, PHILOX, SAMPLE, WIDE],
+    parts: [MATH, PHILOX, SAMPLE, WIDE, LOOPS],
     schedule: false,
     head: true,
     params: {

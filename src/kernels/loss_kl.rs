@@ -15,7 +15,7 @@ use crate::{KlDirection, KlEstimator, PpoConfig, RateStep, Result};
 
 kernel! {
     stem: "loss_kl",
-    parts: [MATH, CONTROL, TRACE, SCHEDULE, RATE],
+    parts: [MATH, CONTROL, TRACE, SCHEDULE, RATE, LOOPS],
     schedule: true,
     head: false,
     params: {

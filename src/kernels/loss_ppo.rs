@@ -19,7 +19,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "loss_ppo",
-    parts: [MATH, PHILOX, SCHEDULE, VALUE, SAMPLE, SURROGATE],
+    parts: [MATH, PHILOX, SCHEDULE, VALUE, SAMPLE, SURROGATE, LOOPS],
     schedule: true,
     head: true,
     params: {

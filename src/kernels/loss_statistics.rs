@@ -9,7 +9,7 @@ use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
 kernel! {
     stem: "loss_statistics",
-    parts: [CONTROL, TRACE, SCHEDULE, LOSS_TOTALS],
+    parts: [CONTROL, TRACE, SCHEDULE, LOSS_TOTALS, LOOPS],
     schedule: true,
     head: false,
     params: {

@@ -13,7 +13,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "loss_trust_region",
-    parts: [MATH, PHILOX, SAMPLE],
+    parts: [MATH, PHILOX, SAMPLE, LOOPS],
     schedule: false,
     head: true,
     params: {

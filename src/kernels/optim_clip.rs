@@ -12,7 +12,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
     stem: "optim_clip",
-    parts: [MATH, CONTROL, TRACE, NORM, CLIP],
+    parts: [MATH, CONTROL, TRACE, NORM, CLIP, LOOPS],
     schedule: false,
     head: false,
     params: {

@@ -8,7 +8,7 @@ use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
 kernel! {
     stem: "optim_decide",
-    parts: [MATH, SCHEDULE, CONTROL, TRACE, LOSS_TOTALS, NORM, CLIP],
+    parts: [MATH, SCHEDULE, CONTROL, TRACE, LOSS_TOTALS, NORM, CLIP, LOOPS],
     schedule: true,
     head: false,
     params: {

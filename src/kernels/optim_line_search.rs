@@ -16,7 +16,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
     stem: "optim_line_search",
-    parts: [MATH, CG],
+    parts: [MATH, CG, LOOPS],
     schedule: false,
     head: false,
     params: {

@@ -7,7 +7,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
     stem: "optim_reduce",
-    parts: [MATH, SLICES, NORM],
+    parts: [MATH, SLICES, NORM, LOOPS],
     schedule: false,
     head: false,
     params: {

@@ -16,7 +16,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 
 kernel! {
     stem: "policy_normalize",
-    parts: [MATH, TWOFLOAT, MOMENTS, STATISTIC],
+    parts: [MATH, TWOFLOAT, MOMENTS, STATISTIC, LOOPS],
     schedule: false,
     head: false,
     params: {

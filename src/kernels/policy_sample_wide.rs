@@ -11,7 +11,7 @@ use crate::policy::Head;
 
 kernel! {
     stem: "policy_sample_wide",
-    parts: [MATH, PHILOX, SCHEDULE, WIDE, DRAW],
+    parts: [MATH, PHILOX, SCHEDULE, WIDE, DRAW, LOOPS],
     schedule: true,
     head: true,
     params: {

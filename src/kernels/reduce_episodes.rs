@@ -5,7 +5,7 @@ use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {
     stem: "reduce_episodes",
-    parts: [],
+    parts: [LOOPS],
     schedule: false,
     head: false,
     params: {

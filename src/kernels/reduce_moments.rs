@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 kernel! {
     stem: "reduce_moments",
-    parts: [SAMPLE, MOMENTS, TWOFLOAT],
+    parts: [SAMPLE, MOMENTS, TWOFLOAT, LOOPS],
     schedule: false,
     head: false,
     params: {
