@@ -97,8 +97,8 @@ fn tile_tangent_column(quad: u32, k: u32, i: u32) -> vec4<f32> { return load_wei
 
 fn tile_rows(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_product_four_rows(quad, k)); }
 fn tile_columns(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_product_four_columns(quad, k)); }
-fn tile_row_tangents(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_four_row_tangents(quad, k)); }
-fn tile_tangent_columns(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_four_tangent_columns(quad, k)); }
+fn tile_row_tangents(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_tangent_four_rows(quad, k)); }
+fn tile_tangent_columns(quad: u32, k: u32) -> mat4x4<f32> { return transpose(tile_tangent_four_columns(quad, k)); }
 
 fn tile_store(tile_row: u32, tile_column: u32, sum: f32) {
     let row = first_row + tile_row;

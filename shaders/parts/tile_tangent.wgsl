@@ -2,7 +2,7 @@
 // by column tangents. Its twin, because WGSL cannot be told where the numbers are but by the names of functions: here
 // tile_row_tangents(quad, k) and tile_tangent_columns(quad, k), to be read as part tile_product says of its own.
 
-fn tile_four_row_tangents(quad: u32, k: u32) -> mat4x4<f32> {
+fn tile_tangent_four_rows(quad: u32, k: u32) -> mat4x4<f32> {
     if (LOOPS != 0u) {
         var four = mat4x4<f32>();
         for (var i = 0u; i < loops_end(4u, params.rows); i++) { four = tile_turn(four, tile_row_tangent(quad, k, i)); }
@@ -13,7 +13,7 @@ fn tile_four_row_tangents(quad: u32, k: u32) -> mat4x4<f32> {
         tile_row_tangent(quad, k, 2u), tile_row_tangent(quad, k, 3u));
 }
 
-fn tile_four_tangent_columns(quad: u32, k: u32) -> mat4x4<f32> {
+fn tile_tangent_four_columns(quad: u32, k: u32) -> mat4x4<f32> {
     if (LOOPS != 0u) {
         var four = mat4x4<f32>();
         for (var i = 0u; i < loops_end(4u, params.rows); i++) { four = tile_turn(four, tile_tangent_column(quad, k, i)); }
