@@ -329,9 +329,11 @@ pub(super) fn cases() -> Vec<Case> {
     for activation in Activation::ALL {
         for tile in [Tile::STAGED, direct(4)].map(Some) {
             let c = Layer { rows: 33, inputs: 13, outputs: 37, slack: 1, ..PLAIN };
-            cases.push(forward_case(Layer { activation, input_activation: activation, ..c }, tile, false).quick(true));
-            cases.push(backward_input_case(Layer { activation, ..c }, tile, activation.code() % 2 == 0).quick(true));
-            cases.push(backward_weight_case(Layer { input_activation: activation, ..c }, 256, tile).quick(true));
+            // Both tiles have the same functions, so a user's check takes each in one: a driver compiles half as many.
+            let quick = (tile == Some(Tile::STAGED)) == (activation.code() % 2 == 0);
+            cases.push(forward_case(Layer { activation, input_activation: activation, ..c }, tile, false).quick(quick));
+            cases.push(backward_input_case(Layer { activation, ..c }, tile, activation.code() % 2 == 0).quick(quick));
+            cases.push(backward_weight_case(Layer { input_activation: activation, ..c }, 256, tile).quick(quick));
         }
     }
     cases

@@ -44,7 +44,10 @@ use crate::gpu::Gpu;
 pub use recorded::{RecordedRatio, RecordedRow, recorded_ratio};
 use std::sync::Arc;
 #[cfg(not(target_arch = "wasm32"))]
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
 pub(crate) use support::{EPS, Report, Submitted};
 
 /// What one case found.
@@ -193,18 +196,25 @@ pub fn check_on(gpus: &[Gpu], mut seen: impl FnMut(&[CheckRow], [usize; 2])) -> 
             Some(start)
         })
         .collect();
-    let next = AtomicUsize::new(0);
+    // The first device takes them from the front, so that rows come early; others from the back, where whole updates are, which
+    // compile the most.
+    let left = Mutex::new((0..groups.len()).collect::<VecDeque<_>>());
     let mut waiting: Vec<Option<CheckRow>> = cases.iter().map(|_| None).collect();
     let mut rows = Vec::with_capacity(cases.len());
     let mut done = 0;
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
-        for gpu in gpus {
-            let (sender, next, groups, starts) = (sender.clone(), &next, &groups, &starts);
+        for (device, gpu) in gpus.iter().enumerate() {
+            let (sender, left, groups, starts) = (sender.clone(), &left, &groups, &starts);
             scope.spawn(move || {
                 loop {
-                    let taken = next.fetch_add(1, Ordering::Relaxed);
-                    let (Some(group), Some(start)) = (groups.get(taken), starts.get(taken)) else { return };
+                    // A thread that panicked left the list whole.
+                    let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+                    let taken = if device == 0 { left.pop_front() } else { left.pop_back() };
+                    drop(left);
+                    let Some((group, start)) = taken.and_then(|i| Some((groups.get(i)?, starts.get(i)?))) else {
+                        return;
+                    };
                     for (index, case) in (*start..).zip(*group) {
                         // Nobody listens any more: the caller panicked.
                         if sender.send((index, run(case, gpu))).is_err() {
