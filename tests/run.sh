@@ -118,4 +118,6 @@ cargo run --locked --example embed
 cargo run --locked --example custom_loop
 cargo run --locked --example own_env
 cargo run --locked --example frame_loop
+cargo run --locked --example cpu_only
+cargo run --locked --example trpo_arrays
 step "All passed"
