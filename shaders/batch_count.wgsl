@@ -1,7 +1,7 @@
 // What a row that counts weighs in the means of its minibatch, from the marks in its samples: (rows / rows that count), or 0 if
 // none counts.
 //
-// Needs part sample. One workgroup per segment; the count is exact up to 2^24 rows.
+// Needs parts sample and loops. One workgroup per segment; the count is exact up to 2^24 rows.
 //
 // samples [..] of (logp_old, ..): every stride-th from element `first` on is looked at; from element `place` on, one per
 //         segment, (weight, rows that count, 0, 0) is written

@@ -1,6 +1,6 @@
 // One phase of conjugate gradients for A x = b, A = F + damping I, where another kernel computes products with F.
 //
-// Needs parts math and cg. Operations: 16 a parameter, of the start and an iteration; bytes: 60.
+// Needs parts math, cg and loops. Operations: 16 a parameter, of the start and an iteration; bytes: 60.
 //
 // gradient     [count]               of the loss: b = −gradient
 // product      [count]               in: F p (phase 2) or F x (phase 7; with `warm` also 0); out: the damped product

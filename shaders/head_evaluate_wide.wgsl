@@ -1,7 +1,7 @@
 // Log-probability, entropy and both KL divergences of wide categorical rows, a workgroup each, and the gradient of a weighted
 // sum of the four: head_evaluate where a row is too long for one invocation, and the two ends of a loss of such rows.
 //
-// Needs parts math, philox, wide and the categorical head part.
+// Needs parts math, philox, loops, wide and the categorical head part.
 //
 // head_outputs     [rows, width]       the new distribution
 // head_outputs_old [all, width]        the old one; row r is row_offset + r here and in actions; not read without with_kl

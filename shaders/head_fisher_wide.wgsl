@@ -1,7 +1,7 @@
 // The Fisher matrix of every wide categorical row times the row's tangent, a workgroup for each row: head_fisher where a row is
 // too long for one invocation.
 //
-// Needs parts math, philox, sample, wide and the categorical head part.
+// Needs parts math, philox, sample, loops, wide and the categorical head part.
 //
 // head_outputs    [rows, width]      distribution rows
 // head_tangents   [rows, width]      t, from mlp_jvp

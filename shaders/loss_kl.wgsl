@@ -7,7 +7,7 @@
 //                                            valid_sample, unless 0: what a row weighs, 0 where none counts
 // kl_state        [4]                        β and learning rate of the next update (0: the configuration's), KL at the end, 0
 //
-// Needs part rate. A single workgroup. Phase 0, before the loss: KL and penalty go to the trace, their derivative to samples.
+// Needs parts rate, loops. One workgroup. Phase 0 before the loss: KL and penalty go to the trace, their derivative to samples.
 // Phase 1, after the early stop was decided: the learning rate. Phase 2, after the last minibatch and over all rows: KL and β.
 // Phase 3, in its place: β by the KL that the last minibatch with a row that counts left in kl_state; if none did that is NaN,
 // and β stays. Phase 4, after an epoch: the learning rate by the mean KL of the minibatches visited, and the end of a stop

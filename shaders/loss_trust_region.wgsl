@@ -1,6 +1,6 @@
 // Surrogate and KL divergences of all rows at candidate parameters, as partial sums, from new and old head outputs.
 //
-// Needs parts math, philox, sample and one head part.
+// Needs parts math, philox, sample, loops and one head part.
 //
 // head_outputs      [rows, width]        distribution rows at the candidate
 // head_outputs_old  [all, width]         distribution rows at the parameters before the step

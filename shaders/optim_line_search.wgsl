@@ -1,6 +1,6 @@
 // One phase of a backtracking line search along x, which accepts or refuses candidates on the device.
 //
-// Needs parts math and cg.
+// Needs parts math, cg and loops.
 //
 // parameters      [count]                    the candidate, at the end the outcome
 // parameters_old  [count]                    kept in phase 0

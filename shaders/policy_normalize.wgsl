@@ -1,6 +1,6 @@
 // Observations shifted and scaled by the running mean and variance of their column, which they are first merged into.
 //
-// Needs parts math, twofloat, moments and statistic. One workgroup per column; the trees are fixed by the shape.
+// Needs parts math, twofloat, moments, statistic and loops. One workgroup per column; the trees are fixed by the shape.
 //
 // raw_obs        [rows, obs_dim] as the environment gave them
 // obs_statistics [obs_dim, STATISTIC_WORDS] u32 words, see part statistic

@@ -1,7 +1,7 @@
 // Draws an action for every wide categorical row, or takes the most probable one, with its log-probability and with what the
 // environment gets for it, by a workgroup for each row: policy_sample where a row is too long for one invocation.
 //
-// Needs parts math, philox, schedule, wide, draw and the categorical head part.
+// Needs parts math, philox, schedule, loops, wide, draw and the categorical head part.
 //
 // head_outputs [rows, width]
 // actions      [.., action_words] u32 words; row r's begin at actions_offset + r * action_words: an action's own words are

@@ -3,7 +3,7 @@
 // Phase 0: one workgroup per (segment, chunk); phase 1: one workgroup per segment, which merges the chunks by Chan's
 // formula (Chan, Golub, LeVeque 1979). The trees are fixed by the shape. Counts are exact up to 2^24 rows a segment.
 // Operations: 4 a row; bytes: 4, 4 more of the subtrahend, 4 of marks, and 32 a chunk.
-// Needs parts sample, moments and twofloat. Only rows that count enter; without one all numbers are 0.
+// Needs parts sample, moments, twofloat and loops. Only rows that count enter; without one all numbers are 0.
 //
 // minuend    [..]; row i's element is at i * stride + offset
 // subtrahend [rows]; not read unless subtract is 1

@@ -1,5 +1,5 @@
 // PPO's loss of the rows of a block (part block): terms and gradients row by row, and the sums of the terms over 64 rows.
-// Needs parts math, block, schedule, value, sample, surrogate and a head; a kernel provides params, samples and
+// Needs parts math, loops, block, schedule, value, sample, surrogate and a head; a kernel provides params, samples and
 // loss_partials as loss_ppo_fused has them, and the head's functions over block_outputs and block_d_outputs.
 
 // Of one row: loss_ppo's three vectors, the last with the bit of a row that is not finite.

@@ -1,5 +1,5 @@
 // The statistics of one minibatch from partial sums of its loss, and whether the update stops early, by a workgroup of 64.
-// Needs parts schedule, control and trace; a kernel provides loss_partials, control and trace.
+// Needs parts schedule, control, trace and loops; a kernel provides loss_partials, control and trace.
 
 var<workgroup> loss_totals_a: array<vec4<f32>, 64>;
 var<workgroup> loss_totals_b: array<vec4<f32>, 64>;

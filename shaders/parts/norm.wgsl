@@ -1,4 +1,5 @@
-// The gradient's norm over fixed spans of its elements, by workgroups of 64. Needs part math.
+// The gradient's norm over fixed spans of its elements, by workgroups of 64. Needs parts math and loops; a kernel provides
+// norm_partials.
 //
 // Sums are (x, y, z, w): squares of one group of elements and of the value's, z and w those of elements above 2^50 in units of
 // 2^160. So a finite gradient's norm is known wherever it is within f32 itself, although squares end at 1.8e19; and where all

@@ -1,5 +1,5 @@
 // One dimension of a categorical row, walked by a workgroup of 256: what part head_categorical has one invocation do, by the
-// formulas of part head_choice. Needs parts math and head_categorical.
+// formulas of part head_choice. Needs parts math, loops and head_categorical.
 //
 // All lanes of a workgroup call these functions together, for the same row and dimension: there are barriers in them. A sum is
 // of 32 terms, then of such sums, then a tree over the lanes: 72 roundings on the way of a term where there are 262,144.
