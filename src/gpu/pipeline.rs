@@ -14,8 +14,8 @@ pub(super) struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
-/// Name, head part, environment part, constants.
-type Key = (&'static str, Option<&'static str>, Option<&'static str>, Vec<(&'static str, u64)>);
+/// Name, source, head part, environment part, constants. The source, too: two kernels may have one name.
+type Key = (&'static str, &'static str, Option<&'static str>, Option<&'static str>, Vec<(&'static str, u64)>);
 
 #[derive(Debug, Default)]
 pub(super) struct PipelineCache(Mutex<HashMap<Key, Pipeline>>);
@@ -24,7 +24,8 @@ impl Gpu {
     /// The compiled kernel, from the cache if it was made before.
     pub(super) fn pipeline(&self, def: &KernelDef, variant: &Variant) -> Result<Pipeline> {
         let constants = variant.constants.iter().map(|(name, value)| (*name, value.to_bits())).collect();
-        let key = (def.name, variant.head.map(|part| part.name), variant.env.map(|part| part.name), constants);
+        let key =
+            (def.name, def.source, variant.head.map(|part| part.name), variant.env.map(|part| part.name), constants);
         // A poisoned lock means that another thread panicked while it held a finished entry: the map is still good.
         let cached = |map: &HashMap<Key, Pipeline>| map.get(&key).cloned();
         let lock = self.inner.pipelines.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
