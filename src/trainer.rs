@@ -93,12 +93,7 @@ pub trait Trainer {
     /// # Errors
     /// Those of [`iterate`](Self::iterate).
     fn iterate_to(&mut self, env_steps: u64) -> Result<IterationStats> {
-        loop {
-            let stats = self.iterate()?;
-            if stats.env_steps >= env_steps {
-                return Ok(stats);
-            }
-        }
+        train(self, env_steps, |_, _| Ok(ControlFlow::Continue(())))
     }
 
     /// Everything that decides the future, but for what environments of your own keep to themselves.
@@ -186,10 +181,10 @@ fn env_name(env: Option<Env>) -> &'static str {
 ///
 /// # Errors
 /// Those of [`Trainer::iterate`] and of `each`.
-pub fn train(
-    trainer: &mut dyn Trainer,
+pub fn train<T: Trainer + ?Sized>(
+    trainer: &mut T,
     env_steps: u64,
-    mut each: impl FnMut(&mut dyn Trainer, &IterationStats) -> Result<ControlFlow<()>>,
+    mut each: impl FnMut(&mut T, &IterationStats) -> Result<ControlFlow<()>>,
 ) -> Result<IterationStats> {
     loop {
         let stats = trainer.iterate()?;

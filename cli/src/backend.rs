@@ -15,7 +15,7 @@ use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::policy::{Network, PolicySpec};
 use wgpo::reference::{CpuLearner, CpuTrainer};
 use wgpo::trainer::{IterationStats, Trainer, TrainerState};
-use wgpo::{Learner, LearnerState, PpoConfig, checkpoint};
+use wgpo::{Learner, LearnerState, PpoConfig};
 
 /// Where the numbers are computed, and why there.
 pub struct Backend {
@@ -237,16 +237,15 @@ impl Backend {
         })
     }
 
-    /// A trainer that goes on from what the run saved in `path`; nothing is drawn that the file then replaces.
-    pub fn trainer_from(&self, run: &RunConfig, path: &Path) -> Result<Box<dyn Trainer>> {
-        let state = saved_state(run, path)?;
+    /// A trainer that goes on from `state`, which is of the run's policy and task; nothing is drawn that it then replaces.
+    pub fn trainer_from(&self, run: &RunConfig, state: &TrainerState) -> Result<Box<dyn Trainer>> {
         let (spec, config) = (run.policy.clone(), run.ppo.clone());
         Ok(match &self.place {
             Place::Gpu(gpu) => {
                 let gpu = roomy(gpu, GpuTrainer::binding_bytes(&spec, &config))?;
-                Box::new(GpuTrainer::from_state(&gpu, spec, config, &state)?)
+                Box::new(GpuTrainer::from_state(&gpu, spec, config, state)?)
             }
-            Place::Cpu => Box::new(CpuTrainer::from_state(spec, config, &state)?),
+            Place::Cpu => Box::new(CpuTrainer::from_state(spec, config, state)?),
         })
     }
 
@@ -262,17 +261,15 @@ impl Backend {
     }
 
     /// A trainer for each of `starts`, with the settings of `run`, which advance together. Nothing is drawn that a state then replaces.
-    pub fn group_from(&self, run: &RunConfig, starts: &[Start]) -> Result<Group> {
+    pub fn group_from(&self, run: &RunConfig, starts: &[Start<'_>]) -> Result<Group> {
         let (env, spec, config) = (run.env, &run.policy, &run.ppo);
         Ok(match &self.place {
             Place::Gpu(gpu) => {
                 let gpu = roomy(gpu, GpuTrainer::binding_bytes(spec, config))?;
-                let trainer = |start: &Start| {
+                let trainer = |start: &Start<'_>| {
                     Ok(match start {
                         Start::Seed(seed) => GpuTrainer::new(&gpu, env, spec.clone(), config.clone(), *seed)?,
-                        Start::State(path) => {
-                            GpuTrainer::from_state(&gpu, spec.clone(), config.clone(), &saved_state(run, path)?)?
-                        }
+                        Start::State(state) => GpuTrainer::from_state(&gpu, spec.clone(), config.clone(), state)?,
                     })
                 };
                 let trainers = starts.iter().map(trainer).collect::<Result<_>>()?;
@@ -280,12 +277,10 @@ impl Backend {
             }
             Place::Cpu => {
                 CpuTrainer::check_group(env, spec, config, starts.len())?;
-                let trainer = |start: &Start| {
+                let trainer = |start: &Start<'_>| {
                     Ok(match start {
                         Start::Seed(seed) => CpuTrainer::new(env, spec.clone(), config.clone(), *seed)?,
-                        Start::State(path) => {
-                            CpuTrainer::from_state(spec.clone(), config.clone(), &saved_state(run, path)?)?
-                        }
+                        Start::State(state) => CpuTrainer::from_state(spec.clone(), config.clone(), state)?,
                     })
                 };
                 Group::Cpu(starts.iter().map(trainer).collect::<Result<_>>()?)
@@ -303,22 +298,11 @@ impl Backend {
 }
 
 /// Where a trainer of a group begins.
-pub enum Start {
+pub enum Start<'s> {
     /// With drawn weights.
     Seed(u64),
-    /// Where the run was that saved this file.
-    State(PathBuf),
-}
-
-/// The state in `path`, which is of `run`'s policy and task.
-fn saved_state(run: &RunConfig, path: &Path) -> Result<TrainerState> {
-    let saved = checkpoint::load_trainer(path)?;
-    saved.expect_spec(path, &run.policy)?;
-    let (trained, wanted) = (saved.state.env_name(), run.env.name());
-    if trained != wanted {
-        bail!("{}: was trained on {trained}, not on {wanted}", path.display());
-    }
-    Ok(saved.state)
+    /// Where its run was when it saved this.
+    State(&'s TrainerState),
 }
 
 /// Several trainers: on the device in one submission, on the CPU spread over its cores.

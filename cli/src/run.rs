@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use wgpo::checkpoint::{self, Labels};
 use wgpo::policy::{PolicySpec, Std};
-use wgpo::trainer::Trainer;
+use wgpo::trainer::{Trainer, TrainerState};
 use wgpo::{Algorithm, Env, PpoConfig};
 
 /// The label of a state file that says which run it is of.
@@ -25,9 +25,9 @@ pub struct Folder {
     path: PathBuf,
 }
 
-/// A state in a run's folder.
+/// The state in a run's folder, read once.
 pub struct Saved {
-    pub path: PathBuf,
+    pub state: TrainerState,
     /// The run that it says it is of.
     run: Option<u64>,
 }
@@ -150,23 +150,29 @@ impl Folder {
     pub fn load(&self, backend: &Backend, config: &mut RunConfig) -> Result<Box<dyn Trainer>> {
         let saved = self.saved(config)?;
         let trainer = match &saved {
-            Some(saved) => backend.trainer_from(config, &saved.path)?,
+            Some(saved) => backend.trainer_from(config, &saved.state)?,
             None => backend.trainer(config)?,
         };
         self.number(trainer.as_ref(), config, saved.as_ref())?;
         Ok(trainer)
     }
 
-    /// The state that the run goes on from; `None` where it was killed before its first save.
+    /// The state that the run goes on from, which is of its policy and task; `None` where it was killed before its first save.
     pub fn saved(&self, config: &RunConfig) -> Result<Option<Saved>> {
         let path = self.policy();
         if !path.exists() {
             tell!("{}: nothing was saved yet; beginning with its settings", self.path.display());
             return Ok(None);
         }
-        let run = run_of(&path, &checkpoint::load_trainer(&path)?.labels)?;
+        let saved = checkpoint::load_trainer(&path)?;
+        let run = run_of(&path, &saved.labels)?;
         self.refuse_other(&path, run, config)?;
-        Ok(Some(Saved { path, run }))
+        saved.expect_spec(&path, &config.policy)?;
+        let (trained, wanted) = (saved.state.env_name(), config.env.name());
+        if trained != wanted {
+            bail!("{}: was trained on {trained}, not on {wanted}", path.display());
+        }
+        Ok(Some(Saved { state: saved.state, run }))
     }
 
     /// Gives the run that `trainer` goes on with its number, if it has none, and its first save, if there is none.

@@ -111,7 +111,7 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
     });
     let states = states.collect::<Result<Vec<_>>>()?;
     let starts = plans.iter().zip(&states).map(|(plan, state)| match state {
-        Some(state) => Start::State(state.path.clone()),
+        Some(saved) => Start::State(&saved.state),
         None => Start::Seed(plan.config.seed),
     });
     let mut trainers = backend.group_from(&saved, &starts.collect::<Vec<_>>())?;
