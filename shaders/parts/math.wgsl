@@ -32,8 +32,8 @@ fn math_probability(logp: f32) -> f32 { return select(math_exp(logp), 0.0, logp 
 // log x with few digits near 1; -infinity at 0, not finite below, as infinite as an infinite x.
 fn math_log_far(x: f32) -> f32 {
     let bits = bitcast<u32>(x);
-    let ordinary = x > 0.0 && math_is_finite(x);
-    return select(bitcast<f32>(select(bits, bits | 0xff800000u, x <= 0.0)), log(select(1.0, x, ordinary)), ordinary);
+    let ordinary = bits - 1u < 0x7f7fffffu;  // above 0 and finite
+    return select(bitcast<f32>(bits | select(0u, 0xff800000u, x <= 0.0)), log(x), ordinary);
 }
 
 // e^d - 1 - d without cancellation, at least 0; relative error 2e-6.
