@@ -30,13 +30,14 @@ pub use rollout::{Recording, read_recording, read_rollout, write_rollout};
 pub use tensors::Converted;
 pub use write::{remove_stale, separate, write_atomically};
 
+use crate::config::PpoConfig;
 use crate::data::check_shape;
 use crate::env::Env;
+use crate::error::{Error, Result};
 use crate::learner::LearnerState;
 use crate::memory::require;
 use crate::policy::{ParamLayout, PolicySpec};
 use crate::trainer::TrainerState;
-use crate::{Error, PpoConfig, Result};
 use read::read;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
 //! What passes between a trainer and a learner: rollouts, flat batches, actions and statistics, as host arrays.
 
+use crate::env::Autoreset;
+use crate::error::{Error, Result};
 use crate::policy::{Head, PolicySpec};
 use crate::reference::batch_valid::{batch_valid, final_values};
-use crate::{Autoreset, Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 
 /// Actions of several rows, `[rows, action_dims]`, as the head stores and evaluates them; what an environment gets is

@@ -9,10 +9,11 @@ mod tuned;
 
 pub use table::Env;
 
+use crate::config::PpoConfig;
 use crate::data::Actions;
+use crate::error::{Error, Result};
 use crate::gpu::Part;
 use crate::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use crate::{Error, PpoConfig, Result};
 use serde::{Deserialize, Serialize};
 
 /// When a finished environment begins its next episode; Gymnasium's three modes.

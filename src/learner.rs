@@ -1,9 +1,10 @@
 //! What every implementation of the algorithm can do, wherever it runs.
 
+use crate::config::PpoConfig;
 use crate::data::{Acted, Batch, Rollout, UpdateStats};
+use crate::error::Result;
 use crate::normalizer::NormalizerState;
 use crate::policy::PolicySpec;
-use crate::{PpoConfig, Result};
 use ndarray::{Array1, ArrayView2};
 use std::path::Path;
 

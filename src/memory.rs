@@ -3,7 +3,7 @@
 //! Linux promises memory that it does not have, and ends the process that touches it: an allocation that succeeded says nothing. So
 //! what a call is going to need is added up first and held against what the machine says is free.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// What is smaller is not asked about: reading the machine's files takes longer than such an array.
 const SMALL: u128 = 16 << 20;

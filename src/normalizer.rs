@@ -1,8 +1,9 @@
 //! The running statistics of a learner, as they are saved: one small state for both implementations.
 
+use crate::config::{PpoConfig, RewardNormKind};
 use crate::data::{check_shape, finite};
+use crate::error::{Error, Result};
 use crate::memory::filled;
-use crate::{Error, PpoConfig, Result, RewardNormKind};
 
 /// Running means and variances of numbers that are counted together.
 #[derive(Debug, Clone, PartialEq)]

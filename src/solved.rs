@@ -17,9 +17,10 @@
 //! [`checkpoint::save_best`](crate::checkpoint::save_best) writes it with its score.
 
 use crate::env::Env;
+use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
+use crate::reference;
 use crate::trainer::{EpisodeStats, IterationStats};
-use crate::{Error, Result, reference};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 

@@ -2,8 +2,8 @@
 
 use crate::data::UpdateStats;
 use crate::env::Env;
+use crate::error::{Error, Result};
 use crate::learner::{Learner, LearnerState};
-use crate::{Error, Result};
 use std::ops::ControlFlow;
 use std::path::Path;
 

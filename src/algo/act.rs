@@ -5,7 +5,7 @@ use super::model::Model;
 use super::network::{Block, Networks};
 use super::normalize::ObsStep;
 use super::rows;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu, Slot};
 use crate::kernels::policy_sample;
 use crate::policy::Network;

@@ -1,9 +1,9 @@
 //! From a rollout on the device to advantages and returns.
 
-use crate::Result;
+use crate::config::{AdvantageKind, PpoConfig};
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{advantage_gae, advantage_gae_chunked, advantage_k_step, advantage_vtrace};
-use crate::{AdvantageKind, Error, PpoConfig};
 
 /// A rollout `[T, N]` as it lies on the device. An embedder fills it with their own buffers
 /// ([`Buffer::from_wgpu`]).

@@ -2,7 +2,7 @@
 
 use super::model::Model;
 use super::update::BatchBuffers;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, Element, Gpu};
 use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::{batch_clean, batch_count, batch_pack};

@@ -8,10 +8,10 @@ use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::rows;
 use crate::config::FisherForm;
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{head_fisher, mlp_backward_weight, reduce_partials};
 use crate::policy::Network;
-use crate::{Error, Result};
 
 /// The Fisher matrix of a policy over some observations, as an operator: `prepare` once per parameters, then as many
 /// [`product`](Self::product)s as are wanted.

@@ -1,7 +1,7 @@
 //! Forward passes after which nothing goes backward: acting, values, candidates of a line search, statistics.
 
 use super::network::{Activations, Block, Networks};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::mlp_forward_fused;
 use crate::policy::{Network, PolicySpec};

@@ -2,11 +2,12 @@
 
 use super::learner::CALLS_PER_SUBMISSION;
 use super::trainer::GpuTrainer;
+use crate::config::PpoConfig;
 use crate::env::Env;
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, ReadBack};
 use crate::policy::PolicySpec;
 use crate::trainer::{IterationStats, Trainer};
-use crate::{Error, PpoConfig, Result};
 
 /// Trainers of one environment, policy and settings that differ by their seeds.
 ///

@@ -7,13 +7,15 @@ use super::plan::UpdatePlan;
 use super::prepare::RolloutRows;
 use super::update::BatchBuffers;
 use super::values::ValuePlan;
+use crate::config::PpoConfig;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
+use crate::env::Autoreset;
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::learner::{ActMode, Learner, LearnerState};
 use crate::memory::small;
 use crate::normalizer::NormalizerState;
 use crate::policy::{PolicySpec, initial_parameters_with};
-use crate::{Autoreset, Error, PpoConfig, Result};
 use ndarray::{Array1, Array2, ArrayView2};
 
 /// Dispatches of one submission of ours: far below any watchdog's patience, and enough that submitting costs nothing.

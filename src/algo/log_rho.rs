@@ -6,7 +6,7 @@ use super::model::Model;
 use super::network::Block;
 use super::rows;
 use super::update_build::ACTOR;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{advantage_log_rho, head_evaluate};
 

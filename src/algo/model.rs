@@ -1,12 +1,13 @@
 //! What an optimiser step changes, as buffers on the device.
 
 use super::normalize::NormalizerBuffers;
+use crate::config::PpoConfig;
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Schedule, ScheduleRing, Slot};
 use crate::kernels::loss_kl;
 use crate::kernels::optim_adam::bias_corrections;
 use crate::learner::LearnerState;
 use crate::policy::{ParamLayout, PolicySpec};
-use crate::{Error, PpoConfig, Result};
 
 /// A clip range that no ratio leaves (they are clamped to e^±20).
 const NO_CLIP: f64 = 1e30;

@@ -1,7 +1,7 @@
 //! Chains of dense layers as lists of calls.
 
 use super::products::{BackwardLayer, ForwardLayer};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{mlp_backward_input, mlp_backward_weight, mlp_forward, mlp_jvp};
 use crate::policy::{Activation, LayerRange, Network, ParamLayout, PolicySpec};

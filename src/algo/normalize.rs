@@ -2,12 +2,12 @@
 
 use super::advantage::RolloutBuffers;
 use super::clean::marks;
-use crate::config::{EpsPlacement, NormOrder, ReturnReset, RewardNormKind};
+use crate::config::{EpsPlacement, NormOrder, PpoConfig, ReturnReset, RewardNormKind};
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::reduce_running::STATISTIC_WORDS;
 use crate::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_moments, reduce_running};
 use crate::normalizer::{NormalizerState, RunningMoments};
-use crate::{Error, PpoConfig, Result};
 
 /// The running statistics that a configuration asks for; part of a [`Model`](super::Model). An embedder puts the calls in between:
 /// [`rewards`](Self::rewards) before the advantages, [`targets`](Self::targets) after them. Where a setting is off there are no calls.

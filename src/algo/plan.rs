@@ -3,9 +3,10 @@
 use super::model::Model;
 use super::trust_region::TrustRegionUpdate;
 use super::update::{BatchBuffers, PpoUpdate};
+use crate::config::PpoConfig;
 use crate::data::UpdateStats;
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu, ReadBack};
-use crate::{PpoConfig, Result};
 
 /// One update of any algorithm, recorded once.
 #[derive(Debug)]

@@ -6,9 +6,11 @@ use super::model::Model;
 use super::plan::UpdatePlan;
 use super::update::BatchBuffers;
 use super::valid::ValidPlan;
+use crate::config::PpoConfig;
 use crate::data::UpdateStats;
+use crate::env::Autoreset;
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
-use crate::{Autoreset, Error, PpoConfig, Result};
 
 /// The other half of a rollout `[T, N]` on the device, beside [`RolloutBuffers`]: what was seen and done.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 //! within four numbers.
 
 use super::network::Networks;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, ProductPath};
 use crate::kernels::tile::Tile;
 use crate::kernels::{

@@ -3,7 +3,7 @@
 //! A row goes to one invocation, or to a workgroup where it is too long for that ([`is_wide`]). A loss of such rows is three
 //! dispatches: what the loss needs of each row, the loss as ever, and the gradient from the weights that it leaves.
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu, ScheduleRing};
 use crate::kernels::{
     head_evaluate, head_evaluate_wide, head_fisher, head_fisher_wide, is_wide, loss_ppo, loss_trust_region,

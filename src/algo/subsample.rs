@@ -2,10 +2,11 @@
 
 use super::model::Model;
 use super::update::BatchBuffers;
+use crate::config::PpoConfig;
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::batch_gather;
 use crate::memory::small;
-use crate::{Error, PpoConfig, Result};
 
 /// The rows that the policy's step is made on, and the calls that copy them: the batch itself, or with
 /// [`crate::TrustRegion::subsample`] k the first ⌈rows / k⌉ of a permutation, that of epoch `update_epochs`. The marks of a cleaned

@@ -4,14 +4,15 @@ use super::learner::{GpuLearner, submit};
 use super::plan::UpdatePlan;
 use super::prepare::{RolloutRows, prepare};
 use super::rollout::RolloutPlan;
-use crate::env::Env;
+use crate::config::PpoConfig;
+use crate::env::{Autoreset, Env};
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, ReadBack, Slot};
 use crate::kernels::reduce_episodes::SUMMARY;
 use crate::learner::Learner;
 use crate::memory::small;
 use crate::policy::{Network, PolicySpec};
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
-use crate::{Autoreset, Error, PpoConfig, Result};
 
 /// Rollouts and updates on the device; the host sees one small buffer of statistics per iteration.
 #[derive(Debug)]

@@ -9,8 +9,9 @@ use super::prepare::refuse_unprepared;
 use super::rows;
 use super::subsample::subsampled;
 use super::update::{BatchBuffers, PpoUpdate};
-use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection};
+use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection, PpoConfig};
 use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, require_calls};
 use crate::kernels::{
     advantage_normalize, batch_count, cg_step, loss_ppo, loss_statistics, loss_trust_region, optim_line_search,
@@ -18,7 +19,6 @@ use crate::kernels::{
 };
 use crate::memory::small;
 use crate::policy::Network;
-use crate::{PpoConfig, Result};
 
 const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
 

@@ -4,10 +4,11 @@ use super::clean::cleaned;
 use super::model::Model;
 use super::prepare::refuse_unprepared;
 use super::update_build::Builder;
+use crate::config::{AdvantageNorm, KlPenalty, PpoConfig, ValueLoss};
 use crate::data::{MinibatchStats, UpdateStats};
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot, require_calls};
 use crate::kernels::{loss_kl, loss_statistics};
-use crate::{AdvantageNorm, Error, KlPenalty, PpoConfig, Result, ValueLoss};
 use std::ops::Range;
 
 /// Rows ready for an update, as they lie on the device; longer buffers will do.

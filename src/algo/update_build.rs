@@ -5,14 +5,14 @@ use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::products::FEW_ROWS;
 use super::update::BatchBuffers;
-use crate::config::{AdvantageNorm, MinibatchRest, Minibatches, Shuffle};
+use crate::config::{AdvantageNorm, MinibatchRest, Minibatches, PpoConfig, Shuffle};
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ProductPath};
 use crate::kernels::{
     advantage_normalize, batch_count, batch_gather, batch_pack, loss_ppo, loss_ppo_fused, loss_statistics,
     loss_trust_region, mlp_backward_weight, optim_clip, reduce_moments,
 };
 use crate::policy::Network;
-use crate::{Error, PpoConfig, Result};
 
 /// The trunk, if there is one, and the policy.
 pub(super) const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];

@@ -6,10 +6,10 @@ use super::network::Block;
 use super::rows;
 use super::update::BatchBuffers;
 use super::update_build::{ACTOR, Builder};
-use crate::config::{KlEstimator, KlMeasure, KlStop, RateStep};
+use crate::config::{KlEstimator, KlMeasure, KlPenalty, KlStop, RateStep};
+use crate::error::Result;
 use crate::gpu::Call;
 use crate::kernels::{loss_kl, loss_trust_region};
-use crate::{KlPenalty, Result};
 
 impl Builder<'_> {
     /// Every row in the batch's own order.

@@ -3,8 +3,8 @@
 use super::network::{Block, Networks};
 use super::rows;
 use super::update_build::Builder;
-use crate::Result;
 use crate::config::{Algorithm, KlStop};
+use crate::error::Result;
 use crate::gpu::Call;
 use crate::kernels::{loss_ppo, loss_ppo_fused, loss_statistics, mlp_backward_weight};
 

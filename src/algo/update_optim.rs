@@ -2,8 +2,8 @@
 
 use super::network::Block;
 use super::update_build::Builder;
-use crate::Result;
 use crate::config::{AdamEps, GradClip, Optimizer};
+use crate::error::Result;
 use crate::gpu::Call;
 use crate::kernels::{optim_adam, optim_clip, optim_decide, optim_reduce, optim_rmsprop, reduce_partials};
 use crate::policy::{Network, ParamLayout};

@@ -1,9 +1,10 @@
 //! Which rows of a rollout are transitions.
 
 use super::advantage::RolloutBuffers;
+use crate::env::Autoreset;
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::batch_valid;
-use crate::{Autoreset, Result};
 
 /// The mask of a rollout whose environments are reset in one of Gymnasium's ways.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Block, Networks};
 use super::normalize::ObsStep;
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 use crate::policy::Network;
-use crate::{Error, Result};
 
 /// The critic on up to so many rows. The row count of one call is seldom that of the next (episodes end when they like), so rows go
 /// through in the next power of two, over buffers that are kept: at most twice the work, and no more than 32 lists of dispatches, each

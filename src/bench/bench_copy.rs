@@ -1,6 +1,6 @@
 //! The kernel that measures memory: a copy.
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

@@ -1,6 +1,6 @@
 //! The kernel that measures arithmetic: chains of multiply-adds.
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::kernels::WORKGROUP;
 

@@ -3,7 +3,7 @@
 use super::load::{Load, Moment};
 use super::timing::{Clock, Options, Part, Spread, Timing};
 use super::{Body, Place, Prepared};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Counts, Gpu, Slot, Timestamps};
 use std::time::{Duration, Instant};
 

@@ -53,8 +53,8 @@ pub use tuning::{Tried, Tuning, Tunings};
 pub use work::Work;
 
 use crate::check::CheckRow;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, KernelDef, Slot};
-use crate::{Error, Result};
 use std::time::{Duration, Instant};
 
 /// The benchmark's own kernels, which are no part of policy optimisation.

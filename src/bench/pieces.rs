@@ -4,8 +4,9 @@ use super::data::{SEED, Setup, WindowData, no_actions, wave};
 use super::work::{Macs, gae};
 use super::{Case, Prepared, Table, verdicts};
 use crate::algo::{ActPlan, AdvantagePlan, BatchBuffers, Estimator, FisherPlan, Model, PpoUpdate, RolloutBuffers};
-use crate::config::FisherForm;
+use crate::config::{FisherForm, PpoConfig};
 use crate::data::{Actions, Batch};
+use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, Slot};
 use crate::policy::PolicySpec;
 use crate::reference::actor_critic::ActorCritic;
@@ -15,7 +16,6 @@ use crate::reference::head::{greedy, log_prob};
 use crate::reference::optim::{Adam, AdamSettings};
 use crate::reference::ppo_update::{Rows, minibatch_gradient};
 use crate::reference::trpo_update::value_range;
-use crate::{PpoConfig, Result};
 use ndarray::Array2;
 use std::sync::Arc;
 use std::time::Instant;
@@ -135,7 +135,7 @@ pub(super) fn ppo_step(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         let mut run = move || {
             let (_, gradient) = minibatch_gradient(&spec, &layout, &config, &parameters, &rows)?;
             adam.step(&settings, rate, &mut parameters, &gradient)?;
-            Ok::<_, crate::Error>((gradient, parameters.clone()))
+            Ok::<_, crate::error::Error>((gradient, parameters.clone()))
         };
         let (gradient, after) = run()?;
         let check = verdicts::step_of(&setup, &batch, &gradient, &after)?;
@@ -173,7 +173,7 @@ fn fvp(net: &str, spec: &PolicySpec, rows: usize) -> Case {
             let fisher = Fisher::new(&setup.spec, &layout, setup.parameters(), obs.view(), &none, form, 1, 0.0)?;
             let begun = Instant::now();
             let product = fisher.apply(&v)?;
-            Ok::<_, crate::Error>((begun.elapsed(), product))
+            Ok::<_, crate::error::Error>((begun.elapsed(), product))
         };
         let v = wave(setup.parameters().len(), 0.2).to_vec();
         let check = verdicts::product(&setup, &v, &run(&setup)?.1)?;

@@ -3,10 +3,10 @@
 use super::measurement::repeat;
 use super::timing::{Options, Spread};
 use super::{Place, bench_copy, bench_fma};
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, ReadBack, Slot};
 use crate::policy::Activation;
 use crate::reference::mlp::{Dense, Mlp};
-use crate::{Error, Result};
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 use std::time::Instant;

@@ -3,7 +3,7 @@
 use super::measurement::Measurement;
 use super::{Case, Options, Place, Prepared, Row};
 use crate::check::CheckRow;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::collections::VecDeque;
 use std::time::Duration;
 

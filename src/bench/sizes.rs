@@ -1,6 +1,6 @@
 //! The nets, the windows, and sizes of one's own.
 
-use crate::Result;
+use crate::error::Result;
 use crate::memory::{product, require};
 use crate::policy::{Activation, Head, Network, PolicySpec};
 

@@ -1,10 +1,11 @@
 //! Which kernels are the fastest for one net on one device, found out there and kept in a file.
 
 use super::{Options, Place, pieces, run};
+use crate::checkpoint;
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, ProductPath};
 use crate::kernels::loss_ppo_fused;
 use crate::policy::PolicySpec;
-use crate::{Error, Result, checkpoint};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

@@ -5,13 +5,15 @@ use super::pieces::{fresh, model, shape, upload};
 use super::work::Macs;
 use super::{Case, Prepared, Table, verdicts};
 use crate::algo::{GpuTrainer, PpoUpdate, RolloutPlan, TrustRegionUpdate};
+use crate::config::PpoConfig;
 use crate::data::{Actions, Rollout};
-use crate::env::Env;
+use crate::env::{Autoreset, Env};
+use crate::error::Result;
 use crate::gpu::Gpu;
+use crate::learner::Learner;
 use crate::policy::PolicySpec;
 use crate::reference::{CpuLearner, CpuTrainer};
 use crate::trainer::Trainer;
-use crate::{Autoreset, Learner, PpoConfig, Result};
 use ndarray::Array2;
 use std::sync::Arc;
 

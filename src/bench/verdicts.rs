@@ -3,9 +3,11 @@
 use super::data::{SEED, Setup, WindowData, no_actions, wide};
 use crate::check::sized::advantage_sizes;
 use crate::check::{CheckRow, EPS, Report};
-use crate::config::FisherForm;
+use crate::config::{AdvantageNorm, FisherForm, PpoConfig};
 use crate::data::{Actions, Batch, Rollout};
 use crate::env::Env;
+use crate::error::Result;
+use crate::learner::Learner;
 use crate::policy::{Network, PolicySpec};
 use crate::reference::actor_critic::ActorCritic;
 use crate::reference::advantage_gae::{Window, advantage_gae};
@@ -18,7 +20,6 @@ use crate::reference::ppo_update::{Rows, minibatch_gradient};
 use crate::reference::trpo_update::value_range;
 use crate::reference::{CpuLearner, CpuTrainer};
 use crate::trainer::Trainer;
-use crate::{AdvantageNorm, Learner, PpoConfig, Result};
 use ndarray::{Array2, ArrayView2};
 
 /// γ and λ of all windows here.
@@ -206,7 +207,7 @@ pub(super) fn one_step() -> PpoConfig {
 pub(super) fn matrix(data: Vec<f32>, rows: usize, columns: usize) -> Result<Array2<f32>> {
     let elements = data.len();
     Array2::from_shape_vec((rows, columns), data)
-        .map_err(|_| crate::Error::shape("bench", &[elements], &[rows, columns]))
+        .map_err(|_| crate::error::Error::shape("bench", &[elements], &[rows, columns]))
 }
 
 /// The first `rows` rows.

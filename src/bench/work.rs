@@ -1,6 +1,6 @@
 //! What a piece has to do, by formula.
 
-use crate::PpoConfig;
+use crate::config::PpoConfig;
 use crate::policy::{LayerRange, Network, PolicySpec};
 
 /// Operations and bytes that the mathematics asks for, whatever an implementation does.

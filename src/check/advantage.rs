@@ -2,7 +2,7 @@
 
 use super::Case;
 use super::support::{EPS, Guarded, Random, Report};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::{advantage_gae, advantage_gae_chunked, advantage_k_step};
 use crate::reference::advantage_gae::{Window, advantage_gae as gae, discounted_reward};

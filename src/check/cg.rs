@@ -5,7 +5,7 @@
 
 use super::Case;
 use super::support::{EPS, Guarded, Random, Report, wide};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::cg_step::{self, Io, Params};
 

@@ -2,8 +2,8 @@
 
 use super::Case;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
-use crate::Result;
 use crate::env::{ActionSpace, Autoreset, Env};
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
 use crate::kernels::env_step;
 use crate::reference::env::{EnvAction, observe, start, step};

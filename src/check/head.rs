@@ -4,6 +4,7 @@ use super::Case;
 use super::head_accuracy::{accuracy, draws};
 use super::support::{EPS, Guarded, Random, Report, schedule};
 use crate::data::{Actions, mask_bits};
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::{head_evaluate, policy_sample};
 use crate::policy::{Bounds, Head, Std, StdLimit, StdType};
@@ -12,7 +13,6 @@ use crate::reference::head::{
     sample, to_env,
 };
 use crate::rng::{Draw, block, uniform};
-use crate::{Error, Result};
 use ndarray::{Array1, Array2};
 
 pub(super) fn name(head: &Head) -> String {

@@ -2,7 +2,7 @@
 
 use super::Case;
 use super::support::{EPS, Guarded, Random, Report, wide};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::optim_line_search::{self, Io, Params};
 use crate::kernels::{cg_step, optim_line_search as search};

@@ -7,7 +7,9 @@ use super::head::{
 };
 use super::head_accuracy::accuracy;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use crate::config::{Algorithm, KlDirection, KlPenalty, PpoConfig, ValueLoss};
 use crate::data::Actions;
+use crate::error::Result;
 use crate::gpu::{Gpu, Schedule};
 use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::loss_ppo::{self, VALUE_UNIT};
@@ -15,7 +17,6 @@ use crate::policy::Head;
 use crate::reference::head::{entropy, entropy_grad, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad};
 use crate::reference::loss_ppo::{PpoLoss, Targets, loss_ppo as oracle};
 use crate::reference::surrogate;
-use crate::{Algorithm, KlDirection, KlPenalty, PpoConfig, Result, ValueLoss};
 use ndarray::{Array1, Array2, Axis};
 
 pub(super) const CLIP: f32 = 0.2;

@@ -10,13 +10,14 @@ use super::head::{CLAMP, beta, deviating, masked_choices, name};
 use super::loss::{Bounds, CLIP, ENT_COEF, GROUP, Loss, Minibatch, Room, SUMS, VF_COEF, usual};
 use super::mlp_fused::STEEPEST;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use crate::config::ValueLoss;
+use crate::error::Result;
 use crate::gpu::{Gpu, Schedule};
 use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::loss_ppo::VALUE_UNIT;
 use crate::kernels::{loss_ppo_fused, mlp_backward_weight};
 use crate::policy::{Activation, Head, LayerRange, Network, PolicySpec};
 use crate::reference::mlp::{activate, derivative};
-use crate::{Result, ValueLoss};
 use ndarray::{Array1, Array2, Axis, s};
 
 /// Of standard deviations.

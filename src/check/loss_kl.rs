@@ -2,10 +2,10 @@
 
 use super::Case;
 use super::support::{EPS, Guarded, Random, schedule, wide};
+use crate::config::{AdaptiveLr, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlPenalty, PpoConfig, RateStep};
 use crate::gpu::Schedule;
 use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::{loss_kl, loss_trust_region};
-use crate::{AdaptiveLr, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlPenalty, PpoConfig, RateStep};
 
 const RATE: f32 = 1e-3;
 /// Columns of the trace.

@@ -39,7 +39,7 @@ mod valid;
 mod vtrace;
 mod wide;
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::Gpu;
 pub use recorded::{RecordedRatio, RecordedRow, recorded_ratio};
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use super::Case;
 use super::support::{EPS, Guarded, Random, Report, wide};
-use crate::Result;
 use crate::config::{EpsPlacement, ObsNorm, ReturnReset, RewardNorm};
+use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_running};
 use crate::normalizer::RunningMoments;
@@ -100,7 +100,7 @@ fn obs_case(c: Obs) -> Case {
             ..ObsNorm::sb3()
         };
         let matrix = |values: &[f32]| Array2::from_shape_vec((values.len() / dim, dim), wide(values));
-        let shape = |error: ndarray::ShapeError| crate::Error::config("case", error.to_string());
+        let shape = |error: ndarray::ShapeError| crate::error::Error::config("case", error.to_string());
         let (raw_rows, last_rows) = (matrix(&raw).map_err(shape)?, matrix(&last[dim..]).map_err(shape)?);
         let deviations = |running: &Running| running.scale(norm.eps, norm.eps_placement);
         let (old, old_scale) = (running.clone(), deviations(&running));
@@ -267,7 +267,7 @@ fn running_case(c: Segments) -> Case {
             let [first, rest] = reduce_running::pair(average);
             moments.push([rows as f32, first, (squares / rows as f64).sqrt() as f32, rest]);
             let column = ArrayView2::from_shape((rows, 1), &data);
-            running.merge(column.map_err(|error| crate::Error::config("case", error.to_string()))?);
+            running.merge(column.map_err(|error| crate::error::Error::config("case", error.to_string()))?);
             pairs.push(pair(&running));
         }
         if segments == 0 {

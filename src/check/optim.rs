@@ -2,12 +2,13 @@
 
 use super::Case;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use crate::config::{AdamEps, ClipFormula, GradClip, Optimizer};
+use crate::error::Result;
 use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::{optim_adam, optim_clip, optim_rmsprop};
 use crate::reference::optim::{Adam, AdamSettings, clip_scale};
 use crate::reference::reduce_moments::reduce_norm;
-use crate::{AdamEps, ClipFormula, GradClip, Optimizer, Result};
 use ndarray::Array1;
 
 /// Roundings of a norm: four squares a lane, a tree of 6 levels, the partial sums; half of them survive the root.

@@ -17,9 +17,9 @@ use super::head_accuracy::accuracy;
 use super::support::EPS;
 use crate::checkpoint::Recording;
 use crate::data::{Actions, check_shape};
+use crate::error::{Error, Result};
 use crate::policy::{Activation, Network, PolicySpec};
 use crate::reference::{head, mlp};
-use crate::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
 
 /// Most products that the check computes: some tenths of a second.
@@ -194,10 +194,12 @@ fn log_probabilities(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PpoConfig;
     use crate::data::Rollout;
+    use crate::env::Autoreset;
+    use crate::learner::{ActMode, Learner};
     use crate::policy::{Bounds, Head, Std, initial_parameters};
     use crate::reference::CpuLearner;
-    use crate::{ActMode, Autoreset, Learner, PpoConfig};
 
     fn heads() -> Vec<Head> {
         let bounds = || Bounds::uniform(2, -2.0, 2.0);

@@ -9,13 +9,13 @@ use super::mlp_fused::chain;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::data::Actions;
 use crate::env::{Autoreset, Env};
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
 use crate::kernels::rollout_fused;
 use crate::policy::{Activation, Bounds, Head, Network, PolicySpec, Std};
 use crate::reference::env::observe;
 use crate::reference::head::{draw_margins, log_prob, log_prob_grad, sample, to_env};
 use crate::rng::{Draw, block, uniform};
-use crate::{Error, Result};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 
 /// That of `env_step`; other scales are in units of it.

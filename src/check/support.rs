@@ -1,7 +1,7 @@
 //! What every case needs: seeded inputs, guarded buffers, and the comparison.
 
 use super::CheckRow;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Buffer, Call, Element, Gpu, Schedule, ScheduleRing, Slot};
 use crate::rng::{Draw, block, normal, uniform};
 use std::cell::RefCell;

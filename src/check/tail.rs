@@ -3,7 +3,7 @@
 use super::Case;
 use super::loss_statistics::{ENT_COEF, Expected, HITS, KL_3, ROWS, VF_COEF, partials};
 use super::support::{EPS, Guarded, Random, schedule, wide};
-use crate::ClipFormula;
+use crate::config::ClipFormula;
 use crate::gpu::{Schedule, Slot};
 use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::{loss_ppo, optim_clip, optim_decide, optim_reduce};

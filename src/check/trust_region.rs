@@ -7,9 +7,9 @@ use super::head::{
 };
 use super::head_accuracy::{accuracy, fisher as fisher_bounds};
 use super::support::{EPS, Guarded, Random, Report, wide};
-use crate::Result;
 use crate::algo::rows as rows_of_algo;
 use crate::data::Actions;
+use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::{batch_clean, head_fisher, loss_trust_region};
 use crate::policy::Head;

@@ -3,12 +3,13 @@
 use super::Case;
 use super::support::{EPS, Random, Report, wide};
 use crate::algo::GpuLearner;
+use crate::config::{PpoConfig, TrustRegion, ValueLoss};
 use crate::data::{Batch, MinibatchStats, TrustRegionStats, UpdateStats};
+use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::learner::{ActMode, Learner};
 use crate::policy::{Activation, Head, Network, PolicySpec};
 use crate::reference::CpuLearner;
-use crate::{PpoConfig, Result, TrustRegion, ValueLoss};
 use ndarray::{Array1, Array2};
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 
 use super::Case;
 use super::support::{EPS, Guarded, Random};
-use crate::Autoreset;
+use crate::env::Autoreset;
 use crate::gpu::Slot;
 use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::{batch_clean, batch_count, batch_valid};
@@ -48,7 +48,7 @@ fn valid_case(autoreset: Autoreset, steps: usize, envs: usize, with_ended: bool,
         };
         report.run(gpu, &batch_valid::bind(gpu, &[p], &io)?, Slot::default())?;
         let window =
-            |flags| ArrayView2::from_shape((steps, envs), flags).map_err(|_| crate::Error::shape("", &[], &[]));
+            |flags| ArrayView2::from_shape((steps, envs), flags).map_err(|_| crate::error::Error::shape("", &[], &[]));
         let ended = with_ended.then(|| ArrayView1::from(&ended));
         let given = if with_given { Some(window(&given)?) } else { None };
         let want = oracle(autoreset, window(&terminated)?, window(&truncated)?, ended, given);

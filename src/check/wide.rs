@@ -6,7 +6,9 @@ use super::head::{actions_of, array, masked, masked_choice, masked_choices, name
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use super::{Case, trust_region};
 use crate::algo::rows;
+use crate::config::{KlDirection, KlPenalty, PpoConfig};
 use crate::data::Actions;
+use crate::error::Result;
 use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::{batch_clean, head_evaluate_wide, head_fisher_wide, loss_ppo, policy_sample_wide};
 use crate::policy::{Bounds, Head};
@@ -17,7 +19,6 @@ use crate::reference::head::{
 use crate::reference::head_categorical::log_softmax;
 use crate::reference::loss_ppo::{Targets, loss_ppo as oracle};
 use crate::rng::{Draw, block, uniform};
-use crate::{KlDirection, KlPenalty, PpoConfig, Result};
 use ndarray::{Array1, Array2, Axis, s};
 
 /// Choices that are left of each row's rounding, in units of the tolerance.
@@ -447,7 +448,7 @@ fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, padded: bool, kl: 
         ent_coef: ENT_COEF.into(),
         vf_coef: 0.5,
         vf_loss_scale: 0.5,
-        value_loss: crate::ValueLoss::Plain,
+        value_loss: crate::config::ValueLoss::Plain,
         kl_penalty: kl.map(|kl| KlPenalty::fixed(KL_COEF.into(), kl)),
         ..PpoConfig::cleanrl()
     };

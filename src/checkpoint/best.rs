@@ -1,10 +1,11 @@
 //! The best policy of a run: a trainer's file with its score.
 
 use super::{File, Labels, Saved, read, trainer_from, trainer_writer, write_atomically};
+use crate::config::PpoConfig;
+use crate::error::Result;
 use crate::policy::PolicySpec;
 use crate::solved::Evaluation;
 use crate::trainer::TrainerState;
-use crate::{PpoConfig, Result};
 use std::path::Path;
 
 /// The key of the score in `__metadata__`.

@@ -1,7 +1,7 @@
 //! Running statistics in a learner's file.
 
 use super::tensors::{File, Writer};
-use crate::Result;
+use crate::error::Result;
 use crate::normalizer::{NormalizerState, RunningMoments};
 
 /// Before all their names.

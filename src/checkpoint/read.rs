@@ -1,8 +1,8 @@
 //! A whole file in memory, if that can be.
 
 use super::format_error;
+use crate::error::{Error, Result};
 use crate::memory::require;
-use crate::{Error, Result};
 use safetensors::tensor::Metadata;
 use std::io::Read as _;
 use std::path::Path;

@@ -3,8 +3,9 @@
 use super::tensors::{Converted, File, Writer};
 use super::{format_error, read, write_atomically};
 use crate::data::{Actions, Rollout, mask_bits};
+use crate::env::Autoreset;
+use crate::error::{Error, Result};
 use crate::policy::PolicySpec;
-use crate::{Autoreset, Error, Result};
 use ndarray::{Array1, Array2, ArrayView1};
 use std::path::Path;
 

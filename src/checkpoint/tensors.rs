@@ -1,7 +1,7 @@
 //! safetensors in and out, with our errors.
 
 use super::format_error;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;

@@ -1,6 +1,6 @@
 use super::*;
-use crate::Autoreset;
 use crate::data::{Actions, Rollout};
+use crate::env::Autoreset;
 use crate::policy::{Activation, Head};
 use ndarray::{Array1, Array2, array};
 
@@ -15,14 +15,14 @@ fn spec() -> PolicySpec {
     }
 }
 
-fn normalizer() -> crate::NormalizerState {
-    let moments = |columns: usize, count| crate::RunningMoments {
+fn normalizer() -> crate::normalizer::NormalizerState {
+    let moments = |columns: usize, count| crate::normalizer::RunningMoments {
         mean: (0..columns).map(|i| i as f64 / 3.0).collect(),
         variance: (0..columns).map(|i| 1.0 / (i + 3) as f64).collect(),
         count,
         initial_count: 1e-4,
     };
-    crate::NormalizerState {
+    crate::normalizer::NormalizerState {
         obs: Some(moments(3, (1 << 40) + 1)),
         reward: Some(moments(1, u64::MAX)),
         discounted_returns: vec![0.1, -0.2, 0.3],
@@ -107,7 +107,7 @@ fn a_trainers_file_is_a_learners_file_too() {
 fn the_best_policy_has_its_score_and_no_other_updates() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("best.safetensors");
-    let evaluation = crate::Evaluation {
+    let evaluation = crate::solved::Evaluation {
         update: u64::MAX,
         env_steps: 7,
         episodes: 100,
@@ -120,7 +120,7 @@ fn the_best_policy_has_its_score_and_no_other_updates() {
     assert_eq!((saved.state, read), (trainer_state(), evaluation));
     assert_eq!(load_trainer(&path).unwrap().state, trainer_state(), "it is a trainer's file, too");
 
-    let other = crate::Evaluation { update: 3, ..evaluation };
+    let other = crate::solved::Evaluation { update: 3, ..evaluation };
     save_best(&path, &spec(), &config(), &trainer_state(), &other, &Labels::new()).unwrap();
     let error = load_best(&path).unwrap_err().to_string();
     assert!(error.contains("the score of update 3"), "{error}");
@@ -466,7 +466,8 @@ fn steps_may_be_absent() {
 fn running_statistics_may_be_absent_but_not_bad() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("learner.safetensors");
-    let old = LearnerState { normalizer: crate::NormalizerState::default(), ..state(spec().layout().len()) };
+    let old =
+        LearnerState { normalizer: crate::normalizer::NormalizerState::default(), ..state(spec().layout().len()) };
     save_learner(&path, &spec(), &config(), &old).unwrap();
     assert_eq!(load_learner(&path).unwrap().state, old);
     assert!(!String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains("normalizer"));

@@ -1,6 +1,6 @@
 //! Writing files: whole or not at all, and what is there already stays what it is.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Which advantages an update from a rollout takes.
 
 use super::validate::{Range, check};
-use crate::Result;
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// The estimator, with λ = [`PpoConfig::gae_lambda`](crate::PpoConfig::gae_lambda). All but GAE correct rollouts that an older policy

@@ -3,7 +3,7 @@
 use super::KlDirection;
 use super::validate::{Range, check};
 use crate::data::MinibatchStats;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// β · KL in the loss, and how β changes. The old policy is the one at the start of the update.

@@ -1,8 +1,8 @@
 //! Presets by name, with the networks that go with them.
 
 use super::{Algorithm, PpoConfig};
+use crate::error::{Error, Result};
 use crate::policy::{Activation, Std};
-use crate::{Error, Result};
 
 /// Settings that another library publishes, and the networks that it publishes them with: actor and critic apart, each with
 /// these hidden layers.

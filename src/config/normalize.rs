@@ -17,7 +17,7 @@
 
 use super::PpoConfig;
 use super::validate::{Range, check};
-use crate::Result;
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// Where ε stands in what deviations are divided by.

@@ -2,7 +2,7 @@
 
 use super::KlDirection;
 use super::validate::{Range, check};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// When a candidate of the line search is taken, apart from its KL. L is the mean of r A over all rows, to be maximised.

@@ -1,8 +1,8 @@
 //! Ranges of the settings.
 
 use super::{AdaptiveLr, Algorithm, Anneal, KlPenalty, PpoConfig, ValueLoss};
+use crate::error::{Error, Result};
 use crate::memory::{product, word};
-use crate::{Error, Result};
 
 /// A setting and where it may lie.
 pub(super) struct Range {

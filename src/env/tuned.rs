@@ -1,8 +1,8 @@
 //! Settings that we chose for each environment.
 
 use super::Env;
+use crate::config::{AdvantageNorm, Algorithm, KlPenalty, ObsNorm, PpoConfig, RewardNorm, TrustRegion, ValueLoss};
 use crate::policy::Init;
-use crate::{AdvantageNorm, Algorithm, KlPenalty, ObsNorm, PpoConfig, RewardNorm, TrustRegion, ValueLoss};
 
 type Settings = (PpoConfig, Vec<usize>);
 

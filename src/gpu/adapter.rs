@@ -1,7 +1,7 @@
 //! Which adapter to use.
 
 use super::environment;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Which adapter [`super::Gpu::new`] takes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,8 +1,8 @@
 //! Storage buffers with a type and a length.
 
 use super::Gpu;
+use crate::error::{Error, Result};
 use crate::memory::require;
-use crate::{Error, Result};
 use std::marker::PhantomData;
 
 /// What a storage buffer may hold: WGSL's `f32`, `u32`, `vec2<f32>`, `vec4<f32>`.

@@ -3,7 +3,7 @@
 use super::Gpu;
 use super::kernel::{KernelDef, Variant};
 use super::pipeline::{Pipeline, layout_entries};
-use crate::Result;
+use crate::error::Result;
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;

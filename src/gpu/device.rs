@@ -2,7 +2,7 @@
 
 use super::adapter::{GpuOptions, ProductPath, pick, shortfall};
 use super::pipeline::PipelineCache;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 

@@ -1,6 +1,6 @@
 //! Environment variables that decide which adapters there are.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// wgpu's variable: names of APIs, separated by commas.
 pub(super) const BACKEND: &str = "WGPU_BACKEND";

@@ -2,7 +2,7 @@
 
 use super::kernel::{Access, HEAD_TABLE_BYTES, KernelDef, Variant};
 use super::{Gpu, Schedule};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Mutex;

@@ -2,7 +2,7 @@
 
 use super::Gpu;
 use super::buffer::{Buffer, Element};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;

@@ -2,7 +2,7 @@
 //! submission.
 
 use super::Gpu;
-use crate::Result;
+use crate::error::Result;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What the host decides per update; `shaders/parts/schedule.wgsl` is its twin.

@@ -3,7 +3,7 @@
 use super::readback::ReadBack;
 use super::record::Call;
 use super::{Gpu, Slot};
-use crate::Result;
+use crate::error::Result;
 
 /// Room for the times of some passes. Made of timestamps at the ends of a pass: what the device does between two passes
 /// does not count, nor does what the host does.

@@ -3,10 +3,11 @@
 use super::slot::{Slot, caught};
 use super::{HostAction, HostEnv, RolloutRecorder, Spaces, Start, StepOutcome};
 use crate::data::{Actions, Rollout};
+use crate::env::Autoreset;
+use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
 use crate::solved::evaluation_seed;
 use crate::trainer::EpisodeStats;
-use crate::{Autoreset, Error, Result};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 

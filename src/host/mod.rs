@@ -48,9 +48,9 @@ pub use collector::Collector;
 pub use recorder::{RolloutRecorder, StepOutcome};
 pub use trainer::HostTrainer;
 
+use crate::error::{Error, Result};
 use crate::policy::{Activation, Bounds, Head, PolicySpec, Std};
 use crate::rng::{Draw, block, uniform};
-use crate::{Error, Result};
 
 /// What an environment's calls return; any error will do, `?` and `"words".into()` make one.
 pub type EnvResult<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -1,11 +1,12 @@
 //! A rollout, step by step, for whoever owns the loop.
 
 use crate::data::{Actions, Rollout, check_shape, finite};
+use crate::env::Autoreset;
+use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
 use crate::memory::{require, total};
 use crate::policy::{Head, PolicySpec};
 use crate::trainer::EpisodeStats;
-use crate::{Autoreset, Error, Result};
 use ndarray::{Array1, Array2, ArrayView2};
 
 /// What a step of all environments did, as [`RolloutRecorder::outcome`] takes it.

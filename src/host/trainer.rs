@@ -1,11 +1,12 @@
 //! [`Trainer`] over environments of your own.
 
 use super::{Collector, HostEnv, RolloutRecorder};
+use crate::config::PpoConfig;
 use crate::env::Env;
+use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
 use crate::reference::CpuLearner;
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
-use crate::{Error, PpoConfig, Result};
 
 /// A learner, on the device or on the CPU, with a [`Collector`]: a window of
 /// [`num_steps`](crate::PpoConfig::num_steps) and an update on it, again and again.

@@ -10,7 +10,7 @@
 //! The sum lives on in `carried`, so that a window goes on where the last one stopped.
 
 use super::span;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 
 kernel! {

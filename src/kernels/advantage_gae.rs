@@ -9,8 +9,8 @@
 //! `bootstrap = 0` with λ = 1 gives sums of rewards alone. For few environments and many steps take
 //! [`super::advantage_gae_chunked`]; [`prefers_chunks`] decides by shape.
 
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, Grid, Variant, elements, kernel};
-use crate::{Error, Result};
 
 kernel! {
     stem: "advantage_gae",

@@ -5,7 +5,7 @@
 //! result differs from the column form by rounding only, and depends on the shape only.
 
 use super::advantage_gae::{Window, check_window};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

@@ -4,8 +4,8 @@
 //! is GAE with λ = 0, k ≥ T is λ = 1 (then take [`super::advantage_gae`], which costs T instead of T · k).
 
 use super::advantage_gae::{Window, check_window};
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, kernel};
-use crate::{Error, Result};
 
 kernel! {
     stem: "advantage_k_step",

@@ -1,6 +1,6 @@
 //! log ρ = log π(a) − log μ(a) of recorded actions: π the present policy, from [`super::head_evaluate`], μ the one that acted.
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

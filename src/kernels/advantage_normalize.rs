@@ -4,8 +4,8 @@
 //! denominator is 0 the result is 0. The mean that is subtracted is the sum of two f32.
 
 use super::span;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
-use crate::{Error, Result};
 
 kernel! {
     stem: "advantage_normalize",

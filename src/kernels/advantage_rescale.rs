@@ -6,7 +6,7 @@
 //!
 //! Where the scale is 0 the normalised number is 0.
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

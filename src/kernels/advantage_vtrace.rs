@@ -20,8 +20,8 @@
 //! advantages with the ratio: they are meant for a loss without one (A2C). In PPO's surrogate, which has its own, take puff.
 
 use super::advantage_gae::{Window, check_window};
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
-use crate::{Error, Result};
 
 kernel! {
     stem: "advantage_vtrace",

@@ -2,7 +2,7 @@
 //!
 //! Rows that do not count are marked for good by [`INVALID_LOGP`] in their `logp_old`, which [`super::batch_pack`] carries into the samples.
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

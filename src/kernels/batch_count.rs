@@ -3,8 +3,8 @@
 //! The losses divide by all rows of a minibatch; with this weight on every term the mean is that over the rows that count.
 
 use super::span;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
-use crate::{Error, Result};
 
 kernel! {
     stem: "batch_count",

@@ -5,8 +5,8 @@
 //! is taken with `use_order`; indices out of range are clamped, so check them on the host.
 
 use super::span;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
-use crate::{Error, Result};
 
 kernel! {
     stem: "batch_gather",

@@ -2,8 +2,8 @@
 //!
 //! The same order as [`super::batch_gather`] with the same key.
 
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
-use crate::{Error, Result};
 
 kernel! {
     stem: "batch_pack",

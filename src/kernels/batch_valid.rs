@@ -9,8 +9,8 @@
 //!
 //! `ended_before` stands for transition −1. With a mask of the caller's, only rows that it has count.
 
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
-use crate::{Error, Result};
 
 kernel! {
     stem: "batch_valid",

@@ -17,7 +17,7 @@
 //! length of the trust region's step, √(2 max_kl / x·Ax) (Schulman et al. 2015, appendix C) or a fixed `step_size`, or 0 where x·Ax
 //! or b·x is not above 0 or not finite.
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

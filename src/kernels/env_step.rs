@@ -6,8 +6,8 @@
 //! Start states are the draw (seed, environment step, environment), see [`crate::rng`].
 
 use super::span;
-use crate::Result;
 use crate::env::Env;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
 kernel! {

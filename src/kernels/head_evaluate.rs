@@ -4,7 +4,7 @@
 //! ∂loss/∂(logp, entropy, KL(old‖new), KL(new‖old)) of each row.
 
 use super::parts;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, elements, kernel};
 use crate::policy::Head;
 

@@ -6,7 +6,7 @@
 //! takes those weights to the gradient.
 
 use super::parts;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, elements, kernel};
 use crate::policy::Head;
 

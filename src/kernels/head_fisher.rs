@@ -11,7 +11,7 @@
 //! curvature of the KL divergence away from the optimum (Kunstner et al. 2019).
 
 use super::parts;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, elements, kernel};
 use crate::policy::Head;
 

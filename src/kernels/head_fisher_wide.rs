@@ -3,7 +3,7 @@
 //! [`super::head_fisher`] by a workgroup for each row, for rows that are too long for one invocation ([`super::is_wide`]).
 
 use super::parts;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, elements, kernel};
 use crate::policy::Head;
 

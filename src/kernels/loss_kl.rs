@@ -10,8 +10,9 @@
 
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
 use super::loss_trust_region;
+use crate::config::{KlDirection, KlEstimator, PpoConfig, RateStep};
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
-use crate::{KlDirection, KlEstimator, PpoConfig, RateStep, Result};
 
 kernel! {
     stem: "loss_kl",

@@ -13,7 +13,7 @@
 //! PyTorch does; so at r = 1, the first minibatch, the gradient is −A, not 0.
 
 use super::parts;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 use crate::policy::Head;
 

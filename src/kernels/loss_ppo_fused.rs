@@ -5,9 +5,9 @@
 //! memory.
 
 use super::parts;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, elements, iterations, kernel};
 use crate::policy::{Network, ParamLayout, PolicySpec};
-use crate::{Error, Result};
 
 /// Widest hidden layer.
 pub const WIDTH: usize = 64;

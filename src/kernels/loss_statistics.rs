@@ -4,7 +4,7 @@
 //! k1 = −log r, k2 = ½ (log r)², k3 = r − 1 − log r. The stop looks at k3.
 
 use super::loss_ppo;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
 kernel! {

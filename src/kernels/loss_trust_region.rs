@@ -7,7 +7,7 @@
 //! Schulman et al. 2015, equation 14. No gradient: that of the surrogate at the old parameters is the plain policy gradient's.
 
 use super::parts;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 use crate::policy::Head;
 

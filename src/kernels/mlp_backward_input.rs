@@ -3,7 +3,7 @@
 //! With `accumulate` the buffer holds another addend already: the two heads on a shared trunk.
 
 use super::{span, tile_iterations, tiles};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::policy::Activation;
 

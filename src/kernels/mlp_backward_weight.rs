@@ -4,7 +4,7 @@
 //! [`super::reduce_partials`] adds them. With `inputs` 0 it sums columns: the gradient of a free `log_std`.
 
 use super::{span, tile_iterations, tiles};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::policy::Activation;
 

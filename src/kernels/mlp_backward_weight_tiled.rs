@@ -5,7 +5,7 @@
 
 use super::tile::{Loads, Tile, fours, iterations as tile_iterations, quads, word};
 use super::{mlp_backward_weight, span};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
 use crate::policy::Activation;
 

@@ -4,7 +4,7 @@
 //! ([`Activation::keeps_preactivation`]) are written without it; the next kernel applies it where it loads.
 
 use super::{span, tile_iterations, tiles};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::policy::Activation;
 
@@ -76,7 +76,7 @@ pub fn bind(
         let width = p.outputs + p.extra;
         if p.output_stride < width && p.rows > 1 {
             let message = format!("is {}, less than the {width} columns of a row: rows would overlap", p.output_stride);
-            return Err(crate::Error::config("output_stride", message));
+            return Err(crate::error::Error::config("output_stride", message));
         }
         elements(name, "output", io.output, span(p.output_offset, p.rows, p.output_stride, width), || {
             format!("offset {} + rows {} × columns {width}", p.output_offset, p.rows)

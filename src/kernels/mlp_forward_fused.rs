@@ -8,9 +8,9 @@
 //! results have the bits of the same layers through [`super::mlp_forward`].
 
 use super::span;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::policy::{LayerRange, Network, ParamLayout, PolicySpec};
-use crate::{Error, Result};
 
 /// Rows that a workgroup takes at a time.
 pub const ROWS: u32 = 16;

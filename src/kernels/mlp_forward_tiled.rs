@@ -4,9 +4,9 @@
 
 use super::tile::{Loads, Tile, fours, iterations as tile_iterations, quads, word};
 use super::{mlp_forward, span};
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
 use crate::policy::Activation;
-use crate::{Error, Result};
 
 kernel! {
     stem: "mlp_forward_tiled",

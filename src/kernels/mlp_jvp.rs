@@ -4,7 +4,7 @@
 //! Two matrix products a layer, one in the first, whose input does not depend on the parameters. Pearlmutter 1994, equation 9.
 
 use super::{span, tile_iterations, tiles};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 use crate::policy::Activation;
 

@@ -3,7 +3,7 @@
 
 use super::tile::{Loads, Tile, fours, iterations as tile_iterations, quads};
 use super::{mlp_jvp, span};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
 use crate::policy::Activation;
 

@@ -66,9 +66,9 @@ pub mod rollout_fused;
 pub mod tile;
 
 use crate::env::Env;
+use crate::error::{Error, Result};
 use crate::gpu::{KernelDef, MOST_ITERATIONS, Part, Variant, iterations};
 use crate::policy::Head;
-use crate::{Error, Result};
 
 /// Every kernel, in order of name.
 pub const ALL: &[KernelDef] = &[

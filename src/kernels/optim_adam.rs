@@ -11,8 +11,8 @@
 //! gradients), so the bias corrections of every t are a table, made on the host in f64 ([`bias_corrections`]).
 
 use super::loss_statistics::CONTROL_WORDS;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
-use crate::{Error, Result};
 
 kernel! {
     stem: "optim_adam",

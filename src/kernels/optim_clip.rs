@@ -6,8 +6,8 @@
 //! [`LARGEST`] after clipping forbids the step and is counted; so does an early stop.
 
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
-use crate::Result;
 use crate::config::ClipFormula;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

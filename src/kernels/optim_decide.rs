@@ -3,7 +3,7 @@
 
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
 use super::{loss_ppo, optim_clip};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
 kernel! {

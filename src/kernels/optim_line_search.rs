@@ -11,7 +11,7 @@
 //! ```
 
 use super::cg_step;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

@@ -2,7 +2,7 @@
 //! [`super::optim_clip`], with their bits.
 
 use super::optim_clip;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

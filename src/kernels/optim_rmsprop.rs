@@ -5,7 +5,7 @@
 //! ```
 
 use super::loss_statistics::CONTROL_WORDS;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
 kernel! {

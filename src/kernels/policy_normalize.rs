@@ -11,7 +11,7 @@
 //! exact beyond 2²⁴. A column whose moments are not finite, or beyond f32, keeps its mean and variance; where the divisor is 0 the result is 0.
 
 use super::span;
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 
 kernel! {

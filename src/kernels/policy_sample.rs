@@ -4,7 +4,7 @@
 //! step, row, dimension), see [`crate::rng`]: it does not depend on how many rows there are.
 
 use super::{parts, span};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, elements, kernel};
 use crate::policy::Head;
 

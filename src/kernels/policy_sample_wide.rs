@@ -5,7 +5,7 @@
 //! 32 of them, and a choice of a probability below 1.2e-7 by one or none, here and in the reference.
 
 use super::{parts, span};
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, elements, kernel};
 use crate::policy::Head;
 

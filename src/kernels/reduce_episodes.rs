@@ -1,6 +1,6 @@
 //! Number, returns and lengths of the episodes that ended in a window, in a fixed tree.
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

@@ -5,8 +5,8 @@
 //! to 10³⁴ have no square beyond f32; and the mean is the sum of two f32, of which the second is what rounding left.
 
 use super::span;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
-use crate::{Error, Result};
 
 kernel! {
     stem: "reduce_moments",

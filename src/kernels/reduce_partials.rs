@@ -1,6 +1,6 @@
 //! The sum of all slices of partial gradients, gradient_j = Σ_s partials_{s, j}, in a fixed order.
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
 kernel! {

@@ -4,7 +4,7 @@
 //! Each of the `segments` moments (of [`super::reduce_moments`]) is merged in turn, as [`super::policy_normalize`] does it; after
 //! each merge the pair (mean or 0 in two floats, √(variance + ε) or √variance + ε) is left for that segment. With 0 segments the statistic stays and gives one pair.
 
-use crate::Result;
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
 
 /// Words of a running statistic: mean and variance as the sums of two f32 each (bits), rows counted (low word, high word), what the count

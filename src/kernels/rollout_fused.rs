@@ -11,9 +11,9 @@
 
 use super::{mlp_forward_fused, parts};
 use crate::env::Env;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, MOST_ITERATIONS, ScheduleRing, Variant, elements, iterations, kernel};
 use crate::policy::{Network, ParamLayout, PolicySpec};
-use crate::{Error, Result};
 
 /// Environments of a workgroup.
 pub const ENVS: u32 = mlp_forward_fused::ROWS;

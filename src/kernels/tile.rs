@@ -1,7 +1,7 @@
 //! How the workgroups of a tiled product lie over its result.
 
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Variant};
-use crate::{Error, Result};
 
 /// One way to compute a product of `[rows, columns]` sums in tiles of 4,096, an invocation 8 × 8 of them.
 ///

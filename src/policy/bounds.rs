@@ -1,7 +1,7 @@
 //! The interval that each dimension of an action is mapped to.
 
 use super::head::MAX_DIMS;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Lowest and highest value of each action dimension, as the environment takes them.

@@ -1,7 +1,7 @@
 //! Action heads: how a row of raw network outputs becomes a distribution over actions.
 
 use super::bounds::Bounds;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The distribution over actions.

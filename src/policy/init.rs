@@ -149,9 +149,12 @@ fn orthogonal(rows: usize, columns: usize, gain: f64, seed: u64, matrix: u32) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PpoConfig;
+    use crate::env::Env;
+    use crate::learner::Learner;
     use crate::policy::{Activation, Head};
     use crate::reference::{CpuLearner, CpuTrainer};
-    use crate::{Env, Learner, PpoConfig, Trainer};
+    use crate::trainer::Trainer;
     use std::cell::Cell;
 
     thread_local! {
@@ -180,8 +183,8 @@ mod tests {
         assert_eq!(learner.state().unwrap(), state.learner);
         assert_eq!(drawn(), 1, "a state has its weights");
         // What does not belong to the policy is refused as it always was.
-        let short = crate::LearnerState { parameters: vec![0.0; 3], ..state.learner };
-        assert!(matches!(CpuLearner::<f32>::from_state(spec, config, &short), Err(crate::Error::Shape { .. })));
+        let short = crate::learner::LearnerState { parameters: vec![0.0; 3], ..state.learner };
+        assert!(matches!(CpuLearner::<f32>::from_state(spec, config, &short), Err(crate::error::Error::Shape { .. })));
     }
 
     #[test]

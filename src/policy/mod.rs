@@ -20,8 +20,8 @@ pub use head::{Head, Std, StdLimit, StdType};
 pub use init::{Init, InitScheme, initial_parameters, initial_parameters_with};
 pub use layout::{LayerRange, ParamLayout, ParamRange};
 
+use crate::error::{Error, Result};
 use crate::memory::{total, word};
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The nonlinearity after every layer but an output layer.

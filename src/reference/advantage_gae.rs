@@ -2,7 +2,7 @@
 
 use super::Real;
 use crate::data::check_shape;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;

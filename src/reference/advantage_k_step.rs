@@ -2,7 +2,7 @@
 
 use super::Real;
 use super::advantage_gae::Window;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use ndarray::Array2;
 
 /// The k-step advantage Â^(k) (Schulman et al. 2016, equation 15) and its value targets, both `[T, N]`.

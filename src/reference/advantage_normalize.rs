@@ -2,7 +2,7 @@
 
 use super::Real;
 use super::reduce_moments::wide_moments;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use ndarray::{Array1, ArrayView1};
 
 /// (A − mean A) / (max(std A, floor) + eps) over one scope (a minibatch or a batch), `[rows]`.

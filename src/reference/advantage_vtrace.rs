@@ -2,8 +2,8 @@
 
 use super::Real;
 use super::advantage_gae::Window;
-use crate::Result;
 use crate::data::check_shape;
+use crate::error::Result;
 use ndarray::{Array2, ArrayView2};
 
 /// The limits of the ratios in V-trace.

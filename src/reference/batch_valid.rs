@@ -1,7 +1,7 @@
 //! Which rows of a window are transitions, by how its environments are reset.
 
 use super::Real;
-use crate::Autoreset;
+use crate::env::Autoreset;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, s};
 
 /// 1 where a row is a transition, 0 where it is filler or padding, `[T, N]`.

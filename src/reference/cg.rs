@@ -2,8 +2,8 @@
 
 use super::Real;
 use super::reduce_moments::sum;
-use crate::Result;
 use crate::data::check_shape;
+use crate::error::Result;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,8 +16,8 @@ pub struct CgSettings {
     pub absolute_tolerance: f64,
 }
 
-impl From<&crate::TrustRegion> for CgSettings {
-    fn from(region: &crate::TrustRegion) -> Self {
+impl From<&crate::config::TrustRegion> for CgSettings {
+    fn from(region: &crate::config::TrustRegion) -> Self {
         Self {
             iterations: region.cg_iterations,
             tolerance: region.cg_tolerance,

@@ -6,10 +6,10 @@ use super::{
 };
 use crate::data::{Actions, check_shape};
 use crate::env::{Autoreset, Env};
+use crate::error::{Error, Result};
 use crate::memory::{require, small, total};
 use crate::rng::{Draw, block, uniform};
 use crate::trainer::EpisodeStats;
-use crate::{Error, Result};
 use ndarray::{Array1, Array2};
 
 /// One environment's action.

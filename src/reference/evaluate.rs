@@ -1,8 +1,8 @@
 //! How good a learner is, measured on the CPU.
 
 use super::env::{VecEnv, episode};
-use crate::Result;
 use crate::env::Env;
+use crate::error::Result;
 use crate::learner::{ActMode, Learner};
 use crate::trainer::EpisodeStats;
 

@@ -4,9 +4,10 @@ use super::Real;
 use super::actor_critic::ActorCritic;
 use super::actor_critic_parts::PolicyTape;
 use super::head;
+use crate::config::FisherForm;
 use crate::data::{Actions, check_shape};
+use crate::error::Result;
 use crate::policy::{ParamLayout, PolicySpec};
-use crate::{FisherForm, Result};
 use ndarray::{Array1, Array2, ArrayView2, Zip, s};
 
 /// F v of one policy at one set of observations, the forward pass done once.

@@ -12,8 +12,8 @@
 
 use super::actor_critic::BLOCK_ROWS;
 use super::{Real, head_bernoulli, head_beta, head_categorical, head_gaussian};
-use crate::Result;
 use crate::data::{Actions, check_shape, mask_bits};
+use crate::error::Result;
 use crate::policy::Head;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, s};
 use rayon::prelude::*;

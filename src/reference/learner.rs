@@ -7,12 +7,13 @@ use super::ppo_update::{Order, Rows, ppo_update};
 use super::real::cast;
 use super::trpo_update::trpo_update;
 use super::{Real, head, needs};
+use crate::config::{KlPenalty, PpoConfig};
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite};
+use crate::error::Result;
 use crate::learner::{ActMode, Learner, LearnerState};
 use crate::memory::require;
 use crate::normalizer::NormalizerState;
 use crate::policy::{ParamLayout, PolicySpec, initial_parameters_with};
-use crate::{KlPenalty, PpoConfig, Result};
 use ndarray::{Array1, Array2, ArrayView2};
 
 /// A policy that acts and learns on the CPU, in `f32` or, as an oracle, in `f64`.

@@ -3,9 +3,10 @@
 use super::reduce_moments::mean;
 use super::trpo_update::mean_kl;
 use super::{Real, head, surrogate};
+use crate::config::{Algorithm, KlDirection, PpoConfig, ValueLoss};
 use crate::data::{Actions, MinibatchStats, check_shape};
+use crate::error::{Error, Result};
 use crate::policy::Head;
-use crate::{Algorithm, Error, KlDirection, PpoConfig, Result, ValueLoss};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// What the loss compares the policy with; all `[rows]`.

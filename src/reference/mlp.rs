@@ -2,8 +2,8 @@
 
 use super::Real;
 pub use super::activation::{activate, derivative};
-use crate::Result;
 use crate::data::check_shape;
+use crate::error::Result;
 use crate::policy::Activation;
 use ndarray::{ArcArray2, Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
 use pulp::{Arch, Simd, WithSimd};

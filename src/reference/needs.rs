@@ -4,7 +4,7 @@
 
 use super::actor_critic::parts;
 use super::room;
-use crate::PpoConfig;
+use crate::config::PpoConfig;
 use crate::data::MinibatchStats;
 use crate::memory::{product, total};
 use crate::policy::{InitScheme, Network, PolicySpec};

@@ -2,8 +2,9 @@
 
 use super::Real;
 use super::reduce_moments::reduce_norm;
+use crate::config::{AdamEps, ClipFormula, GradClip, Optimizer, PpoConfig};
 use crate::data::check_shape;
-use crate::{AdamEps, ClipFormula, Error, GradClip, Optimizer, PpoConfig, Result};
+use crate::error::{Error, Result};
 use ndarray::{Array1, ArrayView1};
 use std::ops::Range;
 

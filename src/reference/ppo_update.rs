@@ -9,11 +9,10 @@ use super::real::cast;
 use super::reduce_moments::explained_variance;
 use super::trpo_update::{mean_kl, value_range};
 use super::{Real, head};
+use crate::config::{AdvantageNorm, KlEstimator, KlMeasure, KlStop, MinibatchRest, PpoConfig, RateStep, Shuffle};
 use crate::data::{Actions, Batch, MinibatchStats, UpdateStats, check_shape};
+use crate::error::{Error, Result};
 use crate::policy::{ParamLayout, PolicySpec};
-use crate::{
-    AdvantageNorm, Error, KlEstimator, KlMeasure, KlStop, MinibatchRest, PpoConfig, RateStep, Result, Shuffle,
-};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 use std::ops::Range;
 

@@ -7,9 +7,10 @@ use super::advantage_vtrace::{VtraceBars, puff, vtrace};
 use super::head;
 use super::ppo_update::Rows;
 use super::real::cast;
+use crate::config::{AdvantageKind, PpoConfig};
 use crate::data::Rollout;
+use crate::error::Result;
 use crate::policy::PolicySpec;
-use crate::{AdvantageKind, PpoConfig, Result};
 use ndarray::{Array1, Array2, Axis};
 
 impl<F: Real> Rows<F> {
@@ -42,7 +43,7 @@ impl<F: Real> Rows<F> {
         let (gamma, lambda) = (F::of(config.gamma), F::of(config.gae_lambda));
         let log_rhos = || {
             let flat = log_rhos(spec, parameters, &rows)?;
-            Ok::<_, crate::Error>(Array2::from_shape_fn(window.dim(), |(t, n)| flat[t * rollout.envs + n]))
+            Ok::<_, crate::error::Error>(Array2::from_shape_fn(window.dim(), |(t, n)| flat[t * rollout.envs + n]))
         };
         let (advantages, returns) = match config.advantage {
             AdvantageKind::Gae => advantage_gae(&window, gamma, lambda)?,

@@ -7,8 +7,8 @@
 use super::Real;
 use super::head::excess;
 use super::reduce_moments::{mean, reduce_moments, sum};
-use crate::Result;
 use crate::data::check_shape;
+use crate::error::Result;
 use ndarray::{Array1, ArrayView1};
 
 /// log-ratios beyond ±this are clamped before the exponential.

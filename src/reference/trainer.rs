@@ -2,13 +2,14 @@
 
 use super::env::VecEnv;
 use super::{CpuLearner, head, needs};
+use crate::config::PpoConfig;
 use crate::data::{Actions, Rollout, check_shape};
-use crate::env::Env;
+use crate::env::{Autoreset, Env};
+use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
 use crate::memory::require;
 use crate::policy::PolicySpec;
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
-use crate::{Autoreset, Error, PpoConfig, Result};
 use ndarray::{Array1, Array2, s};
 
 /// A [`CpuLearner`] with `num_envs` copies of an environment.

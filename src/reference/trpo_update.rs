@@ -10,9 +10,10 @@ use super::optim::{Adam, AdamSettings};
 use super::ppo_update::{Order, Rows};
 use super::reduce_moments::{explained_variance, mean, reduce_norm};
 use super::surrogate;
+use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection, PpoConfig, TrustRegion};
 use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
+use crate::error::{Error, Result};
 use crate::policy::{Head, Network, ParamLayout, PolicySpec};
-use crate::{Acceptance, AdvantageNorm, Algorithm, Error, KlDirection, PpoConfig, Result, TrustRegion};
 use ndarray::{Array1, ArrayView1, ArrayView2};
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! Bytes counted by hand. P are the parameters of policy and value, S the bytes of a minibatch's statistics.
 
 use super::*;
+use crate::config::{Algorithm, KlPenalty};
 use crate::policy::{Activation, Head};
-use crate::{Algorithm, KlPenalty};
 
 /// 3 observations, 2 units, 2 choices: P = (3·2 + 2 + 2·2 + 2) + (3·2 + 2 + 2 + 1) = 25.
 fn spec() -> PolicySpec {
