@@ -4,50 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// Kernels whose oracle has another stem, and why.
-const ORACLES: &[(&str, &str)] = &[
-    ("advantage_discount", "normalize"), // running statistics and what uses them are one file
-    ("advantage_gae_chunked", "advantage_gae"), // a variant: the same answer
-    ("advantage_log_rho", "advantage_vtrace"), // a difference of two log-probabilities
-    ("advantage_rescale", "normalize"),
-    ("batch_clean", "batch_valid"), // what does not count, left out
-    ("batch_count", "batch_valid"),
-    ("batch_gather", "batch_shuffle"), // the order is what there is to know
-    ("batch_pack", "batch_shuffle"),
-    ("cg_step", "cg"),              // a phase of the whole solve
-    ("env_step", "env"),            // the step of each environment has a file of its own, as its part has
-    ("head_evaluate", "head"),      // one function per quantity
-    ("head_evaluate_wide", "head"), // a variant: the same answer
-    ("head_fisher", "head"),
-    ("head_fisher_wide", "head"),
-    ("loss_kl", "loss_ppo"),            // the penalty is part of the loss
-    ("loss_ppo_fused", "ppo_update"),   // a minibatch from observations to gradients
-    ("loss_statistics", "loss_ppo"),    // loss and statistics come from one function
-    ("loss_trust_region", "surrogate"), // ratio times advantage; the divergences are the head's
-    ("mlp_backward_input", "mlp"),
-    ("mlp_backward_input_tiled", "mlp"), // a network forward and backward
-    ("mlp_backward_weight", "mlp"),
-    ("mlp_backward_weight_tiled", "mlp"),
-    ("mlp_forward", "mlp"),
-    ("mlp_forward_fused", "mlp"),
-    ("mlp_forward_tiled", "mlp"),
-    ("mlp_jvp", "mlp"),
-    ("mlp_jvp_tiled", "mlp"),
-    ("optim_adam", "optim"), // clip and step are one
-    ("optim_clip", "optim"),
-    ("optim_decide", "optim"),
-    ("optim_line_search", "trpo_update"), // the search is a loop in the step
-    ("optim_reduce", "optim"),
-    ("optim_rmsprop", "optim"),
-    ("policy_normalize", "normalize"),
-    ("policy_sample", "head"),
-    ("policy_sample_wide", "head"),
-    ("reduce_episodes", "trainer"), // statistics of episodes are made where they end
-    ("reduce_running", "normalize"),
-    ("reduce_partials", "mlp"),   // the sum over rows, which the device takes in slices
-    ("rollout_fused", "trainer"), // actor, head and environment by turns
-];
+use wgpo::check::registry;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -100,16 +57,53 @@ fn kernels_are_listed_once_and_in_order() {
 }
 
 #[test]
-fn every_kernel_has_an_oracle() {
-    let kernels = kernels();
-    for (kernel, _) in ORACLES {
-        assert!(kernels.contains(*kernel), "{kernel} is no kernel");
+fn every_kernel_has_one_row() {
+    let rows = registry();
+    let names: Vec<_> = rows.iter().map(|row| row.def.name).collect();
+    let kernels: Vec<_> = wgpo::kernels::ALL.iter().map(|def| def.name).collect();
+    let missing: Vec<_> = kernels.iter().filter(|name| !names.contains(name)).collect();
+    assert!(missing.is_empty(), "no row in the FAMILY of a file in src/check for {missing:?}");
+    assert_eq!(names, kernels, "a row for each kernel, and no more");
+    for row in rows {
+        assert!(row.oracle.starts_with("reference::"), "{}: {}", row.def.name, row.oracle);
+        assert!(!row.about.is_empty() && !row.about.ends_with('.'), "{}: {}", row.def.name, row.about);
     }
-    for kernel in &kernels {
-        let alias = ORACLES.iter().find(|(name, _)| name == kernel).map(|(_, oracle)| *oracle);
-        let file = root().join("src/reference").join(format!("{}.rs", alias.unwrap_or(kernel)));
-        assert!(file.exists(), "{kernel}: no oracle {}", file.display());
+}
+
+/// Facts of a kernel stand in its row: nothing looks them up by its stem.
+#[test]
+fn no_code_asks_for_a_kernel_by_a_string() {
+    let stems = kernels();
+    for folder in ["src", "cli/src"] {
+        for file in rust_files(&root().join(folder)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            // Tests at a file's end may name what they like.
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            for (number, line) in (1..).zip(code.lines()).filter(|_| !file.ends_with("tests.rs")) {
+                // Every second piece is a string.
+                let pieces: Vec<_> = line.split('"').collect();
+                for around in pieces.windows(3).step_by(2).filter(|around| stems.contains(around[1])) {
+                    let (before, after) = (around[0].trim_end(), around[2].trim_start());
+                    let arm = ["=>", "|", "if ", "=="].iter().any(|sign| after.starts_with(sign));
+                    let asks = arm || ["==", "!=", "|", "_with("].iter().any(|sign| before.ends_with(sign));
+                    assert!(!asks, "{}:{number}: asks for {} by its name", file.display(), around[1]);
+                }
+            }
+        }
     }
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
 }
 
 #[test]
@@ -127,14 +121,23 @@ fn every_kernel_has_cases_and_a_quick_one() {
     }
 }
 
+/// The table of docs/kernels.md is made from the rows; `WGPO_WRITE_TABLES=1` writes it.
 #[test]
 fn the_documents_list_every_kernel() {
-    let document = std::fs::read_to_string(root().join("docs/kernels.md")).unwrap();
-    let (_, rest) = document.split_once("<!-- kernels -->").expect("docs/kernels.md: no line <!-- kernels -->");
-    let (table, _) = rest.split_once("<!-- /kernels -->").expect("docs/kernels.md: no line <!-- /kernels -->");
-    // | `stem` | what it computes |
-    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    assert_eq!(set(rows.map(|(stem, _)| stem)), kernels());
+    let file = root().join("docs/kernels.md");
+    let document = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = document.split_once("<!-- kernels -->").expect("docs/kernels.md: no line <!-- kernels -->");
+    let (table, after) = rest.split_once("<!-- /kernels -->").expect("docs/kernels.md: no line <!-- /kernels -->");
+    let mut want = "\n| kernel | computes | oracle |\n| --- | --- | --- |\n".to_owned();
+    for row in registry() {
+        want += &format!("| `{}` | {} | `{}` |\n", row.def.name, row.about, row.oracle);
+    }
+    if std::env::var_os("WGPO_WRITE_TABLES").is_some() {
+        std::fs::write(file, format!("{before}<!-- kernels -->{want}<!-- /kernels -->{after}")).unwrap();
+    } else {
+        let hint = "docs/kernels.md: WGPO_WRITE_TABLES=1 cargo test --test coverage writes the table";
+        assert!(table == want, "{hint}; it should be:\n{want}");
+    }
 }
 
 #[test]
@@ -144,15 +147,5 @@ fn a_kernel_is_named_in_its_own_files() {
         let host = Path::new("src/kernels").join(format!("{}.rs", def.name));
         let text = std::fs::read_to_string(root().join(&host)).unwrap();
         assert!(text.contains(&format!("stem: \"{}\"", def.name)), "{}: stem", host.display());
-    }
-}
-
-#[test]
-fn the_front_page_and_the_list_of_stages_name_every_kernel() {
-    for (file, before) in [("src/lib.rs", "[`kernels::"), ("src/kernels/mod.rs", "[`")] {
-        let text = std::fs::read_to_string(root().join(file)).unwrap();
-        let missing: Vec<_> =
-            kernels().into_iter().filter(|name| !text.contains(&format!("{before}{name}`]"))).collect();
-        assert!(missing.is_empty(), "{file} does not link {missing:?}");
     }
 }

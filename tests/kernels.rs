@@ -50,64 +50,10 @@ macro_rules! tests {
         fn $kernel() {
             run(stringify!($kernel));
         })*
-
-        #[test]
-        fn every_kernel_has_its_test() {
-            let names: Vec<_> = wgpo::kernels::ALL.iter().map(|def| def.name).collect();
-            assert_eq!(names, [$(stringify!($kernel)),*]);
-        }
     };
 }
 
-tests! {
-    advantage_discount,
-    advantage_gae,
-    advantage_gae_chunked,
-    advantage_k_step,
-    advantage_log_rho,
-    advantage_normalize,
-    advantage_rescale,
-    advantage_vtrace,
-    batch_clean,
-    batch_count,
-    batch_gather,
-    batch_pack,
-    batch_valid,
-    cg_step,
-    env_step,
-    head_evaluate,
-    head_evaluate_wide,
-    head_fisher,
-    head_fisher_wide,
-    loss_kl,
-    loss_ppo,
-    loss_ppo_fused,
-    loss_statistics,
-    loss_trust_region,
-    mlp_backward_input,
-    mlp_backward_input_tiled,
-    mlp_backward_weight,
-    mlp_backward_weight_tiled,
-    mlp_forward,
-    mlp_forward_fused,
-    mlp_forward_tiled,
-    mlp_jvp,
-    mlp_jvp_tiled,
-    optim_adam,
-    optim_clip,
-    optim_decide,
-    optim_line_search,
-    optim_reduce,
-    optim_rmsprop,
-    policy_normalize,
-    policy_sample,
-    policy_sample_wide,
-    reduce_episodes,
-    reduce_moments,
-    reduce_partials,
-    reduce_running,
-    rollout_fused,
-}
+wgpo::for_every_kernel!(tests);
 
 #[test]
 fn ppo_update() {

@@ -32,7 +32,7 @@ const GROUP: u64 = 256;
 /// Binds one call per entry of `params`.
 ///
 /// # Errors
-/// [`crate::Error::BufferLength`] if a buffer is too short; [`crate::Error::Limit`].
+/// [`crate::error::Error::BufferLength`] if a buffer is too short; [`crate::error::Error::Limit`].
 pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {

@@ -31,7 +31,7 @@ pub const FLOPS: u64 = 2 * 64;
 /// Binds one call per entry of `params`, of `groups` workgroups.
 ///
 /// # Errors
-/// [`crate::Error::BufferLength`] if `results` is too short; [`crate::Error::Limit`].
+/// [`crate::error::Error::BufferLength`] if `results` is too short; [`crate::error::Error::Limit`].
 pub fn bind(gpu: &Gpu, params: &[Params], groups: u32, io: &Io<'_>) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {

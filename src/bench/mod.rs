@@ -50,7 +50,8 @@ pub use rows::{Rows, rows, run};
 pub use sizes::{Sizes, Table, Window, nets, windows};
 pub use timing::{Clock, Options, Part, STEADY, Spread, Timing};
 pub use tuning::{Tried, Tuning, Tunings};
-pub use work::Work;
+
+pub use crate::check::Work;
 
 use crate::check::CheckRow;
 use crate::error::{Error, Result};

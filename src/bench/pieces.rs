@@ -1,10 +1,12 @@
 //! The pieces that an update is made of: forward, a step on a minibatch, a Fisher product, advantages.
 
 use super::data::{SEED, Setup, WindowData, no_actions, wave};
-use super::work::{Macs, gae};
+use super::work::Macs;
 use super::{Case, Prepared, Table, verdicts};
 use crate::algo::{ActPlan, AdvantagePlan, BatchBuffers, Estimator, FisherPlan, Model, PpoUpdate, RolloutBuffers};
-use crate::config::{FisherForm, PpoConfig};
+use crate::check::Work;
+use crate::config::FisherForm;
+use crate::config::PpoConfig;
 use crate::data::{Actions, Batch};
 use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, Slot};
@@ -222,5 +224,5 @@ fn advantages(name: &str, steps: usize, envs: usize) -> Case {
         Ok(Prepared::host(check, move || run(&data).map(|_| ())))
     };
     let shape = format!("{steps} steps × {envs} environments");
-    Case::new(format!("gae/{name}"), shape, gae(steps, envs)).on_gpu(on_gpu).on_cpu(on_cpu)
+    Case::new(format!("gae/{name}"), shape, Work::gae(steps, envs)).on_gpu(on_gpu).on_cpu(on_cpu)
 }

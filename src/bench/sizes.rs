@@ -73,7 +73,7 @@ impl Table {
     /// Refuses nets that are none, and what this machine's memory does not hold: the inputs alone, and a learner.
     ///
     /// # Errors
-    /// What [`PolicySpec::validate`] says of a net; [`crate::Error::Memory`].
+    /// What [`PolicySpec::validate`] says of a net; [`crate::error::Error::Memory`].
     pub fn validate(&self) -> Result<()> {
         for (name, spec, rows) in &self.nets {
             spec.validate()?;

@@ -1,9 +1,9 @@
 //! Whether a piece's results are right: against the reference in f64, whoever computed them.
 
 use super::data::{SEED, Setup, WindowData, no_actions, wide};
-use crate::check::sized::advantage_sizes;
-use crate::check::{CheckRow, EPS, Report};
-use crate::config::{AdvantageNorm, FisherForm, PpoConfig};
+use crate::check::{CheckRow, EPS, Report, advantage_sizes};
+use crate::config::FisherForm;
+use crate::config::{AdvantageNorm, PpoConfig};
 use crate::data::{Actions, Batch, Rollout};
 use crate::env::Env;
 use crate::error::Result;

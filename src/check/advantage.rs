@@ -1,7 +1,9 @@
 //! Advantages: the column form, the chunked form, k steps.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{EPS, Guarded, Random, Report};
+use super::work::Work;
 use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::{advantage_gae, advantage_gae_chunked, advantage_k_step};
@@ -188,7 +190,7 @@ fn run_gae(
 
 fn gae_case(chunked: bool, steps: usize, envs: usize, settings: (f32, f32, u32), one_in: u32) -> Case {
     let (gamma, lambda, bootstrap) = settings;
-    let kernel = if chunked { "advantage_gae_chunked" } else { "advantage_gae" };
+    let kernel = if chunked { advantage_gae_chunked::DEF.name } else { advantage_gae::DEF.name };
     let plain = if bootstrap == 1 { "" } else { ", rewards alone" };
     let shape = format!("{steps} × {envs}, γ {gamma} λ {lambda}{plain}");
     let reason = "one rounding of the result; scale: a few roundings per step of its terms and of the sums so far, discounted, in units \
@@ -202,7 +204,7 @@ fn k_step_case(steps: usize, envs: usize, k: usize, gamma: f32) -> Case {
     let tolerance = EPS * (4.0 + 3.0 * k.min(steps) as f64);
     let reason = "three roundings per reward: power, product, sum; scale: the discounted |terms|";
     Case::new(
-        "advantage_k_step",
+        advantage_k_step::DEF.name,
         format!("{steps} × {envs}, k {k} γ {gamma}"),
         (tolerance, reason),
         move |gpu, report| {
@@ -235,13 +237,38 @@ fn k_step_case(steps: usize, envs: usize, k: usize, gamma: f32) -> Case {
     )
 }
 
-/// The columns, the chunks or the k steps (16) of a window.
-pub(super) fn sized(kernel: &str, steps: usize, envs: usize) -> Case {
-    match kernel {
-        "advantage_k_step" => k_step_case(steps, envs, 16, 0.99),
-        _ => gae_case(kernel == "advantage_gae_chunked", steps, envs, (0.99, 0.95, 1), 100),
-    }
-}
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &advantage_gae::DEF,
+            about: "generalised advantage estimates and returns, one invocation per environment",
+            oracle: oracle!(advantage_gae::advantage_gae),
+            at_size: |s| Some(gae_case(false, s.steps, s.envs, (0.99, 0.95, 1), 100)),
+            sweep: Sweep::Windows { chunked: false },
+            timed: Timed::Last,
+            work: |s| Work::gae(s.steps, s.envs),
+        },
+        Entry {
+            def: &advantage_gae_chunked::DEF,
+            about: "the same for long windows of few environments, in chunks of time",
+            oracle: oracle!(advantage_gae::advantage_gae),
+            at_size: |s| Some(gae_case(true, s.steps, s.envs, (0.99, 0.95, 1), 100)),
+            sweep: Sweep::Windows { chunked: true },
+            timed: Timed::Last,
+            work: |s| Work::gae(s.steps, s.envs),
+        },
+        Entry {
+            def: &advantage_k_step::DEF,
+            about: "k-step advantages and returns",
+            oracle: oracle!(advantage_k_step::advantage_k_step),
+            at_size: |s| Some(k_step_case(s.steps, s.envs, 16, 0.99)),
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: |s| Work::window(s, 3.0 * 16.0 + 3.0, 24.0),
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let usual = (0.99, 0.95, 1);

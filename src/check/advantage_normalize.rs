@@ -1,7 +1,9 @@
 //! Normalised advantages.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{EPS, Guarded, Random, wide};
+use super::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::advantage_normalize;
 use crate::kernels::reduce_running::pair;
@@ -33,7 +35,7 @@ fn normalize_case(c: Normalize) -> Case {
     );
     let reason = "given the mean in two f32 and the deviation in one; a subtraction, a root and two divisions of at most 3 ulp each; \
                   scale: the result, and 0.1 where it is small";
-    Case::new("advantage_normalize", shape, (16.0 * EPS, reason), move |gpu, report| {
+    Case::new(advantage_normalize::DEF.name, shape, (16.0 * EPS, reason), move |gpu, report| {
         let mut random = Random::new((rows * 31 + segment) as u64);
         let mut data = random.normals(rows * stride + offset, 1.0);
         data.iter_mut().for_each(|x| *x += mean);
@@ -77,48 +79,46 @@ fn normalize_case(c: Normalize) -> Case {
     })
 }
 
-/// One segment of packed rows, as an update has them.
-pub(super) fn sized(rows: usize) -> Case {
-    normalize_case(Normalize {
-        rows,
-        segment: rows,
-        stride: 4,
-        offset: 1,
-        ddof: 1,
-        eps: 1e-8,
-        mean: 0.0,
-        floor: 0.0,
-        place: 0,
-        flat: false,
-    })
-}
+const USUAL: Normalize = Normalize {
+    rows: 65,
+    segment: 65,
+    stride: 1,
+    offset: 0,
+    ddof: 1,
+    eps: 1e-8,
+    mean: 0.0,
+    floor: 0.0,
+    place: 0,
+    flat: false,
+};
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[Entry {
+        def: &advantage_normalize::DEF,
+        about: "advantages with mean 0 and deviation 1, per minibatch or batch",
+        oracle: oracle!(advantage_normalize::advantage_normalize),
+        at_size: |s| Some(normalize_case(Normalize { rows: s.rows, segment: s.rows, stride: 4, offset: 1, ..USUAL })),
+        sweep: Sweep::Nets,
+        timed: Timed::Last,
+        work: |s| Work::rows(s.rows, 2.0 * s.rows as f64, 8.0 * s.rows as f64),
+    }],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let usual = Normalize {
-        rows: 65,
-        segment: 65,
-        stride: 1,
-        offset: 0,
-        ddof: 1,
-        eps: 1e-8,
-        mean: 0.0,
-        floor: 0.0,
-        place: 0,
-        flat: false,
-    };
     for c in [
-        usual,
-        Normalize { rows: 1, segment: 1, ..usual },
-        Normalize { rows: 2, segment: 2, ..usual },
-        Normalize { rows: 64, segment: 63, ddof: 0, ..usual },
-        Normalize { rows: 131, segment: 32, stride: 4, offset: 1, ..usual },
-        Normalize { rows: 67, segment: 67, stride: 4, offset: 3, ddof: 0, eps: 1e-5, ..usual },
-        Normalize { mean: 1e7, ..usual },
-        Normalize { rows: 131, segment: 32, place: 3, floor: 1.0, ..usual },
-        Normalize { flat: true, floor: 1e-4, eps: 0.0, ..usual },
-        Normalize { flat: true, ..usual },
-        Normalize { flat: true, eps: 0.0, ddof: 0, ..usual },
+        USUAL,
+        Normalize { rows: 1, segment: 1, ..USUAL },
+        Normalize { rows: 2, segment: 2, ..USUAL },
+        Normalize { rows: 64, segment: 63, ddof: 0, ..USUAL },
+        Normalize { rows: 131, segment: 32, stride: 4, offset: 1, ..USUAL },
+        Normalize { rows: 67, segment: 67, stride: 4, offset: 3, ddof: 0, eps: 1e-5, ..USUAL },
+        Normalize { mean: 1e7, ..USUAL },
+        Normalize { rows: 131, segment: 32, place: 3, floor: 1.0, ..USUAL },
+        Normalize { flat: true, floor: 1e-4, eps: 0.0, ..USUAL },
+        Normalize { flat: true, ..USUAL },
+        Normalize { flat: true, eps: 0.0, ddof: 0, ..USUAL },
     ] {
         cases.push(normalize_case(c).quick(c.rows == 131));
     }

@@ -1,7 +1,9 @@
 //! Gather and pack: words move, so every comparison is exact.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{Guarded, Random, schedule};
+use super::work::Work;
 use crate::gpu::Schedule;
 use crate::kernels::{batch_gather, batch_pack};
 use crate::reference::batch_shuffle::BatchShuffle;
@@ -77,7 +79,7 @@ fn gather_case(rows: u32, width: u32, gap: u32, taken: u32, order: Order) -> Cas
     let apart = if gap == 0 { String::new() } else { format!(" and {gap} apart") };
     let first = if taken == rows { String::new() } else { format!("the first {taken} of ") };
     let shape = format!("{first}{rows} rows of {width}{apart}, {}", order.name());
-    Case::new("batch_gather", shape, EXACT, move |gpu, report| {
+    Case::new(batch_gather::DEF.name, shape, EXACT, move |gpu, report| {
         let (list, offset, sources) = order.make(rows);
         let width_words = width as usize;
         let data = Random::new(7).words((rows * width) as usize);
@@ -109,7 +111,7 @@ fn gather_case(rows: u32, width: u32, gap: u32, taken: u32, order: Order) -> Cas
 fn pack_case(rows: u32, taken: u32, order: Order) -> Case {
     let first = if taken == rows { String::new() } else { format!("the first {taken} of ") };
     let shape = format!("{first}{rows} rows, {}", order.name());
-    Case::new("batch_pack", shape, EXACT, move |gpu, report| {
+    Case::new(batch_pack::DEF.name, shape, EXACT, move |gpu, report| {
         let (list, offset, sources) = order.make(rows);
         let mut random = Random::new(8);
         let mut column = || random.normals(rows as usize, 1.0);
@@ -147,15 +149,29 @@ fn pack_case(rows: u32, taken: u32, order: Order) -> Case {
     })
 }
 
-/// Rows in the order of the keyed shuffle.
-pub(super) fn sized(kernel: &str, rows: usize, width: usize) -> Case {
-    let order = Order::Keyed(0, 0);
-    if kernel == "batch_pack" {
-        pack_case(rows as u32, rows as u32, order)
-    } else {
-        gather_case(rows as u32, width as u32, 0, rows as u32, order)
-    }
-}
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &batch_gather::DEF,
+            about: "rows of a minibatch, in the order of a keyed shuffle or a given one",
+            oracle: oracle!(batch_shuffle::BatchShuffle),
+            at_size: |s| Some(gather_case(s.rows as u32, s.obs_dim as u32, 0, s.rows as u32, Order::Keyed(0, 0))),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: |s| Work::rows(s.rows, 0.0, 8.0 * s.rows as f64 * s.obs_dim as f64),
+        },
+        Entry {
+            def: &batch_pack::DEF,
+            about: "the four numbers per row that a loss needs, in the same order",
+            oracle: oracle!(batch_shuffle::BatchShuffle),
+            at_size: |s| Some(pack_case(s.rows as u32, s.rows as u32, Order::Keyed(0, 0))),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: |s| Work::rows(s.rows, 0.0, 32.0 * s.rows as f64),
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

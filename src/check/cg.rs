@@ -3,8 +3,10 @@
 //! Each phase is compared with its formula in f64 on the f32 state before it, so that errors do not add up over iterations; the solve as a
 //! whole by its true residual.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{EPS, Guarded, Random, Report, wide};
+use super::work::Work;
 use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::cg_step::{self, Io, Params};
@@ -251,17 +253,27 @@ fn case(count: usize, kind: Kind, warm: bool, iterations: usize) -> Case {
     let shape = format!("{count} unknowns, {kind:?}{}", if warm { ", warm" } else { "" });
     let tolerance = EPS * (2.0 * (64.0 + 6.0 + 2.0 + 6.0) + 8.0);
     let body = move |gpu: &Gpu, report: &Report| solve(gpu, report, count, kind, warm, iterations);
-    let case = Case::new("cg_step", shape, (tolerance, reason), body);
+    let case = Case::new(cg_step::DEF.name, shape, (tolerance, reason), body);
     if kind != Kind::Identity && count > 1 {
         return case;
     }
     case.loose("one step solves it: of the residual nothing is left but the rounding of the terms that cancel, which it is compared with")
 }
 
-/// A start, and an iteration that is not the last thing to be done.
-pub(super) fn sized(count: usize) -> Case {
-    case(count, Kind::Identity, false, 2)
-}
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[Entry {
+        def: &cg_step::DEF,
+        about: "conjugate gradients around any operator: one phase of an iteration, and the trust region's step length",
+        oracle: oracle!(cg::conjugate_gradient),
+        at_size: |s| Some(case(s.parameters, Kind::Identity, false, 2)),
+        sweep: Sweep::Nets,
+        // A start, which makes everything new, and one iteration.
+        timed: Timed::First(2),
+        // Start: r and p from the gradient. Iteration: p·A p, then x and r, then p.
+        work: |s| Work::parameters(s, 16.0, 60.0),
+    }],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

@@ -1,7 +1,10 @@
 //! Environments: steps from random states, with ends, resets and time limits.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use super::work::Work;
 use crate::env::{ActionSpace, Autoreset, Env};
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
@@ -301,13 +304,28 @@ fn case(env: Env, autoreset: Autoreset, envs: usize, steps: usize) -> Case {
                   which the square in a reward doubles";
     let shape = format!("{}, {envs} environments, {steps} steps, observe, reset, {autoreset:?}", env.name());
     let run = move |gpu: &Gpu, report: &Report| run(gpu, report, (env, autoreset), envs, steps);
-    Case::new("env_step", shape, (16.0 * EPS, reason), run)
+    Case::new(env_step::DEF.name, shape, (16.0 * EPS, reason), run)
 }
 
-/// One step of so many copies.
-pub(super) fn sized(env: Env, envs: usize) -> Case {
-    case(env, Autoreset::SameStep, envs, 1)
+/// One step of CartPole: state and counters read and written, action, both observations, reward, flags, episode.
+fn step_work(s: &Size) -> Work {
+    let (e, d) = (s.envs as f64, s.obs_dim as f64);
+    Work::steps(s.envs, 40.0 * e, 4.0 * e * (12.0 + 1.0 + 2.0 * d + 1.0 + 2.0 + 2.0))
 }
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[Entry {
+        def: &env_step::DEF,
+        about: "one step per environment, of any built-in one",
+        oracle: oracle!(env::step),
+        at_size: |s| Some(case(s.env, Autoreset::SameStep, s.envs, 1)),
+        sweep: Sweep::Rollout,
+        // Other modes follow the step.
+        timed: Timed::First(1),
+        work: step_work,
+    }],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

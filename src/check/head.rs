@@ -1,8 +1,11 @@
 //! Heads: evaluation with gradients, and sampling.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::head_accuracy::{accuracy, draws};
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, schedule};
+use super::work::Work;
 use crate::data::{Actions, mask_bits};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Schedule, Slot};
@@ -331,7 +334,7 @@ fn evaluate_case(head: Head, rows: usize, spread: f32, change: f32) -> Case {
                   the head's formulas to first order, in units of 2⁻²⁴";
     let shape = format!("{rows} rows, {}, spread {spread}, change {change}", name(&head));
     let body = move |gpu: &Gpu, report: &Report| evaluate(gpu, report, &head, rows, spread, change);
-    Case::new("head_evaluate", shape, (EPS, reason), body)
+    Case::new(head_evaluate::DEF.name, shape, (EPS, reason), body)
 }
 
 fn sample_case(head: Head, rows: usize, mode: bool) -> Case {
@@ -339,17 +342,45 @@ fn sample_case(head: Head, rows: usize, mode: bool) -> Case {
                   device's log, root and division), a deviation's exp; log-probability as in head_evaluate";
     let shape = format!("{rows} rows, {}, {}", name(&head), if mode { "greedy" } else { "drawn" });
     let body = move |gpu: &Gpu, report: &Report| draw(gpu, report, &head, rows, mode);
-    Case::new("policy_sample", shape, (EPS, reason), body)
+    Case::new(policy_sample::DEF.name, shape, (EPS, reason), body)
 }
 
-/// Evaluation of rows near the old ones, or draws.
-pub(super) fn sized(kernel: &str, rows: usize, head: &Head) -> Case {
-    if kernel == "policy_sample" {
-        sample_case(head.clone(), rows, false)
-    } else {
-        evaluate_case(head.clone(), rows, 1.0, 0.1)
-    }
+/// So many operations per number of a distribution row.
+pub(super) fn evaluate_work(s: &Size) -> Work {
+    let (n, width, words) = (s.rows as f64, s.head.width() as f64, s.head.action_words() as f64);
+    Work::rows(s.rows, 24.0 * n * width, 4.0 * n * (3.0 * width + words + 8.0))
 }
+
+/// So many operations per number of a distribution row.
+pub(super) fn sample_work(s: &Size) -> Work {
+    let (n, width, words, dims) =
+        (s.rows as f64, s.head.width() as f64, s.head.action_words() as f64, s.head.action_dims() as f64);
+    Work::rows(s.rows, 12.0 * n * width, 4.0 * n * (width + words + dims + 1.0))
+}
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &head_evaluate::DEF,
+            about: "log-probability, entropy, KL in both directions, and their gradients",
+            oracle: oracle!(head::log_prob),
+            at_size: |s| Some(evaluate_case(s.head.clone(), s.rows, 1.0, 0.1)),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: evaluate_work,
+        },
+        Entry {
+            def: &policy_sample::DEF,
+            about: "an action per row, drawn or most probable, with its log-probability",
+            oracle: oracle!(head::sample),
+            at_size: |s| Some(sample_case(s.head.clone(), s.rows, false)),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: sample_work,
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let (masked, masked_multi, bins) = (masked_choice, masked_choices, binned);

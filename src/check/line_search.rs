@@ -1,7 +1,9 @@
 //! The line search, with losses that the case writes between the phases.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{EPS, Guarded, Random, Report, wide};
+use super::work::Work;
 use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::optim_line_search::{self, Io, Params};
@@ -137,11 +139,11 @@ fn case(count: usize, groups: usize, search: Search) -> Case {
     // Beyond 3 partial sums a lane, each one more rounds once more.
     let tolerance = EPS * (24.0 + (groups as f64 / 64.0 - 3.0).max(0.0));
     let body = move |gpu: &Gpu, report: &Report| run(gpu, report, count, groups, &search);
-    Case::new("optim_line_search", shape, (tolerance, reason), body)
+    Case::new(optim_line_search::DEF.name, shape, (tolerance, reason), body)
 }
 
 /// A search that takes its first candidate.
-pub(super) fn sized(count: usize, rows: usize) -> Case {
+fn sized(count: usize, rows: usize) -> Case {
     let search = Search {
         why: "the first",
         acceptance: 0,
@@ -153,6 +155,20 @@ pub(super) fn sized(count: usize, rows: usize) -> Case {
     };
     case(count, rows.div_ceil(64).max(2), search)
 }
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[Entry {
+        def: &optim_line_search::DEF,
+        about: "candidates of a backtracking line search, accepted or refused",
+        oracle: oracle!(trpo_update::policy_step),
+        at_size: |s| Some(sized(s.parameters, s.rows)),
+        sweep: Sweep::Nets,
+        timed: Timed::All,
+        // Keep, a candidate, and nothing to restore.
+        work: |s| Work::parameters(s, 2.0, 20.0),
+    }],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let plain = Search {

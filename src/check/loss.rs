@@ -1,12 +1,15 @@
 //! PPO's loss: gradients at the heads and partial sums.
 
-use super::Case;
 use super::accuracy::{Known, exact, exp_accuracy};
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::head::{
     CLAMP, FLOOR, actions_of, beta, binned, deviating, masked, masked_choice, masked_choices, name, rows_of, squashed,
 };
 use super::head_accuracy::accuracy;
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use super::work::Work;
 use crate::config::{Algorithm, KlDirection, KlPenalty, PpoConfig, ValueLoss};
 use crate::data::Actions;
 use crate::error::Result;
@@ -467,12 +470,7 @@ fn loss_case(c: Loss) -> Case {
     shape += if c.padded { ", every third row does not count" } else { "" };
     let reason = "one rounding of the result; scale: the head's own accuracy as in head_evaluate, the log-ratio's rounding and a device's \
                   exp (3 + 2|x| ulp), carried through the loss to first order, a tree of 6 levels, in units of 2⁻²⁴";
-    Case::new("loss_ppo", shape, (EPS, reason), move |gpu, report| run(gpu, report, &c))
-}
-
-/// The usual loss of a minibatch.
-pub(super) fn sized(rows: usize, head: &Head) -> Case {
-    loss_case(Loss { value_loss: ValueLoss::ClipMax, ..usual(head.clone(), rows) })
+    Case::new(loss_ppo::DEF.name, shape, (EPS, reason), move |gpu, report| run(gpu, report, &c))
 }
 
 /// Without a penalty, all rows count, nothing is beyond a clamp or not finite.
@@ -490,6 +488,25 @@ pub(super) fn usual(head: Head, rows: usize) -> Loss {
         padded: false,
     }
 }
+
+/// So many operations per number of a distribution row, and per row.
+fn work(s: &Size) -> Work {
+    let (n, width, words) = (s.rows as f64, s.head.width() as f64, s.head.action_words() as f64);
+    Work::rows(s.rows, n * (16.0 * width + 40.0), 4.0 * n * (2.0 * width + words + 6.0) + 0.75 * n)
+}
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[Entry {
+        def: &loss_ppo::DEF,
+        about: "the clipped surrogate, value loss and entropy bonus: gradients at the heads",
+        oracle: oracle!(loss_ppo::loss_ppo),
+        at_size: |s| Some(loss_case(Loss { value_loss: ValueLoss::ClipMax, ..usual(s.head.clone(), s.rows) })),
+        sweep: Sweep::Nets,
+        timed: Timed::Last,
+        work: work,
+    }],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let categorical = |actions| Head::categorical(actions);

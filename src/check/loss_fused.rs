@@ -4,12 +4,15 @@
 //! activations and of the loss, and what was there before times weights and slopes. They are independent of each other, so they
 //! add up by their squares; bounds by |weights| would allow for a missing row.
 
-use super::Case;
 use super::accuracy::FUNCTION;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::head::{CLAMP, beta, deviating, masked_choices, name};
 use super::loss::{Bounds, CLIP, ENT_COEF, GROUP, Loss, Minibatch, Room, SUMS, VF_COEF, usual};
 use super::mlp_fused::STEEPEST;
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use super::work::Work;
 use crate::config::ValueLoss;
 use crate::error::Result;
 use crate::gpu::{Gpu, Schedule};
@@ -279,16 +282,39 @@ fn fused_case(c: Fused) -> Case {
         if loss.padded { ", every third row does not count" } else { "" },
         if loss.broken { ", not finite" } else { "" },
     );
-    Case::new("loss_ppo_fused", shape, (TOLERANCE, REASON), move |gpu, report| run(gpu, report, &c))
+    Case::new(loss_ppo_fused::DEF.name, shape, (TOLERANCE, REASON), move |gpu, report| run(gpu, report, &c))
 }
 
 /// One minibatch of two networks of 64-64; observations and heads that are too wide for the kernel give none.
-pub(super) fn sized(rows: usize, obs_dim: usize, head: &Head) -> Option<Case> {
+fn sized(rows: usize, obs_dim: usize, head: &Head) -> Option<Case> {
     let spec = PolicySpec::separate(obs_dim, &[64, 64], Activation::Tanh, head.clone());
     let slice_rows = mlp_backward_weight::slice_rows(rows as u32, spec.layout().len() as u64) as usize;
     let loss = usual(head.clone(), rows);
     loss_ppo_fused::fits(&spec).then(|| fused_case(Fused { spec, loss, slice_rows }))
 }
+
+/// Two networks of 64-64, forward, by inputs and by weights; loss and head as in loss_ppo.
+fn work(s: &Size) -> Work {
+    let (n, d, p) = (s.rows as f64, s.obs_dim as f64, s.parameters as f64);
+    let (width, words) = (s.head.width() as f64, s.head.action_words() as f64);
+    let weights = 2.0 * (d * 64.0 + 64.0 * 64.0) + 64.0 * (width + 1.0);
+    let inputs = 2.0 * 64.0 * 64.0 + 64.0 * (width + 1.0);
+    let bytes = 4.0 * n * (d + words + 4.0) + 4.0 * p * (1.0 + s.slices as f64);
+    Work::rows(s.rows, n * (2.0 * (2.0 * weights + inputs) + 16.0 * width + 40.0), bytes)
+}
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[Entry {
+        def: &loss_ppo_fused::DEF,
+        about: "a minibatch from observations to partial gradients of all parameters, for separate networks up to 64 wide",
+        oracle: oracle!(ppo_update::minibatch_gradient),
+        at_size: |s| sized(s.rows, s.obs_dim, &s.head),
+        sweep: Sweep::Nets,
+        timed: Timed::Last,
+        work: work,
+    }],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |obs, hidden: &[usize], activation, head: Head, rows, slice_rows| Fused {

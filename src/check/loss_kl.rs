@@ -1,7 +1,10 @@
 //! What the mean KL decides: penalty, learning rate, β.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, schedule, wide};
+use super::work::Work;
 use crate::config::{AdaptiveLr, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlPenalty, PpoConfig, RateStep};
 use crate::gpu::Schedule;
 use crate::kernels::loss_statistics::TRACE_WIDTH;
@@ -48,7 +51,7 @@ fn case(c: Decision) -> Case {
     let groups = loss_trust_region::groups(c.rows as u32) as usize;
     let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 16.0);
     let reason = "partial sums in 64 chains and a tree of 6 levels, the mean, a dozen roundings of the rule";
-    Case::new("loss_kl", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(loss_kl::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let mut random = Random::new((c.rows * 10 + c.phase as usize) as u64);
         let penalty = KlPenalty {
             kl_coef: 0.75,
@@ -172,7 +175,7 @@ fn epoch_case(c: EpochEnd) -> Case {
         if empty { ", one without rows" } else { "" }
     );
     let tolerance = (8.0 * EPS, "two sums, the mean and two roundings of the rule");
-    Case::new("loss_kl", shape, tolerance, move |gpu, report| {
+    Case::new(loss_kl::DEF.name, shape, tolerance, move |gpu, report| {
         let rate = AdaptiveLr { estimator: KlEstimator::K3, step: RateStep::Epoch, ..AdaptiveLr::skrl() };
         let config = PpoConfig { adaptive_lr: by_epoch.then_some(rate), anneal_lr: false, ..PpoConfig::sb3() };
         let width = TRACE_WIDTH as usize;
@@ -226,7 +229,7 @@ fn epoch_case(c: EpochEnd) -> Case {
 }
 
 /// The penalty of a minibatch.
-pub(super) fn sized(rows: usize) -> Case {
+fn sized(rows: usize) -> Case {
     let (direction, adapt) = (KlDirection::OldNew, KlAdaptation::PAPER);
     case(Decision {
         rows,
@@ -241,6 +244,25 @@ pub(super) fn sized(rows: usize) -> Case {
         weight: None,
     })
 }
+
+/// Three sums of a partial, of 64 rows each.
+fn work(s: &Size) -> Work {
+    let n = s.rows as f64;
+    Work::rows(s.rows, 3.0 * n / 64.0, 16.0 * n / 64.0)
+}
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[Entry {
+        def: &loss_kl::DEF,
+        about: "the KL penalty's weight, learning rate by KL, the next update's β",
+        oracle: oracle!(surrogate::kl_penalty),
+        at_size: |s| Some(sized(s.rows)),
+        sweep: Sweep::Nets,
+        timed: Timed::Last,
+        work: work,
+    }],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

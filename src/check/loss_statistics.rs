@@ -1,7 +1,10 @@
 //! The statistics of a minibatch, and the early stop.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, schedule};
+use super::work::Work;
 use crate::gpu::Schedule;
 use crate::kernels::{loss_ppo, loss_statistics};
 
@@ -69,7 +72,7 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
     let groups = loss_ppo::groups(rows as u32) as usize;
     let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 6.0);
     let reason = "partial sums in 64 chains and a tree of 6 levels, then the mean; scale: sum of |terms|";
-    Case::new("loss_statistics", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(loss_statistics::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let index = 2_usize;
         let mut random = Random::new(rows as u64);
         let partials = partials(&mut random, groups);
@@ -108,10 +111,24 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
     })
 }
 
-/// The statistics of a minibatch that does not stop the update.
-pub(super) fn sized(rows: usize) -> Case {
-    statistics_case(rows, 1, 1e6, 0)
+/// Twelve sums of a partial, of 64 rows each.
+fn work(s: &Size) -> Work {
+    let n = s.rows as f64;
+    Work::rows(s.rows, 12.0 * n / 64.0, 48.0 * n / 64.0)
 }
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[Entry {
+        def: &loss_statistics::DEF,
+        about: "losses, KL estimates, clip fraction; decides the early stop",
+        oracle: oracle!(loss_ppo::loss_ppo),
+        at_size: |s| Some(statistics_case(s.rows, 1, 1e6, 0)),
+        sweep: Sweep::Nets,
+        timed: Timed::Last,
+        work: work,
+    }],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

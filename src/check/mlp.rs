@@ -1,8 +1,11 @@
 //! Dense layers: forward, and backward to input and to weight.
 
-use super::Case;
 use super::accuracy::FUNCTION;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
+use super::size::Size;
 use super::support::{EPS, Guarded, Random};
+use super::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::{mlp_backward_input, mlp_backward_weight, mlp_forward};
 use crate::policy::Activation;
@@ -47,6 +50,16 @@ pub(super) const PLAIN: Layer = Layer {
 };
 
 impl Layer {
+    /// Of that size, without activations.
+    pub(super) fn at(s: &Size) -> Self {
+        Self { rows: s.rows, inputs: s.layer.0, outputs: s.layer.1, ..PLAIN }
+    }
+
+    /// What follows a layer of that size: nothing where it feeds a head.
+    pub(super) fn activation(s: &Size) -> Activation {
+        if s.last { Activation::Identity } else { Activation::Tanh }
+    }
+
     /// Elements from one row of the input to the next: with a slack of 4, which gives offsets that are multiples of four, one, too, so
     /// that rows begin at vectors whatever their width.
     pub(super) fn input_stride(self) -> usize {
@@ -83,7 +96,7 @@ impl Layer {
 fn forward_case(c: Layer) -> Case {
     let Layer { rows, inputs, outputs, input_activation, activation, extra, slack } = c;
     let tolerance = tolerance(inputs, &[input_activation, activation]);
-    Case::new("mlp_forward", c.shape(), tolerance, move |gpu, report| {
+    Case::new(mlp_forward::DEF.name, c.shape(), tolerance, move |gpu, report| {
         let mut random = Random::new((rows * 7 + inputs * 5 + outputs) as u64);
         // A weight, a gap, a bias, a gap, copies.
         let (bias_at, extra_at) = (slack + outputs * inputs + slack, 3 * slack + outputs * inputs + outputs);
@@ -133,7 +146,7 @@ pub(super) fn kept(f: Activation, word: f32) -> (f64, f64) {
 fn backward_input_case(c: Layer, accumulate: bool) -> Case {
     let Layer { rows, inputs, outputs, activation, slack, .. } = c;
     let shape = c.shape() + if accumulate { ", added" } else { "" };
-    Case::new("mlp_backward_input", shape, tolerance(outputs + 1, &[activation]), move |gpu, report| {
+    Case::new(mlp_backward_input::DEF.name, shape, tolerance(outputs + 1, &[activation]), move |gpu, report| {
         let mut random = Random::new((rows * 3 + inputs * 5 + outputs) as u64);
         let parameters = random.normals(slack + outputs * inputs, 0.7);
         let stride = outputs + slack;
@@ -189,7 +202,7 @@ fn backward_weight_case(c: Layer, slice_rows: usize) -> Case {
     let Layer { rows, inputs, outputs, input_activation, slack, .. } = c;
     let shape = format!("{}, slices of {slice_rows}", c.shape());
     let tolerance = tolerance(slice_rows.min(rows), &[input_activation]);
-    Case::new("mlp_backward_weight", shape, tolerance, move |gpu, report| {
+    Case::new(mlp_backward_weight::DEF.name, shape, tolerance, move |gpu, report| {
         let mut random = Random::new((rows * 3 + inputs * 11 + outputs) as u64);
         let (input_stride, d_stride) = (inputs + slack, outputs + 2 * slack);
         let x = random.normals((slack + rows * input_stride).max(1), 1.2);
@@ -233,21 +246,61 @@ fn backward_weight_case(c: Layer, slice_rows: usize) -> Case {
     })
 }
 
-/// A tanh layer, forward or backward; `last`: one that feeds a head.
-pub(super) fn sized(kernel: &str, rows: usize, inputs: usize, outputs: usize, last: bool) -> Case {
-    let c = Layer { rows, inputs, outputs, ..PLAIN };
-    match kernel {
-        "mlp_forward" if last => forward_case(c),
-        "mlp_forward" => forward_case(Layer { activation: Activation::Tanh, ..c }),
-        "mlp_backward_input" => backward_input_case(Layer { activation: Activation::Tanh, ..c }, false),
-        _ => backward_weight_case(c, slice_rows(rows, inputs, outputs)),
-    }
+/// Rows of a slice of partial gradients where a layer is all that there is.
+pub(super) fn slice_rows(s: &Size) -> usize {
+    let (inputs, outputs) = s.layer;
+    mlp_backward_weight::slice_rows(s.rows as u32, (inputs * outputs + outputs) as u64) as usize
 }
 
-/// Rows of a slice of partial gradients where a layer is all that there is.
-pub(crate) fn slice_rows(rows: usize, inputs: usize, outputs: usize) -> usize {
-    mlp_backward_weight::slice_rows(rows as u32, (inputs * outputs + outputs) as u64) as usize
+// 2 operations per multiply-add; both operands, and the kept layer where a slope is taken.
+
+fn input_work(s: &Size) -> Work {
+    let (n, i, o) = s.product();
+    Work::rows(s.rows, 2.0 * n * i * o, 4.0 * (n * (o + 2.0 * i) + i * o))
 }
+
+fn weight_work(s: &Size) -> Work {
+    let ((n, i, o), slices) = (s.product(), s.rows.div_ceil(slice_rows(s)) as f64);
+    Work::rows(s.rows, 2.0 * n * i * o, 4.0 * (n * (i + o) + slices * (i * o + o)))
+}
+
+fn forward_work(s: &Size) -> Work {
+    let (n, i, o) = s.product();
+    Work::rows(s.rows, 2.0 * n * i * o, 4.0 * (n * (i + o) + i * o + o))
+}
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &mlp_backward_input::DEF,
+            about: "the gradient of a dense layer's input",
+            oracle: oracle!(mlp::Mlp),
+            at_size: |s| Some(backward_input_case(Layer { activation: Activation::Tanh, ..Layer::at(s) }, false)),
+            sweep: Sweep::LaterLayers,
+            timed: Timed::Last,
+            work: input_work,
+        },
+        Entry {
+            def: &mlp_backward_weight::DEF,
+            about: "partial gradients of a dense layer's weight and bias",
+            oracle: oracle!(mlp::Mlp),
+            at_size: |s| Some(backward_weight_case(Layer::at(s), slice_rows(s))),
+            sweep: Sweep::Layers,
+            timed: Timed::Last,
+            work: weight_work,
+        },
+        Entry {
+            def: &mlp_forward::DEF,
+            about: "a dense layer with its activation",
+            oracle: oracle!(mlp::Mlp),
+            at_size: |s| Some(forward_case(Layer { activation: Layer::activation(s), ..Layer::at(s) })),
+            sweep: Sweep::Layers,
+            timed: Timed::Last,
+            work: forward_work,
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let sizes = [

@@ -1,8 +1,11 @@
 //! Whole networks in one dispatch.
 
-use super::Case;
 use super::accuracy::FUNCTION;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, wide};
+use super::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::mlp_forward_fused;
 use crate::policy::{Activation, Head, Network, PolicySpec};
@@ -60,7 +63,7 @@ pub(super) fn chain(
 
 fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [Network]) -> Case {
     let label = format!("{rows} × {shape}, {}", if wanted.len() > 1 { "both" } else { wanted[0].name() });
-    Case::new("mlp_forward_fused", label, (EPS, REASON), move |gpu, report| {
+    Case::new(mlp_forward_fused::DEF.name, label, (EPS, REASON), move |gpu, report| {
         let mut random = Random::new((rows * 3 + spec.obs_dim) as u64);
         let layout = spec.layout();
         let parameters = random.normals(layout.len(), 0.3);
@@ -114,10 +117,29 @@ fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [Ne
 }
 
 /// Both networks, with two hidden layers of 64.
-pub(super) fn sized(rows: usize, obs_dim: usize, head: &Head) -> Case {
+fn sized(rows: usize, obs_dim: usize, head: &Head) -> Case {
     let spec = PolicySpec::separate(obs_dim, &[64, 64], Activation::Tanh, head.clone());
     forward_case(&format!("{obs_dim}-64-64-{} tanh", head.raw_outputs()), spec, rows, &Network::ALL)
 }
+
+fn work(s: &Size) -> Work {
+    let (n, d, width) = (s.rows as f64, s.obs_dim as f64, s.head.width() as f64);
+    let weights = 2.0 * (d * 64.0 + 64.0 * 64.0) + 64.0 * (width + 1.0);
+    Work::rows(s.rows, 2.0 * n * weights, 4.0 * (n * (d + width + 1.0) + weights))
+}
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[Entry {
+        def: &mlp_forward_fused::DEF,
+        about: "actor and critic with all their layers, to distribution rows and values, up to 128 wide",
+        oracle: oracle!(mlp::Mlp),
+        at_size: |s| Some(sized(s.rows, s.obs_dim, &s.head)),
+        sweep: Sweep::Nets,
+        timed: Timed::Last,
+        work: work,
+    }],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     const BOTH: &[Network] = &[Network::Policy, Network::Value];

@@ -1,9 +1,12 @@
 //! Tangents of dense layers.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::mlp::{Layer, PLAIN, kept, matrix, tolerance};
 use super::mlp_tiled::label;
+use super::size::Size;
 use super::support::{Guarded, Random};
+use super::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::tile::Tile;
 use crate::kernels::{mlp_jvp, mlp_jvp_tiled};
@@ -15,7 +18,7 @@ use ndarray::{Array1, Array2};
 fn case(c: Layer, first: bool, tile: Option<Option<Tile>>) -> Case {
     let Layer { rows, inputs, outputs, input_activation, activation, extra, slack } = c;
     let shape = c.shape() + if first { ", first layer" } else { "" } + &label(tile.flatten());
-    let kernel = if tile.is_some() { "mlp_jvp_tiled" } else { "mlp_jvp" };
+    let kernel = if tile.is_some() { mlp_jvp_tiled::DEF.name } else { mlp_jvp::DEF.name };
     let tolerance = tolerance(2 * inputs + 1, &[input_activation, activation]);
     Case::new(kernel, shape, tolerance, move |gpu, report| {
         let mut random = Random::new((rows * 7 + inputs * 5 + outputs * 3) as u64);
@@ -99,12 +102,35 @@ fn case(c: Layer, first: bool, tile: Option<Option<Tile>>) -> Case {
     })
 }
 
-/// A tanh layer; `first`: one that observations feed, `last`: one that feeds a head.
-pub(super) fn sized(kernel: &str, rows: usize, inputs: usize, outputs: usize, (first, last): (bool, bool)) -> Case {
-    let activation = if last { Activation::Identity } else { Activation::Tanh };
-    let tile = (kernel == "mlp_jvp_tiled").then_some(None);
-    case(Layer { rows, inputs, outputs, activation, ..PLAIN }, first, tile)
+/// Along the parameters, and along the input where it has a tangent.
+fn work(s: &Size) -> Work {
+    let ((n, i, o), products) = (s.product(), if s.first { 1.0 } else { 2.0 });
+    Work::rows(s.rows, 2.0 * products * n * i * o, 4.0 * (n * (products * i + 2.0 * o) + 2.0 * (i * o + o)))
 }
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &mlp_jvp::DEF,
+            about: "the tangent of a dense layer along a change of the parameters",
+            oracle: oracle!(mlp::Mlp),
+            at_size: |s| Some(case(Layer { activation: Layer::activation(s), ..Layer::at(s) }, s.first, None)),
+            sweep: Sweep::Layers,
+            timed: Timed::Last,
+            work: work,
+        },
+        Entry {
+            def: &mlp_jvp_tiled::DEF,
+            about: "`mlp_jvp` in tiles of 64 × 64",
+            oracle: oracle!(mlp::Mlp),
+            at_size: |s| Some(case(Layer { activation: Layer::activation(s), ..Layer::at(s) }, s.first, Some(None))),
+            sweep: Sweep::Layers,
+            timed: Timed::Last,
+            work: work,
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let sizes = [(1, 1, 1), (63, 4, 2), (64, 64, 64), (65, 33, 31), (31, 2, 65), (33, 65, 1), (67, 1, 33), (1, 127, 3)];

@@ -2,9 +2,12 @@
 //!
 //! The second layer is a part of the first, its outputs from `skip` on, so that any mix-up of the two shows.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::mlp::{Layer, PLAIN, kept, matrix, slice_rows, tolerance};
+use super::size::Size;
 use super::support::{Guarded, Random};
+use super::work::Work;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::tile::Tile;
 use crate::kernels::{
@@ -34,7 +37,7 @@ fn forward_case(c: Layer, tile: Option<Tile>, apart: bool) -> Case {
     let Layer { rows, inputs, outputs, input_activation, activation, extra, slack } = c;
     let shape = c.shape() + &label(tile) + if apart { ", apart" } else { "" };
     let tolerance = tolerance(inputs, &[input_activation, activation]);
-    Case::new("mlp_forward_tiled", shape, tolerance, move |gpu, report| {
+    Case::new(mlp_forward_tiled::DEF.name, shape, tolerance, move |gpu, report| {
         let mut random = Random::new((rows * 7 + inputs * 5 + outputs) as u64);
         let (bias_at, extra_at) = (slack + outputs * inputs + slack, 3 * slack + outputs * inputs + outputs);
         let parameters = random.normals(extra_at + extra, 0.7);
@@ -107,7 +110,7 @@ fn forward_case(c: Layer, tile: Option<Tile>, apart: bool) -> Case {
 fn backward_input_case(c: Layer, tile: Option<Tile>, accumulate: bool) -> Case {
     let Layer { rows, inputs, outputs, activation, slack, .. } = c;
     let shape = c.shape() + &label(tile) + if accumulate { ", added" } else { "" };
-    Case::new("mlp_backward_input_tiled", shape, tolerance(outputs + 1, &[activation]), move |gpu, report| {
+    Case::new(mlp_backward_input_tiled::DEF.name, shape, tolerance(outputs + 1, &[activation]), move |gpu, report| {
         let mut random = Random::new((rows * 3 + inputs * 5 + outputs) as u64);
         let parameters = random.normals(slack + outputs * inputs, 0.7);
         let stride = outputs + slack;
@@ -186,7 +189,7 @@ fn backward_weight_case(c: Layer, slice_rows: usize, tile: Option<Tile>) -> Case
     let Layer { rows, inputs, outputs, input_activation, extra, slack, .. } = c;
     let shape = format!("{}, slices of {slice_rows}{}", c.shape(), label(tile));
     let tolerance = tolerance(slice_rows.min(rows), &[input_activation]);
-    Case::new("mlp_backward_weight_tiled", shape, tolerance, move |gpu, report| {
+    Case::new(mlp_backward_weight_tiled::DEF.name, shape, tolerance, move |gpu, report| {
         let mut random = Random::new((rows * 3 + inputs * 11 + outputs) as u64);
         let (input_stride, d_stride) = (c.input_stride(), outputs + extra + 2 * slack);
         let x = c.input(&mut random, 1.2);
@@ -270,18 +273,61 @@ fn backward_weight_case(c: Layer, slice_rows: usize, tile: Option<Tile>) -> Case
     })
 }
 
-/// A tanh layer and its second half in one dispatch; `last`: one that feeds a head, or that a head feeds.
-pub(super) fn sized(kernel: &str, rows: usize, inputs: usize, outputs: usize, last: bool) -> Case {
-    let layer = Layer { rows, inputs, outputs, ..PLAIN };
-    match kernel {
-        "mlp_backward_input_tiled" => backward_input_case(Layer { activation: Activation::Tanh, ..layer }, None, false),
-        "mlp_backward_weight_tiled" => backward_weight_case(layer, slice_rows(rows, inputs, outputs), None),
-        _ => {
-            let activation = if last { Activation::Identity } else { Activation::Tanh };
-            forward_case(Layer { activation, ..layer }, None, false)
-        }
-    }
+// As of the plain kernels, for the layer and its second half; the operand that the two have in common is counted once.
+
+/// Outputs of the layer and of its half.
+fn both(s: &Size) -> f64 {
+    let outputs = s.layer.1;
+    outputs as f64 + (outputs as f64 - (outputs / 2) as f64)
 }
+
+fn input_work(s: &Size) -> Work {
+    let ((n, i, o), both) = (s.product(), both(s));
+    Work::rows(s.rows, 2.0 * n * i * both, 4.0 * (n * (both + 4.0 * i) + i * o))
+}
+
+fn weight_work(s: &Size) -> Work {
+    let ((n, i, _), both, slices) = (s.product(), both(s), s.rows.div_ceil(slice_rows(s)) as f64);
+    Work::rows(s.rows, 2.0 * n * i * both, 4.0 * (n * (i + both) + slices * (i * both + both)))
+}
+
+fn forward_work(s: &Size) -> Work {
+    let ((n, i, o), both) = (s.product(), both(s));
+    Work::rows(s.rows, 2.0 * n * i * both, 4.0 * (n * (i + both) + i * o + o))
+}
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &mlp_backward_input_tiled::DEF,
+            about: "`mlp_backward_input` of two networks in one dispatch, in tiles of 64 × 64",
+            oracle: oracle!(mlp::Mlp),
+            at_size: |s| Some(backward_input_case(Layer { activation: Activation::Tanh, ..Layer::at(s) }, None, false)),
+            sweep: Sweep::LaterLayers,
+            timed: Timed::Last,
+            work: input_work,
+        },
+        Entry {
+            def: &mlp_backward_weight_tiled::DEF,
+            about: "`mlp_backward_weight` likewise, `log_std` included",
+            oracle: oracle!(mlp::Mlp),
+            at_size: |s| Some(backward_weight_case(Layer::at(s), slice_rows(s), None)),
+            sweep: Sweep::Layers,
+            timed: Timed::Last,
+            work: weight_work,
+        },
+        Entry {
+            def: &mlp_forward_tiled::DEF,
+            about: "`mlp_forward` likewise",
+            oracle: oracle!(mlp::Mlp),
+            at_size: |s| Some(forward_case(Layer { activation: Layer::activation(s), ..Layer::at(s) }, None, false)),
+            sweep: Sweep::Layers,
+            timed: Timed::Last,
+            work: forward_work,
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

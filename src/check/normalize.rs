@@ -1,7 +1,10 @@
 //! Running statistics, and what is normalised with them.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, wide};
+use super::work::Work;
 use crate::config::{EpsPlacement, ObsNorm, ReturnReset, RewardNorm};
 use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
@@ -73,7 +76,7 @@ fn obs_case(c: Obs) -> Case {
     let tolerance = EPS * (2.0 * (lane + 8.0) + 24.0);
     let reason = "rows of a lane and 8 levels of the tree, twice for squares, a dozen roundings of what is made of them, each division 3 ulp; \
                   the merge itself is in two floats; scale: the batch's range, variance, 1 + range / deviation";
-    Case::new("policy_normalize", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(policy_normalize::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let mut random = Random::new((rows * 37 + dim + final_rows) as u64);
         let mut data = |rows: usize| {
             let numbers = random.normals(rows * dim, 2.0);
@@ -176,7 +179,7 @@ fn discount_case(steps: usize, envs: usize, reset: ReturnReset) -> Case {
     let shape = format!("{steps} steps × {envs} environments, {reset:?}{}", if masked { ", fillers" } else { "" });
     let tolerance = EPS * 2.0 * (steps as f64 + 1.0);
     let reason = "two roundings per step; scale: the sum of |terms|";
-    Case::new("advantage_discount", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(advantage_discount::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let mut random = Random::new((steps * 7 + envs) as u64);
         let (rewards, start) = (random.normals(steps * envs, 1.0), random.normals(envs, 3.0));
         let (terminated, truncated) = (random.flags(steps * envs, 5), random.flags(steps * envs, 7));
@@ -247,7 +250,7 @@ fn running_case(c: Segments) -> Case {
     let tolerance = EPS * 12.0;
     let reason = "a batch's deviation is rounded to f32, twice that for its square; the merges are in two floats, 2^-44 each; \
                   a root of at most 5 ulp for the scale; scale: the deviation, and the variance";
-    Case::new("reduce_running", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(reduce_running::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let mut random = Random::new((segments * 11 + rows) as u64);
         let (mean, variance) = (held(f64::from(mean) + 1e-9), held(1.5 + 1e-9));
         let before =
@@ -308,7 +311,7 @@ fn rescale_case(rows: usize, segment: usize, inverse: bool, clip: f32) -> Case {
     let shape = format!("{rows} numbers in segments of {segment}, {direction}, clip {clip}");
     let reason = "a subtraction and a division of 3 ulp, or two roundings; the shift is in two f32; \
                   scale: the result, or the sum of |terms|";
-    Case::new("advantage_rescale", shape, (8.0 * EPS, reason), move |gpu: &Gpu, report| -> Result<()> {
+    Case::new(advantage_rescale::DEF.name, shape, (8.0 * EPS, reason), move |gpu: &Gpu, report| -> Result<()> {
         let mut random = Random::new((rows * 3 + segment) as u64);
         let numbers = random.normals(rows, 2.0);
         let mut pairs: Vec<[f32; 4]> = (0..rows.div_ceil(segment))
@@ -342,73 +345,120 @@ fn rescale_case(rows: usize, segment: usize, inverse: bool, clip: f32) -> Case {
     })
 }
 
-/// A step's observations merged and normalised; a window's rewards: discounted, their moments merged step by step, scaled.
-pub(super) fn sized(kernel: &str, steps: usize, envs: usize, dim: usize) -> Case {
-    let placement = EpsPlacement::InsideRoot;
-    match kernel {
-        "policy_normalize" => obs_case(Obs {
-            rows: envs,
-            dim,
-            final_rows: envs,
-            update: true,
-            first: false,
-            placement,
-            eps: 1e-8,
-            clip: 10.0,
-            mean: 0.0,
-            count: 1000,
-            initial: 1e-4,
-            flat: false,
-            broken: false,
-        }),
-        "advantage_discount" => discount_case(steps, envs, ReturnReset::AfterDone),
-        "reduce_running" => {
-            let (segments, rows) = (steps, envs.min(64));
-            running_case(Segments { segments, rows, center: false, placement, count: 1000, initial: 1e-4, mean: 0.0 })
-        }
-        _ => rescale_case(steps * envs, envs, false, 10.0),
-    }
+const OBS: Obs = Obs {
+    rows: 65,
+    dim: 3,
+    final_rows: 0,
+    update: true,
+    first: false,
+    placement: EpsPlacement::InsideRoot,
+    eps: 1e-8,
+    clip: 0.0,
+    mean: 0.0,
+    count: 0,
+    initial: 1e-4,
+    flat: false,
+    broken: false,
+};
+
+const SEGMENTS: Segments = Segments {
+    segments: 1,
+    rows: 8,
+    center: true,
+    placement: EpsPlacement::InsideRoot,
+    count: 0,
+    initial: 1e-4,
+    mean: 0.3,
+};
+
+/// Merged and normalised, the final observations as well.
+fn obs_work(s: &Size) -> Work {
+    let (e, d) = (s.envs as f64, s.obs_dim as f64);
+    Work::rows(s.envs, 10.0 * e * d, 4.0 * e * d * 4.0)
 }
 
+/// So much for each segment, one per step.
+fn running_work(s: &Size) -> Work {
+    let t = s.steps as f64;
+    Work::steps(s.steps, 400.0 * t, 32.0 * t)
+}
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &advantage_discount::DEF,
+            about: "rolling discounted sums of past rewards, by three rules of resetting",
+            oracle: oracle!(normalize::scale_valid),
+            at_size: |s| Some(discount_case(s.steps, s.envs, ReturnReset::AfterDone)),
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: |s| Work::window(s, 2.0, 16.0),
+        },
+        Entry {
+            def: &advantage_rescale::DEF,
+            about: "rewards, values and returns normalised or denormalised in place",
+            oracle: oracle!(normalize::Normalizer),
+            at_size: |s| Some(rescale_case(s.steps * s.envs, s.envs, false, 10.0)),
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: |s| Work::window(s, 2.0, 8.0),
+        },
+        Entry {
+            def: &policy_normalize::DEF,
+            about: "running mean and variance of observations, and the observations normalised with them",
+            oracle: oracle!(normalize::normalize_obs),
+            at_size: |s| {
+                Some(obs_case(Obs { rows: s.envs, dim: s.obs_dim, final_rows: s.envs, clip: 10.0, count: 1000, ..OBS }))
+            },
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: obs_work,
+        },
+        Entry {
+            def: &reduce_running::DEF,
+            about: "moments of segments merged into a running mean and variance, one after another",
+            oracle: oracle!(normalize::Running),
+            at_size: |s| {
+                Some(running_case(Segments {
+                    segments: s.steps,
+                    rows: s.envs.min(64),
+                    center: false,
+                    count: 1000,
+                    mean: 0.0,
+                    ..SEGMENTS
+                }))
+            },
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: running_work,
+        },
+    ],
+};
+
 pub(super) fn cases() -> Vec<Case> {
-    let inside = EpsPlacement::InsideRoot;
     let outside = EpsPlacement::OutsideRoot;
-    let obs = Obs {
-        rows: 65,
-        dim: 3,
-        final_rows: 0,
-        update: true,
-        first: false,
-        placement: inside,
-        eps: 1e-8,
-        clip: 0.0,
-        mean: 0.0,
-        count: 0,
-        initial: 1e-4,
-        flat: false,
-        broken: false,
-    };
     let mut cases = Vec::new();
     for (rows, dim) in [(1, 1), (2, 4), (63, 3), (64, 2), (65, 5), (127, 1), (257, 3), (1031, 7), (9001, 2)] {
-        let case = obs_case(Obs { rows, dim, ..obs }).quick(rows == 257);
+        let case = obs_case(Obs { rows, dim, ..OBS }).quick(rows == 257);
         let alone = "the only number that was counted: it differs from the mean by a ten-thousandth of itself, by what 1e-4 of a count weighs";
         cases.push(if rows == 1 { case.loose(alone) } else { case });
     }
     for c in [
-        Obs { final_rows: 65, clip: 1.0, ..obs },
-        Obs { final_rows: 1, first: true, placement: outside, eps: 1e-2, count: 500, ..obs },
-        Obs { final_rows: 300, update: false, clip: 0.7, count: 77, ..obs },
-        Obs { mean: 1e4, rows: 301, count: 100, ..obs },
-        Obs { mean: 1e4, rows: 33, count: 10_000_000, ..obs },
-        Obs { mean: 1e7, rows: 64, count: 64, final_rows: 3, ..obs },
+        Obs { final_rows: 65, clip: 1.0, ..OBS },
+        Obs { final_rows: 1, first: true, placement: outside, eps: 1e-2, count: 500, ..OBS },
+        Obs { final_rows: 300, update: false, clip: 0.7, count: 77, ..OBS },
+        Obs { mean: 1e4, rows: 301, count: 100, ..OBS },
+        Obs { mean: 1e4, rows: 33, count: 10_000_000, ..OBS },
+        Obs { mean: 1e7, rows: 64, count: 64, final_rows: 3, ..OBS },
         // Beyond what an f32 can count; a carry into the high word; far beyond.
-        Obs { rows: 1, count: (1 << 24) + 1, ..obs },
-        Obs { rows: 66, count: (1 << 32) - 7, ..obs },
-        Obs { rows: 3, count: 1 << 40, ..obs },
-        Obs { rows: 64, count: 0, initial: 0.0, flat: true, mean: 0.5, eps: 0.0, ..obs },
-        Obs { rows: 70, count: 0, initial: 0.0, flat: true, mean: -2.0, placement: outside, eps: 0.0, ..obs },
-        Obs { rows: 9, count: 3, initial: 2.5, ..obs },
-        Obs { rows: 7, final_rows: 3, update: false, clip: 1.0, broken: true, ..obs },
+        Obs { rows: 1, count: (1 << 24) + 1, ..OBS },
+        Obs { rows: 66, count: (1 << 32) - 7, ..OBS },
+        Obs { rows: 3, count: 1 << 40, ..OBS },
+        Obs { rows: 64, count: 0, initial: 0.0, flat: true, mean: 0.5, eps: 0.0, ..OBS },
+        Obs { rows: 70, count: 0, initial: 0.0, flat: true, mean: -2.0, placement: outside, eps: 0.0, ..OBS },
+        Obs { rows: 9, count: 3, initial: 2.5, ..OBS },
+        Obs { rows: 7, final_rows: 3, update: false, clip: 1.0, broken: true, ..OBS },
     ] {
         cases.push(obs_case(c).quick(c.final_rows == 300 || c.count == 1 << 40));
     }
@@ -417,17 +467,16 @@ pub(super) fn cases() -> Vec<Case> {
             cases.push(discount_case(steps, envs, reset).quick(steps == 64));
         }
     }
-    let usual = Segments { segments: 1, rows: 8, center: true, placement: inside, count: 0, initial: 1e-4, mean: 0.3 };
     for segments in [0, 1, 2, 63, 64, 65, 130, 1009] {
-        cases.push(running_case(Segments { segments, ..usual }).quick(segments == 130));
+        cases.push(running_case(Segments { segments, ..SEGMENTS }).quick(segments == 130));
     }
     for c in [
-        Segments { segments: 5, rows: 1, center: false, placement: outside, count: (1 << 24) + 1, ..usual },
-        Segments { segments: 66, rows: 33, count: (1 << 40) + 5, mean: 100.0, ..usual },
-        Segments { segments: 3, rows: 5, count: u64::from(u32::MAX) - 6, ..usual },
-        Segments { segments: 0, rows: 5, center: false, count: 9, ..usual },
+        Segments { segments: 5, rows: 1, center: false, placement: outside, count: (1 << 24) + 1, ..SEGMENTS },
+        Segments { segments: 66, rows: 33, count: (1 << 40) + 5, mean: 100.0, ..SEGMENTS },
+        Segments { segments: 3, rows: 5, count: u64::from(u32::MAX) - 6, ..SEGMENTS },
+        Segments { segments: 0, rows: 5, center: false, count: 9, ..SEGMENTS },
         // A long history far from 0, one row at a time.
-        Segments { segments: 200, rows: 1, count: 10_000_000, mean: 1e4, ..usual },
+        Segments { segments: 200, rows: 1, count: 10_000_000, mean: 1e4, ..SEGMENTS },
     ] {
         cases.push(running_case(c));
     }

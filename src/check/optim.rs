@@ -1,7 +1,9 @@
 //! Gradient clipping and Adam, alone and over several steps.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use super::work::Work;
 use crate::config::{AdamEps, ClipFormula, GradClip, Optimizer};
 use crate::error::Result;
 use crate::gpu::{Gpu, Schedule, Slot};
@@ -78,7 +80,7 @@ fn clip_case_of(
     }
     let reason =
         "four squares a lane and 6 levels of the tree, the partial sums likewise, halved by the root; scale: the norm";
-    Case::new("optim_clip", shape, (norm_tolerance(count), reason), move |gpu, report| {
+    Case::new(optim_clip::DEF.name, shape, (norm_tolerance(count), reason), move |gpu, report| {
         let data = gradient(&mut Random::new(count as u64), count, bad);
         let index = 1_usize;
         let initial = [u32::from(bad == Bad::Stopped) * 2, 7, 7, 3, 4, 5, 0, 0];
@@ -187,7 +189,7 @@ fn adam_case(c: Steps) -> Case {
     let tolerance = EPS * (16.0 + 6.0 * steps as f64) + if max_grad_norm > 0.0 { norm_tolerance(count) } else { 0.0 };
     let reason = "per step: moments and parameters rounded, root and division of 3 ulp; the clip's factor has the norm's error; \
                   scale: parameter + steps × learning rate, and the moments' own size";
-    let kernel = if optimizer == Optimizer::RmsProp { "optim_rmsprop" } else { "optim_adam" };
+    let kernel = if optimizer == Optimizer::RmsProp { optim_rmsprop::DEF.name } else { optim_adam::DEF.name };
     Case::new(kernel, shape, (tolerance, reason), move |gpu, report| {
         let mut random = Random::new((count + steps) as u64);
         let lr = 0.01_f32;
@@ -372,26 +374,55 @@ impl Device {
     }
 }
 
-/// One step on so many numbers, or their norm alone.
-pub(super) fn sized(kernel: &str, count: usize) -> Case {
-    if kernel == "optim_clip" {
-        return clip_case(count, 0.5, Bad::No, "");
-    }
-    adam_case(Steps {
-        count,
-        steps: 1,
-        optimizer: if kernel == "optim_rmsprop" { Optimizer::RmsProp } else { Optimizer::Adam },
-        weight_decay: 0.0,
-        max_grad_norm: 0.5,
-        eps: 1e-5,
-        bad_step: None,
-        taken: 0,
-        grad_clip: GradClip::Joint,
-        formula: ClipFormula::Torch,
-        eps_placement: AdamEps::Outside,
-        value_rate: 1.0,
-    })
-}
+const USUAL: Steps = Steps {
+    count: 65,
+    steps: 5,
+    optimizer: Optimizer::Adam,
+    weight_decay: 0.0,
+    max_grad_norm: 0.5,
+    eps: 1e-5,
+    bad_step: None,
+    taken: 0,
+    grad_clip: GradClip::Joint,
+    formula: ClipFormula::Torch,
+    eps_placement: AdamEps::Outside,
+    value_rate: 1.0,
+};
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &optim_adam::DEF,
+            about: "a step of Adam or AdamW",
+            oracle: oracle!(optim::Adam),
+            at_size: |s| Some(adam_case(Steps { count: s.parameters, steps: 1, ..USUAL })),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: |s| Work::parameters(s, 15.0, 28.0),
+        },
+        Entry {
+            def: &optim_clip::DEF,
+            about: "the gradient's norm, its clip factor, and the permission to step",
+            oracle: oracle!(optim::clip_scale),
+            at_size: |s| Some(clip_case(s.parameters, 0.5, Bad::No, "")),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: |s| Work::parameters(s, 2.0, 4.0),
+        },
+        Entry {
+            def: &optim_rmsprop::DEF,
+            about: "a step of RMSProp",
+            oracle: oracle!(optim::Adam),
+            at_size: |s| {
+                Some(adam_case(Steps { count: s.parameters, steps: 1, optimizer: Optimizer::RmsProp, ..USUAL }))
+            },
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: |s| Work::parameters(s, 9.0, 20.0),
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -432,42 +463,28 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(clip_case_of(5000, 0.5, Bad::Nan, ", a NaN", grad_clip, formula));
         cases.push(clip_case_of(5000, 0.5, Bad::Huge, ", a norm that overflows", grad_clip, formula));
     }
-    let usual = Steps {
-        count: 65,
-        steps: 5,
-        optimizer: Optimizer::Adam,
-        weight_decay: 0.0,
-        max_grad_norm: 0.5,
-        eps: 1e-5,
-        bad_step: None,
-        taken: 0,
-        grad_clip: GradClip::Joint,
-        formula: ClipFormula::Torch,
-        eps_placement: AdamEps::Outside,
-        value_rate: 1.0,
-    };
-    let apart = Steps { grad_clip: GradClip::Separate, ..usual };
+    let apart = Steps { grad_clip: GradClip::Separate, ..USUAL };
     for count in [1, 63, 64, 65, 10_007] {
-        cases.push(adam_case(Steps { count, ..usual }).quick(count == 10_007));
+        cases.push(adam_case(Steps { count, ..USUAL }).quick(count == 10_007));
     }
     for c in [
-        Steps { max_grad_norm: 0.0, eps: 1e-8, ..usual },
-        Steps { optimizer: Optimizer::AdamW, weight_decay: 0.1, ..usual },
-        Steps { weight_decay: 0.01, max_grad_norm: 0.0, ..usual },
-        Steps { steps: 20, ..usual },
+        Steps { max_grad_norm: 0.0, eps: 1e-8, ..USUAL },
+        Steps { optimizer: Optimizer::AdamW, weight_decay: 0.1, ..USUAL },
+        Steps { weight_decay: 0.01, max_grad_norm: 0.0, ..USUAL },
+        Steps { steps: 20, ..USUAL },
         // Beyond the table of bias corrections, which ends where they are 1.
-        Steps { taken: 20_000, ..usual },
-        Steps { bad_step: Some(2), ..usual },
-        Steps { optimizer: Optimizer::RmsProp, ..usual },
-        Steps { optimizer: Optimizer::RmsProp, bad_step: Some(1), weight_decay: 0.1, count: 1000, ..usual },
-        Steps { bad_step: Some(0), optimizer: Optimizer::AdamW, weight_decay: 0.1, ..usual },
-        Steps { eps_placement: AdamEps::Baselines, max_grad_norm: 0.0, ..usual },
-        Steps { eps_placement: AdamEps::Baselines, formula: ClipFormula::Tensorflow, taken: 20_000, ..usual },
+        Steps { taken: 20_000, ..USUAL },
+        Steps { bad_step: Some(2), ..USUAL },
+        Steps { optimizer: Optimizer::RmsProp, ..USUAL },
+        Steps { optimizer: Optimizer::RmsProp, bad_step: Some(1), weight_decay: 0.1, count: 1000, ..USUAL },
+        Steps { bad_step: Some(0), optimizer: Optimizer::AdamW, weight_decay: 0.1, ..USUAL },
+        Steps { eps_placement: AdamEps::Baselines, max_grad_norm: 0.0, ..USUAL },
+        Steps { eps_placement: AdamEps::Baselines, formula: ClipFormula::Tensorflow, taken: 20_000, ..USUAL },
         Steps { count: 5003, value_rate: 3.3, ..apart },
         Steps { optimizer: Optimizer::AdamW, weight_decay: 0.1, value_rate: 0.25, ..apart },
         Steps { formula: ClipFormula::Tensorflow, eps_placement: AdamEps::Baselines, ..apart },
         Steps { optimizer: Optimizer::RmsProp, value_rate: 3.3, ..apart },
-        Steps { optimizer: Optimizer::RmsProp, value_rate: 0.5, ..usual },
+        Steps { optimizer: Optimizer::RmsProp, value_rate: 0.5, ..USUAL },
     ] {
         cases.push(adam_case(c).quick(c.bad_step.is_some()));
     }

@@ -1,7 +1,10 @@
 //! Reductions: moments, partial gradients, episodes.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, wide};
+use super::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::{batch_clean, reduce_episodes, reduce_moments, reduce_partials};
 use crate::reference::reduce_moments::reduce_moments as moments_of;
@@ -38,7 +41,7 @@ fn moments_case(c: Moments) -> Case {
     let tolerance = EPS * (2.0 * (16.0 + 6.0) + 5.0 * (segment as f64 / 1024.0).max(1.0).log2().ceil() + 8.0);
     let reason = "16 numbers a lane and 6 levels of the tree, twice for squares, five roundings for each merge of chunks; \
                   scale: the deviation, for the mean as the sum of two f32, too";
-    Case::new("reduce_moments", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(reduce_moments::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let mut random = Random::new((rows + 3 * segment) as u64);
         let mut minuend = random.normals(rows * stride + offset, 1.0);
         minuend.iter_mut().for_each(|x| *x = if flat { mean } else { *x + mean });
@@ -104,7 +107,7 @@ fn partials_case(count: usize, slices: usize) -> Case {
     let shape = format!("{slices} slices of {count}");
     let tolerance = EPS * (slices as f64 / 4.0 + 6.0);
     let reason = "a quarter of the slices in each chain, three to join them, three left over; scale: sum of |terms|";
-    Case::new("reduce_partials", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(reduce_partials::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let data = Random::new((count + slices) as u64).normals(count * slices, 1.0);
         let partials = Guarded::holding(gpu, "partials", &data)?;
         let gradient = Guarded::output(gpu, "gradient", count)?;
@@ -124,7 +127,7 @@ fn episodes_case(count: usize, one_in: u32) -> Case {
     let shape = format!("{count} entries, one in {one_in} an episode's end");
     let tolerance = EPS * (16.0 + 6.0 + (count as f64 / 65_536.0).ceil() + 6.0);
     let reason = "16 numbers a lane and 6 levels of the tree, twice; scale: sum of |returns|";
-    Case::new("reduce_episodes", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(reduce_episodes::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let mut random = Random::new(count as u64);
         let ended = random.flags(count, one_in);
         let data: Vec<[f32; 2]> = ended
@@ -158,49 +161,76 @@ fn episodes_case(count: usize, one_in: u32) -> Case {
     })
 }
 
-/// Moments of packed rows, sums of partial gradients of so many parameters, or the episodes of a window.
-pub(super) fn sized(kernel: &str, rows: usize, count: usize, slices: usize) -> Case {
-    match kernel {
-        "reduce_moments" => {
-            let (subtract, flat, masked) = (false, false, false);
-            moments_case(Moments {
-                rows,
-                segment: rows,
-                stride: 4,
-                offset: 1,
-                subtract,
-                mean: 0.0,
-                flat,
-                masked,
-                lead: 0,
-            })
-        }
-        "reduce_partials" => partials_case(count, slices),
-        _ => episodes_case(rows, 100),
-    }
+const USUAL: Moments = Moments {
+    rows: 65,
+    segment: 65,
+    stride: 1,
+    offset: 0,
+    subtract: false,
+    mean: 0.0,
+    flat: false,
+    masked: false,
+    lead: 0,
+};
+
+/// Packed rows: one number of four.
+fn moments_work(s: &Size) -> Work {
+    let (n, partials) = (s.rows as f64, reduce_moments::partials(s.rows as u32, s.rows as u32));
+    Work::rows(s.rows, 4.0 * n, 4.0 * n + 32.0 * partials as f64)
 }
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &reduce_episodes::DEF,
+            about: "number, return and length of the episodes that ended",
+            oracle: oracle!(trainer::CpuTrainer),
+            at_size: |s| Some(episodes_case(s.rows, 100)),
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: |s| Work::rows(s.rows, 5.0 * s.rows as f64, 8.0 * s.rows as f64),
+        },
+        Entry {
+            def: &reduce_moments::DEF,
+            about: "mean and squared deviations of segments",
+            oracle: oracle!(reduce_moments::reduce_moments),
+            at_size: |s| Some(moments_case(Moments { rows: s.rows, segment: s.rows, stride: 4, offset: 1, ..USUAL })),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: moments_work,
+        },
+        Entry {
+            def: &reduce_partials::DEF,
+            about: "the sum of partial gradients, in a fixed order",
+            oracle: oracle!(mlp::MlpGradient),
+            at_size: |s| Some(partials_case(s.parameters, s.slices)),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: |s| Work::parameters(s, s.slices as f64, 4.0 * (s.slices as f64 + 1.0)),
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let (subtract, flat, masked) = (false, false, false);
-    let usual = Moments { rows: 65, segment: 65, stride: 1, offset: 0, subtract, mean: 0.0, flat, masked, lead: 0 };
     for rows in [1, 2, 63, 64, 1023, 1024, 1025, 5003] {
-        let case = moments_case(Moments { rows, segment: rows, ..usual });
+        let case = moments_case(Moments { rows, segment: rows, ..USUAL });
         let centred = "numbers round 0, whose mean happens to be a ten-thousandth of their deviation";
         cases.push(if rows == 1023 { case.loose(centred) } else { case });
     }
     for c in [
-        Moments { rows: 5003, segment: 5003, mean: 1e4, ..usual },
-        Moments { rows: 300, segment: 100, mean: 1e7, ..usual },
-        Moments { rows: 200_003, segment: 200_003, mean: 3.0, ..usual },
-        Moments { rows: 131, segment: 32, stride: 4, offset: 1, ..usual },
-        Moments { rows: 4000, segment: 1999, subtract: true, stride: 4, offset: 2, ..usual },
-        Moments { rows: 67, segment: 1, ..usual },
-        Moments { rows: 3001, segment: 3001, flat: true, mean: 0.3, ..usual },
-        Moments { masked: true, ..usual },
-        Moments { rows: 131, segment: 2, stride: 4, offset: 1, masked: true, ..usual },
-        Moments { rows: 5003, segment: 1700, subtract: true, masked: true, mean: 0.5, ..usual },
-        Moments { rows: 4096, segment: 2100, masked: true, mean: 1e6, lead: 100, ..usual },
+        Moments { rows: 5003, segment: 5003, mean: 1e4, ..USUAL },
+        Moments { rows: 300, segment: 100, mean: 1e7, ..USUAL },
+        Moments { rows: 200_003, segment: 200_003, mean: 3.0, ..USUAL },
+        Moments { rows: 131, segment: 32, stride: 4, offset: 1, ..USUAL },
+        Moments { rows: 4000, segment: 1999, subtract: true, stride: 4, offset: 2, ..USUAL },
+        Moments { rows: 67, segment: 1, ..USUAL },
+        Moments { rows: 3001, segment: 3001, flat: true, mean: 0.3, ..USUAL },
+        Moments { masked: true, ..USUAL },
+        Moments { rows: 131, segment: 2, stride: 4, offset: 1, masked: true, ..USUAL },
+        Moments { rows: 5003, segment: 1700, subtract: true, masked: true, mean: 0.5, ..USUAL },
+        Moments { rows: 4096, segment: 2100, masked: true, mean: 1e6, lead: 100, ..USUAL },
     ] {
         cases.push(moments_case(c).quick(c.rows == 4000 || c.mean > 9.0));
     }

@@ -1,12 +1,15 @@
 //! Steps of a policy in its environments: each against the reference from what the device had before it, then all of them in
 //! one dispatch against those.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::env::{SEED, Seen, Want, action, compare, words};
 use super::head::{name, on_edge};
 use super::head_accuracy::{accuracy, draws};
 use super::mlp_fused::chain;
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
+use super::work::Work;
 use crate::data::Actions;
 use crate::env::{Autoreset, Env};
 use crate::error::{Error, Result};
@@ -269,13 +272,29 @@ fn case(hidden: &[usize], activation: Activation, env: Env, head: Head, (envs, s
     let shape = format!("{own}, {envs} environments, {steps} steps, {}{layers} {activation:?}, {head}", spec.obs_dim);
     let parameters = Random::new(hidden.len() as u64).normals(spec.layout().len(), 0.3);
     let setup = Setup { spec, env, envs, steps, parameters };
-    Case::new("rollout_fused", shape, (TOLERANCE, REASON), move |gpu, report| setup.run(gpu, report))
+    Case::new(rollout_fused::DEF.name, shape, (TOLERANCE, REASON), move |gpu, report| setup.run(gpu, report))
 }
 
-/// An actor of 64-64; timed is the window in one dispatch, after it was compared step by step.
-pub(super) fn sized(env: Env, steps: usize, envs: usize) -> Case {
-    case(&[64, 64], Activation::Tanh, env, env.head(), (envs, steps))
+/// The actor, and a step of CartPole; an observation, an action, what came of it, and a last observation.
+fn work(s: &Size) -> Work {
+    let (d, width, words) = (s.obs_dim as f64, s.head.width() as f64, s.head.action_words() as f64);
+    let weights = d * 64.0 + 64.0 * 64.0 + 64.0 * width;
+    Work::window(s, 2.0 * weights + 40.0, 4.0 * (2.0 * d + words + 6.0))
 }
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[Entry {
+        def: &rollout_fused::DEF,
+        about: "many steps of `mlp_forward_fused`, `policy_sample` and `env_step` in one dispatch",
+        oracle: oracle!(env::step),
+        // Timed is the window in one dispatch, after it was compared step by step.
+        at_size: |s| Some(case(&[64, 64], Activation::Tanh, s.env, s.env.head(), (s.envs, s.steps))),
+        sweep: Sweep::Rollout,
+        timed: Timed::Last,
+        work: work,
+    }],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

@@ -1,8 +1,11 @@
 //! The end of a minibatch in few dispatches: from slices of partial gradients to the permission to step.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::loss_statistics::{ENT_COEF, Expected, HITS, KL_3, ROWS, VF_COEF, partials};
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, schedule, wide};
+use super::work::Work;
 use crate::config::ClipFormula;
 use crate::gpu::{Schedule, Slot};
 use crate::kernels::loss_statistics::TRACE_WIDTH;
@@ -22,7 +25,7 @@ fn reduce_case(count: usize, slices: usize, apart: bool, broken: bool) -> Case {
     let tolerance = EPS * (slices as f64 / 4.0 + 6.0).max(4.0 + 6.0 + 2.0);
     let reason =
         "a fourth of the slices, two levels and a rest; four squares a lane and 6 levels; scale: sum of |terms|";
-    Case::new("optim_reduce", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(optim_reduce::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let mut random = Random::new((count + slices) as u64);
         let mut data = random.normals(slices * count, 1.0);
         if broken {
@@ -97,7 +100,7 @@ fn decide_case(c: Decide) -> Case {
     let longest = loss_groups.max(norm_groups) as f64 / 64.0;
     let tolerance = EPS * (longest + 6.0 + 8.0);
     let reason = "partial sums in 64 chains and a tree of 6 levels, then a mean, or a root and a quotient; scale: sum of |terms|";
-    Case::new("optim_decide", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(optim_decide::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let (index, width) = (2_usize, TRACE_WIDTH as usize);
         let mut random = Random::new((rows + count) as u64);
         let mut sums = partials(&mut random, loss_groups);
@@ -205,13 +208,35 @@ const USUAL: Decide = Decide {
     broken: 0.0,
 };
 
-/// A minibatch that steps.
-pub(super) fn sized(kernel: &str, rows: usize, parameters: usize, slices: usize) -> Case {
-    if kernel == "optim_reduce" {
-        return reduce_case(parameters, slices, false, false);
-    }
-    decide_case(Decide { rows, count: parameters, ..USUAL })
+/// Twelve sums of a partial of 64 rows, three of one of 256 numbers.
+fn decide_work(s: &Size) -> Work {
+    let (n, p) = (s.rows as f64, s.parameters as f64);
+    Work::rows(s.rows, 12.0 * n / 64.0 + 3.0 * p / 256.0, 48.0 * n / 64.0 + 16.0 * p / 256.0)
 }
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &optim_decide::DEF,
+            about: "`loss_statistics` and the decision of `optim_clip` in one dispatch",
+            oracle: oracle!(optim::clip_scale),
+            at_size: |s| Some(decide_case(Decide { rows: s.rows, count: s.parameters, ..USUAL })),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: decide_work,
+        },
+        Entry {
+            def: &optim_reduce::DEF,
+            about: "`reduce_partials` and the gradient's norm in one dispatch",
+            oracle: oracle!(reduce_moments::reduce_norm),
+            at_size: |s| Some(reduce_case(s.parameters, s.slices, false, false)),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: |s| Work::parameters(s, s.slices as f64 + 2.0, 4.0 * (s.slices as f64 + 1.0)),
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

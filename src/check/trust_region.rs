@@ -1,12 +1,15 @@
 //! Fisher products, and the surrogate with its divergences.
 
-use super::Case;
 use super::accuracy::{exp_accuracy, roundings};
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::head::{
     CLAMP, FLOOR, actions_of, array, beta, binned, deviating, masked, masked_choices, name, rows_of, squashed,
 };
 use super::head_accuracy::{accuracy, fisher as fisher_bounds};
+use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, wide};
+use super::work::Work;
 use crate::algo::rows as rows_of_algo;
 use crate::data::Actions;
 use crate::error::Result;
@@ -203,7 +206,7 @@ fn fisher_case(head: Head, rows: usize, spread: f32, row_stride: Option<usize>) 
     let form = row_stride.map_or("exact".to_owned(), |k| format!("empirical, one row in {k}"));
     let shape = format!("{rows} rows, {}, spread {spread}, {form}", name(&head));
     let body = move |gpu: &Gpu, report: &Report| fisher(gpu, report, &head, rows, spread, row_stride);
-    Case::new("head_fisher", shape, (EPS, REASON), body)
+    Case::new(head_fisher::DEF.name, shape, (EPS, REASON), body)
 }
 
 fn loss_case(head: Head, rows: usize, change: f32, which: Rows) -> Case {
@@ -215,17 +218,44 @@ fn loss_case(head: Head, rows: usize, change: f32, which: Rows) -> Case {
     };
     let shape = format!("{rows} rows, {}, change {change}{why}", name(&head));
     let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &head, rows, change, which);
-    Case::new("loss_trust_region", shape, (EPS, REASON), body)
+    Case::new(loss_trust_region::DEF.name, shape, (EPS, REASON), body)
 }
 
-/// A Fisher product at the heads, or the surrogate of a candidate near the old policy.
-pub(super) fn sized(kernel: &str, rows: usize, head: &Head) -> Case {
-    if kernel == "head_fisher" {
-        fisher_case(head.clone(), rows, 1.0, None)
-    } else {
-        loss_case(head.clone(), rows, 0.03, Rows::Usual)
-    }
+/// So many operations per number of a distribution row.
+pub(super) fn fisher_work(s: &Size) -> Work {
+    let (n, width) = (s.rows as f64, s.head.width() as f64);
+    Work::rows(s.rows, 6.0 * n * width, 4.0 * n * 3.0 * width)
 }
+
+/// So many operations per number of a distribution row.
+fn loss_work(s: &Size) -> Work {
+    let (n, width, words) = (s.rows as f64, s.head.width() as f64, s.head.action_words() as f64);
+    Work::rows(s.rows, 16.0 * n * width, 4.0 * n * (2.0 * width + words + 4.0) + 0.25 * n)
+}
+
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &head_fisher::DEF,
+            about: "the Fisher matrix of each row's distribution times a tangent",
+            oracle: oracle!(head::fisher_vector),
+            at_size: |s| Some(fisher_case(s.head.clone(), s.rows, 1.0, None)),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: fisher_work,
+        },
+        Entry {
+            def: &loss_trust_region::DEF,
+            about: "surrogate and both KL divergences of candidate parameters",
+            oracle: oracle!(surrogate::log_ratio),
+            at_size: |s| Some(loss_case(s.head.clone(), s.rows, 0.03, Rows::Usual)),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: loss_work,
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let categorical = |actions| Head::categorical(actions);

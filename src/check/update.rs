@@ -1,6 +1,6 @@
 //! Whole updates and whole iterations, device against f64: the order and the scheduling of the kernels, not only each alone.
 
-use super::Case;
+use super::case::Case;
 use super::support::{EPS, Random, Report, wide};
 use crate::algo::GpuLearner;
 use crate::config::{PpoConfig, TrustRegion, ValueLoss};

@@ -1,7 +1,9 @@
 //! Rows that count: by mode of resetting, blanked out, weighed.
 
-use super::Case;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{EPS, Guarded, Random};
+use super::work::Work;
 use crate::env::Autoreset;
 use crate::gpu::Slot;
 use crate::kernels::batch_clean::INVALID_LOGP;
@@ -14,7 +16,7 @@ const EXACT: (f64, &str) = (0.0, "flags and words are copied");
 fn valid_case(autoreset: Autoreset, steps: usize, envs: usize, with_ended: bool, with_given: bool) -> Case {
     let words = [if with_ended { ", ended before" } else { "" }, if with_given { ", a mask" } else { "" }].concat();
     let shape = format!("{}, {steps} × {envs}{words}", autoreset.name());
-    Case::new("batch_valid", shape, EXACT, move |gpu, report| {
+    Case::new(batch_valid::DEF.name, shape, EXACT, move |gpu, report| {
         let rows = steps * envs;
         let mut random = Random::new((steps * 100 + envs) as u64);
         let (terminated, truncated) = (random.flags(rows, 9), random.flags(rows, 7));
@@ -64,7 +66,7 @@ fn valid_case(autoreset: Autoreset, steps: usize, envs: usize, with_ended: bool,
 }
 
 fn clean_case(rows: usize, width: usize) -> Case {
-    Case::new("batch_clean", format!("{rows} rows of {width}"), EXACT, move |gpu, report| {
+    Case::new(batch_clean::DEF.name, format!("{rows} rows of {width}"), EXACT, move |gpu, report| {
         let mut random = Random::new(rows as u64);
         let (source, valid) = (random.words(rows * width), random.flags(rows, 2));
         let fill = INVALID_LOGP.to_bits();
@@ -88,7 +90,7 @@ fn count_case(first: usize, rows: usize, segment: usize, stride: usize, one_in: 
     let shape =
         format!("{rows} rows of every {stride} from {first} on in segments of {segment}, one in {one_in} counts");
     let tolerance = (3.0 * EPS, "a division, 2.5 units on a device, is rounded at most three times");
-    Case::new("batch_count", shape, tolerance, move |gpu, report| {
+    Case::new(batch_count::DEF.name, shape, tolerance, move |gpu, report| {
         let mut random = Random::new((rows + segment) as u64);
         let all = first + rows * stride;
         let flags = if one_in == 0 { vec![0; all] } else { random.flags(all, one_in) };
@@ -124,15 +126,38 @@ fn count_case(first: usize, rows: usize, segment: usize, stride: usize, one_in: 
     })
 }
 
-/// The mask of a window with next-step resets, rows blanked out, or rows counted.
-pub(super) fn sized(kernel: &str, steps: usize, envs: usize, width: usize) -> Case {
-    let rows = steps * envs;
-    match kernel {
-        "batch_valid" => valid_case(Autoreset::NextStep, steps, envs, true, false),
-        "batch_clean" => clean_case(rows, width),
-        _ => count_case(0, rows, rows, 1, 9),
-    }
-}
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &batch_clean::DEF,
+            about: "rows of padding blanked out",
+            oracle: oracle!(batch_valid::batch_valid),
+            at_size: |s| Some(clean_case(s.steps * s.envs, s.obs_dim)),
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: |s| Work::window(s, 0.0, 4.0 * (2.0 * s.obs_dim as f64 + 1.0)),
+        },
+        Entry {
+            def: &batch_count::DEF,
+            about: "what a row weighs in the means of a minibatch that has padding",
+            oracle: oracle!(batch_valid::batch_count),
+            at_size: |s| Some(count_case(0, s.steps * s.envs, s.steps * s.envs, 1, 9)),
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: |s| Work::window(s, 0.0, 4.0),
+        },
+        Entry {
+            def: &batch_valid::DEF,
+            about: "which rows of a window are transitions, by how its environments are reset",
+            oracle: oracle!(batch_valid::batch_valid),
+            at_size: |s| Some(valid_case(Autoreset::NextStep, s.steps, s.envs, true, false)),
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: |s| Work::window(s, 0.0, 16.0),
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

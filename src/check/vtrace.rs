@@ -1,8 +1,10 @@
 //! Advantages corrected by ratios, and the ratios.
 
-use super::Case;
 use super::advantage::Rollout;
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{EPS, Guarded, Random};
+use super::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::advantage_vtrace::{PUFF, VTRACE};
 use crate::kernels::{advantage_log_rho, advantage_vtrace};
@@ -65,7 +67,7 @@ fn vtrace_case_with(
         if broken { ", one is no number" } else { "" }
     );
     let reason = "an exp and a few roundings per step over the recurrence's memory; scale: the discounted |terms|";
-    Case::new("advantage_vtrace", shape, (tolerance, reason), move |gpu, report| {
+    Case::new(advantage_vtrace::DEF.name, shape, (tolerance, reason), move |gpu, report| {
         let rollout = Rollout::new(steps, envs, 9);
         let mut logs = Random::new(steps as u64).ranges(steps * envs, -4.0 * spread, 4.0 * spread);
         if broken {
@@ -121,7 +123,7 @@ fn vtrace_case_with(
 fn log_rho_case(rows: usize, masked: bool) -> Case {
     let shape = format!("{rows} rows{}", if masked { ", some do not count" } else { "" });
     let tolerance = (EPS, "one subtraction; scale: the larger of the two");
-    Case::new("advantage_log_rho", shape, tolerance, move |gpu, report| {
+    Case::new(advantage_log_rho::DEF.name, shape, tolerance, move |gpu, report| {
         let mut random = Random::new(rows as u64);
         let old = random.normals(rows, 3.0);
         let mut now: Vec<[f32; 4]> = (0..rows).map(|_| [random.range(-9.0, 3.0), 7.0, 7.0, 7.0]).collect();
@@ -148,13 +150,29 @@ fn log_rho_case(rows: usize, masked: bool) -> Case {
     })
 }
 
-/// V-trace of a window, or the log-ratios of as many rows.
-pub(super) fn sized(kernel: &str, steps: usize, envs: usize) -> Case {
-    match kernel {
-        "advantage_log_rho" => log_rho_case(steps * envs, false),
-        _ => vtrace_case(VTRACE, steps, envs, (0.99, 0.95), (1.0, 1.0, 1.0), 0.5),
-    }
-}
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &advantage_log_rho::DEF,
+            about: "how much more probable the present policy makes each recorded action",
+            oracle: oracle!(head::log_prob),
+            at_size: |s| Some(log_rho_case(s.steps * s.envs, false)),
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: |s| Work::window(s, 1.0, 24.0),
+        },
+        Entry {
+            def: &advantage_vtrace::DEF,
+            about: "V-trace, or GAE with clipped ratios, for rollouts that an older policy recorded",
+            oracle: oracle!(advantage_vtrace::vtrace),
+            at_size: |s| Some(vtrace_case(VTRACE, s.steps, s.envs, (0.99, 0.95), (1.0, 1.0, 1.0), 0.5)),
+            sweep: Sweep::Rollout,
+            timed: Timed::Last,
+            work: |s| Work::window(s, 14.0, 28.0),
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

@@ -2,15 +2,21 @@
 //!
 //! With so many choices a probability is small, and so is its gradient; here each element is held against its own size.
 
-use super::head::{actions_of, array, masked, masked_choice, masked_choices, name, rows_of};
+use super::case::Case;
+use super::entry::{Entry, Family, Sweep, Timed, oracle};
+use super::head::{
+    actions_of, array, evaluate_work, masked, masked_choice, masked_choices, name, rows_of, sample_work,
+};
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
-use super::{Case, trust_region};
+use super::trust_region;
 use crate::algo::rows;
 use crate::config::{KlDirection, KlPenalty, PpoConfig};
 use crate::data::Actions;
 use crate::error::Result;
 use crate::gpu::{Gpu, Schedule, Slot};
-use crate::kernels::{batch_clean, head_evaluate_wide, head_fisher_wide, loss_ppo, policy_sample_wide};
+use crate::kernels::{
+    batch_clean, head_evaluate_wide, head_fisher_wide, loss_ppo, loss_trust_region, policy_sample_wide,
+};
 use crate::policy::{Bounds, Head};
 use crate::reference::head::{
     entropy, entropy_grad, fisher_vector, greedy, hits, kl, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad,
@@ -528,28 +534,54 @@ fn case(
 fn evaluate_case(head: Head, rows: usize, spread: f32, change: f32) -> Case {
     let what = format!(", spread {spread}, change {change}");
     let own = head.clone();
-    case("head_evaluate_wide", &head, rows, &what, move |gpu, report| evaluate(gpu, report, &own, rows, spread, change))
+    case(head_evaluate_wide::DEF.name, &head, rows, &what, move |gpu, report| {
+        evaluate(gpu, report, &own, rows, spread, change)
+    })
 }
 
 fn sample_case(head: Head, rows: usize, mode: bool) -> Case {
     let (what, own) = (if mode { ", greedy" } else { ", drawn" }, head.clone());
-    case("policy_sample_wide", &head, rows, what, move |gpu, report| draw(gpu, report, &own, rows, mode))
+    case(policy_sample_wide::DEF.name, &head, rows, what, move |gpu, report| draw(gpu, report, &own, rows, mode))
 }
 
 fn fisher_case(head: Head, rows: usize, row_stride: Option<usize>) -> Case {
     let what = row_stride.map_or(", exact".to_owned(), |k| format!(", empirical, one row in {k}"));
     let own = head.clone();
-    case("head_fisher_wide", &head, rows, &what, move |gpu, report| fisher(gpu, report, &own, rows, row_stride))
+    case(head_fisher_wide::DEF.name, &head, rows, &what, move |gpu, report| fisher(gpu, report, &own, rows, row_stride))
 }
 
-/// Rows of the benchmark's size.
-pub(super) fn sized(kernel: &str, rows: usize, head: &Head) -> Case {
-    match kernel {
-        "policy_sample_wide" => sample_case(head.clone(), rows, false),
-        "head_fisher_wide" => fisher_case(head.clone(), rows, None),
-        _ => evaluate_case(head.clone(), rows, 1.0, 0.1),
-    }
-}
+pub(super) const FAMILY: Family = Family {
+    cases,
+    rows: &[
+        Entry {
+            def: &head_evaluate_wide::DEF,
+            about: "`head_evaluate` with a workgroup for each row, if a row is too long for one invocation (more than 7,500 choices); both ends of a loss of such rows",
+            oracle: oracle!(head::log_prob),
+            at_size: |s| Some(evaluate_case(s.head.clone(), s.rows, 1.0, 0.1)),
+            sweep: Sweep::Wide,
+            timed: Timed::Last,
+            work: evaluate_work,
+        },
+        Entry {
+            def: &head_fisher_wide::DEF,
+            about: "`head_fisher` likewise",
+            oracle: oracle!(head::fisher_vector),
+            at_size: |s| Some(fisher_case(s.head.clone(), s.rows, None)),
+            sweep: Sweep::Wide,
+            timed: Timed::Last,
+            work: trust_region::fisher_work,
+        },
+        Entry {
+            def: &policy_sample_wide::DEF,
+            about: "`policy_sample` likewise",
+            oracle: oracle!(head::sample),
+            at_size: |s| Some(sample_case(s.head.clone(), s.rows, false)),
+            sweep: Sweep::Wide,
+            timed: Timed::Last,
+            work: sample_work,
+        },
+    ],
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let categorical = |actions| Head::categorical(actions);
@@ -601,11 +633,11 @@ pub(super) fn cases() -> Vec<Case> {
         let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &own, rows, padded, None);
         let cancels =
             "k1 sums up log-ratios of both signs, which nearly cancel, each as well known as two logarithms of about 9";
-        cases.push(case("loss_ppo", &head, rows, what, body).loose(cancels));
+        cases.push(case(loss_ppo::DEF.name, &head, rows, what, body).loose(cancels));
         for kl in [KlDirection::OldNew, KlDirection::NewOld].into_iter().filter(|_| rows < 10) {
             let (own, what) = (head.clone(), format!("{what}, KL {kl:?}"));
             let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &own, rows, padded, Some(kl));
-            cases.push(case("loss_ppo", &head, rows, &what, body).loose(cancels));
+            cases.push(case(loss_ppo::DEF.name, &head, rows, &what, body).loose(cancels));
         }
     }
     for (head, rows, which) in [
@@ -617,7 +649,7 @@ pub(super) fn cases() -> Vec<Case> {
         let body = move |gpu: &Gpu, report: &Report| trust_region::loss(gpu, report, &own, rows, 0.1, which);
         let shape = format!("{rows} rows, wide {}, {which:?}", name(&head));
         // Sums of a workgroup have fewer roundings on the way of a term than the bounds allow so many terms.
-        cases.push(Case::new("loss_trust_region", shape, (EPS, trust_region::REASON), body));
+        cases.push(Case::new(loss_trust_region::DEF.name, shape, (EPS, trust_region::REASON), body));
     }
     cases
 }

@@ -3,17 +3,7 @@
 //! Each has a stem that is also its WGSL file, entry point and label. `bind` checks lengths, makes the bind group
 //! and returns one [`crate::gpu::Call`] per entry of `params`; recording them is then free of allocation.
 //!
-//! | stage | kernels |
-//! | --- | --- |
-//! | environment | [`env_step`] |
-//! | many steps of policy and environment | [`rollout_fused`] |
-//! | policy | [`policy_normalize`], [`policy_sample`], [`head_evaluate`], [`head_fisher`]; [`policy_sample_wide`], [`head_evaluate_wide`], [`head_fisher_wide`] for many choices |
-//! | advantage | [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`], [`advantage_log_rho`], [`advantage_vtrace`], [`reduce_moments`], [`advantage_normalize`]; [`advantage_discount`], [`reduce_running`], [`advantage_rescale`] for rewards and value targets |
-//! | minibatch | [`batch_valid`], [`batch_clean`], [`batch_gather`], [`batch_pack`], [`batch_count`] |
-//! | networks | [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`], [`mlp_jvp`], [`reduce_partials`]; [`mlp_forward_tiled`], [`mlp_backward_input_tiled`], [`mlp_backward_weight_tiled`], [`mlp_jvp_tiled`] in large tiles |
-//! | loss | [`loss_ppo`], [`loss_ppo_fused`], [`loss_statistics`], [`loss_trust_region`], [`loss_kl`] |
-//! | optimiser | [`optim_reduce`], [`optim_decide`], [`optim_clip`], [`optim_adam`], [`optim_rmsprop`], [`cg_step`], [`optim_line_search`] |
-//! | statistics | [`reduce_episodes`] |
+//! The modules below are the kernels; a stem begins with its stage. docs/kernels.md says in a few words what each computes.
 
 pub mod advantage_discount;
 pub mod advantage_gae;
@@ -70,56 +60,70 @@ use crate::error::{Error, Result};
 use crate::gpu::{KernelDef, MOST_ITERATIONS, Part, Variant, iterations};
 use crate::policy::Head;
 
-/// Every kernel, in order of name.
-pub const ALL: &[KernelDef] = &[
-    advantage_discount::DEF,
-    advantage_gae::DEF,
-    advantage_gae_chunked::DEF,
-    advantage_k_step::DEF,
-    advantage_log_rho::DEF,
-    advantage_normalize::DEF,
-    advantage_rescale::DEF,
-    advantage_vtrace::DEF,
-    batch_clean::DEF,
-    batch_count::DEF,
-    batch_gather::DEF,
-    batch_pack::DEF,
-    batch_valid::DEF,
-    cg_step::DEF,
-    env_step::DEF,
-    head_evaluate::DEF,
-    head_evaluate_wide::DEF,
-    head_fisher::DEF,
-    head_fisher_wide::DEF,
-    loss_kl::DEF,
-    loss_ppo::DEF,
-    loss_ppo_fused::DEF,
-    loss_statistics::DEF,
-    loss_trust_region::DEF,
-    mlp_backward_input::DEF,
-    mlp_backward_input_tiled::DEF,
-    mlp_backward_weight::DEF,
-    mlp_backward_weight_tiled::DEF,
-    mlp_forward::DEF,
-    mlp_forward_fused::DEF,
-    mlp_forward_tiled::DEF,
-    mlp_jvp::DEF,
-    mlp_jvp_tiled::DEF,
-    optim_adam::DEF,
-    optim_clip::DEF,
-    optim_decide::DEF,
-    optim_line_search::DEF,
-    optim_reduce::DEF,
-    optim_rmsprop::DEF,
-    policy_normalize::DEF,
-    policy_sample::DEF,
-    policy_sample_wide::DEF,
-    reduce_episodes::DEF,
-    reduce_moments::DEF,
-    reduce_partials::DEF,
-    reduce_running::DEF,
-    rollout_fused::DEF,
-];
+/// Hands the stem of every kernel to the macro `$with`, in alphabetical order: a list, a test for each.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! for_every_kernel {
+    ($with:ident) => {
+        $with! {
+            advantage_discount,
+            advantage_gae,
+            advantage_gae_chunked,
+            advantage_k_step,
+            advantage_log_rho,
+            advantage_normalize,
+            advantage_rescale,
+            advantage_vtrace,
+            batch_clean,
+            batch_count,
+            batch_gather,
+            batch_pack,
+            batch_valid,
+            cg_step,
+            env_step,
+            head_evaluate,
+            head_evaluate_wide,
+            head_fisher,
+            head_fisher_wide,
+            loss_kl,
+            loss_ppo,
+            loss_ppo_fused,
+            loss_statistics,
+            loss_trust_region,
+            mlp_backward_input,
+            mlp_backward_input_tiled,
+            mlp_backward_weight,
+            mlp_backward_weight_tiled,
+            mlp_forward,
+            mlp_forward_fused,
+            mlp_forward_tiled,
+            mlp_jvp,
+            mlp_jvp_tiled,
+            optim_adam,
+            optim_clip,
+            optim_decide,
+            optim_line_search,
+            optim_reduce,
+            optim_rmsprop,
+            policy_normalize,
+            policy_sample,
+            policy_sample_wide,
+            reduce_episodes,
+            reduce_moments,
+            reduce_partials,
+            reduce_running,
+            rollout_fused,
+        }
+    };
+}
+
+macro_rules! all {
+    ($($stem:ident),* $(,)?) => {
+        /// Every kernel, in order of name.
+        pub const ALL: &[KernelDef] = &[$($stem::DEF),*];
+    };
+}
+for_every_kernel!(all);
 
 /// Invocations of a workgroup in every kernel.
 pub const WORKGROUP: u32 = 64;

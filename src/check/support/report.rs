@@ -1,125 +1,17 @@
-//! What every case needs: seeded inputs, guarded buffers, and the comparison.
+//! The comparison: the largest error so far, the first fault, and what was submitted.
 
-use super::CheckRow;
+use crate::check::row::CheckRow;
 use crate::error::Result;
-use crate::gpu::{Buffer, Call, Element, Gpu, Schedule, ScheduleRing, Slot};
-use crate::rng::{Draw, block, normal, uniform};
+use crate::gpu::{Call, Gpu, Slot};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// Half a unit in the last place of 1, the error of one f32 rounding.
-pub(crate) const EPS: f64 = 1.0 / 16_777_216.0;
-
 /// What outputs and their guards hold before a kernel writes: 1.7e28, which no case computes.
-const UNWRITTEN: u32 = 0x6e5b_a5a5;
-
-/// What lies round an input: a NaN, so that a number read past an end shows even where it is multiplied by 0. Not round
-/// an output, as it would come through arithmetic unchanged.
-const OUTSIDE: u32 = 0x7fc5_a5a5;
+pub(super) const UNWRITTEN: u32 = 0x6e5b_a5a5;
 
 /// Words before and after a buffer's elements; 256 bytes, so that the elements are aligned as WebGPU asks.
-const GUARD: usize = 64;
-
-/// Seeded inputs: the same on every machine.
-pub(super) struct Random {
-    seed: u64,
-    next: u64,
-}
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { seed, next: 0 }
-    }
-
-    pub(super) fn word(&mut self) -> u32 {
-        self.next += 1;
-        // A stream of its own: initialisation never has so many matrices.
-        block(self.seed, Draw::Initialisation, u32::MAX, 0, self.next)[0]
-    }
-
-    pub(super) fn range(&mut self, low: f32, high: f32) -> f32 {
-        low + (high - low) * uniform(self.word())
-    }
-
-    pub(super) fn below(&mut self, n: u32) -> u32 {
-        self.word() % n
-    }
-
-    pub(super) fn normals(&mut self, len: usize, deviation: f32) -> Vec<f32> {
-        (0..len).map(|_| deviation * normal(self.word())).collect()
-    }
-
-    pub(super) fn ranges(&mut self, len: usize, low: f32, high: f32) -> Vec<f32> {
-        (0..len).map(|_| self.range(low, high)).collect()
-    }
-
-    pub(super) fn words(&mut self, len: usize) -> Vec<u32> {
-        (0..len).map(|_| self.word()).collect()
-    }
-
-    /// 1 once in `one_in`, else 0.
-    pub(super) fn flags(&mut self, len: usize, one_in: u32) -> Vec<u32> {
-        (0..len).map(|_| u32::from(self.below(one_in) == 0)).collect()
-    }
-}
-
-/// A buffer between guard words.
-pub(super) struct Guarded<T> {
-    label: &'static str,
-    words: Buffer<u32>,
-    elements: Buffer<T>,
-    len: usize,
-    guard: u32,
-}
-
-impl<T: Element> Guarded<T> {
-    /// `len` elements, none of them written yet.
-    pub(super) fn output(gpu: &Gpu, label: &'static str, len: usize) -> Result<Self> {
-        Self::new(gpu, label, len, UNWRITTEN)
-    }
-
-    /// A copy of `data`, to be read and written.
-    pub(super) fn updated(gpu: &Gpu, label: &'static str, data: &[T]) -> Result<Self> {
-        let guarded = Self::new(gpu, label, data.len(), UNWRITTEN)?;
-        gpu.write(&guarded.elements, 0, data)?;
-        Ok(guarded)
-    }
-
-    fn new(gpu: &Gpu, label: &'static str, len: usize, guard: u32) -> Result<Self> {
-        let count = len * size_of::<T>() / 4;
-        let words: Buffer<u32> = gpu.upload(label, &vec![guard; count + 2 * GUARD])?;
-        // The binding takes the second guard in: no kernel asks for a binding's length.
-        let elements = Buffer::from_wgpu(words.raw(), 4 * GUARD as u64, (len + 4 * GUARD / size_of::<T>()) as u64)?;
-        Ok(Self { label, words, elements, len, guard })
-    }
-
-    /// A copy of `data`, to be read only.
-    pub(super) fn holding(gpu: &Gpu, label: &'static str, data: &[T]) -> Result<Self> {
-        let guarded = Self::new(gpu, label, data.len(), OUTSIDE)?;
-        gpu.write(&guarded.elements, 0, data)?;
-        Ok(guarded)
-    }
-
-    pub(super) fn io(&self) -> &Buffer<T> {
-        &self.elements
-    }
-
-    /// The elements; a guard word that changed is a fault.
-    pub(super) fn read(&self, gpu: &Gpu, report: &Report) -> Result<Vec<T>> {
-        let words = gpu.read(&self.words)?;
-        report.guards(self.label, &words, self.guard);
-        let inside = &words[GUARD..GUARD + self.len * size_of::<T>() / 4];
-        Ok(bytemuck::pod_collect_to_vec(inside))
-    }
-}
-
-/// A ring with one slot filled.
-pub(super) fn schedule(gpu: &Gpu, values: &Schedule) -> Result<(ScheduleRing, Slot)> {
-    let ring = ScheduleRing::new(gpu)?;
-    let slot = ring.push(gpu, values)?;
-    Ok((ring, slot))
-}
+pub(super) const GUARD: usize = 64;
 
 /// Calls that a case submitted together, with the slot that they read.
 pub(crate) type Submitted = (Vec<Call>, Slot);
@@ -160,13 +52,13 @@ impl Report {
     }
 
     /// What was found, and what was submitted: a benchmark times what has just been compared.
-    pub(super) fn replay(self) -> (CheckRow, Vec<Submitted>) {
+    pub(in crate::check) fn replay(self) -> (CheckRow, Vec<Submitted>) {
         let slack = self.slack.into_inner().into_values().map(median).fold(0.0, f64::max);
         (CheckRow { slack, ..self.row.into_inner() }, self.submitted.into_inner())
     }
 
     /// Submits `calls`.
-    pub(super) fn run(&self, gpu: &Gpu, calls: &[Call], slot: Slot) -> Result<()> {
+    pub(in crate::check) fn run(&self, gpu: &Gpu, calls: &[Call], slot: Slot) -> Result<()> {
         gpu.run("check", calls, slot)?;
         self.submitted.borrow_mut().push((calls.to_vec(), slot));
         Ok(())
@@ -222,7 +114,7 @@ impl Report {
     }
 
     /// Faults what is no number and should be one, or the other way round; then both without those, for [`Self::floats`].
-    pub(super) fn numbers(&self, name: &str, got: &[f32], want: &[f64]) -> (Vec<f32>, Vec<f64>) {
+    pub(in crate::check) fn numbers(&self, name: &str, got: &[f32], want: &[f64]) -> (Vec<f32>, Vec<f64>) {
         let of_want: Vec<bool> = want.iter().map(|x| x.is_nan()).collect();
         let of_got: Vec<bool> = got.iter().map(|x| x.is_nan()).collect();
         self.exact(&format!("{name} (no number)"), &of_got, &of_want);
@@ -241,13 +133,13 @@ impl Report {
     }
 
     /// Elements that the kernel must leave alone.
-    pub(super) fn untouched<'a>(&self, name: &str, got: impl IntoIterator<Item = (usize, &'a f32)>) {
+    pub(in crate::check) fn untouched<'a>(&self, name: &str, got: impl IntoIterator<Item = (usize, &'a f32)>) {
         if let Some((i, value)) = got.into_iter().find(|(_, value)| value.to_bits() != UNWRITTEN) {
             self.fault(format!("\"{name}\"[{i}] was overwritten with {value:e}"));
         }
     }
 
-    fn guards(&self, name: &str, words: &[u32], guard: u32) {
+    pub(super) fn guards(&self, name: &str, words: &[u32], guard: u32) {
         let (before, rest) = words.split_at(GUARD);
         let after = &rest[rest.len() - GUARD..];
         if let Some(i) = before.iter().position(|word| *word != guard) {
@@ -259,13 +151,9 @@ impl Report {
     }
 }
 
-/// f32 words as f64.
-pub(super) fn wide(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|value| f64::from(*value)).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::numbers::{Random, wide};
     use super::*;
 
     fn report() -> Report {

@@ -1,0 +1,54 @@
+//! One row per kernel: what everything that walks the kernels knows of each.
+//!
+//! The checks, the benchmark, the tests of coverage and the table in docs/kernels.md are made from these rows. A row stands in the
+//! file of its cases, beside the other rows of its family.
+
+use super::case::Case;
+use super::entry::{Entry, Family};
+use super::{
+    advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_fused, loss_kl, loss_statistics, mlp,
+    mlp_fused, mlp_jvp, mlp_tiled, normalize, optim, reduce, rollout_fused, tail, trust_region, update, valid, vtrace,
+    wide,
+};
+
+/// All of them, in the order in which they are checked. One more file of cases is one more line here.
+const FAMILIES: &[Family] = &[
+    env::FAMILY,
+    head::FAMILY,
+    wide::FAMILY,
+    advantage::FAMILY,
+    vtrace::FAMILY,
+    advantage_normalize::FAMILY,
+    normalize::FAMILY,
+    batch::FAMILY,
+    valid::FAMILY,
+    mlp::FAMILY,
+    mlp_fused::FAMILY,
+    loss_fused::FAMILY,
+    mlp_jvp::FAMILY,
+    mlp_tiled::FAMILY,
+    loss::FAMILY,
+    loss_statistics::FAMILY,
+    tail::FAMILY,
+    loss_kl::FAMILY,
+    optim::FAMILY,
+    trust_region::FAMILY,
+    cg::FAMILY,
+    line_search::FAMILY,
+    reduce::FAMILY,
+    rollout_fused::FAMILY,
+    // Whole updates, of many kernels.
+    Family { cases: update::cases, rows: &[] },
+];
+
+/// Every case, in order of stage.
+pub fn cases() -> Vec<Case> {
+    FAMILIES.iter().flat_map(|family| (family.cases)()).collect()
+}
+
+/// The row of every kernel, in the order of [`kernels::ALL`](crate::kernels::ALL).
+pub fn registry() -> Vec<Entry> {
+    let mut rows: Vec<Entry> = FAMILIES.iter().flat_map(|family| family.rows).copied().collect();
+    rows.sort_by_key(|row| row.def.name);
+    rows
+}
