@@ -9,7 +9,7 @@ use super::case::Case;
 use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::head::{CLAMP, beta, deviating, masked_choices, name};
 use super::loss::{Bounds, CLIP, ENT_COEF, GROUP, Loss, Minibatch, Room, SUMS, VF_COEF, usual};
-use super::mlp_fused::STEEPEST;
+use super::mlp::fused::STEEPEST;
 use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use super::work::Work;

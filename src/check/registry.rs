@@ -7,8 +7,7 @@ use super::case::Case;
 use super::entry::{Entry, Family};
 use super::{
     advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_fused, loss_kl, loss_statistics, mlp,
-    mlp_fused, mlp_jvp, mlp_tiled, normalize, optim, reduce, rollout_fused, tail, trust_region, update, valid, vtrace,
-    wide,
+    normalize, optim, reduce, rollout_fused, tail, trust_region, update, valid, vtrace, wide,
 };
 
 /// All of them, in the order in which they are checked. One more file of cases is one more line here.
@@ -22,11 +21,11 @@ const FAMILIES: &[Family] = &[
     normalize::FAMILY,
     batch::FAMILY,
     valid::FAMILY,
-    mlp::FAMILY,
-    mlp_fused::FAMILY,
+    mlp::plain::FAMILY,
+    mlp::fused::FAMILY,
     loss_fused::FAMILY,
-    mlp_jvp::FAMILY,
-    mlp_tiled::FAMILY,
+    mlp::jvp::FAMILY,
+    mlp::tiled::FAMILY,
     loss::FAMILY,
     loss_statistics::FAMILY,
     tail::FAMILY,

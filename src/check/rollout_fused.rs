@@ -6,7 +6,7 @@ use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::env::{SEED, Seen, Want, action, compare, words};
 use super::head::{name, on_edge};
 use super::head_accuracy::{accuracy, draws};
-use super::mlp_fused::chain;
+use super::mlp::fused::chain;
 use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use super::work::Work;

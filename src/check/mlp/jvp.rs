@@ -1,12 +1,12 @@
 //! Tangents of dense layers.
 
-use super::case::Case;
-use super::entry::{Entry, Family, Sweep, Timed, oracle};
-use super::mlp::{Layer, PLAIN, kept, matrix, tolerance};
-use super::mlp_tiled::label;
-use super::size::Size;
-use super::support::{Guarded, Random};
-use super::work::Work;
+use super::layer::{Layer, PLAIN, kept, matrix, tolerance};
+use super::tiled::label;
+use crate::check::case::Case;
+use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
+use crate::check::size::Size;
+use crate::check::support::{Guarded, Random};
+use crate::check::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::tile::Tile;
 use crate::kernels::{mlp_jvp, mlp_jvp_tiled};
@@ -108,7 +108,7 @@ fn work(s: &Size) -> Work {
     Work::rows(s.rows, 2.0 * products * n * i * o, 4.0 * (n * (products * i + 2.0 * o) + 2.0 * (i * o + o)))
 }
 
-pub(super) const FAMILY: Family = Family {
+pub(in crate::check) const FAMILY: Family = Family {
     cases,
     rows: &[
         Entry {
@@ -132,7 +132,7 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-pub(super) fn cases() -> Vec<Case> {
+fn cases() -> Vec<Case> {
     let sizes = [(1, 1, 1), (63, 4, 2), (64, 64, 64), (65, 33, 31), (31, 2, 65), (33, 65, 1), (67, 1, 33), (1, 127, 3)];
     let mut cases = Vec::new();
     let direct = |column_lanes| Some(Some(Tile { staged: false, column_lanes }));

@@ -1,97 +1,16 @@
 //! Dense layers: forward, and backward to input and to weight.
 
-use super::accuracy::FUNCTION;
-use super::case::Case;
-use super::entry::{Entry, Family, Sweep, Timed, oracle};
-use super::size::Size;
-use super::support::{EPS, Guarded, Random};
-use super::work::Work;
+use super::layer::{Layer, PLAIN, kept, matrix, slice_rows, tolerance};
+use crate::check::case::Case;
+use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
+use crate::check::size::Size;
+use crate::check::support::{Guarded, Random};
+use crate::check::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::{mlp_backward_input, mlp_backward_weight, mlp_forward};
 use crate::policy::Activation;
 use crate::reference::mlp::{Dense, Mlp, activate, derivative};
 use ndarray::{Array1, Array2, s};
-
-const REASON: &str = "one rounding per term of a sum in order (each term: product and addition); an activation adds 24, of part math's \
-                      polynomials and a device's exp (3 + 2|x| ulp); \
-                      scale: the sum of |terms|";
-
-pub(super) fn tolerance(terms: usize, functions: &[Activation]) -> (f64, &'static str) {
-    let curved = functions.iter().any(|f| !matches!(f, Activation::Identity | Activation::Relu));
-    (EPS * (terms as f64 + 2.0) + if curved { FUNCTION } else { 0.0 }, REASON)
-}
-
-/// `[rows, columns]` with row r at offset + r · stride.
-pub(super) fn matrix(data: &[f32], rows: usize, columns: usize, offset: usize, stride: usize) -> Array2<f64> {
-    Array2::from_shape_fn((rows, columns), |(r, c)| f64::from(data[offset + r * stride + c]))
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Layer {
-    pub(super) rows: usize,
-    pub(super) inputs: usize,
-    pub(super) outputs: usize,
-    pub(super) input_activation: Activation,
-    pub(super) activation: Activation,
-    /// Copied parameters after the outputs.
-    pub(super) extra: usize,
-    /// Elements of offset and of slack between rows, everywhere.
-    pub(super) slack: usize,
-}
-
-pub(super) const PLAIN: Layer = Layer {
-    rows: 1,
-    inputs: 1,
-    outputs: 1,
-    input_activation: Activation::Identity,
-    activation: Activation::Identity,
-    extra: 0,
-    slack: 0,
-};
-
-impl Layer {
-    /// Of that size, without activations.
-    pub(super) fn at(s: &Size) -> Self {
-        Self { rows: s.rows, inputs: s.layer.0, outputs: s.layer.1, ..PLAIN }
-    }
-
-    /// What follows a layer of that size: nothing where it feeds a head.
-    pub(super) fn activation(s: &Size) -> Activation {
-        if s.last { Activation::Identity } else { Activation::Tanh }
-    }
-
-    /// Elements from one row of the input to the next: with a slack of 4, which gives offsets that are multiples of four, one, too, so
-    /// that rows begin at vectors whatever their width.
-    pub(super) fn input_stride(self) -> usize {
-        let stride = self.inputs + self.slack;
-        if self.slack == 4 { stride.next_multiple_of(4) } else { stride }
-    }
-
-    /// The input, and before and between its rows what must not count.
-    pub(super) fn input(self, random: &mut Random, deviation: f32) -> Vec<f32> {
-        let stride = self.input_stride();
-        let mut x = random.normals(self.slack + self.rows * stride, deviation);
-        x[..self.slack].fill(f32::NAN);
-        x[self.slack..].chunks_mut(stride.max(1)).for_each(|row| row[self.inputs..].fill(f32::NAN));
-        x
-    }
-
-    pub(super) fn shape(&self) -> String {
-        let Self { rows, inputs, outputs, input_activation, activation, extra, slack } = self;
-        let mut text = format!("{rows} × {inputs} → {outputs}");
-        for (label, function) in [("of", input_activation), ("then", activation)] {
-            if *function != Activation::Identity {
-                text += &format!(", {label} {function:?}");
-            }
-        }
-        for (label, count) in [("copies", extra), ("slack", slack)] {
-            if *count > 0 {
-                text += &format!(", {count} {label}");
-            }
-        }
-        text
-    }
-}
 
 fn forward_case(c: Layer) -> Case {
     let Layer { rows, inputs, outputs, input_activation, activation, extra, slack } = c;
@@ -131,16 +50,6 @@ fn forward_case(c: Layer) -> Case {
         report.untouched("output (before)", got[..slack].iter().enumerate());
         Ok(())
     })
-}
-
-/// Preactivation and output of which a forward pass keeps one.
-pub(super) fn kept(f: Activation, word: f32) -> (f64, f64) {
-    let kept = f64::from(word);
-    match f {
-        _ if f.keeps_preactivation() => (kept, activate(f, kept)),
-        Activation::Elu if kept <= 0.0 => (kept.ln_1p(), kept),
-        _ => (kept, kept),
-    }
 }
 
 fn backward_input_case(c: Layer, accumulate: bool) -> Case {
@@ -246,12 +155,6 @@ fn backward_weight_case(c: Layer, slice_rows: usize) -> Case {
     })
 }
 
-/// Rows of a slice of partial gradients where a layer is all that there is.
-pub(super) fn slice_rows(s: &Size) -> usize {
-    let (inputs, outputs) = s.layer;
-    mlp_backward_weight::slice_rows(s.rows as u32, (inputs * outputs + outputs) as u64) as usize
-}
-
 // 2 operations per multiply-add; both operands, and the kept layer where a slope is taken.
 
 fn input_work(s: &Size) -> Work {
@@ -269,7 +172,7 @@ fn forward_work(s: &Size) -> Work {
     Work::rows(s.rows, 2.0 * n * i * o, 4.0 * (n * (i + o) + i * o + o))
 }
 
-pub(super) const FAMILY: Family = Family {
+pub(in crate::check) const FAMILY: Family = Family {
     cases,
     rows: &[
         Entry {
@@ -302,7 +205,7 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-pub(super) fn cases() -> Vec<Case> {
+fn cases() -> Vec<Case> {
     let sizes = [
         (1, 1, 1),
         (63, 4, 2),

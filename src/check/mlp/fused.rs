@@ -1,11 +1,11 @@
 //! Whole networks in one dispatch.
 
-use super::accuracy::FUNCTION;
-use super::case::Case;
-use super::entry::{Entry, Family, Sweep, Timed, oracle};
-use super::size::Size;
-use super::support::{EPS, Guarded, Random, wide};
-use super::work::Work;
+use crate::check::accuracy::FUNCTION;
+use crate::check::case::Case;
+use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
+use crate::check::size::Size;
+use crate::check::support::{EPS, Guarded, Random, wide};
+use crate::check::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::mlp_forward_fused;
 use crate::policy::{Activation, Head, Network, PolicySpec};
@@ -20,7 +20,7 @@ const WIDE: &str = "bounds are carried by |weights|, as if all roundings had one
                     hundred times what the sums themselves grow by";
 
 /// Slope of an activation is at most that: GELU's 1.13.
-pub(super) const STEEPEST: f64 = 1.13;
+pub(in crate::check) const STEEPEST: f64 = 1.13;
 
 /// A dense layer of `network` on rows `h` that are known up to `room`: what comes out, and how well that is known.
 fn layer(
@@ -45,7 +45,7 @@ fn layer(
 }
 
 /// Outputs of `network` behind the trunk on rows `obs`, and how well f32 knows them.
-pub(super) fn chain(
+pub(in crate::check) fn chain(
     spec: &PolicySpec,
     parameters: &[f32],
     obs: ArrayView2<'_, f64>,
@@ -128,7 +128,7 @@ fn work(s: &Size) -> Work {
     Work::rows(s.rows, 2.0 * n * weights, 4.0 * (n * (d + width + 1.0) + weights))
 }
 
-pub(super) const FAMILY: Family = Family {
+pub(in crate::check) const FAMILY: Family = Family {
     cases,
     rows: &[Entry {
         def: &mlp_forward_fused::DEF,
@@ -141,7 +141,7 @@ pub(super) const FAMILY: Family = Family {
     }],
 };
 
-pub(super) fn cases() -> Vec<Case> {
+fn cases() -> Vec<Case> {
     const BOTH: &[Network] = &[Network::Policy, Network::Value];
     let tanh = |obs, hidden: &[usize], head| PolicySpec::separate(obs, hidden, Activation::Tanh, head);
     let mut cases = vec![

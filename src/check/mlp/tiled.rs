@@ -2,12 +2,12 @@
 //!
 //! The second layer is a part of the first, its outputs from `skip` on, so that any mix-up of the two shows.
 
-use super::case::Case;
-use super::entry::{Entry, Family, Sweep, Timed, oracle};
-use super::mlp::{Layer, PLAIN, kept, matrix, slice_rows, tolerance};
-use super::size::Size;
-use super::support::{Guarded, Random};
-use super::work::Work;
+use super::layer::{Layer, PLAIN, kept, matrix, slice_rows, tolerance};
+use crate::check::case::Case;
+use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
+use crate::check::size::Size;
+use crate::check::support::{Guarded, Random};
+use crate::check::work::Work;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::tile::Tile;
 use crate::kernels::{
@@ -296,7 +296,7 @@ fn forward_work(s: &Size) -> Work {
     Work::rows(s.rows, 2.0 * n * i * both, 4.0 * (n * (i + both) + i * o + o))
 }
 
-pub(super) const FAMILY: Family = Family {
+pub(in crate::check) const FAMILY: Family = Family {
     cases,
     rows: &[
         Entry {
@@ -329,7 +329,7 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-pub(super) fn cases() -> Vec<Case> {
+fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let direct = |column_lanes| Tile { staged: false, column_lanes };
     // The plain kernels' sizes and some with more than one tile.

@@ -1,0 +1,7 @@
+//! Dense layers and networks of them.
+
+pub(super) mod fused;
+pub(super) mod jvp;
+mod layer;
+pub(super) mod plain;
+pub(super) mod tiled;
