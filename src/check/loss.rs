@@ -504,7 +504,7 @@ pub(super) const FAMILY: Family = Family {
         at_size: |s| Some(loss_case(Loss { value_loss: ValueLoss::ClipMax, ..usual(s.head.clone(), s.rows) })),
         sweep: Sweep::Nets,
         timed: Timed::Last,
-        work: work,
+        work,
     }],
 };
 

@@ -312,7 +312,7 @@ pub(super) const FAMILY: Family = Family {
         at_size: |s| sized(s.rows, s.obs_dim, &s.head),
         sweep: Sweep::Nets,
         timed: Timed::Last,
-        work: work,
+        work,
     }],
 };
 

@@ -182,7 +182,7 @@ pub(super) const FAMILY: Family = Family {
         at_size: |s| Some(sized(s.rows)),
         sweep: Sweep::Nets,
         timed: Timed::Last,
-        work: work,
+        work,
     }],
 };
 

@@ -126,7 +126,7 @@ pub(super) const FAMILY: Family = Family {
         at_size: |s| Some(statistics_case(s.rows, 1, 1e6, 0)),
         sweep: Sweep::Nets,
         timed: Timed::Last,
-        work: work,
+        work,
     }],
 };
 

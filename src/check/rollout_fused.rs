@@ -292,7 +292,7 @@ pub(super) const FAMILY: Family = Family {
         at_size: |s| Some(case(&[64, 64], Activation::Tanh, s.env, s.env.head(), (s.envs, s.steps))),
         sweep: Sweep::Rollout,
         timed: Timed::Last,
-        work: work,
+        work,
     }],
 };
 

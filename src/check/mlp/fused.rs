@@ -137,7 +137,7 @@ pub(in crate::check) const FAMILY: Family = Family {
         at_size: |s| Some(sized(s.rows, s.obs_dim, &s.head)),
         sweep: Sweep::Nets,
         timed: Timed::Last,
-        work: work,
+        work,
     }],
 };
 

@@ -118,7 +118,7 @@ pub(in crate::check) const FAMILY: Family = Family {
             at_size: |s| Some(case(Layer { activation: Layer::activation(s), ..Layer::at(s) }, s.first, None)),
             sweep: Sweep::Layers,
             timed: Timed::Last,
-            work: work,
+            work,
         },
         Entry {
             def: &mlp_jvp_tiled::DEF,
@@ -127,7 +127,7 @@ pub(in crate::check) const FAMILY: Family = Family {
             at_size: |s| Some(case(Layer { activation: Layer::activation(s), ..Layer::at(s) }, s.first, Some(None))),
             sweep: Sweep::Layers,
             timed: Timed::Last,
-            work: work,
+            work,
         },
     ],
 };
