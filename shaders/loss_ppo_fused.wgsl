@@ -14,7 +14,7 @@
 // meanwhile; nothing of a row goes to memory. The bits are those of mlp_forward, loss_ppo and mlp_backward_* by turns.
 //
 // Operations: 6 P a row, less those for the input gradient of the first layers. Bytes of a row of 17-64-64, Gaussian 6: 0.9 kB,
-// of which partial gradients are 0.7; the plain kernels move 7.8 kB in 17 dispatches. On gfx1100 132 registers, none spilled,
+// of which partial gradients are 0.7; the plain kernels move 7.8 kB in 17 dispatches. On gfx1100 120 registers, none spilled,
 // 10 waves (benches/record/gfx1100). On llvmpipe it takes three times as long as tiles in registers: it is for hardware.
 
 struct Params {
@@ -104,11 +104,16 @@ fn loss_ppo_fused(
         block_first_row = at;
         load_obs(lane, count, first.x);
         workgroupBarrier();  // the observations are complete
-        block_keep(BLOCK_FIRST, lane, block_forward(BLOCK_OBS, BLOCK_OBS_STRIDE, lane, first), first);
-        workgroupBarrier();  // the first layer is complete
-        if (deep) {
-            block_keep(BLOCK_SECOND, lane, block_forward(BLOCK_FIRST, BLOCK_STRIDE, lane, second), second);
-            workgroupBarrier();  // the second layer is complete
+        var source = BLOCK_OBS;
+        var stride = BLOCK_OBS_STRIDE;
+        var place = BLOCK_FIRST;
+        for (var hidden = critic; hidden < critic + select(1u, 2u, deep); hidden++) {
+            let layer = params.layers[hidden];
+            block_keep(place, lane, block_forward(source, stride, lane, layer), layer);
+            workgroupBarrier();  // the layer is complete: one text for both, compilers take seconds over each
+            source = BLOCK_FIRST;
+            stride = BLOCK_STRIDE;
+            place = BLOCK_SECOND;
         }
         block_last_forward(top, lane, last);
         workgroupBarrier();  // distribution rows or values are complete
@@ -118,16 +123,21 @@ fn loss_ppo_fused(
         if (lane >= quarter && lane < quarter + count) { block_loss(lane - quarter); }
         workgroupBarrier();  // the gradient by them is complete
         block_last_weights(&sums, top, lane, count, last);
-        let by_top = block_last_backward(lane, last);
-        workgroupBarrier();  // nobody reads the last hidden layer any more
-        block_replace(top, lane, by_top, last.x);
-        workgroupBarrier();  // its gradient is complete
-        if (deep) {
-            block_second_weights(&sums, lane, count);
-            let by_first = block_backward(BLOCK_SECOND, lane, second);
-            workgroupBarrier();  // nobody reads the first hidden layer any more
-            block_replace(BLOCK_FIRST, lane, by_first, second.x);
+        place = top;
+        for (var hidden = 0u; hidden < select(1u, 2u, deep); hidden++) {
+            var by = mat4x2<f32>();
+            var width = last.x;
+            if (hidden == 0u) {
+                by = block_last_backward(lane, last);
+            } else {
+                block_second_weights(&sums, lane, count);
+                by = block_backward(BLOCK_SECOND, lane, second);
+                width = second.x;
+            }
+            workgroupBarrier();  // nobody reads this hidden layer any more
+            block_replace(place, lane, by, width);
             workgroupBarrier();  // its gradient is complete
+            place = BLOCK_FIRST;
         }
         block_first_weights(&sums, lane, count, first.x);
         workgroupBarrier();  // nobody reads the block any more

@@ -1,9 +1,9 @@
-// Sixteen rows of a network with one or two hidden layers in workgroup memory, forward and backward, by a workgroup of 128.
-// Needs part activation; a kernel provides block_parameter(i) and the overrides ACTIVATION and KEEPS_PREACTIVATION.
+// Sixteen rows of a network with one or two hidden layers in workgroup memory, and how they and the weights are read, by a
+// workgroup of 128. Needs parts activation and loops; a kernel provides params.rows, block_parameter(i) and the overrides
+// ACTIVATION and KEEPS_PREACTIVATION.
 //
-// A layer is (inputs, outputs, first element of its weight, of its bias). Of a product a lane has 4 rows, lane % 4 + 4 i, and 2
-// columns: with 4 × 4 and 64 lanes the gradients of the weights would not fit into registers. Sums run over inputs or
-// outputs in order, as in mlp_forward and mlp_backward_input.
+// What is read in a loop on drivers that compute on the CPU is written out for hardware, where it stays in registers: see
+// part loops.
 
 const BLOCK_ROWS: u32 = 16u;
 // Quads: where each part lies, and from one row to the next one more than the widest has, so that rows lie in different banks.
@@ -31,8 +31,21 @@ fn block_input(i: u32) -> vec4<f32> {
     return block_quad(i);
 }
 
+// A weight, or zero.
+fn block_weight(at: u32, there: bool) -> f32 {
+    if (there) {
+        return block_parameter(at);
+    }
+    return 0.0;
+}
+
 // Four neighbouring weights, zeros after the first `left`.
 fn block_weights(at: u32, left: u32) -> vec4<f32> {
+    if (LOOPS != 0u) {
+        var four = vec4<f32>();
+        for (var i = 0u; i < loops_end(4u, params.rows); i++) { four = vec4<f32>(four.yzw, block_weight(at + i, i < left)); }
+        return four;
+    }
     if (left > 3u) {
         return vec4<f32>(
             block_parameter(at), block_parameter(at + 1u), block_parameter(at + 2u), block_parameter(at + 3u));
@@ -42,101 +55,23 @@ fn block_weights(at: u32, left: u32) -> vec4<f32> {
 
 // Two, likewise.
 fn block_pair(at: u32, left: u32) -> vec2<f32> {
+    if (LOOPS != 0u) {
+        var two = vec2<f32>();
+        for (var i = 0u; i < loops_end(2u, params.rows); i++) { two = vec2<f32>(two.y, block_weight(at + i, i < left)); }
+        return two;
+    }
     if (left > 1u) {
         return vec2<f32>(block_parameter(at), block_parameter(at + 1u));
     }
     return vec2<f32>(select(0.0, block_parameter(at), left > 0u), 0.0);
 }
 
-// sums[i] += x[i].x · t[0], then y, z, w.
-fn block_add(sums: mat4x2<f32>, x: mat4x4<f32>, t: mat4x2<f32>) -> mat4x2<f32> {
-    var a = sums[0] + x[0].x * t[0];
-    var b = sums[1] + x[1].x * t[0];
-    var c = sums[2] + x[2].x * t[0];
-    var d = sums[3] + x[3].x * t[0];
-    a += x[0].y * t[1];
-    b += x[1].y * t[1];
-    c += x[2].y * t[1];
-    d += x[3].y * t[1];
-    a += x[0].z * t[2];
-    b += x[1].z * t[2];
-    c += x[2].z * t[2];
-    d += x[3].z * t[2];
-    a += x[0].w * t[3];
-    b += x[1].w * t[3];
-    c += x[2].w * t[3];
-    d += x[3].w * t[3];
-    return mat4x2<f32>(a, b, c, d);
-}
-
-// Sums of a hidden layer, whose input is at `place`, before the bias.
-fn block_forward(place: u32, stride: u32, lane: u32, layer: vec4<u32>) -> mat4x2<f32> {
-    var sums = mat4x2<f32>();
-    let column = block_column(lane);
-    if (column >= layer.y) {
-        return sums;
+// Four rows that lie `step` quads apart.
+fn block_rows(at: u32, step: u32) -> mat4x4<f32> {
+    if (LOOPS != 0u) {
+        var x = mat4x4<f32>();
+        for (var i = 0u; i < loops_end(4u, params.rows); i++) { x = mat4x4<f32>(x[1], x[2], x[3], block_input(at + i * step)); }
+        return x;
     }
-    // A column past the last is summed like the last, and not used.
-    let near = layer.z + column * layer.x;
-    let far = layer.z + min(column + 1u, layer.y - 1u) * layer.x;
-    for (var k = 0u; k < layer.x; k += 4u) {
-        let at = place + lane % 4u * stride + k / 4u;
-        let x = mat4x4<f32>(
-            block_input(at), block_input(at + 4u * stride), block_input(at + 8u * stride), block_input(at + 12u * stride));
-        let left = layer.x - k;
-        let w = mat2x4<f32>(block_weights(near + k, left), block_weights(far + k, left));
-        sums = block_add(sums, x, transpose(w));
-    }
-    return sums;
-}
-
-// Sums of a layer's input gradient, from its output gradient at `place`.
-fn block_backward(place: u32, lane: u32, layer: vec4<u32>) -> mat4x2<f32> {
-    var sums = mat4x2<f32>();
-    let column = block_column(lane);
-    if (column >= layer.x) {
-        return sums;
-    }
-    let left = layer.x - column;
-    for (var o = 0u; o < layer.y; o += 4u) {
-        let at = place + lane % 4u * BLOCK_STRIDE + o / 4u;
-        let d = mat4x4<f32>(
-            block_quad(at), block_quad(at + 4u * BLOCK_STRIDE), block_quad(at + 8u * BLOCK_STRIDE),
-            block_quad(at + 12u * BLOCK_STRIDE));
-        let w = layer.z + o * layer.x + column;
-        sums = block_add(sums, d, mat4x2<f32>(
-            block_pair(w, left), block_pair(w + layer.x, select(0u, left, o + 1u < layer.y)),
-            block_pair(w + 2u * layer.x, select(0u, left, o + 2u < layer.y)),
-            block_pair(w + 3u * layer.x, select(0u, left, o + 3u < layer.y))));
-    }
-    return sums;
-}
-
-// Keeps a hidden layer, from its sums; the next layer reads whole quads, so zeros follow.
-fn block_keep(place: u32, lane: u32, sums: mat4x2<f32>, layer: vec4<u32>) {
-    let column = block_column(lane);
-    if (column >= (layer.y + 3u) / 4u * 4u) {
-        return;
-    }
-    let left = layer.y - min(column, layer.y);
-    let bias = block_pair(layer.w + min(column, layer.y - 1u), left);
-    let at = 2u * (place + lane % 4u * BLOCK_STRIDE) + column / 2u;
-    for (var i = 0u; i < 4u; i++) {
-        let z = sums[i] + bias;
-        var y = z;
-        if (KEEPS_PREACTIVATION == 0u) { y = vec2<f32>(activation_apply(ACTIVATION, z.x), activation_apply(ACTIVATION, z.y)); }
-        block[at + 8u * BLOCK_STRIDE * i] = vec2<f32>(select(0.0, y.x, left > 0u), select(0.0, y.y, left > 1u));
-    }
-}
-
-// In place of a hidden layer of that width the gradient by its preactivation, from the sums of its gradient.
-fn block_replace(place: u32, lane: u32, sums: mat4x2<f32>, width: u32) {
-    let column = block_column(lane);
-    let at = 2u * (place + lane % 4u * BLOCK_STRIDE) + column / 2u;
-    for (var i = 0u; i < 4u; i++) {
-        let kept = block[at + 8u * BLOCK_STRIDE * i];
-        let d = sums[i] * vec2<f32>(activation_slope(ACTIVATION, kept.x), activation_slope(ACTIVATION, kept.y));
-        let inside = vec2<bool>(column < width, column + 1u < width);
-        block[at + 8u * BLOCK_STRIDE * i] = select(vec2<f32>(), d, inside);
-    }
+    return mat4x4<f32>(block_input(at), block_input(at + step), block_input(at + 2u * step), block_input(at + 3u * step));
 }

@@ -64,12 +64,13 @@ fn block_store_terms(lane: u32, group: u32) {
     for (var row = 0u; lane < 4u && row < BLOCK_ROWS; row++) { broken += block_quad(128u + lane * BLOCK_ROWS + row).w; }
     workgroupBarrier();  // the bits are read
     for (var half = loops_end(32u, arrayLength(&loss_partials)); half > 0u; half /= 2u) {
-        if (lane < half) {
-            block_store(lane, block_quad(lane) + block_quad(lane + half));
-            block_store(64u + lane, block_quad(64u + lane) + block_quad(64u + lane + half));
-            let one = block_quad(128u + lane);
-            let other = block_quad(128u + lane + half);
-            block_store(128u + lane, vec4<f32>(min(one.x, other.x), max(one.y, other.y), one.z + other.z, 0.0));
+        for (var i = 0u; i < loops_end(3u, arrayLength(&loss_partials)); i++) {
+            if (lane >= half) { continue; }
+            let at = 64u * i + lane;
+            let one = block_quad(at);
+            let other = block_quad(at + half);
+            let ends = vec4<f32>(min(one.x, other.x), max(one.y, other.y), one.z + other.z, 0.0);
+            block_store(at, select(one + other, ends, i == 2u));
         }
         workgroupBarrier();  // this level of the tree is complete
     }

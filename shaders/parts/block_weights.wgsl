@@ -116,10 +116,15 @@ fn block_store_tile(start: u32, layer: vec4<u32>, output: u32, input: u32, sums:
 
 fn block_store_sums(sums: BlockSums, slice: u32, lane: u32, first: vec4<u32>, second: vec4<u32>, last: vec4<u32>) {
     let start = slice * params.partial_stride;
-    block_store_tile(start, second, lane % 8u * 4u, lane / 8u * 4u, sums.second_near);
-    block_store_tile(start, second, lane % 8u * 4u + 32u, lane / 8u * 4u, sums.second_far);
-    block_store_tile(start, first, lane % 16u * 4u, lane / 16u * 4u, sums.first);
-    block_store_tile(start, last, lane / 16u * 4u, lane % 16u * 4u, sums.last);
+    var tiles = array<mat4x4<f32>, 4>(sums.second_near, sums.second_far, sums.first, sums.last);
+    for (var i = 0u; i < loops_end(4u, first.y); i++) {
+        var layer = second;
+        var at = vec2<u32>(lane % 8u * 4u + i * 32u, lane / 8u * 4u);
+        if (i == 2u) { layer = first; at = vec2<u32>(lane % 16u, lane / 16u) * 4u; }
+        if (i == 3u) { layer = last; at = vec2<u32>(lane / 16u, lane % 16u) * 4u; }
+        block_store_tile(start, layer, at.x, at.y, tiles[0]);
+        tiles = array<mat4x4<f32>, 4>(tiles[1], tiles[2], tiles[3], tiles[0]);
+    }
     if (lane < first.y) { partials[start + first.w + lane] = sums.biases.x; }
     if (lane < second.y) { partials[start + second.w + lane] = sums.biases.y; }
     if (lane < last.y) {

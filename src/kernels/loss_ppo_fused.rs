@@ -20,7 +20,7 @@ pub const ROWS: u32 = 64;
 
 kernel! {
     stem: "loss_ppo_fused",
-    parts: [MATH, PHILOX, SCHEDULE, VALUE, SAMPLE, SURROGATE, ACTIVATION, LOOPS, BLOCK, BLOCK_TERMS, BLOCK_WEIGHTS],
+    parts: [MATH, PHILOX, SCHEDULE, VALUE, SAMPLE, SURROGATE, ACTIVATION, LOOPS, BLOCK, BLOCK_LAYERS, BLOCK_TERMS, BLOCK_WEIGHTS],
     schedule: true,
     head: true,
     params: {

@@ -23,8 +23,10 @@ parts! {
     ACTIVATION = "activation",
     /// Sums of a dense layer for a block of rows in workgroup memory.
     CHAIN = "chain",
-    /// Rows of a narrow network in workgroup memory, forward and backward.
+    /// Rows of a narrow network in workgroup memory.
     BLOCK = "block",
+    /// Its hidden layers, forward and backward.
+    BLOCK_LAYERS = "block_layers",
     /// PPO's loss of such rows.
     BLOCK_TERMS = "block_terms",
     /// The gradients of such a network's weights.
