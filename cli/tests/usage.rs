@@ -100,6 +100,20 @@ fn settings_in_a_file_are_checked() {
     place.refused("train cartpole --resume --out r", 1, &words);
 }
 
+/// A file that is no settings file at all: some of its mistakes are as good as all.
+#[test]
+fn a_list_of_mistakes_ends() {
+    let place = Place::new();
+    let unknown: String = (0..60).map(|i| format!("k{i:02} = 1\n")).collect();
+    std::fs::write(place.path("c.toml"), unknown).unwrap();
+    let output = place.wgpo("train cartpole --backend cpu --config c.toml").assert().code(1);
+    let text = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "error: c.toml: 50 mistakes or more, of which these are shown");
+    assert_eq!(lines.len(), 51, "{text}");
+    assert!(lines[1].starts_with("  c.toml:1: k00: ") && lines[50].starts_with("  c.toml:50: k49: "), "{text}");
+}
+
 #[test]
 fn every_shader_can_be_written_out_whole() {
     let place = Place::new();

@@ -118,7 +118,8 @@ fn of_json(value: serde_json::Value) -> Item {
 /// # Errors
 /// Whatever is not TOML, all of it that can be told apart.
 pub fn parse(text: &str) -> Result<Item, Vec<Mistake>> {
-    let line = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+    let ends: Vec<usize> = text.bytes().enumerate().filter_map(|(at, byte)| (byte == b'\n').then_some(at)).collect();
+    let line = |offset: usize| 1 + ends.partition_point(|end| *end < offset);
     let (document, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         return Ok(Item { line: 0, value: table(document.get_ref(), &line) });

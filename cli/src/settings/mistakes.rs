@@ -14,7 +14,10 @@ pub struct Mistake {
     pub words: String,
 }
 
-/// All that is wrong with a file. Shown with a line each.
+/// So many mistakes are shown, and looked for: more are no list that anybody reads, but a file of another kind.
+pub const MOST: usize = 50;
+
+/// All that is wrong with a file, up to [`MOST`] mistakes. Shown with a line each.
 #[derive(Debug, PartialEq)]
 pub struct Mistakes {
     path: PathBuf,
@@ -25,6 +28,7 @@ impl Mistakes {
     /// Those of `path`, in the order of its lines; `None` where there are none.
     pub fn of(path: &Path, mut all: Vec<Mistake>) -> Option<Self> {
         all.sort_by_key(|mistake| mistake.line);
+        all.truncate(MOST);
         (!all.is_empty()).then(|| Self { path: path.to_owned(), all })
     }
 }
@@ -33,7 +37,8 @@ impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         if self.all.len() > 1 {
-            write!(f, "{path}: {} mistakes", self.all.len())?;
+            let more = if self.all.len() == MOST { " or more, of which these are shown" } else { "" };
+            write!(f, "{path}: {} mistakes{more}", self.all.len())?;
         }
         for Mistake { line, words } in &self.all {
             if self.all.len() > 1 {
@@ -153,6 +158,9 @@ impl Reader<'_> {
                     if !wrong.contains(&fault.path) {
                         mistakes.push(self.mistake::<T>(given, &fault));
                         wrong.push(fault.path.clone());
+                        if mistakes.len() == MOST {
+                            return Err(mistakes);
+                        }
                     }
                     // Of a choice that lacks a number, the choice.
                     let tables = &fault.path[..fault.path.len().saturating_sub(1)];
