@@ -1,7 +1,8 @@
 //! `wgpo info`.
 
-use crate::args::InfoArgs;
-use crate::{adapters, files};
+use crate::args::info::InfoArgs;
+use crate::files;
+use crate::place::adapters;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::path::Path;

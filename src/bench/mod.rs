@@ -53,6 +53,8 @@ pub use tuning::{Tried, Tuning, Tunings};
 
 pub use crate::check::Work;
 
+pub use crate::place::Place;
+
 use crate::check::CheckRow;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, KernelDef, Slot};
@@ -60,15 +62,6 @@ use std::time::{Duration, Instant};
 
 /// The benchmark's own kernels, which are no part of policy optimisation.
 pub const KERNELS: &[KernelDef] = &[bench_copy::DEF, bench_fma::DEF];
-
-/// Where a benchmark runs.
-#[derive(Debug, Clone)]
-pub enum Place {
-    /// The kernels on a device; make it with [`timestamps`](crate::gpu::GpuOptions::timestamps) for its own clock.
-    Gpu(Gpu),
-    /// The reference in f32, on all threads.
-    Cpu,
-}
 
 type OnGpu = Box<dyn Fn(&Gpu) -> Result<Prepared> + Send + Sync>;
 type OnCpu = Box<dyn Fn() -> Result<Prepared> + Send + Sync>;

@@ -1,6 +1,6 @@
 //! A settings file as a tree whose keys know their lines.
 
-use super::mistakes::Mistake;
+use super::mistake::Mistake;
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 

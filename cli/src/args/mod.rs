@@ -1,0 +1,17 @@
+//! The command line: one file per command, and what several of them share.
+
+pub mod bench;
+pub mod check;
+pub mod choice;
+pub mod command;
+pub mod eval;
+pub mod failure_modes;
+pub mod head;
+pub mod info;
+pub mod place;
+pub mod play;
+pub mod preset;
+mod range;
+pub mod task;
+pub mod train;
+pub mod update;

@@ -1,0 +1,4 @@
+//! `wgpo check`.
+
+mod progress;
+pub mod run;

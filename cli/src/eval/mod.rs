@@ -1,0 +1,6 @@
+//! What a saved policy does: `wgpo eval` and `wgpo play`.
+
+pub mod play;
+mod policy;
+pub mod run;
+mod scene;

@@ -1,0 +1,7 @@
+//! `wgpo failure-modes`.
+
+mod figure;
+mod folder;
+mod modes;
+mod outcome;
+pub mod run;

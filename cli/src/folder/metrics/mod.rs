@@ -1,0 +1,7 @@
+//! metrics.csv: one row per update.
+
+pub mod file;
+pub mod row;
+#[cfg(test)]
+mod tests;
+mod text;

@@ -1,0 +1,73 @@
+//! What a new run is asked for: its settings, its policy and the name of its folder.
+
+use crate::args::head::HeadName;
+use crate::args::preset::Preset;
+use crate::args::train::TrainArgs;
+use crate::folder::run::Folder;
+use crate::settings::{file, presets};
+use anyhow::{Result, bail};
+use std::path::Path;
+use wgpo::policy::{PolicySpec, Std};
+use wgpo::{Algorithm, Env, PpoConfig};
+
+/// The folder that is named, or the one that such a run has by default.
+pub fn folder(args: &TrainArgs, algorithm: Algorithm, kind: &str, seed: u64) -> Folder {
+    let default = || {
+        let algorithm = if algorithm == Algorithm::Ppo { String::new() } else { format!("-{}", algorithm.name()) };
+        let head = unusual(args.task.0, args.head).map_or(String::new(), |head| format!("-{}", head.in_path()));
+        Path::new("runs").join(format!("{}{algorithm}{head}-{kind}-s{seed}", args.task.0.name()))
+    };
+    Folder::at(&args.out.clone().unwrap_or_else(default))
+}
+
+/// `head`, unless it is the one that `env` has by itself.
+pub fn unusual(env: Env, head: Option<HeadName>) -> Option<HeadName> {
+    head.filter(|_| head != HeadName::of(&env.head()))
+}
+
+/// The settings and the policy that a new run is asked for.
+pub fn asked(args: &TrainArgs) -> Result<(PpoConfig, PolicySpec)> {
+    let env = args.task.0;
+    let named = args.head.map(|name| name.head(env)).transpose()?;
+    let preset = args.preset.unwrap_or(Preset::Tuned);
+    let asked = args.algo.map(|algo| algo.0);
+    let base = |algorithm| presets::of_task(preset, algorithm, env);
+    let mut ppo = match &args.config {
+        Some(path) => file::from_file(path, &env.head(), asked, base)?,
+        None => base(asked.unwrap_or_default())?,
+    };
+    ppo.num_envs = args.envs.unwrap_or(ppo.num_envs);
+    ppo.num_steps = args.rollout.unwrap_or(ppo.num_steps);
+    ppo.total_timesteps = args.steps.unwrap_or(ppo.total_timesteps);
+    ppo.validate()?;
+    check_steps(&ppo)?;
+    // A run's own file may hold another algorithm than the preset is for; its networks are then the task's.
+    let mut policy =
+        presets::policy(preset, ppo.algorithm, env).or_else(|_| presets::policy(Preset::Tuned, ppo.algorithm, env))?;
+    if let Some(head) = named {
+        // A name says where the deviation comes from, the preset what it is.
+        policy.head = match (policy.head.std(), head.std()) {
+            (Some(usual), Some(own)) => head.clone().with_std(Std { from_state: own.from_state, ..*usual }),
+            _ => head,
+        };
+    }
+    policy.activation = args.activation.map_or(policy.activation, |activation| activation.0);
+    if let Some(hidden) = &args.hidden {
+        (policy.policy_hidden, policy.value_hidden) = (hidden.clone(), hidden.clone());
+    }
+    policy.validate()?;
+    Ok((ppo, policy))
+}
+
+/// Refuses a run of fewer steps than one update takes: it would take them all the same, perhaps a million times as many as were asked for.
+fn check_steps(ppo: &PpoConfig) -> Result<()> {
+    let (envs, rollout, steps) = (ppo.num_envs, ppo.num_steps, ppo.total_timesteps);
+    let batch = ppo.batch_size() as u64;
+    if batch <= steps {
+        return Ok(());
+    }
+    bail!(
+        "--steps {steps} is less than one update takes: {envs} environments × {rollout} steps = {batch}; give at least --steps {batch}, \
+         or fewer --envs or a shorter --rollout"
+    );
+}

@@ -1,0 +1,12 @@
+//! `wgpo train`: one run, or several seeds at once.
+
+mod ask;
+mod curve;
+mod files;
+mod interrupts;
+mod judge;
+mod plan;
+mod progress;
+pub mod run;
+pub mod seeds;
+mod words;

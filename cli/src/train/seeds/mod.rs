@@ -1,0 +1,6 @@
+//! `wgpo train --seeds N`.
+
+mod figure;
+mod plan;
+mod report;
+pub mod run;

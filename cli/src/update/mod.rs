@@ -1,0 +1,4 @@
+//! `wgpo update`.
+
+mod report;
+pub mod run;
