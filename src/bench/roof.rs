@@ -142,19 +142,28 @@ fn median(seconds: f64, mut run: impl FnMut() -> Result<()>) -> Result<f64> {
     Ok(Spread::of(times).median)
 }
 
+/// Fewest vectors of a copy that is measured.
+const LEAST: u64 = 1 << 16;
+
+/// What `make` makes of `count`, or of half as many, and so on while there is no memory for it, down to [`LEAST`]; and of how many.
+fn halved<T>(count: u64, mut make: impl FnMut(u64) -> Result<T>) -> Result<(T, u64)> {
+    let mut count = count;
+    loop {
+        match make(count) {
+            Err(error) if error.is_out_of_memory() && count > LEAST => count /= 2,
+            made => return Ok((made?, count)),
+        }
+    }
+}
+
 /// Bytes per second of one sweep over two pairs of buffers of up to `wanted` bytes each, and the bytes of all sources.
 /// Less where there is no memory for it.
 fn copy(gpu: &Gpu, wanted: u64, seconds: f64) -> Result<(f64, u64)> {
-    let count = wanted / 16;
-    let made = || -> Result<Vec<_>> {
+    let (pairs, count) = halved(wanted / 16, |count| -> Result<Vec<_>> {
         (0..2)
             .map(|_| Ok((gpu.buffer::<[f32; 4]>("source", count)?, gpu.buffer::<[f32; 4]>("copied", count)?)))
             .collect()
-    };
-    let pairs = match made() {
-        Err(error) if error.is_out_of_memory() && wanted > 1 << 20 => return copy(gpu, wanted / 2, seconds),
-        pairs => pairs?,
-    };
+    })?;
     let data = random(4 * count as usize);
     let params = bench_copy::Params { count: count as u32, ..Default::default() };
     let mut calls = Vec::new();
@@ -248,5 +257,40 @@ fn on_cpu(options: &Options) -> Roof {
             "{threads} threads: copy of {} MiB of random numbers; the reference's layers of {SIDE} × {SIDE}, one to a thread",
             (4 * count) >> 20
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_memory() -> Error {
+        Error::OutOfMemory { what: "source".to_owned(), message: "none left".to_owned() }
+    }
+
+    #[test]
+    fn without_memory_half_of_it_is_tried() {
+        let mut asked = Vec::new();
+        let made = halved(8 * LEAST, |count| {
+            asked.push(count);
+            if count > 3 * LEAST { Err(no_memory()) } else { Ok(count) }
+        });
+        assert_eq!((made.unwrap(), asked), ((2 * LEAST, 2 * LEAST), vec![8 * LEAST, 4 * LEAST, 2 * LEAST]));
+    }
+
+    #[test]
+    fn what_halves_do_not_help_is_an_error() {
+        let mut asked = 0;
+        let made: Result<((), u64)> = halved(4 * LEAST, |_| {
+            asked += 1;
+            Err(no_memory())
+        });
+        assert!(made.is_err_and(|error| error.is_out_of_memory()) && asked == 3, "{asked}");
+        let mut asked = 0;
+        let made: Result<((), u64)> = halved(4 * LEAST, |_| {
+            asked += 1;
+            Err(wrong("a copy"))
+        });
+        assert!(made.is_err() && asked == 1, "only memory is asked for again");
     }
 }

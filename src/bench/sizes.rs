@@ -103,6 +103,16 @@ impl Table {
         }
         table
     }
+
+    /// The same with hidden layers of at most `most`. [`quick`](Self::quick) on a software adapter takes minutes without.
+    #[must_use]
+    pub fn narrowed(mut self, most: usize) -> Self {
+        for (_, spec, _) in &mut self.nets {
+            let layers = [&mut spec.trunk, &mut spec.policy_hidden, &mut spec.value_hidden];
+            layers.into_iter().flatten().for_each(|width| *width = most.min(*width));
+        }
+        self
+    }
 }
 
 /// Name, policy and rows of a minibatch: tanh, actor and critic apart.
@@ -122,4 +132,21 @@ pub fn windows() -> Vec<Window> {
         .into_iter()
         .map(|(name, steps, envs)| Window { name: name.to_owned(), steps, envs })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrowed_table_has_the_same_names_and_no_wide_layer() {
+        let (whole, narrow) = (Table::quick(), Table::quick().narrowed(64));
+        assert!(narrow.validate().is_ok());
+        for ((name, spec, rows), (before, wide, rows_before)) in narrow.nets.iter().zip(&whole.nets) {
+            assert_eq!((name, rows, spec.obs_dim), (before, rows_before, wide.obs_dim));
+            assert_eq!(spec.policy_hidden.len(), wide.policy_hidden.len());
+            assert!(spec.policy_hidden.iter().chain(&spec.value_hidden).all(|width| *width <= 64), "{name}");
+        }
+        assert!(whole.nets.iter().any(|(_, spec, _)| spec.policy_hidden.contains(&400)));
+    }
 }

@@ -37,7 +37,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub all: bool,
 
-    /// Small sizes and little time: shows that everything runs, not how fast
+    /// Small sizes and little time, narrow nets on a software adapter: shows that everything runs, not how fast
     #[arg(long, conflicts_with_all = ["obs", "hidden", "head", "actions", "rows", "steps", "envs"])]
     pub quick: bool,
 

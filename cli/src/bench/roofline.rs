@@ -206,4 +206,45 @@ mod tests {
         // There is no place outside of the picture.
         assert!(free((300.0, 200.0), 700.0, &[], bounds).is_none());
     }
+
+    /// Rows that were refused have no place in the plot; the roof is drawn all the same, with finite numbers.
+    #[test]
+    fn without_a_row_that_can_be_placed_the_roof_is_drawn() {
+        let row = |seconds: Option<f64>| {
+            serde_json::json!({
+                "name": "kernel/mlp_forward/ant", "shape": "", "net": null, "passed": false, "worst_error": null, "tolerance": 0.0,
+                "reason": "", "fault": "it differs", "unit": "rows", "units": 1.0, "flops": 8.0, "bytes": 4.0, "seconds": null,
+                "clock": null, "wall_seconds": null, "units_per_second": null, "flops_per_second": seconds.map(|s| 8.0 / s),
+                "bytes_per_second": null, "roof_share": seconds.map(|s| 0.5 / s), "update_share": null,
+                "dispatches": null, "submissions": null, "readbacks": null, "kernels": []
+            })
+        };
+        let drawn = |rows: &[serde_json::Value]| {
+            let record = serde_json::json!({
+                "format": 1, "wgpo": "", "date": "", "quick": true, "seconds_per_row": 1.0, "rows": rows,
+                "place": {
+                    "backend": "gpu", "adapter": null, "api": null, "device_type": null, "driver": null, "driver_info": null,
+                    "timestamps": true, "threads": null, "architecture": "", "system": ""
+                },
+                "roof": {
+                    "bytes_per_second": 1e10, "flops_per_second": 1e12, "dispatch_seconds": null,
+                    "submission_seconds": null, "readback_seconds": null, "method": ""
+                }
+            });
+            let record: Record = serde_json::from_value(record).unwrap();
+            let mut svg = Svg::default();
+            let height = draw(&mut svg, &record, 0.0);
+            (svg.finish(WIDTH as u32, height as u32), height)
+        };
+        for rows in [vec![], vec![row(None)]] {
+            let (svg, height) = drawn(&rows);
+            assert_eq!(height, HEIGHT);
+            assert!(
+                svg.contains("class=\"roof\"") && svg.contains(">arithmetic<") && svg.contains(">memory<"),
+                "{svg}"
+            );
+            assert!(!svg.contains("NaN") && !svg.contains("inf") && !svg.contains("mlp_forward"), "{svg}");
+        }
+        assert!(drawn(&[row(Some(1e-9))]).0.contains("mlp_forward"));
+    }
 }

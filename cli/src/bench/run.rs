@@ -14,19 +14,29 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use wgpo::bench::{Case, Moment, Options, Row, cases, roof, rows};
+use wgpo::gpu::Gpu;
 use wgpo::place::Place;
+
+/// Widest hidden layer with `--quick` on a software adapter, and rounds of a row there.
+const NARROW: usize = 64;
+const FEW_ROUNDS: usize = 3;
+/// Seconds of a row with `--quick`.
+const QUICK_SECONDS: f64 = 0.02;
 
 /// Compares and times the rows that are asked for.
 pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
-    let table = args.table();
-    for (name, spec, _) in &table.nets {
+    let whole = args.table();
+    for (name, spec, _) in &whole.nets {
         spec.validate().with_context(|| format!("the net `{name}`"))?;
     }
-    table.validate()?;
-    let cases = cases(&table);
+    whole.validate()?;
     // A layer's outputs, or observations, of all rows.
-    let largest = table.nets.iter().map(|(_, spec, rows)| binding_bytes(spec, *rows)).max().unwrap_or(0);
+    let largest = whole.nets.iter().map(|(_, spec, rows)| binding_bytes(spec, *rows)).max().unwrap_or(0);
     let (place, reason) = bench_place(&args.place, largest)?;
+    // A software adapter takes minutes for wide nets, and --quick shows no speed.
+    let narrow = args.quick && place.gpu().is_some_and(Gpu::is_software);
+    let table = if narrow { whole.narrowed(NARROW) } else { whole };
+    let cases = cases(&table);
     let wanted: Vec<&Case> =
         cases.iter().filter(|case| case.runs_at(&place) && args.wants(&case.name, case.heavy)).collect();
     if wanted.is_empty() {
@@ -43,15 +53,15 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         writable(path)?;
         files::tidy(path);
     }
-    let (few, many) = (0.02, 0.5);
-    let options = Options {
-        seconds: args.seconds.unwrap_or(if args.quick { few } else { many }),
-        tolerance: args.tolerance,
-        quick: args.quick,
-        ..Options::default()
-    };
+    let options = options(args, narrow);
     let columns = width::columns();
     say!("{}", width::wrap(&reason, columns, "  "));
+    if narrow {
+        let words = format!(
+            "--quick on a software adapter: hidden layers are at most {NARROW} wide, and a row has {FEW_ROUNDS} rounds"
+        );
+        say!("{}", width::wrap(&words, columns, "  "));
+    }
     let bar = progress(wanted.len() as u64);
     bar.set_message("the device's limits");
     let begun = Moment::now();
@@ -88,6 +98,18 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
     }
     let passed = found.iter().all(|row| row.found.is_some());
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How long to measure, and how often.
+fn options(args: &BenchArgs, narrow: bool) -> Options {
+    let usual = Options::default();
+    Options {
+        seconds: args.seconds.unwrap_or(if args.quick { QUICK_SECONDS } else { usual.seconds }),
+        rounds: if narrow { FEW_ROUNDS } else { usual.rounds },
+        tolerance: args.tolerance,
+        quick: args.quick,
+        ..usual
+    }
 }
 
 /// An error if the folder of `path` is not there.
