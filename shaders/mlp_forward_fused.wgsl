@@ -115,16 +115,14 @@ fn mlp_forward_fused(
         }
         if (l + 1u < depth) {
             workgroupBarrier();  // nobody reads this layer's input any more
-            for (var i = 0u; i < loops_end(4u, layer.y); i++) {
-                keep(chain_row(lane, i), column, sums.near[0], layer);
-                keep(chain_row(lane, i), column + 64u, sums.far[0], layer);
+            for (var i = 0u; i < loops_end(8u, layer.y); i++) {
+                keep(chain_row(lane, i % 4u), column + i / 4u * 64u, sums.near[0], layer);
                 sums = chain_turn(sums);
             }
             workgroupBarrier();  // the next layer's input is complete
         } else {
-            for (var i = 0u; i < loops_end(4u, layer.y); i++) {
-                store_row(of_policy, first_row + chain_row(lane, i), column, sums.near[0], layer);
-                store_row(of_policy, first_row + chain_row(lane, i), column + 64u, sums.far[0], layer);
+            for (var i = 0u; i < loops_end(8u, layer.y); i++) {
+                store_row(of_policy, first_row + chain_row(lane, i % 4u), column + i / 4u * 64u, sums.near[0], layer);
                 sums = chain_turn(sums);
             }
             for (var i = lane; of_policy && i < CHAIN_ROWS * params.extra; i += 64u) {

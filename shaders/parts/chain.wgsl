@@ -14,10 +14,10 @@ struct ChainSums {
     far: mat4x4<f32>,
 }
 
-// The next row's in the place of the first.
+// The next row's in the place of the first; after the four near ones come the far ones.
 fn chain_turn(s: ChainSums) -> ChainSums {
     return ChainSums(
-        mat4x4<f32>(s.near[1], s.near[2], s.near[3], s.near[0]), mat4x4<f32>(s.far[1], s.far[2], s.far[3], s.far[0]));
+        mat4x4<f32>(s.near[1], s.near[2], s.near[3], s.far[0]), mat4x4<f32>(s.far[1], s.far[2], s.far[3], s.near[0]));
 }
 
 fn chain_row(lane: u32, i: u32) -> u32 { return lane % 4u + 4u * i; }
@@ -87,6 +87,15 @@ fn chain_layer(before: ChainSums, lane: u32, count: u32, weight: u32, stride: u3
             chain_input(at), chain_input(at + 4u * CHAIN_STRIDE),
             chain_input(at + 8u * CHAIN_STRIDE), chain_input(at + 12u * CHAIN_STRIDE));
         let w = weight + k;
+        if (LOOPS != 0u) {
+            for (var half = 0u; half < loops_end(2u, outputs); half++) {
+                if (column + half * 64u < outputs) {
+                    sums.near = chain_add(sums.near, x, chain_four_weights(w, stride, column + half * 64u, outputs, left));
+                }
+                sums = ChainSums(sums.far, sums.near);
+            }
+            continue;
+        }
         sums.near = chain_add(sums.near, x, chain_four_weights(w, stride, column, outputs, left));
         if (column + 64u < outputs) {
             sums.far = chain_add(sums.far, x, chain_four_weights(w, stride, column + 64u, outputs, left));

@@ -25,9 +25,8 @@ fn network_run(lane: u32, depth: u32, activation: u32) {
         workgroupBarrier();  // this layer's input is complete
         var sums = chain_layer(ChainSums(), lane, layer.x, layer.z, layer.x, layer.y);
         workgroupBarrier();  // and nobody reads it any more
-        for (var i = 0u; i < loops_end(4u, layer.y); i++) {
-            network_keep(chain_row(lane, i), column, sums.near[0], layer, activation, l + 1u == depth);
-            network_keep(chain_row(lane, i), column + 64u, sums.far[0], layer, activation, l + 1u == depth);
+        for (var i = 0u; i < loops_end(8u, layer.y); i++) {
+            network_keep(chain_row(lane, i % 4u), column + i / 4u * 64u, sums.near[0], layer, activation, l + 1u == depth);
             sums = chain_turn(sums);
         }
     }

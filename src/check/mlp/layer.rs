@@ -4,6 +4,7 @@ use crate::check::accuracy::FUNCTION;
 use crate::check::size::Size;
 use crate::check::support::{EPS, Random};
 use crate::kernels::mlp_backward_weight;
+use crate::kernels::tile::Tile;
 use crate::policy::Activation;
 use crate::reference::mlp::activate;
 use ndarray::Array2;
@@ -103,4 +104,10 @@ pub(in crate::check) fn kept(f: Activation, word: f32) -> (f64, f64) {
 pub(in crate::check) fn slice_rows(s: &Size) -> usize {
     let (inputs, outputs) = s.layer;
     mlp_backward_weight::slice_rows(s.rows as u32, (inputs * outputs + outputs) as u64) as usize
+}
+
+/// Whether a user's check takes this tile in every product. The walk over a tile is one text for all of them, so the other
+/// widths are in one product only: each is a pipeline more to compile.
+pub(super) fn takes_part(tile: Tile) -> bool {
+    tile.staged || [1, 8, 64].contains(&tile.column_lanes)
 }
