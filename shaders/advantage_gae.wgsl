@@ -1,6 +1,6 @@
 // Generalised advantage estimates and returns of a window of rollouts, one invocation per environment, backward in time.
 //
-// Needs part advantage. At most 65,534 steps; few environments and many steps are better served by advantage_gae_chunked.
+// Needs part advantage. At most 65,000 steps; few environments and many steps are better served by advantage_gae_chunked.
 //
 // rewards      [steps, envs]
 // values       [steps + 1, envs]; the last row is that of the observations after the window

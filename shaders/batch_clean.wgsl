@@ -10,7 +10,7 @@
 struct Params {
     rows: u32,
     width: u32,
-    // The word of rows that do not count.
+    // The word of masked rows.
     fill: u32,
     pad_0: u32,
 }

@@ -1,65 +1,9 @@
 //! WGSL compute kernels for policy-optimisation reinforcement learning, with a thin host layer that schedules them and a
 //! CPU reference that says what the right answer is.
 //!
-//! # The flow
-//!
-//! ```text
-//! rollout [T, N] ──► advantage_gae ──► per epoch: batch_gather, batch_pack (keyed shuffle)
-//!    ▲                                                          │ all rows, in the epoch's order
-//! policy_sample, env_step         reduce_moments ──► advantage_normalize, segment by segment
-//!    ▲                                                          │ minibatch {obs, action, logp_old, advantage, return, value_old}
-//!    │                                                          ▼
-//!    │      ┌─────────────────────── loss_ppo_fused, in narrow networks ───────────────────────┐
-//!    │      │  mlp_forward × layers ──► heads ──► loss_ppo ──► mlp_backward_* × layers         │
-//!    │      └──────────────────────┬───────────────────────────────────────────────────────────┘
-//!    │                             │ partial gradients, sums of the loss
-//!    │                             ▼
-//!    │      optim_reduce ──► optim_decide: statistics, early stop, clip factor
-//!    │                             ▼
-//!    └── flat parameters ◄── optim_adam
-//! ```
-//!
-//! - Collect: [`kernels::env_step`], [`kernels::policy_sample`], or both and the actor in [`kernels::rollout_fused`]; put together in
-//!   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
-//! - Running statistics, where they are on: [`kernels::policy_normalize`] for observations; [`kernels::advantage_discount`],
-//!   [`kernels::reduce_running`], [`kernels::advantage_rescale`] for rewards and value targets ([`algo::NormalizerBuffers`]).
-//! - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
-//!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`]. For rollouts of an older
-//!   policy [`kernels::advantage_log_rho`] ([`algo::LogRhoPlan`]) and [`kernels::advantage_vtrace`].
-//! - Rows that do not count, where there are some: [`kernels::batch_valid`] ([`algo::ValidPlan`]), [`kernels::batch_clean`],
-//!   [`kernels::batch_count`].
-//! - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
-//! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_forward_fused`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
-//!   [`kernels::reduce_partials`].
-//! - Loss: [`kernels::loss_ppo`], [`kernels::loss_ppo_fused`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for losses of your own.
-//! - Many choices: [`kernels::policy_sample_wide`], [`kernels::head_evaluate_wide`], [`kernels::head_fisher_wide`], by a workgroup for each row
-//!   where one invocation cannot walk it ([`kernels::is_wide`]).
-//! - Optimiser: [`kernels::optim_reduce`], [`kernels::optim_decide`], [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`];
-//!   [`kernels::loss_kl`] sets the weight of a KL penalty and the learning rate by KL.
-//! - Networks in large tiles: [`kernels::mlp_forward_tiled`], [`kernels::mlp_backward_input_tiled`],
-//!   [`kernels::mlp_backward_weight_tiled`], [`kernels::mlp_jvp_tiled`].
-//! - Trust region: [`kernels::mlp_jvp`] and [`kernels::head_fisher`] for a Fisher product ([`algo::FisherPlan`]),
-//!   [`kernels::cg_step`], [`kernels::loss_trust_region`], [`kernels::optim_line_search`]; put together in
-//!   [`algo::TrustRegionUpdate`].
-//!
-//! # What can be chosen
-//!
-//! - The distribution over actions: a [`policy::Head`], with masks, bounds and the source and limit of a deviation. Each works with every
-//!   algorithm.
-//! - The algorithm and its tricks: the fields of [`PpoConfig`]. What other libraries publish is there by name, [`Preset::named`].
-//! - Running statistics of observations, rewards and value targets: [`ObsNorm`], [`RewardNorm`], [`ValueNorm`]. They are part of a
-//!   learner's state.
-//! - The advantages: [`AdvantageKind`]. The resets of environments: [`Autoreset`]. Rows that do not count: [`data::Rollout::valid`].
-//! - The environment: any of [`Env`], or your own behind [`host::HostEnv`].
-//!
-//! [`PpoConfig::algorithm`] says which of PPO, PPO with a KL penalty, TRPO, the natural policy gradient and A2C an update is; every
-//! learner takes any of them, on the device and on the CPU.
-//!
-//! [`algo::PpoUpdate`] is the whole right half, recorded into a command encoder of yours; nothing that it decides is read back.
-//!
 //! # Where to begin
 //!
-//! To train on an environment of ours, wholly on the device:
+//! **Train in a built-in environment**, wholly on the device:
 //!
 //! ```no_run
 //! use wgpo::gpu::{Gpu, GpuOptions};
@@ -75,8 +19,8 @@
 //! # Ok::<(), wgpo::Error>(())
 //! ```
 //!
-//! To use it behind a trainer of yours, with rollouts as host arrays, take a [`Learner`]: [`algo::GpuLearner`] on the device, or
-//! [`reference::CpuLearner`] without one; they are interchangeable:
+//! **Keep your own trainer**, with rollouts as host arrays: take a [`Learner`]. [`algo::GpuLearner`] computes on the device,
+//! [`reference::CpuLearner`] on the CPU, and they are interchangeable:
 //!
 //! ```
 //! use ndarray::array;
@@ -91,21 +35,61 @@
 //! # Ok::<(), wgpo::Error>(())
 //! ```
 //!
-//! To train in an environment of your own, implement [`host::HostEnv`]; in an engine's loop, take a [`host::RolloutRecorder`].
+//! **Train in your own environment**: implement [`host::HostEnv`]. In an engine's loop, take a [`host::RolloutRecorder`].
 //!
-//! How fast it runs, and against what the device can do: [`mod@bench`].
+//! **Record into your own encoder**, over your own buffers: [`algo::PpoUpdate`] is a whole update; nothing that it decides is read back.
+//! See `examples/embed.rs`, and `examples/custom_loop.rs` for single kernels.
 //!
-//! To record into an encoder of yours, over buffers of yours, see `examples/embed.rs`; to use single kernels,
-//! `examples/custom_loop.rs`.
+//! **Choose where to compute** as the program does: [`place`]. **Measure** how fast it runs here: [`mod@bench`]. **Compare** every kernel with
+//! the reference: [`check`].
+//!
+//! # What can be chosen
+//!
+//! - The distribution over actions: a [`policy::Head`], with masks, bounds, and the source and limit of a deviation. Each works with every
+//!   algorithm.
+//! - The algorithm: [`PpoConfig::algorithm`] selects PPO, PPO with a KL penalty, TRPO, the natural policy gradient or A2C. Every learner takes
+//!   each of them, on the device and on the CPU. The other fields of [`PpoConfig`] are its tricks; [`Preset::named`] has what other libraries
+//!   publish.
+//! - Running statistics of observations, rewards and value targets: [`ObsNorm`], [`RewardNorm`], [`ValueNorm`]. They are part of a
+//!   learner's state.
+//! - The advantages: [`AdvantageKind`]. The resets of environments: [`Autoreset`]. Masked rows: [`data::Rollout::valid`].
+//! - The environment: any [`Env`], or your own behind [`host::HostEnv`].
+//!
+//! # Kernels by stage
+//!
+//! `ARCHITECTURE.md` in the repository has the flow as a picture, and `docs/kernels.md` says what each kernel computes.
+//!
+//! - Collect: [`kernels::env_step`], [`kernels::policy_sample`], or both and the actor in [`kernels::rollout_fused`]; put together in
+//!   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
+//! - Running statistics, if enabled: [`kernels::policy_normalize`] for observations; [`kernels::advantage_discount`],
+//!   [`kernels::reduce_running`], [`kernels::advantage_rescale`] for rewards and value targets ([`algo::NormalizerBuffers`]).
+//! - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
+//!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`]. For rollouts of an older
+//!   policy [`kernels::advantage_log_rho`] ([`algo::LogRhoPlan`]) and [`kernels::advantage_vtrace`].
+//! - Masked rows, if there are any: [`kernels::batch_valid`] ([`algo::ValidPlan`]), [`kernels::batch_clean`],
+//!   [`kernels::batch_count`].
+//! - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
+//! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_forward_fused`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
+//!   [`kernels::reduce_partials`].
+//! - Loss: [`kernels::loss_ppo`], [`kernels::loss_ppo_fused`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for your own losses.
+//! - Many choices: [`kernels::policy_sample_wide`], [`kernels::head_evaluate_wide`], [`kernels::head_fisher_wide`], with a workgroup per row
+//!   if one invocation cannot walk it ([`kernels::is_wide`]).
+//! - Optimiser: [`kernels::optim_reduce`], [`kernels::optim_decide`], [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`];
+//!   [`kernels::loss_kl`] sets the weight of a KL penalty and the learning rate by KL.
+//! - Networks in large tiles: [`kernels::mlp_forward_tiled`], [`kernels::mlp_backward_input_tiled`],
+//!   [`kernels::mlp_backward_weight_tiled`], [`kernels::mlp_jvp_tiled`].
+//! - Trust region: [`kernels::mlp_jvp`] and [`kernels::head_fisher`] for a Fisher product ([`algo::FisherPlan`]),
+//!   [`kernels::cg_step`], [`kernels::loss_trust_region`], [`kernels::optim_line_search`]; put together in
+//!   [`algo::TrustRegionUpdate`].
 //!
 //! # Conventions
 //!
 //! - Rollouts are time-major `[T, N]`: row `t · N + n` is step t of environment n. `terminated` and `truncated` belong to the
 //!   transition that ended the episode.
-//! - All trainable numbers are one flat vector, [`policy::ParamLayout`]; weights are `[out, in]` as PyTorch has them.
+//! - All trainable numbers are one flat vector, [`policy::ParamLayout`]; weights are `[out, in]` as in PyTorch.
 //! - Log-probabilities, entropies and KL divergences are in nats, summed over action dimensions.
 //! - Random draws are a function of (seed, step, environment, dimension), [`rng`].
-//! - A bad input is an [`Error`] before anything has changed; nothing panics.
+//! - A bad input is an [`Error`], before anything has changed. The few functions that may panic say when, under "Panics".
 
 #![deny(
     clippy::print_stdout,

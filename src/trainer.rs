@@ -96,7 +96,7 @@ pub trait Trainer {
         train(self, env_steps, |_, _| Ok(ControlFlow::Continue(())))
     }
 
-    /// Everything that decides the future, but for what environments of your own keep to themselves.
+    /// Everything that decides the future, except for what environments of your own keep to themselves.
     ///
     /// # Errors
     /// A device error.

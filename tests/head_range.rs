@@ -356,7 +356,7 @@ fn compare(side: &str, range: &Range, got: &Seen, want: &Seen, bound: Bound) -> 
             let (error, limit) = match i {
                 0 => ((g - w).abs() / terms(range, row, w), bound.logp),
                 1 => ((g - w).abs() / terms(range, row, w), bound.entropy),
-                // Of what did not move it is 0 but for rounding.
+                // Of what did not move it is 0 except for rounding.
                 _ if nothing => (g.abs(), 1e-13),
                 _ => ((g - w).abs() / w.abs().max(TINY), bound.kl),
             };
@@ -402,7 +402,7 @@ fn the_device_is_near_f64() {
     hold(ranges().iter().flat_map(of).collect());
 }
 
-/// A policy whose distribution is `row` but for a little of the observation.
+/// A policy whose distribution is `row` except for a little of the observation.
 fn around(head: &Head, row: &[f32]) -> (PolicySpec, Vec<f32>) {
     let spec = PolicySpec::separate(2, &[3], Activation::Tanh, head.clone());
     let layout = spec.layout();

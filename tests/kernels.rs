@@ -106,7 +106,7 @@ fn loss_of(gpu: &Gpu, rows: u32, log_ratio: f64, advantage: f32, value_loss: u32
     }
 }
 
-/// The lecture's table: which side of the clip cuts the gradient, by the sign of the advantage.
+/// The six cases of the minimum: which side of the clip cuts the gradient, by the sign of the advantage.
 #[test]
 fn the_six_cases_of_the_clip() {
     let Some(gpu) = support::gpu::gpu(true) else { return };

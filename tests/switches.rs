@@ -216,7 +216,7 @@ fn the_device_agrees_with_the_f64_reference() {
     gpu.healthy().unwrap();
 }
 
-/// How rows are ordered and cut: every choice with every kind of normalisation, with and without rows that do not count, where
+/// How rows are ordered and cut: every choice with every kind of normalisation, with and without masked rows, where
 /// nothing comes out even. Sizes of the minibatches are those of the CPU, whose own are tested beside `PpoConfig::minibatches`.
 #[test]
 fn minibatches_are_cut_alike_on_the_device() {

@@ -257,7 +257,7 @@ fn one_update_is_one_submission_and_reads_nothing_back() {
     assert_eq!((spent.submissions, spent.readbacks), (1, 1), "the read-back is the statistics, afterwards");
     assert_eq!(spent.created, 0, "no buffer, bind group or pipeline is made per update");
 
-    // One product: per layer a tangent, a weight gradient and (but for the first) an input gradient; head and reduction.
+    // One product: per layer a tangent, a weight gradient and (except the first) an input gradient; head and reduction.
     let spec = Env::CartPole.policy(&[64, 64]);
     let model = Model::new(&gpu, &spec, &config, &initial_parameters(&spec, 1), 1).unwrap();
     let rows = 64_u64;

@@ -1,4 +1,4 @@
-//! Rows that do not count, rollouts of an older policy, and the three ways of resetting: the device against the f64 reference, and the
+//! Masked rows, rollouts of an older policy, and the three ways of resetting: the device against the f64 reference, and the
 //! reference against itself.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code, though not inside a #[test]
@@ -73,7 +73,7 @@ fn spoiled(batch: &Batch) -> Batch {
     batch
 }
 
-/// `batch` without the rows that do not count.
+/// `batch` without the masked rows.
 fn dense(batch: &Batch) -> Batch {
     let valid = batch.valid.as_ref().unwrap();
     let kept: Vec<usize> = (0..batch.rows()).filter(|row| valid[*row] != 0).collect();
@@ -522,7 +522,7 @@ fn value_after(id: usize) -> f32 {
     n(id + 1, 401)
 }
 
-/// A window `[columns of places]`; `None` is filler or padding that holds garbage but for the value of a filler.
+/// A window `[columns of places]`; `None` is filler or padding that holds garbage except for the value of a filler.
 fn window(
     spec: &PolicySpec,
     columns: &[Vec<Option<Step>>],

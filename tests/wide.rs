@@ -187,7 +187,7 @@ fn wide_heads_of_every_kind_are_learnt_as_by_the_reference() {
     }
 }
 
-/// Whether a uniform lies within what a choice has of the distribution function, but for the rounding that `wgpo check` allows.
+/// Whether a uniform lies within what a choice has of the distribution function, except for the rounding that `wgpo check` allows.
 fn is_draw(logits: ArrayView1<'_, f64>, word: usize, u: f64) -> bool {
     let p = log_softmax(logits).mapv(f64::exp);
     let before: f64 = p.iter().take(word).sum();

@@ -15,7 +15,7 @@ struct HeadChoice {
     log_total_new: f32,
     max_old: f32,
     log_total_old: f32,
-    near: bool,  // whether all logits changed alike, but for 2: then shift and rise are known
+    near: bool,  // whether all logits changed alike, except for 2: then shift and rise are known
     shift: f32,  // the change of the largest old logit
     rise: f32,   // log of the sum of p_old e^(change - shift)
     logp: f32,

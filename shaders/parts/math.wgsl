@@ -2,7 +2,7 @@
 //
 // Errors below are maxima against f64 over dense grids, in f32 with a correctly rounded exp and log; a device's own exp and
 // log (3 + 2|x| ULP) come on top. Polynomials are least-maximum fits made for this file.
-// NaN in gives NaN out wherever the device keeps NaN; nothing here makes one, or an infinity, from finite input, but for
+// NaN in gives NaN out wherever the device keeps NaN; nothing here makes one, or an infinity, from finite input, except for
 // logarithms at 0 and below. What WGSL's own exp, log, min, max and clamp do there differs by driver.
 
 const MATH_HALF_PI_HIGH: f32 = 1.5703125;

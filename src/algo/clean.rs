@@ -1,4 +1,4 @@
-//! Batches with rows that do not count.
+//! Batches with masked rows.
 
 use super::model::Model;
 use super::update::BatchBuffers;
@@ -7,7 +7,7 @@ use crate::gpu::{Buffer, Call, Element, Gpu};
 use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::{batch_clean, batch_count, batch_pack};
 
-/// `batch` with rows that do not count blanked out and marked by [`INVALID_LOGP`], and the calls that copy it so. Where all rows count
+/// `batch` with masked rows blanked out and marked by [`INVALID_LOGP`], and the calls that copy it so. Where all rows count
 /// it is the caller's own buffers, and there is nothing to call.
 pub(super) fn cleaned(gpu: &Gpu, model: &Model, batch: &BatchBuffers) -> Result<(BatchBuffers, Vec<Call>)> {
     let (mut clean, mut calls) = (batch.clone(), Vec::new());
@@ -26,7 +26,7 @@ pub(super) fn cleaned(gpu: &Gpu, model: &Model, batch: &BatchBuffers) -> Result<
     Ok((clean, calls))
 }
 
-/// A column of 0, with [`INVALID_LOGP`] in rows that do not count.
+/// A column of 0, with [`INVALID_LOGP`] in masked rows.
 pub(super) fn marks(gpu: &Gpu, valid: &Buffer<u32>, rows: u32, calls: &mut Vec<Call>) -> Result<Buffer<f32>> {
     let zeros = gpu.buffer::<f32>("zeros", rows.into())?;
     Clear { gpu, valid, rows }.column(&zeros, 1, INVALID_LOGP.to_bits(), calls)

@@ -80,7 +80,7 @@ impl FisherPlan {
         })
     }
 
-    /// Leaves out rows that do not count: those that [`crate::kernels::batch_clean::INVALID_LOGP`] marks in `samples`, all rows'. Its element
+    /// Leaves out masked rows: those that [`crate::kernels::batch_clean::INVALID_LOGP`] marks in `samples`, all rows'. Its element
     /// `valid_sample` (not 0) has the weight of the others, as [`crate::kernels::batch_count`] leaves it.
     pub fn masked(self, samples: &Buffer<[f32; 4]>, valid_sample: u32) -> Self {
         Self { samples: samples.clone(), valid_sample, ..self }

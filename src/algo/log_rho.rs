@@ -13,13 +13,13 @@ use crate::kernels::{advantage_log_rho, head_evaluate};
 /// log π(a) − log μ(a) of recorded actions: π the policy at the present parameters, μ the one that acted.
 #[derive(Debug)]
 pub struct LogRhoPlan {
-    /// `[rows]`; 0 in rows that do not count.
+    /// `[rows]`; 0 in masked rows.
     pub log_rhos: Buffer<f32>,
     calls: Vec<Call>,
 }
 
 impl LogRhoPlan {
-    /// Allocates and binds for `rows` rows of `obs` `[rows, obs_dim]`, `actions` (words, `[rows, action_words]`, indices in range in rows that do not count, too) and `logp`
+    /// Allocates and binds for `rows` rows of `obs` `[rows, obs_dim]`, `actions` (words, `[rows, action_words]`, indices in range in masked rows, too) and `logp`
     /// `[rows]`. `valid` `[rows]` says which rows count.
     ///
     /// # Errors

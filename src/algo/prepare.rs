@@ -18,7 +18,7 @@ pub struct RolloutRows {
     /// As the networks saw them ([`ActPlan::obs`](super::ActPlan)), `[steps, envs, obs_dim]`.
     pub obs: Buffer<f32>,
     /// Words, `[steps, envs, action_words]`, see [`Actions::words`](crate::data::Actions::words). Indices must be below the number of
-    /// choices, in rows that do not count, too.
+    /// choices, in masked rows, too.
     pub actions: Buffer<u32>,
     /// `[steps, envs]`.
     pub logp: Buffer<f32>,

@@ -80,7 +80,7 @@ impl Builder<'_> {
         let k3 = self.config.adaptive_lr.is_some_and(|rate| rate.estimator == KlEstimator::K3);
         let phase = |phase: u32| {
             let of_minibatch = |(index, block): (u32, &Block)| {
-                // k3 of the first minibatch is 0 but for rounding.
+                // k3 of the first minibatch is 0 except for rounding.
                 let raises = if k3 && index == 0 { 0 } else { base.raises };
                 let valid_sample = self.valid_sample(index);
                 (loss_kl::Params { index, phase, raises, valid_sample, ..base }, block.rows)

@@ -42,7 +42,7 @@ impl Algorithm {
     }
 }
 
-/// Which way round the KL divergence is taken.
+/// Which way the KL divergence is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KlDirection {

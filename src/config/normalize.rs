@@ -214,7 +214,7 @@ impl RewardNorm {
         Self { reset: ReturnReset::AtDone, clip: None, ..Self::sb3() }
     }
 
-    /// Lizhi's reward scaling, but for the first reward. There it is divided by itself; one return alone has no deviation, and
+    /// Lizhi's reward scaling, except for the first reward. There it is divided by itself; one return alone has no deviation, and
     /// nothing is clipped. Here the statistic begins with the weight of one return, so that the first reward is divided by
     /// √(½ + r²/4).
     pub const fn lizhi_scaling() -> Self {

@@ -101,7 +101,7 @@ impl PpoConfig {
         }
     }
 
-    /// OpenAI baselines' `ppo2` with its settings for MuJoCo: CleanRL's arithmetic, but for TensorFlow's Adam and gradient
+    /// OpenAI baselines' `ppo2` with its settings for MuJoCo: CleanRL's arithmetic, except for TensorFlow's Adam and gradient
     /// clip, NumPy's standard deviation, and the `VecNormalize` that its program puts round MuJoCo's tasks.
     pub fn baselines_ppo2() -> Self {
         Self {

@@ -93,7 +93,7 @@ impl Gpu {
         }
         // SAFETY: the text is one of our own kernels, never a caller's. `bind` has checked every buffer against the shape;
         // indices that come from data (actions, orders) are clamped in the shader; loops have bounds that do not depend on
-        // floats; divisors are checked on the host. Tests run every kernel with all checks on and with guard bands round every
+        // floats; divisors are checked on the host. Tests run every kernel with all checks on and with guard bands around every
         // output, on the same cases.
         #[allow(unsafe_code, reason = "the one place where checks are switched off; argued above")]
         unsafe {

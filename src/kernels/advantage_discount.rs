@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! G_t = γ G_{t−1} + r_t,  then 0 where the episode ended           reset 0: Stable-Baselines3, OpenAI baselines
-//! G_t = γ G_{t−1} (1 − terminated_t) + r_t                         reset 1: Gymnasium, but for
+//! G_t = γ G_{t−1} (1 − terminated_t) + r_t                         reset 1: Gymnasium, except for
 //! G_t = γ G_{t−1} (1 − (terminated_t or truncated_t)) + r_t        reset 2: PureJaxRL
 //! G_t = γ G_{t−1} (1 − terminated_t) + r_t,  then 0 where it ended  reset 3: Gymnasium's vectors in SAME_STEP mode
 //! ```

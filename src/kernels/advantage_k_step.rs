@@ -1,4 +1,4 @@
-//! k-step advantages Â^(k), one invocation per transition (the lecture's Â^(k); Schulman et al. 2016, equation 11).
+//! k-step advantages Â^(k), one invocation per transition (Schulman et al. 2016, equation 11).
 //!
 //! Â_t^(k) = Σ_{i<m} γ^i r_{t+i} + γ^m next_{t+m−1} − V(s_t), where m ≤ k stops at an episode's end and at the window's end. k = 1
 //! is GAE with λ = 0, k ≥ T is λ = 1 (then take [`super::advantage_gae`], which costs T instead of T · k).

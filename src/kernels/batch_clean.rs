@@ -1,6 +1,6 @@
 //! Rows that count as they are, and one word throughout in rows that do not: what lies there is not read any further.
 //!
-//! Rows that do not count are marked for good by [`INVALID_LOGP`] in their `logp_old`, which [`super::batch_pack`] carries into the samples.
+//! Masked rows are marked for good by [`INVALID_LOGP`] in their `logp_old`, which [`super::batch_pack`] carries into the samples.
 
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
@@ -15,7 +15,7 @@ kernel! {
         pub rows: u32,
         /// Words of a row.
         pub width: u32,
-        /// The word of rows that do not count.
+        /// The word of masked rows.
         pub fill: u32,
         #[doc(hidden)]
         pub pad_0: u32,

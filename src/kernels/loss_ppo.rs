@@ -8,8 +8,8 @@
 //!
 //! The surrogate may also be −r A or the plain −A logp, and a KL penalty may be added whose weight [`super::loss_kl`] sets.
 //!
-//! Schulman et al. 2017, equations 7 and 9; dual clip: Ye et al. 2020, equation 5. The lecture's six cases follow from the
-//! minimum. Ties: a clamp passes the gradient on its closed range and a min or max of equals gives each half, as
+//! Schulman et al. 2017, equations 7 and 9; dual clip: Ye et al. 2020, equation 5. Six cases, of the ratio (below, within or
+//! above the clip range) and the advantage's sign, follow from the minimum. Ties: a clamp passes the gradient on its closed range and a min or max of equals gives each half, as
 //! PyTorch does; so at r = 1, the first minibatch, the gradient is −A, not 0.
 
 use super::parts;

@@ -3,7 +3,7 @@
 //! Try j is θ = θ_old + `factor` · step_scale · x, with x and step_scale from [`cg_step`]. It is accepted if all its rows are
 //! finite, KL ≤ `max_kl` · `kl_margin` and the surrogate improves as `acceptance` says (Schulman et al. 2015, appendix C; the ratio to the
 //! expected improvement `factor` · step_scale · b·x is that of the authors' own code). After the first accepted try the others do nothing;
-//! if none was, the parameters are those of before, bit for bit. The calls go round the network and
+//! if none was, the parameters are those of before, bit for bit. The calls go around the network and
 //! [`loss_trust_region`](super::loss_trust_region):
 //!
 //! ```text
@@ -83,7 +83,7 @@ pub const OBJECTIVE: usize = 4;
 pub const TRIES: usize = 5;
 /// Improvement that the last of them promised.
 pub const EXPECTED: usize = 6;
-/// KL at θ_old: 0 but for rounding.
+/// KL at θ_old: 0 except for rounding.
 pub const KL_BEFORE: usize = 7;
 /// First of a (KL, surrogate) per try; 0 where none was looked at.
 pub const OF_TRIES: usize = 8;

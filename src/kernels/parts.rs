@@ -83,7 +83,7 @@ parts! {
     WIDE = "wide",
     /// A draw from such a dimension.
     DRAW = "draw",
-    /// The mark of rows that do not count.
+    /// The mark of masked rows.
     SAMPLE = "sample",
     /// Loops that are not unrolled on drivers that compute on the CPU.
     LOOPS = "loops",

@@ -309,7 +309,7 @@ mod tests {
     use super::*;
     use ndarray::array;
 
-    /// The lecture's table: ratio, advantage, which branch is the minimum, whether a gradient flows (ε = 0.2).
+    /// Six cases: ratio, advantage, which branch is the minimum, whether a gradient flows (ε = 0.2).
     #[test]
     fn six_clipping_cases() {
         let eps = 0.2;

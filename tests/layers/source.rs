@@ -34,7 +34,7 @@ pub struct Module {
     pub globs: Vec<Vec<String>>,
     /// Paths and names that its code mentions, outside of `use`.
     pub mentions: BTreeSet<Vec<String>>,
-    /// Every name in it, but for those of the standard library.
+    /// Every name in it, except for those of the standard library.
     pub names: BTreeSet<String>,
 }
 

@@ -4,7 +4,7 @@ use super::{UNWRITTEN, gpu, map};
 use crate::gpu::{Access, Binding, KernelDef, ParamField, Part};
 use crate::kernels::parts::{ACTIVATION, MATH, SURROGATE, VALUE};
 
-/// Equal but for two roundings of a division, or both no number.
+/// Equal except for two roundings of a division, or both no number.
 fn same(got: f32, want: f32) -> bool {
     got == want || (got.is_nan() && want.is_nan()) || (got - want).abs() <= 3e-7 * want.abs()
 }
