@@ -92,11 +92,11 @@ pub enum Error {
         has: u64,
     },
 
-    /// No adapter suits the request. The message lists those that were there.
+    /// No adapter suits the request. The message lists those that were found.
     #[error("no adapter: {0}")]
     NoAdapter(String),
 
-    /// An environment variable leaves nothing to work with.
+    /// An environment variable excludes everything.
     #[error("{name} is \"{value}\": {why}; it must be {expected}")]
     Variable {
         /// Name of the variable.
@@ -118,7 +118,7 @@ pub enum Error {
         message: String,
     },
 
-    /// wgpu found a fault in a call or a shader of ours, or of the embedder's.
+    /// wgpu found a fault in one of our calls or shaders, or in the embedder's.
     #[error("{what}: wgpu refused: {message}")]
     Wgpu {
         /// What was being made or done.
@@ -140,7 +140,7 @@ pub enum Error {
     #[error("device lost: {0}")]
     DeviceLost(String),
 
-    /// An environment of your own failed, panicked, or gave a number that is not finite ([`crate::host::HostEnv`]).
+    /// One of your own environments failed, panicked, or gave a number that is not finite ([`crate::host::HostEnv`]).
     #[error("environment {env}, after {step} steps: {message}")]
     Environment {
         /// Which of the collector's.
@@ -151,8 +151,8 @@ pub enum Error {
         message: String,
     },
 
-    /// wgpo is at fault itself: something that cannot be has come about. Please report it.
-    #[error("wgpo is at fault itself, please report it: {0}")]
+    /// A fault of wgpo itself: something that cannot happen has happened. Please report it.
+    #[error("this is a fault of wgpo itself, please report it: {0}")]
     Internal(&'static str),
 
     /// A file could not be read or written.

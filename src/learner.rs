@@ -29,8 +29,8 @@ pub trait Learner {
     /// The settings.
     fn config(&self) -> &PpoConfig;
 
-    /// Actions, their log-probabilities and the values for `obs` `[rows, obs_dim]`, as the environment gave them: where
-    /// observations are normalised, the learner does it. With a masked head everything is allowed.
+    /// Actions, their log-probabilities and the values for `obs` `[rows, obs_dim]`, as the environment gave them: if observations
+    /// are normalised, the learner does it. With a masked head, every choice is allowed.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] or [`crate::Error::Value`] if `obs` does not fit or is not finite.
@@ -59,7 +59,7 @@ pub trait Learner {
         Ok(self.act(obs, ActMode::Greedy)?.values)
     }
 
-    /// Advantages and one update on `rollout`, whose rewards are the environment's: where rewards are scaled or value targets
+    /// Advantages and one update on `rollout`, with the environment's own rewards: if rewards are scaled or value targets
     /// normalised, the learner does it.
     ///
     /// # Errors
@@ -139,19 +139,19 @@ pub struct LearnerState {
     pub optimizer_step: u32,
     /// Updates done; position in the shuffle's keys.
     pub update: u64,
-    /// Rows that they took in, those that do not count in the means included; position in all schedules
+    /// Rows that they took in, masked rows included; position in all schedules
     /// ([`PpoConfig::progress`]).
     pub env_steps: u64,
     /// Policy steps taken; position in the action draws.
     pub policy_step: u64,
     /// Seed of all draws.
     pub seed: u64,
-    /// β of the next update where the KL penalty is adapted. 0: nothing has adapted it, the configuration's is used.
+    /// β of the next update, if the KL penalty is adapted. 0: nothing has adapted it yet, and the configuration's is used.
     pub kl_coef: f32,
-    /// Learning rate of the next update where it follows the KL. 0: the configuration's.
+    /// Learning rate of the next update, if it follows the KL. 0: the configuration's.
     pub learning_rate: f32,
-    /// The last solution of the conjugate gradients, in the parameters' layout, where they start warm; else empty.
+    /// The last solution of the conjugate gradients, in the parameters' layout, if they start warm; else empty.
     pub search_direction: Vec<f32>,
-    /// Running statistics of observations, rewards and value targets, where they are normalised.
+    /// Running statistics of observations, rewards and value targets, if they are normalised.
     pub normalizer: NormalizerState,
 }

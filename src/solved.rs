@@ -1,18 +1,18 @@
-//! When a run is solved. One rule for the program, the learning gates and whoever trains with this crate.
+//! When a run is solved. One rule for the program, the learning gates and everyone who trains with this crate.
 //!
-//! A run is **solved** when, after one and the same update,
+//! A run is **solved** if, after the same update,
 //!
 //! 1. the *sampled* mean return, over the last [`WINDOW`] episodes of training, has reached the environment's mark
 //!    ([`Env::solved_at`]), and
 //! 2. a *greedy* evaluation of the policy that this update left has reached it, too: [`EPISODES`] episodes from start states of a
 //!    seed that no training has ([`evaluation_seed`]).
 //!
-//! The first alone is not enough. Its episodes were played by the policies of many updates, so the latest policy may be broken
-//! while the mean over them still looks well. The second alone is not enough either: it says nothing about the policy that
+//! The first alone is not enough. The policies of many updates played its episodes, so the latest policy may be broken
+//! while the mean still looks good. The second alone is not enough either: it says nothing about the policy that
 //! explores, and one lucky update would pass.
 //!
-//! An evaluation costs many steps of the environment, so it takes place only where the first condition holds, and after the last
-//! update of a run. If it fails, training goes on, and the next one waits for [`SolvedRule::spacing`] steps of training. The
+//! An evaluation costs many steps of the environment, so it takes place only if the first condition holds, and after the last
+//! update of a run. If it fails, training continues, and the next one waits for [`SolvedRule::spacing`] steps of training. The
 //! best policy by these evaluations is worth keeping beside the last: [`Solved::best`] says which it is, and
 //! [`checkpoint::save_best`](crate::checkpoint::save_best) writes it with its score.
 
@@ -24,7 +24,7 @@ use crate::trainer::{EpisodeStats, IterationStats};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Episodes of training whose mean return is looked at, at least; Gymnasium's and CleanRL's 100.
+/// Fewest episodes of training in the sampled mean; Gymnasium's and CleanRL's 100.
 pub const WINDOW: u64 = 100;
 /// Episodes of a greedy evaluation.
 pub const EPISODES: usize = 100;
@@ -47,9 +47,9 @@ pub struct SolvedRule {
     pub env: Env,
     /// Mean return to be reached, by the sampled and by the greedy policy.
     pub mark: f64,
-    /// Episodes of training that the sampled mean is over, at least.
+    /// Fewest episodes of training in the sampled mean.
     pub window: u64,
-    /// Episodes of a greedy evaluation. 0: there is none, and nothing is ever solved.
+    /// Episodes of a greedy evaluation. 0: no evaluation, and no run is ever solved.
     pub episodes: usize,
     /// Environment steps of training between two evaluations, at least.
     pub spacing: u64,

@@ -72,7 +72,7 @@ pub struct IterationStats {
 /// Draws: the policy's step p (from 0) uses counter step p; start states use step 0 at the beginning, and s + 1 for a reset
 /// inside environment step s. See [`crate::rng`].
 pub trait Trainer {
-    /// The built-in environment; `None` where they are your own ([`HostTrainer`](crate::host::HostTrainer)).
+    /// The built-in environment; `None` if they are your own ([`HostTrainer`](crate::host::HostTrainer)).
     fn env(&self) -> Option<Env>;
 
     /// The learner inside.
@@ -88,7 +88,7 @@ pub trait Trainer {
     fn iterate(&mut self) -> Result<IterationStats>;
 
     /// Iterates until at least `env_steps` environment steps were taken since the start, at least once; the last iteration's statistics.
-    /// [`train`] does so, too, and lets you look in between.
+    /// [`train`] does the same and lets you look in between.
     ///
     /// # Errors
     /// Those of [`iterate`](Self::iterate).
@@ -96,7 +96,7 @@ pub trait Trainer {
         train(self, env_steps, |_, _| Ok(ControlFlow::Continue(())))
     }
 
-    /// Everything that decides the future, except for what environments of your own keep to themselves.
+    /// Everything that decides the future, except what your own environments keep to themselves.
     ///
     /// # Errors
     /// A device error.

@@ -29,8 +29,8 @@ pub struct ActPlan {
 }
 
 impl ActPlan {
-    /// Allocates and binds for `obs` `[rows, obs_dim]`, not normalised. Where observations are normalised, drawing an action
-    /// takes them into the statistics and the greedy action does not.
+    /// Allocates and binds for `obs` `[rows, obs_dim]`, not normalised. If observations are normalised, drawing an action
+    /// adds them to the statistics; the greedy action does not.
     ///
     /// # Errors
     /// A buffer too short, a limit, or out of memory.

@@ -25,7 +25,7 @@ pub struct RolloutBuffers {
     pub truncated: Buffer<u32>,
     /// log π(a) − log μ(a), `[steps, envs]`, from [`super::LogRhoPlan`]; for [`Estimator::Vtrace`] and [`Estimator::Puff`].
     pub log_rhos: Option<Buffer<f32>>,
-    /// A mask of the caller's, `[steps, envs]`: 0 where a row does not count, else 1; [`super::ValidPlan`] reads it.
+    /// The caller's mask, `[steps, envs]`: 0 in masked rows, else 1; [`super::ValidPlan`] reads it.
     pub valid: Option<Buffer<u32>>,
 }
 

@@ -7,8 +7,8 @@ use crate::gpu::{Buffer, Call, Element, Gpu};
 use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::{batch_clean, batch_count, batch_pack};
 
-/// `batch` with masked rows blanked out and marked by [`INVALID_LOGP`], and the calls that copy it so. Where all rows count
-/// it is the caller's own buffers, and there is nothing to call.
+/// `batch` with masked rows blanked out and marked by [`INVALID_LOGP`], and the calls that copy it so. Without masked rows
+/// these are the caller's own buffers, and there is nothing to call.
 pub(super) fn cleaned(gpu: &Gpu, model: &Model, batch: &BatchBuffers) -> Result<(BatchBuffers, Vec<Call>)> {
     let (mut clean, mut calls) = (batch.clone(), Vec::new());
     let Some(valid) = &batch.valid else { return Ok((clean, calls)) };

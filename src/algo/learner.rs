@@ -18,14 +18,14 @@ use crate::normalizer::NormalizerState;
 use crate::policy::{PolicySpec, initial_parameters_with};
 use ndarray::{Array1, Array2, ArrayView2};
 
-/// Dispatches of one submission of ours: far below any watchdog's patience, and enough that submitting costs nothing.
+/// Dispatches of one submission: far below what a watchdog allows, and so many that submitting costs nothing.
 pub(super) const CALLS_PER_SUBMISSION: usize = 4096;
 
 /// Row counts whose plans for acting are kept: those of training, of an evaluation, and two to spare.
 const ACT_PLANS: usize = 4;
 
 /// A policy on the device. Observations and rollouts come from host arrays; for environments on the device see
-/// [`super::GpuTrainer`], and to record into an encoder of one's own [`super::PpoUpdate`].
+/// [`super::GpuTrainer`], and to record into your own encoder [`super::PpoUpdate`].
 ///
 /// Plans are made on first use and kept: of updates for the last shape, of [`act`](Learner::act) for the last four row counts, of
 /// [`values`](Learner::values) for any row count up to the largest so far.

@@ -10,7 +10,7 @@ use crate::kernels::{advantage_discount, advantage_rescale, policy_normalize, re
 use crate::normalizer::{NormalizerState, RunningMoments};
 
 /// The running statistics that a configuration asks for; part of a [`Model`](super::Model). An embedder puts the calls in between:
-/// [`rewards`](Self::rewards) before the advantages, [`targets`](Self::targets) after them. Where a setting is off there are no calls.
+/// [`rewards`](Self::rewards) before the advantages, [`targets`](Self::targets) after them. Disabled settings have no calls.
 #[derive(Debug)]
 pub struct NormalizerBuffers {
     config: PpoConfig,
@@ -156,8 +156,8 @@ impl NormalizerBuffers {
         policy_normalize::bind(gpu, &params, &io)
     }
 
-    /// Rewards of a window on the device, scaled in place, step by step, where statistics take in only rows that count in `valid`
-    /// `[steps, envs]` (all without); [`RolloutBuffers::rewards`] are raw before and scaled after.
+    /// Rewards of a window on the device, scaled in place, step by step, where statistics take in only rows that `valid` `[steps, envs]` does
+    /// not mask (without it, all); [`RolloutBuffers::rewards`] are raw before and scaled after.
     ///
     /// # Errors
     /// A buffer too short, a limit, [`crate::Error::Config`] if the window has other than `num_envs` environments where returns are
@@ -222,7 +222,7 @@ impl NormalizerBuffers {
         Ok(calls)
     }
 
-    /// Takes the first `rows` of `returns` that count in `valid` `[rows]` (all without) into the statistic, then puts those and as many of `values_old` in the critic's units, in
+    /// Adds the first `rows` of `returns` that are unmasked in `valid` `[rows]` (without it, all) to the statistic, then puts those and as many of `values_old` in the critic's units, in
     /// place.
     ///
     /// # Errors

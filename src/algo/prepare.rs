@@ -26,7 +26,7 @@ pub struct RolloutRows {
 
 /// One update of any algorithm on a rollout of a fixed shape, recorded once: which rows count, rewards scaled with running statistics,
 /// log ρ, advantages, value targets normalised, then a [`PpoUpdate`](super::PpoUpdate) or a
-/// [`TrustRegionUpdate`](super::TrustRegionUpdate). Nothing that the settings ask for is left to the caller.
+/// [`TrustRegionUpdate`](super::TrustRegionUpdate). The caller need not do anything else that the settings ask for.
 ///
 /// The rollout's `rewards` and `values` are in the environment's units before and may be in the networks' afterwards: fill them anew for
 /// every window.
@@ -150,8 +150,8 @@ pub(super) fn prepare(
     Ok((calls, batch))
 }
 
-/// Refuses settings that an update on given rows does not carry out itself: with them on, it would learn from rewards and value targets
-/// that nobody has normalised, without a word.
+/// Refuses settings that an update on given rows does not carry out itself. Otherwise it would silently learn from rewards and value targets
+/// that nobody has normalised.
 pub(super) fn refuse_unprepared(config: &PpoConfig) -> Result<()> {
     let on = [("reward_norm", config.reward_norm.is_some()), ("norm_value", config.norm_value.is_some())];
     match on.into_iter().find(|(_, on)| *on) {

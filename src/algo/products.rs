@@ -1,4 +1,4 @@
-//! Which kernel computes the products of a layer, by shape: the one place that decides.
+//! Which kernel computes the products of a layer. Only this file decides, by shape.
 //!
 //! Tiled kernels from 32 rows on, policy and value in one dispatch where their buffers allow; the plain ones below, where a
 //! tile would be empty for the most part, where [`ProductPath::Plain`] is asked for, and over buffers of an embedder that end

@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "snake_case", try_from = "Fields")]
 #[non_exhaustive]
 pub enum AdvantageKind {
-    /// Generalised advantage estimation; the recorded policy counts as the present one.
+    /// Generalised advantage estimation. It assumes that the present policy recorded the rollout.
     #[default]
     Gae,
     /// V-trace (Espeholt et al. 2018): value targets `vs`, and advantages weighted by the clipped ratio. Those are meant for a loss
-    /// without a ratio (`a2c`); in PPO's surrogate, which has its own, they count it twice. On an on-policy rollout `vs` are GAE's
+    /// without a ratio (`a2c`). PPO's surrogate has its own ratio, so it would be counted twice. On an on-policy rollout `vs` are GAE's
     /// returns, and with λ = 1 the advantages are GAE's.
     Vtrace {
         /// Largest ρ, above 0.

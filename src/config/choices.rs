@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// The clipped surrogate (Schulman et al. 2017), with [`KlPenalty`](super::KlPenalty) on top where it is set.
+    /// The clipped surrogate (Schulman et al. 2017), with [`KlPenalty`](super::KlPenalty) on top if it is set.
     #[default]
     Ppo,
     /// The surrogate with a KL penalty in place of the clip (the same paper, section 4).

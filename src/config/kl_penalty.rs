@@ -28,9 +28,9 @@ pub struct KlPenalty {
     /// The KL that the adaptation aims at and the hinge counts from. Apart from
     /// [`PpoConfig::target_kl`](crate::PpoConfig::target_kl), which ends an update early.
     pub target_kl: f64,
-    /// Which way round, in the loss and in the adaptation.
+    /// Which way the divergence is taken, in the loss and in the adaptation.
     pub direction: KlDirection,
-    /// The further penalty beyond a limit, off if absent.
+    /// A further penalty beyond a limit; off if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hinge: Option<KlHinge>,
     /// Whether the ratio is clipped too. Without, the surrogate is −mean r A.
@@ -44,8 +44,8 @@ pub enum KlMeasure {
     /// The mean over all rows once the update is done (Schulman et al. 2017, section 4).
     #[default]
     AllRows,
-    /// The mean over the last minibatch, from the forward pass before its step (RLlib 2.60). It is the last one with a row that counts;
-    /// after an early stop, the one that stopped. It takes no forward pass of its own.
+    /// The mean over the last minibatch, from the forward pass before its step (RLlib 2.60). It is the last one with an unmasked row, or
+    /// the one that stopped the update early. It takes no forward pass of its own.
     LastMinibatch,
 }
 
@@ -169,16 +169,16 @@ impl KlPenalty {
 /// lr ← min(lr · factor, max)  if KL < target_kl / kl_factor       (by minibatches only where KL > 0: 0 at the first says nothing)
 /// ```
 ///
-/// KL is the mean over the minibatch; of an epoch the mean over its minibatches that have a row that counts, each alike, with the one that ended it by
-/// [`KlStop`](super::KlStop). The rate is kept from update to update and is part of the saved state.
+/// KL is the mean over the minibatch; of an epoch, the plain mean over its minibatches that have an unmasked row, including the one that ended it by
+/// [`KlStop`](super::KlStop). The rate carries over from update to update and is part of the saved state.
 ///
 /// What a file's table leaves out is rsl_rl's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdaptiveLr {
-    /// The KL that is aimed at.
+    /// The target of the KL.
     pub target_kl: f64,
-    /// How far from its aim the KL may be, at least 1.
+    /// How far from its target the KL may be, as a factor, at least 1.
     pub kl_factor: f64,
     /// Above 1.
     pub factor: f64,
@@ -204,7 +204,7 @@ pub enum RateStep {
     Epoch,
 }
 
-/// How a KL is had from a minibatch.
+/// How the KL of a minibatch is computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

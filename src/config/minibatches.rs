@@ -4,7 +4,7 @@ use super::PpoConfig;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// What becomes of the rows where the minibatches do not come out even. n is [`PpoConfig::num_minibatches`] (never more than there
+/// What happens to the rows if the minibatches do not come out even. n is [`PpoConfig::num_minibatches`] (never more than there
 /// are rows), m is [`PpoConfig::minibatch_size`].
 ///
 /// | rows, setting | `round_up` | `keep` | `merge` | `even` | `drop`, `cut` |

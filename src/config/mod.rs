@@ -64,12 +64,12 @@ pub struct PpoConfig {
     pub gamma: f64,
     /// λ of generalised advantage estimation, in [0, 1].
     pub gae_lambda: f64,
-    /// Minibatches per epoch; [`minibatch_rest`](Self::minibatch_rest) says what if rows are left. Ignored where `minibatch_size` is set.
+    /// Minibatches per epoch; [`minibatch_rest`](Self::minibatch_rest) says what happens to rows that are left. Ignored if `minibatch_size` is set.
     pub num_minibatches: usize,
     /// Rows of a minibatch, in place of `num_minibatches`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minibatch_size: Option<usize>,
-    /// Sizes of the minibatches where they do not come out even.
+    /// Sizes of the minibatches if the rows do not divide evenly.
     #[serde(default)]
     pub minibatch_rest: MinibatchRest,
     /// Order of the rows in each epoch.
@@ -147,10 +147,10 @@ pub struct PpoConfig {
     /// How `ent_coef` moves over the run.
     #[serde(default)]
     pub ent_coef_schedule: Anneal,
-    /// How `clip_coef` moves over the run; the value's clip range goes along where it has none of its own.
+    /// How `clip_coef` moves over the run; the value's clip range moves with it unless it has its own.
     #[serde(default)]
     pub clip_coef_schedule: Anneal,
-    /// How `clip_coef_vf` moves over the run, where it is set.
+    /// How `clip_coef_vf` moves over the run, if it is set.
     #[serde(default)]
     pub clip_coef_vf_schedule: Anneal,
     /// Whether actor and critic are clipped together or apart. The reported norm is the joint one either way.
@@ -162,7 +162,7 @@ pub struct PpoConfig {
     /// Where Adam's ε stands.
     #[serde(default)]
     pub adam_eps_placement: AdamEps,
-    /// Step size of the value network's own layers at the start, where it is another one; it falls with `learning_rate` where that
+    /// Step size of the value network's own layers at the start, if it differs; it falls with `learning_rate` if that
     /// does. A shared trunk keeps `learning_rate`. Not for `trpo` and `npg`, whose `learning_rate` is the critic's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_learning_rate: Option<f64>,

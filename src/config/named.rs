@@ -41,7 +41,7 @@ impl Preset {
         }
     }
 
-    /// The name that stands for `algorithm` where nobody says another.
+    /// The name of the default preset of `algorithm`.
     pub const fn usual(algorithm: Algorithm) -> &'static str {
         match algorithm {
             Algorithm::Ppo => "cleanrl",

@@ -8,8 +8,8 @@
 //! variance ← (variance · count + v · n + d² · count · n / total) / total;   mean ← mean + d · n / total;   count ← total
 //! ```
 //!
-//! A batch after which one of them would not be finite, or beyond f32, is counted, but mean and variance stay;
-//! rewards and value targets of such a batch are NaN, so that the update's gradient is refused, and said to be.
+//! If one of them would not be finite after a batch, or beyond f32, the batch is counted, but mean and variance stay.
+//! Its rewards and value targets are then NaN, so the update's gradient is refused and the statistics say so.
 //!
 //! Both are what f64 gives, to 1e-6 of the deviation and of the variance, whatever the count and however far the mean is from 0: f64 on the
 //! CPU, two f32 on the device; x − mean has all their digits. What is merged are f32. A discounted return G is one, too, rounded at every
@@ -20,7 +20,7 @@ use super::validate::{Range, check};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
-/// Where ε stands in what deviations are divided by.
+/// Where ε stands in the divisor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpsPlacement {
@@ -31,7 +31,7 @@ pub enum EpsPlacement {
     OutsideRoot,
 }
 
-/// What comes first where a batch of observations meets the statistics.
+/// What comes first: merging a batch of observations, or normalising it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NormOrder {

@@ -10,8 +10,8 @@ pub enum AdapterChoice {
     #[default]
     Best,
     /// The best (in the order of [`Best`](Self::Best), software last) whose name, driver, driver's version, backend or PCI bus id contain
-    /// this text, or every word of it, whatever its case; [`AdapterSummary::handle`] is such a text for each. Where different adapters
-    /// answer to it equally well, it is refused.
+    /// this text, or every word of it, whatever its case; [`AdapterSummary::handle`] is such a text for each. If different adapters
+    /// match it equally well, it is refused.
     Name(String),
     /// This index into [`adapters`].
     Index(usize),
@@ -33,7 +33,7 @@ pub enum ProductPath {
     /// [`bench::Tuning`](crate::bench::Tuning) finds out which is the fastest.
     #[default]
     Auto,
-    /// The plain kernels everywhere, also where a faster one would do: to compare, and to find a faulty driver.
+    /// The plain kernels everywhere, even where a faster one would work: to compare, and to find a faulty driver.
     Plain,
     /// Large tiles in registers, each invocation loading its own numbers, layer by layer; rollouts of fewer than 32
     /// environments in one dispatch.
@@ -71,7 +71,7 @@ impl ProductPath {
 pub struct GpuOptions {
     /// Which adapter. An adapter named or indexed is taken even if it is software.
     pub adapter: AdapterChoice,
-    /// With [`AdapterChoice::Best`]: whether a software adapter will do where there is no other.
+    /// With [`AdapterChoice::Best`]: whether a software adapter is accepted if there is no other.
     pub allow_software: bool,
     /// Keep wgpu's bounds checks in our shaders. They are off by default: every kernel is tested with them on and stays
     /// inside its buffers.
@@ -253,7 +253,7 @@ fn named<'a>(all: &'a [AdapterSummary], name: &str) -> Result<Option<&'a Adapter
         format!("{} ({:?}, {} {}) is \"{}\"", info.name, info.backend, info.driver, info.driver_info, s.handle)
     });
     let told = told.collect::<Vec<_>>().join("; ");
-    Err(Error::NoAdapter(format!("\"{name}\" is said of {} adapters alike: {told}", equal.len())))
+    Err(Error::NoAdapter(format!("\"{name}\" matches {} adapters equally well: {told}", equal.len())))
 }
 
 /// The same with their indices and handles.
@@ -381,7 +381,9 @@ mod tests {
     fn what_several_answer_to_is_told_with_what_to_write() {
         let all = drivers(false);
         let error = named(&all, "LLVMpipe").unwrap_err().to_string();
-        for words in ["\"llvmpipe\" is said of 2 adapters alike", "is \"llvmpipe 22.3.6\"", "is \"llvmpipe 25.0.7\""] {
+        for words in
+            ["\"llvmpipe\" matches 2 adapters equally well", "is \"llvmpipe 22.3.6\"", "is \"llvmpipe 25.0.7\""]
+        {
             assert!(error.contains(words), "{error}");
         }
         let index = |name| named(&all, name).unwrap().map(|found| found.index);

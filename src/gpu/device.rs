@@ -67,7 +67,7 @@ impl Gpu {
     /// Asks wgpu for an adapter and a device.
     ///
     /// The limits are WebGPU's defaults; `options.binding_bytes` raises the size of bindings and buffers. No optional
-    /// feature is asked for, but timestamp queries where `options.timestamps` says so and the adapter has them.
+    /// feature is requested, except timestamp queries if `options.timestamps` asks for them and the adapter has them.
     ///
     /// # Errors
     /// [`Error::NoAdapter`], [`Error::Variable`] or [`Error::NoDevice`]; [`Error::Limit`] if `binding_bytes` is more than the adapter has.

@@ -6,7 +6,7 @@
 //! 2. `bind` checks every length and makes one bind group and its parameter blocks: a list of [`Call`]s;
 //! 3. [`Gpu::record`] writes the calls into one compute pass of the caller's encoder.
 //!
-//! Nothing here submits, polls or waits but [`Gpu::submit`] and [`Gpu::run`], which submit, and [`Gpu::read`], [`Gpu::wait`] and
+//! Nothing here submits, polls or waits except [`Gpu::submit`] and [`Gpu::run`], which submit, and [`Gpu::read`], [`Gpu::wait`] and
 //! [`ReadBack::fetch`], which poll the device until it is done.
 
 mod adapter;

@@ -80,8 +80,8 @@ impl<T: Element> ReadBack<T> {
         Ok(())
     }
 
-    /// The staging buffer's content once the submission that fills it has run. Somebody must poll the device
-    /// meanwhile; in a browser that happens by itself.
+    /// The staging buffer's content once the submission that fills it has run. Someone must poll the device
+    /// meanwhile; a browser does so by itself.
     ///
     /// # Errors
     /// A lost device.

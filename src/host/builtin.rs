@@ -1,4 +1,4 @@
-//! The environments that wgpo brings, behind the trait for those of your own.
+//! The built-in environments, behind the trait for your own.
 
 use super::{EnvResult, HostAction, HostEnv, HostStep, Spaces, Start};
 use crate::env::Env;

@@ -11,7 +11,7 @@ use crate::trainer::EpisodeStats;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-/// N environments of your own that step side by side, each in episodes of its own; see [`HostEnv`] and the [module](super).
+/// N of your own environments that step side by side, each in its own episodes; see [`HostEnv`] and the [module](super).
 ///
 /// They run on the calling thread unless [`with_threads`](Self::with_threads) says otherwise, with the same bits either way, and are
 /// reset in the same step unless [`with_autoreset`](Self::with_autoreset) says otherwise.
@@ -180,10 +180,10 @@ impl Collector {
     /// collector's, as in [`evaluate`](crate::reference::evaluate()) with that seed.
     ///
     /// [`ActMode::Greedy`] leaves the learner as it was; [`ActMode::Sample`] advances its draws and its running statistics of
-    /// observations. An environment that has played its part goes on until all have, so that the learner sees one batch size throughout.
+    /// observations. An environment that has played its part continues until all have, so the learner sees the same batch size throughout.
     /// This collector's next window begins with a reset of all environments.
     ///
-    /// Where an episode never ends, neither does this: [`HostEnv::time_limit`].
+    /// If an episode never ends, neither does this: [`HostEnv::time_limit`].
     ///
     /// # Errors
     /// As [`collect`](Self::collect).

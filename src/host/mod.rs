@@ -1,5 +1,5 @@
-//! Environments of your own, on the host: [`HostEnv`] is one of them, a [`Collector`] runs many on threads, a [`HostTrainer`] learns in
-//! them. With a loop of your own (an engine's frame, a robot's tick) take a [`RolloutRecorder`]: it runs nothing.
+//! Your own environments, on the host: [`HostEnv`] is one of them, a [`Collector`] runs many on threads, a [`HostTrainer`] learns in
+//! them. If you own the loop (an engine's frame, a robot's tick), take a [`RolloutRecorder`]: it runs nothing.
 //!
 //! ```
 //! use wgpo::host::{EnvResult, HostAction, HostEnv, HostStep, HostTrainer, Spaces, Start};
