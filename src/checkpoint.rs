@@ -65,7 +65,7 @@ pub struct Saved<S> {
     pub config: PpoConfig,
     /// Parameters, moments and counters.
     pub state: S,
-    /// What its writer said of it.
+    /// What its writer noted about it.
     pub labels: Labels,
 }
 
@@ -115,8 +115,8 @@ pub fn load_learner(path: &Path) -> Result<Saved<LearnerState>> {
     learner_from(&File::open(path, &read(path)?)?)
 }
 
-/// Reads a learner as [`load_learner`] does, and the environment that [`load_trainer`] finds in the same bytes: `None` where it is the
-/// host's own, an error where the file is no trainer's. Whoever needs both reads the file once, since it may be replaced or be a pipe.
+/// Reads a learner as [`load_learner`] does, and the environment that [`load_trainer`] finds in the same bytes: `None` if it is the
+/// host's own, an error if the file is not a trainer's. A caller that needs both reads the file once, because it may be replaced or be a pipe.
 ///
 /// # Errors
 /// As [`load_learner`].

@@ -33,7 +33,7 @@ pub(crate) fn small(what: &str, size: usize) -> Result<u32> {
     })
 }
 
-/// `len` numbers, or none where there cannot be so many.
+/// `len` numbers, or none if there cannot be so many.
 pub(crate) fn filled<T: Clone>(value: T, len: usize) -> Vec<T> {
     let mut numbers = Vec::new();
     if numbers.try_reserve_exact(len).is_ok() {
@@ -69,7 +69,7 @@ pub(crate) fn require(what: impl FnOnce() -> String, bytes: u128) -> Result<()> 
 }
 
 /// Bytes that are free for this process: what the system has or can take back from its caches, within what the process' control groups
-/// leave. `None` where the system does not say.
+/// leave. `None` if the system does not say.
 #[cfg(target_os = "linux")]
 pub(crate) fn free() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();

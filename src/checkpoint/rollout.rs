@@ -17,7 +17,7 @@ pub struct Recording {
     /// The rows of each epoch in the order that another trainer took them, `[epochs, T · N]`; row t · N + n is step t of environment n. For
     /// [`Learner::update_in_order`](crate::Learner::update_in_order).
     pub order: Option<Array2<u32>>,
-    /// Tensors that were not stored as they are used, where that is worth a word: F16, BF16, whole numbers as observations, flags as floats.
+    /// Tensors that were converted, if the conversion matters: F16, BF16, whole numbers as observations, flags as floats.
     pub converted: Vec<Converted>,
     /// Unit roundoff of what `obs` was stored as: 2⁻²⁴ (F32), 2⁻¹¹ (F16), 2⁻⁸ (BF16).
     pub obs_roundoff: f64,
@@ -30,7 +30,7 @@ pub struct Recording {
 /// 2 · 2⁻²⁴ · 2¹² = 2⁻¹¹, and as much again for the sum's own rounding.
 const LOGP_ROUNDING: f32 = 1.0 / 1024.0;
 
-/// Reads a rollout of T steps × N environments, as [`read_recording`] does, without what goes beside it.
+/// Reads a rollout of T steps × N environments as [`read_recording`] does, without the rest of the file.
 ///
 /// # Errors
 /// As [`read_recording`].
@@ -48,14 +48,14 @@ pub fn read_rollout(path: &Path, spec: &PolicySpec) -> Result<Rollout> {
 /// | `logp` | `[T, N]`; at most 0 for discrete heads | F32 |
 /// | `rewards` | `[T, N]` | F32, or whole numbers |
 /// | `values` | `[T + 1, N]`, the last row is V of the observation after the window | F32 |
-/// | `final_values` | `[T, N]`, V of the real last observation where truncated; may be left out where nothing is truncated but what is terminated, too | F32 |
+/// | `final_values` | `[T, N]`, V of the real last observation where truncated; may be left out if every truncated row is terminated, too | F32 |
 /// | `terminated`, `truncated` | `[T, N]`, 0 or 1 | BOOL or whole numbers |
-/// | `valid` | `[T, N]`, 0 where a row does not count; may be left out | BOOL or whole numbers |
+/// | `valid` | `[T, N]`, 0 in masked rows; may be left out | BOOL or whole numbers |
 /// | `ended_before` | `[N]`, 1 where the transition before the window ended its episode; may be left out | BOOL or whole numbers |
 /// | `order` | `[epochs, T · N]`, row indices, each once in an epoch; may be left out | whole numbers |
 ///
 /// F64, F16 and BF16 are accepted for F32, and floats that are whole for whole numbers. The key `autoreset` of the metadata is [`Autoreset::name`], `same_step` if there is none. Numbers
-/// are finite in rows that do not count, too.
+/// are finite in masked rows, too.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Format`] naming the tensor that is missing, has another shape or type, is not finite or out of

@@ -107,7 +107,7 @@ impl Writer {
     }
 }
 
-/// `crc32:` and eight hexadecimal digits over everything that a file says: keys of the metadata and their values but for the
+/// `crc32:` and eight hexadecimal digits over everything that a file says: keys of the metadata and their values except for the
 /// checksum's own, then names, types, shapes and bytes of the tensors, all sorted and each with its length before it. It is the
 /// same after another program has read the file and written it, in whatever order.
 fn checksum<'a, V: View>(metadata: &BTreeMap<String, String>, tensors: impl Iterator<Item = (&'a str, V)>) -> String {

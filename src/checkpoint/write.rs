@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 const TEMPORARY: &str = ".wgpo-";
 /// Random characters after it; tempfile's usual number.
 const RANDOM: usize = 6;
-/// Where files cannot be locked, a temporary file that is older belongs to nobody.
+/// If files cannot be locked, an older temporary file belongs to nobody.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Writes `bytes` to a temporary file beside `path`, syncs it, then renames it: readers see the old file or the new

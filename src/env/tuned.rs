@@ -65,7 +65,7 @@ pub(super) fn acrobot() -> Settings {
     (config, vec![64, 64])
 }
 
-/// White noise alone seldom reaches the hill, and a policy that never saw it learns to save the price of its forces. With
+/// White noise alone seldom reaches the hill, and a policy that has never reached it learns to apply no force, which costs nothing. With
 /// normalised observations (a velocity is below 0.07) and an output layer of gain 1, a fresh policy pushes with what it sees and
 /// gets there in the first updates.
 pub(super) fn mountain_car() -> Settings {
@@ -90,7 +90,7 @@ pub(super) fn mountain_car() -> Settings {
     (config, vec![64, 64])
 }
 
-/// The usual settings of PPO: the bandits show where they fail, see `wgpo failure-modes`.
+/// The usual settings of PPO. The bandits show where they fail, see `wgpo failure-modes`.
 pub(super) fn bandit() -> Settings {
     let config = PpoConfig {
         num_envs: 64,

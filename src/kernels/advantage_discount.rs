@@ -7,7 +7,7 @@
 //! G_t = γ G_{t−1} (1 − terminated_t) + r_t,  then 0 where it ended  reset 3: Gymnasium's vectors in SAME_STEP mode
 //! ```
 //!
-//! The sum lives on in `carried`, so that a window goes on where the last one stopped.
+//! `carried` keeps the sum, so a window continues where the last one stopped.
 
 use super::span;
 use crate::error::Result;

@@ -1,4 +1,4 @@
-//! What a row that counts weighs in the means of its minibatch: rows / rows that count, 0 where none does.
+//! The weight of an unmasked row in the means of its minibatch: rows / unmasked rows, 0 if there are none.
 //!
 //! The losses divide by all rows of a minibatch; with this weight on every term the mean is that over the rows that count.
 
@@ -30,7 +30,7 @@ kernel! {
         pub pad_2: u32,
     },
     io: {
-        /// `(logp_old, _, _, _)` of all rows, where [`super::batch_clean::INVALID_LOGP`] marks one that does not count; and from `place` on
+        /// `(logp_old, _, _, _)` of all rows, where [`super::batch_clean::INVALID_LOGP`] marks a masked one; and from `place` on
         /// `(weight, rows that count, 0, 0)` of each segment.
         samples: ReadWrite [f32; 4],
     },

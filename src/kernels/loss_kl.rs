@@ -36,7 +36,7 @@ kernel! {
         pub adaptive: u32,
         /// 1 / rows; set by `bind`.
         pub inverse_rows: f32,
-        /// β where `kl_state` has none.
+        /// β if `kl_state` has none.
         pub kl_coef: f32,
         /// Below this KL β falls.
         pub kl_low: f32,

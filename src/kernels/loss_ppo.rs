@@ -79,7 +79,7 @@ kernel! {
     },
 }
 
-/// What `loss_partials` holds of the value's errors is in units of this, 2²⁴: their sum ends where their mean does.
+/// Unit of the value's errors in `loss_partials`, 2²⁴: their sum then overflows no earlier than their mean.
 pub const VALUE_UNIT: f32 = 16_777_216.0;
 
 /// Partial sums for `rows` rows; `loss_partials` holds three vectors of each.

@@ -20,7 +20,7 @@ kernel! {
         pub index: u32,
         /// 0: never stop; 1: before this minibatch's step; 2: after it.
         pub kl_stop: u32,
-        /// Largest k3 that goes on.
+        /// Largest k3 that does not stop the update.
         pub kl_limit: f32,
         /// 1 / rows; set by `bind`.
         pub inverse_rows: f32,

@@ -58,7 +58,7 @@ kernel! {
         parameters: ReadWrite f32,
         /// θ_old, `[count]`.
         parameters_old: ReadWrite f32,
-        /// x, `[count]`; 0 where a parameter is not to move.
+        /// x, `[count]`; 0 for a parameter that must not move.
         solution: Read f32,
         /// Scalars of [`cg_step`], `[cg_step::scalars(..)]`.
         cg: Read f32,
@@ -85,7 +85,7 @@ pub const TRIES: usize = 5;
 pub const EXPECTED: usize = 6;
 /// KL at θ_old: 0 except for rounding.
 pub const KL_BEFORE: usize = 7;
-/// First of a (KL, surrogate) per try; 0 where none was looked at.
+/// First of a (KL, surrogate) per candidate; 0 if it was not evaluated.
 pub const OF_TRIES: usize = 8;
 
 /// Length of `search`.

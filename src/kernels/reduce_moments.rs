@@ -42,9 +42,9 @@ kernel! {
     io: {
         /// The numbers.
         minuend: Read f32,
-        /// What is subtracted, one number per row; any buffer will do where `subtract` is 0.
+        /// What is subtracted, one number per row; any buffer works if `subtract` is 0.
         subtrahend: Read f32,
-        /// A row whose number here is [`super::batch_clean::INVALID_LOGP`] is left out; any buffer will do where `mark_stride` is 0.
+        /// A row whose number here is [`super::batch_clean::INVALID_LOGP`] is left out; any buffer works if `mark_stride` is 0.
         marks: Read f32,
         /// Scratch, `partials(rows, segment)`; means in it are less one of the segment's numbers, so that merging keeps their digits.
         partials: ReadWrite [f32; 4],
