@@ -26,7 +26,7 @@ pub fn read(path: &Path) -> Result<String> {
     let file = std::fs::File::open(path).with_context(cannot)?;
     file.take(LONGEST + 1).read_to_string(&mut text).with_context(cannot)?;
     if text.len() as u64 > LONGEST {
-        bail!("{}: is longer than {LONGEST} bytes, which no such file is", path.display());
+        bail!("{}: is larger than {LONGEST} bytes, too large for such a file", path.display());
     }
     Ok(text)
 }

@@ -57,7 +57,10 @@ pub fn info(args: &InfoArgs) -> Result<ExitCode> {
     for (kernel, form) in VARIANTS {
         say!("  {kernel}: {form}");
     }
-    say!("\n`--backend auto` takes {}", best.as_deref().unwrap_or("the CPU reference, for want of a hardware GPU"));
+    say!(
+        "\n`--backend auto` takes {}",
+        best.as_deref().unwrap_or("the CPU reference, because there is no hardware GPU")
+    );
     Ok(ExitCode::SUCCESS)
 }
 

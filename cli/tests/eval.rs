@@ -178,12 +178,12 @@ fn paused_seeds_go_on_together_or_one_by_one_bit_for_bit() {
     let place = Place::new();
     place.run(&format!("train pendulum {SMALL} --algo trpo --seeds 2 --out whole"));
     let said = place.run(&format!("train pendulum {SMALL} --algo trpo --seeds 2 --out parts --pause-after 3"));
-    assert!(said.contains("paused with 2 of 2 seeds not at their end"), "{said}");
+    assert!(said.contains("paused with 2 of 2 seeds unfinished"), "{said}");
     assert!(said.contains("train pendulum --resume --seeds 2 --seed 1 --out parts"), "{said}");
     // One alone, then all: the first is at its end, the other is taken there.
     place.run("train pendulum --resume --out parts/seed-1");
     let said = place.run("train pendulum --resume --seeds 2 --out parts");
-    assert!(!said.contains("go on with"), "{said}");
+    assert!(!said.contains("continue with"), "{said}");
     let state = |path: String| wgpo::checkpoint::load_trainer(&place.path(path)).unwrap().state;
     for seed in [1, 2] {
         for file in ["policy.safetensors", "best.safetensors"] {
@@ -231,7 +231,11 @@ fn a_seed_that_is_locked_elsewhere_keeps_the_others_whole() {
     let before: Vec<_> = (1..=3).map(|seed| place.bytes(&format!("r/seed-{seed}/policy.safetensors"))).collect();
     let lock = std::fs::File::create(place.path("r/seed-3/.wgpo.lock")).unwrap();
     lock.lock().unwrap();
-    place.refused(&format!("train pendulum {SMALL} --seeds 3 --out r --force"), 1, &["another run goes on there"]);
+    place.refused(
+        &format!("train pendulum {SMALL} --seeds 3 --out r --force"),
+        1,
+        &["another run is in progress there"],
+    );
     for (seed, before) in (1..=3).zip(before) {
         assert_eq!(place.bytes(&format!("r/seed-{seed}/policy.safetensors")), before, "{seed}");
     }

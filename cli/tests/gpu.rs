@@ -166,7 +166,7 @@ fn kernels_are_chosen_tuned_and_kept() {
     place.refused("train cartpole --backend cpu --kernels plain", 1, &["--kernels", "--backend cpu"]);
     let info: Value = serde_json::from_str(&place.run("info --json")).unwrap();
     if info["automatic"].is_null() {
-        place.refused("train cartpole --kernels plain", 1, &["--kernels is about a GPU", "no hardware GPU found"]);
+        place.refused("train cartpole --kernels plain", 1, &["--kernels needs a GPU", "no hardware GPU found"]);
     }
     place.refused(&format!("bench --adapter {index} --kernels tuned"), 1, &["--kernels tuned", "one net"]);
     place.refused("failure-modes --kernels tuned", 1, &["--kernels tuned", "one net"]);

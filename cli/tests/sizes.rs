@@ -68,7 +68,7 @@ fn what_this_machine_does_not_hold_is_refused_before_it_is_drawn() {
 fn files_without_an_end_are_refused() {
     let place = Place::new();
     for option in ["--config /dev/zero", "--preset sb3 --config /dev/full"] {
-        place.refused(&format!("train cartpole --backend cpu {option}"), 1, &["bytes, which no such file is"]);
+        place.refused(&format!("train cartpole --backend cpu {option}"), 1, &["bytes, too large for such a file"]);
     }
     std::fs::write(place.path("c.toml"), "").unwrap();
     let line = "update /dev/zero --policy /dev/zero --config c.toml --out o.safetensors --backend cpu";

@@ -95,7 +95,7 @@ fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
     place.run(&format!("{SMALL} --out parts --pause-after 3"));
     assert!(place.bytes("whole/policy.safetensors") != place.bytes("parts/policy.safetensors"));
     let said = place.run("train cartpole --resume --out parts --pause-after 4");
-    assert!(said.contains("going on after update 3") && said.contains("go on with: "), "{said}");
+    assert!(said.contains("continuing after update 3") && said.contains("continue with: "), "{said}");
     place.run("train cartpole --resume --out parts");
     assert!(place.bytes("whole/policy.safetensors") == place.bytes("parts/policy.safetensors"));
     assert!(place.bytes("whole/config.toml") == place.bytes("parts/config.toml"));

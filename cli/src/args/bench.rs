@@ -10,7 +10,7 @@ use wgpo::policy::{Bounds, Head, Std};
 /// Options of `wgpo bench`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each row is run once and compared with the f64 reference first. What does not match is not timed,
+Each row is run once and compared with the f64 reference first. A row that does not match is not timed,
 and the exit code is 1. Rows marked * in --list compare for minutes: they run only when --only
 names them, or with --all.
 
@@ -33,7 +33,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub list: bool,
 
-    /// All rows, also those whose comparison with the reference takes minutes
+    /// All rows, including those whose comparison with the reference takes minutes
     #[arg(long)]
     pub all: bool,
 
@@ -45,7 +45,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub seconds: Option<f64>,
 
-    /// Refuse rows whose worst error is above X, even where their own tolerance would let them pass
+    /// Refuse rows whose worst error is above X, even if their own tolerance allows more
     #[arg(long, value_name = "X", value_parser = error)]
     pub tolerance: Option<f64>,
 
@@ -53,7 +53,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// Put the rows beside those of an earlier --json
+    /// Compare the rows with those of an earlier --json
     #[arg(long, value_name = "OLD.json")]
     pub compare: Option<PathBuf>,
 
@@ -61,32 +61,32 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE", value_parser = report)]
     pub report: Option<PathBuf>,
 
-    /// A net of your own in place of ours: numbers of an observation [default: 4]
-    #[arg(long, value_name = "N", help_heading = "Sizes of your own", value_parser = counts(1 << 16))]
+    /// Your own net in place of ours: numbers of an observation [default: 4]
+    #[arg(long, value_name = "N", help_heading = "Your own sizes", value_parser = counts(1 << 16))]
     pub obs: Option<usize>,
 
     /// Widths of its hidden layers [default: 64,64]
-    #[arg(long, value_name = "N,N,…", value_delimiter = ',', help_heading = "Sizes of your own", value_parser = counts(1 << 14))]
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', help_heading = "Your own sizes", value_parser = counts(1 << 14))]
     pub hidden: Option<Vec<usize>>,
 
     /// Its distribution over actions [default: categorical]
-    #[arg(long, value_enum, help_heading = "Sizes of your own")]
+    #[arg(long, value_enum, help_heading = "Your own sizes")]
     pub head: Option<BenchHead>,
 
     /// Choices, or dimensions, of an action [default: 2]
-    #[arg(long, value_name = "N", help_heading = "Sizes of your own", value_parser = counts(256))]
+    #[arg(long, value_name = "N", help_heading = "Your own sizes", value_parser = counts(256))]
     pub actions: Option<usize>,
 
     /// Rows of a minibatch [default: 4096]
-    #[arg(long, value_name = "N", help_heading = "Sizes of your own", value_parser = counts(1 << 22))]
+    #[arg(long, value_name = "N", help_heading = "Your own sizes", value_parser = counts(1 << 22))]
     pub rows: Option<usize>,
 
     /// Steps of a window [default: 128]
-    #[arg(long, value_name = "N", help_heading = "Sizes of your own", value_parser = counts(1 << 16))]
+    #[arg(long, value_name = "N", help_heading = "Your own sizes", value_parser = counts(1 << 16))]
     pub steps: Option<usize>,
 
     /// Environments side by side [default: 256]
-    #[arg(long, value_name = "N", help_heading = "Sizes of your own", value_parser = counts(1 << 20))]
+    #[arg(long, value_name = "N", help_heading = "Your own sizes", value_parser = counts(1 << 20))]
     pub envs: Option<usize>,
 }
 

@@ -9,16 +9,15 @@ use std::path::PathBuf;
 /// Options of `wgpo eval`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Start states are those of evaluations: no training has them, whatever its seed. By default they are
-of the evaluation seed after the run's own, so that neither its training nor the evaluations that
-chose its best policy have seen them.
+Start states are those of evaluations, which no training uses. By default they belong to the seed
+after the run's own, so they differ from those of the evaluations that chose its best policy.
 
 Examples:
   wgpo eval runs/cartpole-cpu-s1
   wgpo eval runs/cartpole-cpu-s1/policy.safetensors --episodes 1000 --sampled
   wgpo eval best.safetensors --env pendulum --seeds 1,2,3 --json")]
 pub struct EvalArgs {
-    /// A run folder, of which the best policy is taken, else the last; or a policy's file
+    /// A run folder (its best policy if there is one, else its last), or a policy's file
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
 
@@ -29,11 +28,11 @@ pub struct EvalArgs {
     #[arg(long, value_enum)]
     pub env: Option<Task>,
 
-    /// Episodes, of each seed
+    /// Episodes per seed
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = counts(1_000_000))]
     pub episodes: usize,
 
-    /// Draw actions from the policy's distribution, where otherwise the greedy one is taken
+    /// Draw actions from the policy's distribution; without this they are greedy
     #[arg(long)]
     pub sampled: bool,
 
@@ -41,7 +40,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64), conflicts_with = "seeds")]
     pub seed: Option<u64>,
 
-    /// Several of them, as a list: 10 is the one seed 10, not ten seeds (`wgpo train --seeds 10` is)
+    /// A list of such seeds: 10 is the one seed 10. For `wgpo train`, --seeds 10 means ten seeds
     #[arg(long, value_name = "S,S,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     pub seeds: Option<Vec<u64>>,
 

@@ -24,7 +24,7 @@ pub struct PlaceArgs {
     pub backend: PlaceName,
 
     /// Adapter to use, as `wgpo info` writes it: its index, or a part of its name, driver or driver's version; implies
-    /// `--backend gpu`, and is the way to use a software adapter
+    /// `--backend gpu`. Software adapters are used only if you name one
     #[arg(long, value_name = "NAME|INDEX")]
     pub adapter: Option<String>,
 

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 /// Options of `wgpo play`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The picture is an animation that every browser plays, over and over. Seeds are as those of `wgpo eval`.
+The picture is an animation that every browser plays, over and over. Seeds are those of `wgpo eval`.
 
 Examples:
   wgpo play runs/pendulum-cpu-s1
   wgpo play runs/pendulum-cpu-s1 --sampled --seed 7 --out swing.svg
   wgpo play runs/pendulum-cpu-s1 --still --every 1")]
 pub struct PlayArgs {
-    /// A run folder, of which the best policy is taken, else the last; or a policy's file
+    /// A run folder (its best policy if there is one, else its last), or a policy's file
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
 
@@ -26,7 +26,7 @@ pub struct PlayArgs {
     #[arg(long, value_enum)]
     pub env: Option<Task>,
 
-    /// Draw actions from the policy's distribution, where otherwise the greedy one is taken
+    /// Draw actions from the policy's distribution; without this they are greedy
     #[arg(long)]
     pub sampled: bool,
 
@@ -38,7 +38,7 @@ pub struct PlayArgs {
     #[arg(long, value_name = "FILE.svg")]
     pub out: Option<PathBuf>,
 
-    /// Draw twelve moments side by side, where otherwise it is an animation
+    /// Draw twelve moments side by side instead of an animation
     #[arg(long)]
     pub still: bool,
 

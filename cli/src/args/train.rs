@@ -13,15 +13,15 @@ use wgpo::policy::Activation;
 
 /// Options of `wgpo train`.
 ///
-/// Settings come from the preset, then from `--config`, then from the options below; the later wins.
+/// Settings come from the preset, then from `--config`, then from the options below; later ones win.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-A run is solved when the mean return of the last 100 episodes of training is at the task's mark, and
-that of 100 greedy episodes from start states that no training has, too.
+A run is solved when two means have reached the task's mark: the return of the last 100 episodes of
+training, and that of 100 greedy episodes from start states that no training uses.
 
 A run folder holds metrics.csv (one row per update), config.toml (all settings), policy.safetensors
 (the whole state after the last update), best.safetensors (after the update whose policy was evaluated
-best) and learning_curve.svg. Ctrl-C finishes the current update, saves, and says how to go on.
+best) and learning_curve.svg. Ctrl-C finishes the current update, saves, and says how to continue.
 
 With --seeds, the folder holds a run folder seed-… of each, seeds.svg (all curves, their mean and its
 band) and summary.csv. Exit code: 0 if all steps were done or the mark was reached, by every seed, or
@@ -50,7 +50,7 @@ pub struct TrainArgs {
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,
 
-    /// TOML file with settings that replace the preset's, for example `learning_rate = 3e-4`; a run's config.toml will do
+    /// TOML file with settings that replace the preset's, for example `learning_rate = 3e-4`; a run's config.toml works, too
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
 
@@ -62,7 +62,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N")]
     pub rollout: Option<usize>,
 
-    /// Environment steps of the whole run, at most; not less than one update takes (environments × rollout)
+    /// Most environment steps of the whole run; at least one update's (environments × rollout)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     pub steps: Option<u64>,
 
@@ -84,8 +84,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     pub seed: Option<u64>,
 
-    /// Train with N seeds at once, from --seed on: together on the device, on the CPU spread over its cores. A number of seeds here: 10 is ten
-    /// seeds (`wgpo eval --seeds 10` is the one seed 10)
+    /// Train N seeds at once, from --seed on: together on a device, spread over the cores on the CPU. Here 10 means ten seeds; for `wgpo eval`,
+    /// --seeds 10 is the one seed 10
     #[arg(long, value_name = "N", value_parser = counts(1000))]
     pub seeds: Option<usize>,
 
@@ -94,24 +94,24 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Go on with the run in the folder, bit for bit as if it had not stopped
+    /// Continue the run in the folder, bit for bit as if it had not stopped
     #[arg(long, conflicts_with_all = ["force", "preset", "config", "hidden", "activation"])]
     pub resume: bool,
 
-    /// Replace the run that is in the folder
+    /// Replace the run in the folder
     #[arg(long)]
     pub force: bool,
 
-    /// Run all steps, also where the task is solved before
+    /// Run all steps, even if the task is solved earlier
     #[arg(long)]
     pub no_stop: bool,
 
-    /// Save and leave after N updates of this sitting; go on later with --resume
+    /// Save and stop after N updates of this session; continue later with --resume
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub pause_after: Option<u64>,
 
-    /// Greedy episodes of an evaluation, which takes place where the sampled mean is at the mark, and at the end; 0 leaves it
-    /// out, and then no run is called solved [default: 100]
+    /// Greedy episodes of an evaluation. The policy is evaluated when the sampled mean has reached the mark, and at the end. With 0 it is not,
+    /// and no run is called solved [default: 100]
     #[arg(long, value_name = "N", value_parser = up_to(1_000_000))]
     pub eval_episodes: Option<usize>,
 }

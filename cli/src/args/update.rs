@@ -18,7 +18,7 @@ pub struct UpdateArgs {
     #[arg(long, value_name = "P.safetensors")]
     pub policy: PathBuf,
 
-    /// Settings; what is not in it is that of its `preset`, else what is published for its `algorithm` (PPO: CleanRL's)
+    /// Settings. Missing keys come from its `preset`, else from what is published for its `algorithm` (PPO: CleanRL's)
     #[arg(long, value_name = "C.toml")]
     pub config: PathBuf,
 

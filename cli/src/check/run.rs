@@ -100,7 +100,7 @@ fn places(args: &CheckArgs) -> Result<Vec<Place>> {
     let mut places = Vec::new();
     for adapter in adapters::adapters()? {
         match adapter.shortfall() {
-            Some(shortfall) => tell!("{}: left out: {shortfall}", adapter.info.name),
+            Some(shortfall) => tell!("{}: skipped: {shortfall}", adapter.info.name),
             None => places.push(Place { choice: Some(adapter.index.to_string()), name: Some(adapter.info.name) }),
         }
     }

@@ -30,7 +30,10 @@ impl Folder {
         let path = args.out.clone().unwrap_or_else(default);
         if !args.force && lock::files(&path).is_none_or(|files| !files.is_empty()) {
             Lock::check(&path)?;
-            bail!("{}: exists already; give --force to replace what is there, or --out another folder", path.display());
+            bail!(
+                "{}: exists already; use --force to replace what is there, or --out for another folder",
+                path.display()
+            );
         }
         let cannot = || format!("{}: cannot make the run folder", path.display());
         std::fs::create_dir_all(&path).with_context(cannot)?;

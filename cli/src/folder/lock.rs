@@ -28,7 +28,7 @@ impl Lock {
                 Ok(()) if is_at(&file, &path) => break file,
                 Ok(()) => {} // its last holder has just removed it
                 Err(TryLockError::WouldBlock) => bail!(
-                    "{}: another run goes on there{}; wait for its end or stop it, or give --out another folder",
+                    "{}: another run is in progress there{}; wait for its end or stop it, or use --out for another folder",
                     folder.display(),
                     holder(file)
                 ),
@@ -116,7 +116,10 @@ mod tests {
         assert!(!path.join(".wgpo-a1b2c3").exists());
         for refused in [Lock::take(path).map(drop), Lock::check(path)] {
             let error = refused.unwrap_err().to_string();
-            assert!(error.contains(&format!("another run goes on there (process {})", std::process::id())), "{error}");
+            assert!(
+                error.contains(&format!("another run is in progress there (process {})", std::process::id())),
+                "{error}"
+            );
         }
         drop(first);
         assert_eq!(std::fs::read_dir(path).unwrap().count(), 0);

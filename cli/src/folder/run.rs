@@ -140,7 +140,7 @@ impl Folder {
     pub fn saved(&self, config: &RunConfig) -> Result<Option<Saved>> {
         let path = self.policy();
         if !path.exists() {
-            tell!("{}: nothing was saved yet; beginning with its settings", self.path.display());
+            tell!("{}: nothing was saved yet; starting from its settings", self.path.display());
             return Ok(None);
         }
         let saved = checkpoint::load_trainer(&path)?;
@@ -192,7 +192,7 @@ impl Folder {
     /// The error for that.
     pub fn exists_already(&self) -> anyhow::Error {
         anyhow!(
-            "{}: exists already; give --resume to go on with that run, --force to replace it, or --out another folder",
+            "{}: exists already; use --resume to continue that run, --force to replace it, or --out for another folder",
             self.path.display()
         )
     }

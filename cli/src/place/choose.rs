@@ -17,10 +17,10 @@ impl ChosenPlace {
     /// What the command line asks for; with `auto`, a hardware GPU if there is one.
     pub fn choose(args: &PlaceArgs) -> Result<Self> {
         if args.backend == PlaceName::Cpu && args.adapter.is_some() {
-            bail!("--adapter names a GPU, --backend cpu uses none; leave one of them out");
+            bail!("--adapter names a GPU, but --backend cpu uses none; leave one of them out");
         }
         if args.backend == PlaceName::Cpu && args.kernels != Kernels::AUTO {
-            bail!("--kernels is about a GPU, --backend cpu uses none; leave one of them out");
+            bail!("--kernels selects kernels for a GPU, but --backend cpu uses none; leave one of them out");
         }
         if args.tuning.is_some() && args.kernels != Kernels::Tuned {
             bail!("--tuning names the file of --kernels tuned, which is not asked for; leave it out");
@@ -32,11 +32,11 @@ impl ChosenPlace {
         };
         let options = GpuOptions { products: args.kernels.path().unwrap_or_default(), ..GpuOptions::default() };
         let (place, reason) = Place::choose(&choice, &options).with_context(|| match args.adapter {
-            Some(_) => "--adapter wants an index or a name, as `wgpo info` writes it",
+            Some(_) => "--adapter takes an index or a name, as `wgpo info` prints it",
             None => "--backend gpu takes a hardware GPU; --adapter NAME takes a software one, --backend cpu the CPU",
         })?;
         if place.gpu().is_none() && args.kernels != Kernels::AUTO {
-            bail!("--kernels is about a GPU: {}", in_words(&reason));
+            bail!("--kernels needs a GPU: {}", in_words(&reason));
         }
         Ok(Self { words: described(&place, &in_words(&reason)), place })
     }
@@ -44,7 +44,7 @@ impl ChosenPlace {
     /// The place of an earlier run, unless the command line insists on another.
     pub fn choose_again(args: &PlaceArgs, saved: &RunConfig) -> Result<Self> {
         if args.forced().is_none() {
-            let elsewhere = "the run cannot go on where it was; --backend or --adapter takes it elsewhere";
+            let elsewhere = "the run cannot continue where it was; --backend or --adapter moves it elsewhere";
             let backend = if saved.backend == "cpu" { PlaceName::Cpu } else { PlaceName::Gpu };
             let adapter = same_adapter(saved).context(elsewhere)?;
             let mut place = Self::choose(&PlaceArgs { backend, adapter, ..args.clone() }).context(elsewhere)?;
@@ -156,7 +156,7 @@ fn same_adapter(saved: &RunConfig) -> Result<Option<String>> {
     let identity = AdapterIdentity { name, api, driver };
     match identity.find(&adapters()?) {
         Some(found) => Ok(Some(found.index.to_string())),
-        None => bail!("it was on {} by {}, which is not here", identity.name, identity.api),
+        None => bail!("it was on {} through {}, which is not available here", identity.name, identity.api),
     }
 }
 

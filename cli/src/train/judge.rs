@@ -43,7 +43,7 @@ impl Judge {
     }
 
     fn read(&self, config: &RunConfig, folder: &Folder) -> Result<Evaluation> {
-        let away = "move it away and the run goes on, with the best policy from there on";
+        let away = "move it away, and the run continues and keeps the best policy from there on";
         let (saved, evaluation) = checkpoint::load_best(&self.path).context(away)?;
         // One that an earlier version wrote does not say it, and stays this run's when the run gets its number.
         if let Some(other) = run_of(&self.path, &saved.labels)? {

@@ -18,7 +18,7 @@ pub fn plan(args: &TrainArgs, place: &ChosenPlace) -> Result<(Folder, RunConfig)
     let folder = folder(args, ppo.algorithm, place.name(), seed);
     let seeds = group::folders(folder.path()).len();
     if seeds > 0 {
-        bail!("{}: is the folder of {seeds} seeds; give --out another one", folder.path().display());
+        bail!("{}: is the folder of {seeds} seeds; use --out for another one", folder.path().display());
     }
     folder.refuse_taken(args.force)?;
     let (adapter, api, driver) = (place.adapter(), place.api(), place.driver());
@@ -57,7 +57,7 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig, Lock)> {
     if !folder.config().exists() {
         let seeds = group::folders(folder.path()).len();
         if seeds > 0 {
-            bail!("{}: holds {seeds} runs; --seeds {seeds} goes on with them", folder.path().display());
+            bail!("{}: holds {seeds} runs; --seeds {seeds} resumes them", folder.path().display());
         }
         bail!("{}: not there, so there is no run to resume", folder.config().display());
     }

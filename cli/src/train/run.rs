@@ -81,7 +81,7 @@ impl Session<'_> {
     fn describe(&self) -> String {
         let RunConfig { env, policy, ppo, seed, .. } = &self.config;
         let done = self.metrics.rows().last().map_or(String::new(), |row| {
-            format!(" · going on after update {} ({} steps)", row.update, HumanCount(row.env_steps))
+            format!(" · continuing after update {} ({} steps)", row.update, HumanCount(row.env_steps))
         });
         format!(
             "{}: {}, {} environments × {} steps per update, {} steps at most · policy {}, {} head, {} parameters · seed {seed}{done}",
@@ -190,8 +190,8 @@ impl Session<'_> {
             End::AllSteps => {
                 say!("all steps done after {at}: {mean} (mark: {mark})\n{}", self.judge.verdict());
             }
-            End::Paused => say!("paused after {at}: {mean}\ngo on with: {}", self.resume_command()),
-            End::Interrupted => say!("interrupted after {at}: {mean}\ngo on with: {}", self.resume_command()),
+            End::Paused => say!("paused after {at}: {mean}\ncontinue with: {}", self.resume_command()),
+            End::Interrupted => say!("interrupted after {at}: {mean}\ncontinue with: {}", self.resume_command()),
         }
         for line in self.judge.files(update) {
             say!("{line}");

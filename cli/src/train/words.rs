@@ -19,7 +19,7 @@ pub fn title(config: &RunConfig) -> String {
 pub fn warning(row: &Row, stats: &IterationStats) -> Option<String> {
     if row.skipped_steps > 0 {
         return Some(format!(
-            "warning: update {}: {} optimiser steps left out because the gradient, or its norm, was not finite",
+            "warning: update {}: {} optimiser steps skipped because the gradient, or its norm, was not finite",
             row.update, row.skipped_steps
         ));
     }

@@ -81,7 +81,7 @@ pub fn read(path: &Path, bytes: &[u8], run: u64) -> Result<Found> {
         let is_last = lines.peek().is_none();
         match row(line, &names, checked) {
             Some(row) if row.run.is_some_and(|other| other != run) => bail!(
-                "{}: has rows of run {}, but this is run {run}; move it away and the run goes on",
+                "{}: has rows of run {}, but this is run {run}; move it away, and the run continues",
                 path.display(),
                 row.run.unwrap_or_default()
             ),
@@ -95,7 +95,7 @@ pub fn read(path: &Path, bytes: &[u8], run: u64) -> Result<Found> {
 
 /// The columns of a file that is ours.
 fn names(path: &Path, header: &[u8]) -> Result<csv::StringRecord> {
-    let not_ours = "so it is not this run's; move it away and the run goes on";
+    let not_ours = "so it is not this run's; move it away, and the run continues";
     let header = str::from_utf8(header)
         .with_context(|| format!("{}: the names of its columns are no text, {not_ours}", path.display()))?;
     let names: Vec<_> = header.split(',').collect();

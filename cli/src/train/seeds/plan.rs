@@ -43,11 +43,11 @@ pub fn group_folder(args: &TrainArgs, kind: &str, first: u64, count: usize) -> R
         return Err(group.exists_already());
     }
     if group.policy().exists() {
-        bail!("{}: is the folder of a single run; give --out another one", group.path().display());
+        bail!("{}: is the folder of a single run; use --out for another one", group.path().display());
     }
     // What is replaced is this group's own.
     if let Some(other) = other(group.path(), first..=last) {
-        bail!("{}: is not of seeds {first} to {last}; move it away, or give --out another folder", other.display());
+        bail!("{}: is not of seeds {first} to {last}; move it away, or use --out for another folder", other.display());
     }
     Ok(group.path().to_owned())
 }
@@ -57,7 +57,7 @@ fn refuse_fewer(args: &TrainArgs, group: &Path, seeds: RangeInclusive<u64>) -> R
     let Some(other) = other(group, seeds.clone()) else { return Ok(()) };
     let (first, last) = members(group).unwrap_or((*seeds.start(), *seeds.end()));
     bail!(
-        "{}: is not of seeds {} to {}; all go on with: {} train {} --resume --seeds {} --seed {first} --out {}",
+        "{}: is not of seeds {} to {}; to continue all of them: {} train {} --resume --seeds {} --seed {first} --out {}",
         other.display(),
         seeds.start(),
         seeds.end(),
@@ -115,7 +115,7 @@ pub fn earlier(args: &TrainArgs, group: &Path, seeds: &[u64]) -> Result<Vec<Plan
     let begun = |(plan, seed): (Option<Plan>, &u64)| {
         plan.unwrap_or_else(|| {
             let folder = Folder::at(&group.join(name(*seed)));
-            tell!("{}: no run is there; beginning with the settings of seed {}", folder.path().display(), first.seed);
+            tell!("{}: there is no run; starting from the settings of seed {}", folder.path().display(), first.seed);
             Plan { folder, config: RunConfig { seed: *seed, run: None, ..first.clone() }, lock: None }
         })
     };

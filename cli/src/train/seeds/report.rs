@@ -53,7 +53,7 @@ impl Seeds<'_> {
             let word = match run.end {
                 _ if solved.is_solved() => "solved",
                 Some(_) => "not solved",
-                None => "not at its end",
+                None => "unfinished",
             };
             if solved.is_solved() {
                 // With --no-stop training went on after that.
@@ -75,7 +75,7 @@ impl Seeds<'_> {
         if open > 0 {
             let word = if interrupted { "interrupted" } else { "paused" };
             say!(
-                "{word} with {open} of {} seeds not at their end\ngo on with: {}",
+                "{word} with {open} of {} seeds unfinished\ncontinue with: {}",
                 self.runs.len(),
                 self.resume_command()
             );

@@ -98,7 +98,7 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
         let same = RunConfig { seed: saved.seed, run: saved.run, ..config.clone() };
         if same != saved {
             bail!(
-                "{}: its settings are not those of seed {}, so they cannot go on together; go on with each by itself",
+                "{}: its settings are not those of seed {}, so they cannot continue together; resume each by itself",
                 folder.path().display(),
                 saved.seed
             );
