@@ -11,7 +11,7 @@
 //                                      value's in units of 2^24, part value
 // head_outputs_old [all, width]        distribution rows before the update, same rows; not read without kl_sample
 //
-// With valid_sample, rows that part sample marks do not count, and every term of the others is weighed; so the sums over
+// With valid_sample, rows that part sample marks are masked, and every term of the others is weighed; so the sums over
 // rows, divided by all rows, are means over those that count.
 //
 // loss = mean(policy − ent_coef · entropy + vf_coef · vf_loss_scale · value error), policy: part surrogate.

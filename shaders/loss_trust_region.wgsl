@@ -9,7 +9,7 @@
 // trust_partials    [groups]             per workgroup: sums of (ratio * advantage, KL(old‖new), KL(new‖old)), and how many
 //                                        rows are not finite
 //
-// With valid_sample, rows that part sample marks do not count and the others are weighed.
+// With valid_sample, rows that part sample marks are masked, and the others are weighed.
 //
 // ratio = exp(clamp(logp − logp_old, ±20)).
 //

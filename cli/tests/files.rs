@@ -41,7 +41,7 @@ fn a_folder_belongs_to_one_run_until_its_process_ends() {
     let place = Place::new();
     let mut child = endless(&place, "r");
     let words = format!("r: another run is in progress there (process {})", child.id());
-    place.refused(&format!("{SMALL} --out r"), 1, &[&words, "--out another folder"]);
+    place.refused(&format!("{SMALL} --out r"), 1, &[&words, "--out for another folder"]);
     place.refused(&format!("{SMALL} --out r --force"), 1, &[&words]);
     place.refused("train cartpole --resume --out r", 1, &[&words]);
     // However it ends.

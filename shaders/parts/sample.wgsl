@@ -1,4 +1,4 @@
-// Rows of `samples` that do not count: their logp_old is 3e38, far beyond any log-probability. Its bits are compared, since a
+// Masked rows of `samples`: their logp_old is 3e38, far beyond any log-probability. Its bits are compared, since a
 // NaN or an infinity of a row that counts is an error to be found, not a mark.
 
 const SAMPLE_INVALID: u32 = 0x7f61b1e6u;

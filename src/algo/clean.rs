@@ -32,7 +32,7 @@ pub(super) fn marks(gpu: &Gpu, valid: &Buffer<u32>, rows: u32, calls: &mut Vec<C
     Clear { gpu, valid, rows }.column(&zeros, 1, INVALID_LOGP.to_bits(), calls)
 }
 
-/// The samples of a cleaned batch in its own order, and after them, at element `rows`, what a row weighs if some do not count.
+/// The samples of a cleaned batch in its own order, and after them, at element `rows`, what a row weighs if some are masked.
 pub(super) fn pack_in_order(
     gpu: &Gpu,
     model: &Model,

@@ -38,7 +38,7 @@ pub(super) struct Builder<'a> {
     /// Minibatches of all epochs.
     pub minibatches: u32,
     pub critic_only: bool,
-    /// Whether some rows do not count.
+    /// Whether some rows are masked.
     pub masked: bool,
     /// Whether one kernel goes from observations to gradients ([`loss_ppo_fused`]).
     pub fused: bool,

@@ -15,7 +15,7 @@ pub struct ValidPlan {
 }
 
 impl ValidPlan {
-    /// Allocates and binds. Rows that [`RolloutBuffers::valid`] has as 0 do not count in any mode; `ended_before` `[envs]` says where the
+    /// Allocates and binds. Rows that [`RolloutBuffers::valid`] has as 0 are masked in every mode; `ended_before` `[envs]` says where the
     /// transition before the window ended its episode. With [`Autoreset::NextStep`] the rollout's `final_values` are written.
     ///
     /// # Errors

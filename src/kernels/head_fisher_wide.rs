@@ -26,7 +26,7 @@ kernel! {
         /// Factor, such as 1 / rows.
         pub scale: f32,
         /// Element of `samples` that holds `(weight of a row that counts, _, _, _)`, from [`super::batch_count`]; rows marked by
-        /// [`super::batch_clean::INVALID_LOGP`] do not count. 0: all do.
+        /// [`super::batch_clean::INVALID_LOGP`] are masked. 0: none is.
         pub valid_sample: u32,
         #[doc(hidden)]
         pub pad_0: u32,

@@ -106,7 +106,7 @@ impl Printer {
         let clocks: Vec<_> = rows.iter().filter_map(|row| row.found.as_ref().map(|found| found.clock.name())).collect();
         if let Some(first) = clocks.first() {
             let other = clocks.iter().filter(|clock| *clock != first).count();
-            let but = if other == 0 { String::new() } else { format!(", but for {other} of {} rows", clocks.len()) };
+            let but = if other == 0 { String::new() } else { format!(", except for {other} of {} rows", clocks.len()) };
             notes += &format!("\nclock: {first}{but}.");
         }
         if let Some(load) = load {
