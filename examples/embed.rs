@@ -96,7 +96,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // 4. Whenever it suits: the statistics, one small buffer.
     let words = statistics.fetch(&gpu)?;
-    let stats = update.statistics(&words, config.learning_rate);
+    let stats = update.finish(&words, config.learning_rate)?;
     let counts = gpu.counts();
     println!("{} optimiser steps, approx_kl {:.5}", stats.optimizer_steps, stats.mean(|m| m.approx_kl));
     println!("{} dispatches recorded, {} submissions by wgpo", counts.dispatches, counts.submissions);

@@ -131,7 +131,7 @@ fn one_call_records_all_that_the_settings_ask_for() {
         update.record_statistics(&mut encoder, &statistics, 0).unwrap();
         gpu.submit(encoder).unwrap();
         model.count_update(12);
-        let got = update.statistics(&statistics.fetch(&gpu).unwrap(), rate);
+        let got = update.finish(&statistics.fetch(&gpu).unwrap(), rate).unwrap();
         assert_eq!(got.last().value_loss.to_bits(), want.last().value_loss.to_bits());
         assert_eq!(model.state(&gpu).unwrap(), learner.state().unwrap());
         assert!(update.batch().valid.is_some() == (autoreset != Autoreset::SameStep));

@@ -107,7 +107,7 @@ impl GpuTrainerGroup {
                 continue;
             }
             let (own, others) = rest.split_at(trainer.statistics_words() as usize);
-            all.push(Some(trainer.finish(own)));
+            all.push(Some(trainer.finish(own)?));
             rest = others;
         }
         Ok(all)

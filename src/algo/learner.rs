@@ -291,7 +291,7 @@ impl GpuLearner {
             |encoder| plan.record_statistics(encoder, staging, 0),
         )?;
         let words = staging.fetch(&self.gpu)?;
-        let stats = plan.statistics(&words, learning_rate);
+        let stats = plan.finish(&words, learning_rate)?;
         self.model.count_update(rows);
         Ok(stats)
     }

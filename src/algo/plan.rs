@@ -66,10 +66,10 @@ impl UpdatePlan {
         }
     }
 
-    pub fn statistics(&self, words: &[u32], learning_rate: f64) -> UpdateStats {
+    pub fn finish(&self, words: &[u32], learning_rate: f64) -> Result<UpdateStats> {
         match self {
-            Self::Ppo(plan) => plan.statistics(words, learning_rate),
-            Self::TrustRegion(plan) => plan.statistics(words, learning_rate),
+            Self::Ppo(plan) => plan.finish(words, learning_rate),
+            Self::TrustRegion(plan) => plan.finish(words, learning_rate),
         }
     }
 }

@@ -94,9 +94,13 @@ impl RolloutUpdate {
         self.plan.record_statistics(encoder, staging, at)
     }
 
-    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied.
-    pub fn statistics(&self, words: &[u32], learning_rate: f64) -> UpdateStats {
-        self.plan.statistics(words, learning_rate)
+    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied; see
+    /// [`PpoUpdate::finish`](super::PpoUpdate::finish).
+    ///
+    /// # Errors
+    /// [`Error::BufferLength`] for another number of words.
+    pub fn finish(&self, words: &[u32], learning_rate: f64) -> Result<UpdateStats> {
+        self.plan.finish(words, learning_rate)
     }
 }
 

@@ -4,11 +4,12 @@ use super::learner::{GpuLearner, submit};
 use super::plan::UpdatePlan;
 use super::prepare::{RolloutRows, prepare};
 use super::rollout::RolloutPlan;
+use super::update::{float, words_are};
 use crate::config::PpoConfig;
 use crate::env::{Autoreset, Env};
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, ReadBack, Slot};
-use crate::kernels::reduce_episodes::SUMMARY;
+use crate::kernels::reduce_episodes::{self as of, SUMMARY};
 use crate::learner::Learner;
 use crate::memory::small;
 use crate::policy::{Network, PolicySpec};
@@ -135,30 +136,31 @@ impl GpuTrainer {
     }
 
     /// Reads the statistics and counts on.
-    pub(super) fn finish(&mut self, words: &[u32]) -> IterationStats {
+    pub(super) fn finish(&mut self, words: &[u32]) -> Result<IterationStats> {
         let config = self.learner.config();
         let (steps, envs) = (config.num_steps as u64, config.num_envs as u64);
         let rows = config.batch_size();
         let learning_rate = config.learning_rate_at(self.learner.model.progress(config, rows));
+        words_are(words, self.statistics_words())?;
         let (summary, statistics) = words.split_at(SUMMARY as usize);
-        let update = self.update.statistics(statistics, learning_rate);
+        let update = self.update.finish(statistics, learning_rate)?;
         let model = &mut self.learner.model;
         model.count_update(rows);
         model.policy_step = model.policy_step.wrapping_add(steps);
         self.env_step = self.env_step.wrapping_add(steps);
-        let float = |index: usize| f64::from(f32::from_bits(summary[index]));
-        let episodes = if float(0) > 0.0 {
+        let episodes = if float(summary[of::COUNT]) > 0.0 {
             EpisodeStats {
-                count: float(0) as u64,
-                return_sum: float(1),
-                length_sum: float(2),
-                return_min: float(3),
-                return_max: float(4),
+                count: float(summary[of::COUNT]) as u64,
+                return_sum: float(summary[of::RETURN_SUM]),
+                length_sum: float(summary[of::LENGTH_SUM]),
+                return_min: float(summary[of::RETURN_MIN]),
+                return_max: float(summary[of::RETURN_MAX]),
             }
         } else {
             EpisodeStats::NONE
         };
-        IterationStats { update, episodes, env_steps: self.env_step.saturating_mul(envs), updates: model.update }
+        let (env_steps, updates) = (self.env_step.saturating_mul(envs), model.update);
+        Ok(IterationStats { update, episodes, env_steps, updates })
     }
 }
 
@@ -185,7 +187,7 @@ impl Trainer for GpuTrainer {
         let finish = |encoder: &mut wgpu::CommandEncoder| self.record_statistics(encoder, &self.staging, 0);
         submit(&gpu, "iteration", &self.calls, slot, start, finish)?;
         let words = self.staging.fetch(&gpu)?;
-        Ok(self.finish(&words))
+        self.finish(&words)
     }
 
     fn state(&self) -> Result<TrainerState> {

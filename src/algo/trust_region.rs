@@ -8,11 +8,12 @@ use super::network::{Activations, Block, Gradients};
 use super::prepare::refuse_unprepared;
 use super::rows;
 use super::subsample::subsampled;
-use super::update::{BatchBuffers, PpoUpdate};
+use super::update::{BatchBuffers, PpoUpdate, float, words_are};
 use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection, PpoConfig};
 use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, require_calls};
+use crate::kernels::words::minibatch_stats;
 use crate::kernels::{
     advantage_normalize, batch_count, cg_step, loss_ppo, loss_statistics, loss_trust_region, optim_line_search,
     reduce_moments,
@@ -152,13 +153,16 @@ impl TrustRegionUpdate {
         Ok(())
     }
 
-    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied.
-    pub fn statistics(&self, words: &[u32], learning_rate: f64) -> UpdateStats {
-        let (critic, rest) = words.split_at((self.critic.statistics_len() as usize).min(words.len()));
-        let float = |index: u64| rest.get(index as usize).map_or(0.0, |word| f64::from(f32::from_bits(*word)));
-        let trace = |column: u64| float(column);
-        let cg = |index: usize| float(self.trace.len() + index as u64);
-        let search = |index: usize| float(self.trace.len() + self.cg.len() + index as u64);
+    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied; see [`PpoUpdate::finish`].
+    ///
+    /// # Errors
+    /// [`crate::error::Error::BufferLength`] for another number of words.
+    pub fn finish(&self, words: &[u32], learning_rate: f64) -> Result<UpdateStats> {
+        words_are(words, self.statistics_len())?;
+        let (critic, rest) = words.split_at(self.critic.statistics_len() as usize);
+        let (trace, rest) = rest.split_at(self.trace.len() as usize);
+        let (cg, search) = rest.split_at(self.cg.len() as usize);
+        let (cg, search) = (|index: usize| float(cg[index]), |index: usize| float(search[index]));
         let iterations = cg(cg_step::ITERATIONS).min(f64::from(self.cg_iterations)) as u32;
         let accepted = search(optim_line_search::ACCEPTED) != 0.0;
         let (kl_before, surrogate_before) =
@@ -178,10 +182,10 @@ impl TrustRegionUpdate {
             gradient_norm: cg(cg_step::BB).sqrt(),
             quadratic_form: cg(cg_step::XHX),
             step_scale: cg(cg_step::STEP_SCALE),
-            entropy: trace(2),
-            head_hits: trace(15) as u32,
+            entropy: float(trace[minibatch_stats::ENTROPY]),
+            head_hits: float(trace[minibatch_stats::HEAD_HITS]) as u32,
         };
-        let mut stats = self.critic.statistics(critic, learning_rate);
+        let mut stats = self.critic.finish(critic, learning_rate)?;
         // The policy has no part in the critic's minibatches: only these columns mean something there.
         for minibatch in &mut stats.minibatches {
             *minibatch = MinibatchStats {
@@ -195,7 +199,7 @@ impl TrustRegionUpdate {
             };
         }
         stats.trust_region = Some(policy);
-        stats
+        Ok(stats)
     }
 }
 

@@ -8,7 +8,8 @@ use crate::config::{AdvantageNorm, KlPenalty, PpoConfig, ValueLoss};
 use crate::data::{MinibatchStats, UpdateStats};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot, require_calls};
-use crate::kernels::{loss_kl, loss_statistics};
+use crate::kernels::words::{decisions, minibatch_stats as of};
+use crate::kernels::{loss_kl, loss_statistics, reduce_moments};
 use std::ops::Range;
 
 /// Rows ready for an update, as they lie on the device; longer buffers will do.
@@ -198,7 +199,7 @@ impl PpoUpdate {
 
     /// Words of the statistics, for a [`ReadBack`] of the caller's.
     pub fn statistics_len(&self) -> u64 {
-        loss_statistics::CONTROL_WORDS + 8 + self.trace.len() + loss_kl::STATE_WORDS
+        loss_statistics::CONTROL_WORDS + 2 * reduce_moments::MOMENTS as u64 + self.trace.len() + loss_kl::STATE_WORDS
     }
 
     /// Records a copy of the statistics into `staging`, from its word `at` on.
@@ -238,56 +239,79 @@ impl PpoUpdate {
         (visited, ended)
     }
 
-    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied.
-    pub fn statistics(&self, words: &[u32], learning_rate: f64) -> UpdateStats {
-        let word = |index: usize| words.get(index).copied().unwrap_or(0);
-        let float = |index: usize| f64::from(f32::from_bits(word(index)));
-        let control = loss_statistics::CONTROL_WORDS as usize;
-        let column =
-            |index: u32, c: usize| float(control + 8 + index as usize * loss_statistics::TRACE_WIDTH as usize + c);
-        let (visited, ended_epochs) = self.visited(word(3).min(self.minibatches), |index| column(index, 6));
+    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied, all
+    /// [`statistics_len`](Self::statistics_len) of them. `learning_rate` is that of the configuration, for
+    /// [`UpdateStats::learning_rate`] where it does not follow the KL. Waits for nothing: how the words are awaited is the caller's.
+    ///
+    /// # Errors
+    /// [`Error::BufferLength`] for another number of words.
+    pub fn finish(&self, words: &[u32], learning_rate: f64) -> Result<UpdateStats> {
+        words_are(words, self.statistics_len())?;
+        let (control, rest) = words.split_at(loss_statistics::CONTROL_WORDS as usize);
+        let (variances, rest) = rest.split_at(2 * reduce_moments::MOMENTS);
+        let (trace, kl_state) = rest.split_at(self.trace.len() as usize);
+        let column = |index: u32, c: usize| float(trace[index as usize * of::WIDTH + c]);
+        let visited = control[decisions::VISITED].min(self.minibatches);
+        let (visited, ended_epochs) = self.visited(visited, |index| column(index, of::APPROX_KL));
         let epochs = visited.last().map_or(0, |last| last / self.per_epoch + 1);
         let minibatches = visited
             .into_iter()
             .map(|index| {
                 let column = |c: usize| column(index, c);
+                let ratio_min = column(of::RATIO_MIN);
                 MinibatchStats {
-                    rows: column(16) as u32,
-                    policy_loss: column(0),
-                    value_loss: column(1),
-                    entropy: column(2),
-                    loss: column(3),
-                    kl: column(13),
-                    old_approx_kl: column(4),
-                    approx_kl_k2: column(5),
-                    approx_kl: column(6),
-                    clipfrac: column(7),
+                    rows: column(of::ROWS) as u32,
+                    policy_loss: column(of::POLICY_LOSS),
+                    value_loss: column(of::VALUE_LOSS),
+                    entropy: column(of::ENTROPY),
+                    loss: column(of::LOSS),
+                    kl: column(of::KL),
+                    old_approx_kl: column(of::OLD_APPROX_KL),
+                    approx_kl_k2: column(of::APPROX_KL_K2),
+                    approx_kl: column(of::APPROX_KL),
+                    clipfrac: column(of::CLIPFRAC),
                     // Without a row that counts there is no ratio.
-                    ratio_min: if column(8) > 3e38 { 0.0 } else { column(8) },
-                    ratio_max: column(9),
-                    non_finite_rows: column(10) as u32,
-                    head_hits: column(15) as u32,
-                    grad_norm: column(11),
-                    stepped: column(12) != 0.0,
+                    ratio_min: if ratio_min > 3e38 { 0.0 } else { ratio_min },
+                    ratio_max: column(of::RATIO_MAX),
+                    non_finite_rows: column(of::NON_FINITE_ROWS) as u32,
+                    head_hits: column(of::HEAD_HITS) as u32,
+                    grad_norm: column(of::GRAD_NORM),
+                    stepped: column(of::STEPPED) != 0.0,
                 }
             })
             .collect();
-        // (count, mean, deviation, ..) of the returns, then of returns − values_old.
-        let (of_returns, of_residuals) = (float(control + 2), float(control + 6));
+        // Of the returns, then of returns − values_old.
+        let deviation =
+            |moments: usize| float(variances[moments * reduce_moments::MOMENTS + reduce_moments::DEVIATION]);
+        let (of_returns, of_residuals) = (deviation(0), deviation(1));
         let explained = if of_returns > 0.0 { 1.0 - (of_residuals / of_returns).powi(2) } else { f64::NAN };
-        let kl_state = |index: usize| float(control + 8 + self.trace.len() as usize + index);
-        let rate = kl_state(1);
-        UpdateStats {
+        let rate = float(kl_state[loss_kl::STATE_LEARNING_RATE]);
+        let kl_coef = float(kl_state[loss_kl::STATE_KL_COEF]);
+        let stop = control[decisions::STOP];
+        Ok(UpdateStats {
             minibatches,
-            optimizer_steps: word(4),
+            optimizer_steps: control[decisions::STEPS_TAKEN],
             epochs,
-            skipped_steps: word(5),
+            skipped_steps: control[decisions::STEPS_SKIPPED],
             explained_variance: explained,
             learning_rate: if self.adaptive_lr && rate > 0.0 { rate } else { learning_rate },
-            kl: self.kl_penalty.map(|_| kl_state(2)),
-            kl_coef: self.kl_penalty.map(|penalty| if penalty.adaptive { kl_state(0) } else { penalty.kl_coef }),
-            stopped_early: ended_epochs || word(0) != 0 && word(0) <= self.minibatches,
+            kl: self.kl_penalty.map(|_| float(kl_state[loss_kl::STATE_KL])),
+            kl_coef: self.kl_penalty.map(|penalty| if penalty.adaptive { kl_coef } else { penalty.kl_coef }),
+            stopped_early: ended_epochs || stop != 0 && stop <= self.minibatches,
             ..UpdateStats::default()
-        }
+        })
     }
+}
+
+/// An f32 of the statistics.
+pub(super) fn float(word: u32) -> f64 {
+    f64::from(f32::from_bits(word))
+}
+
+/// That a copy of statistics has all of them.
+pub(super) fn words_are(words: &[u32], needs: u64) -> Result<()> {
+    let holds = words.len() as u64;
+    let shape = || "statistics_len()".to_owned();
+    let wrong = || Error::BufferLength { kernel: "update", buffer: "statistics", holds, needs, shape: shape() };
+    if holds == needs { Ok(()) } else { Err(wrong()) }
 }

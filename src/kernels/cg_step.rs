@@ -17,6 +17,8 @@
 //! length of the trust region's step, √(2 max_kl / x·Ax) (Schulman et al. 2015, appendix C) or a fixed `step_size`, or 0 where x·Ax
 //! or b·x is not above 0 or not finite.
 
+use super::parts::CG;
+use super::words::word;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
@@ -70,29 +72,29 @@ kernel! {
 }
 
 /// r·r.
-pub const RR: usize = 0;
+pub const RR: usize = word(CG.source, "CG_RR");
 /// p·Ap of the last iteration.
-pub const PAP: usize = 1;
+pub const PAP: usize = word(CG.source, "CG_PAP");
 /// α of the last iteration; 0 once done.
-pub const ALPHA: usize = 2;
+pub const ALPHA: usize = word(CG.source, "CG_ALPHA");
 /// β of the last iteration.
-pub const BETA: usize = 3;
+pub const BETA: usize = word(CG.source, "CG_BETA");
 /// b·b, the squared norm of the gradient.
-pub const BB: usize = 4;
+pub const BB: usize = word(CG.source, "CG_BB");
 /// 0, or why it ended early: 1 the residual is small, 2 the curvature is not positive, 3 a sum is not finite.
-pub const DONE: usize = 5;
+pub const DONE: usize = word(CG.source, "CG_DONE");
 /// Steps taken.
-pub const ITERATIONS: usize = 6;
+pub const ITERATIONS: usize = word(CG.source, "CG_ITERATIONS");
 /// Times that p·Ap was not above 0.
-pub const NEGATIVE_CURVATURE: usize = 7;
+pub const NEGATIVE_CURVATURE: usize = word(CG.source, "CG_NEGATIVE_CURVATURE");
 /// x·Ax.
-pub const XHX: usize = 8;
+pub const XHX: usize = word(CG.source, "CG_XHX");
 /// b·x.
-pub const BX: usize = 9;
+pub const BX: usize = word(CG.source, "CG_BX");
 /// √(2 max_kl / x·Ax) or `step_size`, or 0: no step.
-pub const STEP_SCALE: usize = 10;
+pub const STEP_SCALE: usize = word(CG.source, "CG_STEP_SCALE");
 /// First of `cg_iterations` + 1 values of r·r: before the first iteration and after each; 0 where none was.
-pub const TRACE: usize = 16;
+pub const TRACE: usize = word(CG.source, "CG_TRACE");
 
 /// Length of `cg`.
 pub const fn scalars(cg_iterations: u32) -> u64 {

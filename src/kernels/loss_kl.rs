@@ -9,7 +9,8 @@
 //! Schulman et al. 2017, section 4; see [`crate::KlPenalty`] and [`crate::AdaptiveLr`].
 
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
-use super::loss_trust_region;
+use super::words::{minibatch_stats, word};
+use super::{loss_trust_region, parts};
 use crate::config::{KlDirection, KlEstimator, PpoConfig, RateStep};
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
@@ -85,12 +86,14 @@ kernel! {
     },
 }
 
-/// Columns of the trace, see `shaders/parts/trace.wgsl`.
-const TRACE_KL: u32 = 13;
-const TRACE_KL_3: u32 = 6;
-
 /// Numbers of `kl_state`.
 pub const STATE_WORDS: u64 = 4;
+/// Place in `kl_state` of the weight β of the KL penalty.
+pub const STATE_KL_COEF: usize = word(DEF.source, "STATE_KL_COEF");
+/// Of the learning rate of the next update; 0: the configuration's.
+pub const STATE_LEARNING_RATE: usize = word(parts::RATE.source, "RATE_STATE");
+/// Of the KL of the last minibatch, or at the end of the last update.
+pub const STATE_KL: usize = word(DEF.source, "STATE_KL");
 
 impl Params {
     /// The settings of `config`; index, phase and place remain.
@@ -111,7 +114,10 @@ impl Params {
         if let Some(rate) = config.adaptive_lr {
             params.rate_high = (rate.kl_factor * rate.target_kl) as f32;
             params.rate_low = (rate.target_kl / rate.kl_factor) as f32;
-            params.column = if rate.estimator == KlEstimator::K3 { TRACE_KL_3 } else { TRACE_KL };
+            params.column = match rate.estimator {
+                KlEstimator::K3 => minibatch_stats::APPROX_KL as u32,
+                KlEstimator::Analytic => minibatch_stats::KL as u32,
+            };
             params.raises = if rate.step == RateStep::Epoch { 2 } else { 1 };
             params.rate_factor = rate.factor as f32;
             (params.rate_min, params.rate_max) = (rate.min as f32, rate.max as f32);

@@ -4,6 +4,7 @@
 //! k1 = −log r, k2 = ½ (log r)², k3 = r − 1 − log r. The stop looks at k3.
 
 use super::loss_ppo;
+use super::words::minibatch_stats;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
 
@@ -40,11 +41,11 @@ kernel! {
     },
 }
 
-/// Words of the control buffer, see `shaders/parts/control.wgsl`. All 0 before an update.
+/// Words of the control buffer, [`decisions`](super::words::decisions). All 0 before an update.
 pub const CONTROL_WORDS: u64 = 8;
 
-/// Numbers per minibatch in the trace, see `shaders/parts/trace.wgsl`.
-pub const TRACE_WIDTH: u64 = 17;
+/// Numbers per minibatch in the trace, [`minibatch_stats`].
+pub const TRACE_WIDTH: u64 = minibatch_stats::WIDTH as u64;
 
 /// Binds one call per entry of `params`; `rows` are those of each minibatch.
 ///

@@ -54,6 +54,7 @@ pub mod reduce_partials;
 pub mod reduce_running;
 pub mod rollout_fused;
 pub mod tile;
+pub mod words;
 
 use crate::env::Env;
 use crate::error::{Error, Result};

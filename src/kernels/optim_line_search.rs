@@ -11,6 +11,7 @@
 //! ```
 
 use super::cg_step;
+use super::words::word;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
 
@@ -70,23 +71,23 @@ kernel! {
 }
 
 /// Mean surrogate at θ_old.
-pub const OBJECTIVE_BEFORE: usize = 0;
+pub const OBJECTIVE_BEFORE: usize = word(DEF.source, "SEARCH_OBJECTIVE_BEFORE");
 /// 1 if a try was accepted.
-pub const ACCEPTED: usize = 1;
+pub const ACCEPTED: usize = word(DEF.source, "SEARCH_ACCEPTED");
 /// Number of that try, from 0.
-pub const ACCEPTED_TRY: usize = 2;
+pub const ACCEPTED_TRY: usize = word(DEF.source, "SEARCH_ACCEPTED_TRY");
 /// Its KL.
-pub const KL: usize = 3;
+pub const KL: usize = word(DEF.source, "SEARCH_KL");
 /// Its surrogate.
-pub const OBJECTIVE: usize = 4;
+pub const OBJECTIVE: usize = word(DEF.source, "SEARCH_OBJECTIVE");
 /// Tries that were looked at.
-pub const TRIES: usize = 5;
+pub const TRIES: usize = word(DEF.source, "SEARCH_TRIES");
 /// Improvement that the last of them promised.
-pub const EXPECTED: usize = 6;
+pub const EXPECTED: usize = word(DEF.source, "SEARCH_EXPECTED");
 /// KL at θ_old: 0 except for rounding.
-pub const KL_BEFORE: usize = 7;
+pub const KL_BEFORE: usize = word(DEF.source, "SEARCH_KL_BEFORE");
 /// First of a (KL, surrogate) per candidate; 0 if it was not evaluated.
-pub const OF_TRIES: usize = 8;
+pub const OF_TRIES: usize = word(DEF.source, "SEARCH_OF_TRIES");
 
 /// Length of `search`.
 pub const fn words(line_search_steps: u32) -> u64 {

@@ -28,8 +28,18 @@ kernel! {
     },
 }
 
-/// Numbers in the summary.
+/// Numbers in the summary, which are these.
 pub const SUMMARY: u64 = 5;
+/// Episodes that ended.
+pub const COUNT: usize = 0;
+/// Sum of their returns.
+pub const RETURN_SUM: usize = 1;
+/// Sum of their lengths.
+pub const LENGTH_SUM: usize = 2;
+/// Least return.
+pub const RETURN_MIN: usize = 3;
+/// Greatest return.
+pub const RETURN_MAX: usize = 4;
 
 /// Entries per partial: 16 per invocation.
 const CHUNK: u32 = 1024;

@@ -53,6 +53,11 @@ kernel! {
     },
 }
 
+/// Numbers per segment in `moments`.
+pub const MOMENTS: usize = 4;
+/// Which of them is the deviation.
+pub const DEVIATION: usize = 2;
+
 const CHUNK: u32 = 1024;
 
 /// Elements of `partials`.
