@@ -37,6 +37,7 @@ mod products;
 mod rollout;
 mod rollout_steps;
 pub(crate) mod rows;
+mod statistics;
 mod subsample;
 #[cfg(not(target_arch = "wasm32"))]
 mod trainer;

@@ -4,7 +4,7 @@ use super::learner::{GpuLearner, submit};
 use super::plan::UpdatePlan;
 use super::prepare::{RolloutRows, prepare};
 use super::rollout::RolloutPlan;
-use super::update::{float, words_are};
+use super::statistics::{float, words_are};
 use crate::config::PpoConfig;
 use crate::env::{Autoreset, Env};
 use crate::error::{Error, Result};

@@ -8,12 +8,10 @@ use super::network::{Activations, Block, Gradients};
 use super::prepare::refuse_unprepared;
 use super::rows;
 use super::subsample::subsampled;
-use super::update::{BatchBuffers, PpoUpdate, float, words_are};
+use super::update::{BatchBuffers, PpoUpdate};
 use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection, PpoConfig};
-use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, require_calls};
-use crate::kernels::words::minibatch_stats;
 use crate::kernels::{
     advantage_normalize, batch_count, cg_step, loss_ppo, loss_statistics, loss_trust_region, optim_line_search,
     reduce_moments,
@@ -32,12 +30,12 @@ const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
 #[derive(Debug)]
 pub struct TrustRegionUpdate {
     calls: Vec<Call>,
-    critic: PpoUpdate,
+    pub(super) critic: PpoUpdate,
     control: Buffer<u32>,
-    trace: Buffer<f32>,
-    cg: Buffer<f32>,
-    search: Buffer<f32>,
-    cg_iterations: u32,
+    pub(super) trace: Buffer<f32>,
+    pub(super) cg: Buffer<f32>,
+    pub(super) search: Buffer<f32>,
+    pub(super) cg_iterations: u32,
     fisher_dispatches: usize,
     gradient: Buffer<f32>,
 }
@@ -151,55 +149,6 @@ impl TrustRegionUpdate {
             at += buffer.len();
         }
         Ok(())
-    }
-
-    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied; see [`PpoUpdate::finish`].
-    ///
-    /// # Errors
-    /// [`crate::error::Error::BufferLength`] for another number of words.
-    pub fn finish(&self, words: &[u32], learning_rate: f64) -> Result<UpdateStats> {
-        words_are(words, self.statistics_len())?;
-        let (critic, rest) = words.split_at(self.critic.statistics_len() as usize);
-        let (trace, rest) = rest.split_at(self.trace.len() as usize);
-        let (cg, search) = rest.split_at(self.cg.len() as usize);
-        let (cg, search) = (|index: usize| float(cg[index]), |index: usize| float(search[index]));
-        let iterations = cg(cg_step::ITERATIONS).min(f64::from(self.cg_iterations)) as u32;
-        let accepted = search(optim_line_search::ACCEPTED) != 0.0;
-        let (kl_before, surrogate_before) =
-            (search(optim_line_search::KL_BEFORE), search(optim_line_search::OBJECTIVE_BEFORE));
-        let policy = TrustRegionStats {
-            kl_before,
-            kl_after: if accepted { search(optim_line_search::KL) } else { kl_before },
-            surrogate_before,
-            surrogate_after: if accepted { search(optim_line_search::OBJECTIVE) } else { surrogate_before },
-            expected_improvement: cg(cg_step::STEP_SCALE) * cg(cg_step::BX),
-            tries: search(optim_line_search::TRIES) as u32,
-            accepted,
-            accepted_try: accepted.then(|| search(optim_line_search::ACCEPTED_TRY) as u32),
-            cg_iterations: iterations,
-            residuals: (0..=iterations as usize).map(|index| cg(cg_step::TRACE + index)).collect(),
-            negative_curvature: cg(cg_step::NEGATIVE_CURVATURE) != 0.0,
-            gradient_norm: cg(cg_step::BB).sqrt(),
-            quadratic_form: cg(cg_step::XHX),
-            step_scale: cg(cg_step::STEP_SCALE),
-            entropy: float(trace[minibatch_stats::ENTROPY]),
-            head_hits: float(trace[minibatch_stats::HEAD_HITS]) as u32,
-        };
-        let mut stats = self.critic.finish(critic, learning_rate)?;
-        // The policy has no part in the critic's minibatches: only these columns mean something there.
-        for minibatch in &mut stats.minibatches {
-            *minibatch = MinibatchStats {
-                rows: minibatch.rows,
-                value_loss: minibatch.value_loss,
-                loss: minibatch.value_loss,
-                non_finite_rows: minibatch.non_finite_rows,
-                grad_norm: minibatch.grad_norm,
-                stepped: minibatch.stepped,
-                ..MinibatchStats::default()
-            };
-        }
-        stats.trust_region = Some(policy);
-        Ok(stats)
     }
 }
 

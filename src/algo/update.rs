@@ -5,10 +5,8 @@ use super::model::Model;
 use super::prepare::refuse_unprepared;
 use super::update_build::Builder;
 use crate::config::{AdvantageNorm, KlPenalty, PpoConfig, ValueLoss};
-use crate::data::{MinibatchStats, UpdateStats};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot, require_calls};
-use crate::kernels::words::{decisions, minibatch_stats as of};
 use crate::kernels::{loss_kl, loss_statistics, reduce_moments};
 use std::ops::Range;
 
@@ -47,16 +45,16 @@ pub struct PpoUpdate {
     /// Which of them are each minibatch's step.
     steps: Vec<Range<usize>>,
     control: Buffer<u32>,
-    trace: Buffer<f32>,
+    pub(super) trace: Buffer<f32>,
     variances: Buffer<[f32; 4]>,
-    minibatches: u32,
-    per_epoch: u32,
+    pub(super) minibatches: u32,
+    pub(super) per_epoch: u32,
     gradient: Buffer<f32>,
     kl_state: Buffer<f32>,
-    kl_penalty: Option<KlPenalty>,
-    adaptive_lr: bool,
+    pub(super) kl_penalty: Option<KlPenalty>,
+    pub(super) adaptive_lr: bool,
     /// Where a KL above it ends the epoch.
-    epoch_limit: Option<f32>,
+    pub(super) epoch_limit: Option<f32>,
 }
 
 impl PpoUpdate {
@@ -221,97 +219,4 @@ impl PpoUpdate {
         staging.copy(encoder, &self.trace.cast(), 0, at + words + 8, self.trace.len())?;
         staging.copy(encoder, &self.kl_state.cast(), 0, at + words + 8 + self.trace.len(), loss_kl::STATE_WORDS)
     }
-
-    /// Minibatches that were visited, of which the device counted `count`, and whether a KL ended an epoch: where it does, gaps are
-    /// left, which follow from the numbers by the device's own comparison.
-    fn visited(&self, count: u32, approx_kl: impl Fn(u32) -> f64) -> (Vec<u32>, bool) {
-        let Some(limit) = self.epoch_limit else { return ((0..count).collect(), false) };
-        let (mut visited, mut ended) = (Vec::new(), false);
-        for epoch in (0..self.minibatches).step_by(self.per_epoch.max(1) as usize) {
-            for index in epoch..epoch + self.per_epoch {
-                visited.push(index);
-                if approx_kl(index) > f64::from(limit) {
-                    ended = true;
-                    break;
-                }
-            }
-        }
-        (visited, ended)
-    }
-
-    /// The statistics from the words that [`record_statistics`](Self::record_statistics) copied, all
-    /// [`statistics_len`](Self::statistics_len) of them. `learning_rate` is that of the configuration, for
-    /// [`UpdateStats::learning_rate`] where it does not follow the KL. Waits for nothing: how the words are awaited is the caller's.
-    ///
-    /// # Errors
-    /// [`Error::BufferLength`] for another number of words.
-    pub fn finish(&self, words: &[u32], learning_rate: f64) -> Result<UpdateStats> {
-        words_are(words, self.statistics_len())?;
-        let (control, rest) = words.split_at(loss_statistics::CONTROL_WORDS as usize);
-        let (variances, rest) = rest.split_at(2 * reduce_moments::MOMENTS);
-        let (trace, kl_state) = rest.split_at(self.trace.len() as usize);
-        let column = |index: u32, c: usize| float(trace[index as usize * of::WIDTH + c]);
-        let visited = control[decisions::VISITED].min(self.minibatches);
-        let (visited, ended_epochs) = self.visited(visited, |index| column(index, of::APPROX_KL));
-        let epochs = visited.last().map_or(0, |last| last / self.per_epoch + 1);
-        let minibatches = visited
-            .into_iter()
-            .map(|index| {
-                let column = |c: usize| column(index, c);
-                let ratio_min = column(of::RATIO_MIN);
-                MinibatchStats {
-                    rows: column(of::ROWS) as u32,
-                    policy_loss: column(of::POLICY_LOSS),
-                    value_loss: column(of::VALUE_LOSS),
-                    entropy: column(of::ENTROPY),
-                    loss: column(of::LOSS),
-                    kl: column(of::KL),
-                    old_approx_kl: column(of::OLD_APPROX_KL),
-                    approx_kl_k2: column(of::APPROX_KL_K2),
-                    approx_kl: column(of::APPROX_KL),
-                    clipfrac: column(of::CLIPFRAC),
-                    // Without a row that counts there is no ratio.
-                    ratio_min: if ratio_min > 3e38 { 0.0 } else { ratio_min },
-                    ratio_max: column(of::RATIO_MAX),
-                    non_finite_rows: column(of::NON_FINITE_ROWS) as u32,
-                    head_hits: column(of::HEAD_HITS) as u32,
-                    grad_norm: column(of::GRAD_NORM),
-                    stepped: column(of::STEPPED) != 0.0,
-                }
-            })
-            .collect();
-        // Of the returns, then of returns − values_old.
-        let deviation =
-            |moments: usize| float(variances[moments * reduce_moments::MOMENTS + reduce_moments::DEVIATION]);
-        let (of_returns, of_residuals) = (deviation(0), deviation(1));
-        let explained = if of_returns > 0.0 { 1.0 - (of_residuals / of_returns).powi(2) } else { f64::NAN };
-        let rate = float(kl_state[loss_kl::STATE_LEARNING_RATE]);
-        let kl_coef = float(kl_state[loss_kl::STATE_KL_COEF]);
-        let stop = control[decisions::STOP];
-        Ok(UpdateStats {
-            minibatches,
-            optimizer_steps: control[decisions::STEPS_TAKEN],
-            epochs,
-            skipped_steps: control[decisions::STEPS_SKIPPED],
-            explained_variance: explained,
-            learning_rate: if self.adaptive_lr && rate > 0.0 { rate } else { learning_rate },
-            kl: self.kl_penalty.map(|_| float(kl_state[loss_kl::STATE_KL])),
-            kl_coef: self.kl_penalty.map(|penalty| if penalty.adaptive { kl_coef } else { penalty.kl_coef }),
-            stopped_early: ended_epochs || stop != 0 && stop <= self.minibatches,
-            ..UpdateStats::default()
-        })
-    }
-}
-
-/// An f32 of the statistics.
-pub(super) fn float(word: u32) -> f64 {
-    f64::from(f32::from_bits(word))
-}
-
-/// That a copy of statistics has all of them.
-pub(super) fn words_are(words: &[u32], needs: u64) -> Result<()> {
-    let holds = words.len() as u64;
-    let shape = || "statistics_len()".to_owned();
-    let wrong = || Error::BufferLength { kernel: "update", buffer: "statistics", holds, needs, shape: shape() };
-    if holds == needs { Ok(()) } else { Err(wrong()) }
 }
