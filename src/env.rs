@@ -10,57 +10,10 @@ mod tuned;
 pub use table::Env;
 
 use crate::config::PpoConfig;
-use crate::data::Actions;
+pub use crate::data::Autoreset;
+
 use crate::error::{Error, Result};
-use crate::gpu::Part;
 use crate::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use serde::{Deserialize, Serialize};
-
-/// When a finished environment begins its next episode; Gymnasium's three modes.
-///
-/// An end is told once, by the flags, `final_obs` and the episode's return and length of the step that ends. The draw of a
-/// start state is that of the environment step after the reset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Autoreset {
-    /// In the step that ends an episode: it returns the first observation of the next one; the real last one is kept apart.
-    #[default]
-    SameStep,
-    /// In the step after it, which ignores its action, has reward 0 and no flags, and is nothing to learn from.
-    NextStep,
-    /// Never. A finished environment stays as it is: its last observation, reward 0, no flags, whatever the action; until
-    /// it is reset from outside.
-    Disabled,
-}
-
-impl Autoreset {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::SameStep, Self::NextStep, Self::Disabled];
-
-    /// The number by which [`crate::kernels::env_step`] knows it.
-    pub const fn code(self) -> u32 {
-        self as u32
-    }
-
-    /// As files spell it: `same_step`, `next_step`, `disabled`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SameStep => "same_step",
-            Self::NextStep => "next_step",
-            Self::Disabled => "disabled",
-        }
-    }
-}
-
-impl std::str::FromStr for Autoreset {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
-            Error::config("autoreset", format!("is \"{name}\", must be \"same_step\", \"next_step\" or \"disabled\""))
-        })
-    }
-}
 
 /// What an environment takes as an action.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -112,8 +65,6 @@ pub struct EnvInfo {
     pub actions: ActionSpace,
     /// Mean return at which it counts as solved or learnt.
     pub solved_at: f64,
-    /// The WGSL of its step.
-    pub part: Part,
     /// Settings and hidden widths that learn it.
     pub tuned: fn() -> (PpoConfig, Vec<usize>),
 }
@@ -185,11 +136,6 @@ impl Env {
         };
         let message = format!("{head:?} does not suit {}, whose actions are {wants}", self.name());
         Err(Error::config("head", message))
-    }
-
-    /// Refuses actions that are not the environment's.
-    pub(crate) fn check_actions(self, actions: &Actions, rows: usize) -> Result<()> {
-        actions.validate(&self.head(), rows)
     }
 
     /// Mean return at which it counts as solved (CartPole) or as learnt (the others).

@@ -19,7 +19,7 @@ pub enum ActMode {
 }
 
 /// A policy that acts and improves. The device ([`crate::algo::GpuLearner`]) and the CPU
-/// ([`crate::reference::CpuLearner`]) are behind it, so that a trainer can swap one for the other.
+/// ([`crate::cpu::CpuLearner`]) are behind it, so that a trainer can swap one for the other.
 ///
 /// A call that returns an error has changed nothing.
 pub trait Learner {

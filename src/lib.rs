@@ -20,12 +20,12 @@
 //! ```
 //!
 //! **Keep your own trainer**, with rollouts as host arrays: take a [`Learner`]. [`algo::GpuLearner`] computes on the device,
-//! [`reference::CpuLearner`] on the CPU, and they are interchangeable:
+//! [`cpu::CpuLearner`] on the CPU, and they are interchangeable:
 //!
 //! ```
 //! use ndarray::array;
 //! use wgpo::policy::{Activation, Head, PolicySpec};
-//! use wgpo::reference::CpuLearner;
+//! use wgpo::cpu::CpuLearner;
 //! use wgpo::{ActMode, Learner, PpoConfig};
 //!
 //! let spec = PolicySpec::separate(3, &[32, 32], Activation::Tanh, Head::gaussian(1));
@@ -82,6 +82,17 @@
 //!   [`kernels::cg_step`], [`kernels::loss_trust_region`], [`kernels::optim_line_search`]; put together in
 //!   [`algo::TrustRegionUpdate`].
 //!
+//! # Features
+//!
+//! - `backends` (on by default): wgpu's own choice of native and web backends, so that [`gpu::Gpu::new`] finds an adapter. Whoever has a
+//!   [`wgpu::Device`] already can do without.
+//! - `cpu` (on by default): the [`reference`](mod@reference), learner and trainer on the CPU ([`mod@cpu`]), the built-in environments on
+//!   the host ([`host::BuiltIn`]), and what compares with or measures against them, [`mod@check`] and [`mod@bench`]. Its dependencies
+//!   (faer, pulp, rayon, statrs) are most of what there is to compile. Without it all that runs on the device is there, and
+//!   [`host`] with a learner on the device.
+//!
+//! An embedder with a device of their own writes `wgpo = { version = "0.1", default-features = false }`.
+//!
 //! # Conventions
 //!
 //! - Rollouts are time-major `[T, N]`: row `t · N + n` is step t of environment n. `terminated` and `truncated` belong to the
@@ -98,11 +109,14 @@
 )]
 
 pub mod algo;
-#[cfg(not(target_arch = "wasm32"))] // waits for the device
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))] // waits for the device
 pub mod bench;
+#[cfg(feature = "cpu")]
 pub mod check;
 pub mod checkpoint;
 pub mod config;
+#[cfg(feature = "cpu")]
+pub mod cpu;
 pub mod data;
 pub mod env;
 mod error;
@@ -114,6 +128,7 @@ mod memory;
 pub mod normalizer;
 pub mod place;
 pub mod policy;
+#[cfg(feature = "cpu")]
 pub mod reference;
 pub mod rng;
 pub mod solved;

@@ -18,9 +18,7 @@
 
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::learner::{ActMode, Learner};
-use crate::reference;
-use crate::trainer::{EpisodeStats, IterationStats};
+use crate::trainer::EpisodeStats;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -71,14 +69,6 @@ impl SolvedRule {
     pub fn with_episodes(self, episodes: usize) -> Self {
         let steps = (episodes as u64).saturating_mul(self.env.time_limit().into());
         Self { episodes, spacing: steps / EVALUATION_SHARE, ..self }
-    }
-
-    /// Whole episodes of the greedy policy, as the rule wants them.
-    ///
-    /// # Errors
-    /// Those of [`reference::evaluate()`].
-    pub fn evaluate(&self, learner: &mut dyn Learner) -> Result<EpisodeStats> {
-        reference::evaluate(learner, self.env, self.episodes, self.seed, ActMode::Greedy)
     }
 }
 
@@ -146,33 +136,6 @@ impl Solved {
     /// The rule.
     pub const fn rule(&self) -> &SolvedRule {
         &self.rule
-    }
-
-    /// After an iteration: counts its episodes, evaluates `learner` where that is due, and returns what came out. `last` says that
-    /// no update follows.
-    ///
-    /// # Errors
-    /// Those of [`SolvedRule::evaluate`].
-    pub fn after(
-        &mut self,
-        learner: &mut dyn Learner,
-        stats: &IterationStats,
-        last: bool,
-    ) -> Result<Option<Evaluation>> {
-        self.count(stats.updates, stats.env_steps, stats.episodes.count, stats.episodes.mean_return());
-        self.evaluate_if_due(learner, last)
-    }
-
-    /// Evaluates `learner`, which the latest update left, where that is due.
-    ///
-    /// # Errors
-    /// Those of [`SolvedRule::evaluate`].
-    pub fn evaluate_if_due(&mut self, learner: &mut dyn Learner, last: bool) -> Result<Option<Evaluation>> {
-        if !self.is_due(last) {
-            return Ok(None);
-        }
-        let greedy = self.rule.evaluate(learner)?;
-        self.judge(greedy).map(Some)
     }
 
     /// Counts the episodes of an iteration: those that ended in it and their mean return, if any did. It is what a saved run is

@@ -5,12 +5,14 @@
 //!
 //! An import is whatever names something of another file: a `use`, a path in the code or inside of a macro. Re-exports are followed to
 //! the file that owns the name, so a `mod.rs` that hands on names is no way round, and only one that defines something can be imported from.
-//! A re-export is itself an import.
+//! A re-export is itself an import, except for the few in `KEPT` that keep an old public path.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 #[path = "layers/allowed.rs"]
 mod allowed;
+#[path = "layers/dependencies.rs"]
+mod dependencies;
 #[path = "layers/imports.rs"]
 mod imports;
 #[path = "layers/lengths.rs"]

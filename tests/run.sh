@@ -107,8 +107,10 @@ step "Format"
 cargo fmt --all --check
 step "Lints"
 cargo clippy --locked --workspace --all-targets -- -D warnings
-step "Library without default features"
-cargo check --locked -p wgpo --no-default-features
+step "Library for the device alone"
+for features in "" backends; do
+    cargo clippy --locked -p wgpo --no-default-features --features "$features" -- -D warnings
+done
 step "Documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 step "Tests on ${chosen:-$VK_DRIVER_FILES}"

@@ -7,8 +7,7 @@ use super::plan::UpdatePlan;
 use super::update::BatchBuffers;
 use super::valid::ValidPlan;
 use crate::config::PpoConfig;
-use crate::data::UpdateStats;
-use crate::env::Autoreset;
+use crate::data::{Autoreset, UpdateStats};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
 

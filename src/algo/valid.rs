@@ -1,7 +1,7 @@
 //! Which rows of a rollout are transitions.
 
 use super::advantage::RolloutBuffers;
-use crate::env::Autoreset;
+use crate::data::Autoreset;
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::batch_valid;

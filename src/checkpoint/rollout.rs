@@ -2,8 +2,7 @@
 
 use super::tensors::{Converted, File, Writer};
 use super::{format_error, read, write_atomically};
-use crate::data::{Actions, Rollout, mask_bits};
-use crate::env::Autoreset;
+use crate::data::{Actions, Autoreset, Rollout, mask_bits};
 use crate::error::{Error, Result};
 use crate::policy::PolicySpec;
 use ndarray::{Array1, Array2, ArrayView1};

@@ -1,6 +1,5 @@
 use super::*;
-use crate::data::{Actions, Rollout};
-use crate::env::Autoreset;
+use crate::data::{Actions, Autoreset, Rollout};
 use crate::policy::{Activation, Head};
 use ndarray::{Array1, Array2, array};
 

@@ -139,7 +139,7 @@ impl ReturnReset {
     pub const ALL: [Self; 4] = [Self::AfterDone, Self::AtTermination, Self::AtDone, Self::AtTerminationAfterDone];
 
     /// Whether a step with these flags leaves the sum before it out.
-    pub(crate) const fn begins(self, terminated: bool, truncated: bool) -> bool {
+    pub const fn begins(self, terminated: bool, truncated: bool) -> bool {
         match self {
             Self::AfterDone => false,
             Self::AtTermination | Self::AtTerminationAfterDone => terminated,
@@ -148,7 +148,7 @@ impl ReturnReset {
     }
 
     /// Whether the sum is 0 after a step with these flags.
-    pub(crate) const fn ends(self, terminated: bool, truncated: bool) -> bool {
+    pub const fn ends(self, terminated: bool, truncated: bool) -> bool {
         matches!(self, Self::AfterDone | Self::AtTerminationAfterDone) && (terminated || truncated)
     }
 }

@@ -1,7 +1,6 @@
 //! The table of environments.
 
 use super::{ActionSpace, EnvInfo, tuned};
-use crate::kernels::parts;
 use serde::{Deserialize, Serialize};
 use std::f32::consts::PI;
 
@@ -46,7 +45,6 @@ environments! {
         time_limit: 500,
         actions: ActionSpace::Discrete(2),
         solved_at: 475.0,
-        part: parts::ENV_CARTPOLE,
         tuned: tuned::cartpole,
     }
     /// Pendulum-v1: one torque in [−2, 2] (clipped in the environment), 200 steps, never terminates.
@@ -59,7 +57,6 @@ environments! {
         time_limit: 200,
         actions: ActionSpace::Box { low: &[-2.0], high: &[2.0] },
         solved_at: -300.0,
-        part: parts::ENV_PENDULUM,
         tuned: tuned::pendulum,
     }
     /// Acrobot-v1: a torque of −1, 0 or 1 at the joint of two links, reward −1 per step until the tip is up, 500 steps at most.
@@ -72,7 +69,6 @@ environments! {
         time_limit: 500,
         actions: ActionSpace::Discrete(3),
         solved_at: -100.0,
-        part: parts::ENV_ACROBOT,
         tuned: tuned::acrobot,
     }
     /// MountainCarContinuous-v0: one force in [−1, 1], reward 100 on the hill less 0.1 a² per step, 999 steps at most.
@@ -85,7 +81,6 @@ environments! {
         time_limit: 999,
         actions: ActionSpace::Box { low: &[-1.0], high: &[1.0] },
         solved_at: 90.0,
-        part: parts::ENV_MOUNTAIN_CAR,
         tuned: tuned::mountain_car,
     }
     /// One action: reward (1 + a)/2 for |a| ≤ 1 and nothing beyond, see [`crate::reference::env_bandit_bounded`].
@@ -98,7 +93,6 @@ environments! {
         time_limit: 1,
         actions: ActionSpace::Box { low: &[-1.0], high: &[1.0] },
         solved_at: 0.8,
-        part: parts::ENV_BANDIT_BOUNDED,
         tuned: tuned::bandit,
     }
     /// One of 100 arms: one pays 1, nine pay ½, see [`crate::reference::env_bandit_sparse`].
@@ -111,7 +105,6 @@ environments! {
         time_limit: 1,
         actions: ActionSpace::Discrete(100),
         solved_at: 0.8,
-        part: parts::ENV_BANDIT_SPARSE,
         tuned: tuned::bandit,
     }
     /// One action: a low bump of reward round 0 and a high one round 2.5, see [`crate::reference::env_bandit_bumps`].
@@ -124,7 +117,6 @@ environments! {
         time_limit: 1,
         actions: ActionSpace::Box { low: &[-3.0], high: &[3.0] },
         solved_at: 0.7,
-        part: parts::ENV_BANDIT_BUMPS,
         tuned: tuned::bandit,
     }
 }

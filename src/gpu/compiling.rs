@@ -31,6 +31,7 @@ impl fmt::Debug for Watch {
 
 impl Gpu {
     /// Compiles a kernel without binding or running it.
+    #[cfg(feature = "cpu")] // only the table of checks asks
     pub(crate) fn compile_only(&self, def: &KernelDef, variant: &Variant) -> Result<()> {
         self.pipeline(def, variant).map(|_| ())
     }

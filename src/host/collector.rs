@@ -1,15 +1,14 @@
 //! Many environments side by side, on threads, into rollouts.
 
 use super::slot::{Slot, caught};
+use super::threads::Threads;
 use super::{HostAction, HostEnv, RolloutRecorder, Spaces, Start, StepOutcome};
-use crate::data::{Actions, Rollout};
-use crate::env::Autoreset;
+use crate::data::{Actions, Autoreset, Rollout};
 use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
 use crate::solved::evaluation_seed;
 use crate::trainer::EpisodeStats;
 use ndarray::{Array2, ArrayView2};
-use rayon::prelude::*;
 
 /// N of your own environments that step side by side, each in its own episodes; see [`HostEnv`] and the [module](super).
 ///
@@ -20,7 +19,7 @@ pub struct Collector {
     spaces: Spaces,
     seed: u64,
     autoreset: Autoreset,
-    pool: Option<rayon::ThreadPool>,
+    threads: Threads,
     recorder: Option<RolloutRecorder>,
     /// Steps that each environment has taken.
     step: u64,
@@ -62,8 +61,8 @@ impl Collector {
         let Some(spaces) = all else { return Err(Error::config("num_envs", "is 0, must be at least 1")) };
         spaces.policy(&[]).validate()?;
         let slots = envs.into_iter().map(|env| Slot::new(env, spaces.obs_dim)).collect();
-        let (autoreset, pool, recorder) = (Autoreset::SameStep, None, None);
-        Ok(Self { slots, spaces, seed, autoreset, pool, recorder, step: 0, stale: true })
+        let (autoreset, threads, recorder) = (Autoreset::SameStep, Threads::default(), None);
+        Ok(Self { slots, spaces, seed, autoreset, threads, recorder, step: 0, stale: true })
     }
 
     /// `count` environments, each as `make` makes it from its index.
@@ -76,19 +75,14 @@ impl Collector {
 
     /// Steps the environments on `threads` threads of the collector's own; 1 is the calling thread, 0 as many as the machine has cores.
     /// No result depends on it. Handing a step to threads takes some 10 µs, so it pays where a step of all environments takes longer.
+    /// Without the crate's feature `cpu` threads are started for each step, which takes some 10 µs for each of them.
     ///
     /// # Errors
     /// [`Error::Config`] if the threads cannot be started.
     pub fn with_threads(mut self, threads: usize) -> Result<Self> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if threads == 0 { cores() } else { threads }.min(self.slots.len());
-        self.pool = None;
-        if threads > 1 {
-            let name = |index| format!("wgpo environments {index}");
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
-            let no = |error| Error::config("threads", format!("{threads} cannot be started: {error}"));
-            self.pool = Some(pool.map_err(no)?);
-        }
+        self.threads = Threads::new(threads)?;
         Ok(self)
     }
 
@@ -177,7 +171,7 @@ impl Collector {
     /// Returns and lengths of `episodes` episodes. Environment n plays as many of them as every other, or one more if n is below the
     /// remainder: it is not the quick ones that are counted. Start states follow from the collector's seed alone, so every call sees the
     /// same, and none that [`collect`](Self::collect) has: the seed in [`Start`] is the [`evaluation_seed`] of the
-    /// collector's, as in [`evaluate`](crate::reference::evaluate()) with that seed.
+    /// collector's, as in [`evaluate`](crate::cpu::evaluate()) with that seed.
     ///
     /// [`ActMode::Greedy`] leaves the learner as it was; [`ActMode::Sample`] advances its draws and its running statistics of
     /// observations. An environment that has played its part continues until all have, so the learner sees the same batch size throughout.
@@ -266,14 +260,7 @@ impl Collector {
 
     /// `work` on every slot, on the threads; then the first fault, by index.
     fn each(&mut self, work: impl Fn(usize, &mut Slot) + Sync) -> Result<()> {
-        match &self.pool {
-            None => self.slots.iter_mut().enumerate().for_each(|(index, slot)| work(index, slot)),
-            Some(pool) => {
-                let share = self.slots.len().div_ceil(pool.current_num_threads());
-                let slots = self.slots.par_iter_mut().with_min_len(share).enumerate();
-                pool.install(|| slots.for_each(|(index, slot)| work(index, slot)));
-            }
-        }
+        self.threads.each(&mut self.slots, work);
         let step = self.step;
         let fault = |(env, slot): (usize, &mut Slot)| {
             slot.fault.take().map(|message| Error::Environment { env, step, message })

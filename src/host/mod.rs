@@ -37,16 +37,20 @@
 //! The seed of the learner, the seed of the collector and the environments, and nothing else: the number of threads does not, as each
 //! environment's start states are functions of (seed, environment, step) and results are taken in the environments' order.
 
-mod builtin;
 mod collector;
 mod recorder;
 mod slot;
+mod threads;
 mod trainer;
 
-pub use builtin::BuiltIn;
 pub use collector::Collector;
 pub use recorder::{RolloutRecorder, StepOutcome};
 pub use trainer::HostTrainer;
+
+// Where it was until 0.1.
+#[cfg(feature = "cpu")]
+#[doc(no_inline)]
+pub use crate::cpu::BuiltIn;
 
 use crate::error::{Error, Result};
 use crate::policy::{Activation, Bounds, Head, PolicySpec, Std};

@@ -1,7 +1,6 @@
 //! A rollout, step by step, for whoever owns the loop.
 
-use crate::data::{Actions, Rollout, check_shape, finite};
-use crate::env::Autoreset;
+use crate::data::{Actions, Autoreset, Rollout, check_shape, finite};
 use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
 use crate::memory::{require, total};

@@ -1,7 +1,7 @@
 //! One environment of a collector: where it stands, and its calls with their faults caught.
 
 use super::{EnvResult, HostAction, HostEnv, HostStep, Start};
-use crate::env::Autoreset;
+use crate::data::Autoreset;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Sound after any fault once [`begin`](Self::begin) succeeds.

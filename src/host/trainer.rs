@@ -1,18 +1,16 @@
 //! [`Trainer`] over environments of your own.
 
-use super::{Collector, HostEnv, RolloutRecorder};
-use crate::config::PpoConfig;
+use super::{Collector, RolloutRecorder};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
-use crate::reference::CpuLearner;
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 
 /// A learner, on the device or on the CPU, with a [`Collector`]: a window of
 /// [`num_steps`](crate::PpoConfig::num_steps) and an update on it, again and again.
 ///
-/// With a [`CpuLearner`](crate::reference::CpuLearner) and [`BuiltIn`](super::BuiltIn) environments it does what a
-/// [`CpuTrainer`](crate::reference::CpuTrainer) of the same seeds does.
+/// With a [`CpuLearner`](crate::cpu::CpuLearner) and [`BuiltIn`](super::BuiltIn) environments it does what a
+/// [`CpuTrainer`](crate::cpu::CpuTrainer) of the same seeds does.
 ///
 /// [`save`](Trainer::save) keeps the learner and how far the environments are, not their states, which only they know: resumed, all
 /// begin new episodes. Unlike with the built-in environments, that is not the same as not having stopped.
@@ -22,25 +20,6 @@ pub struct HostTrainer<L> {
     collector: Collector,
     env_steps: u64,
     updates: u64,
-}
-
-impl HostTrainer<CpuLearner> {
-    /// A learner on the CPU with separate networks of tanh layers as wide as `hidden` says, and `config.num_envs` environments, each as
-    /// `make` makes it from its index; all draws are from `seed`. For another policy, the device, or threads, put the parts together
-    /// yourself: [`new`](Self::new).
-    ///
-    /// # Errors
-    /// As [`Collector::new`], [`CpuLearner::new`] and [`new`](Self::new).
-    pub fn on_cpu<E: HostEnv + 'static>(
-        hidden: &[usize],
-        config: PpoConfig,
-        seed: u64,
-        make: impl FnMut(usize) -> E,
-    ) -> Result<Self> {
-        config.validate()?;
-        let collector = Collector::of(config.num_envs, seed, make)?;
-        Self::new(CpuLearner::new(collector.spaces().policy(hidden), config, seed)?, collector)
-    }
 }
 
 impl<L: Learner> HostTrainer<L> {

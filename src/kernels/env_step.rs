@@ -5,7 +5,7 @@
 //! is here: episodes, time limits, which are truncation, and the three kinds of autoreset, see [`crate::env::Autoreset`].
 //! Start states are the draw (seed, environment step, environment), see [`crate::rng`].
 
-use super::span;
+use super::{parts, span};
 use crate::env::Env;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
@@ -83,6 +83,6 @@ pub fn bind(gpu: &Gpu, env: Env, params: &[Params], io: &Io<'_>, schedule: &Sche
         }
         calls.push((*p, Grid::Items(u64::from(n))));
     }
-    let variant = Variant { env: Some(env.info().part), ..Variant::default() };
+    let variant = Variant { env: Some(parts::env(env)), ..Variant::default() };
     gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
 }

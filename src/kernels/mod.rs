@@ -191,11 +191,8 @@ pub(crate) fn span(offset: u32, rows: u32, stride: u32, width: u32) -> u64 {
 /// Every text that a kernel may have: each head that it takes, each environment, or, where it takes both, every head in one
 /// environment and every environment with its own head. Overrides are left at their defaults, `head_table` is empty.
 pub fn variants(def: &KernelDef) -> Vec<Variant> {
-    let variant = |head: Option<Part>, env: Option<Env>| Variant {
-        head,
-        env: env.map(|env| env.info().part),
-        ..Variant::default()
-    };
+    let variant =
+        |head: Option<Part>, env: Option<Env>| Variant { head, env: env.map(parts::env), ..Variant::default() };
     let heads = || {
         // A workgroup walks rows of choices only, and a loss also takes rows that were walked before.
         let wide = def.name.ends_with("_wide");

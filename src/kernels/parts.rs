@@ -1,5 +1,6 @@
 //! The shared WGSL of `shaders/parts/`.
 
+use crate::env::Env;
 use crate::gpu::{Part, Variant};
 use crate::policy::{Head, StdLimit, StdType};
 
@@ -131,6 +132,19 @@ pub const fn head(head: &Head) -> Part {
     }
 }
 
+/// The environment part of a kernel with `env: true`.
+pub const fn env(env: Env) -> Part {
+    match env {
+        Env::CartPole => ENV_CARTPOLE,
+        Env::Pendulum => ENV_PENDULUM,
+        Env::Acrobot => ENV_ACROBOT,
+        Env::MountainCar => ENV_MOUNTAIN_CAR,
+        Env::BanditBounded => ENV_BANDIT_BOUNDED,
+        Env::BanditSparse => ENV_BANDIT_SPARSE,
+        Env::BanditBumps => ENV_BANDIT_BUMPS,
+    }
+}
+
 /// All head parts, for the tests that walk them.
 pub const HEADS: &[Part] = &[HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN, HEAD_BETA];
 
@@ -175,5 +189,5 @@ pub fn known() -> Variant {
     Variant { head: Some(HEAD_KNOWN), head_table: vec![[0; 4]], ..Variant::default() }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cpu"))]
 mod tests;

@@ -172,7 +172,7 @@ pub fn bind(
         let call = Params { time_limit: env.time_limit(), width, action_words, ..*p };
         calls.push((call, Grid::Groups(u64::from(p.envs.div_ceil(ENVS)))));
     }
-    let mut variant = Variant { env: Some(env.info().part), ..parts::variant(&spec.head) };
+    let mut variant = Variant { env: Some(parts::env(env)), ..parts::variant(&spec.head) };
     variant.constants.push(("ACTIVATION", f64::from(spec.activation.code())));
     gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
 }

@@ -3,8 +3,8 @@
 use super::{LayerRange, Network, PolicySpec, StdType};
 use crate::rng::{Draw, block, normal, uniform};
 use nalgebra::DMatrix;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How weights and biases are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,8 +99,7 @@ pub fn initial_parameters_with(spec: &PolicySpec, init: &Init, seed: u64) -> Vec
             )
         }
     };
-    let drawn: Vec<(Vec<f32>, Vec<f32>)> = layers.par_iter().enumerate().map(draw).collect();
-    for ((layer, _), (weights, biases)) in layers.iter().zip(drawn) {
+    for ((layer, _), (weights, biases)) in layers.iter().zip(side_by_side(&layers, draw)) {
         parameters[layer.weight..layer.weight + weights.len()].copy_from_slice(&weights);
         parameters[layer.bias..layer.bias + biases.len()].copy_from_slice(&biases);
     }
@@ -112,6 +111,44 @@ pub fn initial_parameters_with(spec: &PolicySpec, init: &Init, seed: u64) -> Vec
         parameters[start..].fill(deviation);
     }
     parameters
+}
+
+/// `draw` of every layer, in order. Where that takes longer than threads take to start, several are drawn at a time.
+fn side_by_side<T: Send>(
+    layers: &[(LayerRange, f64)],
+    draw: impl Fn((usize, &(LayerRange, f64))) -> T + Sync,
+) -> Vec<T> {
+    // A factorisation takes rows · columns · the smaller operations: some 100 µs of them.
+    let work: f64 = layers
+        .iter()
+        .map(|(layer, _)| layer.inputs.min(layer.outputs) as f64 * (layer.inputs * layer.outputs) as f64)
+        .sum();
+    let cores = if work > 1e5 { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 };
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut drawn = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(layer) = layers.get(index) else { return drawn };
+            drawn.push((index, draw((index, layer))));
+        }
+    };
+    let mut drawn = std::thread::scope(|scope| {
+        // Without a further thread, as in a browser, this one draws all.
+        let others: Vec<_> = (1..cores.min(layers.len()))
+            .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, take).ok())
+            .collect();
+        let mut drawn = take();
+        for other in others {
+            match other.join() {
+                Ok(more) => drawn.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        drawn
+    });
+    drawn.sort_unstable_by_key(|(index, _)| *index);
+    drawn.into_iter().map(|(_, drawn)| drawn).collect()
 }
 
 /// `count` numbers uniform in ±`bound`; `dimension` keeps a layer's biases apart from its weights.
@@ -149,12 +186,7 @@ fn orthogonal(rows: usize, columns: usize, gain: f64, seed: u64, matrix: u32) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PpoConfig;
-    use crate::env::Env;
-    use crate::learner::Learner;
     use crate::policy::{Activation, Head};
-    use crate::reference::{CpuLearner, CpuTrainer};
-    use crate::trainer::Trainer;
     use std::cell::Cell;
 
     thread_local! {
@@ -163,7 +195,13 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "cpu")]
     fn what_goes_on_from_a_state_draws_no_weights() {
+        use crate::config::PpoConfig;
+        use crate::cpu::{CpuLearner, CpuTrainer};
+        use crate::env::Env;
+        use crate::learner::Learner;
+        use crate::trainer::Trainer;
         let drawn = || DRAWN.with(Cell::get);
         let (config, hidden) = Env::CartPole.tuned();
         let spec = Env::CartPole.policy(&hidden);
@@ -204,6 +242,26 @@ mod tests {
             // Entries were rounded to f32; a dot product of n of them is off by at most n · 2^-24 · gain².
             let bound = rows.max(columns) as f64 * 2.0_f64.powi(-24) * gain * gain + 1e-12;
             assert!((gram - identity).abs().max() <= bound, "{rows} × {columns}");
+        }
+    }
+
+    /// Layers large enough for threads, and more of them than most machines have cores: each is where it belongs.
+    #[test]
+    fn threads_draw_what_one_would() {
+        let spec = PolicySpec::separate(70, &[60; 9], Activation::Tanh, Head::categorical(5));
+        let (parameters, layout) = (initial_parameters(&spec, 4), spec.layout());
+        let layers = Network::ALL.into_iter().flat_map(|network| layout.layers(network).to_vec());
+        for (matrix, layer) in layers.enumerate() {
+            let last = layer.outputs == 5 || layer.outputs == 1;
+            let gain = if !last {
+                Init::default().hidden_gain
+            } else if layer.outputs == 5 {
+                0.01
+            } else {
+                1.0
+            };
+            let alone = orthogonal(layer.outputs, layer.inputs, gain, 4, matrix as u32);
+            assert_eq!(parameters[layer.weight..layer.weight + alone.len()], alone, "layer {matrix}");
         }
     }
 

@@ -26,7 +26,7 @@ fn part_rows(rows: usize) -> usize {
 }
 
 /// How many sums over `rows` rows are held apart.
-pub(super) fn parts(rows: usize) -> usize {
+pub(crate) fn parts(rows: usize) -> usize {
     rows.div_ceil(part_rows(rows))
 }
 

@@ -4,8 +4,8 @@ use super::{
     Real, env_acrobot, env_bandit_bounded, env_bandit_bumps, env_bandit_sparse, env_cartpole, env_mountain_car,
     env_pendulum, numpy::Scalar,
 };
-use crate::data::{Actions, check_shape};
-use crate::env::{Autoreset, Env};
+use crate::data::{Actions, Autoreset, check_shape};
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::memory::{require, small, total};
 use crate::rng::{Draw, block, uniform};
@@ -210,7 +210,7 @@ impl VecEnv {
     /// # Errors
     /// [`Error::Shape`] or [`Error::Value`] if `actions` do not fit; nothing was changed then.
     pub fn step(&mut self, actions: &Actions) -> Result<VecStep> {
-        self.env.check_actions(actions, self.count)?;
+        actions.validate(&self.env.head(), self.count)?;
         let (dim, width) = (self.env.state_dim(), self.env.state_words());
         let mut result = VecStep {
             rewards: Array1::zeros(self.count),
@@ -267,7 +267,7 @@ fn floats(words: &[u32]) -> Vec<f32> {
 }
 
 /// Statistics of one episode.
-pub(super) fn episode(total: f32, length: u32) -> EpisodeStats {
+pub(crate) fn episode(total: f32, length: u32) -> EpisodeStats {
     EpisodeStats::of(total.into(), length.into())
 }
 

@@ -3,8 +3,9 @@
 
 use super::head::{Action, Distribution};
 use super::head_bernoulli::{rise, sigmoid, softplus};
+use super::normal::normal;
 use super::real::Real;
-use crate::rng::{Draw, block, normal_f64, uniform};
+use crate::rng::{Draw, block, uniform};
 use ndarray::{ArrayView1, ArrayViewMut1};
 
 pub(super) struct Beta;
@@ -225,7 +226,7 @@ fn inside(x: f64) -> u32 {
 fn tries(seed: u64, r: usize, d: usize, which: u32, step: u64) -> impl Iterator<Item = (f64, f64)> {
     (0..TRIES).map(move |try_| {
         let words = block(seed, Draw::Action, r as u32, 2 * TRIES * d as u32 + 2 * try_ + which, step);
-        (normal_f64(words[0]), f64::from(uniform(words[1])))
+        (normal(words[0]), f64::from(uniform(words[1])))
     })
 }
 

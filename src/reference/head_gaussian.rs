@@ -3,9 +3,9 @@
 
 use super::head::{Action, Distribution, excess};
 use super::head_bernoulli::{rise, sigmoid, softplus};
-use super::squash;
+use super::{normal::normal, squash};
 use crate::policy::{Std, StdLimit, StdType};
-use crate::rng::{Draw, block, normal_f64};
+use crate::rng::{Draw, block};
 use ndarray::{ArrayView1, ArrayViewMut1};
 
 pub(super) struct Gaussian {
@@ -235,7 +235,7 @@ impl Distribution for Gaussian {
     /// μ_d + σ_d · normal(word 0 of the draw (action, row, dimension d, step)).
     fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64) -> Vec<u32> {
         let draw = |d: usize| {
-            let z = normal_f64(block(seed, Draw::Action, r as u32, d as u32, step)[0]);
+            let z = normal(block(seed, Draw::Action, r as u32, d as u32, step)[0]);
             ((row[d] + self.width(row, d).deviation * z) as f32).to_bits()
         };
         (0..row.len() / 2).map(draw).collect()

@@ -27,17 +27,15 @@ pub mod env_bandit_sparse;
 pub mod env_cartpole;
 pub mod env_mountain_car;
 pub mod env_pendulum;
-pub mod evaluate;
 pub mod fisher;
 pub mod head;
 pub mod head_bernoulli;
 mod head_beta;
 pub mod head_categorical;
 pub mod head_gaussian;
-pub mod learner;
 pub mod loss_ppo;
 pub mod mlp;
-mod needs;
+mod normal;
 pub mod normalize;
 mod numpy;
 pub mod optim;
@@ -46,13 +44,12 @@ mod product;
 pub mod real;
 pub mod reduce_moments;
 mod rollout_rows;
-mod room;
+pub(crate) mod room;
 pub(crate) mod squash;
 pub mod surrogate;
-pub mod trainer;
 pub mod trpo_update;
 
-pub use evaluate::evaluate;
-pub use learner::CpuLearner;
 pub use real::Real;
-pub use trainer::CpuTrainer;
+// Where they were until 0.1: now of [`cpu`](mod@crate::cpu).
+#[doc(no_inline)]
+pub use crate::cpu::{CpuLearner, CpuTrainer, evaluate, learner, trainer};

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 const KEPT: usize = 64;
 
 /// Most numbers of one that is kept: 64 MiB.
-pub(super) const LARGEST: usize = 1 << 24;
+pub(crate) const LARGEST: usize = 1 << 24;
 
 thread_local! {
     /// The last one given is the first one taken again: it is the most likely to be in cache.
@@ -19,7 +19,7 @@ thread_local! {
 }
 
 /// At most so many bytes are kept by this pool's threads in arrays of a block of rows that are `width` wide or narrower.
-pub(super) fn most_kept(width: usize) -> u128 {
+pub(crate) fn most_kept(width: usize) -> u128 {
     product(&[rayon::current_num_threads(), KEPT, BLOCK_ROWS.saturating_mul(width).min(LARGEST), size_of::<f32>()])
 }
 

@@ -1,12 +1,6 @@
 //! [`Learner`] on the CPU.
 
-use super::actor_critic::ActorCritic;
-use super::normalize::Normalizer;
-use super::optim::Adam;
-use super::ppo_update::{Order, Rows, ppo_update};
-use super::real::cast;
-use super::trpo_update::trpo_update;
-use super::{Real, head, needs};
+use super::needs;
 use crate::config::{KlPenalty, PpoConfig};
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite};
 use crate::error::Result;
@@ -14,6 +8,13 @@ use crate::learner::{ActMode, Learner, LearnerState};
 use crate::memory::require;
 use crate::normalizer::NormalizerState;
 use crate::policy::{ParamLayout, PolicySpec, initial_parameters_with};
+use crate::reference::actor_critic::ActorCritic;
+use crate::reference::normalize::Normalizer;
+use crate::reference::optim::Adam;
+use crate::reference::ppo_update::{Order, Rows, ppo_update};
+use crate::reference::real::cast;
+use crate::reference::trpo_update::trpo_update;
+use crate::reference::{Real, head};
 use ndarray::{Array1, Array2, ArrayView2};
 
 /// A policy that acts and learns on the CPU, in `f32` or, as an oracle, in `f64`.

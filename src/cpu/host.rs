@@ -1,10 +1,13 @@
-//! The built-in environments, behind the trait for your own.
+//! Environments on the host: the built-in ones behind the trait for your own, and a trainer on the CPU in your own.
 
-use super::{EnvResult, HostAction, HostEnv, HostStep, Spaces, Start};
+use super::learner::CpuLearner;
+use crate::config::PpoConfig;
 use crate::env::Env;
+use crate::error::Result;
+use crate::host::{Collector, EnvResult, HostAction, HostEnv, HostStep, HostTrainer, Spaces, Start};
 use crate::reference::env::{EnvAction, observe, start, step};
 
-/// One copy of a built-in environment. In a [`Collector`](super::Collector) with a [`CpuTrainer`](crate::reference::CpuTrainer)'s
+/// One copy of a built-in environment. In a [`Collector`] with a [`CpuTrainer`](super::CpuTrainer)'s
 /// seed it shows what the trainer's shows, bit by bit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BuiltIn {
@@ -44,5 +47,24 @@ impl HostEnv for BuiltIn {
 
     fn time_limit(&self) -> Option<u32> {
         Some(self.env.time_limit())
+    }
+}
+
+impl HostTrainer<CpuLearner> {
+    /// A learner on the CPU with separate networks of tanh layers as wide as `hidden` says, and `config.num_envs` environments, each as
+    /// `make` makes it from its index; all draws are from `seed`. For another policy, the device, or threads, put the parts together
+    /// yourself: [`new`](Self::new).
+    ///
+    /// # Errors
+    /// As [`Collector::new`], [`CpuLearner::new`] and [`new`](Self::new).
+    pub fn on_cpu<E: HostEnv + 'static>(
+        hidden: &[usize],
+        config: PpoConfig,
+        seed: u64,
+        make: impl FnMut(usize) -> E,
+    ) -> Result<Self> {
+        config.validate()?;
+        let collector = Collector::of(config.num_envs, seed, make)?;
+        Self::new(CpuLearner::new(collector.spaces().policy(hidden), config, seed)?, collector)
     }
 }

@@ -2,12 +2,12 @@
 //! and of that what is held for sure, so that a refusal is never wrong. Left out are what threads may have kept from an earlier pass
 //! ([`room`]), what the numbers themselves decide (a stop, rows that do not count), and small change (names, a few rows).
 
-use super::actor_critic::parts;
-use super::room;
 use crate::config::PpoConfig;
 use crate::data::MinibatchStats;
 use crate::memory::{product, total};
 use crate::policy::{InitScheme, Network, PolicySpec};
+use crate::reference::actor_critic::parts;
+use crate::reference::room;
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,15 @@
 //! [`Trainer`] on the CPU.
 
-use super::env::VecEnv;
-use super::{CpuLearner, head, needs};
+use super::{learner::CpuLearner, needs};
 use crate::config::PpoConfig;
-use crate::data::{Actions, Rollout, check_shape};
-use crate::env::{Autoreset, Env};
+use crate::data::{Actions, Autoreset, Rollout, check_shape};
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
 use crate::memory::require;
 use crate::policy::PolicySpec;
+use crate::reference::env::VecEnv;
+use crate::reference::head;
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 use ndarray::{Array1, Array2, s};
 

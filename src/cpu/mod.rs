@@ -1,0 +1,13 @@
+//! The traits on the CPU: a learner, a trainer and evaluations that compute by the [`reference`](mod@crate::reference), on every core and
+//! without a GPU. In `f64` they are the oracle of the same on the device.
+
+pub mod evaluate;
+mod host;
+pub mod learner;
+mod needs;
+pub mod trainer;
+
+pub use evaluate::evaluate;
+pub use host::BuiltIn;
+pub use learner::CpuLearner;
+pub use trainer::CpuTrainer;

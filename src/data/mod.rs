@@ -1,0 +1,16 @@
+//! What passes between a trainer and a learner: rollouts, flat batches, actions and statistics, as host arrays.
+
+mod actions;
+mod batch;
+mod checks;
+mod rollout;
+mod stats;
+pub mod valid;
+
+pub use actions::{Acted, Actions};
+pub(crate) use actions::{check_mask, mask_bits};
+pub use batch::Batch;
+pub(crate) use checks::{check_order, check_shape, finite};
+pub use rollout::Rollout;
+pub use stats::{MinibatchStats, TrustRegionStats, UpdateStats};
+pub use valid::Autoreset;
