@@ -189,5 +189,6 @@ pub fn known() -> Variant {
     Variant { head: Some(HEAD_KNOWN), head_table: vec![[0; 4]], ..Variant::default() }
 }
 
-#[cfg(all(test, feature = "cpu"))]
+#[cfg(test)]
+#[cfg(feature = "cpu")] // compares with the reference and with statrs
 mod tests;
