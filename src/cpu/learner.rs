@@ -12,9 +12,8 @@ use crate::reference::actor_critic::ActorCritic;
 use crate::reference::normalize::Normalizer;
 use crate::reference::optim::Adam;
 use crate::reference::ppo_update::{Order, Rows, ppo_update};
-use crate::reference::real::cast;
 use crate::reference::trpo_update::trpo_update;
-use crate::reference::{Real, head};
+use crate::reference::{Real, head, real::cast};
 use ndarray::{Array1, Array2, ArrayView2};
 
 /// A policy that acts and learns on the CPU, in `f32` or, as an oracle, in `f64`.
