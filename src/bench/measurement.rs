@@ -1,8 +1,8 @@
 //! Rounds of times, and what a row's are made of.
 
+use super::case::{Body, Place, Prepared};
 use super::load::{Load, Moment};
 use super::timing::{Clock, Options, Part, Spread, Timing};
-use super::{Body, Place, Prepared};
 use crate::error::Result;
 use crate::gpu::{Call, Counts, Gpu, Slot, Timestamps};
 use std::time::{Duration, Instant};

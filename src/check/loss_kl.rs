@@ -5,10 +5,11 @@ mod epoch_ends;
 use super::case::Case;
 use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::size::Size;
-use super::support::{EPS, Guarded, Random, schedule, wide};
+use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use super::work::Work;
 use crate::config::{AdaptiveLr, KlAdaptation, KlDirection, KlHinge, KlPenalty, PpoConfig};
-use crate::gpu::Schedule;
+use crate::error::Result;
+use crate::gpu::{Gpu, Schedule};
 use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::{loss_kl, loss_trust_region};
 use epoch_ends::RATE;
@@ -47,107 +48,168 @@ fn case(c: Decision) -> Case {
     let shape = c.weight.map_or(shape.clone(), |weight| format!("{shape}, rows weigh {weight}"));
     let shape = if c.index == 1 { shape } else { format!("{shape}, minibatch {}", c.index) };
     let shape = if c.adapt == KlAdaptation::PAPER { shape } else { shape + ", RLlib's rule" };
-    let groups = loss_trust_region::groups(c.rows as u32) as usize;
-    let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 16.0);
+    let tolerance = EPS * (c.groups() as f64 / 64.0 + 6.0 + 16.0);
     let reason = "partial sums in 64 chains and a tree of 6 levels, the mean, a dozen roundings of the rule";
-    Case::new(loss_kl::DEF.name, shape, (tolerance, reason), move |gpu, report| {
-        let mut random = Random::new((c.rows * 10 + c.phase as usize) as u64);
-        let penalty = KlPenalty {
+    Case::new(loss_kl::DEF.name, shape, (tolerance, reason), move |gpu, report| run(gpu, report, c))
+}
+
+/// What the buffers hold before.
+struct Before {
+    partials: Vec<[f32; 4]>,
+    control: [u32; 8],
+    trace: Vec<f32>,
+    packed: [[f32; 4]; 4],
+    state: [f32; 4],
+    /// The mean of the partial sums of its direction.
+    kl: f64,
+}
+
+/// What some of them hold afterwards.
+struct Expected {
+    trace: Vec<f64>,
+    /// The penalty's weights.
+    sample: [f64; 4],
+    state: [f64; 4],
+}
+
+/// Element of `samples` that gets the penalty's weights.
+const PLACE: usize = 3;
+
+impl Decision {
+    fn groups(self) -> usize {
+        loss_trust_region::groups(self.rows as u32) as usize
+    }
+
+    fn penalty(self) -> KlPenalty {
+        KlPenalty {
             kl_coef: 0.75,
-            adaptive: c.adaptive,
-            adapt: c.adapt,
-            direction: c.direction,
+            adaptive: self.adaptive,
+            adapt: self.adapt,
+            direction: self.direction,
             hinge: Some(KlHinge { coef: 50.0, factor: 2.0 }),
             ..KlPenalty::adaptive()
-        };
-        let rate = AdaptiveLr::default();
-        let config = PpoConfig {
-            kl_penalty: Some(penalty),
-            adaptive_lr: Some(rate),
+        }
+    }
+
+    fn config(self) -> PpoConfig {
+        PpoConfig {
+            kl_penalty: Some(self.penalty()),
+            adaptive_lr: Some(AdaptiveLr::default()),
             anneal_lr: false,
             ..PpoConfig::ppo_penalty()
-        };
-        let size = c.kl * 0.01 * c.rows as f32 / groups as f32;
+        }
+    }
+
+    /// Of a partial sum the number of its direction.
+    fn column(self) -> usize {
+        if self.direction == KlDirection::OldNew { 1 } else { 2 }
+    }
+
+    /// Of the trace the first number of the minibatch.
+    fn row(self) -> usize {
+        self.index * TRACE_WIDTH as usize
+    }
+
+    /// Whether the update stopped before.
+    fn is_over(self) -> bool {
+        self.stopped != 0 && self.index as u32 + 1 >= self.stopped
+    }
+
+    fn before(self) -> Before {
+        let mut random = Random::new((self.rows * 10 + self.phase as usize) as u64);
+        let groups = self.groups();
+        let size = self.kl * 0.01 * self.rows as f32 / groups as f32;
         let mut each = || size * random.range(0.9, 1.1);
         let partials: Vec<[f32; 4]> = (0..groups).map(|_| [f32::NAN, each(), 3.0 * each(), 0.0]).collect();
-        let column = if c.direction == KlDirection::OldNew { 1 } else { 2 };
-        let kl = partials.iter().map(|partial| f64::from(partial[column])).sum::<f64>() / c.rows as f64;
-
-        let control = [c.stopped, 0, 0, 5, 0, 0, 0, 0];
-        let mut before = vec![0.0_f32; (c.index + 2) * TRACE_WIDTH as usize];
-        let row = c.index * TRACE_WIDTH as usize;
-        before[row + KL] = if c.phase == 1 { kl as f32 } else { 0.0 };
-        let place = 3_usize;
+        let kl = partials.iter().map(|partial| f64::from(partial[self.column()])).sum::<f64>() / self.rows as f64;
+        let mut trace = vec![0.0_f32; (self.index + 2) * TRACE_WIDTH as usize];
+        trace[self.row() + KL] = if self.phase == 1 { kl as f32 } else { 0.0 };
         // What phase 0 of the last minibatch left.
-        let met = if c.phase == 3 { kl as f32 } else { 0.0 };
-        let state = [c.kept[0], c.kept[1], met, 0.0];
+        let met = if self.phase == 3 { kl as f32 } else { 0.0 };
         let mut packed = [[0.0_f32; 4]; 4];
-        packed[WEIGHT][0] = c.weight.unwrap_or(0.0);
-        let buffers = (
-            Guarded::holding(gpu, "trust_partials", &partials)?,
-            Guarded::updated(gpu, "control", &control)?,
-            Guarded::updated(gpu, "trace", &before)?,
-            Guarded::updated(gpu, "samples", &packed)?,
-            Guarded::updated(gpu, "kl_state", &state)?,
-        );
-        let io = loss_kl::Io {
-            trust_partials: buffers.0.io(),
-            control: buffers.1.io(),
-            trace: buffers.2.io(),
-            samples: buffers.3.io(),
-            kl_state: buffers.4.io(),
-        };
-        let (ring, slot) = schedule(gpu, &Schedule { learning_rate: RATE, ..Schedule::default() })?;
-        let (index, phase, kl_sample) = (c.index as u32, c.phase, place as u32);
-        let valid_sample = if c.weight.is_some() { WEIGHT as u32 } else { 0 };
-        let params = loss_kl::Params { index, phase, kl_sample, valid_sample, ..loss_kl::Params::new(&config) };
-        report.run(gpu, &loss_kl::bind(gpu, &[(params, c.rows as u32)], &io, &ring)?, slot)?;
+        packed[WEIGHT][0] = self.weight.unwrap_or(0.0);
+        let (control, state) = ([self.stopped, 0, 0, 5, 0, 0, 0, 0], [self.kept[0], self.kept[1], met, 0.0]);
+        Before { partials, control, trace, packed, state, kl }
+    }
 
-        let stopped = c.stopped != 0 && c.index as u32 + 1 >= c.stopped;
-        let kl_coef = if c.adaptive && c.kept[0] > 0.0 { f64::from(c.kept[0]) } else { penalty.kl_coef };
-        let (mut trace, mut sample, mut state) = (wide(&before), [0.0; 4], state.map(f64::from));
-        let mut words = control;
-        match c.phase {
+    fn expected(self, before: &Before) -> Expected {
+        let (penalty, kl, row) = (self.penalty(), before.kl, self.row());
+        let kl_coef = self.kl_coef();
+        let (mut trace, mut sample) = (wide(&before.trace), [0.0; 4]);
+        let mut state = before.state.map(f64::from);
+        match self.phase {
             0 => {
                 let over = (kl - 2.0 * penalty.target_kl).max(0.0);
-                sample[column - 1] = kl_coef + 100.0 * over;
-                if !stopped {
+                sample[self.column() - 1] = kl_coef + 100.0 * over;
+                if !self.is_over() {
                     (trace[row + KL], trace[row + PENALTY]) = (kl, kl_coef * kl + 50.0 * over * over);
-                    if c.weight != Some(0.0) {
+                    if self.weight != Some(0.0) {
                         state[2] = kl;
                     }
                 }
             }
-            1 if stopped => {}
+            1 if self.is_over() => {}
             1 => {
-                let last = if c.kept[1] > 0.0 { c.kept[1] } else { RATE };
-                state[1] = rate.next(last.into(), kl);
+                let last = if self.kept[1] > 0.0 { self.kept[1] } else { RATE };
+                state[1] = AdaptiveLr::default().next(last.into(), kl);
             }
             _ => {
                 state[2] = kl;
-                if c.adaptive {
+                if self.adaptive {
                     state[0] = penalty.next_kl_coef(kl_coef, kl);
                 }
             }
         }
-        let mut got = buffers.4.read(gpu, report)?;
-        if c.phase == 0 && !stopped && c.weight == Some(0.0) && c.index == 0 {
-            report.exact("kl_state (no row counts)", &[got[2].is_nan()], &[true]);
-            got[2] = 0.0;
-        }
-        if c.phase == 1 && !stopped {
-            words[6] = got[1].to_bits();
-        }
-        report.floats("kl_state", &got, &state, |_| 1e-30);
-        // Of the hinge two numbers near the target are subtracted.
-        report.floats("trace", &buffers.2.read(gpu, report)?, &trace, |_| kl * (1.0 + kl_coef));
-        let samples: Vec<f32> = buffers.3.read(gpu, report)?.into_iter().flatten().collect();
-        let mut want: Vec<f64> = [vec![0.0; 4 * place], sample.to_vec()].concat();
-        want[4 * WEIGHT] = f64::from(c.weight.unwrap_or(0.0));
-        report.floats("samples", &samples, &want, |_| 1.0 + 100.0 * kl);
-        report.exact("control", &buffers.1.read(gpu, report)?, &words);
-        Ok(())
-    })
+        Expected { trace, sample, state }
+    }
+
+    /// β that is in force.
+    fn kl_coef(self) -> f64 {
+        if self.adaptive && self.kept[0] > 0.0 { f64::from(self.kept[0]) } else { self.penalty().kl_coef }
+    }
+}
+
+fn run(gpu: &Gpu, report: &Report, c: Decision) -> Result<()> {
+    let before = c.before();
+    let buffers = (
+        Guarded::holding(gpu, "trust_partials", &before.partials)?,
+        Guarded::updated(gpu, "control", &before.control)?,
+        Guarded::updated(gpu, "trace", &before.trace)?,
+        Guarded::updated(gpu, "samples", &before.packed)?,
+        Guarded::updated(gpu, "kl_state", &before.state)?,
+    );
+    let io = loss_kl::Io {
+        trust_partials: buffers.0.io(),
+        control: buffers.1.io(),
+        trace: buffers.2.io(),
+        samples: buffers.3.io(),
+        kl_state: buffers.4.io(),
+    };
+    let (ring, slot) = schedule(gpu, &Schedule { learning_rate: RATE, ..Schedule::default() })?;
+    let (index, phase, kl_sample) = (c.index as u32, c.phase, PLACE as u32);
+    let valid_sample = if c.weight.is_some() { WEIGHT as u32 } else { 0 };
+    let params = loss_kl::Params { index, phase, kl_sample, valid_sample, ..loss_kl::Params::new(&c.config()) };
+    report.run(gpu, &loss_kl::bind(gpu, &[(params, c.rows as u32)], &io, &ring)?, slot)?;
+
+    let Expected { trace, sample, state } = c.expected(&before);
+    let (kl, mut words) = (before.kl, before.control);
+    let mut got = buffers.4.read(gpu, report)?;
+    if c.phase == 0 && !c.is_over() && c.weight == Some(0.0) && c.index == 0 {
+        report.exact("kl_state (no row counts)", &[got[2].is_nan()], &[true]);
+        got[2] = 0.0;
+    }
+    if c.phase == 1 && !c.is_over() {
+        words[6] = got[1].to_bits();
+    }
+    report.floats("kl_state", &got, &state, |_| 1e-30);
+    // Of the hinge two numbers near the target are subtracted.
+    report.floats("trace", &buffers.2.read(gpu, report)?, &trace, |_| kl * (1.0 + c.kl_coef()));
+    let samples: Vec<f32> = buffers.3.read(gpu, report)?.into_iter().flatten().collect();
+    let mut want: Vec<f64> = [vec![0.0; 4 * PLACE], sample.to_vec()].concat();
+    want[4 * WEIGHT] = f64::from(c.weight.unwrap_or(0.0));
+    report.floats("samples", &samples, &want, |_| 1.0 + 100.0 * kl);
+    report.exact("control", &buffers.1.read(gpu, report)?, &words);
+    Ok(())
 }
 
 /// The penalty of a minibatch.

@@ -4,10 +4,11 @@ use super::case::Case;
 use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::loss_statistics::{ENT_COEF, Expected, HITS, KL_3, ROWS, VF_COEF, partials};
 use super::size::Size;
-use super::support::{EPS, Guarded, Random, schedule, wide};
+use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use super::work::Work;
 use crate::config::ClipFormula;
-use crate::gpu::{Schedule, Slot};
+use crate::error::Result;
+use crate::gpu::{Gpu, Schedule, Slot};
 use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::{loss_ppo, optim_clip, optim_decide, optim_reduce};
 
@@ -100,100 +101,124 @@ fn decide_case(c: Decide) -> Case {
     let longest = loss_groups.max(norm_groups) as f64 / 64.0;
     let tolerance = EPS * (longest + 6.0 + 8.0);
     let reason = "partial sums in 64 chains and a tree of 6 levels, then a mean, or a root and a quotient; scale: sum of |terms|";
-    Case::new(optim_decide::DEF.name, shape, (tolerance, reason), move |gpu, report| {
-        let (index, width) = (2_usize, TRACE_WIDTH as usize);
-        let mut random = Random::new((rows + count) as u64);
-        let mut sums = partials(&mut random, loss_groups);
-        let mut want = Expected::new(&sums, rows);
-        if bits {
+    Case::new(optim_decide::DEF.name, shape, (tolerance, reason), move |gpu, report| decide(gpu, report, &c))
+}
+
+/// The minibatch of the update.
+const INDEX: usize = 2;
+
+/// Partial sums of the loss and of the norm, and what the statistics make of the former.
+struct Sums {
+    loss: Vec<[f32; 4]>,
+    norms: Vec<[f32; 4]>,
+    want: Expected,
+}
+
+impl Sums {
+    fn new(c: &Decide) -> Self {
+        let mut random = Random::new((c.rows + c.count) as u64);
+        let groups = loss_ppo::groups(c.rows as u32) as usize;
+        let mut loss = partials(&mut random, groups);
+        let mut want = Expected::new(&loss, c.rows);
+        if c.bits {
             // Bits of the policy and of the critic of four times 16 rows: a row of both counts once.
             let words = [(5_u16, 4_u16), (0, 0x8000), (0xffff, 1), (0, 0)];
-            for _ in 0..loss_groups {
-                sums.push(words.map(|(policy, _)| f32::from(policy)));
-                sums.push(words.map(|(_, critic)| f32::from(critic)));
+            for _ in 0..groups {
+                loss.push(words.map(|(policy, _)| f32::from(policy)));
+                loss.push(words.map(|(_, critic)| f32::from(critic)));
             }
             let each: u32 = words.iter().map(|(policy, critic)| (policy | critic).count_ones()).sum();
             // What was a count of such rows without bits counts rows with them.
             want.rows = want.columns[10];
-            want.columns[10] = f64::from(each) * loss_groups as f64;
+            want.columns[10] = f64::from(each) * groups as f64;
         }
+        let norm_groups = optim_clip::groups(c.count as u32) as usize;
         let mut norms: Vec<[f32; 4]> =
             (0..norm_groups).map(|_| [random.range(0.0, 3.0), random.range(0.0, 2.0), 0.0, 0.0]).collect();
-        norms[norm_groups - 1][2] = broken * optim_clip::BROKEN;
-        let initial = [stopped, 7, 7, 3, 4, 5, 0, 0];
-        let buffers = (
-            Guarded::holding(gpu, "loss_partials", &sums)?,
-            Guarded::holding(gpu, "norm_partials", &norms)?,
-            Guarded::updated(gpu, "control", &initial)?,
-            Guarded::updated(gpu, "optimizer_step", &[41_u32])?,
-            Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?,
-        );
-        let (ring, slot) = schedule(gpu, &Schedule { ent_coef: ENT_COEF, ..Schedule::default() })?;
-        let p = optim_decide::Params {
-            index: index as u32,
-            kl_stop,
-            kl_limit,
-            vf_coef: VF_COEF,
-            bits: bits.into(),
-            max_grad_norm,
-            formula: optim_clip::formula(formula),
-            ..Default::default()
-        };
-        let io = optim_decide::Io {
-            loss_partials: buffers.0.io(),
-            norm_partials: buffers.1.io(),
-            control: buffers.2.io(),
-            optimizer_step: buffers.3.io(),
-            trace: buffers.4.io(),
-        };
-        let calls = optim_decide::bind(gpu, &[(p, rows as u32)], count as u32, &io, &ring)?;
-        report.run(gpu, &calls, slot)?;
-        let (control, step) = (buffers.2.read(gpu, report)?, buffers.3.read(gpu, report)?);
-        let trace = buffers.4.read(gpu, report)?;
+        norms[norm_groups - 1][2] = c.broken * optim_clip::BROKEN;
+        Self { loss, norms, want }
+    }
+}
 
-        let before = stopped != 0 && index as u32 + 1 >= stopped;
-        let stops = !before && kl_stop != 0 && want.columns[KL_3] > f64::from(kl_limit);
-        // An early stop before this minibatch's step, found just now, forbids that step.
-        let reached = !(before || stops && kl_stop == 1);
-        let steps = reached && broken == 0.0;
-        let row = &trace[index * width..][..width];
-        let mut mine = Vec::new();
-        if !before {
-            report.floats("trace", &row[..want.columns.len()], &want.columns, |i| {
-                want.sizes.get(i).copied().unwrap_or(0.0)
-            });
-            report.floats("trace (hits)", &row[HITS..=HITS], &[want.hits], |_| 0.0);
-            report.floats("trace (rows)", &row[ROWS..=ROWS], &[want.rows], |_| 0.0);
-            mine.extend((0..want.columns.len()).chain([HITS, ROWS]));
-        }
-        let sum = |of: usize| norms.iter().map(|norm| f64::from(norm[of])).sum::<f64>();
-        let factor = |norm: f64| match (formula, f64::from(max_grad_norm)) {
-            (_, limit) if limit <= 0.0 => 1.0,
-            (ClipFormula::Torch, limit) => (limit / (norm + 1e-6)).min(1.0),
-            (ClipFormula::Tensorflow, limit) => limit / norm.max(limit),
-        };
-        if steps {
-            report.floats("trace (norm, stepped)", &row[11..13], &[(sum(0) + sum(1)).sqrt(), 1.0], |_| 0.0);
-            let factors = [2, 7].map(|word: usize| f32::from_bits(control[word]));
-            report.floats("control (factors)", &factors, &[factor(sum(0).sqrt()), factor(sum(1).sqrt())], |_| 0.0);
-            mine.extend([11, 12]);
-        }
-        let mine = |i: usize| i / width == index && mine.contains(&(i % width));
-        report.untouched("trace", trace.iter().enumerate().filter(|(i, _)| !mine(*i)));
-        let words = [
-            if stops { index as u32 + kl_stop } else { stopped },
-            u32::from(steps),
-            control[2],
-            3 + u32::from(!before),
-            4 + u32::from(steps),
-            5 + u32::from(reached && !steps),
-            0,
-            control[7],
-        ];
-        report.exact("control", &control, &words);
-        report.exact("optimizer_step", &step, &[41 + u32::from(steps)]);
-        Ok(())
-    })
+fn decide(gpu: &Gpu, report: &Report, c: &Decide) -> Result<()> {
+    let sums = Sums::new(c);
+    let initial = [c.stopped, 7, 7, 3, 4, 5, 0, 0];
+    let buffers = (
+        Guarded::holding(gpu, "loss_partials", &sums.loss)?,
+        Guarded::holding(gpu, "norm_partials", &sums.norms)?,
+        Guarded::updated(gpu, "control", &initial)?,
+        Guarded::updated(gpu, "optimizer_step", &[41_u32])?,
+        Guarded::<f32>::output(gpu, "trace", (INDEX + 2) * TRACE_WIDTH as usize)?,
+    );
+    let (ring, slot) = schedule(gpu, &Schedule { ent_coef: ENT_COEF, ..Schedule::default() })?;
+    let p = optim_decide::Params {
+        index: INDEX as u32,
+        kl_stop: c.kl_stop,
+        kl_limit: c.kl_limit,
+        vf_coef: VF_COEF,
+        bits: c.bits.into(),
+        max_grad_norm: c.max_grad_norm,
+        formula: optim_clip::formula(c.formula),
+        ..Default::default()
+    };
+    let io = optim_decide::Io {
+        loss_partials: buffers.0.io(),
+        norm_partials: buffers.1.io(),
+        control: buffers.2.io(),
+        optimizer_step: buffers.3.io(),
+        trace: buffers.4.io(),
+    };
+    report.run(gpu, &optim_decide::bind(gpu, &[(p, c.rows as u32)], c.count as u32, &io, &ring)?, slot)?;
+    let (control, step) = (buffers.2.read(gpu, report)?, buffers.3.read(gpu, report)?);
+    let trace = buffers.4.read(gpu, report)?;
+    let steps = decided(report, c, &sums, &control, &trace);
+    report.exact("optimizer_step", &step, &[41 + u32::from(steps)]);
+    Ok(())
+}
+
+/// Statistics, factors and the control's words; whether the minibatch steps.
+fn decided(report: &Report, c: &Decide, sums: &Sums, control: &[u32], trace: &[f32]) -> bool {
+    let (want, width) = (&sums.want, TRACE_WIDTH as usize);
+    let before = c.stopped != 0 && INDEX as u32 + 1 >= c.stopped;
+    let stops = !before && c.kl_stop != 0 && want.columns[KL_3] > f64::from(c.kl_limit);
+    // An early stop before this minibatch's step, found just now, forbids that step.
+    let reached = !(before || stops && c.kl_stop == 1);
+    let steps = reached && c.broken == 0.0;
+    let row = &trace[INDEX * width..][..width];
+    let mut mine = Vec::new();
+    if !before {
+        let size = |i: usize| want.sizes.get(i).copied().unwrap_or(0.0);
+        report.floats("trace", &row[..want.columns.len()], &want.columns, size);
+        report.floats("trace (hits)", &row[HITS..=HITS], &[want.hits], |_| 0.0);
+        report.floats("trace (rows)", &row[ROWS..=ROWS], &[want.rows], |_| 0.0);
+        mine.extend((0..want.columns.len()).chain([HITS, ROWS]));
+    }
+    let sum = |of: usize| sums.norms.iter().map(|norm| f64::from(norm[of])).sum::<f64>();
+    let factor = |norm: f64| match (c.formula, f64::from(c.max_grad_norm)) {
+        (_, limit) if limit <= 0.0 => 1.0,
+        (ClipFormula::Torch, limit) => (limit / (norm + 1e-6)).min(1.0),
+        (ClipFormula::Tensorflow, limit) => limit / norm.max(limit),
+    };
+    if steps {
+        report.floats("trace (norm, stepped)", &row[11..13], &[(sum(0) + sum(1)).sqrt(), 1.0], |_| 0.0);
+        let factors = [2, 7].map(|word: usize| f32::from_bits(control[word]));
+        report.floats("control (factors)", &factors, &[factor(sum(0).sqrt()), factor(sum(1).sqrt())], |_| 0.0);
+        mine.extend([11, 12]);
+    }
+    let mine = |i: usize| i / width == INDEX && mine.contains(&(i % width));
+    report.untouched("trace", trace.iter().enumerate().filter(|(i, _)| !mine(*i)));
+    let words = [
+        if stops { INDEX as u32 + c.kl_stop } else { c.stopped },
+        u32::from(steps),
+        control[2],
+        3 + u32::from(!before),
+        4 + u32::from(steps),
+        5 + u32::from(reached && !steps),
+        0,
+        control[7],
+    ];
+    report.exact("control", control, &words);
+    steps
 }
 
 const USUAL: Decide = Decide {

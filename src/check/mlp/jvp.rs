@@ -1,18 +1,42 @@
 //! Tangents of dense layers.
 
 use super::layer::{Layer, PLAIN, kept, matrix, takes_part, tolerance};
-use super::tiled::label;
+use super::tiles::label;
 use crate::check::case::Case;
 use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
 use crate::check::size::Size;
 use crate::check::support::{Guarded, Random};
 use crate::check::work::Work;
-use crate::gpu::Slot;
+use crate::error::Result;
+use crate::gpu::{Call, Gpu, Slot};
 use crate::kernels::tile::Tile;
 use crate::kernels::{mlp_jvp, mlp_jvp_tiled};
 use crate::policy::Activation;
 use crate::reference::mlp::{Dense, Mlp, activate, derivative};
 use ndarray::{Array1, Array2};
+
+fn bind(
+    gpu: &Gpu,
+    c: Layer,
+    p: mlp_jvp::Params,
+    io: &mlp_jvp::Io<'_>,
+    tile: Option<Option<Tile>>,
+) -> Result<Vec<Call>> {
+    let Some(tile) = tile else {
+        return mlp_jvp::bind(gpu, c.input_activation, c.activation, &[p], io);
+    };
+    let io = mlp_jvp_tiled::Io {
+        weights: &io.parameters.cast(),
+        tangent: io.tangent,
+        weight_tangents: &io.tangent.cast(),
+        input: &io.input.cast(),
+        input_tangent: &io.input_tangent.cast(),
+        kept: io.kept,
+        output_tangent: io.output_tangent,
+    };
+    let tile = tile.unwrap_or_else(|| Tile::pick(gpu, &[[c.rows as u32, (c.outputs + c.extra) as u32]]));
+    mlp_jvp_tiled::bind(gpu, tile, c.input_activation, c.activation, &[p.into()], &io)
+}
 
 /// `first`: the input has no tangent. `tile`: of which kernel, and in which tile of it; `Some(None)` is the one picked.
 fn case(c: Layer, first: bool, tile: Option<Option<Tile>>) -> Case {
@@ -56,21 +80,7 @@ fn case(c: Layer, first: bool, tile: Option<Option<Tile>>) -> Case {
             kept: if activation == Activation::Identity { input.io() } else { buffers.3.io() },
             output_tangent: output.io(),
         };
-        let calls = if let Some(tile) = tile {
-            let io = mlp_jvp_tiled::Io {
-                weights: &io.parameters.cast(),
-                tangent: io.tangent,
-                weight_tangents: &io.tangent.cast(),
-                input: &io.input.cast(),
-                input_tangent: &io.input_tangent.cast(),
-                kept: io.kept,
-                output_tangent: io.output_tangent,
-            };
-            let tile = tile.unwrap_or_else(|| Tile::pick(gpu, &[[rows as u32, (outputs + extra) as u32]]));
-            mlp_jvp_tiled::bind(gpu, tile, input_activation, activation, &[p.into()], &io)?
-        } else {
-            mlp_jvp::bind(gpu, input_activation, activation, &[p], &io)?
-        };
+        let calls = bind(gpu, c, p, &io, tile)?;
         report.run(gpu, &calls, Slot::default())?;
 
         let (weight, d_weight) =

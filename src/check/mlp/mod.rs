@@ -5,3 +5,5 @@ pub(super) mod jvp;
 mod layer;
 pub(super) mod plain;
 pub(super) mod tiled;
+mod tiled_weight;
+mod tiles;
