@@ -40,6 +40,7 @@ mod update;
 mod valid;
 mod vtrace;
 mod wide;
+mod wide_loss;
 mod work;
 
 use crate::error::Result;

@@ -1,12 +1,13 @@
 //! Fisher products, and the surrogate with its divergences.
 
-use super::accuracy::{exp_accuracy, roundings};
+use super::accuracy::exp_accuracy;
 use super::case::Case;
 use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::head::{
-    CLAMP, FLOOR, actions_of, array, beta, binned, deviating, masked, masked_choices, name, rows_of, squashed,
+    CLAMP, FLOOR, REASON, Walk, actions_of, beta, binned, deviating, fisher_case, masked, masked_choices, name,
+    rows_of, squashed,
 };
-use super::head_accuracy::{accuracy, fisher as fisher_bounds};
+use super::head_accuracy::accuracy;
 use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, wide};
 use super::work::Work;
@@ -16,100 +17,39 @@ use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::{batch_clean, head_fisher, loss_trust_region};
 use crate::policy::Head;
-use crate::reference::head::{fisher_vector, kl, log_prob, log_prob_grad};
+use crate::reference::head::{kl, log_prob};
 use crate::reference::surrogate::log_ratio;
-use ndarray::{Array1, Array2, Zip};
+use ndarray::{Array1, Zip};
 
-const SCALE: f32 = 0.37;
 /// Rows of one workgroup, hence of one partial sum.
 const GROUP: usize = 64;
 
-/// One row in `row_stride` belongs to the product; `None`: the expectation, and no actions.
-fn fisher(gpu: &Gpu, report: &Report, head: &Head, rows: usize, spread: f32, row_stride: Option<usize>) -> Result<()> {
-    let mut random = Random::new((rows * 100 + head.width()) as u64);
-    let dist = rows_of(head, &mut random, rows, spread);
-    let tangents = random.normals(dist.len(), 1.0);
-    let words = actions_of(head, &mut random, &dist);
-    let dims = head.action_words();
-    // The rows that are not in the product have other actions.
-    let stride = row_stride.unwrap_or(1);
-    let all: Vec<u32> =
-        (0..((rows - 1) * stride + 1) * dims)
-            .map(|i| {
-                if (i / dims).is_multiple_of(stride) { words[i / dims / stride * dims + i % dims] } else { 0x7f80_0000 }
-            })
-            .collect();
-    let buffers = (
-        Guarded::holding(gpu, "head_outputs", &dist)?,
-        Guarded::holding(gpu, "head_tangents", &tangents)?,
-        Guarded::holding(gpu, "actions", if row_stride.is_some() || head.is_masked() { &all } else { &[7] })?,
-    );
-    // With a stride, some rows do not count either, and the others weigh more.
-    let counts = |row: usize| row_stride.is_none() || row % 4 != 1;
-    let weight = if row_stride.is_some() { 1.25 } else { 1.0 };
-    let mut marks = vec![[f32::NAN; 4]; (rows - 1) * stride + 1];
-    for row in 0..rows {
-        marks[row * stride][0] = if counts(row) { -1.0 } else { batch_clean::INVALID_LOGP };
-    }
-    marks.push([1.25, 0.0, 0.0, 0.0]);
-    let samples = Guarded::holding(gpu, "samples", &marks)?;
-    let d_head_outputs = Guarded::output(gpu, "d_head_outputs", dist.len())?;
-    let mut p = head_fisher::Params::default();
-    (p.rows, p.scale, p.empirical, p.row_stride) = (rows as u32, SCALE, row_stride.is_some().into(), stride as u32);
-    p.valid_sample = if row_stride.is_some() { marks.len() as u32 - 1 } else { 0 };
-    let io = head_fisher::Io {
-        head_outputs: buffers.0.io(),
-        head_tangents: buffers.1.io(),
-        actions: buffers.2.io(),
-        samples: samples.io(),
-        d_head_outputs: d_head_outputs.io(),
-    };
-    report.run(gpu, &head_fisher::bind(gpu, head, &[p], &io)?, Slot::default())?;
-
-    let actions = Actions::from_words(head, rows, &words)?;
-    let (p, t) = (masked(head, &dist, &actions)?, array(head, &tangents));
-    let (mut want, mut bounds) = if row_stride.is_some() {
-        let score = log_prob_grad(head, p.view(), &actions, Array1::ones(rows).view())?;
-        let known = &accuracy(head, &p, None, &actions).gradients[0];
-        let (mut want, mut bounds) = (Array2::<f64>::zeros(p.dim()), Array2::<f64>::zeros(p.dim()));
-        for row in 0..rows {
-            let (s, t, error) = (score.row(row), t.row(row), known.row(row));
-            let size = t.mapv(f64::abs);
-            let along = error.dot(&size) + roundings(s.len() + 1) * s.mapv(f64::abs).dot(&size);
-            want.row_mut(row).assign(&(&s * s.dot(&t)));
-            bounds.row_mut(row).assign(&(s.mapv(f64::abs) * along + &error * (s.dot(&t).abs() + along)));
-        }
-        (want, bounds)
-    } else {
-        (fisher_vector(head, p.view(), t.view())?, fisher_bounds(head, &p, &t))
-    };
-    for row in (0..rows).filter(|row| !counts(*row)) {
-        want.row_mut(row).fill(0.0);
-        bounds.row_mut(row).fill(0.0);
-    }
-    let scaled = |a: Array2<f64>| (a * (f64::from(SCALE) * weight)).into_iter().collect::<Vec<f64>>();
-    let (want, bounds) = (scaled(want), scaled(bounds));
-    // Three more products.
-    report
-        .floats("d_head_outputs", &d_head_outputs.read(gpu, report)?, &want, |i| bounds[i] / EPS + 3.0 * want[i].abs());
-    Ok(())
+/// A candidate's rows, the old ones, and what is known of both.
+struct Inputs {
+    new: Vec<f32>,
+    old: Vec<f32>,
+    words: Vec<u32>,
+    actions: Actions,
+    samples: Vec<[f32; 4]>,
+    /// Rows of each workgroup that are not finite.
+    non_finite: Vec<f64>,
 }
 
-pub(super) fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, which: Rows) -> Result<()> {
-    let mut random = Random::new((rows * 31 + head.width()) as u64);
-    let mut new = rows_of(head, &mut random, rows, 1.5);
-    let old: Vec<f32> = new.iter().map(|x| x + random.range(-change, change)).collect();
-    let words = actions_of(head, &mut random, &old);
-    let actions = Actions::from_words(head, rows, &words)?;
-    let logp_old = log_prob(head, masked(head, &old, &actions)?.view(), &actions)?;
-    let mut samples: Vec<[f32; 4]> = Vec::new();
-    for (row, logp) in logp_old.iter().enumerate() {
-        let shift = if which == Rows::Wild && row % 3 == 0 { [-25.0, 25.0, 15.0][row / 3 % 3] } else { 0.0 };
-        samples.push([(logp + shift) as f32, random.range(-2.0, 2.0), f32::NAN, f32::NAN]);
-    }
-    let mut non_finite = vec![0.0; rows.div_ceil(GROUP)];
-    if which == Rows::Broken {
-        for row in (0..rows).step_by(5) {
+impl Inputs {
+    fn new(head: &Head, rows: usize, change: f32, which: Rows) -> Result<Self> {
+        let mut random = Random::new((rows * 31 + head.width()) as u64);
+        let mut new = rows_of(head, &mut random, rows, 1.5);
+        let old: Vec<f32> = new.iter().map(|x| x + random.range(-change, change)).collect();
+        let words = actions_of(head, &mut random, &old);
+        let actions = Actions::from_words(head, rows, &words)?;
+        let logp_old = log_prob(head, masked(head, &old, &actions)?.view(), &actions)?;
+        let mut samples: Vec<[f32; 4]> = Vec::new();
+        for (row, logp) in logp_old.iter().enumerate() {
+            let shift = if which == Rows::Wild && row % 3 == 0 { [-25.0, 25.0, 15.0][row / 3 % 3] } else { 0.0 };
+            samples.push([(logp + shift) as f32, random.range(-2.0, 2.0), f32::NAN, f32::NAN]);
+        }
+        let mut non_finite = vec![0.0; rows.div_ceil(GROUP)];
+        for row in (0..rows).step_by(5).filter(|_| which == Rows::Broken) {
             match row % 3 {
                 0 => new[row * head.width()] = f32::NAN,
                 1 => samples[row][0] = f32::NEG_INFINITY,
@@ -117,26 +57,37 @@ pub(super) fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change:
             }
             non_finite[row / GROUP] += 1.0;
         }
+        Ok(Self { new, old, words, actions, samples, non_finite })
     }
-    // What each row weighs: sums over those that count, divided by all rows, are means over them.
-    let mut weights = vec![1.0_f32; rows];
-    let mut marked = samples.clone();
-    if which == Rows::Padded {
-        let counts = |row: &usize| row % 3 != 1;
-        let weight = rows as f32 / (0..rows).filter(counts).count() as f32;
-        for row in 0..rows {
-            weights[row] = if counts(&row) { weight } else { 0.0 };
-            marked[row][0] = if counts(&row) { samples[row][0] } else { batch_clean::INVALID_LOGP };
+
+    /// What each row weighs, and `samples` with the marks of those that do not count: sums over the others, divided by all rows, are means
+    /// over them.
+    fn marked(&self, which: Rows) -> (Vec<f32>, Vec<[f32; 4]>) {
+        let rows = self.samples.len();
+        let (mut weights, mut marked) = (vec![1.0_f32; rows], self.samples.clone());
+        if which == Rows::Padded {
+            let counts = |row: &usize| row % 3 != 1;
+            let weight = rows as f32 / (0..rows).filter(counts).count() as f32;
+            for row in 0..rows {
+                weights[row] = if counts(&row) { weight } else { 0.0 };
+                marked[row][0] = if counts(&row) { self.samples[row][0] } else { batch_clean::INVALID_LOGP };
+            }
+            marked.push([weight, f32::NAN, f32::NAN, f32::NAN]);
         }
-        marked.push([weight, f32::NAN, f32::NAN, f32::NAN]);
+        (weights, marked)
     }
+}
+
+pub(super) fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, which: Rows) -> Result<()> {
+    let inputs = Inputs::new(head, rows, change, which)?;
+    let (weights, marked) = inputs.marked(which);
     let buffers = (
-        Guarded::holding(gpu, "head_outputs", &new)?,
-        Guarded::holding(gpu, "head_outputs_old", &old)?,
-        Guarded::holding(gpu, "actions", &words)?,
+        Guarded::holding(gpu, "head_outputs", &inputs.new)?,
+        Guarded::holding(gpu, "head_outputs_old", &inputs.old)?,
+        Guarded::holding(gpu, "actions", &inputs.words)?,
         Guarded::holding(gpu, "samples", &marked)?,
     );
-    let trust_partials = Guarded::<[f32; 4]>::output(gpu, "trust_partials", non_finite.len())?;
+    let trust_partials = Guarded::<[f32; 4]>::output(gpu, "trust_partials", inputs.non_finite.len())?;
     let valid_sample = if which == Rows::Padded { rows as u32 } else { 0 };
     let p = loss_trust_region::Params { rows: rows as u32, valid_sample, ..Default::default() };
     let io = loss_trust_region::Io {
@@ -148,26 +99,31 @@ pub(super) fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change:
     };
     report.run(gpu, &rows_of_algo::trust_region(gpu, head, &[p], &io)?.concat(), Slot::default())?;
     let got = trust_partials.read(gpu, report)?;
-    let column = |i: usize| got.iter().map(|partial| partial[i]).collect::<Vec<_>>();
-    report.floats("trust_partials (not finite)", &column(3), &non_finite, |_| 1.0);
-    if which == Rows::Broken {
-        return Ok(());
+    let broken: Vec<f32> = got.iter().map(|partial| partial[3]).collect();
+    report.floats("trust_partials (not finite)", &broken, &inputs.non_finite, |_| 1.0);
+    if which != Rows::Broken {
+        compare(report, head, &inputs, &weights, &got)?;
     }
+    Ok(())
+}
 
-    let (p, q) = (masked(head, &new, &actions)?, masked(head, &old, &actions)?);
-    let logp = log_prob(head, p.view(), &actions)?;
-    let stored = Array1::from(wide(&samples.iter().map(|sample| sample[0]).collect::<Vec<_>>()));
+/// The partial sums of workgroups whose rows weigh so much.
+fn compare(report: &Report, head: &Head, inputs: &Inputs, weights: &[f32], got: &[[f32; 4]]) -> Result<()> {
+    let (rows, actions) = (weights.len(), &inputs.actions);
+    let (p, q) = (masked(head, &inputs.new, actions)?, masked(head, &inputs.old, actions)?);
+    let logp = log_prob(head, p.view(), actions)?;
+    let column = |i: usize| Array1::from(wide(&inputs.samples.iter().map(|sample| sample[i]).collect::<Vec<_>>()));
+    let (stored, advantages) = (column(0), column(1));
     let (log_ratios, _) = log_ratio(logp.view(), stored.view())?;
-    let advantages = Array1::from(wide(&samples.iter().map(|sample| sample[1]).collect::<Vec<_>>()));
     let terms = Zip::from(&log_ratios).and(&advantages).map_collect(|d, a| d.exp() * a);
-    let bounds = accuracy(head, &p, Some(&q), &actions);
+    let bounds = accuracy(head, &p, Some(&q), actions);
     // The ratio's relative error is the absolute one of its logarithm, and exp's own.
     let surrogate_bounds = Array1::from_shape_fn(rows, |row| {
         let d = log_ratios[row];
         terms[row].abs() * (bounds.values[0][row] + EPS * d.abs() + exp_accuracy(d) + EPS)
     });
     let [_, _, old_new, new_old] = bounds.values.map(Array1::from);
-    let weights = Array1::from(wide(&weights));
+    let weights = Array1::from(wide(weights));
     let sums = |rows: &Array1<f64>| -> Vec<f64> {
         (rows * &weights).as_slice().unwrap_or_default().chunks(GROUP).map(|own| own.iter().sum()).collect()
     };
@@ -182,7 +138,8 @@ pub(super) fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change:
         // A tree of 6 levels, and the weight.
         let (bounds, sizes) = (sums(&bounds), sums(&want.mapv(f64::abs)));
         let size = |group: usize| bounds[group] / EPS + 7.0 * sizes[group];
-        report.floats(&format!("trust_partials ({what})"), &column(i), &sums(&want), size);
+        let own: Vec<f32> = got.iter().map(|partial| partial[i]).collect();
+        report.floats(&format!("trust_partials ({what})"), &own, &sums(&want), size);
     }
     Ok(())
 }
@@ -197,16 +154,6 @@ pub(super) enum Rows {
     Broken,
     /// Every third does not count.
     Padded,
-}
-
-pub(super) const REASON: &str = "one rounding of the result; scale: the head's own accuracy as in head_evaluate, a ratio's exp, the tree of a sum, in \
-                      units of 2⁻²⁴";
-
-fn fisher_case(head: Head, rows: usize, spread: f32, row_stride: Option<usize>) -> Case {
-    let form = row_stride.map_or("exact".to_owned(), |k| format!("empirical, one row in {k}"));
-    let shape = format!("{rows} rows, {}, spread {spread}, {form}", name(&head));
-    let body = move |gpu: &Gpu, report: &Report| fisher(gpu, report, &head, rows, spread, row_stride);
-    Case::new(head_fisher::DEF.name, shape, (EPS, REASON), body)
 }
 
 fn loss_case(head: Head, rows: usize, change: f32, which: Rows) -> Case {
@@ -240,7 +187,7 @@ pub(super) const FAMILY: Family = Family {
             def: &head_fisher::DEF,
             about: "the Fisher matrix of each row's distribution times a tangent",
             oracle: oracle!(head::fisher_vector),
-            at_size: |s| Some(fisher_case(s.head.clone(), s.rows, 1.0, None)),
+            at_size: |s| Some(fisher_case(Walk::Invocation, s.head.clone(), s.rows, 1.0, None)),
             sweep: Sweep::Nets,
             timed: Timed::Last,
             work: fisher_work,
@@ -279,7 +226,7 @@ pub(super) fn cases() -> Vec<Case> {
         (squashed(2, false, FLOOR), 65, 1.0),
     ] {
         for row_stride in [None, Some(1), Some(3)] {
-            cases.push(fisher_case(head.clone(), rows, spread, row_stride).quick(rows == 65));
+            cases.push(fisher_case(Walk::Invocation, head.clone(), rows, spread, row_stride).quick(rows == 65));
         }
     }
     for (head, rows, change, which) in [

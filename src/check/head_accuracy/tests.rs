@@ -1,5 +1,5 @@
 use super::*;
-use crate::check::head::{
+use crate::check::head::heads::{
     CLAMP, FLOOR, actions_of, array, beta, deviating, masked, masked_choices, plain as plain_head, rows_of, squashed,
 };
 use crate::check::support::Random;
