@@ -1,31 +1,23 @@
-//! Steps of a policy in its environments: each against the reference from what the device had before it, then all of them in
-//! one dispatch against those.
+//! Steps one by one, and all of them at once.
 
-use super::case::Case;
-use super::entry::{Entry, Family, Sweep, Timed, oracle};
-use super::env::{SEED, Seen, Want, action, compare, words};
-use super::head::{name, on_edge};
-use super::head_accuracy::{accuracy, draws};
-use super::mlp::fused::chain;
-use super::size::Size;
-use super::support::{EPS, Guarded, Random, Report, schedule, wide};
-use super::work::Work;
+use crate::check::env::{SEED, Seen, Want, action, compare, words};
+use crate::check::head::on_edge;
+use crate::check::head_accuracy::{accuracy, draws};
+use crate::check::mlp::fused::chain;
+use crate::check::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::data::Actions;
 use crate::env::{Autoreset, Env};
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
 use crate::kernels::rollout_fused;
-use crate::policy::{Activation, Bounds, Head, Network, PolicySpec, Std};
+use crate::policy::{Network, PolicySpec};
 use crate::reference::env::observe;
 use crate::reference::head::{draw_margins, log_prob, log_prob_grad, sample, to_env};
 use crate::rng::{Draw, block, uniform};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 
 /// That of `env_step`; other scales are in units of it.
-const TOLERANCE: f64 = 16.0 * EPS;
-
-const REASON: &str = "draws and log-probabilities as in policy_sample, from distribution rows that are known as well as in \
-                      mlp_forward_fused; the environment as in env_step";
+pub(super) const TOLERANCE: f64 = 16.0 * EPS;
 
 /// Elements before and between the two arrays of one buffer.
 const SLACK: usize = 3;
@@ -44,12 +36,12 @@ struct World {
 }
 
 /// One case's shape.
-struct Setup {
-    spec: PolicySpec,
-    env: Env,
-    envs: usize,
-    steps: usize,
-    parameters: Vec<f32>,
+pub(super) struct Setup {
+    pub spec: PolicySpec,
+    pub env: Env,
+    pub envs: usize,
+    pub steps: usize,
+    pub parameters: Vec<f32>,
 }
 
 impl Setup {
@@ -190,7 +182,7 @@ impl Setup {
         Ok(())
     }
 
-    fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
+    pub fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
         let (env, n, dim) = (self.env, self.envs, self.env.obs_dim());
         let mut random = Random::new(n as u64);
         // Nothing has ended yet: a step that ends resets.
@@ -263,57 +255,4 @@ impl Setup {
         }
         Ok(())
     }
-}
-
-fn case(hidden: &[usize], activation: Activation, env: Env, head: Head, (envs, steps): (usize, usize)) -> Case {
-    let spec = PolicySpec::separate(env.obs_dim(), hidden, activation, head);
-    let layers: String = hidden.iter().map(|width| format!("-{width}")).collect();
-    let (own, head) = (env.name(), name(&spec.head));
-    let shape = format!("{own}, {envs} environments, {steps} steps, {}{layers} {activation:?}, {head}", spec.obs_dim);
-    let parameters = Random::new(hidden.len() as u64).normals(spec.layout().len(), 0.3);
-    let setup = Setup { spec, env, envs, steps, parameters };
-    Case::new(rollout_fused::DEF.name, shape, (TOLERANCE, REASON), move |gpu, report| setup.run(gpu, report))
-}
-
-/// The actor, and a step of CartPole; an observation, an action, what came of it, and a last observation.
-fn work(s: &Size) -> Work {
-    let (d, width, words) = (s.obs_dim as f64, s.head.width() as f64, s.head.action_words() as f64);
-    let weights = d * 64.0 + 64.0 * 64.0 + 64.0 * width;
-    Work::window(s, 2.0 * weights + 40.0, 4.0 * (2.0 * d + words + 6.0))
-}
-
-pub(super) const FAMILY: Family = Family {
-    cases,
-    rows: &[Entry {
-        def: &rollout_fused::DEF,
-        about: "many steps of `mlp_forward_fused`, `policy_sample` and `env_step` in one dispatch",
-        oracle: oracle!(env::step),
-        // Timed is the window in one dispatch, after it was compared step by step.
-        at_size: |s| Some(case(&[64, 64], Activation::Tanh, s.env, s.env.head(), (s.envs, s.steps))),
-        sweep: Sweep::Rollout,
-        timed: Timed::Last,
-        work,
-    }],
-};
-
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for env in Env::ALL {
-        cases.push(case(&[9, 20], Activation::Relu, env, env.head(), (37, 3)));
-    }
-    let bounds = Bounds::uniform(1, -1.0, 1.5);
-    for head in [
-        Head::TanhGaussian { dims: 1, std: Std { from_state: true, ..Std::default() }, bounds: bounds.clone() },
-        Head::Beta { dims: 1, bounds: bounds.clone() },
-        Head::Discretised { dims: 1, bins: 11, bounds },
-    ] {
-        cases.push(case(&[33], Activation::Tanh, Env::Pendulum, head, (65, 2)));
-    }
-    cases.push(case(&[64, 64], Activation::Tanh, Env::CartPole, Head::categorical(2), (65, 4)).quick(true));
-    cases.push(case(&[64, 64], Activation::Tanh, Env::Pendulum, Env::Pendulum.head(), (16, 4)).quick(true));
-    let wide = "bounds of two wide layers are carried by |weights|, as if all roundings had one sign: 30 times per layer what sums \
-                grow by, on log-probabilities of three rows";
-    cases.push(case(&[128, 127], Activation::GeluErf, Env::Acrobot, Head::categorical(3), (1, 3)).loose(wide));
-    cases.push(case(&[], Activation::Identity, Env::MountainCar, Head::gaussian(1), (1021, 2)));
-    cases
 }
