@@ -12,7 +12,7 @@ use crate::gpu::{Buffer, Call, Gpu, Slot};
 use crate::kernels::{batch_clean, head_fisher, head_fisher_wide};
 use crate::policy::Head;
 use crate::reference::head::{fisher_vector, log_prob_grad};
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 
 const SCALE: f32 = 0.37;
 
@@ -112,7 +112,10 @@ impl Product {
             None => None,
         };
         let mut want = match &score {
-            Some(score) => Array2::from_shape_fn(p.dim(), |(row, i)| score[[row, i]] * score.row(row).dot(&t.row(row))),
+            Some(score) => {
+                let along = (score * &t).sum_axis(Axis(1)).insert_axis(Axis(1));
+                score * &along
+            }
             None => fisher_vector(head, p.view(), t.view())?,
         };
         let mut sizes = match self.walk {
