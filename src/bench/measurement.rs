@@ -1,10 +1,11 @@
 //! Rounds of times, and what a row's are made of.
 
-use super::case::{Body, Place, Prepared};
+use super::case::{Body, Prepared};
 use super::load::{Load, Moment};
 use super::timing::{Clock, Options, Part, Spread, Timing};
 use crate::error::Result;
 use crate::gpu::{Call, Counts, Gpu, Slot, Timestamps};
+use crate::place::Place;
 use std::time::{Duration, Instant};
 
 /// Fewest times of a round, unless they take too long.
