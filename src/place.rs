@@ -112,17 +112,33 @@ impl Place {
     /// The place that is asked for, and why it is that one. `options.adapter` is not looked at: `choice` says which.
     ///
     /// # Errors
-    /// As [`Gpu::request`] if a GPU is asked for. With [`PlaceChoice::Auto`] none of them: then it is the CPU.
+    /// As [`Gpu::request`] if a GPU is asked for. With [`PlaceChoice::Auto`] none of them: then it is the CPU. Without the feature `cpu`
+    /// there is no CPU to compute on: asking for it is [`Error::Config`], and `auto` fails as the GPU does.
     pub async fn request(choice: &PlaceChoice, options: &GpuOptions) -> Result<(Self, Reason)> {
         let on = |adapter: &AdapterChoice| GpuOptions { adapter: adapter.clone(), ..options.clone() };
         match choice {
-            PlaceChoice::Cpu => Ok((Self::Cpu, Reason::Asked)),
+            PlaceChoice::Cpu => Ok((Self::cpu()?, Reason::Asked)),
             PlaceChoice::Gpu(adapter) => Ok((Self::Gpu(Gpu::request(&on(adapter)).await?), Reason::Asked)),
             PlaceChoice::Auto => match Gpu::request(&on(&AdapterChoice::Best)).await {
                 Ok(gpu) => Ok((Self::Gpu(gpu), Reason::Best)),
-                Err(error) => Ok((Self::Cpu, Reason::no_gpu(&error, &adapters().await.unwrap_or_default()))),
+                Err(error) => match Self::cpu() {
+                    Ok(place) => Ok((place, Reason::no_gpu(&error, &adapters().await.unwrap_or_default()))),
+                    // Without a CPU to fall back to, what is wrong with the GPU is the answer.
+                    Err(_) => Err(error),
+                },
             },
         }
+    }
+
+    /// The CPU, if this build has the reference.
+    fn cpu() -> Result<Self> {
+        if cfg!(feature = "cpu") {
+            return Ok(Self::Cpu);
+        }
+        Err(Error::config(
+            "place",
+            "is cpu, but this build of wgpo is without its feature `cpu`; turn it on, or choose a GPU",
+        ))
     }
 
     /// [`request`](Self::request), waiting for the answer.
@@ -241,6 +257,7 @@ mod tests {
         assert_eq!(of("0000:01:00.0"), PlaceChoice::Gpu(AdapterChoice::Name("0000:01:00.0".to_owned())));
     }
 
+    #[cfg(feature = "cpu")]
     #[test]
     fn the_cpu_is_a_place_without_an_adapter() {
         let (place, reason) = Place::choose(&PlaceChoice::Cpu, &GpuOptions::default()).unwrap();
@@ -248,7 +265,20 @@ mod tests {
         assert!(place.gpu().is_none());
     }
 
+    #[cfg(not(feature = "cpu"))]
+    #[test]
+    fn without_the_reference_the_cpu_is_no_place() {
+        let error = Place::choose(&PlaceChoice::Cpu, &GpuOptions::default()).unwrap_err().to_string();
+        assert!(error.contains("without its feature `cpu`"), "{error}");
+        // `auto` then takes a hardware GPU or fails as that one does.
+        match Place::choose(&PlaceChoice::Auto, &GpuOptions::default()) {
+            Ok((place, reason)) => assert!(place.gpu().is_some() && reason == Reason::Best, "{reason}"),
+            Err(error) => assert!(!matches!(error, Error::Config { .. }), "{error}"),
+        }
+    }
+
     /// With whatever adapters there are: `auto` is no error, and takes no software adapter unasked.
+    #[cfg(feature = "cpu")]
     #[test]
     fn auto_is_hardware_or_the_cpu() {
         let (place, reason) = Place::choose(&PlaceChoice::Auto, &GpuOptions::default()).unwrap();

@@ -72,7 +72,11 @@ fn every_algorithm_stops_on_the_device_and_goes_on_bit_for_bit() {
     let changed = config.lines().filter(|line| !line.starts_with("checksum")).map(|line| line.to_owned() + "\n");
     let changed = changed.collect::<String>().replace(&line, "api = \"Nowhere\"");
     std::fs::write(place.path("parts/config.toml"), changed).unwrap();
-    place.refused("train cartpole --resume --out parts", 1, &["through Nowhere, which is not available here", "--adapter"]);
+    place.refused(
+        "train cartpole --resume --out parts",
+        1,
+        &["through Nowhere, which is not available here", "--adapter"],
+    );
     let said = place.run(&format!("train cartpole --resume --out parts --adapter {index} --eval-episodes 0"));
     assert!(said.contains("(Nowhere), so its numbers differ in rounding"), "{said}");
     assert!(place.text("parts/config.toml").contains(&line));
