@@ -180,7 +180,6 @@ impl Builder<'_> {
 
 /// Where the critic's own parameters lie.
 fn value_range(layout: &ParamLayout) -> std::ops::Range<u32> {
-    let layers = layout.layers(Network::Value);
-    let first = layers.first().map_or(0, |layer| layer.weight);
-    first as u32..layers.last().map_or(first, |layer| layer.bias + layer.outputs) as u32
+    let own = layout.own_range(Network::Value);
+    own.start as u32..own.end as u32
 }

@@ -120,6 +120,13 @@ impl ParamLayout {
         &self.layers[network as usize]
     }
 
+    /// Where the numbers of `network`'s own layers lie, which are next to each other; empty without a layer.
+    pub fn own_range(&self, network: Network) -> std::ops::Range<usize> {
+        let layers = self.layers(network);
+        let first = layers.first().map_or(0, |layer| layer.weight);
+        first..layers.last().map_or(first, |layer| layer.bias + layer.outputs)
+    }
+
     /// First element of the free `log_std`, or `std` with [`StdType::Scalar`](super::StdType::Scalar), if the head has one.
     pub fn log_std(&self) -> Option<usize> {
         self.log_std

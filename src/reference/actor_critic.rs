@@ -3,6 +3,7 @@
 use super::Real;
 use super::loss_ppo::PpoLoss;
 use super::mlp::{Dense, Mlp, Tape, give};
+use super::row_blocks::{BLOCK_ROWS, row_blocks};
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use crate::policy::{LayerRange, Network, ParamLayout, PolicySpec};
@@ -10,9 +11,6 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, conca
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// Rows of one block. It fixes the order of the sums over rows, so it is a constant and not a function of the threads.
-pub const BLOCK_ROWS: usize = 256;
 
 /// Most sums over rows that are held apart before they are added up. Like [`BLOCK_ROWS`] it fixes their order.
 const PARTS: usize = 32;
@@ -303,16 +301,4 @@ pub(super) fn dense<'a, F: Real>(layer: &LayerRange, parameters: &'a [F]) -> Res
     let weight = ArrayView2::from_shape((layer.outputs, layer.inputs), weight)
         .map_err(|_| Error::shape("weight", &[weight.len()], &[layer.outputs, layer.inputs]))?;
     Ok(Dense { weight, bias: ArrayView1::from(&parameters[layer.bias..layer.bias + layer.outputs]) })
-}
-
-/// `work` on each block of rows, in parallel, results in order.
-pub(super) fn row_blocks<T: Send>(
-    rows: usize,
-    work: impl Fn(Range<usize>) -> Result<T> + Sync + Send,
-) -> Result<Vec<T>> {
-    let block = |index: usize| work(index * BLOCK_ROWS..rows.min((index + 1) * BLOCK_ROWS));
-    match rows.div_ceil(BLOCK_ROWS) {
-        1 => Ok(vec![block(0)?]),
-        blocks => (0..blocks).into_par_iter().map(block).collect(),
-    }
 }

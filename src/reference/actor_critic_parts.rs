@@ -1,9 +1,9 @@
 //! The policy alone (trunk, actor, log_std) and the critic alone, for updates that move them apart.
 
 use super::Real;
-use super::actor_critic::{ActorCritic, BLOCK_ROWS, dense, row_blocks};
+use super::actor_critic::{ActorCritic, dense};
 use super::mlp::{Tape, give};
-use super::trpo_update::value_range;
+use super::row_blocks::{BLOCK_ROWS, row_blocks};
 use crate::data::check_shape;
 use crate::error::Result;
 use crate::policy::Network;
@@ -53,7 +53,7 @@ impl<F: Real> ActorCritic<'_, F> {
     /// [`crate::Error::Shape`] if `d_dist` `[rows, head.width()]` does not fit the forward pass.
     pub fn backward_policy(&self, tape: &PolicyTape<F>, d_dist: ArrayView2<'_, F>) -> Result<Vec<F>> {
         check_shape("d_dist", d_dist.shape(), tape.dist.shape())?;
-        let (_, sum) = self.sum_over_rows(d_dist.nrows(), value_range(self.layout), |rows, sum| {
+        let (_, sum) = self.sum_over_rows(d_dist.nrows(), self.layout.own_range(Network::Value), |rows, sum| {
             self.add_policy_block(&tape.blocks[rows.start / BLOCK_ROWS], d_dist.slice(s![rows, ..]), sum)
         })?;
         Ok(sum)
@@ -91,7 +91,7 @@ impl<F: Real> ActorCritic<'_, F> {
         let (of_trunk, of_policy) = (views(Network::Trunk)?, views(Network::Policy)?);
         let (raw, free) = (self.spec.head.raw_outputs(), self.spec.head.free_parameters());
         let of_log_std = self.layout.log_std().map(|start| ArrayView1::from(&tangent[start..start + free]));
-        let (_, sum) = self.sum_over_rows(tape.dist.nrows(), value_range(self.layout), |rows, sum| {
+        let (_, sum) = self.sum_over_rows(tape.dist.nrows(), self.layout.own_range(Network::Value), |rows, sum| {
             let block = &tape.blocks[rows.start / BLOCK_ROWS];
             let [trunk, policy] = block;
             let d_trunk = if of_trunk.is_empty() { None } else { Some(self.trunk.jvp(trunk, &of_trunk)?) };

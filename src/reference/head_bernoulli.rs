@@ -1,6 +1,6 @@
 //! Independent bits by logits l: bit d is 1 with p = sigmoid(l), log p = −softplus(−l), log(1 − p) = −softplus(l).
 
-use super::head::{Action, Distribution, divergence};
+use super::distribution::{Action, Distribution, divergence};
 use crate::rng::{Draw, block, uniform};
 use ndarray::{ArrayView1, ArrayViewMut1};
 

@@ -1,7 +1,7 @@
 //! Independent Beta distributions on (0, 1); a row is `[a (D), b (D)]`, α = 1 + softplus(a), β = 1 + softplus(b) (Chou, Maturana
 //! and Scherer 2017).
 
-use super::head::{Action, Distribution};
+use super::distribution::{Action, Distribution};
 use super::head_bernoulli::{rise, sigmoid, softplus};
 use super::normal::normal;
 use super::real::Real;

@@ -3,7 +3,7 @@
 //! A choice that is not allowed has the logit −∞: probability 0, and no gradient. A dimension whose logits are all −∞ is fully
 //! masked: each of its choices has probability 1/K whatever the network says, so that nothing has a gradient.
 
-use super::head::{Action, Distribution, divergence};
+use super::distribution::{Action, Distribution, divergence};
 use crate::rng::{Draw, block, uniform};
 use ndarray::{Array1, ArrayView1, ArrayViewMut1, s};
 use std::ops::Range;

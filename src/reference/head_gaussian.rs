@@ -1,7 +1,7 @@
 //! Independent normals; a row is `[mean (D), l (D)]`, log σ = l within its limit, or σ = l itself. Squashed by tanh or not; squashed,
 //! an action is u, and log-probability and entropy are those of tanh u.
 
-use super::head::{Action, Distribution, excess};
+use super::distribution::{Action, Distribution, excess};
 use super::head_bernoulli::{rise, sigmoid, softplus};
 use super::{normal::normal, squash};
 use crate::policy::{Std, StdLimit, StdType};

@@ -1,7 +1,6 @@
 //! The loss of PPO, with or without a KL penalty, and of A2C over one minibatch: value, statistics and gradient at the heads.
 
 use super::reduce_moments::mean;
-use super::trpo_update::mean_kl;
 use super::{Real, head, surrogate};
 use crate::config::{Algorithm, KlDirection, PpoConfig, ValueLoss};
 use crate::data::{Actions, MinibatchStats, check_shape};
@@ -180,7 +179,7 @@ pub(super) fn current_kl<F: Real>(
     targets: &Targets<'_, F>,
 ) -> Result<F> {
     let Some(direction) = config.kl_direction() else { return Ok(F::zero()) };
-    mean_kl(head, direction, old_dist(dist, targets)?, dist)
+    head::mean_kl(head, direction, old_dist(dist, targets)?, dist)
 }
 
 /// d penalty / d KL; `kl`, the mean over the whole minibatch, is asked for only where it matters.

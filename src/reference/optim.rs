@@ -29,7 +29,7 @@ pub struct AdamSettings {
     pub grad_clip: GradClip,
     /// The factor of a clipped gradient.
     pub clip_formula: ClipFormula,
-    /// The value network's own layers, [`value_range`](super::trpo_update::value_range); empty where nothing tells them apart.
+    /// The value network's own layers, [`ParamLayout::own_range`](crate::policy::ParamLayout::own_range); empty where nothing tells them apart.
     pub value: Range<usize>,
     /// Their learning rate in units of the others'.
     pub value_rate: f64,

@@ -3,7 +3,7 @@
 //! A pass takes the same sizes in each block and in each step. An allocator gives large ones back to the system between two of them and
 //! gets other pages, which are to be cleared first: that took a sixth of a step.
 
-use super::actor_critic::BLOCK_ROWS;
+use super::row_blocks::BLOCK_ROWS;
 use crate::memory::product;
 use std::cell::RefCell;
 

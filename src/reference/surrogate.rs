@@ -5,7 +5,7 @@
 //! range.
 
 use super::Real;
-use super::head::excess;
+use super::distribution::excess;
 use super::reduce_moments::{mean, reduce_moments, sum};
 use crate::data::check_shape;
 use crate::error::Result;

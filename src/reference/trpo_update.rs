@@ -7,15 +7,22 @@ use super::cg::{CgSettings, conjugate_gradient, dot};
 use super::fisher::Fisher;
 use super::head;
 use super::optim::{Adam, AdamSettings};
-use super::ppo_update::{Order, Rows};
 use super::reduce_moments::{explained_variance, mean, reduce_norm};
+use super::rows::{Order, Rows};
 use super::surrogate;
-use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection, PpoConfig, TrustRegion};
+use crate::config::{Acceptance, AdvantageNorm, Algorithm, PpoConfig, TrustRegion};
 use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::{Error, Result};
 use crate::policy::{Head, Network, ParamLayout, PolicySpec};
 use ndarray::{Array1, ArrayView1, ArrayView2};
 use std::ops::Range;
+
+pub use super::head::mean_kl;
+
+/// Where the critic's own parameters lie: [`ParamLayout::own_range`].
+pub fn value_range(layout: &ParamLayout) -> Range<usize> {
+    layout.own_range(Network::Value)
+}
 
 /// One candidate of the line search.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -175,27 +182,6 @@ fn surrogate<F: Real>(head: &Head, dist: ArrayView2<'_, F>, rows: &Rows<F>) -> R
     Ok((-loss, -d_logp))
 }
 
-/// Mean KL between `old` and `new` distribution rows.
-///
-/// # Errors
-/// [`Error::Shape`] if they do not fit.
-pub fn mean_kl<F: Real>(
-    head: &Head,
-    direction: KlDirection,
-    old: ArrayView2<'_, F>,
-    new: ArrayView2<'_, F>,
-) -> Result<F> {
-    let (p, q) = if direction == KlDirection::OldNew { (old, new) } else { (new, old) };
-    Ok(mean(head::kl(head, p, q)?.view()))
-}
-
-/// Where the critic's own parameters lie.
-pub fn value_range(layout: &ParamLayout) -> Range<usize> {
-    let layers = layout.layers(Network::Value);
-    let first = layers.first().map_or(0, |layer| layer.weight);
-    first..layers.last().map_or(first, |layer| layer.bias + layer.outputs)
-}
-
 /// The critic's part: `update_epochs` passes in minibatches over `vf_loss_scale · mean (v − R)²`, each a step of the
 /// optimiser on the critic's own parameters. Adds to `stats`.
 ///
@@ -212,7 +198,7 @@ pub fn critic_update<F: Real>(
     order: Order<'_>,
     stats: &mut UpdateStats,
 ) -> Result<()> {
-    let settings = AdamSettings::new(config, value_range(layout));
+    let settings = AdamSettings::new(config, layout.own_range(Network::Value));
     let scale = 2.0 * config.vf_loss_scale;
     for epoch in 0..config.update_epochs {
         stats.epochs += 1;
@@ -227,7 +213,7 @@ pub fn critic_update<F: Real>(
             let d_values = d_half.mapv(|d| F::of(scale * d));
             let gradient = networks.backward_value(&tape, d_values.view())?;
             let bad = tape.values.iter().zip(&d_values).filter(|(v, d)| !(v.is_finite() && d.is_finite())).count();
-            let step = adam.step_within(value_range(layout), &settings, lr, parameters, &gradient)?;
+            let step = adam.step_within(layout.own_range(Network::Value), &settings, lr, parameters, &gradient)?;
             stats.optimizer_steps += u32::from(step.stepped);
             stats.skipped_steps += u32::from(!step.stepped);
             let loss = F::of(scale * half_loss).as_f64();
