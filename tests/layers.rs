@@ -170,6 +170,21 @@ fn reached(imports: &Imports) -> BTreeSet<String> {
     found
 }
 
+/// The f64 oracle is plain: libraries for speed are what f32 does differently.
+#[test]
+fn only_the_fast_half_of_the_reference_names_what_makes_it_fast() {
+    let library = Crate::read(LIBRARY);
+    let names = |file: &str, name: &str| {
+        library.modules.values().any(|module| module.file.starts_with(file) && module.names.contains(name))
+    };
+    for name in ["faer", "pulp"] {
+        let others = library.modules.values().filter(|module| !module.file.starts_with("src/reference/fast/"));
+        let wrong: Vec<_> = others.filter(|module| module.names.contains(name)).map(|module| &module.file).collect();
+        assert!(wrong.is_empty(), "{name} in {wrong:?}");
+        assert!(names("src/reference/fast/", name), "{name} is used nowhere: is this list still right?");
+    }
+}
+
 /// Names in `gpu` that are of reinforcement learning.
 fn words() -> BTreeSet<String> {
     let library = Crate::read(LIBRARY);

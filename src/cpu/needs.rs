@@ -1,13 +1,13 @@
 //! How many bytes the CPU path is going to need, counted before anything is made: of the moments of a call the one at which most is held,
 //! and of that what is held for sure, so that a refusal is never wrong. Left out are what threads may have kept from an earlier pass
-//! ([`room`]), what the numbers themselves decide (a stop, rows that do not count), and small change (names, a few rows).
+//! ([`scratch`]), what the numbers themselves decide (a stop, rows that do not count), and small change (names, a few rows).
 
 use crate::config::PpoConfig;
 use crate::data::MinibatchStats;
 use crate::memory::{product, total};
 use crate::policy::{InitScheme, Network, PolicySpec};
 use crate::reference::actor_critic::parts;
-use crate::reference::room;
+use crate::reference::fast::scratch;
 
 #[cfg(test)]
 mod tests;
@@ -116,7 +116,7 @@ impl Update<'_> {
     /// A sum over `rows` rows: its parts, unless they may be there from the last one, and their total.
     fn sums(&self, rows: usize) -> u128 {
         let parts = self.spec.parameter_count().saturating_mul(parts(rows) as u128);
-        let kept = self.size == size_of::<f32>() && parts <= room::LARGEST as u128;
+        let kept = self.size == size_of::<f32>() && parts <= scratch::LARGEST as u128;
         let parts = if kept { 0 } else { parts.saturating_mul(self.size as u128) };
         parts.saturating_add(self.vectors(1))
     }
@@ -128,7 +128,7 @@ impl Update<'_> {
         let widths = trunk.iter().chain(own.iter().skip(1));
         let (all, widest) =
             widths.fold((0_usize, 0), |(all, widest), width| (all.saturating_add(*width), widest.max(*width)));
-        let kept = if self.size == size_of::<f32>() { room::most_kept(widest) } else { 0 };
+        let kept = if self.size == size_of::<f32>() { scratch::most_kept(widest) } else { 0 };
         product(&[rows, all, self.size]).saturating_sub(kept)
     }
 

@@ -8,7 +8,6 @@ use crate::data::check_shape;
 use crate::error::{Error, Result};
 use crate::policy::{LayerRange, Network, ParamLayout, PolicySpec};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -266,33 +265,8 @@ impl<'a, F: Real> ActorCritic<'a, F> {
 /// Adds each row of `rows` `[rows, columns]` to `sum` `[columns]`.
 fn add_rows<F: Real>(rows: ArrayView2<'_, F>, sum: &mut [F]) {
     match rows.to_slice() {
-        Some(all) => Arch::new().dispatch(AddRows(all, sum)),
+        Some(all) => F::add_rows(all, sum),
         None => rows.rows().into_iter().for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, term)| *sum += *term)),
-    }
-}
-
-struct AddRows<'a, F>(&'a [F], &'a mut [F]);
-
-impl<F: Real> WithSimd for AddRows<'_, F> {
-    type Output = ();
-
-    /// Inlined into a function that may use the instructions of `S`.
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self(rows, sum) = self;
-        let columns = sum.len().max(1);
-        // Four rows at a time: a quarter of the sum's loads and stores.
-        let (fours, rest) = rows.split_at(rows.len() / (4 * columns) * 4 * columns);
-        for rows in fours.chunks_exact(4 * columns) {
-            let (a, b, c, d) =
-                (&rows[..columns], &rows[columns..2 * columns], &rows[2 * columns..3 * columns], &rows[3 * columns..]);
-            for ((((sum, a), b), c), d) in sum.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                *sum = *sum + *a + *b + *c + *d;
-            }
-        }
-        for row in rest.chunks_exact(columns) {
-            sum.iter_mut().zip(row).for_each(|(sum, term)| *sum += *term);
-        }
     }
 }
 

@@ -1,17 +1,9 @@
 //! Advantages and returns by one backward recurrence over each environment's steps.
 
-use super::Real;
+use super::real::{FlatWindow, Real};
 use crate::data::check_shape;
 use crate::error::{Error, Result};
-use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
-use std::ops::Range;
-
-/// Most environments of one task.
-const COLUMNS: usize = 2048;
-/// Numbers of a line of cache, in f32.
-const LINE: usize = 16;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 /// A window of T steps × N environments, as every estimator reads it.
 ///
@@ -127,7 +119,6 @@ pub fn advantage_gae_into<F: Real>(
     mut returns: ArrayViewMut2<'_, F>,
 ) -> Result<()> {
     window.validate()?;
-    let (_, envs) = window.dim();
     check_shape("advantages", advantages.shape(), window.rewards.shape())?;
     check_shape("returns", returns.shape(), window.rewards.shape())?;
     if !(advantages.is_standard_layout() && returns.is_standard_layout()) {
@@ -138,81 +129,17 @@ pub fn advantage_gae_into<F: Real>(
     }
     // Step after step in memory, which they are already but for arrays of unusual strides.
     let (rewards, values) = (window.rewards.as_standard_layout(), window.values.as_standard_layout());
-    let last = window.final_values.as_standard_layout();
+    let final_values = window.final_values.as_standard_layout();
     let (terminated, truncated) = (window.terminated.as_standard_layout(), window.truncated.as_standard_layout());
-    // Environments are independent, so their share of a task changes no result; whole lines of cache are one thread's.
-    let columns = envs.div_ceil(rayon::current_num_threads()).next_multiple_of(LINE).clamp(LINE, COLUMNS);
-    let results = advantages.axis_chunks_iter_mut(Axis(1), columns).into_par_iter();
-    let results = results.zip(returns.axis_chunks_iter_mut(Axis(1), columns)).enumerate();
-    results.for_each(|(task, (mut advantages, mut returns))| {
-        let (first, width) = (task * columns, advantages.ncols());
-        Arch::new().dispatch(Columns {
-            gamma,
-            decay: gamma * lambda,
-            at: move |t: usize| t * envs + first..t * envs + first + width,
-            rewards: rewards.as_slice().unwrap_or_default(),
-            values: values.as_slice().unwrap_or_default(),
-            last: last.as_slice().unwrap_or_default(),
-            terminated: terminated.as_slice().unwrap_or_default(),
-            truncated: truncated.as_slice().unwrap_or_default(),
-            rows: advantages.rows_mut().into_iter().zip(returns.rows_mut()),
-        });
-    });
+    let window = FlatWindow {
+        rewards: rewards.as_slice().unwrap_or_default(),
+        values: values.as_slice().unwrap_or_default(),
+        final_values: final_values.as_slice().unwrap_or_default(),
+        terminated: terminated.as_slice().unwrap_or_default(),
+        truncated: truncated.as_slice().unwrap_or_default(),
+    };
+    F::gae(&window, gamma, gamma * lambda, advantages, returns);
     Ok(())
-}
-
-/// The recurrence over neighbouring environments, whose places at step t are `at(t)` of the window's arrays. `rows` are those of the
-/// results.
-struct Columns<'a, F, At, Rows> {
-    gamma: F,
-    decay: F,
-    at: At,
-    rewards: &'a [F],
-    values: &'a [F],
-    last: &'a [F],
-    terminated: &'a [u32],
-    truncated: &'a [u32],
-    rows: Rows,
-}
-
-impl<'a, F, At, Rows> WithSimd for Columns<'_, F, At, Rows>
-where
-    F: Real,
-    At: Fn(usize) -> Range<usize>,
-    Rows: DoubleEndedIterator<Item = (ArrayViewMut1<'a, F>, ArrayViewMut1<'a, F>)> + ExactSizeIterator,
-{
-    type Output = ();
-
-    /// Inlined into a function that may use the instructions of `S`. All environments at one step: loops over neighbours in memory
-    /// without a branch, of which the compiler takes many at a time.
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let mut following = vec![F::zero(); (self.at)(0).len()];
-        for (t, (mut advantages, mut returns)) in self.rows.enumerate().rev() {
-            let now = (self.at)(t);
-            let (rewards, values) = (&self.rewards[now.clone()], &self.values[now.clone()]);
-            let (next, last) = (&self.values[(self.at)(t + 1)], &self.last[now.clone()]);
-            let (terminated, truncated) = (&self.terminated[now.clone()], &self.truncated[now]);
-            let inputs = rewards.iter().zip(values).zip(next).zip(last).zip(terminated).zip(truncated);
-            for (following, (((((reward, value), next), last), terminated), truncated)) in
-                following.iter_mut().zip(inputs)
-            {
-                let next = if *truncated != 0 { *last } else { *next };
-                let next = if *terminated != 0 { F::zero() } else { next };
-                let delta = *reward + self.gamma * next - *value;
-                let on = delta + self.decay * *following;
-                // What lies beyond an end need not even be a number.
-                *following = if (*terminated | *truncated) != 0 { delta } else { on };
-            }
-            let (Some(advantages), Some(returns)) = (advantages.as_slice_mut(), returns.as_slice_mut()) else {
-                continue;
-            };
-            advantages.copy_from_slice(&following);
-            for (goal, (advantage, value)) in returns.iter_mut().zip(following.iter().zip(values)) {
-                *goal = *advantage + *value;
-            }
-        }
-    }
 }
 
 /// Discounted returns that go on with the value function where the window or a truncated episode ends, `[T, N]`.

@@ -6,7 +6,6 @@ use crate::data::check_shape;
 use crate::error::Result;
 use crate::policy::Activation;
 use ndarray::{ArcArray2, Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
-use pulp::{Arch, Simd, WithSimd};
 
 /// One dense layer, y = x Wᵀ + b.
 #[derive(Debug, Clone, Copy)]
@@ -257,32 +256,12 @@ fn add_bias<F: Real>(sums: &mut Array2<F>, bias: ArrayView1<'_, F>) {
 fn times_tanh_slope<F: Real>(d: &mut Array2<F>, y: &ArcArray2<F>, bias: Option<ArrayView1<'_, F>>) {
     let none: &[F] = &[];
     match (d.as_slice_mut(), y.as_slice(), bias.map_or(Some(none), |bias| bias.to_slice())) {
-        (Some(d), Some(y), Some(bias)) => Arch::new().dispatch(TanhSlope(d, y, bias)),
+        (Some(d), Some(y), Some(bias)) => F::times_tanh_slope(d, y, bias),
         _ => {
             if let Some(bias) = bias {
                 *d += &bias;
             }
             d.zip_mut_with(y, |d, y| *d *= derivative(Activation::Tanh, *y, *y));
-        }
-    }
-}
-
-/// Without a bias in the last.
-struct TanhSlope<'a, F>(&'a mut [F], &'a [F], &'a [F]);
-
-impl<F: Real> WithSimd for TanhSlope<'_, F> {
-    type Output = ();
-
-    /// Inlined into a function that may use the instructions of `S`.
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self(d, y, bias) = self;
-        let slope = |y: &F| F::one() - *y * *y;
-        if bias.is_empty() {
-            return d.iter_mut().zip(y).for_each(|(d, y)| *d *= slope(y));
-        }
-        for (d, y) in d.chunks_exact_mut(bias.len()).zip(y.chunks_exact(bias.len())) {
-            d.iter_mut().zip(y).zip(bias).for_each(|((d, y), bias)| *d = (*d + *bias) * slope(y));
         }
     }
 }

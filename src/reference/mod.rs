@@ -1,15 +1,15 @@
 //! The oracle: what every kernel and every update means, in plain ndarray mathematics.
 //!
 //! One file per stem, written as the formula reads in its paper, and generic over [`Real`]: in `f64` it says what is right, in
-//! `f32` it is what runs on a machine without a GPU ([`CpuLearner`], [`CpuTrainer`]). It shares no code with the kernels and
+//! `f32` it is what runs on a machine without a GPU ([`cpu`](mod@crate::cpu)). It shares no code with the kernels and
 //! never imports wgpu.
 //!
 //! Rows of a batch are independent until they are summed. Work is spread over threads in blocks of rows whose size does not
 //! depend on the number of threads, and block sums are added in order, so results have the same bits on any number of threads.
-//! What `f32` does apart from `f64`, for speed, are its functions of [`Real`] and nothing else.
+//! What `f32` does apart from `f64`, for speed, are its functions of [`Real`] in `src/reference/fast` and nothing else; a test holds them
+//! to the plain ones, which are those of `f64`.
 
 mod activation;
-mod activation_f32;
 pub mod actor_critic;
 pub mod actor_critic_parts;
 pub mod advantage_gae;
@@ -28,6 +28,7 @@ pub mod env_bandit_sparse;
 pub mod env_cartpole;
 pub mod env_mountain_car;
 pub mod env_pendulum;
+pub(crate) mod fast;
 pub mod fisher;
 pub mod head;
 pub mod head_bernoulli;
@@ -40,12 +41,11 @@ mod normal;
 pub mod normalize;
 mod numpy;
 pub mod optim;
+pub(crate) mod plain;
 pub mod ppo_update;
-mod product;
 pub mod real;
 pub mod reduce_moments;
 mod rollout_rows;
-pub(crate) mod room;
 mod row_blocks;
 pub mod rows;
 pub(crate) mod squash;

@@ -1,8 +1,7 @@
-//! The number type of the reference.
+//! The number type of the reference: what a number is, and what is done with many at once. `f64` does that plainly
+//! (`src/reference/plain.rs`), `f32` in the ways of `src/reference/fast`.
 
-use super::activation::{activate, derivative};
 use crate::policy::Activation;
-use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
@@ -51,35 +50,37 @@ pub trait Real:
     }
 
     /// y ← tanh (y + `bias`), of rows as long as `bias`, which is not empty.
-    fn tanh_of_sums(rows: &mut [Self], bias: &[Self]) {
-        for row in rows.chunks_exact_mut(bias.len().max(1)) {
-            row.iter_mut().zip(bias).for_each(|(y, bias)| *y = (*y + *bias).tanh());
-        }
-    }
+    fn tanh_of_sums(rows: &mut [Self], bias: &[Self]);
 
     /// f of every element.
-    fn activate_all(f: Activation, values: &mut [Self]) {
-        values.iter_mut().for_each(|value| *value = activate(f, *value));
-    }
+    fn activate_all(f: Activation, values: &mut [Self]);
 
     /// d ← d f'(z), y = f(z).
-    fn times_slope(f: Activation, d: &mut [Self], z: &[Self], y: &[Self]) {
-        d.iter_mut().zip(z).zip(y).for_each(|((d, z), y)| *d *= derivative(f, *z, *y));
-    }
+    fn times_slope(f: Activation, d: &mut [Self], z: &[Self], y: &[Self]);
+
+    /// d ← (d + `bias`) (1 − y²), of rows as long as `bias`; without a bias where that is empty.
+    fn times_tanh_slope(d: &mut [Self], y: &[Self], bias: &[Self]);
+
+    /// Adds each of the rows, which are as long as `sum`, to it, in order.
+    fn add_rows(rows: &[Self], sum: &mut [Self]);
 
     /// C ← A B, or C ← C + A B if `add`.
-    fn product(add: bool, a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>, mut c: ArrayViewMut2<'_, Self>) {
-        let before = if add { Self::one() } else { Self::zero() };
-        general_mat_mul(Self::one(), &a, &b, before, &mut c);
-    }
+    fn product(add: bool, a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>, c: ArrayViewMut2<'_, Self>);
+
+    /// The recurrence of [`advantage_gae`](super::advantage_gae::advantage_gae) with `decay` γ λ, and its returns, both `[T, N]`.
+    fn gae(
+        window: &FlatWindow<'_, Self>,
+        gamma: Self,
+        decay: Self,
+        advantages: ArrayViewMut2<'_, Self>,
+        returns: ArrayViewMut2<'_, Self>,
+    );
 
     /// Room for `len` numbers, with anything in it.
-    fn take(len: usize) -> Vec<Self> {
-        vec![Self::zero(); len]
-    }
+    fn take(len: usize) -> Vec<Self>;
 
     /// Room that is no longer needed.
-    fn give(_room: Vec<Self>) {}
+    fn give(room: Vec<Self>);
 
     /// A count.
     fn count(value: usize) -> Self {
@@ -87,46 +88,19 @@ pub trait Real:
     }
 }
 
-impl Real for f32 {
-    fn of(value: f64) -> Self {
-        value as f32
-    }
-    fn as_f64(self) -> f64 {
-        f64::from(self)
-    }
-    fn as_f32(self) -> f32 {
-        self
-    }
-    fn tanh_of_sums(rows: &mut [Self], bias: &[Self]) {
-        super::activation_f32::tanh_of_sums(rows, bias);
-    }
-    fn activate_all(f: Activation, values: &mut [Self]) {
-        super::activation_f32::activate_all(f, values);
-    }
-    fn times_slope(f: Activation, d: &mut [Self], z: &[Self], y: &[Self]) {
-        super::activation_f32::times_slope(f, d, z, y);
-    }
-    fn product(add: bool, a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>, c: ArrayViewMut2<'_, Self>) {
-        super::product::product(add, a, b, c);
-    }
-    fn take(len: usize) -> Vec<Self> {
-        super::room::take(len)
-    }
-    fn give(room: Vec<Self>) {
-        super::room::give(room);
-    }
-}
-
-impl Real for f64 {
-    fn of(value: f64) -> Self {
-        value
-    }
-    fn as_f64(self) -> f64 {
-        self
-    }
-    fn as_f32(self) -> f32 {
-        self as f32
-    }
+/// A window of T steps × N environments, step after step in memory, see [`Window`](super::advantage_gae::Window).
+#[derive(Debug, Clone, Copy)]
+pub struct FlatWindow<'a, F> {
+    /// `[T, N]`.
+    pub rewards: &'a [F],
+    /// `[T + 1, N]`.
+    pub values: &'a [F],
+    /// `[T, N]`.
+    pub final_values: &'a [F],
+    /// `[T, N]`.
+    pub terminated: &'a [u32],
+    /// `[T, N]`.
+    pub truncated: &'a [u32],
 }
 
 /// `[rows, columns]` numbers of another precision.

@@ -11,7 +11,7 @@
 //! | 256 to 256 | 113, 115 | 107, 107 | 97, 111 |
 //! | 400 to 200 | 109, 113 | 104, 107 | 91, 105 |
 
-use super::room;
+use super::scratch;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::linalg::general_mat_mul;
@@ -41,12 +41,12 @@ pub(super) fn product(add: bool, a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>,
 /// and with 17 columns, say, every other vector would hold one number. So the product is made column after column and added then.
 fn add_columns(a: MatRef<'_, f32>, b: MatRef<'_, f32>, c: &mut [f32]) {
     let (rows, columns) = (a.nrows(), b.ncols());
-    let mut product = room::take(rows * columns);
+    let mut product = scratch::take(rows * columns);
     matmul(MatMut::from_column_major_slice_mut(&mut product, rows, columns), Accum::Replace, a, b, 1.0, Par::Seq);
     for (row, c) in c.chunks_exact_mut(columns).enumerate() {
         c.iter_mut().zip(product[row..].iter().step_by(rows)).for_each(|(c, term)| *c += *term);
     }
-    room::give(product);
+    scratch::give(product);
 }
 
 /// The same numbers as faer sees them, if they lie without gaps, row after row or column after column.

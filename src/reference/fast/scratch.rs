@@ -3,8 +3,8 @@
 //! A pass takes the same sizes in each block and in each step. An allocator gives large ones back to the system between two of them and
 //! gets other pages, which are to be cleared first: that took a sixth of a step.
 
-use super::row_blocks::BLOCK_ROWS;
 use crate::memory::product;
+use crate::reference::row_blocks::BLOCK_ROWS;
 use std::cell::RefCell;
 
 /// Most arrays that a thread keeps.

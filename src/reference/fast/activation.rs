@@ -5,8 +5,8 @@
 //! the four at a time that every x86-64 has took 1.41). The others go by the same e^x − 1, but for GELU by erf, which goes element by
 //! element. No fused product is used, so every machine gets the same bits.
 
-use super::activation::{GELU_CUBIC, GELU_SCALE, activate, derivative};
 use crate::policy::Activation;
+use crate::reference::activation::{GELU_CUBIC, GELU_SCALE, activate, derivative};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Beyond this the nearest f32 to tanh is ±1.
