@@ -6,8 +6,9 @@
 //!
 //! Run with `cargo run --example custom_loop`.
 
-use wgpo::gpu::{Gpu, GpuOptions, Schedule, ScheduleRing};
+use wgpo::gpu::{Gpu, GpuOptions};
 use wgpo::kernels::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
+use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::{advantage_gae, loss_ppo, optim_adam, optim_clip};
 use wgpo::policy::Head;
 
@@ -49,8 +50,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let returns = gpu.read(&returns)?;
 
     // A loss kernel reads what the forward pass left; here the parameters are the logits of all rows.
-    let ring = ScheduleRing::new(&gpu)?;
-    let schedule = Schedule { learning_rate: 0.05, clip_coef: 0.2, clip_coef_vf: 0.2, ..Schedule::default() };
+    let ring = PerUpdate::ring(&gpu)?;
+    let schedule = PerUpdate { learning_rate: 0.05, clip_coef: 0.2, clip_coef_vf: 0.2, ..PerUpdate::default() };
     let parameters = gpu.buffer::<f32>("logits", logits)?;
     let values = gpu.buffer::<f32>("values", rows)?;
     let actions = gpu.upload("actions", &[0, 1, 2, 0, 1, 2_u32])?;

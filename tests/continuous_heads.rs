@@ -9,7 +9,7 @@ mod support;
 use ndarray::{Array1, Array2, Axis};
 use statrs::distribution::{Beta, ContinuousCDF, Normal};
 use wgpo::data::Actions;
-use wgpo::gpu::{Schedule, ScheduleRing};
+use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::policy_sample;
 use wgpo::policy::{Bounds, Head, Std, StdLimit};
 use wgpo::reference::head;
@@ -149,13 +149,13 @@ fn limits_hold_count_and_pass_gradients_as_they_say() {
 /// Draws of equal rows by the device.
 fn device_draws(gpu: &wgpo::gpu::Gpu, head: &Head, dist: &Array2<f32>, seed: u64, step: u64) -> Array2<f32> {
     let (rows, dims) = (dist.nrows(), head.action_dims());
-    let ring = ScheduleRing::new(gpu).unwrap();
-    let values = Schedule {
+    let ring = PerUpdate::ring(gpu).unwrap();
+    let values = PerUpdate {
         seed_low: seed as u32,
         seed_high: (seed >> 32) as u32,
         policy_step_low: step as u32,
         policy_step_high: (step >> 32) as u32,
-        ..Schedule::default()
+        ..PerUpdate::default()
     };
     let slot = ring.push(gpu, &values).unwrap();
     let io = policy_sample::Io {

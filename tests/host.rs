@@ -6,7 +6,8 @@ mod support;
 
 use support::gpu::gpu;
 use wgpo::Error;
-use wgpo::gpu::{AdapterChoice, Buffer, Call, Counts, Gpu, GpuOptions, Schedule, ScheduleRing, Slot};
+use wgpo::gpu::{AdapterChoice, Buffer, Call, Counts, Gpu, GpuOptions, Slot};
+use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::{advantage_gae, batch_gather, reduce_partials};
 use wgpo::reference::batch_shuffle::BatchShuffle;
 
@@ -83,7 +84,7 @@ fn nothing_is_empty() {
 fn rows_that_would_overlap_are_refused() {
     let gpu = device!();
     let (source, gathered) = (gpu.upload("source", &[1_u32; 12]).unwrap(), gpu.buffer("gathered", 12).unwrap());
-    let ring = ScheduleRing::new(&gpu).unwrap();
+    let ring = PerUpdate::ring(&gpu).unwrap();
     let io = batch_gather::Io { order: &source, source: &source, gathered: &gathered };
     let mut p = batch_gather::Params::default();
     (p.rows, p.width, p.stride) = (4, 3, 2);
@@ -109,8 +110,8 @@ fn more_workgroups_than_one_dimension_holds() {
     let data: Vec<u32> = (0..rows).map(|row: u32| row.wrapping_mul(0x9E37_79B9)).collect();
     let (order, source) = (gpu.buffer("order", 1).unwrap(), gpu.upload("source", &data).unwrap());
     let gathered = gpu.buffer("gathered", data.len() as u64).unwrap();
-    let ring = ScheduleRing::new(&gpu).unwrap();
-    let slot = ring.push(&gpu, &Schedule { seed_low: 3, update_low: 9, ..Schedule::default() }).unwrap();
+    let ring = PerUpdate::ring(&gpu).unwrap();
+    let slot = ring.push(&gpu, &PerUpdate { seed_low: 3, update_low: 9, ..PerUpdate::default() }).unwrap();
     let mut p = batch_gather::Params::default();
     (p.rows, p.width, p.stride, p.epoch) = (rows, 1, 1, 2);
     let io = batch_gather::Io { order: &order, source: &source, gathered: &gathered };

@@ -5,9 +5,10 @@
 mod support;
 
 use wgpo::check::{CheckRow, SLACK_LIMIT, cases};
-use wgpo::gpu::{Gpu, Schedule, ScheduleRing};
+use wgpo::gpu::Gpu;
 use wgpo::kernels::batch_clean::INVALID_LOGP;
 use wgpo::kernels::loss_ppo;
+use wgpo::kernels::per_update::PerUpdate;
 use wgpo::policy::Head;
 
 fn run(kernel: &str) {
@@ -81,9 +82,10 @@ fn loss_of(gpu: &Gpu, rows: u32, log_ratio: f64, advantage: f32, value_loss: u32
     let (d_head_outputs, d_values) =
         (gpu.buffer("d_head_outputs", 2 * u64::from(rows)).unwrap(), gpu.buffer("d_values", rows.into()).unwrap());
     let loss_partials = gpu.buffer("loss_partials", u64::from(loss_ppo::groups(rows)) * 3).unwrap();
-    let ring = ScheduleRing::new(gpu).unwrap();
-    let slot =
-        ring.push(gpu, &Schedule { clip_coef: 0.2, clip_coef_vf: 1.0, ent_coef: 0.0, ..Schedule::default() }).unwrap();
+    let ring = PerUpdate::ring(gpu).unwrap();
+    let slot = ring
+        .push(gpu, &PerUpdate { clip_coef: 0.2, clip_coef_vf: 1.0, ent_coef: 0.0, ..PerUpdate::default() })
+        .unwrap();
     let io = loss_ppo::Io {
         head_outputs: &gpu.upload("head_outputs", &vec![0.0; 2 * count]).unwrap(),
         values: &gpu.upload("values", &vec![v; count]).unwrap(),
@@ -158,8 +160,8 @@ fn a_mark_is_its_bits() {
         ([usual, row(INVALID_LOGP), usual], 0.0),
     ] {
         let loss_partials = gpu.buffer("loss_partials", 3).unwrap();
-        let ring = ScheduleRing::new(&gpu).unwrap();
-        let slot = ring.push(&gpu, &Schedule { clip_coef: 0.2, ..Schedule::default() }).unwrap();
+        let ring = PerUpdate::ring(&gpu).unwrap();
+        let slot = ring.push(&gpu, &PerUpdate { clip_coef: 0.2, ..PerUpdate::default() }).unwrap();
         let all: Vec<_> = samples.into_iter().chain([weight]).collect();
         let io = loss_ppo::Io {
             head_outputs: &gpu.upload("head_outputs", &[0.0; 6]).unwrap(),

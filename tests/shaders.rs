@@ -8,7 +8,8 @@ use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use wgpo::gpu::{Access, HEAD_TABLE, KernelDef, Schedule, Variant};
+use wgpo::gpu::{Access, KernelDef, Variant};
+use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::{ALL, parts, variants};
 use wgpo::policy::Activation;
 
@@ -23,11 +24,7 @@ fn all_variants() -> impl Iterator<Item = (&'static KernelDef, Variant)> {
 }
 
 fn label(def: &KernelDef, variant: &Variant) -> String {
-    variant
-        .head
-        .iter()
-        .chain(&variant.env)
-        .fold(def.name.to_owned(), |label, part| format!("{label} with {}", part.name))
+    variant.chosen.iter().fold(def.name.to_owned(), |label, part| format!("{label} with {}", part.name))
 }
 
 fn validator() -> Validator {
@@ -89,17 +86,17 @@ fn bindings_and_params_are_those_of_the_definition() {
         assert_eq!(fields, want, "{name}: Params");
         assert_eq!((size as usize, size % 16), (def.params_size, 0), "{name}: size of Params");
 
-        if def.schedule {
+        if def.ring > 0 {
             let (fields, size) = uniform(&module, 1, "schedule");
             let names: Vec<_> = fields.iter().map(|field| field.0.as_str()).collect();
-            assert_eq!(names, Schedule::FIELDS, "{name}: Schedule");
+            assert_eq!(names, PerUpdate::FIELDS, "{name}: Schedule");
             // Four settings, then words of counters; without gaps.
             let kind = |i: usize| if i < 4 { "f32" } else { "u32" };
             assert!(
                 fields.iter().enumerate().all(|(i, f)| f.1 == kind(i) && f.2 as usize == 4 * i),
                 "{name}: {fields:?}"
             );
-            assert_eq!(size as usize, size_of::<Schedule>());
+            assert_eq!((size as usize, def.ring), (size_of::<PerUpdate>(), size_of::<PerUpdate>()));
         }
 
         let mut buffers = Vec::new();
@@ -122,15 +119,13 @@ fn bindings_and_params_are_those_of_the_definition() {
         assert_eq!(buffers, want, "{name}: storage buffers");
         assert!(buffers.len() <= STORAGE_BUFFERS, "{name}: {} storage buffers", buffers.len());
         let bound = module.global_variables.iter().filter(|(_, global)| global.binding.is_some()).count();
-        if def.head {
-            let table = module.global_variables.iter().find(|(_, global)| global.name.as_deref() == Some("head_table"));
+        if let Some((word, elements)) = def.table {
+            let table = module.global_variables.iter().find(|(_, global)| global.name.as_deref() == Some(word));
             let (_, table) = table.unwrap();
             assert_eq!((table.space, table.binding.unwrap().binding), (AddressSpace::Uniform, def.first_binding() - 1));
-            let TypeInner::Array { base, size, .. } = module.types[table.ty].inner else {
-                panic!("{name}: head_table")
-            };
+            let TypeInner::Array { base, size, .. } = module.types[table.ty].inner else { panic!("{name}: {word}") };
             assert_eq!(wgsl(&module, &module.types[base].inner), "vec4<u32>", "{name}");
-            assert_eq!(size, naga::ArraySize::Constant((HEAD_TABLE as u32).try_into().unwrap()), "{name}");
+            assert_eq!(size, naga::ArraySize::Constant((elements as u32).try_into().unwrap()), "{name}");
         }
         assert_eq!(bound as u32, buffers.len() as u32 + def.first_binding(), "{name}: nothing else is bound");
     }

@@ -9,7 +9,8 @@ mod support;
 use ndarray::{Array1, Array2, ArrayView1};
 use wgpo::algo::GpuLearner;
 use wgpo::data::{Batch, UpdateStats};
-use wgpo::gpu::{Gpu, Schedule, ScheduleRing};
+use wgpo::gpu::Gpu;
+use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::{is_wide, policy_sample, policy_sample_wide};
 use wgpo::policy::{Activation, Bounds, Head, Network, PolicySpec};
 use wgpo::reference::CpuLearner;
@@ -245,8 +246,9 @@ fn draws_of_many_choices_are_where_their_uniform_is() {
     for (row, i) in last {
         dist[row * MANY + i] = 9.0;
     }
-    let ring = ScheduleRing::new(&gpu).unwrap();
-    let slot = ring.push(&gpu, &Schedule { seed_low: seed as u32, policy_step_low: 4, ..Schedule::default() }).unwrap();
+    let ring = PerUpdate::ring(&gpu).unwrap();
+    let slot =
+        ring.push(&gpu, &PerUpdate { seed_low: seed as u32, policy_step_low: 4, ..PerUpdate::default() }).unwrap();
     let head_outputs = gpu.upload("head_outputs", &dist).unwrap();
     for greedy in [0, 1] {
         let (actions, env_actions) =
@@ -292,8 +294,9 @@ fn neighbours_that_have_all_of_the_probability_are_drawn_exactly() {
     let head = Head::categorical(MANY);
     let mut dist: Vec<f32> = (0..MANY).map(|i| n(0, i)).collect();
     dist[likely.clone()].fill(25.0);
-    let ring = ScheduleRing::new(&gpu).unwrap();
-    let slot = ring.push(&gpu, &Schedule { seed_low: seed as u32, policy_step_low: 4, ..Schedule::default() }).unwrap();
+    let ring = PerUpdate::ring(&gpu).unwrap();
+    let slot =
+        ring.push(&gpu, &PerUpdate { seed_low: seed as u32, policy_step_low: 4, ..PerUpdate::default() }).unwrap();
     let head_outputs = gpu.upload("head_outputs", &dist).unwrap();
     let count = u64::from(draws);
     let (actions, env_actions) = (gpu.buffer("actions", count).unwrap(), gpu.buffer("env", count).unwrap());
@@ -388,7 +391,7 @@ fn what_is_too_much_is_refused_and_says_whose_limit_it_is() {
     );
     assert_eq!(device.parameters().unwrap(), before);
 
-    let ring = ScheduleRing::new(&gpu).unwrap();
+    let ring = PerUpdate::ring(&gpu).unwrap();
     let (a, b) = (gpu.buffer::<f32>("a", 9_000).unwrap(), gpu.buffer::<f32>("b", 1).unwrap());
     let (c, d) = (gpu.buffer::<u32>("c", 1).unwrap(), gpu.buffer::<u32>("d", 1).unwrap());
     let io = policy_sample::Io { head_outputs: &a, actions: &c, logp: &b, env_actions: &d };

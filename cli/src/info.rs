@@ -71,7 +71,7 @@ fn wgsl(folder: &Path) -> Result<ExitCode> {
     let mut count = 0;
     for def in ALL.iter().chain(KERNELS) {
         for variant in variants(def) {
-            let parts = variant.head.iter().chain(&variant.env).map(|part| format!(".{}", part.name));
+            let parts = variant.chosen.iter().map(|part| format!(".{}", part.name));
             let name = format!("{}{}.wgsl", def.name, parts.collect::<String>());
             files::write(&folder.join(name), def.compose(&variant).as_bytes())?;
             count += 1;

@@ -3,9 +3,10 @@
 use super::normalize::NormalizerBuffers;
 use crate::config::PpoConfig;
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Gpu, Schedule, ScheduleRing, Slot};
+use crate::gpu::{Buffer, Gpu, Slot, UniformRing};
 use crate::kernels::loss_kl;
 use crate::kernels::optim_adam::bias_corrections;
+use crate::kernels::per_update::PerUpdate;
 use crate::learner::LearnerState;
 use crate::policy::{ParamLayout, PolicySpec};
 
@@ -38,7 +39,7 @@ pub struct Model {
     /// The decays that the table is for.
     betas: (f64, f64),
     /// Per-update values.
-    pub(super) ring: ScheduleRing,
+    pub(super) ring: UniformRing,
     /// Updates done.
     pub(super) update: u64,
     /// Environment steps that they took in.
@@ -81,7 +82,7 @@ impl Model {
             normalizer: NormalizerBuffers::new(gpu, config, spec.obs_dim)?,
             bias_correction: gpu.upload("bias_correction", &bias_corrections(config.adam_beta1, config.adam_beta2)?)?,
             betas: (config.adam_beta1, config.adam_beta2),
-            ring: ScheduleRing::new(gpu)?,
+            ring: PerUpdate::ring(gpu)?,
             layout,
             update: 0,
             env_steps: 0,
@@ -129,7 +130,7 @@ impl Model {
         let trust_region = config.algorithm.is_trust_region();
         let progress = self.progress(config, rows);
         let clip_coef = if trust_region { NO_CLIP } else { config.clip_coef_at(progress) };
-        let schedule = Schedule {
+        let schedule = PerUpdate {
             learning_rate: config.learning_rate_at(progress) as f32,
             clip_coef: clip_coef as f32,
             ent_coef: if trust_region { 0.0 } else { config.ent_coef_at(progress) as f32 },

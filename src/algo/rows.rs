@@ -4,7 +4,7 @@
 //! dispatches: what the loss needs of each row, the loss as ever, and the gradient from the weights that it leaves.
 
 use crate::error::Result;
-use crate::gpu::{Buffer, Call, Gpu, ScheduleRing};
+use crate::gpu::{Buffer, Call, Gpu, UniformRing};
 use crate::kernels::{
     head_evaluate, head_evaluate_wide, head_fisher, head_fisher_wide, is_wide, loss_ppo, loss_trust_region,
     policy_sample, policy_sample_wide,
@@ -17,7 +17,7 @@ pub(crate) fn sample(
     head: &Head,
     params: &[policy_sample::Params],
     io: &policy_sample::Io<'_>,
-    ring: &ScheduleRing,
+    ring: &UniformRing,
 ) -> Result<Vec<Call>> {
     if !is_wide(head) {
         return policy_sample::bind(gpu, head, params, io, ring);
@@ -102,7 +102,7 @@ pub(crate) fn loss(
     head: &Head,
     params: &[loss_ppo::Params],
     io: &loss_ppo::Io<'_>,
-    ring: &ScheduleRing,
+    ring: &UniformRing,
 ) -> Result<Vec<Vec<Call>>> {
     if !is_wide(head) {
         return Ok(loss_ppo::bind(gpu, head, params, io, ring)?.into_iter().map(|call| vec![call]).collect());

@@ -1,7 +1,8 @@
 //! The kernel that measures memory: a copy.
 
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "bench_copy",

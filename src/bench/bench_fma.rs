@@ -1,8 +1,9 @@
 //! The kernel that measures arithmetic: chains of multiply-adds.
 
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
 use crate::kernels::WORKGROUP;
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "bench_fma",

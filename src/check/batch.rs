@@ -4,7 +4,7 @@ use super::case::Case;
 use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{Guarded, Random, schedule};
 use super::work::Work;
-use crate::gpu::Schedule;
+use crate::kernels::per_update::PerUpdate;
 use crate::kernels::{batch_gather, batch_pack};
 use crate::reference::batch_shuffle::BatchShuffle;
 
@@ -58,14 +58,14 @@ impl Order {
         }
     }
 
-    fn schedule(self) -> Schedule {
+    fn schedule(self) -> PerUpdate {
         let update = if let Self::Keyed(_, update) = self { update } else { 0 };
-        Schedule {
+        PerUpdate {
             seed_low: SEED as u32,
             seed_high: (SEED >> 32) as u32,
             update_low: update as u32,
             update_high: (update >> 32) as u32,
-            ..Schedule::default()
+            ..PerUpdate::default()
         }
     }
 

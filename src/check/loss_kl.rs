@@ -9,8 +9,9 @@ use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use super::work::Work;
 use crate::config::{AdaptiveLr, KlAdaptation, KlDirection, KlHinge, KlPenalty, PpoConfig};
 use crate::error::Result;
-use crate::gpu::{Gpu, Schedule};
+use crate::gpu::Gpu;
 use crate::kernels::loss_statistics::TRACE_WIDTH;
+use crate::kernels::per_update::PerUpdate;
 use crate::kernels::{loss_kl, loss_trust_region};
 use epoch_ends::RATE;
 
@@ -185,7 +186,7 @@ fn run(gpu: &Gpu, report: &Report, c: Decision) -> Result<()> {
         samples: buffers.3.io(),
         kl_state: buffers.4.io(),
     };
-    let (ring, slot) = schedule(gpu, &Schedule { learning_rate: RATE, ..Schedule::default() })?;
+    let (ring, slot) = schedule(gpu, &PerUpdate { learning_rate: RATE, ..PerUpdate::default() })?;
     let (index, phase, kl_sample) = (c.index as u32, c.phase, PLACE as u32);
     let valid_sample = if c.weight.is_some() { WEIGHT as u32 } else { 0 };
     let params = loss_kl::Params { index, phase, kl_sample, valid_sample, ..loss_kl::Params::new(&c.config()) };

@@ -5,7 +5,7 @@ use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::size::Size;
 use super::support::{EPS, Guarded, Random, schedule};
 use super::work::Work;
-use crate::gpu::Schedule;
+use crate::kernels::per_update::PerUpdate;
 use crate::kernels::{loss_ppo, loss_statistics};
 
 pub(super) const ENT_COEF: f32 = 0.03;
@@ -81,7 +81,7 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
         let control = Guarded::updated(gpu, "control", &initial)?;
         let width = loss_statistics::TRACE_WIDTH as usize;
         let trace = Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?;
-        let (ring, slot) = schedule(gpu, &Schedule { ent_coef: ENT_COEF, ..Schedule::default() })?;
+        let (ring, slot) = schedule(gpu, &PerUpdate { ent_coef: ENT_COEF, ..PerUpdate::default() })?;
         let mut p = loss_statistics::Params::default();
         (p.index, p.kl_stop, p.kl_limit, p.vf_coef) = (index as u32, kl_stop, kl_limit, VF_COEF);
         let io = loss_statistics::Io { loss_partials: loss_partials.io(), control: control.io(), trace: trace.io() };

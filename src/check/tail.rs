@@ -8,8 +8,9 @@ use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use super::work::Work;
 use crate::config::ClipFormula;
 use crate::error::Result;
-use crate::gpu::{Gpu, Schedule, Slot};
+use crate::gpu::{Gpu, Slot};
 use crate::kernels::loss_statistics::TRACE_WIDTH;
+use crate::kernels::per_update::PerUpdate;
 use crate::kernels::{loss_ppo, optim_clip, optim_decide, optim_reduce};
 
 /// Elements of a partial sum of the norm.
@@ -150,7 +151,7 @@ fn decide(gpu: &Gpu, report: &Report, c: &Decide) -> Result<()> {
         Guarded::updated(gpu, "optimizer_step", &[41_u32])?,
         Guarded::<f32>::output(gpu, "trace", (INDEX + 2) * TRACE_WIDTH as usize)?,
     );
-    let (ring, slot) = schedule(gpu, &Schedule { ent_coef: ENT_COEF, ..Schedule::default() })?;
+    let (ring, slot) = schedule(gpu, &PerUpdate { ent_coef: ENT_COEF, ..PerUpdate::default() })?;
     let p = optim_decide::Params {
         index: INDEX as u32,
         kl_stop: c.kl_stop,

@@ -9,7 +9,8 @@ use crate::algo::rows;
 use crate::config::{KlDirection, KlPenalty, PpoConfig, ValueLoss};
 use crate::data::Actions;
 use crate::error::Result;
-use crate::gpu::{Gpu, Schedule};
+use crate::gpu::Gpu;
+use crate::kernels::per_update::PerUpdate;
 use crate::kernels::{batch_clean, loss_ppo};
 use crate::policy::Head;
 use crate::reference::head::log_prob;
@@ -104,7 +105,7 @@ impl Loss {
         let d_values = Guarded::output(gpu, "d_values", self.rows)?;
         let groups = loss_ppo::groups(self.rows as u32) as usize;
         let loss_partials = Guarded::<[f32; 4]>::output(gpu, "loss_partials", groups * 3)?;
-        let settings = Schedule { clip_coef: CLIP, ent_coef: ENT_COEF, ..Schedule::default() };
+        let settings = PerUpdate { clip_coef: CLIP, ent_coef: ENT_COEF, ..PerUpdate::default() };
         let (ring, slot) = schedule(gpu, &settings)?;
         let p = loss_ppo::Params {
             rows: self.rows as u32,

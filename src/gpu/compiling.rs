@@ -99,7 +99,7 @@ impl Gpu {
             {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
                 pass.set_pipeline(&made.pipeline);
-                let offsets: &[u32] = if def.schedule { &[0, 0] } else { &[0] };
+                let offsets: &[u32] = if def.ring > 0 { &[0, 0] } else { &[0] };
                 pass.set_bind_group(0, &group, offsets);
                 pass.dispatch_workgroups(0, 0, 0);
             }
@@ -111,7 +111,7 @@ impl Gpu {
 
 fn describe(def: &KernelDef, variant: &Variant) -> String {
     let mut text = def.name.to_owned();
-    for part in variant.head.iter().chain(&variant.env) {
+    for part in &variant.chosen {
         text.push(' ');
         text.push_str(part.name);
     }

@@ -9,7 +9,8 @@ pub struct Part {
     pub name: &'static str,
     /// WGSL text.
     pub source: &'static str,
-    /// Parts of a head part's own that go before it. What kernels share is not among them: they list it themselves.
+    /// Parts of its own that go before it where it is chosen by a [`Variant`]. What kernels share is not among them: they list
+    /// it themselves.
     pub needs: &'static [Part],
 }
 
@@ -71,12 +72,12 @@ pub struct KernelDef {
     pub source: &'static str,
     /// Parts that go before it, in order.
     pub parts: &'static [Part],
-    /// Whether binding 1 is the [`super::Schedule`] uniform.
-    pub schedule: bool,
-    /// Whether it is composed with one of the head parts, and has the uniform `head_table` after those above.
-    pub head: bool,
-    /// Whether it is composed with one of the environment parts.
-    pub env: bool,
+    /// Bytes of a slot of the [`UniformRing`](super::UniformRing) at binding 1; 0: there is none.
+    pub ring: usize,
+    /// What it is composed with beside its own parts: a name for each part that a [`Variant`] chooses.
+    pub choices: &'static [&'static str],
+    /// Name and most elements of a uniform table of `vec4<u32>`, after the uniforms above.
+    pub table: Option<(&'static str, usize)>,
     /// Storage buffers in order of their numbers.
     pub bindings: &'static [Binding],
     /// Fields of the uniform at binding 0.
@@ -85,22 +86,13 @@ pub struct KernelDef {
     pub params_size: usize,
 }
 
-/// Elements of the uniform `head_table`: one on the head, one per action dimension.
-pub const HEAD_TABLE: usize = 257;
-
-/// Its size in bytes.
-pub(super) const HEAD_TABLE_BYTES: usize = HEAD_TABLE * size_of::<[u32; 4]>();
-
 /// The choices that make one pipeline out of a [`KernelDef`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Variant {
-    /// The head part, for kernels with [`KernelDef::head`].
-    pub head: Option<Part>,
-    /// The environment part, for kernels with [`KernelDef::env`].
-    pub env: Option<Part>,
-    /// What the head part's functions know of the actions' dimensions: the first elements of the uniform `head_table`
-    /// ([`HEAD_TABLE`] of them at most; the rest are 0).
-    pub head_table: Vec<[u32; 4]>,
+    /// The parts chosen, one for each of [`KernelDef::choices`], in order.
+    pub chosen: Vec<Part>,
+    /// The first elements of [`KernelDef::table`], at least one where there is a table; the rest are 0.
+    pub table: Vec<[u32; 4]>,
     /// Values of `override` constants.
     pub constants: Vec<(&'static str, f64)>,
 }
@@ -108,19 +100,24 @@ pub struct Variant {
 impl KernelDef {
     /// Number of the first storage binding.
     pub const fn first_binding(&self) -> u32 {
-        1 + self.schedule as u32 + self.head as u32
+        self.table_binding() + self.table.is_some() as u32
     }
 
-    /// Number of the uniform `head_table`.
-    pub(super) const fn head_binding(&self) -> u32 {
-        1 + self.schedule as u32
+    /// Number of the uniform table, where there is one.
+    pub(super) const fn table_binding(&self) -> u32 {
+        1 + (self.ring > 0) as u32
     }
 
-    /// The whole WGSL text: parts, head, environment, kernel.
+    /// Bytes of the uniform table; 0 where there is none.
+    pub(super) fn table_bytes(&self) -> usize {
+        self.table.map_or(0, |(_, elements)| elements * size_of::<[u32; 4]>())
+    }
+
+    /// The whole WGSL text: parts, chosen parts, kernel.
     pub fn compose(&self, variant: &Variant) -> String {
         let mut text = String::new();
-        let own = variant.head.iter().flat_map(|head| head.needs);
-        for part in self.parts.iter().chain(own).chain(&variant.head).chain(&variant.env) {
+        let chosen = variant.chosen.iter().flat_map(|part| part.needs.iter().chain([part]));
+        for part in self.parts.iter().chain(chosen) {
             text.push_str(part.source);
             text.push('\n');
         }
@@ -128,58 +125,3 @@ impl KernelDef {
         text
     }
 }
-
-/// Writes a kernel's `Params`, `Io` and `DEF` from one list of names, so that the three cannot differ.
-macro_rules! kernel {
-    (
-        stem: $stem:literal,
-        parts: [$($part:ident),* $(,)?],
-        schedule: $schedule:literal,
-        head: $head:literal,
-        $(env: $env:literal,)?
-        params: { $($(#[$pdoc:meta])* $pvis:vis $param:ident : $pkind:ty),* $(,)? },
-        io: { $($(#[$bdoc:meta])* $binding:ident : $access:ident $element:ty),* $(,)? } $(,)?
-    ) => {
-        /// The uniform at binding 0: plain 4-byte scalars, see the fields. Start from `Params::default()`.
-        #[repr(C)]
-        #[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
-        pub struct Params {
-            $($(#[$pdoc])* $pvis $param: $pkind),*
-        }
-
-        /// The storage buffers, named as in the WGSL.
-        #[derive(Debug, Clone, Copy)]
-        pub struct Io<'a> {
-            $($(#[$bdoc])* pub $binding: &'a $crate::gpu::Buffer<$element>),*
-        }
-
-        impl Io<'_> {
-            /// The buffers in order of their binding numbers.
-            fn buffers(&self) -> Vec<$crate::gpu::Bind<'_>> {
-                vec![$($crate::gpu::Bind::new(stringify!($binding), $crate::gpu::Access::$access, self.$binding)),*]
-            }
-        }
-
-        /// The definition that tests walk.
-        pub const DEF: $crate::gpu::KernelDef = $crate::gpu::KernelDef {
-            name: $stem,
-            source: include_str!(concat!("../../shaders/", $stem, ".wgsl")),
-            parts: &[$($crate::kernels::parts::$part),*],
-            schedule: $schedule,
-            head: $head,
-            env: false $(|| $env)?,
-            bindings: &[$($crate::gpu::Binding {
-                name: stringify!($binding),
-                access: $crate::gpu::Access::$access,
-                element: <$element as $crate::gpu::Element>::WGSL,
-            }),*],
-            params: &[$($crate::gpu::ParamField {
-                name: stringify!($param),
-                kind: <$pkind as $crate::gpu::ParamKind>::WGSL,
-                offset: std::mem::offset_of!(Params, $param),
-            }),*],
-            params_size: size_of::<Params>(),
-        };
-    };
-}
-pub(crate) use kernel;

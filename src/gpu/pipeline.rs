@@ -1,7 +1,7 @@
 //! Compiled kernels, made once per device and variant.
 
-use super::kernel::{Access, HEAD_TABLE_BYTES, KernelDef, Variant};
-use super::{Gpu, Schedule};
+use super::Gpu;
+use super::kernel::{Access, KernelDef, Variant};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -14,8 +14,8 @@ pub(super) struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
-/// Name, source, head part, environment part, constants. The source, too: two kernels may have one name.
-type Key = (&'static str, &'static str, Option<&'static str>, Option<&'static str>, Vec<(&'static str, u64)>);
+/// Name, source, chosen parts, constants. The source, too: two kernels may have one name.
+type Key = (&'static str, &'static str, Vec<&'static str>, Vec<(&'static str, u64)>);
 
 #[derive(Debug, Default)]
 pub(super) struct PipelineCache(Mutex<HashMap<Key, Pipeline>>);
@@ -24,8 +24,8 @@ impl Gpu {
     /// The compiled kernel, from the cache if it was made before.
     pub(super) fn pipeline(&self, def: &KernelDef, variant: &Variant) -> Result<Pipeline> {
         let constants = variant.constants.iter().map(|(name, value)| (*name, value.to_bits())).collect();
-        let key =
-            (def.name, def.source, variant.head.map(|part| part.name), variant.env.map(|part| part.name), constants);
+        let chosen = variant.chosen.iter().map(|part| part.name).collect();
+        let key = (def.name, def.source, chosen, constants);
         // A poisoned lock means that another thread panicked while it held a finished entry: the map is still good.
         let cached = |map: &HashMap<Key, Pipeline>| map.get(&key).cloned();
         let lock = self.inner.pipelines.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -42,12 +42,13 @@ impl Gpu {
     }
 
     fn compile(&self, def: &KernelDef, variant: &Variant) -> Result<Pipeline> {
-        if def.head != variant.head.is_some() {
-            let message = "a head part is missing, or was given to a kernel without one".to_owned();
-            return Err(Error::Wgpu { what: def.name.to_owned(), message });
-        }
-        if def.env != variant.env.is_some() {
-            let message = "an environment part is missing, or was given to a kernel without one".to_owned();
+        if def.choices.len() != variant.chosen.len() {
+            let names = def.choices.join(", ");
+            let message = format!(
+                "{} parts were chosen, it is composed with {} ({names})",
+                variant.chosen.len(),
+                def.choices.len()
+            );
             return Err(Error::Wgpu { what: def.name.to_owned(), message });
         }
         self.count_created();
@@ -114,11 +115,11 @@ pub(super) fn layout_entries(def: &KernelDef) -> Vec<wgpu::BindGroupLayoutEntry>
         count: None,
     };
     let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, def.params_size)];
-    if def.schedule {
-        entries.push(entry(1, wgpu::BufferBindingType::Uniform, true, size_of::<Schedule>()));
+    if def.ring > 0 {
+        entries.push(entry(1, wgpu::BufferBindingType::Uniform, true, def.ring));
     }
-    if def.head {
-        entries.push(entry(def.head_binding(), wgpu::BufferBindingType::Uniform, false, HEAD_TABLE_BYTES));
+    if def.table.is_some() {
+        entries.push(entry(def.table_binding(), wgpu::BufferBindingType::Uniform, false, def.table_bytes()));
     }
     for (number, binding) in (def.first_binding()..).zip(def.bindings) {
         let read_only = binding.access == Access::Read;

@@ -2,8 +2,8 @@
 
 use super::Gpu;
 use super::buffer::{Buffer, Element};
-use super::kernel::{Access, HEAD_TABLE, HEAD_TABLE_BYTES, KernelDef, Variant};
-use super::schedule::{ScheduleRing, Slot};
+use super::kernel::{Access, KernelDef, Variant};
+use super::ring::{Slot, UniformRing};
 use crate::error::{Error, Result};
 use crate::memory::require;
 use std::num::NonZeroU64;
@@ -34,7 +34,7 @@ struct Bound {
     name: &'static str,
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
-    schedule: bool,
+    ring: bool,
 }
 
 /// A buffer under the name of its binding.
@@ -129,7 +129,7 @@ impl Gpu {
         &self,
         def: &KernelDef,
         variant: &Variant,
-        schedule: Option<&ScheduleRing>,
+        ring: Option<&UniformRing>,
         buffers: &[Bind<'_>],
         calls: &[(P, Grid)],
     ) -> Result<Vec<Call>> {
@@ -137,10 +137,22 @@ impl Gpu {
         let limit = self.limits().max_compute_workgroups_per_dimension;
         let grids = calls.iter().map(|(_, grid)| grid.size(def.name, limit)).collect::<Result<Vec<_>>>()?;
         self.check_buffers(def, buffers)?;
-        if def.head && !(1..=HEAD_TABLE).contains(&variant.head_table.len()) {
-            let (needs, has) = (variant.head_table.len() as u64, HEAD_TABLE as u64);
+        if ring.map_or(0, UniformRing::size) != def.ring {
+            let (holds, needs) = (ring.map_or(0, UniformRing::size) as u64, def.ring as u64);
+            return Err(Error::BufferLength {
+                kernel: def.name,
+                buffer: "ring",
+                holds,
+                needs,
+                shape: "bytes of a slot".to_owned(),
+            });
+        }
+        if let Some((name, elements)) = def.table
+            && !(1..=elements).contains(&variant.table.len())
+        {
+            let (needs, has) = (variant.table.len() as u64, elements as u64);
             return Err(Error::OwnLimit {
-                what: format!("{}: head_table", def.name),
+                what: format!("{}: {name}", def.name),
                 limit: "elements (at least 1)",
                 needs,
                 has,
@@ -165,27 +177,27 @@ impl Gpu {
                 mapped_at_creation: false,
             });
             self.queue().write_buffer(&uniform, 0, &blocks);
-            let table = def.head.then(|| {
+            let table = def.table.map(|(name, _)| {
                 let table = self.device().create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("head_table"),
-                    size: HEAD_TABLE_BYTES as u64,
+                    label: Some(name),
+                    size: def.table_bytes() as u64,
                     usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
                     mapped_at_creation: false,
                 });
-                self.queue().write_buffer(&table, 0, bytemuck::cast_slice(&variant.head_table));
+                self.queue().write_buffer(&table, 0, bytemuck::cast_slice(&variant.table));
                 table
             });
             let size = NonZeroU64::new(size_of::<P>() as u64);
             let uniform = wgpu::BufferBinding { buffer: &uniform, offset: 0, size };
             let mut entries =
                 vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
-            if let Some(ring) = schedule {
+            if let Some(ring) = ring {
                 let resource = wgpu::BindingResource::Buffer(ring.binding());
                 entries.push(wgpu::BindGroupEntry { binding: 1, resource });
             }
             if let Some(table) = &table {
                 let resource = table.as_entire_binding();
-                entries.push(wgpu::BindGroupEntry { binding: def.head_binding(), resource });
+                entries.push(wgpu::BindGroupEntry { binding: def.table_binding(), resource });
             }
             for (binding, buffer) in (def.first_binding()..).zip(buffers) {
                 let resource = wgpu::BindingResource::Buffer(buffer.binding.clone());
@@ -195,8 +207,7 @@ impl Gpu {
                 wgpu::BindGroupDescriptor { label: Some(def.name), layout: &pipeline.layout, entries: &entries };
             self.device().create_bind_group(&descriptor)
         })?;
-        let bound =
-            Arc::new(Bound { name: def.name, pipeline: pipeline.pipeline, group, schedule: schedule.is_some() });
+        let bound = Arc::new(Bound { name: def.name, pipeline: pipeline.pipeline, group, ring: ring.is_some() });
         Ok((0_u32..).zip(grids).map(|(block, grid)| Call { bound: Arc::clone(&bound), block, grid }).collect())
     }
 
@@ -227,7 +238,7 @@ impl Gpu {
         Ok(())
     }
 
-    /// Records `calls` into one compute pass of the caller's encoder. `slot` is read by kernels with a schedule.
+    /// Records `calls` into one compute pass of the caller's encoder. `slot` is read by kernels with a ring.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder, label: &str, calls: &[Call], slot: Slot) {
         self.record_with(encoder, label, calls, slot, None);
     }
@@ -250,7 +261,7 @@ impl Gpu {
                 pass.set_pipeline(&bound.pipeline);
             }
             let offset = call.block * BLOCK as u32;
-            if bound.schedule {
+            if bound.ring {
                 pass.set_bind_group(0, &bound.group, &[offset, slot.0]);
             } else {
                 pass.set_bind_group(0, &bound.group, &[offset]);

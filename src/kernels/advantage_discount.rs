@@ -11,7 +11,8 @@
 
 use super::span;
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "advantage_discount",

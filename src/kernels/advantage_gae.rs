@@ -10,7 +10,8 @@
 //! [`super::advantage_gae_chunked`]; [`prefers_chunks`] decides by shape.
 
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Buffer, Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "advantage_gae",

@@ -6,7 +6,8 @@
 
 use super::advantage_gae::{Window, check_window};
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "advantage_gae_chunked",

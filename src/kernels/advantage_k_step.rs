@@ -5,7 +5,8 @@
 
 use super::advantage_gae::{Window, check_window};
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, Variant, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "advantage_k_step",

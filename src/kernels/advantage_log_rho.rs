@@ -1,7 +1,8 @@
 //! log ρ = log π(a) − log μ(a) of recorded actions: π the present policy, from [`super::head_evaluate`], μ the one that acted.
 
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "advantage_log_rho",

@@ -7,7 +7,8 @@
 //! Where the scale is 0 the normalised number is 0.
 
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "advantage_rescale",

@@ -21,7 +21,8 @@
 
 use super::advantage_gae::{Window, check_window};
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "advantage_vtrace",

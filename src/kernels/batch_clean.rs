@@ -3,7 +3,8 @@
 //! Masked rows are marked for good by [`INVALID_LOGP`] in their `logp_old`, which [`super::batch_pack`] carries into the samples.
 
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "batch_clean",

@@ -4,7 +4,8 @@
 
 use super::span;
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "batch_count",

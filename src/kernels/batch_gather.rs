@@ -6,7 +6,8 @@
 
 use super::span;
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "batch_gather",
@@ -45,7 +46,7 @@ kernel! {
 ///
 /// # Errors
 /// [`crate::Error::BufferLength`], [`crate::Error::Limit`], or [`crate::Error::Config`] for a stride below the width.
-pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let taken = if p.taken == 0 { p.rows } else { p.taken };

@@ -3,7 +3,8 @@
 //! The same order as [`super::batch_gather`] with the same key.
 
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "batch_pack",
@@ -48,7 +49,7 @@ kernel! {
 ///
 /// # Errors
 /// [`Error::BufferLength`], [`Error::Limit`], or [`Error::Config`] for more rows taken than there are.
-pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
         let rows = u64::from(p.rows);

@@ -10,7 +10,8 @@
 //! `ended_before` stands for transition −1. With a mask of the caller's, only rows that it has count.
 
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "batch_valid",

@@ -20,7 +20,8 @@
 use super::parts::CG;
 use super::words::word;
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "cg_step",

@@ -8,7 +8,8 @@
 use super::{parts, span};
 use crate::env::Env;
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "env_step",
@@ -58,7 +59,7 @@ kernel! {
 ///
 /// # Errors
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
-pub fn bind(gpu: &Gpu, env: Env, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, env: Env, params: &[Params], io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     let name = DEF.name;
     let (obs_dim, words) = (env.obs_dim() as u32, env.state_words() as u32);
     let action_dims = env.actions().dims() as u32;
@@ -83,6 +84,6 @@ pub fn bind(gpu: &Gpu, env: Env, params: &[Params], io: &Io<'_>, schedule: &Sche
         }
         calls.push((*p, Grid::Items(u64::from(n))));
     }
-    let variant = Variant { env: Some(parts::env(env)), ..Variant::default() };
+    let variant = Variant { chosen: vec![parts::env(env)], ..Variant::default() };
     gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
 }

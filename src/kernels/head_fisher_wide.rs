@@ -4,7 +4,8 @@
 
 use super::parts;
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, elements};
+use crate::kernels::define::kernel;
 use crate::policy::Head;
 
 kernel! {

@@ -13,7 +13,8 @@ use super::words::{minibatch_stats, word};
 use super::{loss_trust_region, parts};
 use crate::config::{KlDirection, KlEstimator, PpoConfig, RateStep};
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "loss_kl",
@@ -130,7 +131,7 @@ impl Params {
 ///
 /// # Errors
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
-pub fn bind(gpu: &Gpu, params: &[(Params, u32)], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, params: &[(Params, u32)], io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
     for (p, rows) in params {

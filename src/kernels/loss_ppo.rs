@@ -14,7 +14,8 @@
 
 use super::parts;
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
+use crate::kernels::define::kernel;
 use crate::policy::Head;
 
 kernel! {
@@ -91,7 +92,7 @@ pub const fn groups(rows: u32) -> u32 {
 ///
 /// # Errors
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
-pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     super::check_row(DEF.name, head)?;
     let widths = [head.width() as u32, head.action_words() as u32];
     bind_rows(gpu, &parts::variant(head), widths, true, params, io, schedule)
@@ -102,7 +103,7 @@ pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &S
 ///
 /// # Errors
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
-pub fn bind_known(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind_known(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     bind_rows(gpu, &parts::known(), [super::head_evaluate_wide::KNOWN, 0], false, params, io, schedule)
 }
 
@@ -113,7 +114,7 @@ fn bind_rows(
     reads_old: bool,
     params: &[Params],
     io: &Io<'_>,
-    schedule: &ScheduleRing,
+    schedule: &UniformRing,
 ) -> Result<Vec<Call>> {
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());

@@ -6,7 +6,8 @@
 
 use super::parts;
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, elements, iterations};
+use crate::kernels::define::kernel;
 use crate::policy::{Network, ParamLayout, PolicySpec};
 
 /// Widest hidden layer.
@@ -118,7 +119,7 @@ pub fn bind(
     layout: &ParamLayout,
     params: &[Params],
     io: &Io<'_>,
-    schedule: &ScheduleRing,
+    schedule: &UniformRing,
 ) -> Result<Vec<Call>> {
     let name = DEF.name;
     if !fits(spec) {

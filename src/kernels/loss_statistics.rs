@@ -6,7 +6,8 @@
 use super::loss_ppo;
 use super::words::minibatch_stats;
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "loss_statistics",
@@ -51,7 +52,7 @@ pub const TRACE_WIDTH: u64 = minibatch_stats::WIDTH as u64;
 ///
 /// # Errors
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
-pub fn bind(gpu: &Gpu, params: &[(Params, u32)], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, params: &[(Params, u32)], io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
     for (p, rows) in params {

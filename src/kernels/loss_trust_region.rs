@@ -8,7 +8,8 @@
 
 use super::parts;
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 use crate::policy::Head;
 
 kernel! {

@@ -4,7 +4,8 @@
 
 use super::{span, tile_iterations, tiles};
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
+use crate::kernels::define::kernel;
 use crate::policy::Activation;
 
 kernel! {

@@ -6,7 +6,8 @@
 use super::tile::{Loads, Tile, fours, iterations as tile_iterations, quads, word};
 use super::{mlp_backward_weight, span};
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, elements, iterations};
+use crate::kernels::define::kernel;
 use crate::policy::Activation;
 
 kernel! {

@@ -9,7 +9,8 @@
 
 use super::span;
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
+use crate::kernels::define::kernel;
 use crate::policy::{LayerRange, Network, ParamLayout, PolicySpec};
 
 /// Rows that a workgroup takes at a time.

@@ -5,7 +5,8 @@
 use super::tile::{Loads, Tile, fours, iterations as tile_iterations, quads, word};
 use super::{mlp_forward, span};
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, elements, iterations};
+use crate::kernels::define::kernel;
 use crate::policy::Activation;
 
 kernel! {

@@ -19,6 +19,7 @@ pub mod batch_gather;
 pub mod batch_pack;
 pub mod batch_valid;
 pub mod cg_step;
+pub mod define;
 pub mod env_step;
 pub mod head_evaluate;
 pub mod head_evaluate_wide;
@@ -45,6 +46,7 @@ pub mod optim_line_search;
 pub mod optim_reduce;
 pub mod optim_rmsprop;
 pub mod parts;
+pub mod per_update;
 pub mod policy_normalize;
 pub mod policy_sample;
 pub mod policy_sample_wide;
@@ -60,6 +62,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::gpu::{KernelDef, MOST_ITERATIONS, Part, Variant, iterations};
 use crate::policy::Head;
+use define::{ENV, HEAD};
 
 /// Hands the stem of every kernel to the macro `$with`, in alphabetical order: a list, a test for each.
 #[doc(hidden)]
@@ -189,10 +192,10 @@ pub(crate) fn span(offset: u32, rows: u32, stride: u32, width: u32) -> u64 {
 }
 
 /// Every text that a kernel may have: each head that it takes, each environment, or, where it takes both, every head in one
-/// environment and every environment with its own head. Overrides are left at their defaults, `head_table` is empty.
+/// environment and every environment with its own head. Overrides are left at their defaults, the head's table is empty.
 pub fn variants(def: &KernelDef) -> Vec<Variant> {
-    let variant =
-        |head: Option<Part>, env: Option<Env>| Variant { head, env: env.map(parts::env), ..Variant::default() };
+    let variant = |chosen: Vec<Part>| Variant { chosen, ..Variant::default() };
+    let part = parts::env;
     let heads = || {
         // A workgroup walks rows of choices only, and a loss also takes rows that were walked before.
         let wide = def.name.ends_with("_wide");
@@ -201,14 +204,14 @@ pub fn variants(def: &KernelDef) -> Vec<Variant> {
         all.iter().copied().chain(known.then_some(parts::HEAD_KNOWN))
     };
     let envs = || Env::ALL.into_iter();
-    match (def.head, def.env) {
-        (true, true) => {
-            let all = heads().map(|head| variant(Some(head), Some(Env::Pendulum)));
+    match def.choices {
+        [HEAD, ENV] => {
+            let all = heads().map(|head| variant(vec![head, part(Env::Pendulum)]));
             let others = envs().filter(|env| *env != Env::Pendulum);
-            all.chain(others.map(|env| variant(Some(parts::head(&env.head())), Some(env)))).collect()
+            all.chain(others.map(|env| variant(vec![parts::head(&env.head()), part(env)]))).collect()
         }
-        (true, false) => heads().map(|head| variant(Some(head), None)).collect(),
-        (false, true) => envs().map(|env| variant(None, Some(env))).collect(),
-        (false, false) => vec![Variant::default()],
+        [HEAD] => heads().map(|head| variant(vec![head])).collect(),
+        [ENV] => envs().map(|env| variant(vec![part(env)])).collect(),
+        _ => vec![Variant::default()],
     }
 }

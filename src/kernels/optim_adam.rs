@@ -12,7 +12,8 @@
 
 use super::loss_statistics::CONTROL_WORDS;
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "optim_adam",
@@ -93,7 +94,7 @@ pub fn bias_corrections(beta1: f64, beta2: f64) -> Result<Vec<[f32; 2]>> {
 ///
 /// # Errors
 /// [`Error::BufferLength`] or [`Error::Limit`].
-pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {

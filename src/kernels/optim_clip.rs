@@ -8,7 +8,8 @@
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
 use crate::config::ClipFormula;
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "optim_clip",

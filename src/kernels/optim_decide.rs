@@ -4,7 +4,8 @@
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
 use super::{loss_ppo, optim_clip};
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "optim_decide",
@@ -55,13 +56,7 @@ kernel! {
 ///
 /// # Errors
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
-pub fn bind(
-    gpu: &Gpu,
-    params: &[(Params, u32)],
-    count: u32,
-    io: &Io<'_>,
-    schedule: &ScheduleRing,
-) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, params: &[(Params, u32)], count: u32, io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     let name = DEF.name;
     let norm_groups = optim_clip::groups(count);
     let mut calls = Vec::with_capacity(params.len());

@@ -6,7 +6,8 @@
 
 use super::loss_statistics::CONTROL_WORDS;
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "optim_rmsprop",
@@ -55,7 +56,7 @@ kernel! {
 ///
 /// # Errors
 /// [`crate::Error::BufferLength`] or [`crate::Error::Limit`].
-pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     let name = DEF.name;
     let mut calls = Vec::with_capacity(params.len());
     for p in params {

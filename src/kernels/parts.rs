@@ -40,7 +40,7 @@ parts! {
     PHILOX = "philox",
     /// The keyed bijection of row numbers.
     SHUFFLE = "shuffle",
-    /// The per-update uniform, [`crate::gpu::Schedule`].
+    /// The per-update uniform, [`super::per_update::PerUpdate`].
     SCHEDULE = "schedule",
     /// Words and log-probability of an action.
     ACT = "act",
@@ -181,12 +181,12 @@ pub fn variant(head: &Head) -> Variant {
         }
         Head::Bernoulli { .. } | Head::Beta { .. } => Vec::new(),
     };
-    Variant { head: Some(self::head(head)), head_table: table, constants, ..Variant::default() }
+    Variant { chosen: vec![self::head(head)], table, constants }
 }
 
 /// The variant of a loss whose rows [`super::head_evaluate_wide`] has walked, with [`HEAD_KNOWN`]; no dimension is known of it.
 pub fn known() -> Variant {
-    Variant { head: Some(HEAD_KNOWN), head_table: vec![[0; 4]], ..Variant::default() }
+    Variant { chosen: vec![HEAD_KNOWN], table: vec![[0; 4]], ..Variant::default() }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 
 use super::{parts, span};
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, ScheduleRing, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, UniformRing, elements};
+use crate::kernels::define::kernel;
 use crate::policy::Head;
 
 kernel! {
@@ -49,7 +50,7 @@ kernel! {
 /// # Errors
 /// [`crate::Error::Config`] for a head that has no choices, [`crate::Error::BufferLength`], [`crate::Error::OwnLimit`] or
 /// [`crate::Error::Limit`].
-pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &ScheduleRing) -> Result<Vec<Call>> {
+pub fn bind(gpu: &Gpu, head: &Head, params: &[Params], io: &Io<'_>, schedule: &UniformRing) -> Result<Vec<Call>> {
     let name = DEF.name;
     let (width, action_words) = (head.width() as u32, head.action_words() as u32);
     super::check_wide_row(name, head)?;

@@ -1,7 +1,8 @@
 //! Number, returns and lengths of the episodes that ended in a window, in a fixed tree.
 
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "reduce_episodes",

@@ -6,7 +6,8 @@
 
 use super::span;
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "reduce_moments",

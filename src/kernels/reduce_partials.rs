@@ -1,7 +1,8 @@
 //! The sum of all slices of partial gradients, gradient_j = Σ_s partials_{s, j}, in a fixed order.
 
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements};
+use crate::kernels::define::kernel;
 
 kernel! {
     stem: "reduce_partials",

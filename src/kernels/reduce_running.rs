@@ -5,7 +5,8 @@
 //! each merge the pair (mean or 0 in two floats, √(variance + ε) or √variance + ε) is left for that segment. With 0 segments the statistic stays and gives one pair.
 
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
+use crate::kernels::define::kernel;
 
 /// Words of a running statistic: mean and variance as the sums of two f32 each (bits), rows counted (low word, high word), what the count
 /// began with (f32 bits), and a 0 that pairs of f32 need.

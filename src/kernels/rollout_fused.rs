@@ -12,7 +12,8 @@
 use super::{mlp_forward_fused, parts};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Grid, MOST_ITERATIONS, ScheduleRing, Variant, elements, iterations, kernel};
+use crate::gpu::{Call, Gpu, Grid, MOST_ITERATIONS, UniformRing, elements, iterations};
+use crate::kernels::define::kernel;
 use crate::policy::{Network, ParamLayout, PolicySpec};
 
 /// Environments of a workgroup.
@@ -131,7 +132,7 @@ pub fn bind(
     env: Env,
     params: &[Params],
     io: &Io<'_>,
-    schedule: &ScheduleRing,
+    schedule: &UniformRing,
 ) -> Result<Vec<Call>> {
     let name = DEF.name;
     env.check_head(&spec.head)?;
@@ -172,7 +173,8 @@ pub fn bind(
         let call = Params { time_limit: env.time_limit(), width, action_words, ..*p };
         calls.push((call, Grid::Groups(u64::from(p.envs.div_ceil(ENVS)))));
     }
-    let mut variant = Variant { env: Some(parts::env(env)), ..parts::variant(&spec.head) };
+    let mut variant = parts::variant(&spec.head);
+    variant.chosen.push(parts::env(env));
     variant.constants.push(("ACTIVATION", f64::from(spec.activation.code())));
     gpu.bind(&DEF, &variant, Some(schedule), &io.buffers(), &calls)
 }

@@ -8,8 +8,9 @@ use crate::check::support::{EPS, Guarded, Random, Report, schedule};
 use crate::check::work::Work;
 use crate::env::{ActionSpace, Autoreset, Env};
 use crate::error::Result;
-use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
+use crate::gpu::{Call, Gpu, UniformRing};
 use crate::kernels::env_step;
+use crate::kernels::per_update::PerUpdate;
 
 /// The low word overflows within a window.
 const FIRST_STEP: u64 = u32::MAX as u64;
@@ -52,7 +53,7 @@ fn bind(
     (env, autoreset): (Env, Autoreset),
     envs: u32,
     world: &World,
-    ring: &ScheduleRing,
+    ring: &UniformRing,
     places: &[Place],
 ) -> Result<Vec<Call>> {
     let of = |place: &Place| env_step::Params {
@@ -103,12 +104,12 @@ fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usi
         truncated: Guarded::output(gpu, "truncated", rows)?,
         episodes: Guarded::output(gpu, "episodes", rows)?,
     };
-    let values = Schedule {
+    let values = PerUpdate {
         seed_low: SEED as u32,
         seed_high: (SEED >> 32) as u32,
         env_step_low: FIRST_STEP as u32,
         env_step_high: (FIRST_STEP >> 32) as u32,
-        ..Schedule::default()
+        ..PerUpdate::default()
     };
     let (ring, slot) = schedule(gpu, &values)?;
     let mut places: Vec<Place> =

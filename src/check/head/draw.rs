@@ -7,7 +7,8 @@ use crate::check::head_accuracy::{accuracy, draws};
 use crate::check::support::{EPS, Guarded, Random, Report, schedule};
 use crate::data::Actions;
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
+use crate::gpu::{Call, Gpu, UniformRing};
+use crate::kernels::per_update::PerUpdate;
 use crate::kernels::{policy_sample, policy_sample_wide};
 use crate::policy::Head;
 use crate::reference::head::{draw_margins, greedy, log_prob, sample, to_env};
@@ -72,7 +73,7 @@ impl Sample {
         Ok(Inputs { dist, masks, initial, p })
     }
 
-    fn bind(&self, gpu: &Gpu, outputs: &Outputs, ring: &ScheduleRing) -> Result<Vec<Call>> {
+    fn bind(&self, gpu: &Gpu, outputs: &Outputs, ring: &UniformRing) -> Result<Vec<Call>> {
         let (rows, greedy, step_offset) = (self.rows as u32, u32::from(self.mode), STEP_OFFSET);
         let (actions_offset, logp_offset) = (ACTIONS_OFFSET as u32, LOGP_OFFSET as u32);
         let env_actions_offset = ENV_OFFSET as u32;
@@ -104,12 +105,12 @@ impl Sample {
             env_actions: Guarded::output(gpu, "env_actions", ENV_OFFSET + self.rows * head.action_dims())?,
             logp: Guarded::output(gpu, "logp", LOGP_OFFSET + self.rows)?,
         };
-        let values = Schedule {
+        let values = PerUpdate {
             seed_low: self.seed() as u32,
             seed_high: (self.seed() >> 32) as u32,
             policy_step_low: FIRST as u32,
             policy_step_high: (FIRST >> 32) as u32,
-            ..Schedule::default()
+            ..PerUpdate::default()
         };
         let (ring, slot) = schedule(gpu, &values)?;
         report.run(gpu, &self.bind(gpu, &outputs, &ring)?, slot)?;

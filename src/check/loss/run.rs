@@ -7,9 +7,10 @@ use crate::check::support::{EPS, Guarded, Report, schedule};
 use crate::config::KlDirection;
 use crate::data::MinibatchStats;
 use crate::error::Result;
-use crate::gpu::{Gpu, Schedule};
+use crate::gpu::Gpu;
 use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::loss_ppo::{self, VALUE_UNIT};
+use crate::kernels::per_update::PerUpdate;
 use ndarray::Array2;
 
 pub(super) fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
@@ -39,7 +40,7 @@ pub(super) fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let groups = rows.div_ceil(GROUP);
     let loss_partials = Guarded::<[f32; 4]>::output(gpu, "loss_partials", groups * 3)?;
     let clip_coef_vf = m.config.value_limit_at(0.0) as f32;
-    let values = Schedule { clip_coef: CLIP, clip_coef_vf, ent_coef: ENT_COEF, ..Schedule::default() };
+    let values = PerUpdate { clip_coef: CLIP, clip_coef_vf, ent_coef: ENT_COEF, ..PerUpdate::default() };
     let (ring, slot) = schedule(gpu, &values)?;
     let mut p = loss_ppo::Params::default();
     (p.rows, p.row_offset, p.value_loss) = (rows as u32, c.row_offset as u32, c.value_loss.code());

@@ -4,10 +4,11 @@ use super::network::{Pass, backward, forward};
 use crate::check::loss::{Bounds, CLIP, ENT_COEF, GROUP, Loss, Minibatch, Room, VF_COEF, compare_sums};
 use crate::check::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::error::Result;
-use crate::gpu::{Gpu, Schedule};
+use crate::gpu::Gpu;
 use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::loss_ppo::VALUE_UNIT;
 use crate::kernels::loss_ppo_fused;
+use crate::kernels::per_update::PerUpdate;
 use crate::policy::{Network, PolicySpec};
 use ndarray::{Array2, Axis, s};
 
@@ -88,7 +89,7 @@ impl Fused {
         let partials = Guarded::output(gpu, "partials", slices * count)?;
         let loss_partials = Guarded::output(gpu, "loss_partials", groups * 20)?;
         let clip_coef_vf = batch.m.config.value_limit_at(0.0) as f32;
-        let settings = Schedule { clip_coef: CLIP, clip_coef_vf, ent_coef: ENT_COEF, ..Schedule::default() };
+        let settings = PerUpdate { clip_coef: CLIP, clip_coef_vf, ent_coef: ENT_COEF, ..PerUpdate::default() };
         let (ring, slot) = schedule(gpu, &settings)?;
         let p = loss_ppo_fused::Params {
             rows: rows as u32,

@@ -3,9 +3,9 @@
 use crate::check::case::Case;
 use crate::check::support::{EPS, Guarded, schedule};
 use crate::config::{AdaptiveLr, KlEstimator, PpoConfig, RateStep};
-use crate::gpu::Schedule;
 use crate::kernels::loss_kl;
 use crate::kernels::loss_statistics::TRACE_WIDTH;
+use crate::kernels::per_update::PerUpdate;
 
 pub(super) const RATE: f32 = 1e-3;
 /// Columns of the trace: k3, and the rows that count.
@@ -61,7 +61,7 @@ fn epoch_case(c: EpochEnd) -> Case {
             samples: buffers.3.io(),
             kl_state: buffers.4.io(),
         };
-        let (ring, slot) = schedule(gpu, &Schedule { learning_rate: RATE, ..Schedule::default() })?;
+        let (ring, slot) = schedule(gpu, &PerUpdate { learning_rate: RATE, ..PerUpdate::default() })?;
         let of_epoch =
             loss_kl::Params { phase: 4, first: 2, index: 4, reopens: reopens.into(), ..loss_kl::Params::new(&config) };
         report.run(gpu, &loss_kl::bind(gpu, &[(of_epoch, 1)], &io, &ring)?, slot)?;

@@ -4,8 +4,9 @@ use super::clip::value_range;
 use crate::check::support::{Guarded, Report, schedule};
 use crate::config::{AdamEps, ClipFormula, GradClip, Optimizer};
 use crate::error::Result;
-use crate::gpu::{Buffer, Gpu, Schedule};
+use crate::gpu::{Buffer, Gpu};
 use crate::kernels::loss_statistics::TRACE_WIDTH;
+use crate::kernels::per_update::PerUpdate;
 use crate::kernels::{optim_adam, optim_clip, optim_rmsprop};
 use crate::reference::optim::AdamSettings;
 
@@ -110,7 +111,7 @@ impl Device {
             exp_avg: self.state[1].io(),
             exp_avg_sq: self.state[2].io(),
         };
-        let (ring, slot) = schedule(gpu, &Schedule { learning_rate: lr, ..Schedule::default() })?;
+        let (ring, slot) = schedule(gpu, &PerUpdate { learning_rate: lr, ..PerUpdate::default() })?;
         if self.c.optimizer == Optimizer::RmsProp {
             let rmsprop = optim_rmsprop::Params {
                 count: self.c.count as u32,

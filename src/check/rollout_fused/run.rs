@@ -8,7 +8,8 @@ use crate::check::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::data::Actions;
 use crate::env::{Autoreset, Env};
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Schedule, ScheduleRing};
+use crate::gpu::{Call, Gpu, UniformRing};
+use crate::kernels::per_update::PerUpdate;
 use crate::kernels::rollout_fused;
 use crate::policy::{Network, PolicySpec};
 use crate::reference::env::observe;
@@ -73,7 +74,7 @@ impl Setup {
     }
 
     /// Calls of so many steps each.
-    fn bind(&self, gpu: &Gpu, world: &World, ring: &ScheduleRing, each: usize) -> Result<Vec<Call>> {
+    fn bind(&self, gpu: &Gpu, world: &World, ring: &UniformRing, each: usize) -> Result<Vec<Call>> {
         let parameters = Guarded::holding(gpu, "parameters", &self.parameters)?;
         let places = rollout_fused::Params {
             envs: self.envs as u32,
@@ -193,12 +194,12 @@ impl Setup {
                 own
             })
             .collect();
-        let values = Schedule {
+        let values = PerUpdate {
             seed_low: SEED as u32,
             seed_high: (SEED >> 32) as u32,
             policy_step_low: 5,
             env_step_low: FIRST_STEP as u32,
-            ..Schedule::default()
+            ..PerUpdate::default()
         };
         let (ring, slot) = schedule(gpu, &values)?;
         let world = self.world(gpu, &initial)?;

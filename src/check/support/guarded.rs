@@ -2,7 +2,8 @@
 
 use super::report::{GUARD, Report, UNWRITTEN};
 use crate::error::Result;
-use crate::gpu::{Buffer, Element, Gpu, Schedule, ScheduleRing, Slot};
+use crate::gpu::{Buffer, Element, Gpu, Slot, UniformRing};
+use crate::kernels::per_update::PerUpdate;
 
 /// What lies round an input: a NaN, so that a number read past an end shows even where it is multiplied by 0. Not round
 /// an output, as it would come through arithmetic unchanged.
@@ -59,8 +60,8 @@ impl<T: Element> Guarded<T> {
 }
 
 /// A ring with one slot filled.
-pub(in crate::check) fn schedule(gpu: &Gpu, values: &Schedule) -> Result<(ScheduleRing, Slot)> {
-    let ring = ScheduleRing::new(gpu)?;
+pub(in crate::check) fn schedule(gpu: &Gpu, values: &PerUpdate) -> Result<(UniformRing, Slot)> {
+    let ring = PerUpdate::ring(gpu)?;
     let slot = ring.push(gpu, values)?;
     Ok((ring, slot))
 }

@@ -26,9 +26,9 @@ macro_rules! probe {
                 }"
             ),
             parts: const { &[$($part),*] as &[Part] },
-            schedule: false,
-            head: false,
-            env: false,
+            ring: 0,
+            choices: &[],
+            table: None,
             bindings: &[
                 Binding { name: "input", access: Access::Read, element: "vec4<f32>" },
                 Binding { name: "output", access: Access::ReadWrite, element: "vec4<f32>" },

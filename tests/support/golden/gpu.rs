@@ -6,7 +6,8 @@ use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_no
 use std::error::Error;
 use wgpo::Learner;
 use wgpo::algo::{AdvantagePlan, BatchBuffers, Estimator, GpuLearner, Model, PpoUpdate, RolloutBuffers};
-use wgpo::gpu::{Buffer, Call, Gpu, Schedule, ScheduleRing, Slot};
+use wgpo::gpu::{Buffer, Call, Gpu, Slot};
+use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::{
     advantage_gae, advantage_gae_chunked, head_evaluate, head_fisher, loss_statistics, mlp_backward_input,
     mlp_backward_weight, mlp_forward, mlp_jvp, optim_adam, optim_clip, reduce_partials,
@@ -371,7 +372,7 @@ fn adam(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     }
     let count = flat.len() as u32;
     let (beta1, beta2) = (case.number("beta1")?, case.number("beta2")?);
-    let ring = ScheduleRing::new(gpu)?;
+    let ring = PerUpdate::ring(gpu)?;
     let parameters = gpu.upload("parameters", &flat)?;
     let (exp_avg, exp_avg_sq) = (gpu.buffer("exp_avg", u64::from(count))?, gpu.buffer("exp_avg_sq", u64::from(count))?);
     let gradient = gpu.buffer("gradient", u64::from(count))?;
@@ -420,7 +421,7 @@ fn adam(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     for (s, (clip, lr)) in clip.chunks(2).zip(case.values::<f32>("in.lr")?).enumerate() {
         let now = ranges.iter().zip(&gradients).flat_map(|(range, all)| &all[s * range.len()..(s + 1) * range.len()]);
         gpu.write(&gradient, 0, &now.copied().collect::<Vec<f32>>())?;
-        let slot = ring.push(gpu, &Schedule { learning_rate: lr, ..Default::default() })?;
+        let slot = ring.push(gpu, &PerUpdate { learning_rate: lr, ..Default::default() })?;
         gpu.run("adam", &[clip, &step].concat(), slot)?;
         for (name, buffer) in [("param", &parameters), ("exp_avg", &exp_avg), ("exp_avg_sq", &exp_avg_sq)] {
             let values = gpu.read(buffer)?;

@@ -3,8 +3,9 @@
 use super::gpu::Result;
 use super::{Case, Outputs};
 use wgpo::env::{Autoreset, Env};
-use wgpo::gpu::{Gpu, Schedule, ScheduleRing};
+use wgpo::gpu::Gpu;
 use wgpo::kernels::env_step;
+use wgpo::kernels::per_update::PerUpdate;
 
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
@@ -28,7 +29,7 @@ fn step(gpu: &Gpu, env: Env, env_state: &[u32], actions: &[u32]) -> Result<Stepp
     let (obs, final_obs) = (gpu.buffer("obs", n * obs_dim)?, gpu.buffer("final_obs", n * obs_dim)?);
     let (rewards, episodes) = (gpu.buffer("rewards", n)?, gpu.buffer("episodes", n)?);
     let (terminated, truncated) = (gpu.buffer("terminated", n)?, gpu.buffer("truncated", n)?);
-    let ring = ScheduleRing::new(gpu)?;
+    let ring = PerUpdate::ring(gpu)?;
     let (time_limit, autoreset) = (env.time_limit(), Autoreset::Disabled.code());
     let params = env_step::Params { envs: n as u32, time_limit, autoreset, ..Default::default() };
     let io = env_step::Io {
@@ -42,7 +43,7 @@ fn step(gpu: &Gpu, env: Env, env_state: &[u32], actions: &[u32]) -> Result<Stepp
         episodes: &episodes,
     };
     let calls = env_step::bind(gpu, env, &[params], &io, &ring)?;
-    gpu.run("env", &calls, ring.push(gpu, &Schedule::default())?)?;
+    gpu.run("env", &calls, ring.push(gpu, &PerUpdate::default())?)?;
     Ok(Stepped {
         env_state: gpu.read(&env_state)?.into_iter().map(f32::from_bits).collect(),
         obs: gpu.read(&obs)?,

@@ -2,7 +2,8 @@
 
 use super::gpu::{Result, put};
 use super::{Case, Outputs};
-use wgpo::gpu::{Buffer, Gpu, Schedule, ScheduleRing, Slot};
+use wgpo::gpu::{Buffer, Gpu, Slot};
+use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::{advantage_normalize, loss_ppo, loss_statistics, reduce_moments};
 use wgpo::policy::Head;
 
@@ -57,7 +58,7 @@ pub fn run(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let d_values = gpu.buffer("d_values", u64::from(rows))?;
     let loss_partials = gpu.buffer("loss_partials", u64::from(loss_ppo::groups(rows)) * 3)?;
     let trace = gpu.buffer("trace", loss_statistics::TRACE_WIDTH)?;
-    let ring = ScheduleRing::new(gpu)?;
+    let ring = PerUpdate::ring(gpu)?;
     let head_outputs = gpu.upload("head_outputs", &head_outputs)?;
     let io = loss_ppo::Io {
         head_outputs: &head_outputs,
@@ -87,7 +88,7 @@ pub fn run(gpu: &Gpu, case: &Case) -> Result<Outputs> {
         let mut calls = loss_ppo::bind(gpu, &Head::gaussian(1), &[params], &io, &ring)?;
         calls.extend(statistics.iter().cloned());
         let clip_coef_vf = setting(if value_loss == 3 { "huber_delta" } else { "clip_range_vf" })?;
-        let slot = ring.push(gpu, &Schedule { clip_coef, clip_coef_vf, ..Default::default() })?;
+        let slot = ring.push(gpu, &PerUpdate { clip_coef, clip_coef_vf, ..Default::default() })?;
         gpu.run("loss", &calls, slot)?;
         let trace = gpu.read(&trace)?;
         put(&mut outputs, policy, &trace[0..1]);

@@ -1,0 +1,60 @@
+//! What changes from one update to the next without a new recording.
+
+use crate::error::Result;
+use crate::gpu::{Gpu, UniformRing};
+
+/// What the host decides per update; `shaders/parts/schedule.wgsl` is its twin.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct PerUpdate {
+    /// Adam's step size.
+    pub learning_rate: f32,
+    /// ε of the clipped surrogate.
+    pub clip_coef: f32,
+    /// Weight of the entropy bonus.
+    pub ent_coef: f32,
+    /// Clip range of the value, or the limit of its error, see [`crate::config::PpoConfig::value_limit_at`].
+    pub clip_coef_vf: f32,
+    /// Seed of all draws, low word.
+    pub seed_low: u32,
+    /// Seed, high word.
+    pub seed_high: u32,
+    /// Update number, low word.
+    pub update_low: u32,
+    /// Update number, high word.
+    pub update_high: u32,
+    /// Policy steps taken before this recording, low word.
+    pub policy_step_low: u32,
+    /// Policy steps, high word.
+    pub policy_step_high: u32,
+    /// Environment steps taken before this recording, low word.
+    pub env_step_low: u32,
+    /// Environment steps, high word.
+    pub env_step_high: u32,
+}
+
+impl PerUpdate {
+    /// An empty ring for it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::OutOfMemory`].
+    pub fn ring(gpu: &Gpu) -> Result<UniformRing> {
+        UniformRing::new(gpu, size_of::<Self>())
+    }
+
+    /// Names of the fields in order, for the test that compares them with the WGSL.
+    pub const FIELDS: [&'static str; 12] = [
+        "learning_rate",
+        "clip_coef",
+        "ent_coef",
+        "clip_coef_vf",
+        "seed_low",
+        "seed_high",
+        "update_low",
+        "update_high",
+        "policy_step_low",
+        "policy_step_high",
+        "env_step_low",
+        "env_step_high",
+    ];
+}
