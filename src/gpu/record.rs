@@ -123,6 +123,32 @@ pub(crate) fn iterations(kernel: &'static str, needs: u64, shape: impl FnOnce() 
     Ok(())
 }
 
+/// That ring and table are those of the definition.
+fn check_uniforms(def: &KernelDef, variant: &Variant, ring: Option<&UniformRing>) -> Result<()> {
+    if ring.map_or(0, UniformRing::size) != def.ring {
+        let (holds, needs) = (ring.map_or(0, UniformRing::size) as u64, def.ring as u64);
+        return Err(Error::BufferLength {
+            kernel: def.name,
+            buffer: "ring",
+            holds,
+            needs,
+            shape: "bytes of a slot".to_owned(),
+        });
+    }
+    if let Some((name, elements)) = def.table
+        && !(1..=elements).contains(&variant.table.len())
+    {
+        let (needs, has) = (variant.table.len() as u64, elements as u64);
+        return Err(Error::OwnLimit {
+            what: format!("{}: {name}", def.name),
+            limit: "elements (at least 1)",
+            needs,
+            has,
+        });
+    }
+    Ok(())
+}
+
 impl Gpu {
     /// Makes the bind group and one parameter block per call. Lengths were checked by the kernel's own `bind`.
     pub(crate) fn bind<P: bytemuck::Pod>(
@@ -137,27 +163,7 @@ impl Gpu {
         let limit = self.limits().max_compute_workgroups_per_dimension;
         let grids = calls.iter().map(|(_, grid)| grid.size(def.name, limit)).collect::<Result<Vec<_>>>()?;
         self.check_buffers(def, buffers)?;
-        if ring.map_or(0, UniformRing::size) != def.ring {
-            let (holds, needs) = (ring.map_or(0, UniformRing::size) as u64, def.ring as u64);
-            return Err(Error::BufferLength {
-                kernel: def.name,
-                buffer: "ring",
-                holds,
-                needs,
-                shape: "bytes of a slot".to_owned(),
-            });
-        }
-        if let Some((name, elements)) = def.table
-            && !(1..=elements).contains(&variant.table.len())
-        {
-            let (needs, has) = (variant.table.len() as u64, elements as u64);
-            return Err(Error::OwnLimit {
-                what: format!("{}: {name}", def.name),
-                limit: "elements (at least 1)",
-                needs,
-                has,
-            });
-        }
+        check_uniforms(def, variant, ring)?;
         let pipeline = self.pipeline(def, variant)?;
 
         if calls.len() as u64 > u64::from(u32::MAX) / BLOCK {
