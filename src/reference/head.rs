@@ -282,7 +282,7 @@ fn weighted<F: Real>(
 /// Mean KL between `old` and `new` distribution rows.
 ///
 /// # Errors
-/// [`Error::Shape`] if they do not fit.
+/// [`Error::Shape`](crate::error::Error::Shape) if they do not fit.
 pub fn mean_kl<F: Real>(
     head: &Head,
     direction: KlDirection,
