@@ -89,9 +89,10 @@
 //! - `cpu` (on by default): the [`reference`](mod@reference), learner and trainer on the CPU ([`mod@cpu`]), the built-in environments on
 //!   the host ([`host::BuiltIn`]), and what compares with or measures against them, [`mod@check`] and [`mod@bench`]. Its dependencies
 //!   (faer, pulp, rayon, statrs) are most of what there is to compile. Without it all that runs on the device is there, and
-//!   [`host`] with a learner on the device.
+//!   [`host`] with a learner on the device. Greedy evaluations go with it, since they step environments on the host: `SolvedRule::evaluate`,
+//!   `Solved::after`, `HostTrainer::on_cpu`.
 //!
-//! An embedder with a device of their own writes `wgpo = { version = "0.1", default-features = false }`.
+//! An embedder with a device of their own writes `wgpo = { version = "0.2", default-features = false }`.
 //!
 //! # Conventions
 //!

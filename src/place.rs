@@ -65,8 +65,10 @@ impl std::str::FromStr for PlaceChoice {
 pub enum Reason {
     /// It was asked for.
     Asked,
-    /// It is the best GPU here.
+    /// It is the best hardware GPU here.
     Best,
+    /// It is a software adapter: there is no other, and [`GpuOptions::allow_software`] lets `auto` take one.
+    Software,
     /// It is the CPU, because the only adapters are software ones.
     OnlySoftware {
         /// First word of the best one's name.
@@ -85,6 +87,7 @@ impl std::fmt::Display for Reason {
         match self {
             Self::Asked => f.write_str("as asked for"),
             Self::Best => f.write_str("the best hardware GPU here"),
+            Self::Software => f.write_str("no hardware GPU found, and a software one may be taken"),
             Self::OnlySoftware { name, .. } => write!(f, "no hardware GPU found, only {name}, a software one"),
             Self::NoGpu => f.write_str("no GPU found"),
             Self::Unusable(why) => write!(f, "the GPU cannot be used: {why}"),
@@ -120,7 +123,10 @@ impl Place {
             PlaceChoice::Cpu => Ok((Self::cpu()?, Reason::Asked)),
             PlaceChoice::Gpu(adapter) => Ok((Self::Gpu(Gpu::request(&on(adapter)).await?), Reason::Asked)),
             PlaceChoice::Auto => match Gpu::request(&on(&AdapterChoice::Best)).await {
-                Ok(gpu) => Ok((Self::Gpu(gpu), Reason::Best)),
+                Ok(gpu) => {
+                    let reason = if gpu.is_software() { Reason::Software } else { Reason::Best };
+                    Ok((Self::Gpu(gpu), reason))
+                }
                 Err(error) => match Self::cpu() {
                     Ok(place) => Ok((place, Reason::no_gpu(&error, &adapters().await.unwrap_or_default()))),
                     // Without a CPU to fall back to, what is wrong with the GPU is the answer.
@@ -226,15 +232,21 @@ pub async fn reopen(gpu: &Gpu, options: &GpuOptions) -> Result<Gpu> {
     Gpu::request(&options).await
 }
 
-/// `gpu` itself if its bindings hold `bytes`, else its adapter opened again with bindings that do.
+/// `gpu` itself if its bindings hold `bytes`, else its adapter opened again with bindings that do. Timestamps and bounds checks are as before.
 ///
 /// # Errors
 /// As [`reopen`]; [`Error::Limit`] if the adapter has no bindings as large.
-pub async fn roomy(gpu: &Gpu, bytes: u64) -> Result<Gpu> {
+pub async fn with_binding_bytes(gpu: &Gpu, bytes: u64) -> Result<Gpu> {
     if bytes <= gpu.limits().max_storage_buffer_binding_size {
         return Ok(gpu.clone());
     }
-    reopen(gpu, &GpuOptions { binding_bytes: Some(bytes), ..GpuOptions::default() }).await
+    let options = GpuOptions {
+        binding_bytes: Some(bytes),
+        timestamps: gpu.has_timestamps(),
+        bounds_checks: gpu.has_bounds_checks(),
+        ..GpuOptions::default()
+    };
+    reopen(gpu, &options).await
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub fn normal(word: u32) -> f32 {
     normal_f64(word) as f32
 }
 
-/// [`normal`] before its rounding to f32, to a relative 10⁻¹⁵.
+/// [`normal`] before its rounding to f32, to a relative 2·10⁻¹⁵.
 pub fn normal_f64(word: u32) -> f64 {
     quantile(f64::from(uniform(word)))
 }

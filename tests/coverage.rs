@@ -39,7 +39,7 @@ fn every_kernel_has_a_shader_and_a_host_file_and_there_are_no_others() {
     }
     assert_eq!(shaders, kernels());
     let mut host = stems("src/kernels", "rs");
-    for shared in ["define", "mod", "parts", "tile", "words"] {
+    for shared in ["define", "mod", "parts", "per_update", "tile", "words"] {
         assert!(host.remove(shared));
     }
     assert_eq!(host, kernels());
@@ -68,6 +68,15 @@ fn every_kernel_has_one_row() {
         assert!(row.oracle.starts_with("reference::"), "{}: {}", row.def.name, row.oracle);
         assert!(!row.about.is_empty() && !row.about.ends_with('.'), "{}: {}", row.def.name, row.about);
     }
+}
+
+/// The crate's first page lists the kernels by what they are for.
+#[test]
+fn the_front_page_links_every_kernel() {
+    let text = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let missing: Vec<_> =
+        kernels().into_iter().filter(|name| !text.contains(&format!("[`kernels::{name}`]"))).collect();
+    assert!(missing.is_empty(), "src/lib.rs does not link {missing:?}");
 }
 
 /// Facts of a kernel stand in its row: nothing looks them up by its stem.

@@ -6,7 +6,7 @@ mod support;
 
 use support::gpu::gpu;
 use wgpo::Error;
-use wgpo::gpu::{AdapterChoice, Buffer, Call, Counts, Gpu, GpuOptions, Slot};
+use wgpo::gpu::{AdapterChoice, Buffer, Call, Counts, Gpu, GpuOptions, Slot, UniformRing};
 use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::{advantage_gae, batch_gather, reduce_partials};
 use wgpo::reference::batch_shuffle::BatchShuffle;
@@ -78,6 +78,22 @@ fn nothing_is_empty() {
     // No environment, no work: refused when it is bound.
     let w = Window::new(&gpu, [1, 1, 1, 1, 1]);
     assert!(matches!(w.bind(&gpu, window(1, 0)), Err(Error::Limit { needs: 0, .. })));
+}
+
+/// A ring of another size holds something else than the kernel reads.
+#[test]
+fn a_foreign_ring_is_refused() {
+    let gpu = device!();
+    assert!(message(UniformRing::new(&gpu, 257)).contains("bytes of a slot"));
+    let ring = UniformRing::new(&gpu, 16).unwrap();
+    assert!(message(ring.push(&gpu, &[0_u32; 5])).contains("\"slot\" holds 16 elements, needs 20"));
+    assert!(ring.push(&gpu, &[0_u32; 4]).is_ok());
+    let (source, gathered) = (gpu.upload("source", &[1_u32; 12]).unwrap(), gpu.buffer("gathered", 12).unwrap());
+    let io = batch_gather::Io { order: &source, source: &source, gathered: &gathered };
+    let mut p = batch_gather::Params::default();
+    (p.rows, p.width, p.stride) = (4, 3, 3);
+    let said = message(batch_gather::bind(&gpu, &[p], &io, &ring));
+    assert!(said.contains("batch_gather") && said.contains("\"ring\" holds 16 elements, needs 48"), "{said}");
 }
 
 #[test]

@@ -21,6 +21,11 @@ type Key = (&'static str, &'static str, Vec<&'static str>, Vec<(&'static str, u6
 pub(super) struct PipelineCache(Mutex<HashMap<Key, Pipeline>>);
 
 impl Gpu {
+    /// Whether kernels check every index, see [`GpuOptions::bounds_checks`](super::GpuOptions::bounds_checks).
+    pub fn has_bounds_checks(&self) -> bool {
+        self.inner.bounds_checks
+    }
+
     /// The compiled kernel, from the cache if it was made before.
     pub(super) fn pipeline(&self, def: &KernelDef, variant: &Variant) -> Result<Pipeline> {
         let constants = variant.constants.iter().map(|(name, value)| (*name, value.to_bits())).collect();
@@ -43,12 +48,9 @@ impl Gpu {
 
     fn compile(&self, def: &KernelDef, variant: &Variant) -> Result<Pipeline> {
         if def.choices.len() != variant.chosen.len() {
-            let names = def.choices.join(", ");
-            let message = format!(
-                "{} parts were chosen, it is composed with {} ({names})",
-                variant.chosen.len(),
-                def.choices.len()
-            );
+            let names = if def.choices.is_empty() { "none".to_owned() } else { def.choices.join(", ") };
+            let message =
+                format!("{} parts were chosen, of {} choices ({names})", variant.chosen.len(), def.choices.len());
             return Err(Error::Wgpu { what: def.name.to_owned(), message });
         }
         self.count_created();

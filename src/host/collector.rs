@@ -75,7 +75,7 @@ impl Collector {
 
     /// Steps the environments on `threads` threads of the collector's own; 1 is the calling thread, 0 as many as the machine has cores.
     /// No result depends on it. Handing a step to threads takes some 10 µs, so it pays where a step of all environments takes longer.
-    /// Without the crate's feature `cpu` threads are started for each step, which takes some 10 µs for each of them.
+    /// Without the crate's feature `cpu` threads are started for each step, which takes longer.
     ///
     /// # Errors
     /// [`Error::Config`] if the threads cannot be started.

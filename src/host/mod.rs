@@ -47,7 +47,7 @@ pub use collector::Collector;
 pub use recorder::{RolloutRecorder, StepOutcome};
 pub use trainer::HostTrainer;
 
-// Where it was until 0.1.
+// Also by the path that it had before `cpu` was a module of its own.
 #[cfg(feature = "cpu")]
 #[doc(no_inline)]
 pub use crate::cpu::BuiltIn;

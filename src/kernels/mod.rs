@@ -3,7 +3,7 @@
 //! Each has a stem that is also its WGSL file, entry point and label. `bind` checks lengths, makes the bind group
 //! and returns one [`crate::gpu::Call`] per entry of `params`; recording them is then free of allocation.
 //!
-//! The modules below are the kernels; a stem begins with its stage. docs/kernels.md says in a few words what each computes.
+//! The modules below are the kernels and what they share ([`define`], [`parts`], [`per_update`], [`tile`], [`words`]); a stem begins with its stage. docs/kernels.md says in a few words what each computes.
 
 pub mod advantage_discount;
 pub mod advantage_gae;
@@ -129,7 +129,7 @@ macro_rules! all {
 }
 for_every_kernel!(all);
 
-/// Invocations of a workgroup in every kernel.
+/// Invocations of a workgroup in most kernels; the others say so.
 pub const WORKGROUP: u32 = 64;
 
 /// Loop iterations of a tiled product's invocation over a sum of `n` terms: the terms, and per step of 16 the step itself and
@@ -212,6 +212,8 @@ pub fn variants(def: &KernelDef) -> Vec<Variant> {
         }
         [HEAD] => heads().map(|head| variant(vec![head])).collect(),
         [ENV] => envs().map(|env| variant(vec![part(env)])).collect(),
-        _ => vec![Variant::default()],
+        [] => vec![Variant::default()],
+        // No kernel has others: [`define::choices`] makes these alone.
+        _ => Vec::new(),
     }
 }

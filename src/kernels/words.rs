@@ -1,4 +1,4 @@
-//! Places of words in buffers that kernels share with the host, by the names that WGSL gives them: a number stands in one file only.
+//! Places of words in buffers that kernels share with the host, by the names that WGSL gives them. What the library reads, it reads by these.
 
 use super::parts;
 

@@ -47,6 +47,12 @@ fn auto_is_hardware_or_the_cpu() {
         Place::Gpu(gpu) => assert!(!gpu.is_software() && reason == Reason::Best, "{reason}"),
         Place::Cpu => assert!(reason != Reason::Asked && reason != Reason::Best, "{reason}"),
     }
+    // Who lets it take a software adapter is told that it did.
+    let allowed = GpuOptions { allow_software: true, ..GpuOptions::default() };
+    let (place, reason) = Place::choose(&PlaceChoice::Auto, &allowed).unwrap();
+    if let Some(gpu) = place.gpu() {
+        assert_eq!(reason, if gpu.is_software() { Reason::Software } else { Reason::Best });
+    }
     // One that is not there is an error, not another place.
     let nowhere = PlaceChoice::Gpu(AdapterChoice::Name("no such adapter".to_owned()));
     assert!(matches!(Place::choose(&nowhere, &GpuOptions::default()), Err(Error::NoAdapter(_))));

@@ -53,6 +53,6 @@ pub mod surrogate;
 pub mod trpo_update;
 
 pub use real::Real;
-// Where they were until 0.1: now of [`cpu`](mod@crate::cpu).
+// Also by the paths that they had before [`cpu`](mod@crate::cpu) was a module of its own. They are of [`cpu`](mod@crate::cpu).
 #[doc(no_inline)]
 pub use crate::cpu::{CpuLearner, CpuTrainer, evaluate, learner, trainer};

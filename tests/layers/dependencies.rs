@@ -11,7 +11,7 @@ const MOST: usize = 90;
 fn crates(features: &[&str]) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(root()).args(["tree", "--locked", "--offline", "-p", "wgpo", "-e", "normal"]);
+    command.current_dir(root()).args(["tree", "--locked", "--offline", "-p", "wgpo", "-e", "normal,build"]);
     let output = command.args(["--prefix", "none", "--format", "{p}"]).args(features).output().unwrap();
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "cargo tree: {errors}");

@@ -77,7 +77,7 @@ fn devices(gpu: &Gpu) -> Vec<Gpu> {
     let mut gpus = vec![gpu.clone()];
     let most = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_DEVICES);
     while gpus.len() < most && gpu.adapter_info().backend != wgpo::wgpu::Backend::Gl {
-        match adapters::again(gpu, &GpuOptions::default()) {
+        match adapters::reopen(gpu, &GpuOptions::default()) {
             Ok(other) => gpus.push(other),
             Err(_) => break, // it goes without
         }

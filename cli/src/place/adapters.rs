@@ -29,13 +29,13 @@ pub fn device(name: Option<&str>) -> Result<Gpu> {
 }
 
 /// `gpu`, or the same adapter opened again with larger bindings where `bytes` are more than WebGPU's default.
-pub fn roomy(gpu: &Gpu, bytes: u64) -> Result<Gpu> {
-    pollster::block_on(place::roomy(gpu, bytes))
+pub fn with_binding_bytes(gpu: &Gpu, bytes: u64) -> Result<Gpu> {
+    pollster::block_on(place::with_binding_bytes(gpu, bytes))
         .context("these settings need larger buffers than WebGPU's default; smaller --envs or --rollout may do")
 }
 
 /// The adapter of `gpu`, opened again.
-pub fn again(gpu: &Gpu, options: &GpuOptions) -> Result<Gpu> {
+pub fn reopen(gpu: &Gpu, options: &GpuOptions) -> Result<Gpu> {
     Ok(pollster::block_on(place::reopen(gpu, options))?)
 }
 

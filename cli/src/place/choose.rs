@@ -1,6 +1,6 @@
 //! The place that the command line asks for, and why it is that one.
 
-use super::adapters::{adapter_choice, adapters, again, quoted};
+use super::adapters::{adapter_choice, adapters, quoted, reopen};
 use crate::args::place::{Kernels, PlaceArgs, PlaceName};
 use crate::settings::run_config::RunConfig;
 use anyhow::{Context, Result, bail};
@@ -168,7 +168,7 @@ pub fn bench_place(args: &PlaceArgs, bytes: u64) -> Result<(Place, String)> {
     let place = match &place {
         Place::Gpu(gpu) => {
             let binding_bytes = Some(bytes).filter(|bytes| *bytes > gpu.limits().max_storage_buffer_binding_size);
-            Place::Gpu(again(gpu, &GpuOptions { timestamps: true, binding_bytes, ..GpuOptions::default() })?)
+            Place::Gpu(reopen(gpu, &GpuOptions { timestamps: true, binding_bytes, ..GpuOptions::default() })?)
         }
         Place::Cpu => Place::Cpu,
     };

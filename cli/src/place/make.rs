@@ -1,6 +1,6 @@
-//! The one file that makes concrete learners and trainers.
+//! Concrete learners and trainers are made here, and groups of them in `group.rs`.
 
-use super::adapters::roomy;
+use super::adapters::with_binding_bytes;
 use super::choose::ChosenPlace;
 use super::group::{Group, Start};
 use crate::settings::run_config::RunConfig;
@@ -19,7 +19,7 @@ impl ChosenPlace {
         let (env, spec, config) = (run.env, run.policy.clone(), run.ppo.clone());
         Ok(match self.place() {
             Place::Gpu(gpu) => {
-                let gpu = roomy(gpu, GpuTrainer::binding_bytes(&spec, &config))?;
+                let gpu = with_binding_bytes(gpu, GpuTrainer::binding_bytes(&spec, &config))?;
                 Box::new(GpuTrainer::new(&gpu, env, spec, config, run.seed)?)
             }
             Place::Cpu => Box::new(CpuTrainer::new(env, spec, config, run.seed)?),
@@ -31,7 +31,7 @@ impl ChosenPlace {
         let (spec, config) = (run.policy.clone(), run.ppo.clone());
         Ok(match self.place() {
             Place::Gpu(gpu) => {
-                let gpu = roomy(gpu, GpuTrainer::binding_bytes(&spec, &config))?;
+                let gpu = with_binding_bytes(gpu, GpuTrainer::binding_bytes(&spec, &config))?;
                 Box::new(GpuTrainer::from_state(&gpu, spec, config, state)?)
             }
             Place::Cpu => Box::new(CpuTrainer::from_state(spec, config, state)?),
@@ -42,7 +42,7 @@ impl ChosenPlace {
     pub fn group(&self, env: Env, spec: &PolicySpec, config: &PpoConfig, seeds: &[u64]) -> Result<Group> {
         Ok(match self.place() {
             Place::Gpu(gpu) => {
-                let gpu = roomy(gpu, GpuTrainer::binding_bytes(spec, config))?;
+                let gpu = with_binding_bytes(gpu, GpuTrainer::binding_bytes(spec, config))?;
                 Group::Gpu(GpuTrainerGroup::new(&gpu, env, spec, config, seeds)?)
             }
             Place::Cpu => Group::Cpu(CpuTrainer::group(env, spec, config, seeds)?),
@@ -54,7 +54,7 @@ impl ChosenPlace {
         let (env, spec, config) = (run.env, &run.policy, &run.ppo);
         Ok(match self.place() {
             Place::Gpu(gpu) => {
-                let gpu = roomy(gpu, GpuTrainer::binding_bytes(spec, config))?;
+                let gpu = with_binding_bytes(gpu, GpuTrainer::binding_bytes(spec, config))?;
                 let trainer = |start: &Start<'_>| {
                     Ok(match start {
                         Start::Seed(seed) => GpuTrainer::new(&gpu, env, spec.clone(), config.clone(), *seed)?,

@@ -1,6 +1,6 @@
 //! `--kernels tuned`: the fastest kernels, from a file or measured.
 
-use super::adapters::roomy;
+use super::adapters::with_binding_bytes;
 use super::choose::ChosenPlace;
 use crate::args::place::{Kernels, PlaceArgs};
 use crate::files;
@@ -28,8 +28,8 @@ impl ChosenPlace {
         let (tuning, known) = match known {
             Some(known) => (known.clone(), true),
             None => {
-                let roomy = roomy(gpu, binding_bytes(spec, rows))?;
-                (Tuning::measure(&roomy, spec, rows, &Options::default())?, false)
+                let larger = with_binding_bytes(gpu, binding_bytes(spec, rows))?;
+                (Tuning::measure(&larger, spec, rows, &Options::default())?, false)
             }
         };
         let Some(fastest) = tuning.fastest() else {
@@ -49,7 +49,7 @@ impl ChosenPlace {
                 other => other?,
             }
         }
-        let times: Vec<String> = tuning.tried.iter().map(told).collect();
+        let times: Vec<String> = tuning.tried.iter().map(in_words).collect();
         let source = if known { "as found earlier" } else { "measured now" };
         let words = format!("; {} kernels, {source}: {}", fastest.name(), times.join(", "));
         self.replace(Place::Gpu(gpu.with_products(fastest)), &words);
@@ -76,7 +76,7 @@ fn own_tuning() -> Option<PathBuf> {
 }
 
 /// `fused 1.25 ms`.
-fn told(tried: &wgpo::bench::Tried) -> String {
+fn in_words(tried: &wgpo::bench::Tried) -> String {
     match tried.seconds {
         Some(seconds) => format!("{} {:.2} ms", tried.path.name(), 1e3 * seconds),
         None => format!("{} wrong or failed", tried.path.name()),
