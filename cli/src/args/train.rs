@@ -106,7 +106,7 @@ pub struct TrainArgs {
     #[arg(long)]
     pub no_stop: bool,
 
-    /// Save and stop after N updates of this session; continue later with --resume
+    /// Save and stop after N updates from here; continue later with --resume
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub pause_after: Option<u64>,
 

@@ -1,25 +1,13 @@
 //! learning_curve.svg: return against environment steps.
 
+use super::chart::{Chart, LINE, SIZE};
 use crate::folder::metrics::row::Row;
 use crate::{files, svg};
 use anyhow::{Result, anyhow};
-use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use std::path::Path;
 use wgpo::env::Env;
 
-const SIZE: (u32, u32) = (960, 600);
-const LINE: RGBColor = RGBColor(31, 91, 160);
-/// Of the mark.
-pub const MARK: RGBColor = RGBColor(34, 129, 60);
-/// Of greedy evaluations.
-pub const GREEDY: RGBColor = RGBColor(200, 90, 0);
-/// Of words.
-pub const TEXT: RGBColor = RGBColor(40, 40, 40);
-/// Pixels of the mark's dashes.
-pub const DASH: i32 = 8;
-/// And between them.
-pub const GAP: i32 = 5;
 /// Horizontal resolution: more updates than this are drawn as groups.
 const POINTS: usize = 320;
 
@@ -51,66 +39,19 @@ fn render(svg: &mut String, env: Env, title: &str, rows: &[Row]) -> Result<(), B
     let end = rows.last().map_or(1.0, |row| row.env_steps as f64);
 
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
-        .caption(title, ("sans-serif", 22).into_font().color(&TEXT))
-        .margin(16)
-        .margin_right(28)
-        .x_label_area_size(56)
-        .y_label_area_size(76)
-        .build_cartesian_2d(0.0..end, bottom..high + margin)?;
-    chart
-        .configure_mesh()
-        .x_desc("environment steps")
-        .y_desc("return per episode")
-        .x_labels(8)
-        .y_labels(8)
-        .x_label_formatter(&|steps| thousands(*steps))
-        .y_label_formatter(&|value| format!("{value:.0}"))
-        .label_style(("sans-serif", 16).into_font().color(&TEXT))
-        .axis_desc_style(("sans-serif", 18).into_font().color(&TEXT))
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(BLACK.mix(0.12))
-        .draw()?;
+    let mut chart = Chart::new(&area, title, "return per episode", 0.0..end, bottom..high + margin)?;
 
     let outline = points.iter().map(|point| (point.steps, point.high));
     let outline: Vec<_> = outline.chain(points.iter().rev().map(|point| (point.steps, point.low))).collect();
-    chart
-        .draw_series(std::iter::once(Polygon::new(outline, LINE.mix(0.18))))?
-        .label("smallest to largest return")
-        .legend(|(x, y)| Rectangle::new([(x, y - 6), (x + 24, y + 6)], LINE.mix(0.18).filled()));
-    chart
-        .draw_series(LineSeries::new(
-            points.iter().map(|point| (point.steps, point.mean)),
-            LINE.mix(0.5).stroke_width(1),
-        ))?
-        .label("mean of the update's episodes")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], LINE.mix(0.5).stroke_width(1)));
+    chart.band(outline, "smallest to largest return")?;
+    let means = points.iter().map(|point| (point.steps, point.mean)).collect();
+    chart.line(means, LINE.mix(0.5).stroke_width(1), "mean of the update's episodes")?;
     let window = rows.iter().filter_map(|row| Some((row.env_steps as f64, row.mean_return?)));
-    chart
-        .draw_series(LineSeries::new(thinned(window.collect()), LINE.stroke_width(3)))?
-        .label("mean of the last 100 episodes")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], LINE.stroke_width(3)));
+    chart.line(thinned(window.collect()), LINE.stroke_width(3), "mean of the last 100 episodes")?;
     if !greedy.is_empty() {
-        chart
-            .draw_series(greedy.iter().map(|point| Circle::new(*point, 4, GREEDY.filled())))?
-            .label("greedy evaluation, mean")
-            .legend(|(x, y)| Circle::new((x + 12, y), 4, GREEDY.filled()));
+        chart.greedy(&greedy, "greedy evaluation, mean")?;
     }
-    chart
-        .draw_series(DashedLineSeries::new([(0.0, mark), (end, mark)], DASH, GAP, MARK.stroke_width(2)))?
-        .label(format!("mark: {mark}"))
-        // Dashed as it is drawn.
-        .legend(|(x, y)| DashedPathElement::new([(x, y), (x + 24, y)], DASH, GAP, MARK.stroke_width(2)));
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .label_font(("sans-serif", 15).into_font().color(&TEXT))
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.25))
-        .margin(8)
-        .legend_area_size(32)
-        .draw()?;
+    chart.mark_and_legend(mark, end)?;
     area.present()?;
     Ok(())
 }
@@ -148,28 +89,10 @@ pub fn thinned(series: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     series.into_iter().skip(skip).step_by(stride).collect()
 }
 
-/// 1500 as `1.5k`, 2000000 as `2M`.
-pub fn thousands(value: f64) -> String {
-    let (scaled, unit) = match value {
-        v if v >= 1e6 => (v / 1e6, "M"),
-        v if v >= 1e3 => (v / 1e3, "k"),
-        v => (v, ""),
-    };
-    let text = format!("{scaled:.2}");
-    format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn steps_read_well() {
-        assert_eq!(
-            ["0", "500", "1.5k", "20k", "2M"],
-            [0.0, 500.0, 1500.0, 20_000.0, 2e6].map(thousands).each_ref().map(String::as_str)
-        );
-    }
+    use crate::train::chart::DASH;
 
     #[test]
     fn a_run_without_episodes_is_still_a_picture() {

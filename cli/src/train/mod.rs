@@ -1,6 +1,7 @@
 //! `wgpo train`: one run, or several seeds at once.
 
 mod ask;
+mod chart;
 mod curve;
 mod files;
 mod interrupts;

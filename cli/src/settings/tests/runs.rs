@@ -7,9 +7,9 @@ use crate::settings::run_config::RunConfig;
 use wgpo::env::Env;
 use wgpo::{Algorithm, PpoConfig};
 
-#[test]
-fn a_runs_own_file_is_taken_whole() {
-    let run = RunConfig {
+/// Of Pendulum on the CPU.
+fn run(ppo: PpoConfig) -> RunConfig {
+    RunConfig {
         env: Env::Pendulum,
         backend: "cpu".into(),
         adapter: None,
@@ -21,8 +21,13 @@ fn a_runs_own_file_is_taken_whole() {
         run: Some(u64::MAX >> 12),
         checksum: None,
         policy: Env::Pendulum.policy(&[8]),
-        ppo: PpoConfig { max_grad_norm: None, ..PpoConfig::sb3() },
-    };
+        ppo,
+    }
+}
+
+#[test]
+fn a_runs_own_file_is_taken_whole() {
+    let run = run(PpoConfig { max_grad_norm: None, ..PpoConfig::sb3() });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     run.write(&path).unwrap();
@@ -72,20 +77,7 @@ fn a_table_ppo_is_whole_and_alone() {
 
 #[test]
 fn a_runs_file_says_where_it_is_wrong() {
-    let run = RunConfig {
-        env: Env::Pendulum,
-        backend: "cpu".into(),
-        adapter: None,
-        api: None,
-        driver: None,
-        kernels: None,
-        seed: 7,
-        eval_episodes: 12,
-        run: Some(u64::MAX >> 12),
-        checksum: None,
-        policy: Env::Pendulum.policy(&[8]),
-        ppo: PpoConfig::sb3(),
-    };
+    let run = run(PpoConfig::sb3());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     run.write(&path).unwrap();

@@ -2,15 +2,12 @@
 
 use crate::folder::metrics::row::Row;
 use crate::interval::{band, student};
-use crate::train::curve::{DASH, GAP, GREEDY, MARK, TEXT, thinned, thousands};
+use crate::train::chart::{Chart, LINE, SIZE};
+use crate::train::curve::thinned;
 use crate::{files, svg};
 use anyhow::{Result, anyhow};
-use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use std::path::Path;
-
-const SIZE: (u32, u32) = (960, 600);
-const LINE: RGBColor = RGBColor(31, 91, 160);
 
 /// One seed's run.
 pub struct Curve<'a> {
@@ -78,65 +75,26 @@ fn render(svg: &mut String, title: &str, mark: f64, curves: &[Curve<'_>]) -> Res
     let title = format!("{title} · solved: {solved} of {} seeds", curves.len());
 
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
-        .caption(title, ("sans-serif", 22).into_font().color(&TEXT))
-        .margin(16)
-        .margin_right(28)
-        .x_label_area_size(56)
-        .y_label_area_size(76)
-        .build_cartesian_2d(0.0..end, bottom..top)?;
-    chart
-        .configure_mesh()
-        .x_desc("environment steps")
-        .y_desc("mean return of the last 100 episodes")
-        .x_labels(8)
-        .y_labels(8)
-        .x_label_formatter(&|steps| thousands(*steps))
-        .y_label_formatter(&|value| format!("{value:.0}"))
-        .label_style(("sans-serif", 16).into_font().color(&TEXT))
-        .axis_desc_style(("sans-serif", 18).into_font().color(&TEXT))
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(BLACK.mix(0.12))
-        .draw()?;
+    let mut chart = Chart::new(&area, &title, "mean return of the last 100 episodes", 0.0..end, bottom..top)?;
 
     let upper = points.iter().map(|point| (point.steps, (point.mean + point.half).min(top)));
     let lower = points.iter().rev().map(|point| (point.steps, (point.mean - point.half).max(bottom)));
-    chart
-        .draw_series(std::iter::once(Polygon::new(upper.chain(lower).collect::<Vec<_>>(), LINE.mix(0.18))))?
-        .label("95 % interval of the mean (t·s/√n, Student's t)")
-        .legend(|(x, y)| Rectangle::new([(x, y - 6), (x + 24, y + 6)], LINE.mix(0.18).filled()));
+    chart.band(upper.chain(lower).collect(), "95 % interval of the mean (t·s/√n, Student's t)")?;
     for (index, curve) in curves.iter().enumerate() {
         let own = curve.rows.iter().filter_map(|row| Some((row.env_steps as f64, row.mean_return?))).collect();
-        let drawn = chart.draw_series(LineSeries::new(thinned(own), LINE.mix(0.45).stroke_width(1)))?;
-        if index == 0 {
-            drawn
-                .label("one seed")
-                .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], LINE.mix(0.45).stroke_width(1)));
+        let style = LINE.mix(0.45).stroke_width(1);
+        // One entry of the legend is enough for all.
+        match index {
+            0 => chart.line(thinned(own), style, "one seed")?,
+            _ => {
+                chart.0.draw_series(LineSeries::new(thinned(own), style))?;
+            }
         }
     }
     let mean = thinned(points.iter().map(|point| (point.steps, point.mean)).collect());
-    chart
-        .draw_series(LineSeries::new(mean, LINE.stroke_width(3)))?
-        .label("mean over seeds; one at its end keeps its last")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], LINE.stroke_width(3)));
-    chart
-        .draw_series(greedy.iter().map(|place| Circle::new(*place, 4, GREEDY.filled())))?
-        .label("greedy evaluation of a seed")
-        .legend(|(x, y)| Circle::new((x + 12, y), 4, GREEDY.filled()));
-    chart
-        .draw_series(DashedLineSeries::new([(0.0, mark), (end, mark)], DASH, GAP, MARK.stroke_width(2)))?
-        .label(format!("mark: {mark}"))
-        .legend(|(x, y)| DashedPathElement::new([(x, y), (x + 24, y)], DASH, GAP, MARK.stroke_width(2)));
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .label_font(("sans-serif", 15).into_font().color(&TEXT))
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.25))
-        .margin(8)
-        .legend_area_size(32)
-        .draw()?;
+    chart.line(mean, LINE.stroke_width(3), "mean over seeds; one at its end keeps its last")?;
+    chart.greedy(&greedy, "greedy evaluation of a seed")?;
+    chart.mark_and_legend(mark, end)?;
     area.present()?;
     Ok(())
 }
