@@ -11,7 +11,8 @@ use crate::kernels::{loss_ppo, loss_statistics};
 pub(super) const ENT_COEF: f32 = 0.03;
 pub(super) const VF_COEF: f32 = 0.7;
 
-/// Columns of the trace with k3, and with limits that heads met.
+/// Columns of the trace with k3, and with limits that heads met. By number and not by `kernels::words`: a name there that stands for
+/// another column is then seen here.
 pub(super) const KL_3: usize = 6;
 pub(super) const HITS: usize = 15;
 /// Rows that count.

@@ -78,6 +78,8 @@ pub struct KernelDef {
     pub choices: &'static [&'static str],
     /// Name and most elements of a uniform table of `vec4<u32>`, after the uniforms above.
     pub table: Option<(&'static str, usize)>,
+    /// Made for hardware: where a driver computes on the CPU, it is run only to be checked. So its code there is short, not fast.
+    pub for_hardware: bool,
     /// Storage buffers in order of their numbers.
     pub bindings: &'static [Binding],
     /// Fields of the uniform at binding 0.

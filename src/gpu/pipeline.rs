@@ -57,7 +57,7 @@ impl Gpu {
         let device = self.device();
         let source = def.compose(variant);
         let mut constants = variant.constants.clone();
-        if source.contains("override LOOPS:") && super::loops::wanted(&self.adapter_info(), def.name) {
+        if source.contains("override LOOPS:") && super::loops::wanted(&self.adapter_info(), def.for_hardware) {
             constants.push(("LOOPS", 1.0));
         }
         self.scoped(def.name, || {

@@ -26,6 +26,7 @@ macro_rules! kernel {
         schedule: $schedule:literal,
         head: $head:literal,
         $(env: $env:literal,)?
+        $(for_hardware: $for_hardware:literal,)?
         params: { $($(#[$pdoc:meta])* $pvis:vis $param:ident : $pkind:ty),* $(,)? },
         io: { $($(#[$bdoc:meta])* $binding:ident : $access:ident $element:ty),* $(,)? } $(,)?
     ) => {
@@ -57,6 +58,7 @@ macro_rules! kernel {
             ring: if $schedule { size_of::<$crate::kernels::per_update::PerUpdate>() } else { 0 },
             choices: $crate::kernels::define::choices($head, false $(|| $env)?),
             table: if $head { Some(("head_table", $crate::kernels::define::HEAD_TABLE)) } else { None },
+            for_hardware: false $(|| $for_hardware)?,
             bindings: &[$($crate::gpu::Binding {
                 name: stringify!($binding),
                 access: $crate::gpu::Access::$access,

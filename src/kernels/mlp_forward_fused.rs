@@ -27,6 +27,7 @@ kernel! {
     parts: [MATH, ACTIVATION, LOOPS, CHAIN, DENSE],
     schedule: false,
     head: false,
+    for_hardware: true,
     params: {
         /// `(inputs, outputs, weight, bias)` of the trunk's layers, the policy's and the critic's; see [`Params::new`].
         pub layers: [[u32; 4]; 12],

@@ -1,6 +1,7 @@
 //! The end of an epoch: the learning rate by the mean KL of its minibatches.
 
 use crate::check::case::Case;
+use crate::check::loss_statistics::{KL_3, ROWS};
 use crate::check::support::{EPS, Guarded, schedule};
 use crate::config::{AdaptiveLr, KlEstimator, PpoConfig, RateStep};
 use crate::kernels::loss_kl;
@@ -8,9 +9,6 @@ use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::per_update::PerUpdate;
 
 pub(super) const RATE: f32 = 1e-3;
-/// Columns of the trace: k3, and the rows that count.
-const KL_3: usize = 6;
-const ROWS: usize = 16;
 /// The end of an epoch: minibatches 2 to 4 of a trace, in the column of k3.
 #[derive(Clone, Copy)]
 struct EpochEnd {

@@ -1,6 +1,6 @@
 //! Tangents of dense layers.
 
-use super::layer::{Layer, PLAIN, kept, matrix, takes_part, tolerance};
+use super::layer::{Layer, PLAIN, kept, kept_words, matrix, takes_part, tolerance};
 use super::tiles::label;
 use crate::check::case::Case;
 use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
@@ -53,11 +53,7 @@ fn case(c: Layer, first: bool, tile: Option<Option<Tile>>) -> Case {
         let (input_stride, output_stride) = (c.input_stride(), outputs + extra + slack);
         let x = c.input(&mut random, 1.5);
         let dx = random.normals(rows * inputs, 1.0);
-        let words: Vec<f32> = random
-            .normals(rows * outputs, 1.5)
-            .into_iter()
-            .map(|z| if activation.keeps_preactivation() { z } else { activate(activation, f64::from(z)) as f32 })
-            .collect();
+        let words = kept_words(&mut random, rows * outputs, activation);
         let input = Guarded::holding(gpu, "input", &x)?;
         let buffers = (
             Guarded::holding(gpu, "parameters", &parameters)?,

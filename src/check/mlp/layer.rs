@@ -6,7 +6,7 @@ use crate::check::support::{EPS, Random};
 use crate::kernels::mlp_backward_weight;
 use crate::kernels::tile::Tile;
 use crate::policy::Activation;
-use crate::reference::mlp::activate;
+use crate::reference::mlp::{activate, derivative};
 use ndarray::Array2;
 
 const REASON: &str = "one rounding per term of a sum in order (each term: product and addition); an activation adds 24, of part math's \
@@ -98,6 +98,21 @@ pub(in crate::check) fn kept(f: Activation, word: f32) -> (f64, f64) {
         Activation::Elu if kept <= 0.0 => (kept.ln_1p(), kept),
         _ => (kept, kept),
     }
+}
+
+/// What a forward pass kept of `count` hidden numbers.
+pub(super) fn kept_words(random: &mut Random, count: usize, f: Activation) -> Vec<f32> {
+    let keep = |z: f32| if f.keeps_preactivation() { z } else { activate(f, f64::from(z)) as f32 };
+    random.normals(count, 1.5).into_iter().map(keep).collect()
+}
+
+/// Gradients by the preactivation, from those by the output, in f64.
+pub(super) fn through_slope(sums: &Array2<f64>, f: Activation, words: &[f32]) -> Vec<f64> {
+    let slope = |word: f32| {
+        let (z, y) = kept(f, word);
+        derivative(f, z, y)
+    };
+    sums.iter().zip(words).map(|(sum, word)| sum * slope(*word)).collect()
 }
 
 /// Rows of a slice of partial gradients where a layer is all that there is.

@@ -1,6 +1,6 @@
 //! Dense layers: forward, and backward to input and to weight.
 
-use super::layer::{Layer, PLAIN, kept, matrix, slice_rows, tolerance};
+use super::layer::{Layer, PLAIN, kept_words, matrix, slice_rows, through_slope, tolerance};
 use crate::check::case::Case;
 use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
 use crate::check::size::Size;
@@ -9,7 +9,7 @@ use crate::check::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::{mlp_backward_input, mlp_backward_weight, mlp_forward};
 use crate::policy::Activation;
-use crate::reference::mlp::{Dense, Mlp, activate, derivative};
+use crate::reference::mlp::{Dense, Mlp, activate};
 use ndarray::{Array1, Array2, s};
 
 fn forward_case(c: Layer) -> Case {
@@ -61,11 +61,7 @@ fn backward_input_case(c: Layer, accumulate: bool) -> Case {
         let stride = outputs + slack;
         let d_output = random.normals(rows * stride, 1.0);
         let before = random.normals(rows * inputs, 1.0);
-        let words: Vec<f32> = random
-            .normals(rows * inputs, 1.5)
-            .into_iter()
-            .map(|z| if activation.keeps_preactivation() { z } else { activate(activation, f64::from(z)) as f32 })
-            .collect();
+        let words = kept_words(&mut random, rows * inputs, activation);
         let buffers = (
             Guarded::holding(gpu, "parameters", &parameters)?,
             Guarded::holding(gpu, "d_output", &d_output)?,
@@ -96,11 +92,7 @@ fn backward_input_case(c: Layer, accumulate: bool) -> Case {
         let tape = net.forward(Array2::zeros((rows, inputs)).view())?;
         let sums = net.backward(&tape, d_y.view())?.input + &there;
         let sizes = d_y.mapv(f64::abs).dot(&weight.mapv(f64::abs)) + there.mapv(f64::abs);
-        let slope = |i: usize| {
-            let (z, y) = kept(activation, words[i]);
-            derivative(activation, z, y)
-        };
-        let want: Vec<f64> = sums.iter().enumerate().map(|(i, sum)| sum * slope(i)).collect();
+        let want = through_slope(&sums, activation, &words);
         let sizes: Vec<f64> = sizes.iter().copied().collect();
         report.floats("d_input", &d_input.read(gpu, report)?, &want, |i| sizes[i]);
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! The second layer is a part of the first, its outputs from `skip` on, so that any mix-up of the two shows.
 
-use super::layer::{Layer, PLAIN, kept, matrix, slice_rows, takes_part, tolerance};
+use super::layer::{Layer, PLAIN, kept_words, matrix, slice_rows, takes_part, through_slope, tolerance};
 use super::tiled_weight::backward_weight_case;
 use super::tiles::{label, picked, skip};
 use crate::check::case::Case;
@@ -16,7 +16,7 @@ use crate::kernels::{
     mlp_backward_input, mlp_backward_input_tiled, mlp_backward_weight_tiled, mlp_forward, mlp_forward_tiled,
 };
 use crate::policy::Activation;
-use crate::reference::mlp::{activate, derivative};
+use crate::reference::mlp::activate;
 use ndarray::{Array2, s};
 
 fn forward_case(c: Layer, tile: Option<Tile>, apart: bool) -> Case {
@@ -102,11 +102,7 @@ fn backward_input_case(c: Layer, tile: Option<Tile>, accumulate: bool) -> Case {
         let stride = outputs + slack;
         let d_output = random.normals(slack + rows * stride, 1.0);
         let before = random.normals(2 * rows * inputs, 1.0);
-        let words: Vec<f32> = random
-            .normals(2 * rows * inputs, 1.5)
-            .into_iter()
-            .map(|z| if activation.keeps_preactivation() { z } else { activate(activation, f64::from(z)) as f32 })
-            .collect();
+        let words = kept_words(&mut random, 2 * rows * inputs, activation);
         let buffers = (
             Guarded::holding(gpu, "parameters", &parameters)?,
             Guarded::holding(gpu, "d_output", &d_output)?,
@@ -159,11 +155,7 @@ fn backward_input_case(c: Layer, tile: Option<Tile>, accumulate: bool) -> Case {
             let (d, w) = (d_y.slice(s![.., from..]), weight.slice(s![from.., ..]));
             let sums: Array2<f64> = d.dot(&w) + &there;
             let sizes = d.mapv(f64::abs).dot(&w.mapv(f64::abs)) + there.mapv(f64::abs);
-            let slope = |i: usize| {
-                let (z, y) = kept(activation, words[start + i]);
-                derivative(activation, z, y)
-            };
-            let want: Vec<f64> = sums.iter().enumerate().map(|(i, sum)| sum * slope(i)).collect();
+            let want = through_slope(&sums, activation, &words[start..]);
             let sizes: Vec<f64> = sizes.iter().copied().collect();
             report.floats(name, &got[start..start + rows * inputs], &want, |i| sizes[i]);
         }

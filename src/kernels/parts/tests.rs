@@ -29,6 +29,7 @@ macro_rules! probe {
             ring: 0,
             choices: &[],
             table: None,
+            for_hardware: false,
             bindings: &[
                 Binding { name: "input", access: Access::Read, element: "vec4<f32>" },
                 Binding { name: "output", access: Access::ReadWrite, element: "vec4<f32>" },
