@@ -6,7 +6,7 @@
 //!
 //! Run with `cargo run --release --example cpu_only`.
 
-use wgpo::reference::{CpuTrainer, evaluate};
+use wgpo::cpu::{CpuTrainer, evaluate};
 use wgpo::{ActMode, Env, Trainer};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

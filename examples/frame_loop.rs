@@ -8,10 +8,10 @@
 
 use ndarray::{ArrayView2, arr2};
 use std::time::{Duration, Instant};
+use wgpo::cpu::CpuLearner;
 use wgpo::data::Actions;
 use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::reference::CpuLearner;
 use wgpo::{Autoreset, Learner, PpoConfig};
 
 /// 60 frames a second.

@@ -10,9 +10,9 @@
 
 use ndarray::{Array1, Array2, Axis};
 use std::f32::consts::PI;
+use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::reference::CpuLearner;
 use wgpo::{ActMode, Learner, PpoConfig, TrustRegion};
 
 const ROWS: usize = 512;

@@ -87,7 +87,7 @@
 //! - `backends` (on by default): wgpu's own choice of native and web backends, so that [`gpu::Gpu::new`] finds an adapter. Whoever has a
 //!   [`wgpu::Device`] already can do without.
 //! - `cpu` (on by default): the [`reference`](mod@reference), learner and trainer on the CPU ([`mod@cpu`]), the built-in environments on
-//!   the host ([`host::BuiltIn`]), and what compares with or measures against them, [`mod@check`] and [`mod@bench`]. Its dependencies
+//!   the host ([`cpu::BuiltIn`]), and what compares with or measures against them, [`mod@check`] and [`mod@bench`]. Its dependencies
 //!   (faer, pulp, rayon, statrs) are most of what there is to compile. Without it all that runs on the device is there, and
 //!   [`host`] with a learner on the device. Greedy evaluations go with it, since they step environments on the host: `SolvedRule::evaluate`,
 //!   `Solved::after`, `HostTrainer::on_cpu`.

@@ -7,7 +7,7 @@ use support::golden::reference::Reference;
 use support::golden::trust_region::{FvpCase, TrpoCase};
 use support::golden::{Backend, Kind, cases, check, kind_of, run_all};
 use wgpo::algo::GpuLearner;
-use wgpo::reference::CpuLearner;
+use wgpo::cpu::CpuLearner;
 
 #[test]
 fn reference_in_f64() {

@@ -24,11 +24,11 @@ use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use wgpo::algo::{GpuLearner, GpuTrainer};
+use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use wgpo::gpu::{Gpu, ProductPath};
 use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
-use wgpo::reference::{CpuLearner, CpuTrainer};
 use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{
     AdvantageKind, Algorithm, Autoreset, Env, Learner, LearnerState, NormalizerState, ObsNorm, PpoConfig, Preset,

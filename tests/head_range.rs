@@ -9,13 +9,14 @@ mod support;
 
 use ndarray::{Array1, Array2, ArrayView1, s};
 use wgpo::algo::GpuLearner;
+use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::gpu::{Gpu, Slot};
 use wgpo::kernels::{head_evaluate, head_fisher};
 use wgpo::policy::{Activation, Bounds, Head, Network, PolicySpec, Std, StdLimit};
+use wgpo::reference::Real;
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::head;
-use wgpo::reference::{CpuLearner, Real};
 use wgpo::{ActMode, AdvantageNorm, Learner, PpoConfig};
 
 /// What a side promises. Errors of log-probability and entropy are in units of 1 + their largest term; those of divergences

@@ -9,9 +9,10 @@ mod support;
 use ndarray::{Array1, Array2};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use wgpo::algo::GpuLearner;
+use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType};
-use wgpo::reference::{CpuLearner, head};
+use wgpo::reference::head;
 use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{ActMode, AdvantageNorm, Algorithm, Learner, PpoConfig};
 

@@ -7,9 +7,9 @@
 mod support;
 
 use support::solve;
+use wgpo::cpu::CpuTrainer;
 use wgpo::env::Env;
 use wgpo::policy::{Bounds, Head, Std};
-use wgpo::reference::CpuTrainer;
 use wgpo::{Algorithm, ObsNorm, PpoConfig, RewardNorm, ValueNorm};
 
 fn gate(env: Env, algorithm: Algorithm) {

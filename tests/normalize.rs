@@ -7,13 +7,13 @@ mod support;
 
 use ndarray::{Array1, Array2, array, s};
 use wgpo::algo::{GpuLearner, GpuTrainer};
+use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::data::{Acted, Actions, Rollout};
 use wgpo::gpu::{Gpu, ProductPath, Slot};
 use wgpo::kernels::{policy_normalize, reduce_moments, reduce_running};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::env::VecEnv;
 use wgpo::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
-use wgpo::reference::{CpuLearner, CpuTrainer};
 use wgpo::{
     ActMode, Algorithm, Env, EpsPlacement, Learner, LearnerState, NormOrder, NormalizerState, ObsNorm, PpoConfig,
     ReturnReset, RewardNorm, RewardNormKind, RunningMoments, Trainer, ValueLoss, ValueNorm,

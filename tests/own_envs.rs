@@ -10,13 +10,13 @@ use ndarray::{Array1, ArrayView2, array};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wgpo::algo::GpuLearner;
+use wgpo::cpu::BuiltIn;
+use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Rollout};
 use wgpo::host::{
-    BuiltIn, Collector, EnvResult, HostAction, HostEnv, HostStep, HostTrainer, RolloutRecorder, Spaces, Start,
-    StepOutcome,
+    Collector, EnvResult, HostAction, HostEnv, HostStep, HostTrainer, RolloutRecorder, Spaces, Start, StepOutcome,
 };
 use wgpo::policy::Head;
-use wgpo::reference::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::solved::evaluation_seed;
 use wgpo::{
     ActMode, Autoreset, Env, EpisodeStats, Error, Learner, ObsNorm, PpoConfig, RewardNorm, Trainer, ValueNorm, train,

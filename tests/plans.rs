@@ -10,9 +10,10 @@ use ndarray::{Array2, array, s};
 use wgpo::algo::{
     BatchBuffers, GpuLearner, Model, PpoUpdate, RolloutBuffers, RolloutRows, RolloutUpdate, TrustRegionUpdate,
 };
+use wgpo::cpu::BuiltIn;
 use wgpo::data::Rollout;
 use wgpo::gpu::Gpu;
-use wgpo::host::{BuiltIn, Collector};
+use wgpo::host::Collector;
 use wgpo::policy::{PolicySpec, initial_parameters_with};
 use wgpo::{
     ActMode, AdvantageKind, Algorithm, Autoreset, Env, Error, Learner, ObsNorm, PpoConfig, RewardNorm, ValueNorm,

@@ -6,6 +6,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Batch};
 use wgpo::env::Env;
 use wgpo::learner::{ActMode, Learner};
@@ -15,10 +16,10 @@ use wgpo::reference::advantage_gae::{Window, advantage_gae, advantage_gae_into, 
 use wgpo::reference::advantage_k_step::advantage_k_step;
 use wgpo::reference::advantage_normalize::advantage_normalize;
 use wgpo::reference::fisher::fisher_vector_product;
+use wgpo::reference::head;
 use wgpo::reference::loss_ppo::{Targets, loss_ppo};
 use wgpo::reference::optim::Adam;
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
-use wgpo::reference::{CpuLearner, CpuTrainer, evaluate, head};
 use wgpo::trainer::Trainer;
 use wgpo::{AdvantageNorm, KlDirection, KlHinge, KlPenalty, KlStop, PpoConfig, ValueLoss};
 

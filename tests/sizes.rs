@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use support::gpu::gpu;
 use wgpo::algo::{GpuLearner, GpuTrainer, GpuTrainerGroup, Model};
 use wgpo::checkpoint::{load_learner, load_trainer, read_rollout, save_trainer, write_rollout};
+use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
 use wgpo::policy::{Activation, Bounds, Head, InitScheme, Network, PolicySpec, Std, initial_parameters};
 use wgpo::reference::env::VecEnv;
-use wgpo::reference::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::{ActMode, Autoreset, Error, Learner, NormalizerState, PpoConfig, RunningMoments, Trainer, TrainerState};
 
 /// None of them is a size of anything; their products wrap in 64 bits, the last two's in 32.

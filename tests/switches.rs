@@ -9,9 +9,9 @@ mod support;
 use ndarray::{Array1, Array2};
 use std::collections::BTreeMap;
 use wgpo::algo::GpuLearner;
+use wgpo::cpu::CpuLearner;
 use wgpo::data::Batch;
 use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec, StdLimit};
-use wgpo::reference::CpuLearner;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
     AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge,
@@ -373,7 +373,7 @@ fn trainers_count_steps() {
         ..PpoConfig::cleanrl()
     };
     let mut group = wgpo::algo::GpuTrainerGroup::new(&gpu, env, &spec, &config(8), &[1, 2]).unwrap();
-    let mut cpu = wgpo::reference::CpuTrainer::new(env, spec.clone(), config(8), 1).unwrap();
+    let mut cpu = wgpo::cpu::CpuTrainer::new(env, spec.clone(), config(8), 1).unwrap();
     for left in [1.0, 0.8, 0.6] {
         let mut stats = group.iterate().unwrap();
         stats.push(wgpo::Trainer::iterate(&mut cpu).unwrap());
@@ -385,7 +385,7 @@ fn trainers_count_steps() {
     let state = wgpo::Trainer::state(&group.trainers()[0]).unwrap();
     let mut longer = wgpo::algo::GpuTrainer::new(&gpu, env, spec.clone(), config(16), 1).unwrap();
     wgpo::Trainer::set_state(&mut longer, &state).unwrap();
-    let mut on_cpu = wgpo::reference::CpuTrainer::new(env, spec, config(16), 1).unwrap();
+    let mut on_cpu = wgpo::cpu::CpuTrainer::new(env, spec, config(16), 1).unwrap();
     wgpo::Trainer::set_state(&mut on_cpu, &wgpo::Trainer::state(&cpu).unwrap()).unwrap();
     for left in [0.4, 0.0] {
         let on_device = wgpo::Trainer::iterate(&mut longer).unwrap().update.learning_rate;

@@ -6,15 +6,16 @@ use nalgebra::{DMatrix, DVector};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::cg::{CgSettings, conjugate_gradient};
 use wgpo::reference::fisher::{Fisher, fisher_vector_product};
+use wgpo::reference::head;
 use wgpo::reference::optim::Adam;
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::trpo_update::{mean_kl, policy_step, trpo_update, value_range};
-use wgpo::reference::{CpuLearner, head};
 use wgpo::{
     Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlMeasure, KlPenalty, Learner,
     PpoConfig, TrustRegion,

@@ -7,10 +7,10 @@ mod support;
 
 use ndarray::{Array1, Array2};
 use wgpo::algo::{GpuLearner, GpuTrainer};
+use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch, UpdateStats};
 use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::reference::CpuLearner;
 use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{AdvantageNorm, Env, KlStop, Learner, Optimizer, PpoConfig, Trainer, ValueLoss};
 
@@ -418,7 +418,7 @@ fn the_device_rolls_out_what_the_reference_rolls_out() {
     for env in Env::ALL {
         let mut device = trainer(&gpu, env);
         let config = device.learner().config().clone();
-        let mut cpu = wgpo::reference::CpuTrainer::new(env, env.policy(&[16, 16]), config, 21).unwrap();
+        let mut cpu = wgpo::cpu::CpuTrainer::new(env, env.policy(&[16, 16]), config, 21).unwrap();
         let (got, want) = (device.iterate().unwrap(), cpu.iterate().unwrap());
         assert_eq!(got.env_steps, want.env_steps);
         assert_eq!((got.episodes.count, got.episodes.length_sum), (want.episodes.count, want.episodes.length_sum));

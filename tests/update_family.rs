@@ -7,9 +7,9 @@ mod support;
 
 use ndarray::{Array1, Array2};
 use wgpo::algo::GpuLearner;
+use wgpo::cpu::CpuLearner;
 use wgpo::data::Batch;
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::reference::CpuLearner;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
     AdaptiveLr, AdvantageNorm, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop, Learner, Optimizer, PpoConfig,

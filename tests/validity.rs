@@ -8,10 +8,10 @@ mod support;
 
 use ndarray::{Array1, Array2, Axis, s};
 use wgpo::algo::{AdvantagePlan, Estimator, GpuLearner, RolloutBuffers, ValidPlan};
+use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch, Rollout, UpdateStats};
 use wgpo::gpu::{Gpu, Slot};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::reference::CpuLearner;
 use wgpo::reference::ppo_update::Rows;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{

@@ -8,12 +8,12 @@ mod support;
 
 use ndarray::{Array1, Array2, ArrayView1};
 use wgpo::algo::GpuLearner;
+use wgpo::cpu::CpuLearner;
 use wgpo::data::{Batch, UpdateStats};
 use wgpo::gpu::Gpu;
 use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::{is_wide, policy_sample, policy_sample_wide};
 use wgpo::policy::{Activation, Bounds, Head, Network, PolicySpec};
-use wgpo::reference::CpuLearner;
 use wgpo::reference::head_categorical::log_softmax;
 use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{ActMode, AdvantageNorm, Algorithm, KlPenalty, Learner, PpoConfig};

@@ -9,11 +9,12 @@ use ndarray::{Array1, Array2, s};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use support::{Place, adapter};
 use wgpo::checkpoint::{load_learner, write_rollout};
+use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
 use wgpo::reference::actor_critic::ActorCritic;
-use wgpo::reference::{CpuLearner, head};
+use wgpo::reference::head;
 use wgpo::{ActMode, Autoreset, Learner, PpoConfig};
 
 const STEPS: usize = 7;

@@ -1,11 +1,11 @@
 //! Inputs, the same everywhere.
 
 use crate::config::PpoConfig;
+use crate::cpu::CpuLearner;
 use crate::data::{Actions, Batch};
 use crate::error::Result;
 use crate::learner::{ActMode, Learner};
 use crate::policy::{Init, PolicySpec, initial_parameters_with};
-use crate::reference::CpuLearner;
 use ndarray::{Array1, Array2};
 use std::sync::{Arc, OnceLock};
 

@@ -4,6 +4,7 @@ use super::data::{SEED, Setup, WindowData, no_actions, wide};
 use crate::check::{CheckRow, EPS, Report, advantage_sizes};
 use crate::config::FisherForm;
 use crate::config::{AdvantageNorm, PpoConfig};
+use crate::cpu::{CpuLearner, CpuTrainer};
 use crate::data::{Actions, Batch, Rollout};
 use crate::env::Env;
 use crate::error::Result;
@@ -18,7 +19,6 @@ use crate::reference::head::{greedy, log_prob};
 use crate::reference::optim::{Adam, AdamSettings};
 use crate::reference::ppo_update::{Rows, minibatch_gradient};
 use crate::reference::trpo_update::value_range;
-use crate::reference::{CpuLearner, CpuTrainer};
 use crate::trainer::Trainer;
 use ndarray::{Array2, ArrayView2};
 

@@ -4,12 +4,12 @@ use super::case::Case;
 use super::support::{EPS, Random, Report, wide};
 use crate::algo::GpuLearner;
 use crate::config::{PpoConfig, TrustRegion, ValueLoss};
+use crate::cpu::CpuLearner;
 use crate::data::{Batch, MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::learner::{ActMode, Learner};
 use crate::policy::{Activation, Head, Network, PolicySpec};
-use crate::reference::CpuLearner;
 use ndarray::{Array1, Array2};
 use std::ops::Range;
 

@@ -47,11 +47,6 @@ pub use collector::Collector;
 pub use recorder::{RolloutRecorder, StepOutcome};
 pub use trainer::HostTrainer;
 
-// Also by the path that it had before `cpu` was a module of its own.
-#[cfg(feature = "cpu")]
-#[doc(no_inline)]
-pub use crate::cpu::BuiltIn;
-
 use crate::error::{Error, Result};
 use crate::policy::{Activation, Bounds, Head, PolicySpec, Std};
 use crate::rng::{Draw, block, uniform};

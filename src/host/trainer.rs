@@ -9,7 +9,7 @@ use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 /// A learner, on the device or on the CPU, with a [`Collector`]: a window of
 /// [`num_steps`](crate::PpoConfig::num_steps) and an update on it, again and again.
 ///
-/// With a [`CpuLearner`](crate::cpu::CpuLearner) and [`BuiltIn`](super::BuiltIn) environments it does what a
+/// With a [`CpuLearner`](crate::cpu::CpuLearner) and [`BuiltIn`](crate::cpu::BuiltIn) environments it does what a
 /// [`CpuTrainer`](crate::cpu::CpuTrainer) of the same seeds does.
 ///
 /// [`save`](Trainer::save) keeps the learner and how far the environments are, not their states, which only they know: resumed, all

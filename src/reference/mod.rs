@@ -53,6 +53,3 @@ pub mod surrogate;
 pub mod trpo_update;
 
 pub use real::Real;
-// Also by the paths that they had before [`cpu`](mod@crate::cpu) was a module of its own. They are of [`cpu`](mod@crate::cpu).
-#[doc(no_inline)]
-pub use crate::cpu::{CpuLearner, CpuTrainer, evaluate, learner, trainer};

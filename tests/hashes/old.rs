@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use wgpo::checkpoint::{load_learner, load_trainer};
+use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::policy::PolicySpec;
-use wgpo::reference::{CpuLearner, CpuTrainer};
 use wgpo::{Algorithm, Learner, LearnerState, PpoConfig, Trainer};
 
 /// Cases whose state is kept as a file, by what it has: running statistics and environments; a trunk, an adapted β and deviations as

@@ -11,13 +11,6 @@ struct End<'a> {
     by_first_file: bool,
 }
 
-/// Public paths that users have from before a move: the file that had the names hands them on from a module that is now above it.
-const KEPT: &[(&str, &str)] = &[("src/reference/mod.rs", "cpu"), ("src/host/mod.rs", "cpu")];
-
-fn kept(file: &str, written: &[String]) -> bool {
-    KEPT.iter().any(|(by, from)| file == *by && written.starts_with(&["crate".to_owned(), (*from).to_owned()]))
-}
-
 pub struct Imports {
     /// Files, and the files that they import from, re-exports followed to the owner.
     pub edges: BTreeMap<String, BTreeSet<String>>,
@@ -42,9 +35,7 @@ impl Imports {
         for (path, module) in &all.modules {
             let from = edges.entry(module.file.clone()).or_default();
             let imports = module.imports.values().chain(&module.globs);
-            let only_handed_on = |written: &Vec<String>| {
-                module.handed_on.contains(written) && (!handing_on || kept(&module.file, written))
-            };
+            let only_handed_on = |written: &Vec<String>| module.handed_on.contains(written) && !handing_on;
             let imports = imports.filter(|written| !only_handed_on(written));
             for written in imports.chain(&module.mentions) {
                 let Some(End { file, by_first_file: by }) = all.resolve(path, written, 0) else { continue };

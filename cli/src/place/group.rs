@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use rayon::prelude::*;
 use std::time::Instant;
 use wgpo::algo::GpuTrainerGroup;
-use wgpo::reference::CpuTrainer;
+use wgpo::cpu::CpuTrainer;
 use wgpo::trainer::{IterationStats, Trainer, TrainerState};
 
 /// Where a trainer of a group begins.

@@ -6,10 +6,10 @@ use super::group::{Group, Start};
 use crate::settings::run_config::RunConfig;
 use anyhow::Result;
 use wgpo::algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
+use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::env::Env;
 use wgpo::place::Place;
 use wgpo::policy::PolicySpec;
-use wgpo::reference::{CpuLearner, CpuTrainer};
 use wgpo::trainer::{Trainer, TrainerState};
 use wgpo::{Learner, LearnerState, PpoConfig};
 

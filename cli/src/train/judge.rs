@@ -132,8 +132,8 @@ fn told(evaluation: &Evaluation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wgpo::cpu::CpuTrainer;
     use wgpo::env::Env;
-    use wgpo::reference::CpuTrainer;
     use wgpo::trainer::EpisodeStats;
 
     /// CartPole by one linear layer: two logits of four numbers, a bias, and a critic that stays as it is.

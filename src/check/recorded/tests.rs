@@ -1,10 +1,10 @@
 use super::*;
 use crate::config::PpoConfig;
+use crate::cpu::CpuLearner;
 use crate::data::Rollout;
 use crate::env::Autoreset;
 use crate::learner::{ActMode, Learner};
 use crate::policy::{Bounds, Head, Std, initial_parameters};
-use crate::reference::CpuLearner;
 
 fn heads() -> Vec<Head> {
     let bounds = || Bounds::uniform(2, -2.0, 2.0);
