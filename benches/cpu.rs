@@ -20,7 +20,7 @@ use wgpo::reference::fisher::Fisher;
 use wgpo::reference::optim::{Adam, AdamSettings};
 use wgpo::reference::ppo_update::{Rows, minibatch_gradient};
 use wgpo::reference::trpo_update::value_range;
-use wgpo::{ActMode, Learner, PpoConfig};
+use wgpo::{ActMode, Config, Learner};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -46,7 +46,7 @@ fn waves(rows: usize, columns: usize, phase: f32) -> Array2<f32> {
 }
 
 /// Rows whose actions the policy drew, its log-probabilities a little off.
-fn minibatch(spec: &PolicySpec, config: &PpoConfig, rows: usize) -> Outcome<Rows<f32>> {
+fn minibatch(spec: &PolicySpec, config: &Config, rows: usize) -> Outcome<Rows<f32>> {
     let obs = waves(rows, spec.obs_dim, 0.1);
     let acted = CpuLearner::<f32>::new(spec.clone(), config.clone(), 1)?.act(obs.view(), ActMode::Sample)?;
     Ok(Rows::from_batch(&Batch {
@@ -65,7 +65,7 @@ fn steps(criterion: &mut Criterion) -> Outcome<()> {
     let mut group = criterion.benchmark_group("ppo_step");
     group.sample_size(10);
     for (name, spec, rows) in nets() {
-        let (config, layout) = (PpoConfig::cleanrl(), spec.layout());
+        let (config, layout) = (Config::cleanrl(), spec.layout());
         let rows = minibatch(&spec, &config, rows)?;
         let mut parameters = initial_parameters(&spec, 1);
         let mut adam = Adam::new(parameters.len());

@@ -6,7 +6,7 @@
 //! `cargo bench --bench products -- [--kernels] [--repeats N] [NET …]`, on the adapter that `WGPO_ADAPTER` names.
 
 use std::time::Instant;
-use wgpo::PpoConfig;
+use wgpo::Config;
 use wgpo::algo::{BatchBuffers, FisherPlan, Model, PpoUpdate};
 use wgpo::config::FisherForm;
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, Slot};
@@ -48,7 +48,7 @@ fn side(way: ProductPath, spec: &PolicySpec, rows: u32) -> Outcome<Side> {
     let adapter = std::env::var("WGPO_ADAPTER").unwrap_or_default();
     let adapter = if adapter.is_empty() { Default::default() } else { adapter.parse()? };
     let gpu = Gpu::new(&GpuOptions { adapter, allow_software: true, products: way, ..GpuOptions::default() })?;
-    let config = PpoConfig { update_epochs: 1, num_minibatches: 1, ..PpoConfig::cleanrl() };
+    let config = Config { update_epochs: 1, num_minibatches: 1, ..Config::cleanrl() };
     let model = Model::new(&gpu, spec, &config, &initial_parameters(spec, 1), 1)?;
     let r = u64::from(rows);
     let batch = BatchBuffers {

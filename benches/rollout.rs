@@ -8,7 +8,7 @@ use std::time::Instant;
 use wgpo::algo::{Model, RolloutPlan};
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, Slot};
 use wgpo::policy::{Activation, PolicySpec, initial_parameters};
-use wgpo::{Env, PpoConfig};
+use wgpo::{Config, Env};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -50,7 +50,7 @@ fn median(mut times: Vec<f64>) -> f64 {
 
 fn run(gpu: &Gpu, env: Env, (steps, envs): (u32, u32), repeats: usize) -> Outcome<()> {
     let spec = PolicySpec::separate(env.obs_dim(), &[64, 64], Activation::Tanh, env.head());
-    let config = PpoConfig::cleanrl();
+    let config = Config::cleanrl();
     let model = Model::new(gpu, &spec, &config, &initial_parameters(&spec, 1), 1)?;
     let slot = model.push_schedule(gpu, &config, 0)?;
     let sides =

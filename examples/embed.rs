@@ -8,7 +8,7 @@
 use wgpo::algo::{ActPlan, Model, RolloutBuffers, RolloutRows, RolloutUpdate};
 use wgpo::gpu::{Buffer, Gpu, ReadBack};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::{Autoreset, PpoConfig, wgpu};
+use wgpo::{Autoreset, Config, wgpu};
 
 const STEPS: u32 = 16;
 const ENVS: u32 = 8;
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // 1. Once: wgpo takes the device as it is. It makes no instance, sets no callback and never polls.
     let gpu = Gpu::from_wgpu(engine.device.clone(), engine.queue.clone(), true)?;
     let spec = PolicySpec::separate(OBS_DIM, &[32, 32], Activation::Tanh, Head::categorical(3));
-    let config = PpoConfig { update_epochs: 2, ..PpoConfig::cleanrl() };
+    let config = Config { update_epochs: 2, ..Config::cleanrl() };
     let mut model = Model::new(&gpu, &spec, &config, &initial_parameters(&spec, 1), 1)?;
 
     // 2. Once: the engine's buffers get their shapes.

@@ -12,7 +12,7 @@ use wgpo::cpu::CpuLearner;
 use wgpo::data::Actions;
 use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{Autoreset, Learner, PpoConfig};
+use wgpo::{Autoreset, Config, Learner};
 
 /// 60 frames a second.
 const FRAME: Duration = Duration::from_micros(16_667);
@@ -54,7 +54,7 @@ struct Brain {
 impl Brain {
     fn new() -> wgpo::Result<Self> {
         let spec = PolicySpec::separate(3, &[16], Activation::Tanh, Head::categorical(3));
-        let config = PpoConfig { num_envs: 1, num_steps: 128, learning_rate: 5e-3, ..PpoConfig::cleanrl() };
+        let config = Config { num_envs: 1, num_steps: 128, learning_rate: 5e-3, ..Config::cleanrl() };
         let window = RolloutRecorder::new(&spec, config.num_steps, config.num_envs, Autoreset::SameStep)?;
         Ok(Self { learner: CpuLearner::new(spec, config, 1)?, window, updates: 0, drops: [0, 0] })
     }

@@ -3,7 +3,7 @@
 //! Run with `cargo run --release --example own_env`.
 
 use wgpo::host::{EnvResult, HostAction, HostEnv, HostStep, HostTrainer, Spaces, Start};
-use wgpo::{ActMode, PpoConfig, Trainer};
+use wgpo::{ActMode, Config, Trainer};
 
 /// Position and velocity in the plane, [x, y, vx, vy].
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl HostEnv for PointMass {
 }
 
 fn main() -> wgpo::Result<()> {
-    let config = PpoConfig { num_envs: 16, num_steps: 64, learning_rate: 3e-3, ..PpoConfig::cleanrl_continuous() };
+    let config = Config { num_envs: 16, num_steps: 64, learning_rate: 3e-3, ..Config::cleanrl_continuous() };
     let mut trainer = HostTrainer::on_cpu(&[16], config, 1, |_| PointMass::default())?;
     let before = trainer.evaluate(32, ActMode::Greedy)?.mean_return().unwrap_or(0.0);
     trainer.iterate_to(30_000)?;

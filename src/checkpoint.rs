@@ -30,7 +30,7 @@ pub use rollout::{Recording, read_recording, read_rollout, write_rollout};
 pub use tensors::Converted;
 pub use write::{remove_stale, separate, write_atomically};
 
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::data::check_shape;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ pub struct Saved<S> {
     /// The policy's shape.
     pub spec: PolicySpec,
     /// The settings that it was trained with.
-    pub config: PpoConfig,
+    pub config: Config,
     /// Parameters, moments and counters.
     pub state: S,
     /// What its writer noted about it.
@@ -86,7 +86,7 @@ impl<S> Saved<S> {
 ///
 /// # Errors
 /// [`Error::Shape`] if `state` does not fit `spec`, [`Error::Io`] if the file cannot be written.
-pub fn save_learner(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &LearnerState) -> Result<()> {
+pub fn save_learner(path: &Path, spec: &PolicySpec, config: &Config, state: &LearnerState) -> Result<()> {
     save_learner_labelled(path, spec, config, state, &Labels::new())
 }
 
@@ -97,7 +97,7 @@ pub fn save_learner(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &
 pub fn save_learner_labelled(
     path: &Path,
     spec: &PolicySpec,
-    config: &PpoConfig,
+    config: &Config,
     state: &LearnerState,
     labels: &Labels,
 ) -> Result<()> {
@@ -106,7 +106,7 @@ pub fn save_learner_labelled(
 }
 
 /// Reads a learner from a learner's, a trainer's or a policy's file. The config of a policy's file is
-/// [`PpoConfig::cleanrl`].
+/// [`Config::cleanrl`].
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read; [`Error::Format`] if it is truncated, of another format, or if a tensor or
@@ -130,7 +130,7 @@ pub fn load_learner_and_env(path: &Path) -> Result<(Saved<LearnerState>, Result<
 ///
 /// # Errors
 /// As [`save_learner`].
-pub fn save_trainer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &TrainerState) -> Result<()> {
+pub fn save_trainer(path: &Path, spec: &PolicySpec, config: &Config, state: &TrainerState) -> Result<()> {
     save_trainer_labelled(path, spec, config, state, &Labels::new())
 }
 
@@ -141,7 +141,7 @@ pub fn save_trainer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &
 pub fn save_trainer_labelled(
     path: &Path,
     spec: &PolicySpec,
-    config: &PpoConfig,
+    config: &Config,
     state: &TrainerState,
     labels: &Labels,
 ) -> Result<()> {
@@ -151,7 +151,7 @@ pub fn save_trainer_labelled(
 fn trainer_writer(
     path: &Path,
     spec: &PolicySpec,
-    config: &PpoConfig,
+    config: &Config,
     state: &TrainerState,
     labels: &Labels,
 ) -> Result<Writer> {
@@ -206,7 +206,7 @@ fn json<T: serde::Serialize>(path: &Path, value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| format_error(path, format!("cannot be written: {error}")))
 }
 
-fn learner_writer(path: &Path, spec: &PolicySpec, config: &PpoConfig, state: &LearnerState) -> Result<Writer> {
+fn learner_writer(path: &Path, spec: &PolicySpec, config: &Config, state: &LearnerState) -> Result<Writer> {
     spec.validate()?;
     config.validate()?;
     // Three vectors, or four, as bytes, in the file's order, and behind their header.
@@ -249,7 +249,7 @@ fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
     }
     let bare = file.text("contents")? == "policy";
     let spec: PolicySpec = from_json(file, "spec")?;
-    let config: PpoConfig = if bare { PpoConfig::cleanrl() } else { from_json(file, "config")? };
+    let config: Config = if bare { Config::cleanrl() } else { from_json(file, "config")? };
     spec.validate().map_err(|error| file.error(format!("key \"spec\": {error}")))?;
     config.validate().map_err(|error| file.error(format!("key \"config\": {error}")))?;
     // Sizes that a file claims are held against the bytes that it has before anything is allocated by them.

@@ -9,7 +9,7 @@ mod tuned;
 
 pub use table::Env;
 
-use crate::config::PpoConfig;
+use crate::config::Config;
 pub use crate::data::Autoreset;
 
 use crate::error::{Error, Result};
@@ -66,7 +66,7 @@ pub struct EnvInfo {
     /// Mean return at which it counts as solved or learnt.
     pub solved_at: f64,
     /// Settings and hidden widths that learn it.
-    pub tuned: fn() -> (PpoConfig, Vec<usize>),
+    pub tuned: fn() -> (Config, Vec<usize>),
 }
 
 impl Env {
@@ -145,7 +145,7 @@ impl Env {
 
     /// Settings and hidden widths that learn this environment quickly; `tests/learning_cpu.rs` says which it is held to. Small
     /// networks and few rows, so that they are cheap on a software GPU too.
-    pub fn tuned(self) -> (PpoConfig, Vec<usize>) {
+    pub fn tuned(self) -> (Config, Vec<usize>) {
         (self.info().tuned)()
     }
 

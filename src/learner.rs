@@ -1,6 +1,6 @@
 //! What every implementation of the algorithm can do, wherever it runs.
 
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::data::{Acted, Batch, Rollout, UpdateStats};
 use crate::error::Result;
 use crate::normalizer::NormalizerState;
@@ -27,7 +27,7 @@ pub trait Learner {
     fn spec(&self) -> &PolicySpec;
 
     /// The settings.
-    fn config(&self) -> &PpoConfig;
+    fn config(&self) -> &Config;
 
     /// Actions, their log-probabilities and the values for `obs` `[rows, obs_dim]`, as the environment gave them: if observations
     /// are normalised, the learner does it. With a masked head, every choice is allowed.
@@ -76,7 +76,7 @@ pub trait Learner {
     fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats>;
 
     /// One update on rows with given advantages, so that reward scaling has no part in it. Returns and old values are in the units of the rewards. `order`, if given, holds
-    /// [`PpoConfig::order_epochs`] `× rows` indices: the permutation of each epoch in turn; without it the keyed shuffle is used. With
+    /// [`Config::order_epochs`] `× rows` indices: the permutation of each epoch in turn; without it the keyed shuffle is used. With
     /// TRPO the epochs are the critic's, and with [`crate::TrustRegion::subsample`] the policy's permutation comes after them.
     ///
     /// # Errors
@@ -140,7 +140,7 @@ pub struct LearnerState {
     /// Updates done; position in the shuffle's keys.
     pub update: u64,
     /// Rows that they took in, masked rows included; position in all schedules
-    /// ([`PpoConfig::progress`]).
+    /// ([`Config::progress`]).
     pub env_steps: u64,
     /// Policy steps taken; position in the action draws.
     pub policy_step: u64,

@@ -26,10 +26,10 @@
 //! use ndarray::array;
 //! use wgpo::policy::{Activation, Head, PolicySpec};
 //! use wgpo::cpu::CpuLearner;
-//! use wgpo::{ActMode, Learner, PpoConfig};
+//! use wgpo::{ActMode, Learner, Config};
 //!
 //! let spec = PolicySpec::separate(3, &[32, 32], Activation::Tanh, Head::gaussian(1));
-//! let mut learner = CpuLearner::<f32>::new(spec, PpoConfig::cleanrl_continuous(), 1)?;
+//! let mut learner = CpuLearner::<f32>::new(spec, Config::cleanrl_continuous(), 1)?;
 //! let acted = learner.act(array![[0.1, -0.2, 0.3]].view(), ActMode::Sample)?;
 //! assert_eq!((acted.actions.shape(), acted.logp.len(), acted.values.len()), ([1, 1], 1, 1));
 //! # Ok::<(), wgpo::Error>(())
@@ -47,8 +47,8 @@
 //!
 //! - The distribution over actions: a [`policy::Head`], with masks, bounds, and the source and limit of a deviation. Each works with every
 //!   algorithm.
-//! - The algorithm: [`PpoConfig::algorithm`] selects PPO, PPO with a KL penalty, TRPO, the natural policy gradient or A2C. Every learner takes
-//!   each of them, on the device and on the CPU. The other fields of [`PpoConfig`] are its tricks; [`Preset::named`] has what other libraries
+//! - The algorithm: [`Config::algorithm`] selects PPO, PPO with a KL penalty, TRPO, the natural policy gradient or A2C. Every learner takes
+//!   each of them, on the device and on the CPU. The other fields of [`Config`] are its tricks; [`Preset::named`] has what other libraries
 //!   publish.
 //! - Running statistics of observations, rewards and value targets: [`ObsNorm`], [`RewardNorm`], [`ValueNorm`]. They are part of a
 //!   learner's state.
@@ -136,10 +136,10 @@ pub mod solved;
 pub mod trainer;
 
 pub use config::{
-    Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, EpsPlacement,
-    FisherForm, GradClip, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlMeasure, KlPenalty, KlStop, MinibatchRest,
-    Minibatches, NormOrder, ObsNorm, Optimizer, PpoConfig, Preset, RateStep, ReturnReset, RewardNorm, RewardNormKind,
-    Shuffle, TrustRegion, ValueLoss, ValueNorm,
+    Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, Config,
+    EpsPlacement, FisherForm, GradClip, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlMeasure, KlPenalty, KlStop,
+    MinibatchRest, Minibatches, NormOrder, ObsNorm, Optimizer, Preset, RateStep, ReturnReset, RewardNorm,
+    RewardNormKind, Shuffle, TrustRegion, ValueLoss, ValueNorm,
 };
 pub use env::{Autoreset, Env};
 pub use error::{Error, Result};

@@ -1,6 +1,6 @@
 //! The running statistics of a learner, as they are saved: one small state for both implementations.
 
-use crate::config::{PpoConfig, RewardNormKind};
+use crate::config::{Config, RewardNormKind};
 use crate::data::{check_shape, finite};
 use crate::error::{Error, Result};
 use crate::memory::filled;
@@ -67,11 +67,11 @@ pub struct NormalizerState {
 
 impl NormalizerState {
     /// What a learner with these settings begins with.
-    pub fn new(config: &PpoConfig, obs_dim: usize) -> Self {
-        let scaled = config.reward_norm.filter(|norm| norm.kind == RewardNormKind::Returns);
+    pub fn new(config: &Config, obs_dim: usize) -> Self {
+        let scaled = config.norm_reward.filter(|norm| norm.kind == RewardNormKind::Returns);
         Self {
-            obs: config.obs_norm.map(|norm| RunningMoments::new(obs_dim, norm.initial_count)),
-            reward: config.reward_norm.map(|norm| RunningMoments::new(1, norm.initial_count)),
+            obs: config.norm_obs.map(|norm| RunningMoments::new(obs_dim, norm.initial_count)),
+            reward: config.norm_reward.map(|norm| RunningMoments::new(1, norm.initial_count)),
             discounted_returns: scaled.map_or_else(Vec::new, |_| filled(0.0, config.num_envs)),
             value: config.norm_value.map(|norm| RunningMoments::new(1, norm.initial_count)),
         }
@@ -82,7 +82,7 @@ impl NormalizerState {
     /// # Errors
     /// [`Error::Config`] if it has statistics that the settings do not use: a policy that learnt on normalised observations
     /// knows no others. [`Error::Shape`] or [`Error::Value`] if something does not fit or is out of range.
-    pub fn complete(&self, config: &PpoConfig, obs_dim: usize) -> Result<Self> {
+    pub fn complete(&self, config: &Config, obs_dim: usize) -> Result<Self> {
         let fresh = Self::new(config, obs_dim);
         let part = |name: &'static str, field, saved: &Option<RunningMoments>, fresh: Option<RunningMoments>| {
             let Some(saved) = saved else { return Ok(fresh) };
@@ -93,11 +93,11 @@ impl NormalizerState {
             Ok(Some(saved.clone()))
         };
         // First, for an error that names the setting.
-        let obs = part("obs", "obs_norm", &self.obs, fresh.obs)?;
-        let reward = part("reward", "reward_norm", &self.reward, fresh.reward)?;
+        let obs = part("obs", "norm_obs", &self.obs, fresh.obs)?;
+        let reward = part("reward", "norm_reward", &self.reward, fresh.reward)?;
         let value = part("value", "norm_value", &self.value, fresh.value)?;
         if self.reward.is_some() && self.discounted_returns.is_empty() && !fresh.discounted_returns.is_empty() {
-            return Err(Error::config("reward_norm", "is of returns, the state has statistics of rewards"));
+            return Err(Error::config("norm_reward", "is of returns, the state has statistics of rewards"));
         }
         let discounted_returns = if self.discounted_returns.is_empty() {
             fresh.discounted_returns
@@ -111,12 +111,12 @@ impl NormalizerState {
     }
 
     /// Refuses a window of other environments than those whose returns are carried from window to window.
-    pub(crate) fn check_envs(config: &PpoConfig, envs: usize) -> Result<()> {
-        let carries = config.reward_norm.is_some_and(|norm| norm.kind == RewardNormKind::Returns);
+    pub(crate) fn check_envs(config: &Config, envs: usize) -> Result<()> {
+        let carries = config.norm_reward.is_some_and(|norm| norm.kind == RewardNormKind::Returns);
         if carries && envs != config.num_envs {
             let expected = config.num_envs;
             let message = format!("carries the returns of num_envs {expected} environments, the rollout has {envs}");
-            return Err(Error::config("reward_norm", message));
+            return Err(Error::config("norm_reward", message));
         }
         Ok(())
     }

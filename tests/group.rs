@@ -5,7 +5,7 @@
 mod support;
 
 use wgpo::algo::{GpuTrainer, GpuTrainerGroup};
-use wgpo::{Algorithm, Env, Error, PpoConfig, Trainer};
+use wgpo::{Algorithm, Config, Env, Error, Trainer};
 
 const SEEDS: [u64; 3] = [4, 1, 9];
 
@@ -14,7 +14,7 @@ fn each_trainer_of_a_group_learns_as_it_would_alone() {
     let Some(gpu) = support::gpu::gpu(true) else { return };
     for algorithm in [Algorithm::Ppo, Algorithm::Trpo] {
         let env = Env::MountainCar;
-        let config = PpoConfig { num_envs: 3, num_steps: 16, num_minibatches: 2, ..env.tuned_for(algorithm).0 };
+        let config = Config { num_envs: 3, num_steps: 16, num_minibatches: 2, ..env.tuned_for(algorithm).0 };
         let spec = env.policy(&[8]);
         let mut group = GpuTrainerGroup::new(&gpu, env, &spec, &config, &SEEDS).unwrap();
         let together: Vec<_> = (0..3).map(|_| group.iterate().unwrap()).collect();

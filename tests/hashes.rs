@@ -31,7 +31,7 @@ use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
 use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{
-    AdvantageKind, Algorithm, Autoreset, Env, Learner, LearnerState, NormalizerState, ObsNorm, PpoConfig, Preset,
+    AdvantageKind, Algorithm, Autoreset, Config, Env, Learner, LearnerState, NormalizerState, ObsNorm, Preset,
     RewardNorm, RunningMoments, Trainer, TrainerState, TrustRegion, ValueNorm,
 };
 
@@ -47,7 +47,7 @@ type Hashes = [u32; 3];
 struct Case {
     name: String,
     spec: PolicySpec,
-    config: PpoConfig,
+    config: Config,
     /// Of windows that this test steps itself.
     autoreset: Autoreset,
     /// Whether some rows of the windows are masked.
@@ -84,8 +84,8 @@ fn heads() -> Vec<(&'static str, Head)> {
 }
 
 /// Settings as they are, at the size of this test: 3 environments × 5 steps, and rates at which something happens.
-fn tiny(config: PpoConfig) -> PpoConfig {
-    let mut tiny = PpoConfig {
+fn tiny(config: Config) -> Config {
+    let mut tiny = Config {
         num_envs: 3,
         num_steps: 5,
         total_timesteps: 150,
@@ -104,12 +104,12 @@ fn tiny(config: PpoConfig) -> PpoConfig {
     tiny
 }
 
-fn config(algorithm: Algorithm) -> PpoConfig {
+fn config(algorithm: Algorithm) -> Config {
     match algorithm {
-        Algorithm::PpoPenalty => PpoConfig::ppo_penalty(),
-        Algorithm::A2c => PpoConfig::a2c(),
-        Algorithm::Trpo | Algorithm::Npg => PpoConfig { algorithm, ..PpoConfig::trpo_sb3_contrib() },
-        _ => PpoConfig { algorithm, ..PpoConfig::cleanrl() },
+        Algorithm::PpoPenalty => Config::ppo_penalty(),
+        Algorithm::A2c => Config::a2c(),
+        Algorithm::Trpo | Algorithm::Npg => Config { algorithm, ..Config::trpo_sb3_contrib() },
+        _ => Config { algorithm, ..Config::cleanrl() },
     }
 }
 
@@ -127,16 +127,16 @@ fn head_cases() -> Vec<Case> {
                 PolicySpec::separate(OBS_DIM, &[5, 4], activation, head.clone())
             };
             // Padding is no observation, so resets are not disabled where these are normalised.
-            let obs_norm = (k % 4 == 0).then(ObsNorm::sb3);
+            let norm_obs = (k % 4 == 0).then(ObsNorm::sb3);
             let autoreset = match k % 3 {
                 0 => Autoreset::SameStep,
                 1 => Autoreset::NextStep,
-                _ if obs_norm.is_some() => Autoreset::NextStep,
+                _ if norm_obs.is_some() => Autoreset::NextStep,
                 _ => Autoreset::Disabled,
             };
-            let config = PpoConfig {
-                obs_norm,
-                reward_norm: (k % 4 == 1).then(RewardNorm::sb3),
+            let config = Config {
+                norm_obs,
+                norm_reward: (k % 4 == 1).then(RewardNorm::sb3),
                 norm_value: (k % 4 == 2).then(ValueNorm::rl_games),
                 ..tiny(config(algorithm))
             };
@@ -150,7 +150,7 @@ fn head_cases() -> Vec<Case> {
 /// What heads × algorithms do not go through.
 fn other_cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut add = |name: String, spec: PolicySpec, config: PpoConfig, env: Option<Env>| {
+    let mut add = |name: String, spec: PolicySpec, config: Config, env: Option<Env>| {
         let autoreset = Autoreset::SameStep;
         cases.push(Case { name, spec, config, autoreset, mask_rows: false, env });
     };
@@ -164,19 +164,19 @@ fn other_cases() -> Vec<Case> {
     }
     let spec = || PolicySpec::separate(OBS_DIM, &[5, 4], Activation::Tanh, Head::categorical(3));
     for (name, advantage) in [("vtrace", AdvantageKind::VTRACE), ("puff", AdvantageKind::PUFF)] {
-        add(format!("advantage {name} | ppo"), spec(), tiny(PpoConfig { advantage, ..config(Algorithm::Ppo) }), None);
+        add(format!("advantage {name} | ppo"), spec(), tiny(Config { advantage, ..config(Algorithm::Ppo) }), None);
     }
     for algorithm in [Algorithm::Ppo, Algorithm::Trpo] {
         let wide = PolicySpec::separate(OBS_DIM, &[2], Activation::Tanh, Head::categorical(8000));
         add(format!("categorical of 8000 | {}", algorithm.name()), wide, tiny(config(algorithm)), None);
-        let many = PpoConfig { num_envs: 30, num_steps: 10, num_minibatches: 1, ..tiny(config(algorithm)) };
+        let many = Config { num_envs: 30, num_steps: 10, num_minibatches: 1, ..tiny(config(algorithm)) };
         add(format!("300 rows | {}", algorithm.name()), spec(), many, None);
     }
     for env in Env::ALL {
-        let tuned = PpoConfig { num_steps: 10, ..tiny(env.tuned().0) };
+        let tuned = Config { num_steps: 10, ..tiny(env.tuned().0) };
         add(format!("trainer {} | ppo", env.name()), env.policy(&[6]), tuned, Some(env));
     }
-    let region = PpoConfig { num_steps: 10, ..tiny(config(Algorithm::Trpo)) };
+    let region = Config { num_steps: 10, ..tiny(config(Algorithm::Trpo)) };
     add("trainer cartpole | trpo".into(), Env::CartPole.policy(&[6]), region, Some(Env::CartPole));
     cases
 }

@@ -17,7 +17,7 @@ use wgpo::policy::{Activation, Bounds, Head, Network, PolicySpec, Std, StdLimit}
 use wgpo::reference::Real;
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::head;
-use wgpo::{ActMode, AdvantageNorm, Learner, PpoConfig};
+use wgpo::{ActMode, AdvantageNorm, Config, Learner};
 
 /// What a side promises. Errors of log-probability and entropy are in units of 1 + their largest term; those of divergences
 /// relative; of the gradients of the first two by element, relative or in units of what the score's deviation is (the root of
@@ -445,13 +445,13 @@ fn ratios_are_one_where_nothing_moved() {
         for row in starts {
             let (spec, parameters) = around(head, &range.old[row]);
             let layout = spec.layout();
-            let config = PpoConfig {
+            let config = Config {
                 update_epochs: 1,
                 num_minibatches: 1,
                 minibatch_size: None,
                 norm_adv: AdvantageNorm::Batch,
                 anneal_lr: false,
-                ..PpoConfig::ppo_penalty()
+                ..Config::ppo_penalty()
             };
             let cpu = CpuLearner::<f32>::new(spec.clone(), config.clone(), 7).unwrap();
             let mut sides: Vec<(&str, Box<dyn Learner>)> = vec![("CPU", Box::new(cpu))];

@@ -14,7 +14,7 @@ use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType};
 use wgpo::reference::head;
 use wgpo::rng::{Draw, block, normal, uniform};
-use wgpo::{ActMode, AdvantageNorm, Algorithm, Learner, PpoConfig};
+use wgpo::{ActMode, AdvantageNorm, Algorithm, Config, Learner};
 
 const FROM_STATE: Std = Std { from_state: true, ..Std::FREE };
 
@@ -76,7 +76,7 @@ fn parameters(spec: &PolicySpec) -> Vec<f32> {
 }
 
 fn batch(spec: &PolicySpec, rows: usize) -> Batch {
-    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 7).unwrap();
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 7).unwrap();
     learner.set_parameters(&parameters(spec)).unwrap();
     let (obs, masks) = (observations(rows, spec.obs_dim), masks(&spec.head, rows));
     let acted = learner.act_masked(obs.view(), masks.as_ref().map(|m| m.view()), ActMode::Sample).unwrap();
@@ -88,26 +88,21 @@ fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None, valid: None }
 }
 
-fn config(algorithm: Algorithm) -> PpoConfig {
-    let base = PpoConfig {
-        update_epochs: 2,
-        num_minibatches: 2,
-        minibatch_size: None,
-        anneal_lr: false,
-        ..PpoConfig::cleanrl()
-    };
+fn config(algorithm: Algorithm) -> Config {
+    let base =
+        Config { update_epochs: 2, num_minibatches: 2, minibatch_size: None, anneal_lr: false, ..Config::cleanrl() };
     match algorithm {
-        Algorithm::PpoPenalty => PpoConfig { kl_penalty: PpoConfig::ppo_penalty().kl_penalty, algorithm, ..base },
-        Algorithm::A2c => PpoConfig { num_minibatches: 1, ..PpoConfig::a2c() },
-        Algorithm::Trpo | Algorithm::Npg => PpoConfig {
+        Algorithm::PpoPenalty => Config { kl_penalty: Config::ppo_penalty().kl_penalty, algorithm, ..base },
+        Algorithm::A2c => Config { num_minibatches: 1, ..Config::a2c() },
+        Algorithm::Trpo | Algorithm::Npg => Config {
             algorithm,
             update_epochs: 1,
             num_minibatches: 2,
             minibatch_size: None,
             norm_adv: AdvantageNorm::Batch,
-            ..PpoConfig::trpo_sb3_contrib()
+            ..Config::trpo_sb3_contrib()
         },
-        _ => PpoConfig { algorithm, ..base },
+        _ => Config { algorithm, ..base },
     }
 }
 
@@ -172,8 +167,8 @@ fn every_head_draws_the_same_actions_as_the_reference() {
     let Some(gpu) = support::gpu(false) else { return };
     for head in heads() {
         let spec = PolicySpec::separate(4, &[17], Activation::Tanh, head.clone());
-        let mut device = GpuLearner::new(&gpu, spec.clone(), PpoConfig::cleanrl(), 5).unwrap();
-        let mut oracle = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 5).unwrap();
+        let mut device = GpuLearner::new(&gpu, spec.clone(), Config::cleanrl(), 5).unwrap();
+        let mut oracle = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 5).unwrap();
         for learner in [&mut device as &mut dyn Learner, &mut oracle] {
             learner.set_parameters(&parameters(&spec)).unwrap();
         }
@@ -270,7 +265,7 @@ fn discrete_draws_have_their_distribution() {
 fn a_dimension_without_a_choice_has_no_gradient_and_is_counted() {
     let head = Head::MultiDiscrete { nvec: vec![3, 2], masked: true };
     let spec = PolicySpec::separate(2, &[4], Activation::Tanh, head.clone());
-    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 7).unwrap();
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 7).unwrap();
     let obs = observations(3, 2);
     let mut allowed = Array2::from_elem((3, 5), true);
     allowed.slice_mut(ndarray::s![1, ..3]).fill(false);
@@ -317,7 +312,7 @@ fn a_bad_head_or_mask_is_refused_before_anything_changes() {
         assert!(matches!(head.validate(), Err(wgpo::Error::Config { .. })), "{head:?}");
     }
     let spec = PolicySpec::separate(2, &[4], Activation::Tanh, Head::categorical(3));
-    let mut learner = CpuLearner::<f32>::new(spec, PpoConfig::cleanrl(), 7).unwrap();
+    let mut learner = CpuLearner::<f32>::new(spec, Config::cleanrl(), 7).unwrap();
     let before = learner.state().unwrap();
     let all = Array2::from_elem((3, 3), true);
     assert!(learner.act_masked(observations(3, 2).view(), Some(all.view()), ActMode::Sample).is_err());
@@ -353,7 +348,7 @@ fn a_plain_deviation_at_zero_and_below_is_clamped() {
         assert_eq!(serde_json::from_str::<Std>(&serde_json::to_string(&want).unwrap()).unwrap(), want);
     }
 
-    let config = PpoConfig { update_epochs: 3, num_minibatches: 1, anneal_lr: false, ..PpoConfig::cleanrl() };
+    let config = Config { update_epochs: 3, num_minibatches: 1, anneal_lr: false, ..Config::cleanrl() };
     let mut sides: Vec<Box<dyn Learner>> = vec![
         Box::new(CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap()),
         Box::new(CpuLearner::<f32>::new(spec.clone(), config.clone(), 7).unwrap()),

@@ -10,7 +10,7 @@ use support::solve;
 use wgpo::cpu::CpuTrainer;
 use wgpo::env::Env;
 use wgpo::policy::{Bounds, Head, Std};
-use wgpo::{Algorithm, ObsNorm, PpoConfig, RewardNorm, ValueNorm};
+use wgpo::{Algorithm, Config, ObsNorm, RewardNorm, ValueNorm};
 
 fn gate(env: Env, algorithm: Algorithm) {
     gate_of(env, algorithm, 1..=3);
@@ -91,7 +91,7 @@ fn other_algorithms_learn_acrobot() {
 
 /// One seed: what differs from the gates above is one part, which has its own tests against f64, and the time of these tests is
 /// everybody's.
-fn variant(what: &str, env: Env, head: Head, config: PpoConfig, seed: u64) {
+fn variant(what: &str, env: Env, head: Head, config: Config, seed: u64) {
     let mut spec = env.policy(&env.tuned().1);
     spec.head = head;
     solve(what, &mut CpuTrainer::new(env, spec, config, seed).unwrap(), seed);
@@ -111,9 +111,9 @@ fn pendulum_is_learnt_with_a_squashed_gaussian() {
 
 #[test]
 fn cartpole_is_solved_with_everything_normalised() {
-    let config = PpoConfig {
-        obs_norm: Some(ObsNorm::sb3()),
-        reward_norm: Some(RewardNorm::sb3()),
+    let config = Config {
+        norm_obs: Some(ObsNorm::sb3()),
+        norm_reward: Some(RewardNorm::sb3()),
         norm_value: Some(ValueNorm::rl_games()),
         ..Env::CartPole.tuned().0
     };

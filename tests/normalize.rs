@@ -15,40 +15,40 @@ use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::env::VecEnv;
 use wgpo::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
 use wgpo::{
-    ActMode, Algorithm, Env, EpsPlacement, Learner, LearnerState, NormOrder, NormalizerState, ObsNorm, PpoConfig,
+    ActMode, Algorithm, Config, Env, EpsPlacement, Learner, LearnerState, NormOrder, NormalizerState, ObsNorm,
     ReturnReset, RewardNorm, RewardNormKind, RunningMoments, Trainer, ValueLoss, ValueNorm,
 };
 
 const HIDDEN: [usize; 2] = [16, 16];
 
-fn base() -> PpoConfig {
-    PpoConfig {
+fn base() -> Config {
+    Config {
         num_envs: 5,
         num_steps: 128,
         num_minibatches: 4,
         update_epochs: 2,
         learning_rate: 1e-3,
         anneal_lr: false,
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     }
 }
 
-fn everything() -> PpoConfig {
-    PpoConfig {
-        obs_norm: Some(ObsNorm::sb3()),
-        reward_norm: Some(RewardNorm::sb3()),
+fn everything() -> Config {
+    Config {
+        norm_obs: Some(ObsNorm::sb3()),
+        norm_reward: Some(RewardNorm::sb3()),
         norm_value: Some(ValueNorm::rl_games()),
         ..base()
     }
 }
 
 /// Each switch by itself and several together.
-fn configs() -> Vec<(&'static str, Env, PpoConfig)> {
+fn configs() -> Vec<(&'static str, Env, Config)> {
     let (cart, pendulum) = (Env::CartPole, Env::Pendulum);
-    let obs = |norm| PpoConfig { obs_norm: Some(norm), ..base() };
-    let reward = |norm| PpoConfig { reward_norm: Some(norm), ..base() };
+    let obs = |norm| Config { norm_obs: Some(norm), ..base() };
+    let reward = |norm| Config { norm_reward: Some(norm), ..base() };
     let first = ObsNorm { order: NormOrder::NormalizeFirst, clip: Some(1.5), ..ObsNorm::sb3() };
-    let trpo = PpoConfig { algorithm: Algorithm::Trpo, ent_coef: 0.0, ..everything() };
+    let trpo = Config { algorithm: Algorithm::Trpo, ent_coef: 0.0, ..everything() };
     vec![
         ("observations as SB3", cart, obs(ObsNorm::sb3())),
         ("observations as SB3", pendulum, obs(ObsNorm::sb3())),
@@ -61,7 +61,7 @@ fn configs() -> Vec<(&'static str, Env, PpoConfig)> {
         ("observations as Lizhi", cart, obs(ObsNorm::lizhi())),
         ("rewards as Lizhi, scaled", pendulum, reward(RewardNorm::lizhi_scaling())),
         ("rewards as Lizhi, normalised", pendulum, reward(RewardNorm::lizhi_normalization())),
-        ("values", cart, PpoConfig { norm_value: Some(ValueNorm::rl_games()), ..base() }),
+        ("values", cart, Config { norm_value: Some(ValueNorm::rl_games()), ..base() }),
         ("everything", cart, everything()),
         ("everything", pendulum, everything()),
         ("everything, TRPO", pendulum, trpo),
@@ -150,7 +150,7 @@ fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.safetensors");
     for env in Env::ALL {
-        let config = PpoConfig { num_steps: 48, ..everything() };
+        let config = Config { num_steps: 48, ..everything() };
         let device = || -> Box<dyn Trainer> {
             Box::new(GpuTrainer::new(&gpu, env, env.policy(&HIDDEN), config.clone(), 3).unwrap())
         };
@@ -177,7 +177,7 @@ fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
     }
 }
 
-fn learners(gpu: &Gpu, spec: &PolicySpec, config: &PpoConfig) -> [Box<dyn Learner>; 2] {
+fn learners(gpu: &Gpu, spec: &PolicySpec, config: &Config) -> [Box<dyn Learner>; 2] {
     [
         Box::new(GpuLearner::new(gpu, spec.clone(), config.clone(), 5).unwrap()),
         Box::new(CpuLearner::<f32>::new(spec.clone(), config.clone(), 5).unwrap()),
@@ -267,7 +267,7 @@ fn a_host_that_feeds_a_learner_gets_what_the_trainer_gets() {
 #[test]
 fn acting_greedily_and_judging_leave_the_statistics_alone() {
     let Some(gpu) = support::gpu(false) else { return };
-    let frozen = PpoConfig { obs_norm: Some(ObsNorm { frozen: true, ..ObsNorm::sb3() }), ..everything() };
+    let frozen = Config { norm_obs: Some(ObsNorm { frozen: true, ..ObsNorm::sb3() }), ..everything() };
     for (config, samples_too) in [(everything(), false), (frozen, true)] {
         for mut learner in learners(&gpu, &spec(), &config) {
             let mut state = learner.state().unwrap();
@@ -368,7 +368,7 @@ fn a_state_that_does_not_fit_changes_nothing() {
     }
     for mut learner in learners(&gpu, &spec(), &base()) {
         let change = |s: &mut LearnerState| s.normalizer.obs = Some(RunningMoments::new(3, 1e-4));
-        refused(learner.as_mut(), &change, "obs_norm");
+        refused(learner.as_mut(), &change, "norm_obs");
     }
 }
 
@@ -378,7 +378,7 @@ fn dispatches_are_few_and_counted() {
     let Some(gpu) = support::gpu(false) else { return };
     let gpu = gpu.with_products(ProductPath::Staged);
     let env = Env::CartPole;
-    let dispatches = |config: PpoConfig| {
+    let dispatches = |config: Config| {
         let mut trainer = GpuTrainer::new(&gpu, env, env.policy(&HIDDEN), config, 1).unwrap();
         trainer.iterate().unwrap();
         let before = gpu.counts();
@@ -387,8 +387,8 @@ fn dispatches_are_few_and_counted() {
         assert_eq!((spent.submissions, spent.readbacks, spent.created), (1, 1, 0));
         trainer.dispatches()
     };
-    let plain = dispatches(PpoConfig { num_steps: 32, ..base() });
-    let with = dispatches(PpoConfig { num_steps: 32, ..everything() });
+    let plain = dispatches(Config { num_steps: 32, ..base() });
+    let with = dispatches(Config { num_steps: 32, ..everything() });
     // Critic's coefficients and two buffers of values; sums, two for moments, a merge, rewards; moments, merge, returns and old values.
     // Normalised observations want every step apart: actor, draw, environment. What comes before and after the steps is 5 dispatches.
     let by_turns = 5 + 3 * 32;
@@ -453,7 +453,7 @@ fn an_episode_that_ends_in_a_row_that_does_not_count_ends_its_sum() {
 #[test]
 fn values_go_there_and_back() {
     let norm = ValueNorm { clip: None, initial_count: 0.0, eps: 0.0, eps_placement: EpsPlacement::InsideRoot };
-    let config = PpoConfig { norm_value: Some(norm), ..base() };
+    let config = Config { norm_value: Some(norm), ..base() };
     let mut normalizer = Normalizer::<f64>::new(&config, 3, &NormalizerState::default()).unwrap();
     let (mut returns, mut old) = (array![10.0, 20.0, 30.0, 60.0], array![30.0, 30.0, 49.0, 11.0]);
     // Before the first returns: mean 0 and variance 1.
@@ -472,24 +472,24 @@ fn settings_out_of_range_are_named() {
     let obs = |change: fn(&mut ObsNorm)| {
         let mut norm = ObsNorm::sb3();
         change(&mut norm);
-        PpoConfig { obs_norm: Some(norm), ..base() }
+        Config { norm_obs: Some(norm), ..base() }
     };
-    let reward = |norm: RewardNorm| PpoConfig { reward_norm: Some(norm), ..base() };
+    let reward = |norm: RewardNorm| Config { norm_reward: Some(norm), ..base() };
     for (config, field) in [
-        (obs(|norm| norm.eps = -1.0), "obs_norm.eps"),
-        (obs(|norm| norm.clip = Some(0.0)), "obs_norm.clip"),
-        (obs(|norm| norm.initial_count = f64::NAN), "obs_norm.initial_count"),
-        (reward(RewardNorm { gamma: Some(1.5), ..RewardNorm::sb3() }), "reward_norm.gamma"),
-        (PpoConfig { norm_value: Some(ValueNorm { eps: -1.0, ..ValueNorm::rl_games() }), ..base() }, "norm_value.eps"),
+        (obs(|norm| norm.eps = -1.0), "norm_obs.eps"),
+        (obs(|norm| norm.clip = Some(0.0)), "norm_obs.clip"),
+        (obs(|norm| norm.initial_count = f64::NAN), "norm_obs.initial_count"),
+        (reward(RewardNorm { gamma: Some(1.5), ..RewardNorm::sb3() }), "norm_reward.gamma"),
+        (Config { norm_value: Some(ValueNorm { eps: -1.0, ..ValueNorm::rl_games() }), ..base() }, "norm_value.eps"),
     ] {
         let error = config.validate().unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
     }
     // Absent in a file means off, and what is on comes back.
     let text = serde_json::to_string(&base()).unwrap();
-    assert!(!text.contains("norm_value") && !text.contains("obs_norm") && !text.contains("reward_norm"));
+    assert!(!text.contains("norm_value") && !text.contains("norm_obs") && !text.contains("norm_reward"));
     let text = serde_json::to_string(&everything()).unwrap();
-    assert_eq!(serde_json::from_str::<PpoConfig>(&text).unwrap(), everything());
+    assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), everything());
 }
 
 /// Numbers far from 0 that drift by less than an f32 there can say: 10⁴ + noise of deviation ½ + 1e-8 a row, as f32. In units of
@@ -682,7 +682,7 @@ fn large_numbers_are_normalised_as_in_f64() {
                 })
                 .collect();
             let want = scaled.iter().map(|r| 0.5 * r * r).sum::<f64>() / 64.0;
-            let of_rewards = PpoConfig { reward_norm: Some(norm), norm_value: None, ..PpoConfig::cleanrl() };
+            let of_rewards = Config { norm_reward: Some(norm), norm_value: None, ..Config::cleanrl() };
             check_one(&gpu, &spec, of_rewards, rewards, want, &|state| state.reward.clone(), &state.running, name);
         }
         let norm = ValueNorm { clip: None, initial_count: 0.0, ..ValueNorm::rl_games() };
@@ -690,7 +690,7 @@ fn large_numbers_are_normalised_as_in_f64() {
         running.merge(ndarray::ArrayView2::from_shape((64, 1), rewards).unwrap());
         let variance = running.variance[0];
         let targets = rewards.iter().map(|r| (f64::from(*r) - running.mean[0]).powi(2) / variance).sum::<f64>() / 64.0;
-        let of_targets = PpoConfig { norm_value: Some(norm), ..PpoConfig::cleanrl() };
+        let of_targets = Config { norm_value: Some(norm), ..Config::cleanrl() };
         check_one(&gpu, &spec, of_targets, rewards, 0.5 * targets, &|state| state.value.clone(), &running, name);
     }
 }
@@ -702,10 +702,10 @@ fn what_the_statistics_cannot_take_is_refused() {
     let mut drift = Drift::new();
     let rewards: Vec<f32> = (0..64).map(|_| (1e21 * (f64::from(drift.draw()) - 1e4)) as f32).collect();
     let spec = PolicySpec::separate(3, &[], Activation::Tanh, Head::gaussian(1));
-    let reward = PpoConfig { reward_norm: Some(RewardNorm::cleanrl()), ..PpoConfig::cleanrl() };
-    let value = PpoConfig { norm_value: Some(ValueNorm::rl_games()), ..PpoConfig::cleanrl() };
+    let reward = Config { norm_reward: Some(RewardNorm::cleanrl()), ..Config::cleanrl() };
+    let value = Config { norm_value: Some(ValueNorm::rl_games()), ..Config::cleanrl() };
     for config in [reward, value] {
-        let config = PpoConfig { num_envs: 1, num_steps: 64, num_minibatches: 1, update_epochs: 2, ..config };
+        let config = Config { num_envs: 1, num_steps: 64, num_minibatches: 1, update_epochs: 2, ..config };
         for mut learner in learners(&gpu, &spec, &config) {
             let before = learner.state().unwrap().parameters;
             let stats = learner.update(&one_by_one(&rewards)).unwrap();
@@ -733,14 +733,14 @@ fn counts_end_at_the_largest() {
 fn check_one(
     gpu: &Gpu,
     spec: &PolicySpec,
-    config: PpoConfig,
+    config: Config,
     rewards: &[f32],
     value_loss: f64,
     part: &dyn Fn(&NormalizerState) -> Option<RunningMoments>,
     want: &Running,
     name: &str,
 ) {
-    let config = PpoConfig {
+    let config = Config {
         num_envs: 1,
         num_steps: 64,
         num_minibatches: 1,

@@ -19,7 +19,7 @@ use wgpo::host::{
 use wgpo::policy::Head;
 use wgpo::solved::evaluation_seed;
 use wgpo::{
-    ActMode, Autoreset, Env, EpisodeStats, Error, Learner, ObsNorm, PpoConfig, RewardNorm, Trainer, ValueNorm, train,
+    ActMode, Autoreset, Config, Env, EpisodeStats, Error, Learner, ObsNorm, RewardNorm, Trainer, ValueNorm, train,
 };
 
 /// Counts: episode e of environment n shows 100 (n + 1) + 10 e + step. It ends after so many steps as its number asks, by a terminal state
@@ -89,11 +89,11 @@ fn counters() -> Collector {
     Collector::of(2, 1, |index| Counter::new(index, 2 + index as u32, index == 1)).unwrap()
 }
 
-fn config(envs: usize, steps: usize) -> PpoConfig {
-    PpoConfig { num_envs: envs, num_steps: steps, num_minibatches: 2, ..PpoConfig::cleanrl() }
+fn config(envs: usize, steps: usize) -> Config {
+    Config { num_envs: envs, num_steps: steps, num_minibatches: 2, ..Config::cleanrl() }
 }
 
-fn learner(spaces: &Spaces, config: &PpoConfig) -> CpuLearner<f32> {
+fn learner(spaces: &Spaces, config: &Config) -> CpuLearner<f32> {
     CpuLearner::new(spaces.policy(&[4]), config.clone(), 3).unwrap()
 }
 
@@ -203,7 +203,7 @@ fn a_truncated_episode_is_worth_what_would_have_come() {
     let mut advantages = Vec::new();
     for terminates in [false, true] {
         let mut envs = Collector::of(1, 1, |index| Counter::new(index, 3, terminates)).unwrap();
-        let config = PpoConfig { num_minibatches: 1, ..config(1, 3) };
+        let config = Config { num_minibatches: 1, ..config(1, 3) };
         let mut learner = learner(envs.spaces(), &config);
         let (rollout, _) = envs.collect(&mut learner, 3).unwrap();
         let next = if terminates { 0.0 } else { values(&mut learner, &[103.0])[0] };
@@ -221,7 +221,7 @@ fn a_truncated_episode_is_worth_what_would_have_come() {
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let run = |threads: usize| {
-        let config = PpoConfig { obs_norm: Some(ObsNorm::sb3()), ..config(7, 40) };
+        let config = Config { norm_obs: Some(ObsNorm::sb3()), ..config(7, 40) };
         let envs = Collector::of(7, 5, |_| BuiltIn::new(Env::CartPole)).unwrap().with_threads(threads).unwrap();
         let learner = learner(envs.spaces(), &config);
         let mut trainer = HostTrainer::new(learner, envs).unwrap();
@@ -239,9 +239,9 @@ fn the_number_of_threads_changes_no_bit() {
 fn built_in_environments_do_the_same_through_the_trait() {
     for env in [Env::CartPole, Env::Pendulum] {
         let norms = (Some(ObsNorm::sb3()), Some(RewardNorm::sb3()), Some(ValueNorm::rl_games()));
-        let (obs_norm, reward_norm, norm_value) = if env == Env::Pendulum { norms } else { (None, None, None) };
+        let (norm_obs, norm_reward, norm_value) = if env == Env::Pendulum { norms } else { (None, None, None) };
         // Pendulum's episodes have 200 steps: the second window holds their end.
-        let config = PpoConfig { obs_norm, reward_norm, norm_value, update_epochs: 2, ..config(4, 120) };
+        let config = Config { norm_obs, norm_reward, norm_value, update_epochs: 2, ..config(4, 120) };
         let spec = env.policy(&[33]);
         let mut trainer = CpuTrainer::new(env, spec.clone(), config.clone(), 9).unwrap();
         let envs = Collector::of(4, 9, |_| BuiltIn::new(env)).unwrap();
@@ -429,7 +429,7 @@ impl HostEnv for Masked {
 fn masks_reach_the_policy_and_the_rollout() {
     let gpu = support::gpu(true);
     for autoreset in Autoreset::ALL {
-        let config = PpoConfig { update_epochs: 1, ..config(4, 16) };
+        let config = Config { update_epochs: 1, ..config(4, 16) };
         let mut learners: Vec<Box<dyn Learner>> = vec![Box::new(learner(&Masked(0).spaces(), &config))];
         if let Some(gpu) = gpu.as_ref().filter(|_| autoreset == Autoreset::NextStep) {
             learners.push(Box::new(GpuLearner::new(gpu, Masked(0).spaces().policy(&[4]), config.clone(), 3).unwrap()));
@@ -458,7 +458,7 @@ fn masks_reach_the_policy_and_the_rollout() {
 #[test]
 fn the_device_learns_in_them_too() {
     let Some(gpu) = support::gpu(true) else { return };
-    let config = PpoConfig { update_epochs: 1, obs_norm: Some(ObsNorm::sb3()), ..config(2, 6) };
+    let config = Config { update_epochs: 1, norm_obs: Some(ObsNorm::sb3()), ..config(2, 6) };
     let run = |learner: &mut dyn Learner| {
         let mut envs = counters();
         let windows: Vec<Rollout> = (0..2)
@@ -540,10 +540,10 @@ fn a_recorder_refuses_what_is_out_of_turn() {
     recorder.act(&mut learner, obs.view(), None).unwrap();
     recorder.set_steps(1).unwrap();
     // Statistics would take the padding in.
-    let normalised = PpoConfig { obs_norm: Some(ObsNorm::sb3()), ..config(2, 4) };
+    let normalised = Config { norm_obs: Some(ObsNorm::sb3()), ..config(2, 4) };
     let mut learner = CpuLearner::<f32>::new(spec, normalised, 3).unwrap();
     let error = counters().with_autoreset(Autoreset::Disabled).collect(&mut learner, 4).unwrap_err();
-    assert!(error.to_string().contains("obs_norm: takes in padding"), "{error}");
+    assert!(error.to_string().contains("norm_obs: takes in padding"), "{error}");
 }
 
 #[test]
@@ -573,7 +573,7 @@ fn what_does_not_belong_together_is_refused() {
         }
     }
     let envs = Collector::of(1, 1, |_| Large).unwrap();
-    let config = PpoConfig { num_minibatches: 1, ..config(1, 1 << 31) };
+    let config = Config { num_minibatches: 1, ..config(1, 1 << 31) };
     let large = CpuLearner::<f32>::new(envs.spaces().policy(&[]), config, 3).unwrap();
     let error = HostTrainer::new(large, envs).unwrap_err();
     assert!(error.to_string().starts_with("a window of 2147483648 steps of 1 environments needs "), "{error}");
@@ -616,7 +616,7 @@ fn a_trainer_is_saved_and_loaded() {
 /// What the short way puts together is what one puts together oneself, and its evaluation the collector's.
 #[test]
 fn the_short_way_is_the_long_one() {
-    let config = PpoConfig { learning_rate: 1e-2, ..config(2, 6) };
+    let config = Config { learning_rate: 1e-2, ..config(2, 6) };
     let envs = |seed| Collector::of(2, seed, |index| Counter::new(index, 3, true)).unwrap();
     let learner = CpuLearner::<f32>::new(counters().spaces().policy(&[4]), config.clone(), 5).unwrap();
     let mut long = HostTrainer::new(learner, envs(5)).unwrap();
@@ -629,7 +629,7 @@ fn the_short_way_is_the_long_one() {
     assert_eq!(evaluated, envs.evaluate(&mut learner, 3, ActMode::Greedy).unwrap());
     assert_eq!((evaluated.count, evaluated.length_sum), (3, 9.0));
     // What is out of range is refused before an environment is made.
-    let none = PpoConfig { num_envs: 0, ..config };
+    let none = Config { num_envs: 0, ..config };
     let made = |_| -> Counter { panic!("an environment was made") };
     assert!(matches!(HostTrainer::on_cpu(&[4], none, 5, made), Err(Error::Config { .. })));
 }

@@ -15,21 +15,19 @@ use wgpo::data::Rollout;
 use wgpo::gpu::Gpu;
 use wgpo::host::Collector;
 use wgpo::policy::{PolicySpec, initial_parameters_with};
-use wgpo::{
-    ActMode, AdvantageKind, Algorithm, Autoreset, Env, Error, Learner, ObsNorm, PpoConfig, RewardNorm, ValueNorm,
-};
+use wgpo::{ActMode, AdvantageKind, Algorithm, Autoreset, Config, Env, Error, Learner, ObsNorm, RewardNorm, ValueNorm};
 
-fn settings() -> PpoConfig {
-    PpoConfig {
+fn settings() -> Config {
+    Config {
         num_envs: 2,
         num_steps: 6,
         num_minibatches: 2,
         update_epochs: 1,
         ent_coef: 0.0, // TRPO has none
-        obs_norm: Some(ObsNorm::sb3()),
-        reward_norm: Some(RewardNorm::sb3()),
+        norm_obs: Some(ObsNorm::sb3()),
+        norm_reward: Some(RewardNorm::sb3()),
         norm_value: Some(ValueNorm::rl_games()),
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     }
 }
 
@@ -40,7 +38,7 @@ fn spec() -> PolicySpec {
 #[test]
 fn values_of_any_number_of_rows_are_those_of_acting() {
     let Some(gpu) = support::gpu(true) else { return };
-    for config in [settings(), PpoConfig { obs_norm: None, norm_value: None, ..settings() }] {
+    for config in [settings(), Config { norm_obs: None, norm_value: None, ..settings() }] {
         let mut learner = GpuLearner::new(&gpu, spec(), config, 3).unwrap();
         let obs = Array2::from_shape_fn((20, 4), |(row, c)| ((row * 4 + c) as f32 * 0.37).sin());
         // Statistics that change numbers.
@@ -89,9 +87,9 @@ fn rollout(learner: &mut dyn Learner) -> Rollout {
 #[test]
 fn one_call_records_all_that_the_settings_ask_for() {
     let Some(gpu) = support::gpu(true) else { return };
-    let trpo = PpoConfig { algorithm: Algorithm::Trpo, ..settings() };
+    let trpo = Config { algorithm: Algorithm::Trpo, ..settings() };
     for (config, autoreset) in [
-        (PpoConfig { advantage: AdvantageKind::VTRACE, ..settings() }, Autoreset::Disabled),
+        (Config { advantage: AdvantageKind::VTRACE, ..settings() }, Autoreset::Disabled),
         (settings(), Autoreset::NextStep),
         (trpo, Autoreset::SameStep),
     ] {
@@ -138,7 +136,7 @@ fn one_call_records_all_that_the_settings_ask_for() {
         assert!(update.batch().valid.is_some() == (autoreset != Autoreset::SameStep));
 
         // Statistics of other settings than the model's are nobody's.
-        let other = PpoConfig { norm_value: None, ..config };
+        let other = Config { norm_value: None, ..config };
         let error = RolloutUpdate::new(&gpu, &model, &other, &buffers, &acted, autoreset, None).unwrap_err();
         assert!(error.to_string().contains("norm_value: is not what the model was made with"), "{error}");
     }
@@ -195,14 +193,14 @@ fn rows(gpu: &Gpu) -> BatchBuffers {
 #[test]
 fn plans_on_rows_refuse_what_they_would_pass_over() {
     let Some(gpu) = support::gpu(true) else { return };
-    let none = PpoConfig { obs_norm: None, reward_norm: None, norm_value: None, ..settings() };
+    let none = Config { norm_obs: None, norm_reward: None, norm_value: None, ..settings() };
     for (field, config) in [
         ("", none.clone()),
-        ("reward_norm: is on", PpoConfig { reward_norm: Some(RewardNorm::sb3()), ..none.clone() }),
-        ("norm_value: is on", PpoConfig { norm_value: Some(ValueNorm::rl_games()), ..none }),
+        ("norm_reward: is on", Config { norm_reward: Some(RewardNorm::sb3()), ..none.clone() }),
+        ("norm_value: is on", Config { norm_value: Some(ValueNorm::rl_games()), ..none }),
     ] {
         for algorithm in [Algorithm::Ppo, Algorithm::Trpo] {
-            let config = PpoConfig { algorithm, ..config.clone() };
+            let config = Config { algorithm, ..config.clone() };
             let start = initial_parameters_with(&spec(), &config.init, 3);
             let model = Model::new(&gpu, &spec(), &config, &start, 3).unwrap();
             let outcome = match algorithm {

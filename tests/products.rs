@@ -9,7 +9,7 @@ use wgpo::config::{ClipFormula, FisherForm, GradClip, KlStop, Optimizer};
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, ReadBack};
 use wgpo::kernels::loss_ppo_fused;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, initial_parameters};
-use wgpo::{AdvantageNorm, PpoConfig};
+use wgpo::{AdvantageNorm, Config};
 
 fn gpu(products: ProductPath) -> Option<Gpu> {
     support::gpu::gpu(true)?;
@@ -25,7 +25,7 @@ fn wave(elements: u64, phase: f32) -> Vec<f32> {
 
 /// Bits of parameters after an update of one epoch, of its gradient and of a Fisher product; and the kernels of a minibatch.
 fn outcome(gpu: &Gpu, spec: &PolicySpec, rows: u32) -> (Vec<Vec<u32>>, Vec<&'static str>) {
-    let config = PpoConfig { update_epochs: 1, num_minibatches: 2, ..PpoConfig::cleanrl() };
+    let config = Config { update_epochs: 1, num_minibatches: 2, ..Config::cleanrl() };
     outcome_of(gpu, spec, rows, &config, false, None)
 }
 
@@ -34,7 +34,7 @@ fn outcome_of(
     gpu: &Gpu,
     spec: &PolicySpec,
     rows: u32,
-    config: &PpoConfig,
+    config: &Config,
     masked: bool,
     broken: Option<usize>,
 ) -> (Vec<Vec<u32>>, Vec<&'static str>) {
@@ -160,17 +160,17 @@ fn gradients_of_narrow_networks_have_the_bits_of_the_plain_kernels() {
 fn updates_have_the_bits_of_the_plain_kernels_whatever_is_on() {
     let Some(plain) = gpu(ProductPath::Plain) else { return };
     let spec = PolicySpec::separate(3, &[9, 6], Activation::Tanh, Head::gaussian(2));
-    let base = PpoConfig { update_epochs: 3, num_minibatches: 2, ..PpoConfig::cleanrl() };
+    let base = Config { update_epochs: 3, num_minibatches: 2, ..Config::cleanrl() };
     let limit = Some(1e-7);
     let apart = GradClip::Separate;
     for (config, rows, masked, broken) in [
         (base.clone(), 331, true, None),
-        (PpoConfig { target_kl: limit, kl_stop: KlStop::Minibatch, ..base.clone() }, 331, false, None),
-        (PpoConfig { target_kl: limit, kl_stop: KlStop::Epoch, ..base.clone() }, 331, true, None),
-        (PpoConfig { grad_clip: apart, grad_clip_formula: ClipFormula::Tensorflow, ..base.clone() }, 200, false, None),
-        (PpoConfig { optimizer: Optimizer::RmsProp, ..base.clone() }, 200, false, None),
-        (PpoConfig { norm_adv: AdvantageNorm::None, ..base.clone() }, 200, false, Some(77)),
-        (PpoConfig { minibatch_size: Some(5_000), update_epochs: 1, ..base }, 9_000, false, None),
+        (Config { target_kl: limit, kl_stop: KlStop::Minibatch, ..base.clone() }, 331, false, None),
+        (Config { target_kl: limit, kl_stop: KlStop::Epoch, ..base.clone() }, 331, true, None),
+        (Config { grad_clip: apart, grad_clip_formula: ClipFormula::Tensorflow, ..base.clone() }, 200, false, None),
+        (Config { optimizer: Optimizer::RmsProp, ..base.clone() }, 200, false, None),
+        (Config { norm_adv: AdvantageNorm::None, ..base.clone() }, 200, false, Some(77)),
+        (Config { minibatch_size: Some(5_000), update_epochs: 1, ..base }, 9_000, false, None),
     ] {
         let (want, _) = outcome_of(&plain, &spec, rows, &config, masked, broken);
         for path in [ProductPath::Direct, ProductPath::Staged, ProductPath::Fused] {
@@ -192,7 +192,7 @@ fn updates_have_the_bits_of_the_plain_kernels_whatever_is_on() {
 fn minibatches_too_large_for_one_loop_are_not_fused() {
     let Some(gpu) = gpu(ProductPath::Fused) else { return };
     let spec = PolicySpec::separate(1, &[1], Activation::Tanh, Head::categorical(2));
-    let config = PpoConfig { num_minibatches: 1, update_epochs: 1, ..PpoConfig::cleanrl() };
+    let config = Config { num_minibatches: 1, update_epochs: 1, ..Config::cleanrl() };
     let model = Model::new(&gpu, &spec, &config, &initial_parameters(&spec, 1), 1).unwrap();
     for (rows, fused) in [(4_096, true), (300_000, false)] {
         let column = |name| gpu.buffer(name, u64::from(rows)).unwrap();
@@ -242,7 +242,7 @@ fn forward_passes_in_one_dispatch_have_the_bits_of_the_plain_kernels() {
     for spec in specs {
         for rows in [1_u32, 67] {
             let act = |gpu: &Gpu| {
-                let config = PpoConfig::cleanrl();
+                let config = Config::cleanrl();
                 let model = Model::new(gpu, &spec, &config, &initial_parameters(&spec, 3), 1).unwrap();
                 let obs = gpu.upload("obs", &wave(u64::from(rows) * spec.obs_dim as u64, 0.1)).unwrap();
                 let plan = ActPlan::new(gpu, &model, &obs, rows).unwrap();
@@ -267,7 +267,7 @@ fn few_rows_take_the_plain_kernels() {
 fn a_buffer_of_someone_else_that_ends_early_takes_the_plain_kernels() {
     let Some(gpu) = gpu(ProductPath::Direct) else { return };
     let spec = PolicySpec::separate(3, &[8], Activation::Tanh, Head::categorical(2));
-    let model = Model::new(&gpu, &spec, &PpoConfig::cleanrl(), &initial_parameters(&spec, 1), 1).unwrap();
+    let model = Model::new(&gpu, &spec, &Config::cleanrl(), &initial_parameters(&spec, 1), 1).unwrap();
     let rows = 33_u32;
     let actions = gpu.buffer("actions", u64::from(rows)).unwrap();
     let raw = |bytes| {

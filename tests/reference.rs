@@ -21,7 +21,7 @@ use wgpo::reference::loss_ppo::{Targets, loss_ppo};
 use wgpo::reference::optim::Adam;
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::trainer::Trainer;
-use wgpo::{AdvantageNorm, KlDirection, KlHinge, KlPenalty, KlStop, PpoConfig, ValueLoss};
+use wgpo::{AdvantageNorm, Config, KlDirection, KlHinge, KlPenalty, KlStop, ValueLoss};
 
 fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
     Array2::from_shape_fn(shape, |_| rng.random_range(-1.0..1.0))
@@ -210,11 +210,11 @@ fn gradients_of_the_whole_loss_are_finite_differences() {
             let head = heads()[1 + index % 3].clone();
             let spec = spec(trunk, activation, head);
             let layout = spec.layout();
-            let config = PpoConfig {
+            let config = Config {
                 value_loss: [ValueLoss::Plain, ValueLoss::ClipMax, ValueLoss::ClipOnly][index % 3],
                 dual_clip: (index % 2 == 0).then_some(1.5),
                 ent_coef: 0.1,
-                ..PpoConfig::cleanrl()
+                ..Config::cleanrl()
             };
             let rows = Rows::<f64>::from_batch(&batch(rng, &spec, 7));
             let parameters = wide(&spec);
@@ -324,7 +324,7 @@ fn bad_shapes_are_errors() {
         "\"values\" has shape [4, 2], expected [5, 2]"
     );
     let spec = spec(false, Activation::Tanh, Head::categorical(3));
-    let mut learner = CpuLearner::<f32>::new(spec.clone(), PpoConfig::cleanrl(), 1).unwrap();
+    let mut learner = CpuLearner::<f32>::new(spec.clone(), Config::cleanrl(), 1).unwrap();
     let before = learner.state().unwrap();
     assert!(learner.act(Array2::zeros((2, 4)).view(), ActMode::Sample).is_err());
     assert!(learner.act(Array2::from_elem((2, 3), f32::NAN).view(), ActMode::Sample).is_err());
@@ -341,7 +341,7 @@ fn bad_shapes_are_errors() {
 fn the_loss_does_not_depend_on_the_order_of_rows_and_parts_add_up() {
     let rng = &mut StdRng::seed_from_u64(6);
     let spec = spec(true, Activation::Tanh, Head::gaussian(2));
-    let (layout, config, parameters) = (spec.layout(), PpoConfig::cleanrl(), wide(&spec));
+    let (layout, config, parameters) = (spec.layout(), Config::cleanrl(), wide(&spec));
     // More than one block of rows.
     let rows = Rows::<f64>::from_batch(&batch(rng, &spec, 600));
     let run = |rows: &Rows<f64>| {
@@ -371,12 +371,12 @@ fn threads_do_not_change_a_bit() {
         let spec = spec(shared, Activation::Tanh, head);
         let rows = Rows::<f32>::from_batch(&batch(rng, &spec, count));
         let (parameters, layout) = (initial_parameters(&spec, 1), spec.layout());
-        let gradient = || minibatch_gradient(&spec, &layout, &PpoConfig::cleanrl(), &parameters, &rows).unwrap();
+        let gradient = || minibatch_gradient(&spec, &layout, &Config::cleanrl(), &parameters, &rows).unwrap();
         let [one, three] = [1, 3].map(|threads| on(threads).install(gradient));
         assert_eq!((one.0.stats, one.1), (three.0.stats, three.1));
         let product = || fisher_vector_product(&spec, &parameters, rows.obs.view(), 0.1, &parameters).unwrap();
         assert_eq!(on(1).install(product), on(3).install(product));
-        let config = PpoConfig { num_minibatches: 2, update_epochs: 2, ..PpoConfig::cleanrl() };
+        let config = Config { num_minibatches: 2, update_epochs: 2, ..Config::cleanrl() };
         let update = || {
             let (mut parameters, mut adam) = (parameters.clone(), Adam::new(parameters.len()));
             let order = Order::Keyed { seed: 1, update: 0 };
@@ -422,7 +422,7 @@ fn blocks_of_a_minibatch_add_up_to_the_whole() {
         hinge: Some(KlHinge { coef: 5.0, factor: 2.0 }),
         ..KlPenalty::fixed(0.3, KlDirection::NewOld)
     };
-    let hinge = PpoConfig { kl_penalty: Some(penalty), ..PpoConfig::cleanrl() };
+    let hinge = Config { kl_penalty: Some(penalty), ..Config::cleanrl() };
     for (index, head) in heads().into_iter().enumerate() {
         let spec = spec(index % 2 == 0, Activation::Tanh, head);
         let (layout, parameters) = (spec.layout(), wide(&spec));
@@ -430,7 +430,7 @@ fn blocks_of_a_minibatch_add_up_to_the_whole() {
         let networks = ActorCritic::new(&spec, &layout, &parameters).unwrap();
         let tape = networks.forward(rows.obs.view()).unwrap();
         rows.old_dist = Some(&tape.dist + &random(rng, tape.dist.dim()) * 0.1);
-        for config in [PpoConfig::cleanrl(), hinge.clone()] {
+        for config in [Config::cleanrl(), hinge.clone()] {
             let targets = Targets {
                 actions: &rows.actions,
                 logp_old: rows.logp_old.view(),
@@ -466,7 +466,7 @@ fn kl_stops_the_update() {
     let spec = spec(false, Activation::Tanh, Head::gaussian(2));
     let rows = Rows::<f64>::from_batch(&batch(rng, &spec, 20));
     let run = |kl_stop| {
-        let config = PpoConfig { target_kl: Some(1e-3), kl_stop, minibatch_size: Some(5), ..PpoConfig::cleanrl() };
+        let config = Config { target_kl: Some(1e-3), kl_stop, minibatch_size: Some(5), ..Config::cleanrl() };
         let (mut parameters, mut adam) = (wide(&spec), Adam::new(spec.layout().len()));
         let order = Order::Keyed { seed: 1, update: 0 };
         let stats = ppo_update(&spec, &config, 0.01, &mut parameters, &mut adam, &rows, order).unwrap();
@@ -490,7 +490,7 @@ fn a_gradient_that_overflows_is_skipped_and_counted() {
     let spec = spec(false, Activation::Tanh, Head::gaussian(2));
     let good = batch(&mut StdRng::seed_from_u64(9), &spec, 8);
     let bad = Batch { returns: Array1::from_elem(8, 3e38), ..good };
-    let config = PpoConfig { norm_adv: AdvantageNorm::None, vf_coef: 1e3, ..PpoConfig::cleanrl() };
+    let config = Config { norm_adv: AdvantageNorm::None, vf_coef: 1e3, ..Config::cleanrl() };
     let mut learner = CpuLearner::<f32>::new(spec, config, 1).unwrap();
     let before = learner.state().unwrap();
     let stats = learner.update_batch(&bad, None).unwrap();
@@ -501,7 +501,7 @@ fn a_gradient_that_overflows_is_skipped_and_counted() {
 
 fn trainer(env: Env) -> CpuTrainer {
     let (tuned, hidden) = env.tuned();
-    let config = PpoConfig { num_envs: 3, num_steps: 90, total_timesteps: 6 * 270, ..tuned };
+    let config = Config { num_envs: 3, num_steps: 90, total_timesteps: 6 * 270, ..tuned };
     CpuTrainer::new(env, env.policy(&hidden), config, 42).unwrap()
 }
 

@@ -8,7 +8,7 @@ use wgpo::algo::{Model, RolloutPlan};
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath};
 use wgpo::kernels::rollout_fused;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, initial_parameters};
-use wgpo::{Env, PpoConfig};
+use wgpo::{Config, Env};
 
 /// With plain kernels, and with ours.
 fn gpus() -> Option<[Gpu; 2]> {
@@ -49,7 +49,7 @@ fn rollout(
     (steps, envs): (u32, u32),
     by_turns: bool,
 ) -> (Left, Vec<&'static str>) {
-    let config = PpoConfig::cleanrl();
+    let config = Config::cleanrl();
     // Larger than at the start of training: an actor that does something.
     let parameters: Vec<f32> = initial_parameters(spec, 3).iter().map(|x| 2.0 * x + 0.01).collect();
     let mut model = Model::new(gpu, spec, &config, &parameters, SEED).unwrap();
@@ -151,7 +151,7 @@ fn a_long_window_is_a_handful_of_dispatches() {
     let cartpole = PolicySpec::separate(4, &[64, 64], Activation::Tanh, Head::categorical(2));
     assert_eq!(same_bits(&gpus, &cartpole, Env::CartPole, (128, 18)), 1);
     // What ARCHITECTURE.md says.
-    let model = Model::new(&gpus[1], &cartpole, &PpoConfig::cleanrl(), &initial_parameters(&cartpole, 1), 1).unwrap();
+    let model = Model::new(&gpus[1], &cartpole, &Config::cleanrl(), &initial_parameters(&cartpole, 1), 1).unwrap();
     let count = |make: fn(&Gpu, &Model, Env, u32, u32) -> wgpo::Result<RolloutPlan>| {
         make(&gpus[1], &model, Env::CartPole, 128, 18).unwrap().calls().len()
     };
@@ -183,7 +183,7 @@ fn few_environments_alone_go_in_one_dispatch_on_software() {
 fn normalised_observations_go_step_by_step() {
     let Some([_, gpu]) = gpus() else { return };
     let spec = PolicySpec::separate(4, &[8], Activation::Tanh, Head::categorical(2));
-    let config = PpoConfig { obs_norm: Some(wgpo::config::ObsNorm::sb3()), ..PpoConfig::cleanrl() };
+    let config = Config { norm_obs: Some(wgpo::config::ObsNorm::sb3()), ..Config::cleanrl() };
     let model = Model::new(&gpu, &spec, &config, &initial_parameters(&spec, 3), SEED).unwrap();
     let plan = RolloutPlan::new(&gpu, &model, Env::CartPole, 4, 6).unwrap();
     assert!(plan.calls().iter().all(|call| call.kernel() != "rollout_fused"));

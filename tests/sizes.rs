@@ -15,7 +15,7 @@ use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
 use wgpo::policy::{Activation, Bounds, Head, InitScheme, Network, PolicySpec, Std, initial_parameters};
 use wgpo::reference::env::VecEnv;
-use wgpo::{ActMode, Autoreset, Error, Learner, NormalizerState, PpoConfig, RunningMoments, Trainer, TrainerState};
+use wgpo::{ActMode, Autoreset, Config, Error, Learner, NormalizerState, RunningMoments, Trainer, TrainerState};
 
 /// None of them is a size of anything; their products wrap in 64 bits, the last two's in 32.
 const EXTREME: [usize; 5] = [usize::MAX, usize::MAX - 1, usize::MAX / 2 + 1, 1 << 40, 1 << 33];
@@ -58,15 +58,15 @@ fn specs(size: usize) -> Vec<PolicySpec> {
 }
 
 /// Settings whose batches are no batches.
-fn configs(size: usize) -> Vec<PpoConfig> {
-    let usual = PpoConfig::cleanrl;
+fn configs(size: usize) -> Vec<Config> {
+    let usual = Config::cleanrl;
     vec![
-        PpoConfig { num_envs: size, ..usual() },
-        PpoConfig { num_steps: size, ..usual() },
-        PpoConfig { num_envs: size, num_steps: size, ..usual() },
-        PpoConfig { num_envs: 1 << 16, num_steps: 1 << 16, ..usual() },
+        Config { num_envs: size, ..usual() },
+        Config { num_steps: size, ..usual() },
+        Config { num_envs: size, num_steps: size, ..usual() },
+        Config { num_envs: 1 << 16, num_steps: 1 << 16, ..usual() },
         // 2³² − 1 rows, but the values have a step more.
-        PpoConfig { num_envs: (1 << 16) + 1, num_steps: (1 << 16) - 1, ..usual() },
+        Config { num_envs: (1 << 16) + 1, num_steps: (1 << 16) - 1, ..usual() },
     ]
 }
 
@@ -103,16 +103,16 @@ fn policies_are_refused_and_their_layouts_do_not_wrap() {
             assert!(layout.len() > 1 << 32 || spec.head.validate().is_err(), "{what}: {}", layout.len());
             assert!(layout.ranges().iter().all(|range| range.indices().end >= range.offset), "{what}");
             let _ = (Network::ALL.map(|network| spec.sizes(network)), initial_parameters(&spec, 1));
-            refused(CpuLearner::<f32>::new(spec.clone(), PpoConfig::cleanrl(), 1), &what);
-            refused(CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 1), &what);
-            assert!(CpuTrainer::new(Env::CartPole, spec.clone(), PpoConfig::cleanrl(), 1).is_err(), "{what}");
-            let _ = GpuTrainer::binding_bytes(&spec, &PpoConfig { num_envs: size, ..PpoConfig::cleanrl() });
+            refused(CpuLearner::<f32>::new(spec.clone(), Config::cleanrl(), 1), &what);
+            refused(CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 1), &what);
+            assert!(CpuTrainer::new(Env::CartPole, spec.clone(), Config::cleanrl(), 1).is_err(), "{what}");
+            let _ = GpuTrainer::binding_bytes(&spec, &Config { num_envs: size, ..Config::cleanrl() });
         }
         for head in heads(size) {
             let _ = (head.width(), head.action_words(), head.action_dims(), head.log_std_outputs(), head.choices());
             assert!(head.validate().is_err(), "{head:?}");
         }
-        let (moments, config) = (RunningMoments::new(size, 0.0), PpoConfig { num_envs: size, ..PpoConfig::cleanrl() });
+        let (moments, config) = (RunningMoments::new(size, 0.0), Config { num_envs: size, ..Config::cleanrl() });
         assert_eq!((moments.mean.len(), NormalizerState::new(&config, size)), (0, NormalizerState::default()));
     }
 }
@@ -128,12 +128,12 @@ fn batches_are_refused() {
             refused(CpuLearner::<f32>::new(cartpole(), config, 1), &what);
         }
         refused(VecEnv::new(Env::Acrobot, size, 1), "VecEnv");
-        let mut learner = CpuLearner::<f32>::new(cartpole(), PpoConfig::cleanrl(), 1).unwrap();
+        let mut learner = CpuLearner::<f32>::new(cartpole(), Config::cleanrl(), 1).unwrap();
         refused(evaluate(&mut learner, Env::CartPole, size, 1, ActMode::Greedy), "evaluate");
     }
     // Passes without end over a batch: their statistics alone are more than there is.
     for update_epochs in [usize::MAX, 1 << 50] {
-        let config = PpoConfig { update_epochs, ..PpoConfig::cleanrl() };
+        let config = Config { update_epochs, ..Config::cleanrl() };
         let _ = config.order_epochs();
         refused(CpuTrainer::new(Env::CartPole, cartpole(), config, 1), "update_epochs");
     }
@@ -163,7 +163,7 @@ fn rollout(steps: usize, envs: usize) -> Rollout {
 fn rollouts_that_claim_sizes_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r.safetensors");
-    let mut learner = CpuLearner::<f32>::new(cartpole(), PpoConfig::cleanrl(), 1).unwrap();
+    let mut learner = CpuLearner::<f32>::new(cartpole(), Config::cleanrl(), 1).unwrap();
     for size in EXTREME {
         for (steps, envs) in [(size, size), (size, 3), (2, size)] {
             let rollout = rollout(steps, envs);
@@ -194,7 +194,7 @@ fn claim(folder: &Path, metadata: &[(&str, String)], tensor: &str, shape: &[usiz
 fn files_that_claim_sizes_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let json = |spec: &PolicySpec| serde_json::to_string(spec).unwrap();
-    let config = serde_json::to_string(&PpoConfig::cleanrl()).unwrap();
+    let config = serde_json::to_string(&Config::cleanrl()).unwrap();
     for size in EXTREME {
         for spec in specs(size) {
             for contents in ["policy", "learner", "trainer"] {
@@ -214,7 +214,7 @@ fn files_that_claim_sizes_are_refused() {
             assert!(matches!(read_rollout(&path, &cartpole()), Err(Error::Format { .. })), "{shape:?}");
         }
         // A state of more environments than it has words.
-        let mut trainer = CpuTrainer::new(Env::CartPole, cartpole(), PpoConfig::cleanrl(), 1).unwrap();
+        let mut trainer = CpuTrainer::new(Env::CartPole, cartpole(), Config::cleanrl(), 1).unwrap();
         let state = trainer.state().unwrap();
         for config in configs(size) {
             let path = folder.path().join("t.safetensors");
@@ -234,7 +234,7 @@ fn the_device_refuses_before_it_draws() {
     let made = gpu.counts().submissions;
     for size in [usize::MAX, 1 << 33] {
         for spec in specs(size) {
-            let (what, config) = (format!("{spec:?}"), PpoConfig::cleanrl());
+            let (what, config) = (format!("{spec:?}"), Config::cleanrl());
             refused(GpuLearner::new(&gpu, spec.clone(), config.clone(), 1), &what);
             refused(Model::new(&gpu, &spec, &config, &[], 1).map(drop), &what);
             assert!(GpuTrainer::new(&gpu, Env::CartPole, spec.clone(), config.clone(), 1).is_err(), "{what}");
@@ -248,10 +248,10 @@ fn the_device_refuses_before_it_draws() {
         refused(gpu.buffer::<f32>("a buffer", size as u64), "a buffer");
         refused(gpu.buffer::<[f32; 4]>("a buffer", size as u64), "a buffer");
     }
-    let mut config = PpoConfig { update_epochs: 1 << 40, ..PpoConfig::cleanrl() };
+    let mut config = Config { update_epochs: 1 << 40, ..Config::cleanrl() };
     refused(GpuTrainer::new(&gpu, Env::CartPole, cartpole(), config.clone(), 1), "update_epochs");
     // Within our own limits and above the device's: a weight of 2 GB, whose orthogonal matrix would take a day to draw.
-    config = PpoConfig::cleanrl();
+    config = Config::cleanrl();
     config.init.scheme = InitScheme::Orthogonal;
     let wide = Env::CartPole.policy(&[22_000, 22_000]);
     refused(GpuTrainer::new(&gpu, Env::CartPole, wide.clone(), config.clone(), 1), "22000 × 22000");

@@ -14,15 +14,15 @@ use wgpo::data::Batch;
 use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec, StdLimit};
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge,
-    KlMeasure, KlPenalty, Learner, MinibatchRest, ObsNorm, Optimizer, PpoConfig, Preset, RewardNorm, Shuffle,
+    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, Config, GradClip, KlAdaptation,
+    KlHinge, KlMeasure, KlPenalty, Learner, MinibatchRest, ObsNorm, Optimizer, Preset, RewardNorm, Shuffle,
     TrustRegion, ValueLoss, ValueNorm,
 };
 
 /// A seeded batch near the policy's own distribution; value errors are on both sides of 1.
 fn batch(spec: &PolicySpec, init: Init, rows: usize) -> Batch {
     let n = |row: usize, column: usize| normal(block(13, Draw::Initialisation, row as u32, column as u32, 9)[0]);
-    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig { init, ..PpoConfig::cleanrl() }, 7).unwrap();
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), Config { init, ..Config::cleanrl() }, 7).unwrap();
     let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
     let acted = learner.act(obs.view(), wgpo::ActMode::Sample).unwrap();
     let logp_old = Array1::from_shape_fn(rows, |row| acted.logp[row] + 0.1 * n(row, 100));
@@ -32,9 +32,9 @@ fn batch(spec: &PolicySpec, init: Init, rows: usize) -> Batch {
     Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None, valid: None }
 }
 
-fn cases() -> Vec<(String, PpoConfig)> {
+fn cases() -> Vec<(String, Config)> {
     // Four updates in a run; five are done, so the schedules' ends are among them.
-    let base = PpoConfig {
+    let base = Config {
         num_envs: 1,
         num_steps: 130,
         total_timesteps: 520,
@@ -42,14 +42,14 @@ fn cases() -> Vec<(String, PpoConfig)> {
         num_minibatches: 4,
         learning_rate: 1e-3,
         anneal_lr: false,
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     let linear = |to| Anneal::Linear { to };
-    let apart = PpoConfig { grad_clip: GradClip::Separate, ..base.clone() };
+    let apart = Config { grad_clip: GradClip::Separate, ..base.clone() };
     let mut cases = vec![
         (
             "schedules".to_owned(),
-            PpoConfig {
+            Config {
                 ent_coef_schedule: linear(-0.01),
                 clip_coef_schedule: linear(0.02),
                 anneal_lr: true,
@@ -60,7 +60,7 @@ fn cases() -> Vec<(String, PpoConfig)> {
         ),
         (
             "schedule of the value's own range, to its end".to_owned(),
-            PpoConfig {
+            Config {
                 clip_coef_vf: Some(0.3),
                 clip_coef_vf_schedule: linear(0.05),
                 clip_coef_schedule: linear(0.05),
@@ -71,7 +71,7 @@ fn cases() -> Vec<(String, PpoConfig)> {
         ("clipped apart".to_owned(), apart.clone()),
         (
             "clipped apart, TensorFlow's factor and ε".to_owned(),
-            PpoConfig {
+            Config {
                 grad_clip_formula: ClipFormula::Tensorflow,
                 adam_eps_placement: AdamEps::Baselines,
                 max_grad_norm: Some(0.2),
@@ -80,30 +80,22 @@ fn cases() -> Vec<(String, PpoConfig)> {
         ),
         (
             "clipped apart, RMSProp, critic's rate".to_owned(),
-            PpoConfig { optimizer: Optimizer::RmsProp, value_learning_rate: Some(3e-4), ..apart.clone() },
+            Config { optimizer: Optimizer::RmsProp, value_learning_rate: Some(3e-4), ..apart.clone() },
         ),
-        (
-            "baselines' ε".to_owned(),
-            PpoConfig { adam_eps_placement: AdamEps::Baselines, adam_eps: 1e-4, ..base.clone() },
-        ),
+        ("baselines' ε".to_owned(), Config { adam_eps_placement: AdamEps::Baselines, adam_eps: 1e-4, ..base.clone() }),
         (
             "critic's rate, AdamW".to_owned(),
-            PpoConfig {
-                value_learning_rate: Some(3e-3),
-                optimizer: Optimizer::AdamW,
-                weight_decay: 0.1,
-                ..base.clone()
-            },
+            Config { value_learning_rate: Some(3e-3), optimizer: Optimizer::AdamW, weight_decay: 0.1, ..base.clone() },
         ),
         (
             "critic's rate, annealed".to_owned(),
-            PpoConfig { value_learning_rate: Some(2e-3), anneal_lr: true, total_timesteps: 1300, ..base.clone() },
+            Config { value_learning_rate: Some(2e-3), anneal_lr: true, total_timesteps: 1300, ..base.clone() },
         ),
-        ("Huber".to_owned(), PpoConfig { value_loss: ValueLoss::Huber { delta: 0.7 }, ..base.clone() }),
-        ("clamped error".to_owned(), PpoConfig { value_loss: ValueLoss::ClampError { max: 0.8 }, ..base.clone() }),
+        ("Huber".to_owned(), Config { value_loss: ValueLoss::Huber { delta: 0.7 }, ..base.clone() }),
+        ("clamped error".to_owned(), Config { value_loss: ValueLoss::ClampError { max: 0.8 }, ..base.clone() }),
         (
             "RLlib's rule".to_owned(),
-            PpoConfig {
+            Config {
                 kl_penalty: Some(KlPenalty {
                     kl_coef: 0.2,
                     adapt: KlAdaptation::RLLIB,
@@ -114,10 +106,10 @@ fn cases() -> Vec<(String, PpoConfig)> {
                 ..base.clone()
             },
         ),
-        ("floor of the advantages' deviation".to_owned(), PpoConfig { adv_std_floor: 3.0, ..base.clone() }),
+        ("floor of the advantages' deviation".to_owned(), Config { adv_std_floor: 3.0, ..base.clone() }),
         (
             "RLlib's rule, by the last minibatch".to_owned(),
-            PpoConfig {
+            Config {
                 kl_penalty: Some(KlPenalty {
                     kl_coef: 0.2,
                     adapt: KlAdaptation::RLLIB,
@@ -131,7 +123,7 @@ fn cases() -> Vec<(String, PpoConfig)> {
         ),
         (
             "PyTorch's initial weights".to_owned(),
-            PpoConfig {
+            Config {
                 init: Init { scheme: InitScheme::PytorchDefault, log_std: -0.5, ..Init::default() },
                 ..base.clone()
             },
@@ -139,8 +131,8 @@ fn cases() -> Vec<(String, PpoConfig)> {
     ];
     // Every published preset, with a batch of this size.
     for name in Preset::names(Algorithm::Ppo) {
-        let preset = PpoConfig::preset(name, Algorithm::Ppo, false).unwrap();
-        let config = PpoConfig {
+        let preset = Config::preset(name, Algorithm::Ppo, false).unwrap();
+        let config = Config {
             minibatch_size: None,
             num_minibatches: preset.num_minibatches.min(4),
             update_epochs: preset.update_epochs.min(3),
@@ -217,19 +209,19 @@ fn the_device_agrees_with_the_f64_reference() {
 }
 
 /// How rows are ordered and cut: every choice with every kind of normalisation, with and without masked rows, where
-/// nothing comes out even. Sizes of the minibatches are those of the CPU, whose own are tested beside `PpoConfig::minibatches`.
+/// nothing comes out even. Sizes of the minibatches are those of the CPU, whose own are tested beside `Config::minibatches`.
 #[test]
 fn minibatches_are_cut_alike_on_the_device() {
     let Some(gpu) = support::gpu(true) else { return };
     let spec = PolicySpec::separate(3, &[7], Activation::Tanh, Head::gaussian(1));
     let rows = 70;
-    let base = PpoConfig {
+    let base = Config {
         num_envs: 1,
         num_steps: rows,
         update_epochs: 2,
         learning_rate: 1e-3,
         anneal_lr: false,
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     let rests = [
         (MinibatchRest::RoundUp, vec![18, 18, 18, 16], vec![32, 32, 6]),
@@ -247,14 +239,8 @@ fn minibatches_are_cut_alike_on_the_device() {
             let (masked, sized) = ((case + step) % 2 == 0, step % 2 == 1);
             let norm_adv = norms[(case + step) % 3];
             let (minibatch_size, sizes) = if sized { (Some(32), by_size) } else { (None, by_number) };
-            let config = PpoConfig {
-                minibatch_rest: *rest,
-                shuffle,
-                norm_adv,
-                minibatch_size,
-                num_minibatches: 4,
-                ..base.clone()
-            };
+            let config =
+                Config { minibatch_rest: *rest, shuffle, norm_adv, minibatch_size, num_minibatches: 4, ..base.clone() };
             let name = format!("{rest:?}, {shuffle:?}, {norm_adv:?}, masked {masked}");
             let mut batch = batch(&spec, config.init, rows);
             if masked {
@@ -302,7 +288,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 fn schedules_go_by_steps_on_both_sides() {
     let Some(gpu) = support::gpu(true) else { return };
     let spec = PolicySpec::separate(3, &[7], Activation::Tanh, Head::categorical(2));
-    let config = PpoConfig {
+    let config = Config {
         total_timesteps: 80,
         learning_rate: 1e-3,
         value_learning_rate: Some(3e-3),
@@ -311,7 +297,7 @@ fn schedules_go_by_steps_on_both_sides() {
         clip_coef_schedule: Anneal::Linear { to: 0.05 },
         num_minibatches: 1,
         update_epochs: 2,
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     for (windows, left) in [
         (vec![8, 8, 16, 16, 32, 8], [1.0, 0.9, 0.8, 0.6, 0.4, 0.0]),
@@ -363,14 +349,14 @@ fn trainers_count_steps() {
     let Some(gpu) = support::gpu(true) else { return };
     let env = wgpo::Env::CartPole;
     let spec = env.policy(&[5]);
-    let config = |num_steps| PpoConfig {
+    let config = |num_steps| Config {
         num_envs: 2,
         num_steps,
         total_timesteps: 80,
         num_minibatches: 1,
         update_epochs: 1,
         learning_rate: 1e-3,
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     let mut group = wgpo::algo::GpuTrainerGroup::new(&gpu, env, &spec, &config(8), &[1, 2]).unwrap();
     let mut cpu = wgpo::cpu::CpuTrainer::new(env, spec.clone(), config(8), 1).unwrap();
@@ -402,8 +388,8 @@ fn the_order_of_rows_is_the_librarys() {
     let rows = 25;
     // V is 0 and row r's target 2^−r: a minibatch's summed value loss, Σ 4^−r, says in its bits which rows were there.
     let spec = PolicySpec::separate(1, &[], Activation::Identity, Head::categorical(2));
-    let seen = |config: &PpoConfig| -> Vec<Vec<usize>> {
-        let config = PpoConfig {
+    let seen = |config: &Config| -> Vec<Vec<usize>> {
+        let config = Config {
             learning_rate: 0.0,
             anneal_lr: false,
             norm_adv: AdvantageNorm::None,
@@ -435,14 +421,14 @@ fn the_order_of_rows_is_the_librarys() {
         })
         .collect()
     };
-    let own = |name| PpoConfig {
+    let own = |name| Config {
         num_envs: 1,
         num_steps: rows,
         num_minibatches: 4,
         minibatch_size: None,
         update_epochs: 3,
         target_kl: None,
-        ..PpoConfig::preset(name, Algorithm::Ppo, true).unwrap()
+        ..Config::preset(name, Algorithm::Ppo, true).unwrap()
     };
     let in_order: Vec<Vec<usize>> = (0..4).map(|index| (6 * index..6 * (index + 1)).collect()).collect();
     let rsl_rl = seen(&own("rsl_rl"));
@@ -455,13 +441,13 @@ fn the_order_of_rows_is_the_librarys() {
         assert!(rows.into_iter().eq(0..24), "all but the batch's last row");
     }
     assert_ne!(rsl_rl[..4], in_order[..]);
-    let rllib = seen(&PpoConfig { minibatch_rest: MinibatchRest::Drop, ..own("rllib-penalty") });
+    let rllib = seen(&Config { minibatch_rest: MinibatchRest::Drop, ..own("rllib-penalty") });
     assert_eq!(rllib[..4], in_order[..]);
     assert!(rllib[4..8] != in_order[..] && rllib[4..8] != rllib[8..]);
-    let never = seen(&PpoConfig { shuffle: Shuffle::Never, ..own("cleanrl") });
+    let never = seen(&Config { shuffle: Shuffle::Never, ..own("cleanrl") });
     assert_eq!(never.concat(), [(0..25).collect::<Vec<_>>(), (0..25).collect(), (0..25).collect()].concat());
     // What PyTorch's drop_last leaves out is another row in each epoch.
-    let dropped = seen(&PpoConfig { minibatch_rest: MinibatchRest::Drop, ..own("cleanrl") });
+    let dropped = seen(&Config { minibatch_rest: MinibatchRest::Drop, ..own("cleanrl") });
     let missing = |epoch: &[Vec<usize>]| (0..rows).find(|row| !epoch.concat().contains(row)).unwrap();
     let missing: Vec<_> = dropped.chunks(4).map(missing).collect();
     assert!(missing[0] != missing[1] || missing[1] != missing[2], "{missing:?}");
@@ -470,8 +456,8 @@ fn the_order_of_rows_is_the_librarys() {
 }
 
 /// Every switch with something in it, so that each has a key.
-fn complete() -> PpoConfig {
-    PpoConfig {
+fn complete() -> Config {
+    Config {
         minibatch_size: Some(1),
         dual_clip: Some(2.0),
         clip_coef_vf: Some(1.0),
@@ -480,12 +466,12 @@ fn complete() -> PpoConfig {
         value_learning_rate: Some(1.0),
         adaptive_lr: Some(AdaptiveLr::default()),
         advantage: AdvantageKind::PUFF,
-        obs_norm: Some(ObsNorm::sb3()),
-        reward_norm: Some(RewardNorm { gamma: Some(1.0), ..RewardNorm::sb3() }),
+        norm_obs: Some(ObsNorm::sb3()),
+        norm_reward: Some(RewardNorm { gamma: Some(1.0), ..RewardNorm::sb3() }),
         norm_value: Some(ValueNorm::rl_games()),
         kl_penalty: Some(KlPenalty { hinge: Some(KlHinge { coef: 1.0, factor: 1.0 }), ..KlPenalty::adaptive() }),
         trust_region: TrustRegion { step_size: Some(1.0), ..TrustRegion::sb3_contrib() },
-        ..PpoConfig::trpo_sb3_contrib()
+        ..Config::trpo_sb3_contrib()
     }
 }
 
@@ -497,8 +483,8 @@ const TABLES: [&str; 9] = [
     "adaptive_lr",
     "trust_region",
     "init",
-    "obs_norm",
-    "reward_norm",
+    "norm_obs",
+    "norm_reward",
     "norm_value",
 ];
 
@@ -521,7 +507,7 @@ fn cell(value: &serde_json::Value) -> String {
 }
 
 /// Every switch of `config` that is on, by its name in a file, in the order of [`complete`]'s.
-fn rows(config: &PpoConfig) -> BTreeMap<String, String> {
+fn rows(config: &Config) -> BTreeMap<String, String> {
     fn walk(prefix: &str, value: &serde_json::Value, rows: &mut BTreeMap<String, String>) {
         for (key, value) in value.as_object().unwrap() {
             let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
@@ -540,7 +526,7 @@ fn rows(config: &PpoConfig) -> BTreeMap<String, String> {
 }
 
 /// The table of some presets: a line per switch.
-fn table(columns: &[(&str, PpoConfig)], leave_out: &[&str]) -> String {
+fn table(columns: &[(&str, Config)], leave_out: &[&str]) -> String {
     let values: Vec<_> = columns.iter().map(|(_, config)| rows(config)).collect();
     let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
     let mut text = format!("| switch | {} |\n| --- |{}\n", names.join(" | "), " --- |".repeat(names.len()));
@@ -567,7 +553,7 @@ fn replaced(document: &str, table: &str) -> String {
 fn the_documents_tables_are_the_codes() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/presets.md");
     let document = std::fs::read_to_string(path).unwrap();
-    let named = |name, algorithm, discrete| PpoConfig::preset(name, algorithm, discrete).unwrap();
+    let named = |name, algorithm, discrete| Config::preset(name, algorithm, discrete).unwrap();
     let ppo = |name| named(name, Algorithm::Ppo, false);
     let first = table(
         &[
@@ -597,7 +583,7 @@ fn the_documents_tables_are_the_codes() {
             ("tianshou", trpo("tianshou")),
             ("tianshou, npg", named("tianshou", Algorithm::Npg, false)),
         ],
-        &["kl_penalty", "adaptive_lr", "obs_norm", "reward_norm", "norm_value"],
+        &["kl_penalty", "adaptive_lr", "norm_obs", "norm_reward", "norm_value"],
     );
     if std::env::var_os("WGPO_WRITE_TABLES").is_some() {
         std::fs::write(path, replaced(&replaced(&document, &first), &second)).unwrap();
@@ -608,9 +594,9 @@ fn the_documents_tables_are_the_codes() {
         for name in Preset::names(algorithm) {
             let config = named(name, algorithm, false);
             assert_eq!(config.norm_value, None, "{name}");
-            assert!(!algorithm.is_trust_region() || (config.obs_norm, config.reward_norm) == (None, None), "{name}");
+            assert!(!algorithm.is_trust_region() || (config.norm_obs, config.norm_reward) == (None, None), "{name}");
             let discrete = named(name, algorithm, true);
-            assert!(*name != "cleanrl" || (discrete.obs_norm, discrete.reward_norm) == (None, None));
+            assert!(*name != "cleanrl" || (discrete.norm_obs, discrete.norm_reward) == (None, None));
         }
     }
     let has_both = document.contains(&first) && document.contains(&second);

@@ -17,8 +17,8 @@ use wgpo::reference::optim::Adam;
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::trpo_update::{mean_kl, policy_step, trpo_update, value_range};
 use wgpo::{
-    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, FisherForm, KlDirection, KlHinge, KlMeasure, KlPenalty, Learner,
-    PpoConfig, TrustRegion,
+    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, Config, FisherForm, KlDirection, KlHinge, KlMeasure, KlPenalty,
+    Learner, TrustRegion,
 };
 
 fn specs() -> Vec<PolicySpec> {
@@ -259,13 +259,13 @@ fn conjugate_gradients_are_defined_where_they_could_divide_by_zero() {
     assert!(tiny.iterations > 0, "a small right-hand side is as hard as a large one");
 }
 
-fn trpo(region: TrustRegion) -> PpoConfig {
-    PpoConfig {
+fn trpo(region: TrustRegion) -> Config {
+    Config {
         trust_region: region,
         norm_adv: AdvantageNorm::None,
         update_epochs: 2,
         minibatch_size: Some(16),
-        ..PpoConfig::trpo_sb3_contrib()
+        ..Config::trpo_sb3_contrib()
     }
 }
 
@@ -350,7 +350,7 @@ fn equal_advantages_are_no_step() {
         for algorithm in [Algorithm::Trpo, Algorithm::Npg] {
             for cg_absolute_tolerance in [None, Some(1e-10)] {
                 let region = TrustRegion { cg_absolute_tolerance, ..TrustRegion::sb3_contrib() };
-                let config = PpoConfig { algorithm, ..trpo(region) };
+                let config = Config { algorithm, ..trpo(region) };
                 let step = policy_step(&spec, &layout, &config, &parameters, &none, None).unwrap();
                 assert_eq!(bits(&step.parameters), bits(&parameters));
                 assert_eq!((step.stats.tries, step.stats.cg_iterations, step.stats.accepted), (0, 0, false));
@@ -366,12 +366,12 @@ fn a_batch_of_one_is_an_update() {
     let rng = &mut StdRng::seed_from_u64(10);
     for spec in specs() {
         for config in [
-            PpoConfig::trpo_sb3_contrib(),
-            PpoConfig::trpo_baselines(),
-            PpoConfig::trpo_spinningup(),
-            PpoConfig::npg(),
-            PpoConfig::ppo_penalty(),
-            PpoConfig::a2c(),
+            Config::trpo_sb3_contrib(),
+            Config::trpo_baselines(),
+            Config::trpo_spinningup(),
+            Config::npg(),
+            Config::ppo_penalty(),
+            Config::a2c(),
         ] {
             let start = initial_parameters(&spec, 1).iter().map(|p| f64::from(*p)).collect::<Vec<_>>();
             let one = rows(rng, &spec, &start, 1);
@@ -408,14 +408,14 @@ fn the_natural_gradient_takes_the_full_step() {
     let spec = specs().remove(3);
     let (layout, parameters) = (spec.layout(), weights(rng, &spec));
     let rows = rows(rng, &spec, &parameters, 40);
-    let config = PpoConfig { algorithm: Algorithm::Npg, ..trpo(TrustRegion { max_kl: 4.0, ..TrustRegion::default() }) };
+    let config = Config { algorithm: Algorithm::Npg, ..trpo(TrustRegion { max_kl: 4.0, ..TrustRegion::default() }) };
     let step = policy_step(&spec, &layout, &config, &parameters, &rows, None).unwrap();
     assert_eq!((step.stats.accepted_try, step.stats.tries), (Some(0), 1));
     for ((after, before), x) in step.parameters.iter().zip(&parameters).zip(&step.direction) {
         assert_eq!(*after, before + step.stats.step_scale * x);
     }
     // A Fisher matrix of every third row is another matrix of the same gradient.
-    let every = PpoConfig { trust_region: TrustRegion { fisher_subsample: 3, ..config.trust_region }, ..config };
+    let every = Config { trust_region: TrustRegion { fisher_subsample: 3, ..config.trust_region }, ..config };
     let other = policy_step(&spec, &layout, &every, &parameters, &rows, None).unwrap();
     assert_eq!(other.gradient, step.gradient);
     assert_ne!(other.direction, step.direction);
@@ -428,11 +428,11 @@ fn a_fixed_step_is_that_multiple_of_the_direction() {
     for spec in specs() {
         let (layout, parameters) = (spec.layout(), weights(rng, &spec));
         let rows = rows(rng, &spec, &parameters, 40);
-        let scaled = PpoConfig { algorithm: Algorithm::Npg, ..trpo(TrustRegion::default()) };
+        let scaled = Config { algorithm: Algorithm::Npg, ..trpo(TrustRegion::default()) };
         let want = policy_step(&spec, &layout, &scaled, &parameters, &rows, None).unwrap();
         for size in [1e-3, 0.5, 7.0] {
             let trust_region = TrustRegion { step_size: Some(size), ..scaled.trust_region };
-            let config = PpoConfig { trust_region, ..scaled.clone() };
+            let config = Config { trust_region, ..scaled.clone() };
             config.validate().unwrap();
             let step = policy_step(&spec, &layout, &config, &parameters, &rows, None).unwrap();
             assert_eq!((step.stats.step_scale, step.stats.tries, step.stats.accepted), (size, 1, true));
@@ -453,10 +453,9 @@ fn a_part_of_the_rows_makes_the_whole_step_of_the_policy() {
     let spec = specs().remove(0);
     let (layout, parameters) = (spec.layout(), weights(rng, &spec));
     let rows = rows(rng, &spec, &parameters, 50);
-    let base = PpoConfig { norm_adv: AdvantageNorm::Batch, ..trpo(TrustRegion::default()) };
-    let subsample =
-        |subsample| PpoConfig { trust_region: TrustRegion { subsample, ..base.trust_region }, ..base.clone() };
-    let run = |config: &PpoConfig, rows: &Rows<f64>, order: Order<'_>| {
+    let base = Config { norm_adv: AdvantageNorm::Batch, ..trpo(TrustRegion::default()) };
+    let subsample = |subsample| Config { trust_region: TrustRegion { subsample, ..base.trust_region }, ..base.clone() };
+    let run = |config: &Config, rows: &Rows<f64>, order: Order<'_>| {
         let (mut after, mut adam, mut direction) = (parameters.clone(), Adam::new(parameters.len()), vec![]);
         let stats = trpo_update(&spec, config, 1e-2, &mut after, &mut adam, &mut direction, rows, order).unwrap();
         (after, stats.trust_region.unwrap())
@@ -496,8 +495,8 @@ fn a_part_of_the_rows_makes_the_whole_step_of_the_policy() {
     order.extend(drawn.iter().copied().chain((0..50).filter(|row| !drawn.contains(row))));
     assert_eq!(run(&config, &rows, Order::Given(&order)).1, want_stats);
     // `fisher_subsample` counts among them.
-    let both = PpoConfig { trust_region: TrustRegion { fisher_subsample: 3, ..config.trust_region }, ..config };
-    let of_part = PpoConfig { trust_region: TrustRegion { fisher_subsample: 3, ..base.trust_region }, ..base.clone() };
+    let both = Config { trust_region: TrustRegion { fisher_subsample: 3, ..config.trust_region }, ..config };
+    let of_part = Config { trust_region: TrustRegion { fisher_subsample: 3, ..base.trust_region }, ..base.clone() };
     assert_eq!(run(&both, &rows, keyed(0)).1, run(&of_part, &part, keyed(0)).1);
     // Where none of them counts there is no step.
     let mut masked = rows.clone();
@@ -550,11 +549,11 @@ fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
 #[test]
 fn gradients_of_the_other_losses_are_finite_differences() {
     let rng = &mut StdRng::seed_from_u64(13);
-    let mut configs = vec![PpoConfig { ent_coef: 0.05, ..PpoConfig::a2c() }];
+    let mut configs = vec![Config { ent_coef: 0.05, ..Config::a2c() }];
     for direction in [KlDirection::OldNew, KlDirection::NewOld] {
         for (clip, hinge) in [(false, None), (true, Some(KlHinge { coef: 10.0, factor: 2.0 }))] {
             let penalty = KlPenalty { direction, clip, hinge, kl_coef: 0.7, ..KlPenalty::adaptive() };
-            configs.push(PpoConfig { kl_penalty: Some(penalty), ..PpoConfig::ppo_penalty() });
+            configs.push(Config { kl_penalty: Some(penalty), ..Config::ppo_penalty() });
         }
     }
     for spec in specs() {
@@ -591,12 +590,12 @@ fn kl_coef_follows_the_kl() {
     // No step at all halves it; a wild one doubles it; a fixed one stays.
     for (learning_rate, adaptive, factor) in [(0.0, true, 0.5), (0.1, true, 2.0), (0.1, false, 1.0)] {
         let penalty = KlPenalty { kl_coef: 0.3, adaptive, ..KlPenalty::adaptive() };
-        let config = PpoConfig {
+        let config = Config {
             learning_rate,
             kl_penalty: Some(penalty),
             update_epochs: 3,
             num_minibatches: 2,
-            ..PpoConfig::ppo_penalty()
+            ..Config::ppo_penalty()
         };
         let mut learner = CpuLearner::<f32>::new(spec.clone(), config.clone(), 5).unwrap();
         let stats = learner.update_batch(&batch, None).unwrap();
@@ -626,12 +625,12 @@ fn kl_coef_follows_the_last_minibatch_where_asked() {
     let spec = specs().remove(0);
     let start: Vec<f64> = initial_parameters(&spec, 5).iter().map(|p| f64::from(*p)).collect();
     let batch = batch(&rows(rng, &spec, &start, 64));
-    let with = |measure, target_kl| PpoConfig {
+    let with = |measure, target_kl| Config {
         kl_penalty: Some(KlPenalty { measure, target_kl, kl_coef: 0.3, ..KlPenalty::adaptive() }),
         learning_rate: 3e-3,
         update_epochs: 1,
         num_minibatches: 4,
-        ..PpoConfig::ppo_penalty()
+        ..Config::ppo_penalty()
     };
     let run = |config| CpuLearner::<f64>::new(spec.clone(), config, 5).unwrap().update_batch(&batch, None).unwrap();
     let (last, all) = (run(with(KlMeasure::LastMinibatch, 0.01)), run(with(KlMeasure::AllRows, 0.01)));
@@ -672,14 +671,14 @@ fn a_penalty_of_zero_is_no_penalty() {
     let spec = specs().remove(1);
     let start = weights(rng, &spec);
     let mut rows = rows(rng, &spec, &start, 32);
-    let run = |config: &PpoConfig, rows: &Rows<f64>| {
+    let run = |config: &Config, rows: &Rows<f64>| {
         let (mut parameters, mut adam) = (start.clone(), Adam::new(start.len()));
         let order = Order::Keyed { seed: 1, update: 0 };
         let stats = ppo_update(&spec, config, 1e-2, &mut parameters, &mut adam, rows, order).unwrap();
         (parameters, stats)
     };
-    let plain = PpoConfig::cleanrl();
-    let fixed = |beta| PpoConfig { kl_penalty: Some(KlPenalty::fixed(beta, KlDirection::NewOld)), ..plain.clone() };
+    let plain = Config::cleanrl();
+    let fixed = |beta| Config { kl_penalty: Some(KlPenalty::fixed(beta, KlDirection::NewOld)), ..plain.clone() };
     let (want, _) = run(&plain, &rows);
     let (got, stats) = run(&fixed(0.0), &rows);
     assert_eq!(got, want);
@@ -703,7 +702,7 @@ fn the_learning_rate_follows_the_kl() {
     let batch = batch(&rows(rng, &spec, &start, 64));
     let rate = AdaptiveLr::default();
     for learning_rate in [1e-5, 1e-2] {
-        let config = PpoConfig { adaptive_lr: Some(rate), learning_rate, anneal_lr: false, ..PpoConfig::cleanrl() };
+        let config = Config { adaptive_lr: Some(rate), learning_rate, anneal_lr: false, ..Config::cleanrl() };
         let mut learner = CpuLearner::<f32>::new(spec.clone(), config, 5).unwrap();
         let mut last = learning_rate;
         for _ in 0..3 {
@@ -724,8 +723,8 @@ fn a2c_is_the_surrogate_at_ratio_one() {
     for spec in specs() {
         let (layout, parameters) = (spec.layout(), weights(rng, &spec));
         let rows = rows(rng, &spec, &parameters, 20);
-        let a2c = PpoConfig::a2c();
-        let ppo = PpoConfig { algorithm: Algorithm::Ppo, ..a2c.clone() };
+        let a2c = Config::a2c();
+        let ppo = Config { algorithm: Algorithm::Ppo, ..a2c.clone() };
         let gradient = |config| minibatch_gradient(&spec, &layout, config, &parameters, &rows).unwrap();
         let ((loss, got), (_, want)) = (gradient(&a2c), gradient(&ppo));
         assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-14));

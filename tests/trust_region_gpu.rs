@@ -15,14 +15,14 @@ use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::fisher::Fisher;
 use wgpo::reference::trpo_update::value_range;
 use wgpo::rng::{Draw, block, normal};
-use wgpo::{ActMode, Algorithm, Env, Learner, PpoConfig, Trainer};
+use wgpo::{ActMode, Algorithm, Config, Env, Learner, Trainer};
 
 fn random(seed: u64, index: usize) -> f32 {
     normal(block(seed, Draw::Initialisation, 77, 0, index as u64)[0])
 }
 
 fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
-    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 7).unwrap();
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 7).unwrap();
     let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(r, c)| random(seed, r * spec.obs_dim + c));
     let acted = learner.act(obs.view(), ActMode::Sample).unwrap();
     let advantages = Array1::from_shape_fn(rows, |r| random(seed + 1, r) + 0.3);
@@ -50,13 +50,13 @@ fn specs() -> Vec<PolicySpec> {
     ]
 }
 
-fn config() -> PpoConfig {
-    PpoConfig {
+fn config() -> Config {
+    Config {
         update_epochs: 2,
         num_minibatches: 2,
         minibatch_size: None,
         anneal_lr: false,
-        ..PpoConfig::trpo_sb3_contrib()
+        ..Config::trpo_sb3_contrib()
     }
 }
 
@@ -145,7 +145,7 @@ fn whole_updates_agree_with_the_f64_reference() {
     let Some(gpu) = support::gpu(false) else { return };
     for spec in specs() {
         for (name, algorithm, trust_region) in regions() {
-            let config = PpoConfig { algorithm, trust_region, ..config() };
+            let config = Config { algorithm, trust_region, ..config() };
             let batch = batch(&spec, 130, 21);
             let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
             let mut device = GpuLearner::new(&gpu, spec.clone(), config, 7).unwrap();
@@ -187,7 +187,7 @@ fn a_line_search_that_fails_leaves_the_bits() {
     let spec = &specs()[1];
     // No candidate can stay within a thousandth of the KL that the step is scaled to.
     let trust_region = TrustRegion { kl_margin: 1e-3, line_search_steps: 2, ..TrustRegion::sb3_contrib() };
-    let config = PpoConfig { trust_region, ..config() };
+    let config = Config { trust_region, ..config() };
     let mut device = GpuLearner::new(&gpu, spec.clone(), config, 7).unwrap();
     let before = device.parameters().unwrap();
     let stats = device.update_batch(&batch(spec, 65, 2), None).unwrap().trust_region.unwrap();
@@ -208,7 +208,7 @@ fn a_line_search_backtracks_as_the_reference_does() {
         cg_iterations: 5,
         ..TrustRegion::sb3_contrib()
     };
-    let config = PpoConfig { trust_region, ..config() };
+    let config = Config { trust_region, ..config() };
     let batch = batch(spec, 130, 8);
     let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
     let mut device = GpuLearner::new(&gpu, spec.clone(), config, 7).unwrap();
@@ -239,7 +239,7 @@ fn no_advantage_means_no_step() {
     }
 }
 
-fn trainer(gpu: &Gpu, config: PpoConfig) -> GpuTrainer {
+fn trainer(gpu: &Gpu, config: Config) -> GpuTrainer {
     let env = Env::CartPole;
     GpuTrainer::new(gpu, env, env.policy(&[16, 16]), config, 3).unwrap()
 }
@@ -247,7 +247,7 @@ fn trainer(gpu: &Gpu, config: PpoConfig) -> GpuTrainer {
 #[test]
 fn one_update_is_one_submission_and_reads_nothing_back() {
     let Some(gpu) = support::gpu(false) else { return };
-    let config = PpoConfig { num_envs: 4, num_steps: 32, ..config() };
+    let config = Config { num_envs: 4, num_steps: 32, ..config() };
     let mut trainer = trainer(&gpu, config.clone());
     trainer.iterate().unwrap();
     let before = gpu.counts();
@@ -281,7 +281,7 @@ fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
     let Some(gpu) = support::gpu(false) else { return };
     for cg_warm_start in [false, true] {
         let trust_region = TrustRegion { cg_warm_start, ..TrustRegion::sb3_contrib() };
-        let config = PpoConfig { num_envs: 4, num_steps: 32, trust_region, ..config() };
+        let config = Config { num_envs: 4, num_steps: 32, trust_region, ..config() };
         let mut whole = trainer(&gpu, config.clone());
         let stats: Vec<_> = (0..4).map(|_| whole.iterate().unwrap()).collect();
         let mut first = trainer(&gpu, config.clone());
@@ -306,7 +306,7 @@ fn a_batch_of_one_steps_as_the_reference_does() {
         // One row has one direction to go: a single iteration solves for it.
         let trust_region =
             TrustRegion { cg_tolerance: 1e-6, cg_absolute_tolerance: None, ..TrustRegion::sb3_contrib() };
-        let config = PpoConfig { trust_region, num_minibatches: 1, ..config() };
+        let config = Config { trust_region, num_minibatches: 1, ..config() };
         let mut batch = batch(&spec, 1, 31);
         batch.advantages[0] = 0.8;
         let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
@@ -327,7 +327,7 @@ fn a_warm_start_forgets_where_there_is_no_gradient() {
     let Some(gpu) = support::gpu(false) else { return };
     let spec = &specs()[0];
     let trust_region = TrustRegion { cg_warm_start: true, ..TrustRegion::sb3_contrib() };
-    let config = PpoConfig { trust_region, ..config() };
+    let config = Config { trust_region, ..config() };
     let mut batch = batch(spec, 64, 6);
     let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();
     let mut oracle = CpuLearner::<f64>::new(spec.clone(), config, 7).unwrap();

@@ -12,12 +12,12 @@ use wgpo::data::{Actions, Batch, UpdateStats};
 use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::rng::{Draw, block, normal, uniform};
-use wgpo::{AdvantageNorm, Env, KlStop, Learner, Optimizer, PpoConfig, Trainer, ValueLoss};
+use wgpo::{AdvantageNorm, Config, Env, KlStop, Learner, Optimizer, Trainer, ValueLoss};
 
 /// A seeded batch near the policy's own distribution.
 fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
     let n = |row: usize, column: usize| normal(block(seed, Draw::Initialisation, row as u32, column as u32, 9)[0]);
-    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 3).unwrap();
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 3).unwrap();
     let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
     let acted = learner.act(obs.view(), wgpo::ActMode::Sample).unwrap();
     // Ratios near 1, some outside the clip range.
@@ -39,20 +39,15 @@ fn step_error(start: &[f32], got: &[f32], want: &[f32]) -> f64 {
 struct Case {
     name: &'static str,
     spec: PolicySpec,
-    config: PpoConfig,
+    config: Config,
     rows: usize,
 }
 
 fn cases() -> Vec<Case> {
     let discrete = Head::categorical(3);
     let continuous = Head::gaussian(2);
-    let base = PpoConfig {
-        update_epochs: 2,
-        num_minibatches: 4,
-        learning_rate: 1e-3,
-        anneal_lr: false,
-        ..PpoConfig::cleanrl()
-    };
+    let base =
+        Config { update_epochs: 2, num_minibatches: 4, learning_rate: 1e-3, anneal_lr: false, ..Config::cleanrl() };
     let separate = |head: &Head, activation| PolicySpec::separate(5, &[33, 17], activation, head.clone());
     let deep_trunk = PolicySpec {
         obs_dim: 4,
@@ -72,26 +67,26 @@ fn cases() -> Vec<Case> {
         Case {
             name: "cleanrl, continuous, dual clip, AdamW",
             spec: separate(&continuous, Activation::Tanh),
-            config: PpoConfig { dual_clip: Some(1.5), optimizer: Optimizer::AdamW, weight_decay: 0.1, ..base.clone() },
+            config: Config { dual_clip: Some(1.5), optimizer: Optimizer::AdamW, weight_decay: 0.1, ..base.clone() },
             rows: 127,
         },
         Case {
             name: "sb3, shared trunk, last minibatch of one",
             spec: PolicySpec::shared(4, &[16, 8], Activation::Tanh, discrete.clone()),
-            config: PpoConfig {
+            config: Config {
                 minibatch_size: Some(16),
                 value_loss: ValueLoss::ClipOnly,
                 clip_coef_vf: Some(0.1),
                 update_epochs: 2,
                 anneal_lr: false,
-                ..PpoConfig::sb3()
+                ..Config::sb3()
             },
             rows: 65,
         },
         Case {
             name: "deep trunk, GELU by erf, no clip of the gradient, L2 decay",
             spec: PolicySpec { activation: Activation::GeluErf, ..deep_trunk.clone() },
-            config: PpoConfig {
+            config: Config {
                 max_grad_norm: None,
                 weight_decay: 0.01,
                 norm_adv: AdvantageNorm::Batch,
@@ -103,19 +98,19 @@ fn cases() -> Vec<Case> {
         Case {
             name: "deep trunk, ELU, no normalisation",
             spec: deep_trunk,
-            config: PpoConfig { norm_adv: AdvantageNorm::None, value_loss: ValueLoss::Plain, ..base.clone() },
+            config: Config { norm_adv: AdvantageNorm::None, value_loss: ValueLoss::Plain, ..base.clone() },
             rows: 64,
         },
         Case {
             name: "linear policy, batch of one",
             spec: PolicySpec::separate(1, &[], Activation::Relu, continuous),
-            config: PpoConfig { num_minibatches: 1, ..base.clone() },
+            config: Config { num_minibatches: 1, ..base.clone() },
             rows: 1,
         },
         Case {
             name: "SiLU, a minibatch of several slices",
             spec: separate(&discrete, Activation::Silu),
-            config: PpoConfig { num_minibatches: 1, update_epochs: 3, ..base },
+            config: Config { num_minibatches: 1, update_epochs: 3, ..base },
             rows: 1030,
         },
     ]
@@ -209,13 +204,13 @@ fn early_stops_end_the_update_at_the_same_minibatch() {
     let Some(gpu) = support::gpu(false) else { return };
     for kl_stop in [KlStop::Minibatch, KlStop::Epoch] {
         let spec = PolicySpec::separate(5, &[16], Activation::Tanh, Head::categorical(3));
-        let config = PpoConfig {
+        let config = Config {
             kl_stop,
             target_kl: Some(0.05),
             update_epochs: 8,
             learning_rate: 0.01,
             anneal_lr: false,
-            ..PpoConfig::cleanrl()
+            ..Config::cleanrl()
         };
         let batch = batch(&spec, 100, 2);
         let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
@@ -231,7 +226,7 @@ fn early_stops_end_the_update_at_the_same_minibatch() {
 fn a_gradient_that_is_not_finite_changes_nothing() {
     let Some(gpu) = support::gpu(false) else { return };
     let spec = PolicySpec::separate(3, &[8], Activation::Relu, Head::gaussian(1));
-    let config = PpoConfig { num_minibatches: 1, update_epochs: 2, vf_coef: 1e3, ..PpoConfig::cleanrl() };
+    let config = Config { num_minibatches: 1, update_epochs: 2, vf_coef: 1e3, ..Config::cleanrl() };
     let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 1).unwrap();
     let mut batch = batch(&spec, 10, 3);
     // Finite, but its square and its gradient are not.
@@ -256,14 +251,14 @@ fn squares_and_sums_beyond_f32_are_as_in_f64() {
     let mut batch = batch(&spec, 10, 3);
     batch.returns.mapv_inplace(|x| 1e19 + 1e18 * x);
     for grad_clip in [wgpo::GradClip::Joint, wgpo::GradClip::Separate] {
-        let config = PpoConfig {
+        let config = Config {
             num_minibatches: 1,
             update_epochs: 2,
             vf_coef: 3.0,
             anneal_lr: false,
             value_loss: ValueLoss::Plain,
             grad_clip,
-            ..PpoConfig::cleanrl()
+            ..Config::cleanrl()
         };
         let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
         let start = oracle.state().unwrap().parameters;
@@ -293,8 +288,7 @@ fn squares_and_sums_beyond_f32_are_as_in_f64() {
     }
     // Beyond f32 itself: said, by both.
     batch.returns.fill(1e20);
-    let config =
-        PpoConfig { num_minibatches: 1, update_epochs: 1, value_loss: ValueLoss::Plain, ..PpoConfig::cleanrl() };
+    let config = Config { num_minibatches: 1, update_epochs: 1, value_loss: ValueLoss::Plain, ..Config::cleanrl() };
     let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();
     let mut cpu = CpuLearner::<f32>::new(spec, config, 7).unwrap();
     for stats in [device.update_batch(&batch, None).unwrap(), cpu.update_batch(&batch, None).unwrap()] {
@@ -313,16 +307,16 @@ fn reported_means_are_over_rows() {
     let mut batch = batch(&spec, 10, 3);
     batch.returns[9] = 100.0;
     let order: Vec<u32> = (0..10).collect();
-    let config = |minibatch_size| PpoConfig {
+    let config = |minibatch_size| Config {
         minibatch_size: Some(minibatch_size),
         update_epochs: 1,
         learning_rate: 0.0,
         anneal_lr: false,
         norm_adv: AdvantageNorm::None,
         value_loss: ValueLoss::Plain,
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
-    let sides = |config: PpoConfig| -> [(&str, Box<dyn Learner>); 4] {
+    let sides = |config: Config| -> [(&str, Box<dyn Learner>); 4] {
         let (plain, fused) = (gpu.with_products(ProductPath::Plain), gpu.with_products(ProductPath::Fused));
         [
             ("device", Box::new(GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap())),
@@ -387,7 +381,7 @@ fn the_same_update_twice_gives_the_same_bits() {
 
 fn trainer(gpu: &Gpu, env: Env) -> GpuTrainer {
     let config =
-        PpoConfig { num_envs: 5, num_steps: 33, update_epochs: 2, total_timesteps: 5 * 33 * 8, ..PpoConfig::cleanrl() };
+        Config { num_envs: 5, num_steps: 33, update_epochs: 2, total_timesteps: 5 * 33 * 8, ..Config::cleanrl() };
     GpuTrainer::new(gpu, env, env.policy(&[16, 16]), config, 21).unwrap()
 }
 
@@ -442,7 +436,7 @@ fn one_update_is_one_submission_without_a_read_back_inside() {
     // What the other heads, the switches and the masks need is not paid for by those that have none of them: these are the
     // numbers from before there were any. A Gaussian's log_std costs no dispatch.
     for (env, spec) in [(Env::CartPole, cartpole), (Env::Pendulum, pendulum)] {
-        let config = PpoConfig { num_envs: 4, num_steps: 64, ..PpoConfig::cleanrl() };
+        let config = Config { num_envs: 4, num_steps: 64, ..Config::cleanrl() };
         let mut trainer = GpuTrainer::new(&gpu, env, spec, config, 1).unwrap();
         trainer.iterate().unwrap();
         let before = gpu.counts();
@@ -468,7 +462,7 @@ fn a_minibatch_step_is_few_dispatches() {
     for (hidden, want) in [([64, 64], [22, 12, 12, 4]), ([65, 64], [22, 12, 12, 12])] {
         for (products, want) in ProductPath::ALL.into_iter().zip(want) {
             let gpu = Gpu::new(&GpuOptions { allow_software: true, products, ..GpuOptions::default() }).unwrap();
-            let config = PpoConfig { num_envs: 4, num_steps: 64, ..PpoConfig::cleanrl() };
+            let config = Config { num_envs: 4, num_steps: 64, ..Config::cleanrl() };
             let trainer = GpuTrainer::new(&gpu, Env::CartPole, Env::CartPole.policy(&hidden), config, 1).unwrap();
             // What an update has besides its 16 minibatches, as above.
             let (_, _, update) = trainer.dispatches();
@@ -482,8 +476,8 @@ fn acting_agrees_with_the_reference() {
     let Some(gpu) = support::gpu(false) else { return };
     for head in [Head::categorical(4), Head::gaussian(3)] {
         let spec = PolicySpec::separate(6, &[32], Activation::Tanh, head);
-        let mut device = GpuLearner::new(&gpu, spec.clone(), PpoConfig::cleanrl(), 5).unwrap();
-        let mut oracle = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 5).unwrap();
+        let mut device = GpuLearner::new(&gpu, spec.clone(), Config::cleanrl(), 5).unwrap();
+        let mut oracle = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 5).unwrap();
         for rows in [1, 65] {
             let obs = Array2::from_shape_fn((rows, 6), |(r, c)| {
                 uniform(block(1, Draw::Initialisation, r as u32, c as u32, 0)[0])
@@ -574,7 +568,7 @@ fn a_model_made_for_other_decays_is_refused() {
     use wgpo::algo::{BatchBuffers, Model, PpoUpdate};
     let Some(gpu) = support::gpu(false) else { return };
     let spec = PolicySpec::separate(2, &[4], Activation::Tanh, Head::categorical(2));
-    let config = PpoConfig::cleanrl();
+    let config = Config::cleanrl();
     let start = wgpo::policy::initial_parameters(&spec, 1);
     let model = Model::new(&gpu, &spec, &config, &start, 1).unwrap();
     let batch = BatchBuffers {
@@ -588,7 +582,7 @@ fn a_model_made_for_other_decays_is_refused() {
         old_dist: None,
         valid: None,
     };
-    let other = PpoConfig { adam_beta2: 0.99, ..config };
+    let other = Config { adam_beta2: 0.99, ..config };
     assert!(
         PpoUpdate::new(&gpu, &model, &other, &batch, None).unwrap_err().to_string().contains("the model was made for")
     );

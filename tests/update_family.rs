@@ -12,14 +12,14 @@ use wgpo::data::Batch;
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    AdaptiveLr, AdvantageNorm, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop, Learner, Optimizer, PpoConfig,
+    AdaptiveLr, AdvantageNorm, Config, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop, Learner, Optimizer,
     RateStep,
 };
 
 /// A seeded batch near the policy's own distribution.
 fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     let n = |row: usize, column: usize| normal(block(11, Draw::Initialisation, row as u32, column as u32, 9)[0]);
-    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 7).unwrap();
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 7).unwrap();
     let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
     let acted = learner.act(obs.view(), wgpo::ActMode::Sample).unwrap();
     let logp_old = Array1::from_shape_fn(rows, |row| acted.logp[row] + 0.1 * n(row, 100));
@@ -29,56 +29,48 @@ fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None, valid: None }
 }
 
-fn cases() -> Vec<(&'static str, PpoConfig)> {
-    let ppo = PpoConfig {
-        update_epochs: 3,
-        num_minibatches: 4,
-        learning_rate: 1e-3,
-        anneal_lr: false,
-        ..PpoConfig::cleanrl()
-    };
-    let base = PpoConfig { update_epochs: 3, num_minibatches: 4, anneal_lr: false, ..PpoConfig::ppo_penalty() };
-    let adaptive = |learning_rate, target_kl| PpoConfig {
+fn cases() -> Vec<(&'static str, Config)> {
+    let ppo =
+        Config { update_epochs: 3, num_minibatches: 4, learning_rate: 1e-3, anneal_lr: false, ..Config::cleanrl() };
+    let base = Config { update_epochs: 3, num_minibatches: 4, anneal_lr: false, ..Config::ppo_penalty() };
+    let adaptive = |learning_rate, target_kl| Config {
         learning_rate,
         kl_penalty: Some(KlPenalty { target_kl, ..KlPenalty::adaptive() }),
         ..base.clone()
     };
-    let a2c = PpoConfig { num_minibatches: 1, ..PpoConfig::a2c() };
+    let a2c = Config { num_minibatches: 1, ..Config::a2c() };
     let rate = AdaptiveLr { target_kl: 0.004, ..AdaptiveLr::default() };
     let hinge = Some(KlHinge { coef: 500.0, factor: 0.5 });
     vec![
         ("a2c, rmsprop", a2c.clone()),
-        ("a2c, rmsprop, decay", PpoConfig { weight_decay: 0.01, ent_coef: 0.01, ..a2c.clone() }),
+        ("a2c, rmsprop, decay", Config { weight_decay: 0.01, ent_coef: 0.01, ..a2c.clone() }),
         (
             "a2c, adam, normalised, minibatches",
-            PpoConfig { optimizer: Optimizer::Adam, norm_adv: AdvantageNorm::Batch, num_minibatches: 3, ..a2c },
+            Config { optimizer: Optimizer::Adam, norm_adv: AdvantageNorm::Batch, num_minibatches: 3, ..a2c },
         ),
         ("β doubles", adaptive(3e-3, 1e-4)),
         ("β halves", adaptive(1e-4, 0.05)),
         ("β stays if KL is near its target", adaptive(1e-3, 3e-4)),
-        (
-            "fixed β with clip",
-            PpoConfig { kl_penalty: Some(KlPenalty::fixed(0.7, KlDirection::OldNew)), ..ppo.clone() },
-        ),
+        ("fixed β with clip", Config { kl_penalty: Some(KlPenalty::fixed(0.7, KlDirection::OldNew)), ..ppo.clone() }),
         (
             "fixed β, new‖old, no clip",
-            PpoConfig {
+            Config {
                 kl_penalty: Some(KlPenalty { clip: false, ..KlPenalty::fixed(2.0, KlDirection::NewOld) }),
                 ..ppo.clone()
             },
         ),
         (
             "hinge",
-            PpoConfig {
+            Config {
                 kl_penalty: Some(KlPenalty { hinge, target_kl: 0.001, ..KlPenalty::adaptive() }),
                 learning_rate: 3e-3,
                 ..base.clone()
             },
         ),
-        ("learning rate by KL", PpoConfig { adaptive_lr: Some(rate), ..ppo.clone() }),
+        ("learning rate by KL", Config { adaptive_lr: Some(rate), ..ppo.clone() }),
         (
             "learning rate by KL, penalty, early stop",
-            PpoConfig {
+            Config {
                 adaptive_lr: Some(rate),
                 target_kl: Some(0.012),
                 kl_stop: KlStop::Minibatch,
@@ -90,18 +82,18 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
         // This batch's k3 is some 0.005 at the start: rates rise and fall round that.
         (
             "learning rate by k3 of each minibatch",
-            PpoConfig {
+            Config {
                 adaptive_lr: Some(AdaptiveLr { estimator: KlEstimator::K3, target_kl: 0.007, kl_factor: 1.1, ..rate }),
                 ..ppo.clone()
             },
         ),
         (
             "skrl: learning rate by each epoch's k3, rising",
-            PpoConfig { adaptive_lr: Some(AdaptiveLr { target_kl: 0.1, ..AdaptiveLr::skrl() }), ..ppo.clone() },
+            Config { adaptive_lr: Some(AdaptiveLr { target_kl: 0.1, ..AdaptiveLr::skrl() }), ..ppo.clone() },
         ),
         (
             "skrl: learning rate by each epoch's k3, falling, epochs with an early stop",
-            PpoConfig {
+            Config {
                 adaptive_lr: Some(AdaptiveLr { target_kl: 0.002, ..AdaptiveLr::skrl() }),
                 learning_rate: 3e-3,
                 update_epochs: 6,
@@ -112,7 +104,7 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
         ),
         (
             "learning rate by each epoch's analytic KL, epochs with an early stop",
-            PpoConfig {
+            Config {
                 adaptive_lr: Some(AdaptiveLr { step: RateStep::Epoch, ..rate }),
                 learning_rate: 3e-3,
                 update_epochs: 6,
@@ -123,7 +115,7 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
         ),
         (
             "learning rate by each epoch's k3, update with an early stop",
-            PpoConfig {
+            Config {
                 adaptive_lr: Some(AdaptiveLr::skrl()),
                 learning_rate: 3e-3,
                 update_epochs: 8,
@@ -134,7 +126,7 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
         ),
         (
             "epochs with an early stop",
-            PpoConfig {
+            Config {
                 learning_rate: 3e-3,
                 update_epochs: 6,
                 target_kl: Some(0.008),

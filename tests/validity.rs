@@ -15,8 +15,8 @@ use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::reference::ppo_update::Rows;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Autoreset, FisherForm, KlMeasure, KlPenalty, Learner,
-    PpoConfig, RewardNorm, TrustRegion, ValueLoss, ValueNorm,
+    ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Autoreset, Config, FisherForm, KlMeasure, KlPenalty,
+    Learner, RewardNorm, TrustRegion, ValueLoss, ValueNorm,
 };
 
 fn n(row: usize, column: usize) -> f32 {
@@ -39,7 +39,7 @@ fn allowed(spec: &PolicySpec, rows: usize) -> Option<Array2<bool>> {
 
 /// A seeded batch near the policy's own distribution.
 fn batch(spec: &PolicySpec, rows: usize) -> Batch {
-    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 7).unwrap();
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 7).unwrap();
     let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
     let allowed = allowed(spec, rows);
     let acted = learner.act_masked(obs.view(), allowed.as_ref().map(|a| a.view()), ActMode::Sample).unwrap();
@@ -90,33 +90,28 @@ fn dense(batch: &Batch) -> Batch {
     }
 }
 
-fn cases() -> Vec<(&'static str, PpoConfig)> {
-    let ppo = PpoConfig {
-        update_epochs: 2,
-        num_minibatches: 4,
-        learning_rate: 1e-3,
-        anneal_lr: false,
-        ..PpoConfig::cleanrl()
-    };
+fn cases() -> Vec<(&'static str, Config)> {
+    let ppo =
+        Config { update_epochs: 2, num_minibatches: 4, learning_rate: 1e-3, anneal_lr: false, ..Config::cleanrl() };
     let region =
         TrustRegion { cg_iterations: 6, cg_tolerance: 1e-6, cg_absolute_tolerance: None, ..TrustRegion::sb3_contrib() };
-    let trpo = PpoConfig {
+    let trpo = Config {
         trust_region: region,
         update_epochs: 2,
         num_minibatches: 2,
         minibatch_size: None,
-        ..PpoConfig::trpo_sb3_contrib()
+        ..Config::trpo_sb3_contrib()
     };
-    let penalty = PpoConfig { update_epochs: 2, num_minibatches: 4, anneal_lr: false, ..PpoConfig::ppo_penalty() };
+    let penalty = Config { update_epochs: 2, num_minibatches: 4, anneal_lr: false, ..Config::ppo_penalty() };
     let rate = AdaptiveLr { target_kl: 0.004, ..AdaptiveLr::default() };
     vec![
         ("ppo", ppo.clone()),
-        ("ppo, batch scope", PpoConfig { norm_adv: AdvantageNorm::Batch, value_loss: ValueLoss::Plain, ..ppo.clone() }),
-        ("ppo, early stop", PpoConfig { target_kl: Some(0.012), update_epochs: 6, ..ppo.clone() }),
+        ("ppo, batch scope", Config { norm_adv: AdvantageNorm::Batch, value_loss: ValueLoss::Plain, ..ppo.clone() }),
+        ("ppo, early stop", Config { target_kl: Some(0.012), update_epochs: 6, ..ppo.clone() }),
         ("ppo-penalty", penalty.clone()),
         (
             "ppo-penalty, tight",
-            PpoConfig {
+            Config {
                 learning_rate: 3e-3,
                 kl_penalty: Some(KlPenalty { target_kl: 1e-4, ..KlPenalty::adaptive() }),
                 ..penalty.clone()
@@ -124,7 +119,7 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
         ),
         (
             "ppo-penalty, by the last minibatch",
-            PpoConfig {
+            Config {
                 learning_rate: 3e-3,
                 kl_penalty: Some(KlPenalty {
                     target_kl: 1e-4,
@@ -134,28 +129,24 @@ fn cases() -> Vec<(&'static str, PpoConfig)> {
                 ..penalty
             },
         ),
-        ("learning rate by KL", PpoConfig { adaptive_lr: Some(rate), ..ppo.clone() }),
-        ("normalised", PpoConfig { norm_value: Some(ValueNorm { clip: None, ..ValueNorm::rl_games() }), ..ppo }),
-        ("a2c", PpoConfig { num_minibatches: 1, norm_adv: AdvantageNorm::Minibatch, ..PpoConfig::a2c() }),
+        ("learning rate by KL", Config { adaptive_lr: Some(rate), ..ppo.clone() }),
+        ("normalised", Config { norm_value: Some(ValueNorm { clip: None, ..ValueNorm::rl_games() }), ..ppo }),
+        ("a2c", Config { num_minibatches: 1, norm_adv: AdvantageNorm::Minibatch, ..Config::a2c() }),
         ("trpo", trpo.clone()),
         (
             "trpo, every third row, empirical",
-            PpoConfig {
+            Config {
                 trust_region: TrustRegion { fisher_subsample: 3, fisher: FisherForm::Empirical, ..region },
                 ..trpo.clone()
             },
         ),
         (
             "trpo on a third of the rows",
-            PpoConfig { trust_region: TrustRegion { subsample: 3, fisher_subsample: 2, ..region }, ..trpo.clone() },
+            Config { trust_region: TrustRegion { subsample: 3, fisher_subsample: 2, ..region }, ..trpo.clone() },
         ),
         (
             "trpo's direction, a fixed step",
-            PpoConfig {
-                algorithm: Algorithm::Npg,
-                trust_region: TrustRegion { step_size: Some(0.05), ..region },
-                ..trpo
-            },
+            Config { algorithm: Algorithm::Npg, trust_region: TrustRegion { step_size: Some(0.05), ..region }, ..trpo },
         ),
     ]
 }
@@ -261,7 +252,7 @@ fn padding_changes_nothing() {
         let dense = dense(&padded);
         // Which rows the Fisher matrix looks at is a matter of the rows' places.
         for (name, config) in cases().into_iter().filter(|(_, config)| config.trust_region.fisher_subsample == 1) {
-            let config = PpoConfig { num_minibatches: 1, minibatch_size: None, ..config };
+            let config = Config { num_minibatches: 1, minibatch_size: None, ..config };
             let start = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap().parameters().unwrap();
             let cpu =
                 |batch: &Batch| update(&mut CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap(), batch);
@@ -292,7 +283,7 @@ fn a_minibatch_without_a_row_that_counts_steps_with_gradient_0() {
     batch.obs.slice_mut(s![8..16, ..]).fill(f32::NAN);
     batch.valid = Some(valid);
     for (name, config) in cases().into_iter().filter(|(_, config)| config.update_epochs == 2) {
-        let config = PpoConfig { minibatch_size: Some(8), ..config };
+        let config = Config { minibatch_size: Some(8), ..config };
         let order: Vec<u32> = (0..config.order_epochs()).flat_map(|_| 0..24).collect();
         let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
         let mut device = GpuLearner::new(&gpu, spec.clone(), config, 7).unwrap();
@@ -314,7 +305,7 @@ fn without_a_row_to_look_at_the_fisher_matrix_is_damping() {
     let mut batch = batch(&spec, 40);
     batch.valid = Some(Array1::from_shape_fn(40, |row| u32::from(row % 8 != 0)));
     let (name, config) = cases().into_iter().find(|(name, _)| *name == "trpo").unwrap();
-    let config = PpoConfig { trust_region: TrustRegion { fisher_subsample: 8, ..config.trust_region }, ..config };
+    let config = Config { trust_region: TrustRegion { fisher_subsample: 8, ..config.trust_region }, ..config };
     let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
     let mut device = GpuLearner::new(&gpu, spec, config, 7).unwrap();
     let start = device.parameters().unwrap();
@@ -357,7 +348,7 @@ fn masks_are_checked() {
 /// Seeded steps of a policy of its own, with both kinds of ends.
 fn rollout(spec: &PolicySpec, steps: usize, envs: usize, actor: u64) -> Rollout {
     let rows = steps * envs;
-    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), actor).unwrap();
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), actor).unwrap();
     let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
     let allowed = allowed(spec, rows);
     let acted = learner.act_masked(obs.view(), allowed.as_ref().map(|a| a.view()), ActMode::Sample).unwrap();
@@ -406,7 +397,7 @@ fn stale_rollouts_are_corrected_alike() {
             if !["ppo", "a2c", "trpo"].contains(&name) {
                 continue;
             }
-            let config = PpoConfig { advantage, ..config };
+            let config = Config { advantage, ..config };
             let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
             let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();
             let start = device.parameters().unwrap();
@@ -419,7 +410,7 @@ fn stale_rollouts_are_corrected_alike() {
             }
             // And it is not what GAE makes of it.
             let mut plain =
-                CpuLearner::<f64>::new(spec.clone(), PpoConfig { advantage: AdvantageKind::Gae, ..config }, 7).unwrap();
+                CpuLearner::<f64>::new(spec.clone(), Config { advantage: AdvantageKind::Gae, ..config }, 7).unwrap();
             plain.update(&stale).unwrap();
             plain.update(&stale).unwrap();
             let apart = step_error(&start, &plain.parameters().unwrap(), &oracle.parameters().unwrap());
@@ -474,19 +465,19 @@ fn puff_is_gae_on_the_own_policys_rollout() {
     for head in heads() {
         let spec = spec(head);
         let own = rollout(&spec, 26, 5, 7);
-        let config = |advantage| PpoConfig { advantage, ..cases().remove(0).1 };
+        let config = |advantage| Config { advantage, ..cases().remove(0).1 };
         let (gae, puff) = (config(AdvantageKind::Gae), config(AdvantageKind::PUFF));
         let run = |learner: &mut dyn Learner| {
             let start = learner.parameters().unwrap();
             learner.update(&own).unwrap();
             (start, learner.parameters().unwrap())
         };
-        let cpu = |config: &PpoConfig| run(&mut CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap());
+        let cpu = |config: &Config| run(&mut CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap());
         let ((start, a), (_, b)) = (cpu(&gae), cpu(&puff));
         // The rollout holds f32.
         assert!(step_error(&start, &a, &b) < 1e-5);
         if let Some(gpu) = &gpu {
-            let device = |config: &PpoConfig| run(&mut GpuLearner::new(gpu, spec.clone(), config.clone(), 7).unwrap());
+            let device = |config: &Config| run(&mut GpuLearner::new(gpu, spec.clone(), config.clone(), 7).unwrap());
             let ((start, a), (_, b)) = (device(&gae), device(&puff));
             assert!(step_error(&start, &a, &b) < 1e-4);
         }
@@ -625,7 +616,7 @@ fn by_step(advantages: &[f64], ids: &[Option<usize>]) -> BySteps {
     all
 }
 
-fn on_device(gpu: &Gpu, rollout: &Rollout, config: &PpoConfig) -> (Vec<u32>, Vec<f64>) {
+fn on_device(gpu: &Gpu, rollout: &Rollout, config: &Config) -> (Vec<u32>, Vec<f64>) {
     let floats = |array: &Array2<f32>| gpu.upload("array", &array.iter().copied().collect::<Vec<_>>()).unwrap();
     let flags = |array: &Array2<u32>| gpu.upload("array", &array.iter().copied().collect::<Vec<_>>()).unwrap();
     let rows = rollout.rows() as u64;
@@ -654,13 +645,8 @@ fn the_same_steps_in_three_modes_are_the_same_update() {
     let gpu = support::gpu(true);
     for head in heads() {
         let spec = spec(head);
-        let config = PpoConfig {
-            num_minibatches: 1,
-            update_epochs: 3,
-            learning_rate: 1e-3,
-            anneal_lr: false,
-            ..PpoConfig::cleanrl()
-        };
+        let config =
+            Config { num_minibatches: 1, update_epochs: 3, learning_rate: 1e-3, anneal_lr: false, ..Config::cleanrl() };
         let start = wgpo::policy::initial_parameters(&spec, 7);
         let wide: Vec<f64> = start.iter().map(|p| f64::from(*p)).collect();
         // Advantages and parameters of the first mode.
@@ -698,9 +684,9 @@ fn the_same_steps_in_three_modes_are_the_same_update() {
             assert!(error < 1e-4, "{mode}: step error {error}");
 
             // Running statistics take in transitions only.
-            let config = PpoConfig {
+            let config = Config {
                 num_envs: rollout.envs,
-                reward_norm: Some(RewardNorm::sb3()),
+                norm_reward: Some(RewardNorm::sb3()),
                 norm_value: Some(ValueNorm::rl_games()),
                 ..config.clone()
             };
@@ -726,7 +712,7 @@ fn the_same_steps_in_three_modes_are_the_same_update() {
 fn a_window_may_begin_with_the_reset() {
     let gpu = support::gpu(true);
     let spec = spec(Head::categorical(3));
-    let config = PpoConfig::cleanrl();
+    let config = Config::cleanrl();
     let wide: Vec<f64> = wgpo::policy::initial_parameters(&spec, 7).iter().map(|p| f64::from(*p)).collect();
     let (whole, ids) = recorded(&spec).remove(1);
     let want = Rows::from_rollout(&spec, &config, &wide, &whole).unwrap().advantages;
@@ -774,7 +760,7 @@ type Case<'a> = (&'a str, &'a dyn Fn(&mut Rollout));
 #[test]
 fn a_truncated_step_without_its_final_value_is_named() {
     let spec = spec(Head::categorical(3));
-    let config = PpoConfig { num_minibatches: 1, update_epochs: 1, ..PpoConfig::cleanrl() };
+    let config = Config { num_minibatches: 1, update_epochs: 1, ..Config::cleanrl() };
     let mut whole = rollout(&spec, 5, 3, 7);
     (whole.terminated, whole.truncated) = (Array2::zeros((5, 3)), Array2::zeros((5, 3)));
     let without = |change: &dyn Fn(&mut Rollout)| {

@@ -16,7 +16,7 @@ use wgpo::kernels::{is_wide, policy_sample, policy_sample_wide};
 use wgpo::policy::{Activation, Bounds, Head, Network, PolicySpec};
 use wgpo::reference::head_categorical::log_softmax;
 use wgpo::rng::{Draw, block, normal, uniform};
-use wgpo::{ActMode, AdvantageNorm, Algorithm, KlPenalty, Learner, PpoConfig};
+use wgpo::{ActMode, AdvantageNorm, Algorithm, Config, KlPenalty, Learner};
 
 const MANY: usize = 262_144;
 
@@ -63,7 +63,7 @@ fn parameters(spec: &PolicySpec) -> Vec<f32> {
 }
 
 fn batch(spec: &PolicySpec, rows: usize) -> Batch {
-    let mut learner = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 7).unwrap();
+    let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 7).unwrap();
     learner.set_parameters(&parameters(spec)).unwrap();
     let (obs, masks) = (observations(rows), masks(&spec.head, rows));
     let acted = learner.act_masked(obs.view(), masks.as_ref().map(|m| m.view()), ActMode::Sample).unwrap();
@@ -74,23 +74,23 @@ fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None, valid: None }
 }
 
-fn config(algorithm: Algorithm) -> PpoConfig {
-    let base = PpoConfig {
+fn config(algorithm: Algorithm) -> Config {
+    let base = Config {
         update_epochs: 1,
         num_minibatches: 1,
         minibatch_size: None,
         anneal_lr: false,
         norm_adv: AdvantageNorm::None,
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     match algorithm {
-        Algorithm::PpoPenalty => PpoConfig { kl_penalty: PpoConfig::ppo_penalty().kl_penalty, algorithm, ..base },
-        Algorithm::A2c => PpoConfig { num_minibatches: 1, ..PpoConfig::a2c() },
+        Algorithm::PpoPenalty => Config { kl_penalty: Config::ppo_penalty().kl_penalty, algorithm, ..base },
+        Algorithm::A2c => Config { num_minibatches: 1, ..Config::a2c() },
         Algorithm::Trpo | Algorithm::Npg => {
-            let trpo = PpoConfig::trpo_sb3_contrib();
+            let trpo = Config::trpo_sb3_contrib();
             let mut trust_region = trpo.trust_region;
             trust_region.cg_iterations = 3;
-            PpoConfig {
+            Config {
                 algorithm,
                 update_epochs: 1,
                 num_minibatches: 1,
@@ -100,7 +100,7 @@ fn config(algorithm: Algorithm) -> PpoConfig {
                 ..trpo
             }
         }
-        _ => PpoConfig { algorithm, ..base },
+        _ => Config { algorithm, ..base },
     }
 }
 
@@ -114,7 +114,7 @@ fn learns_as_the_reference(gpu: &Gpu, head: &Head, rows: usize, algorithm: Algor
 }
 
 /// The same; what the reference says of it.
-fn learns_with(gpu: &Gpu, head: &Head, rows: usize, config: &PpoConfig) -> UpdateStats {
+fn learns_with(gpu: &Gpu, head: &Head, rows: usize, config: &Config) -> UpdateStats {
     let (spec, algorithm) = (policy(head), config.algorithm);
     let name = format!("{} of {} by {}", head.name(), head.raw_outputs(), algorithm.name());
     let (batch, start) = (batch(&spec, rows), parameters(&spec));
@@ -157,7 +157,7 @@ fn minibatches_of_many_choices_are_held_back_by_their_divergence_as_by_the_refer
     let Some(gpu) = support::gpu(true) else { return };
     let base = config(Algorithm::PpoPenalty);
     let penalty = base.kl_penalty.map(|penalty| KlPenalty { kl_coef: 5.0, ..penalty });
-    let config = PpoConfig { update_epochs: 2, num_minibatches: 2, learning_rate: 0.03, kl_penalty: penalty, ..base };
+    let config = Config { update_epochs: 2, num_minibatches: 2, learning_rate: 0.03, kl_penalty: penalty, ..base };
     let stats = learns_with(&gpu, &Head::categorical(7_501), 6, &config);
     let kl: Vec<f64> = stats.minibatches.iter().map(|minibatch| minibatch.kl).collect();
     assert!(kl.len() == 4 && kl[1..].iter().all(|kl| *kl > 5e-4), "{kl:?}");
@@ -200,8 +200,8 @@ fn actions_of_many_choices_are_those_of_the_reference() {
     let Some(gpu) = support::gpu(true) else { return };
     for head in [vec![Head::categorical(MANY)], others()].concat() {
         let (spec, rows) = (policy(&head), 3);
-        let mut device = GpuLearner::new(&gpu, spec.clone(), PpoConfig::cleanrl(), 5).unwrap();
-        let mut oracle = CpuLearner::<f64>::new(spec.clone(), PpoConfig::cleanrl(), 5).unwrap();
+        let mut device = GpuLearner::new(&gpu, spec.clone(), Config::cleanrl(), 5).unwrap();
+        let mut oracle = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 5).unwrap();
         for learner in [&mut device as &mut dyn Learner, &mut oracle] {
             learner.set_parameters(&parameters(&spec)).unwrap();
         }
@@ -364,7 +364,7 @@ fn short_rows_have_the_dispatches_that_they_had_and_long_ones_the_same_bits_each
         let (wide, bits) = update(&gpu, &Head::categorical(7_501), algorithm);
         // A loss takes two more, and so does each divergence one more: the penalty's before the minibatch and at the end, the
         // trust region's at the start and at each candidate; its critic has a loss, too.
-        let search = PpoConfig::trpo_sb3_contrib().trust_region.line_search_steps as u64;
+        let search = Config::trpo_sb3_contrib().trust_region.line_search_steps as u64;
         let more = match algorithm {
             Algorithm::Trpo => 2 + 1 + search + 2,
             Algorithm::PpoPenalty => 2 + 2,
@@ -381,7 +381,7 @@ fn what_is_too_much_is_refused_and_says_whose_limit_it_is() {
     let Some(gpu) = support::gpu(false) else { return };
     // WebGPU's 128 MiB hold 128 rows of so many choices.
     let spec = policy(&Head::categorical(MANY));
-    let mut device = GpuLearner::new(&gpu, spec, PpoConfig::cleanrl(), 7).unwrap();
+    let mut device = GpuLearner::new(&gpu, spec, Config::cleanrl(), 7).unwrap();
     let before = device.parameters().unwrap();
     let obs = observations(129);
     let error = device.act(obs.view(), ActMode::Sample).unwrap_err().to_string();

@@ -15,7 +15,7 @@ use wgpo::env::Env;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::head;
-use wgpo::{ActMode, Autoreset, Learner, PpoConfig};
+use wgpo::{ActMode, Autoreset, Config, Learner};
 
 const STEPS: usize = 7;
 const ENVS: usize = 3;
@@ -95,7 +95,7 @@ fn a_good_rollout_changes_the_policy() {
             assert!(said.contains(words), "{words} is not in: {said}");
         }
         // The policy comes with the statistics of CleanRL's settings for continuous actions.
-        assert_eq!(said.contains("scaled by reward_norm"), !discrete, "{said}");
+        assert_eq!(said.contains("scaled by norm_reward"), !discrete, "{said}");
         let first = place.bytes("o.safetensors");
         assert!(first != place.bytes("p/policy.safetensors"));
         // The same again gives the same file, and its output is a policy for the next update.
@@ -171,9 +171,9 @@ fn acted(head: Head) -> (CpuLearner<f32>, Rollout) {
 const SETTINGS: &str = "learning_rate = 1e-3\nnum_minibatches = 2\nupdate_epochs = 3";
 
 /// The same for the library: over what is published for the kind of action.
-fn settings(head: &Head) -> PpoConfig {
-    let base = if head.env_is_discrete() { PpoConfig::cleanrl() } else { PpoConfig::cleanrl_continuous() };
-    PpoConfig { num_envs: ENVS, num_steps: STEPS, learning_rate: 1e-3, num_minibatches: 2, update_epochs: 3, ..base }
+fn settings(head: &Head) -> Config {
+    let base = if head.env_is_discrete() { Config::cleanrl() } else { Config::cleanrl_continuous() };
+    Config { num_envs: ENVS, num_steps: STEPS, learning_rate: 1e-3, num_minibatches: 2, update_epochs: 3, ..base }
 }
 
 /// Writes policy, settings and rollout, updates with the program and with the library, and compares the whole state bit for bit.
@@ -430,18 +430,18 @@ fn log_probabilities_of_another_policy_are_said() {
 #[test]
 fn a_state_with_statistics_needs_settings_that_have_them() {
     let place = place(Env::CartPole);
-    std::fs::write(place.path("t.toml"), "[reward_norm]\n[obs_norm]").unwrap();
+    std::fs::write(place.path("t.toml"), "[norm_reward]\n[norm_obs]").unwrap();
     let train =
         "train cartpole --backend cpu --config t.toml --envs 3 --rollout 8 --steps 24 --hidden 8 --eval-episodes 0";
     place.run(&format!("{train} --out p --force"));
-    place.refused(UPDATE, 1, &["obs_norm: is off", "c.toml"]);
+    place.refused(UPDATE, 1, &["norm_obs: is off", "c.toml"]);
     // Nor is anything measured for it.
     if let Some(index) = adapter(&place) {
         let tuned = format!("--adapter {index} --kernels tuned --tuning t.json");
-        place.refused(&UPDATE.replace("--backend cpu", &tuned), 1, &["obs_norm: is off", "c.toml"]);
+        place.refused(&UPDATE.replace("--backend cpu", &tuned), 1, &["norm_obs: is off", "c.toml"]);
         assert!(!place.path("t.json").exists(), "a refused update wrote a tuning");
     }
-    std::fs::write(place.path("c.toml"), "[reward_norm]\n[obs_norm]").unwrap();
+    std::fs::write(place.path("c.toml"), "[norm_reward]\n[norm_obs]").unwrap();
     place.run(UPDATE);
 }
 

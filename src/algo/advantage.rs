@@ -1,6 +1,6 @@
 //! From a rollout on the device to advantages and returns.
 
-use crate::config::{AdvantageKind, PpoConfig};
+use crate::config::{AdvantageKind, Config};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{advantage_gae, advantage_gae_chunked, advantage_k_step, advantage_vtrace};
@@ -66,8 +66,8 @@ pub enum Estimator {
     RewardsOnly,
 }
 
-impl From<&PpoConfig> for Estimator {
-    fn from(config: &PpoConfig) -> Self {
+impl From<&Config> for Estimator {
+    fn from(config: &Config) -> Self {
         let gae_lambda = config.gae_lambda as f32;
         match config.advantage {
             AdvantageKind::Gae => Self::Gae { gae_lambda },

@@ -2,7 +2,7 @@
 
 use super::learner::CALLS_PER_SUBMISSION;
 use super::trainer::GpuTrainer;
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, ReadBack};
@@ -26,7 +26,7 @@ impl GpuTrainerGroup {
     ///
     /// # Errors
     /// [`Error::Config`] without a seed, and those of [`GpuTrainer::new`].
-    pub fn new(gpu: &Gpu, env: Env, spec: &PolicySpec, config: &PpoConfig, seeds: &[u64]) -> Result<Self> {
+    pub fn new(gpu: &Gpu, env: Env, spec: &PolicySpec, config: &Config, seeds: &[u64]) -> Result<Self> {
         let make = |seed: &u64| GpuTrainer::new(gpu, env, spec.clone(), config.clone(), *seed);
         Self::of(gpu, seeds.iter().map(make).collect::<Result<_>>()?)
     }

@@ -7,7 +7,7 @@ use super::plan::UpdatePlan;
 use super::prepare::RolloutRows;
 use super::update::BatchBuffers;
 use super::values::ValuePlan;
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::data::{Acted, Actions, Autoreset, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
@@ -31,7 +31,7 @@ const ACT_PLANS: usize = 4;
 #[derive(Debug)]
 pub struct GpuLearner {
     gpu: Gpu,
-    config: PpoConfig,
+    config: Config,
     pub(super) model: Model,
     /// The last used first.
     act: Vec<Acting>,
@@ -78,7 +78,7 @@ impl GpuLearner {
     ///
     /// # Errors
     /// A bad spec or config, a limit, or out of memory, before any weight is drawn.
-    pub fn new(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+    pub fn new(gpu: &Gpu, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
         let learner = Self::empty(gpu, spec, config, seed)?;
         learner.draw()?;
         Ok(learner)
@@ -88,14 +88,14 @@ impl GpuLearner {
     ///
     /// # Errors
     /// As [`new`](Self::new), and as [`Learner::set_state`].
-    pub fn from_state(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, state: &LearnerState) -> Result<Self> {
+    pub fn from_state(gpu: &Gpu, spec: PolicySpec, config: Config, state: &LearnerState) -> Result<Self> {
         let mut learner = Self::empty(gpu, spec, config, state.seed)?;
         learner.set_state(state)?;
         Ok(learner)
     }
 
     /// A policy whose parameters are yet to be written.
-    pub(super) fn empty(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+    pub(super) fn empty(gpu: &Gpu, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
         let model = Model::empty(gpu, &spec, &config, seed)?;
         Ok(Self { gpu: gpu.clone(), config, model, act: Vec::new(), values: None, update: None })
     }
@@ -324,7 +324,7 @@ impl Learner for GpuLearner {
         &self.model.spec
     }
 
-    fn config(&self) -> &PpoConfig {
+    fn config(&self) -> &Config {
         &self.config
     }
 

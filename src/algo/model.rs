@@ -1,7 +1,7 @@
 //! What an optimiser step changes, as buffers on the device.
 
 use super::normalize::NormalizerBuffers;
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Slot, UniformRing};
 use crate::kernels::loss_kl;
@@ -57,7 +57,7 @@ impl Model {
     ///
     /// # Errors
     /// A bad spec or config, parameters of another length, or out of memory.
-    pub fn new(gpu: &Gpu, spec: &PolicySpec, config: &PpoConfig, parameters: &[f32], seed: u64) -> Result<Self> {
+    pub fn new(gpu: &Gpu, spec: &PolicySpec, config: &Config, parameters: &[f32], seed: u64) -> Result<Self> {
         spec.validate()?;
         crate::data::check_shape("parameters", &[parameters.len()], &[spec.layout().len()])?;
         let model = Self::empty(gpu, spec, config, seed)?;
@@ -66,7 +66,7 @@ impl Model {
     }
 
     /// [`new`](Self::new) with all parameters at 0, which are to be written yet: what does not fit is refused before they are drawn.
-    pub(super) fn empty(gpu: &Gpu, spec: &PolicySpec, config: &PpoConfig, seed: u64) -> Result<Self> {
+    pub(super) fn empty(gpu: &Gpu, spec: &PolicySpec, config: &Config, seed: u64) -> Result<Self> {
         spec.validate()?;
         config.validate()?;
         let layout = spec.layout();
@@ -93,7 +93,7 @@ impl Model {
     }
 
     /// Refuses a configuration whose Adam decays are not those that the model was made with.
-    pub(super) fn check_betas(&self, config: &PpoConfig) -> Result<()> {
+    pub(super) fn check_betas(&self, config: &Config) -> Result<()> {
         if self.betas == (config.adam_beta1, config.adam_beta2) {
             return Ok(());
         }
@@ -101,16 +101,16 @@ impl Model {
         Err(Error::config("adam_beta1", format!("and adam_beta2 are {now:?}, but the model was made for {then:?}")))
     }
 
-    /// Writes the values of the coming update, on [`PpoConfig::batch_size`] rows, to the next slot of the ring.
+    /// Writes the values of the coming update, on [`Config::batch_size`] rows, to the next slot of the ring.
     ///
     /// # Errors
     /// A wgpu error.
-    pub fn push_schedule(&self, gpu: &Gpu, config: &PpoConfig, env_step: u64) -> Result<Slot> {
+    pub fn push_schedule(&self, gpu: &Gpu, config: &Config, env_step: u64) -> Result<Slot> {
         self.push_schedule_for(gpu, config, env_step, config.batch_size())
     }
 
     /// How much of the run is done before an update on `rows` rows.
-    pub(super) fn progress(&self, config: &PpoConfig, rows: usize) -> f64 {
+    pub(super) fn progress(&self, config: &Config, rows: usize) -> f64 {
         config.progress(self.env_steps, rows)
     }
 
@@ -124,7 +124,7 @@ impl Model {
     ///
     /// # Errors
     /// A wgpu error.
-    pub fn push_schedule_for(&self, gpu: &Gpu, config: &PpoConfig, env_step: u64, rows: usize) -> Result<Slot> {
+    pub fn push_schedule_for(&self, gpu: &Gpu, config: &Config, env_step: u64, rows: usize) -> Result<Slot> {
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
         // The trust region bounds the step by itself: its gradient is of the plain surrogate.
         let trust_region = config.algorithm.is_trust_region();

@@ -2,7 +2,7 @@
 
 use super::advantage::RolloutBuffers;
 use super::clean::marks;
-use crate::config::{EpsPlacement, NormOrder, PpoConfig, ReturnReset, RewardNormKind};
+use crate::config::{Config, EpsPlacement, NormOrder, ReturnReset, RewardNormKind};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::reduce_running::STATISTIC_WORDS;
@@ -13,7 +13,7 @@ use crate::normalizer::{NormalizerState, RunningMoments};
 /// [`rewards`](Self::rewards) before the advantages, [`targets`](Self::targets) after them. Disabled settings have no calls.
 #[derive(Debug)]
 pub struct NormalizerBuffers {
-    config: PpoConfig,
+    config: Config,
     obs_dim: usize,
     /// `[obs_dim, STATISTIC_WORDS]`.
     obs: Option<Buffer<u32>>,
@@ -61,7 +61,7 @@ fn moments(words: &[u32]) -> RunningMoments {
 
 impl NormalizerBuffers {
     /// Fresh statistics.
-    pub(super) fn new(gpu: &Gpu, config: &PpoConfig, obs_dim: usize) -> Result<Self> {
+    pub(super) fn new(gpu: &Gpu, config: &Config, obs_dim: usize) -> Result<Self> {
         let state = NormalizerState::new(config, obs_dim);
         let upload = |label: &str, part: &Option<RunningMoments>| {
             part.as_ref().map(|part| gpu.upload(label, &words(part))).transpose()
@@ -108,11 +108,11 @@ impl NormalizerBuffers {
     }
 
     /// Refuses settings that normalise otherwise than those that the statistics are for.
-    pub(super) fn check_config(&self, config: &PpoConfig) -> Result<()> {
+    pub(super) fn check_config(&self, config: &Config) -> Result<()> {
         let own = &self.config;
         let all = [
-            ("obs_norm", own.obs_norm == config.obs_norm),
-            ("reward_norm", own.reward_norm == config.reward_norm),
+            ("norm_obs", own.norm_obs == config.norm_obs),
+            ("norm_reward", own.norm_reward == config.norm_reward),
             ("norm_value", own.norm_value == config.norm_value),
         ];
         match all.into_iter().find(|(_, same)| !same) {
@@ -135,7 +135,7 @@ impl NormalizerBuffers {
         final_obs: &Buffer<f32>,
         steps: &[ObsStep],
     ) -> Result<Vec<Call>> {
-        let (Some(norm), Some(statistics)) = (&self.config.obs_norm, &self.obs) else { return Ok(Vec::new()) };
+        let (Some(norm), Some(statistics)) = (&self.config.norm_obs, &self.obs) else { return Ok(Vec::new()) };
         let params: Vec<_> = steps
             .iter()
             .map(|step| policy_normalize::Params {
@@ -163,7 +163,7 @@ impl NormalizerBuffers {
     /// A buffer too short, a limit, [`crate::Error::Config`] if the window has other than `num_envs` environments where returns are
     /// carried, or out of memory.
     pub fn rewards(&self, gpu: &Gpu, rollout: &RolloutBuffers, valid: Option<&Buffer<u32>>) -> Result<Vec<Call>> {
-        let (Some(norm), Some(statistic)) = (&self.config.reward_norm, &self.reward) else { return Ok(Vec::new()) };
+        let (Some(norm), Some(statistic)) = (&self.config.norm_reward, &self.reward) else { return Ok(Vec::new()) };
         let (steps, envs) = (rollout.steps, rollout.envs);
         NormalizerState::check_envs(&self.config, envs as usize)?;
         let rows = u64::from(steps) * u64::from(envs);

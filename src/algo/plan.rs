@@ -3,7 +3,7 @@
 use super::model::Model;
 use super::trust_region::TrustRegionUpdate;
 use super::update::{BatchBuffers, PpoUpdate};
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::data::UpdateStats;
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu, ReadBack};
@@ -20,12 +20,12 @@ impl UpdatePlan {
     pub fn new(
         gpu: &Gpu,
         model: &Model,
-        config: &PpoConfig,
+        config: &Config,
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
         // What these ask for stands before the update.
-        let config = &PpoConfig { reward_norm: None, norm_value: None, ..config.clone() };
+        let config = &Config { norm_reward: None, norm_value: None, ..config.clone() };
         if config.algorithm.is_trust_region() {
             TrustRegionUpdate::new(gpu, model, config, batch, order).map(|plan| Self::TrustRegion(Box::new(plan)))
         } else {

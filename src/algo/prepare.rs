@@ -6,7 +6,7 @@ use super::model::Model;
 use super::plan::UpdatePlan;
 use super::update::BatchBuffers;
 use super::valid::ValidPlan;
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::data::{Autoreset, UpdateStats};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
@@ -45,7 +45,7 @@ impl RolloutUpdate {
     pub fn new(
         gpu: &Gpu,
         model: &Model,
-        config: &PpoConfig,
+        config: &Config,
         rollout: &RolloutBuffers,
         acted: &RolloutRows,
         autoreset: Autoreset,
@@ -107,7 +107,7 @@ impl RolloutUpdate {
 pub(super) fn prepare(
     gpu: &Gpu,
     model: &Model,
-    config: &PpoConfig,
+    config: &Config,
     rollout: &RolloutBuffers,
     acted: &RolloutRows,
     autoreset: Autoreset,
@@ -155,8 +155,8 @@ pub(super) fn prepare(
 
 /// Refuses settings that an update on given rows does not carry out itself. Otherwise it would silently learn from rewards and value targets
 /// that nobody has normalised.
-pub(super) fn refuse_unprepared(config: &PpoConfig) -> Result<()> {
-    let on = [("reward_norm", config.reward_norm.is_some()), ("norm_value", config.norm_value.is_some())];
+pub(super) fn refuse_unprepared(config: &Config) -> Result<()> {
+    let on = [("norm_reward", config.norm_reward.is_some()), ("norm_value", config.norm_value.is_some())];
     match on.into_iter().find(|(_, on)| *on) {
         Some((field, _)) => Err(Error::config(
             field,

@@ -2,7 +2,7 @@
 
 use super::model::Model;
 use super::update::BatchBuffers;
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::batch_gather;
@@ -14,7 +14,7 @@ use crate::memory::small;
 pub(super) fn subsampled(
     gpu: &Gpu,
     model: &Model,
-    config: &PpoConfig,
+    config: &Config,
     batch: &BatchBuffers,
     order: Option<&Buffer<u32>>,
 ) -> Result<(BatchBuffers, Vec<Call>)> {

@@ -5,7 +5,7 @@ use super::plan::UpdatePlan;
 use super::prepare::{RolloutRows, prepare};
 use super::rollout::RolloutPlan;
 use super::statistics::{float, words_are};
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::data::Autoreset;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ impl GpuTrainer {
     ///
     /// # Errors
     /// A spec that does not suit the environment, a bad config, a limit, or out of memory, before any weight is drawn.
-    pub fn new(gpu: &Gpu, env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+    pub fn new(gpu: &Gpu, env: Env, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
         let trainer = Self::empty(gpu, env, spec, config, seed)?;
         trainer.learner.draw()?;
         let slot = trainer.push_schedule()?;
@@ -46,14 +46,14 @@ impl GpuTrainer {
     ///
     /// # Errors
     /// As [`new`](Self::new), and as [`Trainer::set_state`].
-    pub fn from_state(gpu: &Gpu, spec: PolicySpec, config: PpoConfig, state: &TrainerState) -> Result<Self> {
+    pub fn from_state(gpu: &Gpu, spec: PolicySpec, config: Config, state: &TrainerState) -> Result<Self> {
         let mut trainer = Self::empty(gpu, state.built_in()?, spec, config, state.learner.seed)?;
         trainer.set_state(state)?;
         Ok(trainer)
     }
 
     /// Allocates and binds everything; parameters and environments are 0.
-    fn empty(gpu: &Gpu, env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+    fn empty(gpu: &Gpu, env: Env, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
         if spec.obs_dim != env.obs_dim() {
             let (got, want) = (spec.obs_dim, env.obs_dim());
             return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
@@ -75,7 +75,7 @@ impl GpuTrainer {
 
     /// Size in bytes of the largest buffer that [`new`](Self::new) will ask for: what
     /// [`GpuOptions::binding_bytes`](crate::gpu::GpuOptions::binding_bytes) must be where it is above WebGPU's 128 MiB.
-    pub fn binding_bytes(spec: &PolicySpec, config: &PpoConfig) -> u64 {
+    pub fn binding_bytes(spec: &PolicySpec, config: &Config) -> u64 {
         let rows = (config.num_steps as u64).saturating_mul(config.num_envs as u64);
         let whole = config.advantage.corrects() || config.kl_direction().is_some();
         let at_once = if config.algorithm.is_trust_region() || whole {

@@ -9,7 +9,7 @@ use super::prepare::refuse_unprepared;
 use super::rows;
 use super::subsample::subsampled;
 use super::update::{BatchBuffers, PpoUpdate};
-use crate::config::{Acceptance, AdvantageNorm, Algorithm, KlDirection, PpoConfig};
+use crate::config::{Acceptance, AdvantageNorm, Algorithm, Config, KlDirection};
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, require_calls};
 use crate::kernels::{
@@ -45,11 +45,11 @@ impl TrustRegionUpdate {
     /// after it: `[order_epochs, rows]`.
     ///
     /// # Errors
-    /// A bad config, one with `reward_norm` or `norm_value` as in [`PpoUpdate::new`], a buffer too short, a limit, or out of memory; before anything ran.
+    /// A bad config, one with `norm_reward` or `norm_value` as in [`PpoUpdate::new`], a buffer too short, a limit, or out of memory; before anything ran.
     pub fn new(
         gpu: &Gpu,
         model: &Model,
-        config: &PpoConfig,
+        config: &Config,
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
@@ -156,7 +156,7 @@ impl TrustRegionUpdate {
 struct PolicyStep<'a> {
     gpu: &'a Gpu,
     model: &'a Model,
-    config: &'a PpoConfig,
+    config: &'a Config,
     rows: u32,
     samples: Buffer<[f32; 4]>,
     /// Its element with the weight of a row; 0 where all rows count.

@@ -4,7 +4,7 @@ use super::clean::cleaned;
 use super::model::Model;
 use super::prepare::refuse_unprepared;
 use super::update_build::Builder;
-use crate::config::{AdvantageNorm, KlPenalty, PpoConfig, ValueLoss};
+use crate::config::{AdvantageNorm, Config, KlPenalty, ValueLoss};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot, require_calls};
 use crate::kernels::{loss_kl, loss_statistics, reduce_moments};
@@ -59,15 +59,15 @@ pub struct PpoUpdate {
 
 impl PpoUpdate {
     /// Allocates and binds. With `order` (`[update_epochs, rows]`, each epoch a permutation) minibatches are cut from it;
-    /// without, from the keyed shuffle as [`PpoConfig::shuffle`] says. From a rollout, take [`RolloutUpdate`](super::RolloutUpdate), which
+    /// without, from the keyed shuffle as [`Config::shuffle`] says. From a rollout, take [`RolloutUpdate`](super::RolloutUpdate), which
     /// records what comes before, too.
     ///
     /// # Errors
-    /// A bad config, one with `reward_norm` or `norm_value`, which rows that are given cannot have, a buffer too short, a limit, or out of memory; before anything ran.
+    /// A bad config, one with `norm_reward` or `norm_value`, which rows that are given cannot have, a buffer too short, a limit, or out of memory; before anything ran.
     pub fn new(
         gpu: &Gpu,
         model: &Model,
-        config: &PpoConfig,
+        config: &Config,
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
@@ -89,11 +89,11 @@ impl PpoUpdate {
     pub(super) fn critic(
         gpu: &Gpu,
         model: &Model,
-        config: &PpoConfig,
+        config: &Config,
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
-        let config = PpoConfig {
+        let config = Config {
             value_loss: ValueLoss::Plain,
             vf_coef: 1.0,
             norm_adv: AdvantageNorm::None,
@@ -106,7 +106,7 @@ impl PpoUpdate {
     fn build(
         gpu: &Gpu,
         model: &Model,
-        config: &PpoConfig,
+        config: &Config,
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
         critic_only: bool,

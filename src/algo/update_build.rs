@@ -5,7 +5,7 @@ use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::products::FEW_ROWS;
 use super::update::BatchBuffers;
-use crate::config::{AdvantageNorm, MinibatchRest, Minibatches, PpoConfig, Shuffle};
+use crate::config::{AdvantageNorm, Config, MinibatchRest, Minibatches, Shuffle};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ProductPath};
 use crate::kernels::{
@@ -31,7 +31,7 @@ pub(super) struct Divergence {
 pub(super) struct Builder<'a> {
     pub networks: Networks<'a>,
     pub model: &'a Model,
-    pub config: &'a PpoConfig,
+    pub config: &'a Config,
     pub rows: u32,
     /// How an epoch is cut.
     pub split: Minibatches,
@@ -75,7 +75,7 @@ impl<'a> Builder<'a> {
     pub fn new(
         gpu: &'a Gpu,
         model: &'a Model,
-        config: &'a PpoConfig,
+        config: &'a Config,
         batch: &BatchBuffers,
         split: Minibatches,
         minibatches: u32,

@@ -1,6 +1,6 @@
 //! Inputs, the same everywhere.
 
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::cpu::CpuLearner;
 use crate::data::{Actions, Batch};
 use crate::error::Result;
@@ -29,7 +29,7 @@ pub(super) fn wide<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<f64> {
 #[derive(Debug, Clone)]
 pub(super) struct Setup {
     pub spec: PolicySpec,
-    pub config: PpoConfig,
+    pub config: Config,
     pub rows: usize,
     /// Drawn once for all clones, and not before somebody asks: a table names many rows that nobody runs.
     drawn: Arc<OnceLock<Vec<f32>>>,
@@ -40,9 +40,9 @@ pub(super) const SEED: u64 = 1;
 
 impl Setup {
     /// The actor's last layer has gain 1, so that distributions differ from row to row; the rate does not fall.
-    pub fn new(spec: &PolicySpec, config: PpoConfig, rows: usize) -> Self {
+    pub fn new(spec: &PolicySpec, config: Config, rows: usize) -> Self {
         let init = Init { policy_gain: 1.0, ..config.init };
-        let config = PpoConfig { init, anneal_lr: false, ..config };
+        let config = Config { init, anneal_lr: false, ..config };
         Self { spec: spec.clone(), config, rows, drawn: Arc::default() }
     }
 
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn weights_are_drawn_once_and_when_somebody_asks() {
         let spec = PolicySpec::separate(3, &[5], Activation::Tanh, Head::categorical(2));
-        let setup = Setup::new(&spec, PpoConfig::cleanrl(), 7);
+        let setup = Setup::new(&spec, Config::cleanrl(), 7);
         let clone = setup.clone();
         assert!(setup.drawn.get().is_none());
         assert_eq!(clone.parameters().len(), spec.layout().len());

@@ -5,8 +5,8 @@ use super::work::Macs;
 use super::{Case, Prepared, Table, verdicts};
 use crate::algo::{ActPlan, AdvantagePlan, BatchBuffers, Estimator, FisherPlan, Model, PpoUpdate, RolloutBuffers};
 use crate::check::Work;
+use crate::config::Config;
 use crate::config::FisherForm;
-use crate::config::PpoConfig;
 use crate::data::{Actions, Batch};
 use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, Slot};
@@ -77,7 +77,7 @@ pub(super) fn model(gpu: &Gpu, setup: &Setup) -> Result<(Arc<Model>, Slot)> {
 
 /// Observations to greedy actions, their log-probabilities and values.
 fn forward(net: &str, spec: &PolicySpec, rows: usize) -> Case {
-    let setup = Setup::new(spec, PpoConfig::cleanrl(), rows);
+    let setup = Setup::new(spec, Config::cleanrl(), rows);
     let cpu = setup.clone();
     let on_gpu = move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;
@@ -150,7 +150,7 @@ pub(super) fn ppo_step(net: &str, spec: &PolicySpec, rows: usize) -> Case {
 /// One Fisher product, the forward pass done before.
 fn fvp(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let form = FisherForm::GaussNewton;
-    let setup = Setup::new(spec, PpoConfig::trpo_sb3_contrib(), rows);
+    let setup = Setup::new(spec, Config::trpo_sb3_contrib(), rows);
     let cpu = setup.clone();
     let on_gpu = move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;

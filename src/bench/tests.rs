@@ -270,8 +270,7 @@ fn kernels_of_the_benchmark_are_not_among_those_of_the_oracle() {
 fn a_plan_names_the_calls_of_each_minibatch() {
     let Some(gpu) = gpu() else { return };
     let spec = PolicySpec::separate(3, &[5], Activation::Tanh, Head::categorical(2));
-    let config =
-        crate::config::PpoConfig { update_epochs: 2, num_minibatches: 3, ..crate::config::PpoConfig::cleanrl() };
+    let config = crate::config::Config { update_epochs: 2, num_minibatches: 3, ..crate::config::Config::cleanrl() };
     // Seven rows in three minibatches are two a time and one more of one; and some rows that do not count come before
     // everything.
     let setup = data::Setup::new(&spec, config, 7);

@@ -5,7 +5,7 @@ use super::pieces::{fresh, model, shape, upload};
 use super::work::Macs;
 use super::{Case, Prepared, Table, verdicts};
 use crate::algo::{GpuTrainer, PpoUpdate, RolloutPlan, TrustRegionUpdate};
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::cpu::{CpuLearner, CpuTrainer};
 use crate::data::{Actions, Rollout};
 use crate::env::Autoreset;
@@ -43,7 +43,7 @@ pub(super) fn cases(table: &Table) -> Vec<Case> {
 
 /// CleanRL's four epochs of four minibatches.
 fn ppo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
-    let setup = Setup::new(spec, PpoConfig::cleanrl(), rows);
+    let setup = Setup::new(spec, Config::cleanrl(), rows);
     let (cpu, work) = (setup.clone(), Macs::new(spec).ppo_update(&setup.config, rows));
     let on_gpu = move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;
@@ -67,7 +67,7 @@ fn ppo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
 /// sb3-contrib's settings, but for the critic's minibatches: four, as PPO has them.
 fn trpo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let (num_minibatches, minibatch_size) = (4, None);
-    let config = PpoConfig { num_minibatches, minibatch_size, ..PpoConfig::trpo_sb3_contrib() };
+    let config = Config { num_minibatches, minibatch_size, ..Config::trpo_sb3_contrib() };
     let setup = Setup::new(spec, config, rows);
     let (cpu, work) = (setup.clone(), Macs::new(spec).trpo_update(&setup.config, rows));
     let region = &setup.config.trust_region;
@@ -102,7 +102,7 @@ fn on_cpu(kind: &str, setup: &Setup) -> Result<Prepared> {
 /// A window of CartPole's with the values of everything that was seen.
 fn rollout(net: &str, spec: &PolicySpec, steps: usize, envs: usize) -> Case {
     let env = Env::CartPole;
-    let config = PpoConfig { num_steps: steps, num_envs: envs, ..PpoConfig::cleanrl() };
+    let config = Config { num_steps: steps, num_envs: envs, ..Config::cleanrl() };
     let setup = Setup::new(spec, config, steps * envs);
     let cpu = setup.clone();
     let on_gpu = move |gpu: &Gpu| {
@@ -152,7 +152,7 @@ fn read(gpu: &Gpu, plan: &RolloutPlan, setup: &Setup, (steps, envs): (usize, usi
 /// Whole iterations: rollout, advantages, CleanRL's update, statistics read back.
 fn train(net: &str, spec: &PolicySpec, steps: usize, envs: usize) -> Case {
     let env = Env::CartPole;
-    let config = PpoConfig { num_steps: steps, num_envs: envs, ..PpoConfig::cleanrl() };
+    let config = Config { num_steps: steps, num_envs: envs, ..Config::cleanrl() };
     let setup = Setup::new(spec, config, steps * envs);
     let (cpu, work) = (setup.clone(), Macs::new(spec).train(&setup.config, steps, envs));
     let on_gpu = move |gpu: &Gpu| {

@@ -3,7 +3,7 @@
 use super::data::{SEED, Setup, WindowData, no_actions, wide};
 use crate::check::{CheckRow, EPS, Report, advantage_sizes};
 use crate::config::FisherForm;
-use crate::config::{AdvantageNorm, PpoConfig};
+use crate::config::{AdvantageNorm, Config};
 use crate::cpu::{CpuLearner, CpuTrainer};
 use crate::data::{Actions, Batch, Rollout};
 use crate::env::Env;
@@ -198,9 +198,9 @@ pub(super) fn iteration(setup: &Setup, env: Env, parameters: &[f32]) -> Result<C
 }
 
 /// The settings of each kind of piece.
-pub(super) fn one_step() -> PpoConfig {
+pub(super) fn one_step() -> Config {
     let (update_epochs, num_minibatches, minibatch_size) = (1, 1, None);
-    PpoConfig { update_epochs, num_minibatches, minibatch_size, learning_rate: 1e-3, ..PpoConfig::cleanrl() }
+    Config { update_epochs, num_minibatches, minibatch_size, learning_rate: 1e-3, ..Config::cleanrl() }
 }
 
 /// `rows` as a matrix of f32.

@@ -1,7 +1,7 @@
 //! What a piece has to do, by formula.
 
 use crate::check::Work;
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::policy::{LayerRange, Network, PolicySpec};
 
 /// Multiply-adds of a row in each part of a policy, and what its rows hold.
@@ -69,7 +69,7 @@ impl Macs {
     }
 
     /// All epochs on `rows` rows.
-    pub fn ppo_update(&self, config: &PpoConfig, rows: usize) -> Work {
+    pub fn ppo_update(&self, config: &Config, rows: usize) -> Work {
         let (epochs, n) = (config.update_epochs as f64, rows as f64);
         let minibatches = epochs * config.minibatches(rows).count() as f64;
         let bytes = 4.0 * (epochs * n * (self.obs + self.words + 4.0) + minibatches * 6.0 * self.parameters);
@@ -78,7 +78,7 @@ impl Macs {
 
     /// Gradient of the actor, a product per iteration and one more, a forward pass per candidate, the critic's epochs;
     /// with all iterations and candidates that the settings allow.
-    pub fn trpo_update(&self, config: &PpoConfig, rows: usize) -> Work {
+    pub fn trpo_update(&self, config: &Config, rows: usize) -> Work {
         let (region, n) = (&config.trust_region, rows as f64);
         let (products, tries) = (region.cg_iterations as f64 + 1.0, region.line_search_steps as f64);
         let epochs = config.update_epochs as f64;
@@ -101,7 +101,7 @@ impl Macs {
     }
 
     /// A rollout, its advantages and an update on it.
-    pub fn train(&self, config: &PpoConfig, steps: usize, envs: usize) -> Work {
+    pub fn train(&self, config: &Config, steps: usize, envs: usize) -> Work {
         let (rollout, update) = (self.rollout(steps, envs), self.ppo_update(config, steps * envs));
         let advantages = Work::gae(steps, envs);
         let sum = |of: fn(&Work) -> f64| of(&rollout) + of(&update) + of(&advantages);

@@ -7,7 +7,7 @@ use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use super::work::Work;
-use crate::config::{AdaptiveLr, KlAdaptation, KlDirection, KlHinge, KlPenalty, PpoConfig};
+use crate::config::{AdaptiveLr, Config, KlAdaptation, KlDirection, KlHinge, KlPenalty};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::kernels::loss_statistics::TRACE_WIDTH;
@@ -92,12 +92,12 @@ impl Decision {
         }
     }
 
-    fn config(self) -> PpoConfig {
-        PpoConfig {
+    fn config(self) -> Config {
+        Config {
             kl_penalty: Some(self.penalty()),
             adaptive_lr: Some(AdaptiveLr::default()),
             anneal_lr: false,
-            ..PpoConfig::ppo_penalty()
+            ..Config::ppo_penalty()
         }
     }
 

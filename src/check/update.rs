@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::support::{EPS, Random, Report, wide};
 use crate::algo::GpuLearner;
-use crate::config::{PpoConfig, TrustRegion, ValueLoss};
+use crate::config::{Config, TrustRegion, ValueLoss};
 use crate::cpu::CpuLearner;
 use crate::data::{Batch, MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::Result;
@@ -21,7 +21,7 @@ const STEP: (f64, &str) = (2e-3, "worst element of an Adam step with ε 1e-5: δ
 pub(super) fn cases() -> Vec<Case> {
     let discrete = || Head::categorical(3);
     let continuous = || Head::gaussian(2);
-    let quick = PpoConfig { update_epochs: 2, learning_rate: 1e-3, anneal_lr: false, ..PpoConfig::cleanrl() };
+    let quick = Config { update_epochs: 2, learning_rate: 1e-3, anneal_lr: false, ..Config::cleanrl() };
     vec![
         case(
             "separate 5-33-17-3 tanh, 130 rows",
@@ -32,13 +32,13 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             "separate 5-64-64-2 tanh, Gaussian, 257 rows",
             PolicySpec::separate(5, &[64, 64], Activation::Tanh, continuous()),
-            PpoConfig { value_loss: ValueLoss::Plain, ..quick.clone() },
+            Config { value_loss: ValueLoss::Plain, ..quick.clone() },
             257,
         ),
         case(
             "shared 4-32-31 SiLU, Gaussian, 97 rows",
             PolicySpec::shared(4, &[32, 31], Activation::Silu, continuous()),
-            PpoConfig { value_loss: ValueLoss::ClipOnly, ..quick },
+            Config { value_loss: ValueLoss::ClipOnly, ..quick },
             97,
         ),
         trust_region(
@@ -57,15 +57,15 @@ pub(super) fn cases() -> Vec<Case> {
 const DIRECTION: (f64, &str) =
     (2e-3, "worst element of a step from six conjugate-gradient iterations, against the mean step");
 
-fn trust_region_config() -> PpoConfig {
+fn trust_region_config() -> Config {
     let region =
         TrustRegion { cg_iterations: 6, cg_tolerance: 1e-6, cg_absolute_tolerance: None, ..TrustRegion::sb3_contrib() };
-    PpoConfig {
+    Config {
         trust_region: region,
         update_epochs: 2,
         num_minibatches: 2,
         minibatch_size: None,
-        ..PpoConfig::trpo_sb3_contrib()
+        ..Config::trpo_sb3_contrib()
     }
 }
 
@@ -75,12 +75,12 @@ fn trust_region(shape: &str, spec: PolicySpec) -> Case {
     Case::new("trpo_update", shape.to_owned(), DIRECTION, body).quick(true)
 }
 
-fn case(shape: &str, spec: PolicySpec, config: PpoConfig, rows: usize) -> Case {
+fn case(shape: &str, spec: PolicySpec, config: Config, rows: usize) -> Case {
     Case::new("ppo_update", shape.to_owned(), STEP, move |gpu, report| run(gpu, report, &spec, &config, rows))
         .quick(true)
 }
 
-fn run(gpu: &Gpu, report: &Report, spec: &PolicySpec, config: &PpoConfig, rows: usize) -> Result<()> {
+fn run(gpu: &Gpu, report: &Report, spec: &PolicySpec, config: &Config, rows: usize) -> Result<()> {
     let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7)?;
     let mut device = GpuLearner::new(gpu, spec.clone(), config.clone(), 7)?;
     let batch = batch(&mut oracle, spec, rows)?;

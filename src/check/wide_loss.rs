@@ -6,7 +6,7 @@ use super::head::{
 };
 use super::support::{Guarded, Random, Report, schedule, wide};
 use crate::algo::rows;
-use crate::config::{KlDirection, KlPenalty, PpoConfig, ValueLoss};
+use crate::config::{Config, KlDirection, KlPenalty, ValueLoss};
 use crate::data::Actions;
 use crate::error::Result;
 use crate::gpu::Gpu;
@@ -140,14 +140,14 @@ impl Loss {
     /// The loss of the rows that count.
     fn expected(&self, inputs: &Inputs) -> Result<PpoLoss<f64>> {
         let (head, counted) = (&self.head, self.counted());
-        let config = PpoConfig {
+        let config = Config {
             clip_coef: CLIP.into(),
             ent_coef: ENT_COEF.into(),
             vf_coef: 0.5,
             vf_loss_scale: 0.5,
             value_loss: ValueLoss::Plain,
             kl_penalty: self.kl.map(|kl| KlPenalty::fixed(KL_COEF.into(), kl)),
-            ..PpoConfig::cleanrl()
+            ..Config::cleanrl()
         };
         let rows = |dist: &[f32]| Ok(masked(head, dist, &inputs.actions)?.select(Axis(0), &counted));
         let (p, q): (Array2<f64>, Array2<f64>) = (rows(&inputs.dist)?, rows(&inputs.old)?);

@@ -1,7 +1,7 @@
 //! The best policy of a run: a trainer's file with its score.
 
 use super::{File, Labels, Saved, read, trainer_from, trainer_writer, write_atomically};
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::error::Result;
 use crate::policy::PolicySpec;
 use crate::solved::Evaluation;
@@ -19,7 +19,7 @@ const EVALUATION: &str = "evaluation";
 pub fn save_best(
     path: &Path,
     spec: &PolicySpec,
-    config: &PpoConfig,
+    config: &Config,
     state: &TrainerState,
     evaluation: &Evaluation,
     labels: &Labels,

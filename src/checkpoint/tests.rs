@@ -46,8 +46,8 @@ fn state(len: usize) -> LearnerState {
     }
 }
 
-fn config() -> PpoConfig {
-    PpoConfig { num_envs: 3, learning_rate: 0.1 + 0.2, target_kl: Some(1.0 / 3.0), ..PpoConfig::sb3() }
+fn config() -> Config {
+    Config { num_envs: 3, learning_rate: 0.1 + 0.2, target_kl: Some(1.0 / 3.0), ..Config::sb3() }
 }
 
 fn trainer_state() -> TrainerState {
@@ -450,7 +450,7 @@ fn what_is_adapted_may_be_absent_but_not_bad() {
 fn steps_may_be_absent() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("learner.safetensors");
-    let config = PpoConfig { num_envs: 3, num_steps: 5, ..config() };
+    let config = Config { num_envs: 3, num_steps: 5, ..config() };
     let old = LearnerState { update: 7, env_steps: 7 * 15, ..state(spec().layout().len()) };
     let mut writer = learner_writer(&path, &spec(), &config, &old).unwrap().text("contents", "learner");
     writer.remove_text("env_steps");

@@ -4,7 +4,7 @@ use super::validate::{Range, check};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
-/// The estimator, with λ = [`PpoConfig::gae_lambda`](crate::PpoConfig::gae_lambda). All but GAE correct rollouts that an older policy
+/// The estimator, with λ = [`Config::gae_lambda`](crate::Config::gae_lambda). All but GAE correct rollouts that an older policy
 /// recorded (an actor that runs beside the learner): log π(a) of every row is computed anew, under the parameters at the start of the
 /// update, and compared with the recorded one.
 ///

@@ -1,4 +1,4 @@
-//! The small choices of [`PpoConfig`](super::PpoConfig).
+//! The small choices of [`Config`](super::Config).
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
 //! How the rows of a batch become minibatches: in which order they come, and where an epoch is cut.
 
-use super::PpoConfig;
+use super::Config;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// What happens to the rows if the minibatches do not come out even. n is [`PpoConfig::num_minibatches`] (never more than there
-/// are rows), m is [`PpoConfig::minibatch_size`].
+/// What happens to the rows if the minibatches do not come out even. n is [`Config::num_minibatches`] (never more than there
+/// are rows), m is [`Config::minibatch_size`].
 ///
 /// | rows, setting | `round_up` | `keep` | `merge` | `even` | `drop`, `cut` |
 /// | --- | --- | --- | --- | --- | --- |
@@ -49,7 +49,7 @@ pub enum Shuffle {
     Never,
 }
 
-/// The minibatches of an epoch, see [`PpoConfig::minibatches`]: one size, then perhaps another.
+/// The minibatches of an epoch, see [`Config::minibatches`]: one size, then perhaps another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Minibatches {
     /// (rows of each, how many).
@@ -99,7 +99,7 @@ impl Minibatches {
     }
 }
 
-impl PpoConfig {
+impl Config {
     /// How an epoch of a batch of `rows` (at least 1) is cut, see [`MinibatchRest`].
     pub fn minibatches(&self, rows: usize) -> Minibatches {
         let rows = rows.max(1);
@@ -141,7 +141,7 @@ mod tests {
 
     fn sizes(rows: usize, rest: MinibatchRest, number: usize, size: Option<usize>) -> Vec<usize> {
         let config =
-            PpoConfig { minibatch_rest: rest, num_minibatches: number, minibatch_size: size, ..PpoConfig::cleanrl() };
+            Config { minibatch_rest: rest, num_minibatches: number, minibatch_size: size, ..Config::cleanrl() };
         let split = config.minibatches(rows);
         let sizes: Vec<usize> = split.ranges().map(|range| range.len()).collect();
         // What is derived from the runs says the same.

@@ -49,7 +49,7 @@ use serde::{Deserialize, Serialize};
 /// Start from a preset and change fields; [`validate`](Self::validate) is called wherever a configuration is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PpoConfig {
+pub struct Config {
     /// Environments that step side by side (N).
     pub num_envs: usize,
     /// Steps of each environment per update (T); a batch has T × N rows.
@@ -170,11 +170,11 @@ pub struct PpoConfig {
     #[serde(default)]
     pub init: Init,
     /// Observations normalised by running statistics; off if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub obs_norm: Option<ObsNorm>,
+    #[serde(default, alias = "obs_norm", skip_serializing_if = "Option::is_none")]
+    pub norm_obs: Option<ObsNorm>,
     /// Rewards scaled or normalised by running statistics; off if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reward_norm: Option<RewardNorm>,
+    #[serde(default, alias = "reward_norm", skip_serializing_if = "Option::is_none")]
+    pub norm_reward: Option<RewardNorm>,
     /// Value targets normalised by running statistics; off if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub norm_value: Option<ValueNorm>,
@@ -190,7 +190,7 @@ const fn rmsprop_eps() -> f64 {
     1e-5
 }
 
-impl PpoConfig {
+impl Config {
     /// Rows of one batch: `num_steps × num_envs`.
     pub fn batch_size(&self) -> usize {
         self.num_steps.saturating_mul(self.num_envs)

@@ -1,6 +1,6 @@
 //! Presets by name, with the networks that go with them.
 
-use super::{Algorithm, PpoConfig};
+use super::{Algorithm, Config};
 use crate::error::{Error, Result};
 use crate::policy::{Activation, Std};
 
@@ -9,7 +9,7 @@ use crate::policy::{Activation, Std};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preset {
     /// The settings.
-    pub config: PpoConfig,
+    pub config: Config,
     /// Widths of the hidden layers.
     pub hidden: Vec<usize>,
     /// Their activation.
@@ -64,24 +64,24 @@ impl Preset {
     /// [`Error::Config`] with the names that there are.
     pub fn named(name: &str, algorithm: Algorithm, discrete: bool) -> Result<Self> {
         let config = match (algorithm, name) {
-            (Algorithm::Ppo, "cleanrl") if discrete => PpoConfig::cleanrl(),
-            (Algorithm::Ppo, "cleanrl") => PpoConfig::cleanrl_continuous(),
-            (Algorithm::Ppo, "sb3") => PpoConfig::sb3(),
-            (Algorithm::Ppo, "baselines-ppo2") => PpoConfig::baselines_ppo2(),
-            (Algorithm::Ppo, "rsl_rl") => PpoConfig::rsl_rl(),
-            (Algorithm::Ppo, "skrl") => PpoConfig::skrl(),
-            (Algorithm::Ppo, "tianshou") => PpoConfig::tianshou(),
-            (Algorithm::Ppo, "torchrl") => PpoConfig::torchrl(),
-            (Algorithm::Ppo, "spinningup") => PpoConfig::spinningup(),
-            (Algorithm::Ppo, "ten-tricks") => PpoConfig::ten_tricks(),
-            (Algorithm::Ppo | Algorithm::PpoPenalty, "rllib-penalty") => PpoConfig::rllib_penalty(),
-            (Algorithm::PpoPenalty, "paper") => PpoConfig::ppo_penalty(),
-            (Algorithm::Trpo | Algorithm::Npg, "sb3-contrib") => PpoConfig::trpo_sb3_contrib(),
-            (Algorithm::Trpo | Algorithm::Npg, "baselines") => PpoConfig::trpo_baselines(),
-            (Algorithm::Trpo | Algorithm::Npg, "spinningup") => PpoConfig::trpo_spinningup(),
-            (Algorithm::Trpo, "tianshou") => PpoConfig::trpo_tianshou(),
-            (Algorithm::Npg, "tianshou") => PpoConfig::npg_tianshou(),
-            (Algorithm::A2c, "sb3") => PpoConfig::a2c(),
+            (Algorithm::Ppo, "cleanrl") if discrete => Config::cleanrl(),
+            (Algorithm::Ppo, "cleanrl") => Config::cleanrl_continuous(),
+            (Algorithm::Ppo, "sb3") => Config::sb3(),
+            (Algorithm::Ppo, "baselines-ppo2") => Config::baselines_ppo2(),
+            (Algorithm::Ppo, "rsl_rl") => Config::rsl_rl(),
+            (Algorithm::Ppo, "skrl") => Config::skrl(),
+            (Algorithm::Ppo, "tianshou") => Config::tianshou(),
+            (Algorithm::Ppo, "torchrl") => Config::torchrl(),
+            (Algorithm::Ppo, "spinningup") => Config::spinningup(),
+            (Algorithm::Ppo, "ten-tricks") => Config::ten_tricks(),
+            (Algorithm::Ppo | Algorithm::PpoPenalty, "rllib-penalty") => Config::rllib_penalty(),
+            (Algorithm::PpoPenalty, "paper") => Config::ppo_penalty(),
+            (Algorithm::Trpo | Algorithm::Npg, "sb3-contrib") => Config::trpo_sb3_contrib(),
+            (Algorithm::Trpo | Algorithm::Npg, "baselines") => Config::trpo_baselines(),
+            (Algorithm::Trpo | Algorithm::Npg, "spinningup") => Config::trpo_spinningup(),
+            (Algorithm::Trpo, "tianshou") => Config::trpo_tianshou(),
+            (Algorithm::Npg, "tianshou") => Config::npg_tianshou(),
+            (Algorithm::A2c, "sb3") => Config::a2c(),
             _ => {
                 let names: Vec<_> = Self::names(algorithm).iter().map(|name| format!("\"{name}\"")).collect();
                 let message = format!("is \"{name}\", must be {} for {}", names.join(" or "), algorithm.name());
@@ -95,11 +95,11 @@ impl Preset {
             _ => (vec![64, 64], Activation::Tanh),
         };
         let std = if name == "rsl_rl" { Std::SCALAR } else { Std::default() };
-        Ok(Self { config: PpoConfig { algorithm, ..config }, hidden, activation, std })
+        Ok(Self { config: Config { algorithm, ..config }, hidden, activation, std })
     }
 }
 
-impl PpoConfig {
+impl Config {
     /// The settings of [`Preset::named`].
     ///
     /// # Errors

@@ -15,7 +15,7 @@
 //! CPU, two f32 on the device; x − mean has all their digits. What is merged are f32. A discounted return G is one, too, rounded at every
 //! step: of its variance that is a share of (3e-8 · mean / deviation)² / (1 − γ²), 5e-8 at a thousand deviations from 0 and 5e-4 at 10⁵.
 
-use super::PpoConfig;
+use super::Config;
 use super::validate::{Range, check};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -167,7 +167,7 @@ pub struct RewardNorm {
     /// When G begins anew; [`RewardNormKind::Rewards`] has no G.
     #[serde(default)]
     pub reset: ReturnReset,
-    /// γ of G, in [0, 1]; [`PpoConfig::gamma`] if absent.
+    /// γ of G, in [0, 1]; [`Config::gamma`] if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gamma: Option<f64>,
     /// Limit of a scaled reward, above 0; none if absent.
@@ -283,23 +283,23 @@ const fn value_initial_count() -> f64 {
     1.0
 }
 
-impl PpoConfig {
+impl Config {
     /// Ranges of the three settings.
     pub(super) fn validate_normalization(&self) -> Result<()> {
         let max = f64::from(f32::MAX);
-        if let Some(norm) = &self.obs_norm {
+        if let Some(norm) = &self.norm_obs {
             check(&[
-                Range::above("obs_norm.clip", norm.clip.unwrap_or(1.0), 0.0, max),
-                Range::closed("obs_norm.eps", norm.eps, 0.0, max),
-                Range::closed("obs_norm.initial_count", norm.initial_count, 0.0, max),
+                Range::above("norm_obs.clip", norm.clip.unwrap_or(1.0), 0.0, max),
+                Range::closed("norm_obs.eps", norm.eps, 0.0, max),
+                Range::closed("norm_obs.initial_count", norm.initial_count, 0.0, max),
             ])?;
         }
-        if let Some(norm) = &self.reward_norm {
+        if let Some(norm) = &self.norm_reward {
             check(&[
-                Range::closed("reward_norm.gamma", norm.gamma.unwrap_or(1.0), 0.0, 1.0),
-                Range::above("reward_norm.clip", norm.clip.unwrap_or(1.0), 0.0, max),
-                Range::closed("reward_norm.eps", norm.eps, 0.0, max),
-                Range::closed("reward_norm.initial_count", norm.initial_count, 0.0, max),
+                Range::closed("norm_reward.gamma", norm.gamma.unwrap_or(1.0), 0.0, 1.0),
+                Range::above("norm_reward.clip", norm.clip.unwrap_or(1.0), 0.0, max),
+                Range::closed("norm_reward.eps", norm.eps, 0.0, max),
+                Range::closed("norm_reward.initial_count", norm.initial_count, 0.0, max),
             ])?;
         }
         if let Some(norm) = &self.norm_value {

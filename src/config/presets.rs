@@ -1,13 +1,12 @@
 //! Settings that other libraries publish.
 
 use super::{
-    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, GradClip, KlAdaptation,
-    KlMeasure, KlPenalty, KlStop, MinibatchRest, ObsNorm, Optimizer, PpoConfig, RewardNorm, Shuffle, TrustRegion,
-    ValueLoss,
+    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, Config, GradClip, KlAdaptation,
+    KlMeasure, KlPenalty, KlStop, MinibatchRest, ObsNorm, Optimizer, RewardNorm, Shuffle, TrustRegion, ValueLoss,
 };
 use crate::policy::{Init, InitScheme};
 
-impl PpoConfig {
+impl Config {
     /// CleanRL's `ppo.py` (discrete actions).
     pub fn cleanrl() -> Self {
         Self {
@@ -58,8 +57,8 @@ impl PpoConfig {
             adam_eps_placement: AdamEps::Outside,
             value_learning_rate: None,
             init: Init::ORTHOGONAL,
-            obs_norm: None,
-            reward_norm: None,
+            norm_obs: None,
+            norm_reward: None,
             norm_value: None,
         }
     }
@@ -74,8 +73,8 @@ impl PpoConfig {
             num_minibatches: 32,
             update_epochs: 10,
             ent_coef: 0.0,
-            obs_norm: Some(ObsNorm::sb3()),
-            reward_norm: Some(RewardNorm::cleanrl()),
+            norm_obs: Some(ObsNorm::sb3()),
+            norm_reward: Some(RewardNorm::cleanrl()),
             ..Self::cleanrl()
         }
     }
@@ -108,7 +107,7 @@ impl PpoConfig {
             adv_ddof: 0,
             grad_clip_formula: ClipFormula::Tensorflow,
             adam_eps_placement: AdamEps::Baselines,
-            reward_norm: Some(RewardNorm::sb3()),
+            norm_reward: Some(RewardNorm::sb3()),
             ..Self::cleanrl_continuous()
         }
     }
@@ -202,8 +201,8 @@ impl PpoConfig {
             max_grad_norm: None,
             adam_eps: 1e-8,
             init: Init { scheme: InitScheme::PytorchDefault, ..Init::ORTHOGONAL },
-            obs_norm: None,
-            reward_norm: None,
+            norm_obs: None,
+            norm_reward: None,
             ..Self::cleanrl_continuous()
         }
     }
@@ -251,8 +250,8 @@ impl PpoConfig {
             ent_coef: 0.01,
             grad_clip: GradClip::Separate,
             init: Init { hidden_gain: 1.0, ..Init::ORTHOGONAL },
-            obs_norm: Some(ObsNorm::lizhi()),
-            reward_norm: Some(RewardNorm::lizhi_scaling()),
+            norm_obs: Some(ObsNorm::lizhi()),
+            norm_reward: Some(RewardNorm::lizhi_scaling()),
             ..Self::cleanrl_continuous()
         }
     }
@@ -300,8 +299,8 @@ impl PpoConfig {
             algorithm: Algorithm::PpoPenalty,
             kl_penalty: Some(KlPenalty::adaptive()),
             value_loss: ValueLoss::Plain,
-            obs_norm: None,
-            reward_norm: None,
+            norm_obs: None,
+            norm_reward: None,
             ..Self::cleanrl_continuous()
         }
     }

@@ -1,9 +1,9 @@
 //! Settings that change from update to update, by the environment steps that were done before.
 
-use super::{PpoConfig, ValueLoss};
+use super::{Config, ValueLoss};
 use serde::{Deserialize, Serialize};
 
-/// How a setting moves over the run, by its [`progress`](PpoConfig::progress).
+/// How a setting moves over the run, by its [`progress`](Config::progress).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Anneal {
@@ -29,7 +29,7 @@ impl Anneal {
     }
 }
 
-impl PpoConfig {
+impl Config {
     /// How much of the run is done before an update on `rows` rows, if earlier ones took in `steps`: 0 at the first update, 1 from
     /// [`total_timesteps`](Self::total_timesteps) on.
     ///

@@ -1,22 +1,22 @@
 use super::*;
 use crate::policy::Init;
 
-fn presets() -> [PpoConfig; 14] {
+fn presets() -> [Config; 14] {
     [
-        PpoConfig::cleanrl(),
-        PpoConfig::cleanrl_continuous(),
-        PpoConfig::sb3(),
-        PpoConfig::ppo_penalty(),
-        PpoConfig::trpo_sb3_contrib(),
-        PpoConfig::trpo_baselines(),
-        PpoConfig::trpo_spinningup(),
-        PpoConfig::npg(),
-        PpoConfig::a2c(),
-        PpoConfig::baselines_ppo2(),
-        PpoConfig::rsl_rl(),
-        PpoConfig::spinningup(),
-        PpoConfig::ten_tricks(),
-        PpoConfig::rllib_penalty(),
+        Config::cleanrl(),
+        Config::cleanrl_continuous(),
+        Config::sb3(),
+        Config::ppo_penalty(),
+        Config::trpo_sb3_contrib(),
+        Config::trpo_baselines(),
+        Config::trpo_spinningup(),
+        Config::npg(),
+        Config::a2c(),
+        Config::baselines_ppo2(),
+        Config::rsl_rl(),
+        Config::spinningup(),
+        Config::ten_tricks(),
+        Config::rllib_penalty(),
     ]
 }
 
@@ -25,7 +25,7 @@ fn presets_are_valid_and_derived_sizes_are_cleanrls() {
     for preset in presets() {
         assert!(preset.validate().is_ok());
     }
-    let config = PpoConfig::cleanrl();
+    let config = Config::cleanrl();
     assert_eq!((config.batch_size(), config.minibatch_rows(512), config.num_updates()), (512, 128, 976));
     // CleanRL's 1 − u/U, to the last bit.
     for update in [0, 1, 7, 500, 975] {
@@ -37,12 +37,12 @@ fn presets_are_valid_and_derived_sizes_are_cleanrls() {
 
 #[test]
 fn bad_settings_are_named() {
-    let bad = PpoConfig { clip_coef: 0.0, ..PpoConfig::cleanrl() };
+    let bad = Config { clip_coef: 0.0, ..Config::cleanrl() };
     assert_eq!(
         bad.validate().unwrap_err().to_string(),
         format!("config: clip_coef: is 0, must be in (0, {}]", f32::MAX as f64)
     );
-    let nan = PpoConfig { gamma: f64::NAN, ..PpoConfig::cleanrl() };
+    let nan = Config { gamma: f64::NAN, ..Config::cleanrl() };
     assert!(nan.validate().is_err());
 }
 
@@ -51,9 +51,9 @@ fn bad_settings_are_named() {
 fn old_files_still_parse_and_new_ones_come_back() {
     for preset in presets() {
         let text = serde_json::to_string(&preset).unwrap();
-        assert_eq!(serde_json::from_str::<PpoConfig>(&text).unwrap(), preset);
+        assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), preset);
     }
-    let mut old = serde_json::to_value(PpoConfig::cleanrl()).unwrap();
+    let mut old = serde_json::to_value(Config::cleanrl()).unwrap();
     for field in [
         "minibatch_rest",
         "shuffle",
@@ -73,8 +73,8 @@ fn old_files_still_parse_and_new_ones_come_back() {
         assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
     }
     // Minibatches were rounded up then.
-    let before = PpoConfig { minibatch_rest: MinibatchRest::RoundUp, ..PpoConfig::cleanrl() };
-    assert_eq!(serde_json::from_value::<PpoConfig>(old).unwrap(), before);
+    let before = Config { minibatch_rest: MinibatchRest::RoundUp, ..Config::cleanrl() };
+    assert_eq!(serde_json::from_value::<Config>(old).unwrap(), before);
     let mut old = serde_json::to_value(AdaptiveLr::default()).unwrap();
     for field in ["kl_factor", "step", "estimator"] {
         assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
@@ -82,14 +82,14 @@ fn old_files_still_parse_and_new_ones_come_back() {
     assert_eq!(serde_json::from_value::<AdaptiveLr>(old).unwrap(), AdaptiveLr::default());
     // Tables that have grown since.
     for (preset, table, fields) in [
-        (PpoConfig::npg(), "trust_region", ["subsample"].as_slice()),
-        (PpoConfig::ppo_penalty(), "kl_penalty", &["adapt", "measure"]),
+        (Config::npg(), "trust_region", ["subsample"].as_slice()),
+        (Config::ppo_penalty(), "kl_penalty", &["adapt", "measure"]),
     ] {
         let mut old = serde_json::to_value(&preset).unwrap();
         for field in fields {
             assert!(old[table].as_object_mut().unwrap().remove(*field).is_some(), "{field}");
         }
-        assert_eq!(serde_json::from_value::<PpoConfig>(old).unwrap(), preset);
+        assert_eq!(serde_json::from_value::<Config>(old).unwrap(), preset);
     }
 }
 
@@ -97,55 +97,54 @@ fn old_files_still_parse_and_new_ones_come_back() {
 fn what_an_algorithm_would_leave_aside_is_refused() {
     let penalty = Some(KlPenalty::adaptive());
     let region = |change: fn(&mut TrustRegion)| {
-        let mut config = PpoConfig::npg();
+        let mut config = Config::npg();
         change(&mut config.trust_region);
         config
     };
     let with = |change: fn(&mut KlPenalty)| {
         let mut penalty = KlPenalty::adaptive();
         change(&mut penalty);
-        PpoConfig { kl_penalty: Some(penalty), ..PpoConfig::cleanrl() }
+        Config { kl_penalty: Some(penalty), ..Config::cleanrl() }
     };
     let rate = Some(AdaptiveLr::default());
     let linear = Anneal::Linear { to: 0.0 };
-    let adapt =
-        |adapt| PpoConfig { kl_penalty: Some(KlPenalty { adapt, ..KlPenalty::adaptive() }), ..PpoConfig::sb3() };
+    let adapt = |adapt| Config { kl_penalty: Some(KlPenalty { adapt, ..KlPenalty::adaptive() }), ..Config::sb3() };
     for (field, config) in [
-        ("ent_coef_schedule", PpoConfig { ent_coef_schedule: linear, ..PpoConfig::npg() }),
-        ("ent_coef_schedule.to", PpoConfig { ent_coef_schedule: Anneal::Linear { to: f64::NAN }, ..PpoConfig::sb3() }),
-        ("clip_coef_schedule.to", PpoConfig { clip_coef_schedule: Anneal::Linear { to: -0.1 }, ..PpoConfig::sb3() }),
-        ("clip_coef_schedule", PpoConfig { clip_coef_schedule: linear, ..PpoConfig::ppo_penalty() }),
-        ("clip_coef_vf_schedule", PpoConfig { clip_coef_vf_schedule: linear, ..PpoConfig::cleanrl() }),
-        ("value_learning_rate", PpoConfig { value_learning_rate: Some(1e-3), ..PpoConfig::trpo_baselines() }),
-        ("value_learning_rate", PpoConfig { value_learning_rate: Some(1e-3), ..PpoConfig::rsl_rl() }),
-        ("value_learning_rate", PpoConfig { learning_rate: 0.0, ..PpoConfig::spinningup() }),
-        ("value_loss.delta", PpoConfig { value_loss: ValueLoss::Huber { delta: 0.0 }, ..PpoConfig::sb3() }),
-        ("value_loss.max", PpoConfig { value_loss: ValueLoss::ClampError { max: -1.0 }, ..PpoConfig::sb3() }),
-        ("init.log_std", PpoConfig { init: Init { log_std: f64::NAN, ..Init::default() }, ..PpoConfig::sb3() }),
+        ("ent_coef_schedule", Config { ent_coef_schedule: linear, ..Config::npg() }),
+        ("ent_coef_schedule.to", Config { ent_coef_schedule: Anneal::Linear { to: f64::NAN }, ..Config::sb3() }),
+        ("clip_coef_schedule.to", Config { clip_coef_schedule: Anneal::Linear { to: -0.1 }, ..Config::sb3() }),
+        ("clip_coef_schedule", Config { clip_coef_schedule: linear, ..Config::ppo_penalty() }),
+        ("clip_coef_vf_schedule", Config { clip_coef_vf_schedule: linear, ..Config::cleanrl() }),
+        ("value_learning_rate", Config { value_learning_rate: Some(1e-3), ..Config::trpo_baselines() }),
+        ("value_learning_rate", Config { value_learning_rate: Some(1e-3), ..Config::rsl_rl() }),
+        ("value_learning_rate", Config { learning_rate: 0.0, ..Config::spinningup() }),
+        ("value_loss.delta", Config { value_loss: ValueLoss::Huber { delta: 0.0 }, ..Config::sb3() }),
+        ("value_loss.max", Config { value_loss: ValueLoss::ClampError { max: -1.0 }, ..Config::sb3() }),
+        ("init.log_std", Config { init: Init { log_std: f64::NAN, ..Init::default() }, ..Config::sb3() }),
         ("kl_penalty.adapt.raise_above", adapt(KlAdaptation { raise_above: 0.5, ..KlAdaptation::PAPER })),
         ("kl_penalty.adapt.raise", adapt(KlAdaptation { raise: 0.9, ..KlAdaptation::PAPER })),
         ("kl_penalty.adapt.lower", adapt(KlAdaptation { lower: 0.0, ..KlAdaptation::PAPER })),
-        ("kl_penalty", PpoConfig { kl_penalty: None, ..PpoConfig::ppo_penalty() }),
-        ("kl_penalty", PpoConfig { kl_penalty: penalty, ..PpoConfig::a2c() }),
-        ("anneal_lr", PpoConfig { adaptive_lr: rate, anneal_lr: true, ..PpoConfig::sb3() }),
-        ("adaptive_lr", PpoConfig { adaptive_lr: rate, ..PpoConfig::trpo_baselines() }),
+        ("kl_penalty", Config { kl_penalty: None, ..Config::ppo_penalty() }),
+        ("kl_penalty", Config { kl_penalty: penalty, ..Config::a2c() }),
+        ("anneal_lr", Config { adaptive_lr: rate, anneal_lr: true, ..Config::sb3() }),
+        ("adaptive_lr", Config { adaptive_lr: rate, ..Config::trpo_baselines() }),
         (
             "adaptive_lr.factor",
-            PpoConfig { adaptive_lr: Some(AdaptiveLr { factor: 1.0, ..AdaptiveLr::default() }), ..PpoConfig::sb3() },
+            Config { adaptive_lr: Some(AdaptiveLr { factor: 1.0, ..AdaptiveLr::default() }), ..Config::sb3() },
         ),
         (
             "adaptive_lr.max",
-            PpoConfig { adaptive_lr: Some(AdaptiveLr { max: 1e-6, ..AdaptiveLr::default() }), ..PpoConfig::sb3() },
+            Config { adaptive_lr: Some(AdaptiveLr { max: 1e-6, ..AdaptiveLr::default() }), ..Config::sb3() },
         ),
         (
             "adaptive_lr.kl_factor",
-            PpoConfig { adaptive_lr: Some(AdaptiveLr { kl_factor: 0.9, ..AdaptiveLr::skrl() }), ..PpoConfig::sb3() },
+            Config { adaptive_lr: Some(AdaptiveLr { kl_factor: 0.9, ..AdaptiveLr::skrl() }), ..Config::sb3() },
         ),
-        ("adv_std_floor", PpoConfig { adv_std_floor: -1e-4, ..PpoConfig::sb3() }),
-        ("update_epochs", PpoConfig { update_epochs: 2, ..PpoConfig::a2c() }),
-        ("target_kl", PpoConfig { target_kl: Some(0.1), ..PpoConfig::npg() }),
-        ("ent_coef", PpoConfig { ent_coef: 0.1, ..PpoConfig::npg() }),
-        ("rmsprop_alpha", PpoConfig { rmsprop_alpha: 1.0, ..PpoConfig::a2c() }),
+        ("adv_std_floor", Config { adv_std_floor: -1e-4, ..Config::sb3() }),
+        ("update_epochs", Config { update_epochs: 2, ..Config::a2c() }),
+        ("target_kl", Config { target_kl: Some(0.1), ..Config::npg() }),
+        ("ent_coef", Config { ent_coef: 0.1, ..Config::npg() }),
+        ("rmsprop_alpha", Config { rmsprop_alpha: 1.0, ..Config::a2c() }),
         ("kl_penalty.kl_coef", with(|penalty| penalty.kl_coef = 0.0)),
         ("kl_penalty.target_kl", with(|penalty| penalty.target_kl = 0.0)),
         ("kl_penalty.hinge.coef", with(|penalty| penalty.hinge = Some(KlHinge { coef: -1.0, factor: 2.0 }))),
@@ -162,9 +161,9 @@ fn what_an_algorithm_would_leave_aside_is_refused() {
         ("trust_region.step_size", region(|region| region.step_size = Some(f64::NAN))),
         (
             "trust_region.step_size",
-            PpoConfig {
+            Config {
                 trust_region: TrustRegion { step_size: Some(0.1), ..TrustRegion::default() },
-                ..PpoConfig::trpo_sb3_contrib()
+                ..Config::trpo_sb3_contrib()
             },
         ),
     ] {
@@ -172,7 +171,7 @@ fn what_an_algorithm_would_leave_aside_is_refused() {
         assert!(message.starts_with(&format!("config: {field}: ")), "{field}: {message}");
     }
     let fixed = Some(KlPenalty::fixed(0.0, KlDirection::NewOld));
-    assert!(PpoConfig { kl_penalty: fixed, ..PpoConfig::cleanrl() }.validate().is_ok());
+    assert!(Config { kl_penalty: fixed, ..Config::cleanrl() }.validate().is_ok());
 }
 
 #[test]
@@ -213,14 +212,14 @@ fn rllibs_rule_has_its_own_limits_and_factors() {
 
 #[test]
 fn schedules_go_by_steps() {
-    let config = PpoConfig {
+    let config = Config {
         num_envs: 2,
         num_steps: 5,
         total_timesteps: 40,
         ent_coef: 0.02,
         ent_coef_schedule: Anneal::Linear { to: 0.01 },
         clip_coef_schedule: Anneal::Linear { to: 0.0 },
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     config.validate().unwrap();
     assert_eq!(config.num_updates(), 4);
@@ -237,7 +236,7 @@ fn schedules_go_by_steps() {
         assert_eq!((now.ent_coef, now.clip_coef), (config.ent_coef_at(update), config.clip_coef_at(update)));
         assert_eq!((now.ent_coef_at(0.7), now.clip_coef_at(0.7)), (now.ent_coef, now.clip_coef));
     }
-    let own = PpoConfig {
+    let own = Config {
         clip_coef_vf: Some(0.4),
         clip_coef_vf_schedule: Anneal::Linear { to: 0.8 },
         value_loss: ValueLoss::ClipOnly,
@@ -245,9 +244,9 @@ fn schedules_go_by_steps() {
     };
     own.validate().unwrap();
     assert!((own.clip_coef_vf_at(0.25) - 0.5).abs() < 1e-15 && (own.value_limit_at(0.5) - 0.6).abs() < 1e-15);
-    assert_eq!(PpoConfig { value_loss: ValueLoss::Huber { delta: 3.0 }, ..own.clone() }.value_limit_at(0.5), 3.0);
-    assert_eq!(PpoConfig { value_loss: ValueLoss::ClampError { max: 7.0 }, ..own }.value_limit_at(0.5), 7.0);
-    let plain = PpoConfig::cleanrl();
+    assert_eq!(Config { value_loss: ValueLoss::Huber { delta: 3.0 }, ..own.clone() }.value_limit_at(0.5), 3.0);
+    assert_eq!(Config { value_loss: ValueLoss::ClampError { max: 7.0 }, ..own }.value_limit_at(0.5), 7.0);
+    let plain = Config::cleanrl();
     assert_eq!(plain.at_progress(0.5), plain);
 }
 
@@ -255,7 +254,7 @@ fn schedules_go_by_steps() {
 #[test]
 fn progress_is_what_is_done() {
     // The configured sizes have no part in it.
-    let config = PpoConfig { total_timesteps: 80, ..PpoConfig::cleanrl() };
+    let config = Config { total_timesteps: 80, ..Config::cleanrl() };
     let chain = |windows: &[usize]| {
         let mut steps = 0;
         let at = windows.iter().map(|rows| {
@@ -273,13 +272,13 @@ fn progress_is_what_is_done() {
     // More than the whole run at once has the full rate.
     assert!(near(chain(&[512, 512]), &[0.0, 1.0]));
     assert_eq!(config.progress(u64::MAX, usize::MAX), 1.0);
-    let endless = PpoConfig { total_timesteps: u64::MAX, ..config };
+    let endless = Config { total_timesteps: u64::MAX, ..config };
     assert!(endless.progress(1 << 63, 512) > 0.49 && endless.progress(1 << 63, 512) < 0.51);
     // It never goes back, whatever the windows.
     let mut last = 0.0;
     let mut steps = 0;
     for (i, rows) in (0..40).map(|i| (i, 1 + (i * 7) % 13)) {
-        let progress = PpoConfig { total_timesteps: 230, ..PpoConfig::cleanrl() }.progress(steps, rows);
+        let progress = Config { total_timesteps: 230, ..Config::cleanrl() }.progress(steps, rows);
         assert!(progress >= last, "{i}: {progress} after {last}");
         (last, steps) = (progress, steps + rows as u64);
     }
@@ -299,7 +298,7 @@ fn presets_have_names() {
             }
         }
     }
-    assert_eq!(PpoConfig::preset("sb3", Algorithm::A2c, true).unwrap(), PpoConfig::a2c());
-    let message = PpoConfig::preset("best", Algorithm::Ppo, true).unwrap_err().to_string();
+    assert_eq!(Config::preset("sb3", Algorithm::A2c, true).unwrap(), Config::a2c());
+    let message = Config::preset("best", Algorithm::Ppo, true).unwrap_err().to_string();
     assert!(message.starts_with("config: preset: is \"best\", must be \"cleanrl\" or \"sb3\" or"), "{message}");
 }

@@ -60,7 +60,7 @@ pub struct TrustRegion {
     pub fisher_subsample: usize,
     /// The whole step of the policy is made on ⌈rows / k⌉ rows, drawn anew for each update: gradient, Fisher matrix, line search, and
     /// mean and deviation of the advantages. The critic sees all rows. sb3-contrib's `sub_sampling_factor`. They are the first rows of
-    /// a permutation of their own ([`PpoConfig::order_epochs`](crate::PpoConfig::order_epochs)); `fisher_subsample` counts among them.
+    /// a permutation of their own ([`Config::order_epochs`](crate::Config::order_epochs)); `fisher_subsample` counts among them.
     pub subsample: usize,
     /// The step of `npg` is this · x, x the solution of the conjugate gradients, whatever its KL (Tianshou's `NPG`:
     /// `trust_region_size`, Kakade 2001 with a constant step). √(2 max_kl / xᵀ F x) · x if absent.

@@ -1,6 +1,6 @@
 //! Ranges of the settings.
 
-use super::{AdaptiveLr, Algorithm, Anneal, KlPenalty, PpoConfig, ValueLoss};
+use super::{AdaptiveLr, Algorithm, Anneal, Config, KlPenalty, ValueLoss};
 use crate::error::{Error, Result};
 use crate::memory::{product, word};
 
@@ -50,7 +50,7 @@ pub(super) fn check(ranges: &[Range]) -> Result<()> {
     Ok(())
 }
 
-impl PpoConfig {
+impl Config {
     /// Refuses settings out of range.
     ///
     /// # Errors

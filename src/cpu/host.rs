@@ -1,7 +1,7 @@
 //! Environments on the host: the built-in ones behind the trait for your own, and a trainer on the CPU in your own.
 
 use super::learner::CpuLearner;
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::env::Env;
 use crate::error::Result;
 use crate::host::{Collector, EnvResult, HostAction, HostEnv, HostStep, HostTrainer, Spaces, Start};
@@ -59,7 +59,7 @@ impl HostTrainer<CpuLearner> {
     /// As [`Collector::new`], [`CpuLearner::new`] and [`new`](Self::new).
     pub fn on_cpu<E: HostEnv + 'static>(
         hidden: &[usize],
-        config: PpoConfig,
+        config: Config,
         seed: u64,
         make: impl FnMut(usize) -> E,
     ) -> Result<Self> {

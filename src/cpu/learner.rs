@@ -1,7 +1,7 @@
 //! [`Learner`] on the CPU.
 
 use super::needs;
-use crate::config::{KlPenalty, PpoConfig};
+use crate::config::{Config, KlPenalty};
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite};
 use crate::error::Result;
 use crate::learner::{ActMode, Learner, LearnerState};
@@ -24,7 +24,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 pub struct CpuLearner<F: Real = f32> {
     spec: PolicySpec,
     layout: ParamLayout,
-    config: PpoConfig,
+    config: Config,
     parameters: Vec<F>,
     adam: Adam<F>,
     update: u64,
@@ -44,7 +44,7 @@ impl<F: Real> CpuLearner<F> {
     /// # Errors
     /// [`crate::Error::Config`] if `spec` or `config` is out of range, [`crate::Error::OwnLimit`] or [`crate::Error::Memory`] if they are
     /// too large.
-    pub fn new(spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+    pub fn new(spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
         let mut learner = Self::empty(spec, config, seed, true)?;
         let (spec, init) = (&learner.spec, &learner.config.init);
         learner.parameters = initial_parameters_with(spec, init, seed).into_iter().map(widen).collect();
@@ -56,14 +56,14 @@ impl<F: Real> CpuLearner<F> {
     ///
     /// # Errors
     /// As [`new`](Self::new), and as [`Learner::set_state`].
-    pub fn from_state(spec: PolicySpec, config: PpoConfig, state: &LearnerState) -> Result<Self> {
+    pub fn from_state(spec: PolicySpec, config: Config, state: &LearnerState) -> Result<Self> {
         let mut learner = Self::empty(spec, config, state.seed, false)?;
         learner.set_state(state)?;
         Ok(learner)
     }
 
     /// A learner without its numbers, once it is sure that they fit.
-    pub(super) fn empty(spec: PolicySpec, config: PpoConfig, seed: u64, draws: bool) -> Result<Self> {
+    pub(super) fn empty(spec: PolicySpec, config: Config, seed: u64, draws: bool) -> Result<Self> {
         spec.validate()?;
         config.validate()?;
         let what = || format!("a learner with {} parameters", spec.parameter_count());
@@ -216,7 +216,7 @@ impl<F: Real> Learner for CpuLearner<F> {
         &self.spec
     }
 
-    fn config(&self) -> &PpoConfig {
+    fn config(&self) -> &Config {
         &self.config
     }
 

@@ -2,7 +2,7 @@
 //! and of that what is held for sure, so that a refusal is never wrong. Left out are what threads may have kept from an earlier pass
 //! ([`scratch`]), what the numbers themselves decide (a stop, rows that do not count), and small change (names, a few rows).
 
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::data::MinibatchStats;
 use crate::memory::{product, total};
 use crate::policy::{InitScheme, Network, PolicySpec};
@@ -13,7 +13,7 @@ use crate::reference::fast::scratch;
 mod tests;
 
 /// A learner with numbers of `size` bytes: parameters and both moments; and while it is made, the weights as they are drawn.
-pub(super) fn learner(spec: &PolicySpec, config: &PpoConfig, size: usize, draws: bool) -> u128 {
+pub(super) fn learner(spec: &PolicySpec, config: &Config, size: usize, draws: bool) -> u128 {
     let parameters = spec.parameter_count();
     let held = parameters.saturating_mul(3 * size as u128);
     if !draws {
@@ -31,14 +31,14 @@ pub(super) fn learner(spec: &PolicySpec, config: &PpoConfig, size: usize, draws:
 }
 
 /// An update on `rows` rows, of which `counted` count: beside the rollout or the batch that it is given.
-pub(super) fn update(spec: &PolicySpec, config: &PpoConfig, size: usize, rows: usize, counted: usize) -> u128 {
+pub(super) fn update(spec: &PolicySpec, config: &Config, size: usize, rows: usize, counted: usize) -> u128 {
     let update = Update { spec, config, size, rows, counted, lost: rows.saturating_sub(counted) };
     if config.algorithm.is_trust_region() { update.of_trust_region() } else { update.of_ppo() }
 }
 
 struct Update<'a> {
     spec: &'a PolicySpec,
-    config: &'a PpoConfig,
+    config: &'a Config,
     size: usize,
     rows: usize,
     counted: usize,
@@ -146,7 +146,7 @@ impl Update<'_> {
 
 /// A rollout, while an update is made of it: observations and actions; log-probabilities, rewards, two flags and values, of which there is
 /// one more for each environment.
-pub(super) fn rollout(spec: &PolicySpec, config: &PpoConfig) -> u128 {
+pub(super) fn rollout(spec: &PolicySpec, config: &Config) -> u128 {
     let row = spec.obs_dim.saturating_add(spec.head.action_dims()).saturating_add(5);
     total(&[&[config.num_steps, config.num_envs, 4, row], &[config.num_envs, 4]])
 }

@@ -1,7 +1,7 @@
 //! [`Trainer`] on the CPU.
 
 use super::{learner::CpuLearner, needs};
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::data::{Actions, Autoreset, Rollout, check_shape};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ impl CpuTrainer {
     /// # Errors
     /// [`Error::Config`] if `spec` or `config` is out of range or `spec` does not suit `env`, [`Error::OwnLimit`] or [`Error::Memory`] if
     /// they are too large, all before any weight is drawn.
-    pub fn new(env: Env, spec: PolicySpec, config: PpoConfig, seed: u64) -> Result<Self> {
+    pub fn new(env: Env, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
         Self::check(env, &spec, &config, 1)?;
         let envs = VecEnv::new(env, config.num_envs, seed)?;
         Ok(Self { env, learner: CpuLearner::new(spec, config, seed)?, envs })
@@ -37,7 +37,7 @@ impl CpuTrainer {
     ///
     /// # Errors
     /// As [`new`](Self::new); [`Error::Memory`] also where there is memory for one, but not for all together, before any is made.
-    pub fn group(env: Env, spec: &PolicySpec, config: &PpoConfig, seeds: &[u64]) -> Result<Vec<Self>> {
+    pub fn group(env: Env, spec: &PolicySpec, config: &Config, seeds: &[u64]) -> Result<Vec<Self>> {
         Self::check(env, spec, config, seeds.len())?;
         seeds.iter().map(|seed| Self::new(env, spec.clone(), config.clone(), *seed)).collect()
     }
@@ -47,7 +47,7 @@ impl CpuTrainer {
     ///
     /// # Errors
     /// As [`group`](Self::group).
-    pub fn check_group(env: Env, spec: &PolicySpec, config: &PpoConfig, count: usize) -> Result<()> {
+    pub fn check_group(env: Env, spec: &PolicySpec, config: &Config, count: usize) -> Result<()> {
         Self::check(env, spec, config, count)
     }
 
@@ -55,7 +55,7 @@ impl CpuTrainer {
     ///
     /// # Errors
     /// As [`new`](Self::new), and as [`Trainer::set_state`].
-    pub fn from_state(spec: PolicySpec, config: PpoConfig, state: &TrainerState) -> Result<Self> {
+    pub fn from_state(spec: PolicySpec, config: Config, state: &TrainerState) -> Result<Self> {
         let (env, seed) = (state.built_in()?, state.learner.seed);
         Self::check(env, &spec, &config, 1)?;
         let envs = VecEnv::from_words(env, config.num_envs, &state.env_words, state.env_step, seed)?;
@@ -63,7 +63,7 @@ impl CpuTrainer {
     }
 
     /// That `spec` suits `env`, and that there is memory for an iteration of `count` trainers, of which each thread has one at work.
-    fn check(env: Env, spec: &PolicySpec, config: &PpoConfig, count: usize) -> Result<()> {
+    fn check(env: Env, spec: &PolicySpec, config: &Config, count: usize) -> Result<()> {
         if spec.obs_dim != env.obs_dim() {
             let (got, want) = (spec.obs_dim, env.obs_dim());
             return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
@@ -209,7 +209,7 @@ mod tests {
     fn many_that_would_each_fit_alone_are_refused_together() {
         let Some(free) = crate::memory::free() else { return };
         let env = Env::CartPole;
-        let config = PpoConfig { num_envs: 1, num_steps: 4, num_minibatches: 1, ..env.tuned().0 };
+        let config = Config { num_envs: 1, num_steps: 4, num_minibatches: 1, ..env.tuned().0 };
         // A thousand learners, 12 bytes a parameter, take twice what is free; one takes a five-hundredth, and half as much for its update.
         let parameters = (2 * free / 12_000) as usize;
         let spec = env.policy(&[parameters / 12]);

@@ -17,7 +17,7 @@ pub struct MinibatchStats {
     /// `policy_loss − ent_coef · entropy + vf_coef · value_loss`, and the KL penalty where there is one.
     pub loss: f64,
     /// Mean analytic KL against the old policy, where the configuration asks for one
-    /// ([`PpoConfig::kl_direction`](crate::PpoConfig::kl_direction)); else 0.
+    /// ([`Config::kl_direction`](crate::Config::kl_direction)); else 0.
     pub kl: f64,
     /// k1 estimate of KL(old‖new): mean −log r. May be negative.
     pub old_approx_kl: f64,
@@ -136,7 +136,7 @@ impl UpdateStats {
     /// The first statistic that is NaN or infinite, with its minibatch, as words; `None` where all are numbers. `explained_variance` is not
     /// among them, as it is NaN where the returns do not vary.
     ///
-    /// On the device they are beyond f32 where they are not finite: rewards in other units, or `reward_norm`, help.
+    /// On the device they are beyond f32 where they are not finite: rewards in other units, or `norm_reward`, help.
     pub fn not_finite(&self) -> Option<String> {
         let of_minibatch = |stats: &MinibatchStats| {
             [

@@ -1,13 +1,13 @@
 //! Settings that we chose for each environment.
 
 use super::Env;
-use crate::config::{AdvantageNorm, Algorithm, KlPenalty, ObsNorm, PpoConfig, RewardNorm, TrustRegion, ValueLoss};
+use crate::config::{AdvantageNorm, Algorithm, Config, KlPenalty, ObsNorm, RewardNorm, TrustRegion, ValueLoss};
 use crate::policy::Init;
 
-type Settings = (PpoConfig, Vec<usize>);
+type Settings = (Config, Vec<usize>);
 
 pub(super) fn cartpole() -> Settings {
-    let config = PpoConfig {
+    let config = Config {
         num_envs: 8,
         num_steps: 128,
         // Solved well before; the mean over the last 100 episodes needs some 50,000 steps once they last 500.
@@ -20,13 +20,13 @@ pub(super) fn cartpole() -> Settings {
         ent_coef: 0.0,
         // Values reach 100 here; clipping their change to ±0.2 would hold the critic back.
         value_loss: ValueLoss::Plain,
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     (config, vec![64, 64])
 }
 
 pub(super) fn pendulum() -> Settings {
-    let config = PpoConfig {
+    let config = Config {
         num_envs: 16,
         num_steps: 128,
         total_timesteps: 122_880,
@@ -38,15 +38,15 @@ pub(super) fn pendulum() -> Settings {
         ent_coef: 0.0,
         value_loss: ValueLoss::Plain,
         // Chosen without the normalisation that this preset has.
-        obs_norm: None,
-        reward_norm: None,
-        ..PpoConfig::cleanrl_continuous()
+        norm_obs: None,
+        norm_reward: None,
+        ..Config::cleanrl_continuous()
     };
     (config, vec![64, 64])
 }
 
 pub(super) fn acrobot() -> Settings {
-    let config = PpoConfig {
+    let config = Config {
         num_envs: 16,
         num_steps: 128,
         total_timesteps: 81_920,
@@ -58,9 +58,9 @@ pub(super) fn acrobot() -> Settings {
         ent_coef: 0.005,
         value_loss: ValueLoss::Plain,
         // Without both, one seed in four has not moved at the end.
-        obs_norm: Some(ObsNorm::sb3()),
-        reward_norm: Some(RewardNorm::sb3()),
-        ..PpoConfig::cleanrl()
+        norm_obs: Some(ObsNorm::sb3()),
+        norm_reward: Some(RewardNorm::sb3()),
+        ..Config::cleanrl()
     };
     (config, vec![64, 64])
 }
@@ -69,7 +69,7 @@ pub(super) fn acrobot() -> Settings {
 /// normalised observations (a velocity is below 0.07) and an output layer of gain 1, a fresh policy pushes with what it sees and
 /// gets there in the first updates.
 pub(super) fn mountain_car() -> Settings {
-    let config = PpoConfig {
+    let config = Config {
         num_envs: 16,
         num_steps: 256,
         // With 98,304 two seeds of five ended just below the mark.
@@ -81,18 +81,18 @@ pub(super) fn mountain_car() -> Settings {
         update_epochs: 10,
         ent_coef: 0.01,
         value_loss: ValueLoss::Plain,
-        obs_norm: Some(ObsNorm::sb3()),
+        norm_obs: Some(ObsNorm::sb3()),
         // Chosen without the scaling of rewards that this preset has.
-        reward_norm: None,
+        norm_reward: None,
         init: Init { policy_gain: 1.0, ..Init::ORTHOGONAL },
-        ..PpoConfig::cleanrl_continuous()
+        ..Config::cleanrl_continuous()
     };
     (config, vec![64, 64])
 }
 
 /// The usual settings of PPO. The bandits show where they fail, see `wgpo failure-modes`.
 pub(super) fn bandit() -> Settings {
-    let config = PpoConfig {
+    let config = Config {
         num_envs: 64,
         num_steps: 1,
         total_timesteps: 12_800,
@@ -103,7 +103,7 @@ pub(super) fn bandit() -> Settings {
         update_epochs: 10,
         ent_coef: 0.0,
         value_loss: ValueLoss::Plain,
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     (config, vec![16, 16])
 }
@@ -111,18 +111,18 @@ pub(super) fn bandit() -> Settings {
 impl Env {
     /// [`tuned`](Self::tuned) for any algorithm. docs/tuned.md says on how many seeds each pair reaches its mark, and in how many steps;
     /// `tests/learning_cpu.rs` holds each pair to it from one seed or three.
-    pub fn tuned_for(self, algorithm: Algorithm) -> (PpoConfig, Vec<usize>) {
+    pub fn tuned_for(self, algorithm: Algorithm) -> (Config, Vec<usize>) {
         let (ppo, hidden) = self.tuned();
         let config = match algorithm {
             Algorithm::Ppo => ppo,
-            Algorithm::PpoPenalty => PpoConfig {
+            Algorithm::PpoPenalty => Config {
                 algorithm,
                 kl_penalty: Some(KlPenalty::adaptive()),
                 // With PPO's 122,880 one seed of ten had not got there on Pendulum.
                 total_timesteps: ppo.total_timesteps.max(if self == Self::Pendulum { 163_840 } else { 0 }),
                 ..ppo
             },
-            Algorithm::Trpo | Algorithm::Npg => PpoConfig {
+            Algorithm::Trpo | Algorithm::Npg => Config {
                 algorithm,
                 num_envs: ppo.num_envs,
                 num_steps: ppo.num_steps,
@@ -149,14 +149,14 @@ impl Env {
                     cg_absolute_tolerance: None,
                     ..TrustRegion::sb3_contrib()
                 },
-                obs_norm: ppo.obs_norm,
-                reward_norm: ppo.reward_norm,
+                norm_obs: ppo.norm_obs,
+                norm_reward: ppo.norm_reward,
                 init: ppo.init,
-                ..PpoConfig::trpo_sb3_contrib()
+                ..Config::trpo_sb3_contrib()
             },
             // Small batches leave a third and more of the seeds at −700 for good, a pendulum that turns round and round, and so do
             // rewards as they are and longer steps; with these eight of eight got there.
-            Algorithm::A2c if self == Self::Pendulum => PpoConfig {
+            Algorithm::A2c if self == Self::Pendulum => Config {
                 num_envs: 64,
                 num_steps: 8,
                 total_timesteps: 2_400_256,
@@ -165,10 +165,10 @@ impl Env {
                 anneal_lr: true,
                 gamma: ppo.gamma,
                 gae_lambda: 0.9,
-                reward_norm: Some(RewardNorm::sb3()),
-                ..PpoConfig::a2c()
+                norm_reward: Some(RewardNorm::sb3()),
+                ..Config::a2c()
             },
-            Algorithm::A2c => PpoConfig {
+            Algorithm::A2c => Config {
                 num_envs: 16,
                 num_steps: 8,
                 // With 150,000 steps a third of 16 seeds stayed below CartPole's mark; so none of 24 did.
@@ -178,10 +178,10 @@ impl Env {
                 anneal_lr: true,
                 gamma: ppo.gamma,
                 gae_lambda: 0.95,
-                obs_norm: ppo.obs_norm,
-                reward_norm: ppo.reward_norm,
+                norm_obs: ppo.norm_obs,
+                norm_reward: ppo.norm_reward,
                 init: ppo.init,
-                ..PpoConfig::a2c()
+                ..Config::a2c()
             },
         };
         (config, hidden)

@@ -3,7 +3,7 @@
 //!
 //! ```
 //! use wgpo::host::{EnvResult, HostAction, HostEnv, HostStep, HostTrainer, Spaces, Start};
-//! use wgpo::{PpoConfig, Trainer};
+//! use wgpo::{Config, Trainer};
 //!
 //! /// A hidden coin shows in the observation; saying which side it is pays 1.
 //! struct Coin(usize);
@@ -25,7 +25,7 @@
 //!     }
 //! }
 //!
-//! let config = PpoConfig { num_envs: 4, num_steps: 8, ..PpoConfig::cleanrl() };
+//! let config = Config { num_envs: 4, num_steps: 8, ..Config::cleanrl() };
 //! // Or a policy, a learner (on the device, say) and a collector of your own: HostTrainer::new.
 //! let mut trainer = HostTrainer::on_cpu(&[8], config, 1, |_| Coin(0))?;
 //! assert_eq!(trainer.iterate()?.episodes.count, 32);

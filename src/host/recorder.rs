@@ -210,10 +210,10 @@ impl RolloutRecorder {
                 format!("is {:?} in the learner, the recorder was made for {:?}", learner.spec().head, self.head);
             return Err(Error::config("head", message));
         }
-        let learns = learner.config().obs_norm.is_some_and(|norm| !norm.frozen);
+        let learns = learner.config().norm_obs.is_some_and(|norm| !norm.frozen);
         if self.autoreset == Autoreset::Disabled && learns {
             let message = "takes in padding where resets are disabled: take same_step or next_step, or freeze it";
-            return Err(Error::config("obs_norm", message));
+            return Err(Error::config("norm_obs", message));
         }
         check_shape("obs", obs.shape(), &[self.envs, self.obs_dim])?;
         let acted = learner.act_masked(obs, allowed, ActMode::Sample)?;

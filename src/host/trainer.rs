@@ -7,7 +7,7 @@ use crate::learner::{ActMode, Learner};
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 
 /// A learner, on the device or on the CPU, with a [`Collector`]: a window of
-/// [`num_steps`](crate::PpoConfig::num_steps) and an update on it, again and again.
+/// [`num_steps`](crate::Config::num_steps) and an update on it, again and again.
 ///
 /// With a [`CpuLearner`](crate::cpu::CpuLearner) and [`BuiltIn`](crate::cpu::BuiltIn) environments it does what a
 /// [`CpuTrainer`](crate::cpu::CpuTrainer) of the same seeds does.
@@ -27,7 +27,7 @@ impl<L: Learner> HostTrainer<L> {
     ///
     /// # Errors
     /// [`Error::Config`] if the policy does not suit the environments, or
-    /// [`num_envs`](crate::PpoConfig::num_envs) is not how many there are: schedules and minibatches go by it; [`Error::Memory`] if there
+    /// [`num_envs`](crate::Config::num_envs) is not how many there are: schedules and minibatches go by it; [`Error::Memory`] if there
     /// is no room for a window; whatever [`Learner::state`] returns.
     pub fn new(learner: L, collector: Collector) -> Result<Self> {
         collector.spaces().check(learner.spec())?;

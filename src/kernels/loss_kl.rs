@@ -11,7 +11,7 @@
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
 use super::words::{minibatch_stats, word};
 use super::{loss_trust_region, parts};
-use crate::config::{KlDirection, KlEstimator, PpoConfig, RateStep};
+use crate::config::{Config, KlDirection, KlEstimator, RateStep};
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
 use crate::kernels::define::kernel;
@@ -98,7 +98,7 @@ pub const STATE_KL: usize = word(DEF.source, "STATE_KL");
 
 impl Params {
     /// The settings of `config`; index, phase and place remain.
-    pub fn new(config: &PpoConfig) -> Self {
+    pub fn new(config: &Config) -> Self {
         let mut params =
             Self { direction: u32::from(config.kl_direction() == Some(KlDirection::NewOld)), ..Self::default() };
         if let Some(penalty) = config.kl_penalty {

@@ -13,7 +13,7 @@ pub struct PerUpdate {
     pub clip_coef: f32,
     /// Weight of the entropy bonus.
     pub ent_coef: f32,
-    /// Clip range of the value, or the limit of its error, see [`crate::config::PpoConfig::value_limit_at`].
+    /// Clip range of the value, or the limit of its error, see [`crate::config::Config::value_limit_at`].
     pub clip_coef_vf: f32,
     /// Seed of all draws, low word.
     pub seed_low: u32,

@@ -2,7 +2,7 @@
 
 use super::reduce_moments::mean;
 use super::{Real, head, surrogate};
-use crate::config::{Algorithm, KlDirection, PpoConfig, ValueLoss};
+use crate::config::{Algorithm, Config, KlDirection, ValueLoss};
 use crate::data::{Actions, MinibatchStats, check_shape};
 use crate::error::{Error, Result};
 use crate::policy::Head;
@@ -21,7 +21,7 @@ pub struct Targets<'a, F> {
     pub returns: ArrayView1<'a, F>,
     /// Values then.
     pub values_old: ArrayView1<'a, F>,
-    /// Distribution rows then, `[rows, head.width()]`; read where [`PpoConfig::kl_direction`] names a KL.
+    /// Distribution rows then, `[rows, head.width()]`; read where [`Config::kl_direction`] names a KL.
     pub old_dist: Option<ArrayView2<'a, F>>,
 }
 
@@ -36,7 +36,7 @@ pub struct PpoLoss<F> {
     pub d_values: Array1<F>,
 }
 
-/// `policy_loss − ent_coef · mean entropy + vf_coef · value_loss`, and the KL penalty (see [`PpoConfig`]) for distribution rows `dist`
+/// `policy_loss − ent_coef · mean entropy + vf_coef · value_loss`, and the KL penalty (see [`Config`]) for distribution rows `dist`
 /// `[rows, head.width()]` and `values` `[rows]`.
 ///
 /// Terms are those of [`surrogate`]. log r is the clamped one in every statistic. A row counts as not finite when its
@@ -46,7 +46,7 @@ pub struct PpoLoss<F> {
 /// [`crate::Error::Shape`] or [`crate::Error::Value`] if an array or an action does not fit.
 pub fn loss_ppo<F: Real>(
     head: &Head,
-    config: &PpoConfig,
+    config: &Config,
     dist: ArrayView2<'_, F>,
     values: ArrayView1<'_, F>,
     targets: &Targets<'_, F>,
@@ -59,7 +59,7 @@ pub fn loss_ppo<F: Real>(
 
 /// The loss of rows that are `shares` of a minibatch each, in order, from the losses of these alone: means are weighted with the
 /// shares. The KL penalty is a function of the mean KL, and is added here.
-pub(super) fn loss_of_blocks<F: Real>(config: &PpoConfig, blocks: &[PpoLoss<F>], shares: &[f64]) -> MinibatchStats {
+pub(super) fn loss_of_blocks<F: Real>(config: &Config, blocks: &[PpoLoss<F>], shares: &[f64]) -> MinibatchStats {
     let of = |number: fn(&MinibatchStats) -> f64| blocks.iter().map(move |block| number(&block.stats));
     let mean = |number| of(number).zip(shares).map(|(number, share)| share * number).sum::<f64>();
     let kl = mean(|stats| stats.kl);
@@ -86,7 +86,7 @@ pub(super) fn loss_of_blocks<F: Real>(config: &PpoConfig, blocks: &[PpoLoss<F>],
 /// [`loss_ppo`] but for the KL penalty, of which its gradient alone is in it: `slope` · mean KL.
 pub(super) fn loss_of_block<F: Real>(
     head: &Head,
-    config: &PpoConfig,
+    config: &Config,
     dist: ArrayView2<'_, F>,
     values: ArrayView1<'_, F>,
     targets: &Targets<'_, F>,
@@ -174,7 +174,7 @@ fn old_dist<'a, F: Real>(dist: ArrayView2<'_, F>, targets: &Targets<'a, F>) -> R
 /// Mean KL in the configured direction; 0 without one.
 pub(super) fn current_kl<F: Real>(
     head: &Head,
-    config: &PpoConfig,
+    config: &Config,
     dist: ArrayView2<'_, F>,
     targets: &Targets<'_, F>,
 ) -> Result<F> {
@@ -183,7 +183,7 @@ pub(super) fn current_kl<F: Real>(
 }
 
 /// d penalty / d KL; `kl`, the mean over the whole minibatch, is asked for only where it matters.
-pub(super) fn penalty_slope<F: Real>(config: &PpoConfig, kl: impl FnOnce() -> Result<F>) -> Result<F> {
+pub(super) fn penalty_slope<F: Real>(config: &Config, kl: impl FnOnce() -> Result<F>) -> Result<F> {
     let hinge = config.kl_penalty.is_some_and(|settings| settings.hinge.is_some());
     Ok(F::of(penalty(config, if hinge { kl()?.as_f64() } else { 0.0 }).1))
 }
@@ -193,7 +193,7 @@ pub(super) fn penalty_slope<F: Real>(config: &PpoConfig, kl: impl FnOnce() -> Re
 /// ```text
 /// h = max(0, KL − factor · target_kl);   penalty = β KL + coef h²;   d penalty / d KL = β + 2 coef h
 /// ```
-fn penalty(config: &PpoConfig, kl: f64) -> (f64, f64) {
+fn penalty(config: &Config, kl: f64) -> (f64, f64) {
     let Some(settings) = config.kl_penalty else { return (0.0, 0.0) };
     let over = |factor: f64| (kl - factor * settings.target_kl).max(0.0);
     let (h, coef) = settings.hinge.map_or((0.0, 0.0), |hinge| (over(hinge.factor), hinge.coef));

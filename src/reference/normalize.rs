@@ -3,7 +3,7 @@
 use super::Real;
 use super::real::cast;
 use super::reduce_moments::wide_moments;
-use crate::config::{EpsPlacement, NormOrder, ObsNorm, PpoConfig, RewardNorm, RewardNormKind, ValueNorm};
+use crate::config::{Config, EpsPlacement, NormOrder, ObsNorm, RewardNorm, RewardNormKind, ValueNorm};
 use crate::error::Result;
 use crate::normalizer::{NormalizerState, RunningMoments};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -189,15 +189,15 @@ impl<F: Real> Normalizer<F> {
     ///
     /// # Errors
     /// As [`NormalizerState::complete`].
-    pub fn new(config: &PpoConfig, obs_dim: usize, state: &NormalizerState) -> Result<Self> {
+    pub fn new(config: &Config, obs_dim: usize, state: &NormalizerState) -> Result<Self> {
         let state = state.complete(config, obs_dim)?;
         let running = |saved: &Option<RunningMoments>| saved.as_ref().map(Running::from_moments);
         let carried = cast(ArrayView1::from(&state.discounted_returns));
         let scale = running(&state.reward).map(|running| RewardScale { running, carried });
         Ok(Self {
-            obs: config.obs_norm.zip(running(&state.obs)),
+            obs: config.norm_obs.zip(running(&state.obs)),
             reward: config
-                .reward_norm
+                .norm_reward
                 .zip(scale)
                 .map(|(norm, scale)| (norm, F::of(norm.gamma.unwrap_or(config.gamma)), scale)),
             value: config.norm_value.zip(running(&state.value)),

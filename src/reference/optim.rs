@@ -2,7 +2,7 @@
 
 use super::Real;
 use super::reduce_moments::reduce_norm;
-use crate::config::{AdamEps, ClipFormula, GradClip, Optimizer, PpoConfig};
+use crate::config::{AdamEps, ClipFormula, Config, GradClip, Optimizer};
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use ndarray::{Array1, ArrayView1};
@@ -41,7 +41,7 @@ pub struct AdamSettings {
 
 impl AdamSettings {
     /// The settings of `config`, for parameters whose elements `value` are the critic's own.
-    pub fn new(config: &PpoConfig, value: Range<usize>) -> Self {
+    pub fn new(config: &Config, value: Range<usize>) -> Self {
         Self {
             optimizer: config.optimizer,
             beta1: config.adam_beta1,
@@ -219,7 +219,7 @@ mod tests {
     /// Two steps by hand, with clipping and decay; then a step of a part.
     #[test]
     fn rmsprop_is_pytorchs_formula() {
-        let config = PpoConfig { weight_decay: 0.1, max_grad_norm: Some(0.5), rmsprop_alpha: 0.9, ..PpoConfig::a2c() };
+        let config = Config { weight_decay: 0.1, max_grad_norm: Some(0.5), rmsprop_alpha: 0.9, ..Config::a2c() };
         let settings = AdamSettings::new(&config, 0..0);
         let (mut state, mut p) = (Adam::new(2), vec![1.0, -2.0]);
         let (mut v, mut want) = ([0.0; 2], [1.0, -2.0]);
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_gradient_that_is_not_finite_changes_nothing() {
-        let settings = AdamSettings::new(&PpoConfig::cleanrl(), 0..0);
+        let settings = AdamSettings::new(&Config::cleanrl(), 0..0);
         let mut adam = Adam::new(2);
         let mut parameters = vec![1.0_f32, 2.0];
         adam.step(&settings, 0.1, &mut parameters, &[0.5, -0.5]).unwrap();
@@ -261,7 +261,7 @@ mod tests {
     fn a_large_gradient_is_clipped_as_in_f64() {
         let gradient = [3e30_f32, -4e30, 1e3, 0.0];
         for grad_clip in [GradClip::Joint, GradClip::Separate] {
-            let settings = AdamSettings { grad_clip, ..AdamSettings::new(&PpoConfig::cleanrl(), 1..3) };
+            let settings = AdamSettings { grad_clip, ..AdamSettings::new(&Config::cleanrl(), 1..3) };
             let (mut adam, mut p) = (Adam::new(4), vec![0.0_f32; 4]);
             let step = adam.step(&settings, 0.1, &mut p, &gradient).unwrap();
             assert!(step.stepped && (step.grad_norm / 5e30 - 1.0).abs() < 1e-6, "{step:?}");
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn the_first_step_is_the_learning_rate() {
-        let settings = AdamSettings { eps: 0.0, max_grad_norm: None, ..AdamSettings::new(&PpoConfig::cleanrl(), 0..0) };
+        let settings = AdamSettings { eps: 0.0, max_grad_norm: None, ..AdamSettings::new(&Config::cleanrl(), 0..0) };
         let mut parameters = vec![1.0_f64, 1.0];
         Adam::new(2).step(&settings, 0.1, &mut parameters, &[1e-3, -1e3]).unwrap();
         assert!((parameters[0] - 0.9).abs() < 1e-12 && (parameters[1] - 1.1).abs() < 1e-12);
@@ -290,11 +290,11 @@ mod tests {
     /// Expected numbers by hand: groups of 2 and 3 elements with their own norms and rates.
     #[test]
     fn actor_and_critic_may_be_clipped_and_paced_apart() {
-        let config = PpoConfig {
+        let config = Config {
             grad_clip: GradClip::Separate,
             value_learning_rate: Some(1e-3),
             learning_rate: 2.5e-4,
-            ..PpoConfig::cleanrl()
+            ..Config::cleanrl()
         };
         let gradient = [0.3, 0.4, 3.0, 0.0, 4.0_f64];
         for (formula, factors) in
@@ -317,7 +317,7 @@ mod tests {
             let step = Adam::new(5).step_within(2..5, &settings, 1.0, &mut p, &gradient).unwrap();
             assert!((step.grad_norm - 5.0).abs() < 1e-15 && p[..2] == [0.0; 2] && p[2] < 0.0);
         }
-        let joint = AdamSettings::new(&PpoConfig::cleanrl(), 2..5);
+        let joint = AdamSettings::new(&Config::cleanrl(), 2..5);
         let mut adam = Adam::new(5);
         adam.step(&joint, 2.5e-4, &mut [0.0; 5], &gradient).unwrap();
         let factor = 0.5 / (25.25_f64.sqrt() + 1e-6);
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn baselines_epsilon_is_larger_at_first() {
         let (beta1, beta2, eps, lr) = (0.9_f64, 0.999_f64, 1e-5, 0.01);
-        let outside = AdamSettings { max_grad_norm: None, ..AdamSettings::new(&PpoConfig::cleanrl(), 0..0) };
+        let outside = AdamSettings { max_grad_norm: None, ..AdamSettings::new(&Config::cleanrl(), 0..0) };
         let hat = AdamSettings { eps_placement: AdamEps::Baselines, ..outside.clone() };
         let gradients = [2e-5, -3e-6, 1e-4_f64];
         let (mut adam, mut p) = (Adam::new(1), vec![0.0]);

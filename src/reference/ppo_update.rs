@@ -6,7 +6,7 @@ use super::loss_ppo::{PpoLoss, current_kl, loss_of_block, loss_of_blocks, penalt
 use super::optim::{Adam, AdamSettings};
 use super::reduce_moments::explained_variance;
 use super::{Real, head};
-use crate::config::{AdvantageNorm, KlEstimator, KlMeasure, KlStop, PpoConfig, RateStep};
+use crate::config::{AdvantageNorm, Config, KlEstimator, KlMeasure, KlStop, RateStep};
 use crate::data::{MinibatchStats, UpdateStats};
 use crate::error::{Error, Result};
 use crate::policy::{Network, ParamLayout, PolicySpec};
@@ -22,7 +22,7 @@ pub use super::rows::{Order, Rows};
 pub fn minibatch_gradient<F: Real>(
     spec: &PolicySpec,
     layout: &ParamLayout,
-    config: &PpoConfig,
+    config: &Config,
     parameters: &[F],
     rows: &Rows<F>,
 ) -> Result<(PpoLoss<F>, Vec<F>)> {
@@ -64,7 +64,7 @@ pub fn minibatch_gradient<F: Real>(
 ///
 /// ```text
 /// normalise advantages over the batch, if so set
-/// for each epoch, for each minibatch (PpoConfig::minibatches) in the epoch's order:
+/// for each epoch, for each minibatch (Config::minibatches) in the epoch's order:
 ///     normalise advantages over the minibatch, if so set
 ///     loss, statistics
 ///     if kl_stop is minibatch and approx_kl > limit: end the update before this step; rest_of_epoch: the epoch
@@ -83,7 +83,7 @@ pub fn minibatch_gradient<F: Real>(
 /// [`Error::Config`], [`Error::Shape`] or [`Error::Value`] if the inputs do not fit; nothing was changed then.
 pub fn ppo_update<F: Real>(
     spec: &PolicySpec,
-    config: &PpoConfig,
+    config: &Config,
     lr: f64,
     parameters: &mut [F],
     adam: &mut Adam<F>,

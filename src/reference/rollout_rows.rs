@@ -7,7 +7,7 @@ use super::advantage_vtrace::{VtraceBars, puff, vtrace};
 use super::head;
 use super::real::cast;
 use super::rows::Rows;
-use crate::config::{AdvantageKind, PpoConfig};
+use crate::config::{AdvantageKind, Config};
 use crate::data::Rollout;
 use crate::error::Result;
 use crate::policy::PolicySpec;
@@ -20,7 +20,7 @@ impl<F: Real> Rows<F> {
     /// # Errors
     /// [`crate::Error::Shape`] or [`crate::Error::Value`] if the rollout's arrays do not belong together or a truncated step lacks its
     /// value.
-    pub fn from_rollout(spec: &PolicySpec, config: &PpoConfig, parameters: &[F], rollout: &Rollout) -> Result<Self> {
+    pub fn from_rollout(spec: &PolicySpec, config: &Config, parameters: &[F], rollout: &Rollout) -> Result<Self> {
         let (rewards, values) = (cast(rollout.rewards.view()), cast(rollout.values.view()));
         let final_values = cast(rollout.last_values()?.view());
         let window = Window {

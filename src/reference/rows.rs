@@ -4,7 +4,7 @@ use super::Real;
 use super::batch_shuffle::BatchShuffle;
 use super::loss_ppo::Targets;
 use super::real::cast;
-use crate::config::{MinibatchRest, PpoConfig, Shuffle};
+use crate::config::{Config, MinibatchRest, Shuffle};
 use crate::data::{Actions, Batch, check_order, check_shape};
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, Axis, s};
@@ -113,9 +113,9 @@ impl<F: Real> Rows<F> {
 /// The order of the rows in each epoch.
 #[derive(Debug, Clone, Copy)]
 pub enum Order<'a> {
-    /// [`PpoConfig::order_epochs`] `× rows` indices, epoch after epoch.
+    /// [`Config::order_epochs`] `× rows` indices, epoch after epoch.
     Given(&'a [u32]),
-    /// [`BatchShuffle`] of this seed and update, as [`PpoConfig::shuffle`] says.
+    /// [`BatchShuffle`] of this seed and update, as [`Config::shuffle`] says.
     Keyed {
         /// Seed of the learner.
         seed: u64,
@@ -146,7 +146,7 @@ impl Order<'_> {
     }
 
     /// The rows that epoch `epoch` sees, one minibatch after the other; the order was validated.
-    pub(super) fn epoch(&self, config: &PpoConfig, rows: usize, epoch: usize) -> Vec<u32> {
+    pub(super) fn epoch(&self, config: &Config, rows: usize, epoch: usize) -> Vec<u32> {
         let seen = config.minibatches(rows).rows();
         let among = if config.minibatch_rest == MinibatchRest::Cut { seen } else { rows };
         let mut order = match (*self, config.shuffle) {

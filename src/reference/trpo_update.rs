@@ -10,7 +10,7 @@ use super::optim::{Adam, AdamSettings};
 use super::reduce_moments::{explained_variance, mean, reduce_norm};
 use super::rows::{Order, Rows};
 use super::surrogate;
-use crate::config::{Acceptance, AdvantageNorm, Algorithm, PpoConfig, TrustRegion};
+use crate::config::{Acceptance, AdvantageNorm, Algorithm, Config, TrustRegion};
 use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::{Error, Result};
 use crate::policy::{Head, Network, ParamLayout, PolicySpec};
@@ -67,7 +67,7 @@ pub struct PolicyStep<F> {
 pub fn policy_step<F: Real>(
     spec: &PolicySpec,
     layout: &ParamLayout,
-    config: &PpoConfig,
+    config: &Config,
     parameters: &[F],
     rows: &Rows<F>,
     warm_start: Option<&[F]>,
@@ -190,7 +190,7 @@ fn surrogate<F: Real>(head: &Head, dist: ArrayView2<'_, F>, rows: &Rows<F>) -> R
 pub fn critic_update<F: Real>(
     spec: &PolicySpec,
     layout: &ParamLayout,
-    config: &PpoConfig,
+    config: &Config,
     lr: f64,
     parameters: &mut [F],
     adam: &mut Adam<F>,
@@ -243,7 +243,7 @@ pub fn critic_update<F: Real>(
 /// [`Error::Config`], [`Error::Shape`] or [`Error::Value`] if the inputs do not fit; nothing was changed then.
 pub fn trpo_update<F: Real>(
     spec: &PolicySpec,
-    config: &PpoConfig,
+    config: &Config,
     lr: f64,
     parameters: &mut [F],
     adam: &mut Adam<F>,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use wgpo::checkpoint::{load_learner, load_trainer};
 use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::policy::PolicySpec;
-use wgpo::{Algorithm, Learner, LearnerState, PpoConfig, Trainer};
+use wgpo::{Algorithm, Config, Learner, LearnerState, Trainer};
 
 /// Cases whose state is kept as a file, by what it has: running statistics and environments; a trunk, an adapted β and deviations as
 /// they are; deviations from the state and RMSProp; a rate that follows the KL; a solution of conjugate gradients.
@@ -87,7 +87,7 @@ fn old_settings_are_read_as_what_they_were() {
     for Case { name, spec, config, .. } in &cases {
         let (old_spec, old_config) = old.get(name.as_str()).unwrap_or_else(|| panic!("no old settings of {name}"));
         assert_eq!(serde_json::from_str::<PolicySpec>(old_spec).unwrap(), *spec, "{name}");
-        assert_eq!(serde_json::from_str::<PpoConfig>(old_config).unwrap(), *config, "{name}");
+        assert_eq!(serde_json::from_str::<Config>(old_config).unwrap(), *config, "{name}");
     }
     assert_eq!(old.len(), cases.len());
 }

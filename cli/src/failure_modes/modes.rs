@@ -2,7 +2,7 @@
 
 use wgpo::env::Env;
 use wgpo::policy::{Bounds, Head};
-use wgpo::{Algorithm, KlDirection, KlPenalty, PpoConfig};
+use wgpo::{Algorithm, Config, KlDirection, KlPenalty};
 
 /// One way to fail, and who tries.
 pub struct Mode {
@@ -50,16 +50,16 @@ impl Mode {
 
     /// Settings under which the usual PPO shows its failure: many steps on few rows, and no limit of the gradient's norm. They
     /// are the same for all variants of a mode.
-    pub fn config(&self, penalty: Option<KlDirection>) -> PpoConfig {
-        let base = PpoConfig { max_grad_norm: None, ..self.env.tuned().0 };
+    pub fn config(&self, penalty: Option<KlDirection>) -> Config {
+        let base = Config { max_grad_norm: None, ..self.env.tuned().0 };
         let config = match self.number {
-            1 => PpoConfig { learning_rate: 0.01, update_epochs: 20, ..base },
-            2 => PpoConfig { learning_rate: 0.05, update_epochs: 20, num_envs: 16, num_minibatches: 1, ..base },
-            _ => PpoConfig { learning_rate: 0.005, update_epochs: 10, ..base },
+            1 => Config { learning_rate: 0.01, update_epochs: 20, ..base },
+            2 => Config { learning_rate: 0.05, update_epochs: 20, num_envs: 16, num_minibatches: 1, ..base },
+            _ => Config { learning_rate: 0.005, update_epochs: 10, ..base },
         };
         match penalty {
             None => config,
-            Some(direction) => PpoConfig {
+            Some(direction) => Config {
                 algorithm: Algorithm::PpoPenalty,
                 kl_penalty: Some(KlPenalty { clip: false, ..KlPenalty::fixed(10.0, direction) }),
                 ..config

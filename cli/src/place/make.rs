@@ -11,7 +11,7 @@ use wgpo::env::Env;
 use wgpo::place::Place;
 use wgpo::policy::PolicySpec;
 use wgpo::trainer::{Trainer, TrainerState};
-use wgpo::{Learner, LearnerState, PpoConfig};
+use wgpo::{Config, Learner, LearnerState};
 
 impl ChosenPlace {
     /// A trainer at the beginning of the run.
@@ -39,7 +39,7 @@ impl ChosenPlace {
     }
 
     /// A trainer per seed, which advance together.
-    pub fn group(&self, env: Env, spec: &PolicySpec, config: &PpoConfig, seeds: &[u64]) -> Result<Group> {
+    pub fn group(&self, env: Env, spec: &PolicySpec, config: &Config, seeds: &[u64]) -> Result<Group> {
         Ok(match self.place() {
             Place::Gpu(gpu) => {
                 let gpu = with_binding_bytes(gpu, GpuTrainer::binding_bytes(spec, config))?;
@@ -78,7 +78,7 @@ impl ChosenPlace {
     }
 
     /// A learner that goes on from `state`.
-    pub fn learner_from(&self, spec: PolicySpec, config: PpoConfig, state: &LearnerState) -> Result<Box<dyn Learner>> {
+    pub fn learner_from(&self, spec: PolicySpec, config: Config, state: &LearnerState) -> Result<Box<dyn Learner>> {
         Ok(match self.place() {
             Place::Gpu(gpu) => Box::new(GpuLearner::from_state(gpu, spec, config, state)?),
             Place::Cpu => Box::new(CpuLearner::<f32>::from_state(spec, config, state)?),

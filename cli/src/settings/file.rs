@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize as _;
 use std::path::Path;
 use wgpo::policy::Head;
-use wgpo::{Algorithm, Error, PpoConfig};
+use wgpo::{Algorithm, Config, Error};
 
 fn parsed(path: &Path) -> Result<Item> {
     document::parse(&files::read(path)?).map_err(|all| wrong(path, all))
@@ -28,12 +28,12 @@ pub fn from_file(
     path: &Path,
     head: &Head,
     asked: Option<Algorithm>,
-    base: impl Fn(Algorithm) -> Result<PpoConfig>,
-) -> Result<PpoConfig> {
+    base: impl Fn(Algorithm) -> Result<Config>,
+) -> Result<Config> {
     let given = parsed(path)?;
     let known = tree(&complete())?;
     let config = if let Some(settings) = given.at(&["ppo"]) {
-        let filler = tree(&PpoConfig::cleanrl())?;
+        let filler = tree(&Config::cleanrl())?;
         let whole =
             ": [ppo] holds all settings, as a run's config.toml does; to change a few, write them without [ppo]";
         let reader = Reader { base: None, filler: Some(&filler), known: &known, within: Some("ppo"), whole };
@@ -63,8 +63,8 @@ fn starting_point(
     settings: &mut Item,
     head: &Head,
     algorithm: Option<Algorithm>,
-    base: impl Fn(Algorithm) -> Result<PpoConfig>,
-) -> Result<(PpoConfig, Option<Mistake>)> {
+    base: impl Fn(Algorithm) -> Result<Config>,
+) -> Result<(Config, Option<Mistake>)> {
     let Some(preset) = settings.at(&["preset"]).cloned() else {
         return Ok((base(algorithm.unwrap_or_default())?, None));
     };
@@ -73,7 +73,7 @@ fn starting_point(
         None => format!("preset: is {}, expected a name in quotes", preset.shown()),
         Some(name) => {
             let algorithm = algorithm.unwrap_or_else(|| algorithm_of(name));
-            match PpoConfig::preset(name, algorithm, head.env_is_discrete()) {
+            match Config::preset(name, algorithm, head.env_is_discrete()) {
                 Ok(config) => return Ok((config, None)),
                 Err(Error::Config { field, message }) => {
                     let near = nearest(name, wgpo::Preset::names(algorithm).iter().copied());
@@ -104,12 +104,8 @@ fn beside_ppo(given: &Item, known: &Item) -> Vec<Mistake> {
 }
 
 /// Reads and checks settings; `mistakes` are those that were found before.
-fn of_keys(
-    reader: &Reader<'_>,
-    given: &Item,
-    mut mistakes: Vec<Mistake>,
-) -> std::result::Result<PpoConfig, Vec<Mistake>> {
-    match reader.read::<PpoConfig>(given) {
+fn of_keys(reader: &Reader<'_>, given: &Item, mut mistakes: Vec<Mistake>) -> std::result::Result<Config, Vec<Mistake>> {
+    match reader.read::<Config>(given) {
         Ok(config) if mistakes.is_empty() => in_range(reader, given, config),
         Ok(_) => Err(mistakes),
         Err(more) => {
@@ -120,7 +116,7 @@ fn of_keys(
 }
 
 /// Checks ranges and what goes together. A number out of its range is noted and taken out, so that the next one is found.
-fn in_range(reader: &Reader<'_>, given: &Item, config: PpoConfig) -> std::result::Result<PpoConfig, Vec<Mistake>> {
+fn in_range(reader: &Reader<'_>, given: &Item, config: Config) -> std::result::Result<Config, Vec<Mistake>> {
     let (mut left, mut now, mut mistakes) = (given.clone(), config.clone(), Vec::new());
     while let Err(error) = now.validate() {
         let Error::Config { field, message } = error else {

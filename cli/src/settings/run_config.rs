@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::hash::{Hash as _, Hasher as _};
 use std::path::Path;
-use wgpo::PpoConfig;
+use wgpo::Config;
 use wgpo::env::Env;
 use wgpo::gpu::ProductPath;
 use wgpo::policy::PolicySpec;
@@ -50,7 +50,7 @@ pub struct RunConfig {
     /// The policy's shape.
     pub policy: PolicySpec,
     /// The algorithm's settings.
-    pub ppo: PpoConfig,
+    pub ppo: Config,
 }
 
 /// Of files of versions that did not write it.
@@ -72,7 +72,7 @@ impl RunConfig {
             );
         }
         let given = document::parse(&text).map_err(|all| wrong(path, all))?;
-        let (filler, known) = (whole(&PpoConfig::cleanrl())?, whole(&complete())?);
+        let (filler, known) = (whole(&Config::cleanrl())?, whole(&complete())?);
         let reader = Reader {
             base: None,
             filler: Some(&filler),

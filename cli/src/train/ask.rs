@@ -8,7 +8,7 @@ use crate::settings::{file, presets};
 use anyhow::{Result, bail};
 use std::path::Path;
 use wgpo::policy::{PolicySpec, Std};
-use wgpo::{Algorithm, Env, PpoConfig};
+use wgpo::{Algorithm, Config, Env};
 
 /// The folder that is named, or the one that such a run has by default.
 pub fn folder(args: &TrainArgs, algorithm: Algorithm, kind: &str, seed: u64) -> Folder {
@@ -26,7 +26,7 @@ pub fn unusual(env: Env, head: Option<HeadName>) -> Option<HeadName> {
 }
 
 /// The settings and the policy that a new run is asked for.
-pub fn asked(args: &TrainArgs) -> Result<(PpoConfig, PolicySpec)> {
+pub fn asked(args: &TrainArgs) -> Result<(Config, PolicySpec)> {
     let env = args.task.0;
     let named = args.head.map(|name| name.head(env)).transpose()?;
     let preset = args.preset.unwrap_or(Preset::Tuned);
@@ -60,7 +60,7 @@ pub fn asked(args: &TrainArgs) -> Result<(PpoConfig, PolicySpec)> {
 }
 
 /// Refuses a run of fewer steps than one update takes: it would take them all the same, perhaps a million times as many as were asked for.
-fn check_steps(ppo: &PpoConfig) -> Result<()> {
+fn check_steps(ppo: &Config) -> Result<()> {
     let (envs, rollout, steps) = (ppo.num_envs, ppo.num_steps, ppo.total_timesteps);
     let batch = ppo.batch_size() as u64;
     if batch <= steps {

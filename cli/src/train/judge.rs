@@ -147,7 +147,7 @@ mod tests {
     impl Case {
         fn new() -> Self {
             let env = Env::CartPole;
-            let ppo = wgpo::PpoConfig { num_envs: 2, num_steps: 4, num_minibatches: 1, ..env.tuned().0 };
+            let ppo = wgpo::Config { num_envs: 2, num_steps: 4, num_minibatches: 1, ..env.tuned().0 };
             let policy = env.policy(&[]);
             let trainer = CpuTrainer::new(env, policy.clone(), ppo.clone(), 5).unwrap();
             let config = RunConfig {

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use wgpo::check::{RecordedRatio, recorded_ratio};
 use wgpo::checkpoint::{self, Recording, Saved};
 use wgpo::data::UpdateStats;
-use wgpo::{Learner, LearnerState, PpoConfig};
+use wgpo::{Config, Learner, LearnerState};
 
 /// Reads everything, checks everything, updates, and only then writes.
 pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
@@ -26,7 +26,7 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     files::tidy(&args.out);
     let mut place = ChosenPlace::choose(&args.place)?;
     // The rollout's own size, so that a schedule counts this trainer's updates.
-    let config = PpoConfig { num_envs: rollout.envs, num_steps: rollout.steps, ..config };
+    let config = Config { num_envs: rollout.envs, num_steps: rollout.steps, ..config };
     check_order(args, &config, order.as_ref())?;
     if args.place.kernels == Kernels::Tuned {
         // What does not go together is refused before anything is measured and kept.
@@ -49,7 +49,7 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     if args.json {
         say!("{:#}", as_json(&stats, place.name(), &recording, ratio.as_ref()));
     } else {
-        let scales_rewards = config.reward_norm.is_some();
+        let scales_rewards = config.norm_reward.is_some();
         print(args, place.reason(), &recording, order.as_deref(), scales_rewards, &stats);
     }
     Ok(ExitCode::SUCCESS)
@@ -57,11 +57,11 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
 
 /// The settings of the file. What another trainer recorded has been through its own wrappers: nothing is normalised again, unless the settings
 /// say so or the policy comes with statistics.
-fn settings(args: &UpdateArgs, saved: &Saved<LearnerState>) -> Result<PpoConfig> {
+fn settings(args: &UpdateArgs, saved: &Saved<LearnerState>) -> Result<Config> {
     let (head, known) = (&saved.spec.head, &saved.state.normalizer);
-    let as_recorded = |config: PpoConfig| PpoConfig {
-        obs_norm: config.obs_norm.filter(|_| known.obs.is_some()),
-        reward_norm: config.reward_norm.filter(|_| known.reward.is_some()),
+    let as_recorded = |config: Config| Config {
+        norm_obs: config.norm_obs.filter(|_| known.obs.is_some()),
+        norm_reward: config.norm_reward.filter(|_| known.reward.is_some()),
         norm_value: config.norm_value.filter(|_| known.value.is_some()),
         ..config
     };
@@ -72,7 +72,7 @@ fn settings(args: &UpdateArgs, saved: &Saved<LearnerState>) -> Result<PpoConfig>
 fn learner(
     args: &UpdateArgs,
     place: &ChosenPlace,
-    config: &PpoConfig,
+    config: &Config,
     saved: &Saved<LearnerState>,
 ) -> Result<Box<dyn Learner>> {
     place.learner_from(saved.spec.clone(), config.clone(), &saved.state).map_err(|error| {
@@ -81,7 +81,7 @@ fn learner(
             return error;
         }
         error.context(format!(
-            "{} does not go with {}: running statistics need the same [obs_norm], [reward_norm] and [norm_value], and as \
+            "{} does not go with {}: running statistics need the same [norm_obs], [norm_reward] and [norm_value], and as \
              many environments",
             args.policy.display(),
             args.config.display()
@@ -122,14 +122,14 @@ fn print(
         say!("order: that of the file, {} permutations", order.len() / rollout.rows().max(1));
     }
     if scales_rewards {
-        say!("rewards: scaled by reward_norm; if the file's are scaled already, set reward_norm = \"off\"");
+        say!("rewards: scaled by norm_reward; if the file's are scaled already, set norm_reward = \"off\"");
     }
     say!("{}", as_text(stats).trim_end());
     say!("written: {}", args.out.display());
 }
 
 /// Refuses an order of other epochs than the settings have: which of the two is meant cannot be seen.
-fn check_order(args: &UpdateArgs, config: &PpoConfig, order: Option<&Array2<u32>>) -> Result<()> {
+fn check_order(args: &UpdateArgs, config: &Config, order: Option<&Array2<u32>>) -> Result<()> {
     let (Some(order), epochs) = (order, config.order_epochs()) else { return Ok(()) };
     if order.nrows() == epochs {
         return Ok(());

@@ -5,7 +5,7 @@ use super::minibatch::Minibatch;
 use crate::check::accuracy::{Known, exact, exp_accuracy};
 use crate::check::head_accuracy::accuracy;
 use crate::check::support::EPS;
-use crate::config::{Algorithm, KlDirection, PpoConfig, ValueLoss};
+use crate::config::{Algorithm, Config, KlDirection, ValueLoss};
 use crate::data::Actions;
 use crate::error::Result;
 use crate::reference::head::{entropy, entropy_grad, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad};
@@ -181,12 +181,12 @@ impl Policy {
 }
 
 /// The loss of one row, and the size of its derivative by logp.
-fn policy_loss(config: &PpoConfig, logp: f64, logp_old: f64, advantage: f64) -> Result<(f64, f64)> {
+fn policy_loss(config: &Config, logp: f64, logp_old: f64, advantage: f64) -> Result<(f64, f64)> {
     let own = |value: f64| Array1::from_elem(1, value);
     let (new, old, advantage) = (own(logp), own(logp_old), own(advantage));
     let (loss, by_logp) = match config {
-        PpoConfig { algorithm: Algorithm::A2c, .. } => surrogate::policy_gradient(new.view(), advantage.view())?,
-        PpoConfig { kl_penalty: Some(penalty), .. } if !penalty.clip => {
+        Config { algorithm: Algorithm::A2c, .. } => surrogate::policy_gradient(new.view(), advantage.view())?,
+        Config { kl_penalty: Some(penalty), .. } if !penalty.clip => {
             surrogate::unclipped(new.view(), old.view(), advantage.view())?
         }
         _ => {
@@ -199,7 +199,7 @@ fn policy_loss(config: &PpoConfig, logp: f64, logp_old: f64, advantage: f64) -> 
 
 /// A number e of which the value's loss is about the square, and whether it has a gradient. Huber's line has the slope 2 e of such an e,
 /// and a smaller loss.
-fn value_error(config: &PpoConfig, value: f64, target: f64, old: f64) -> (Known, bool) {
+fn value_error(config: &Config, value: f64, target: f64, old: f64) -> (Known, bool) {
     let plain = exact(value) - exact(target);
     let limit = config.value_limit_at(0.0);
     let moved = exact(value) - exact(old);

@@ -2,7 +2,7 @@
 
 use crate::check::head::{actions_of, masked, rows_of};
 use crate::check::support::Random;
-use crate::config::{Algorithm, KlDirection, KlPenalty, PpoConfig, ValueLoss};
+use crate::config::{Algorithm, Config, KlDirection, KlPenalty, ValueLoss};
 use crate::data::Actions;
 use crate::error::Result;
 use crate::policy::Head;
@@ -106,8 +106,8 @@ impl Loss {
         Ok(Inputs { dist, values, old, words, samples })
     }
 
-    pub(in crate::check) fn config(&self) -> PpoConfig {
-        PpoConfig {
+    pub(in crate::check) fn config(&self) -> Config {
+        Config {
             clip_coef: CLIP.into(),
             clip_coef_vf: Some(CLIP_VF.into()),
             dual_clip: self.dual_clip.map(f64::from),
@@ -122,7 +122,7 @@ impl Loss {
                     kl.map(|kl| KlPenalty { clip: surrogate == 0, ..KlPenalty::fixed(KL_COEF.into(), kl) })
                 }
             },
-            ..PpoConfig::cleanrl()
+            ..Config::cleanrl()
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::inputs::{Inputs, Loss};
 use crate::check::head::masked;
 use crate::check::support::wide;
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::data::Actions;
 use crate::error::Result;
 use crate::policy::Head;
@@ -13,7 +13,7 @@ use ndarray::{Array1, Array2, Axis};
 /// The oracle's view of the rows of a minibatch.
 pub(in crate::check) struct Minibatch {
     pub(in crate::check) head: Head,
-    pub config: PpoConfig,
+    pub config: Config,
     pub(in crate::check) dist: Array2<f64>,
     pub(in crate::check) old: Array2<f64>,
     pub(in crate::check) values: Array1<f64>,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::PpoConfig;
+use crate::config::Config;
 use crate::cpu::CpuLearner;
 use crate::data::Rollout;
 use crate::env::Autoreset;
@@ -25,7 +25,7 @@ fn heads() -> Vec<Head> {
 fn acted(head: Head, activation: Activation, obs_scale: f32) -> (PolicySpec, Vec<f32>, Recording) {
     let spec = PolicySpec { trunk: vec![24], ..PolicySpec::separate(6, &[32, 16], activation, head) };
     let parameters: Vec<f32> = initial_parameters(&spec, 3).iter().map(|x| 1.5 * x).collect();
-    let mut learner = CpuLearner::<f32>::new(spec.clone(), PpoConfig::sb3(), 3).unwrap();
+    let mut learner = CpuLearner::<f32>::new(spec.clone(), Config::sb3(), 3).unwrap();
     learner.set_parameters(&parameters).unwrap();
     let (steps, envs) = (16, 3);
     let rows = steps * envs;

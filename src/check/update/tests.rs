@@ -1,6 +1,6 @@
 use super::*;
 
-fn updated(config: PpoConfig) -> UpdateStats {
+fn updated(config: Config) -> UpdateStats {
     let spec = PolicySpec::separate(4, &[8], Activation::Tanh, Head::gaussian(2));
     let mut learner = CpuLearner::<f64>::new(spec.clone(), config, 7).unwrap();
     let batch = batch(&mut learner, &spec, 60).unwrap();
@@ -13,8 +13,8 @@ fn fault(got: &UpdateStats, want: &UpdateStats) -> Option<String> {
     report.row().fault
 }
 
-fn ppo() -> PpoConfig {
-    PpoConfig { update_epochs: 2, learning_rate: 1e-3, anneal_lr: false, ..PpoConfig::cleanrl() }
+fn ppo() -> Config {
+    Config { update_epochs: 2, learning_rate: 1e-3, anneal_lr: false, ..Config::cleanrl() }
 }
 
 #[test]

@@ -10,8 +10,8 @@ fn spec() -> PolicySpec {
 }
 
 /// Two minibatches, two passes.
-fn config() -> PpoConfig {
-    PpoConfig { num_minibatches: 2, update_epochs: 2, num_steps: 4, num_envs: 2, ..PpoConfig::cleanrl() }
+fn config() -> Config {
+    Config { num_minibatches: 2, update_epochs: 2, num_steps: 4, num_envs: 2, ..Config::cleanrl() }
 }
 
 const S: u128 = size_of::<MinibatchStats>() as u128;
@@ -28,13 +28,13 @@ fn an_update_is_what_is_held_at_its_fullest_moment() {
     // Four rows of ten count, which may be none of a minibatch of 5: then its rows as they were gathered are the most.
     assert_eq!(update(&spec(), &config(), 4, 10, 4), 2 * 320 + 128 + 2 * S + 40 + 160);
     // A limit on the KL may end it after the first minibatch: of no pass there are statistics for sure.
-    let limited = PpoConfig { target_kl: Some(0.1), ..config() };
+    let limited = Config { target_kl: Some(0.1), ..config() };
     assert_eq!(update(&spec(), &limited, 4, 10, 10), 960 + 40 + 160 + 120 + 100);
 }
 
 #[test]
 fn distributions_are_held_with_one_of_three_copies_of_the_rows() {
-    let penalty = PpoConfig { algorithm: Algorithm::PpoPenalty, kl_penalty: Some(KlPenalty::adaptive()), ..config() };
+    let penalty = Config { algorithm: Algorithm::PpoPenalty, kl_penalty: Some(KlPenalty::adaptive()), ..config() };
     let needs = update(&spec(), &penalty, 4, 10, 10);
     assert_eq!(needs, 320 + 400 + 320 + 2 * S + 40 + 200 + 120 + 100);
     // What was refused where a byte less was free: a distribution with every copy, all sums and all losses at once.
@@ -45,11 +45,11 @@ fn distributions_are_held_with_one_of_three_copies_of_the_rows() {
 
 #[test]
 fn a_trust_region_has_its_fullest_moment_in_the_policys_step() {
-    let trpo = PpoConfig { algorithm: Algorithm::Trpo, ent_coef: 0.0, ..config() };
+    let trpo = Config { algorithm: Algorithm::Trpo, ent_coef: 0.0, ..config() };
     // Three times the rows 960; those that count 320 and their distributions 80; the Fisher matrix's likewise 400; four vectors 400.
     assert_eq!(update(&spec(), &trpo, 4, 10, 10), 960 + 400 + 400 + 400);
     // After 100 passes of the critic with two minibatches: parameters and gradient 200, an order 40, a minibatch as gathered and counted.
-    let long = PpoConfig { update_epochs: 101, ..trpo };
+    let long = Config { update_epochs: 101, ..trpo };
     assert_eq!(update(&spec(), &long, 4, 10, 10), 960 + 2 * 100 + 200 * S + 40 + 320);
     // A shared input is held once. In f64, where nothing is kept: 1,000 rows of 3 + 2 + 2 numbers, not of 3 more.
     let of = Update { spec: &spec(), config: &long, size: 8, rows: 1000, counted: 1000, lost: 0 };

@@ -10,7 +10,7 @@ thread_local! {
 #[test]
 #[cfg(feature = "cpu")]
 fn what_goes_on_from_a_state_draws_no_weights() {
-    use crate::config::PpoConfig;
+    use crate::config::Config;
     use crate::cpu::{CpuLearner, CpuTrainer};
     use crate::env::Env;
     use crate::learner::Learner;
@@ -19,7 +19,7 @@ fn what_goes_on_from_a_state_draws_no_weights() {
     let (config, hidden) = Env::CartPole.tuned();
     let spec = Env::CartPole.policy(&hidden);
     let mut trainer =
-        CpuTrainer::new(Env::CartPole, spec.clone(), PpoConfig { num_envs: 2, num_steps: 8, ..config }, 7).unwrap();
+        CpuTrainer::new(Env::CartPole, spec.clone(), Config { num_envs: 2, num_steps: 8, ..config }, 7).unwrap();
     assert_eq!(drawn(), 1);
     trainer.iterate().unwrap();
     let (state, config) = (trainer.state().unwrap(), trainer.learner().config().clone());

@@ -6,7 +6,7 @@ use super::{Case, Outputs};
 use wgpo::algo::{BatchBuffers, FisherPlan, GpuLearner, Model, TrustRegionUpdate};
 use wgpo::gpu::{Gpu, Slot};
 use wgpo::kernels::optim_line_search::OF_TRIES;
-use wgpo::{FisherForm, Learner, PpoConfig};
+use wgpo::{Config, FisherForm, Learner};
 
 fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|value| f64::from(*value)).collect()
@@ -14,7 +14,7 @@ fn wide(values: &[f32]) -> Vec<f64> {
 
 pub fn fvp(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let case = FvpCase::read(case)?;
-    let model = Model::new(gpu, &case.spec, &PpoConfig::trpo_sb3_contrib(), &case.parameters, 0)?;
+    let model = Model::new(gpu, &case.spec, &Config::trpo_sb3_contrib(), &case.parameters, 0)?;
     let rows = case.obs.nrows() as u32;
     let obs = gpu.upload("obs", &case.obs.iter().copied().collect::<Vec<f32>>())?;
     let no_actions = gpu.buffer("actions", 1)?;

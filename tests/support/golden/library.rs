@@ -11,11 +11,11 @@ use wgpo::reference::advantage_gae::{Window, advantage_gae};
 use wgpo::reference::optim::Adam;
 use wgpo::reference::ppo_update::{Order, Rows, ppo_update};
 use wgpo::reference::trpo_update::trpo_update;
-use wgpo::{Algorithm, PpoConfig};
+use wgpo::{Algorithm, Config};
 
 pub struct LibraryCase {
     pub spec: PolicySpec,
-    pub config: PpoConfig,
+    pub config: Config,
     pub rows: Rows<f64>,
     /// Of all epochs, as the learner takes it.
     pub order: Vec<u32>,
@@ -41,13 +41,13 @@ fn merge(base: &mut Value, changes: &Value) {
 }
 
 /// The preset by its name, with what the file changes.
-fn config(case: &Case, spec: &PolicySpec) -> Result<PpoConfig, String> {
+fn config(case: &Case, spec: &PolicySpec) -> Result<Config, String> {
     let text = |error: &dyn std::fmt::Display| format!("preset: {error}");
     let name = case.text("algorithm")?;
     let algorithm = Algorithm::ALL.into_iter().find(|own| own.name() == name).ok_or("algorithm")?;
-    let preset = PpoConfig::preset(case.text("preset")?, algorithm, spec.head.is_discrete()).map_err(|e| text(&e))?;
+    let preset = Config::preset(case.text("preset")?, algorithm, spec.head.is_discrete()).map_err(|e| text(&e))?;
     // A file holds observations and rewards as an update meets them.
-    let preset = PpoConfig { obs_norm: None, reward_norm: None, ..preset };
+    let preset = Config { norm_obs: None, norm_reward: None, ..preset };
     let mut config = serde_json::to_value(&preset).map_err(|e| text(&e))?;
     let overrides: Value = serde_json::from_str(case.text("overrides")?).map_err(|e| text(&e))?;
     merge(&mut config, &overrides);
@@ -55,7 +55,7 @@ fn config(case: &Case, spec: &PolicySpec) -> Result<PpoConfig, String> {
 }
 
 /// Advantages and returns of the recorded window, by the preset's γ and λ; rows are time-major.
-fn estimate(case: &Case, config: &PpoConfig) -> Result<(Array1<f64>, Array1<f64>), String> {
+fn estimate(case: &Case, config: &Config) -> Result<(Array1<f64>, Array1<f64>), String> {
     let (rewards, values) = (case.matrix::<f64>("in.rewards")?, case.matrix::<f64>("in.values")?);
     let last = case.vector::<f64>("in.last_values")?.insert_axis(Axis(0));
     let values = concatenate(Axis(0), &[values.view(), last.view()]).map_err(|error| error.to_string())?;

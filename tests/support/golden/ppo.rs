@@ -4,12 +4,12 @@ use super::{Case, Kind, Outputs};
 use ndarray::{Array1, Array2};
 use wgpo::data::{Actions, Batch, MinibatchStats, UpdateStats};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use wgpo::{AdvantageNorm, KlPenalty, PpoConfig, ValueLoss};
+use wgpo::{AdvantageNorm, Config, KlPenalty, ValueLoss};
 
 /// Everything that an implementation needs; all inputs of the files are exact in f32.
 pub struct PpoCase {
     pub spec: PolicySpec,
-    pub config: PpoConfig,
+    pub config: Config,
     pub parameters: Vec<f32>,
     pub batch: Batch,
     /// `[n_epochs, rows]`.
@@ -136,9 +136,9 @@ pub fn flat(case: &Case, spec: &PolicySpec, prefix: &str) -> Result<Vec<f32>, St
     Ok(flat)
 }
 
-fn preset_of(algorithm: &str, name: &str, spec: &PolicySpec) -> Result<PpoConfig, String> {
+fn preset_of(algorithm: &str, name: &str, spec: &PolicySpec) -> Result<Config, String> {
     let algorithm = wgpo::Algorithm::ALL.into_iter().find(|own| own.name() == algorithm).ok_or("algorithm")?;
-    PpoConfig::preset(name, algorithm, spec.head.is_discrete()).map_err(|error| error.to_string())
+    Config::preset(name, algorithm, spec.head.is_discrete()).map_err(|error| error.to_string())
 }
 
 impl PpoCase {
@@ -146,7 +146,7 @@ impl PpoCase {
     pub fn read_penalty(case: &Case) -> Result<Self, String> {
         let spec = separate(case, "pi_sizes")?;
         let whole = |key: &str| case.number(key).map(|value| value as usize);
-        let config = PpoConfig {
+        let config = Config {
             learning_rate: case.number("lr")?,
             anneal_lr: false,
             update_epochs: whole("n_epochs")?,
@@ -204,7 +204,7 @@ impl PpoCase {
             (Some(_), _) => ValueLoss::ClipOnly,
         };
         let whole = |key: &str| case.number(key).map(|value| value as usize);
-        let config = PpoConfig {
+        let config = Config {
             learning_rate: case.number("lr")?,
             anneal_lr: false,
             update_epochs: whole("n_epochs")?,
@@ -226,8 +226,8 @@ impl PpoCase {
             adam_beta1: case.number("adam_beta1")?,
             adam_beta2: case.number("adam_beta2")?,
             // A file holds observations and returns as an update meets them: normalised before, if at all.
-            obs_norm: None,
-            reward_norm: None,
+            norm_obs: None,
+            norm_reward: None,
             ..base
         };
         let parameters = flat(case, &spec, "in.")?;
@@ -263,7 +263,7 @@ impl PpoCase {
         };
         Self {
             spec: self.spec.clone(),
-            config: PpoConfig { update_epochs: 1, target_kl: None, ..self.config.clone() },
+            config: Config { update_epochs: 1, target_kl: None, ..self.config.clone() },
             parameters: self.parameters.clone(),
             batch,
             order: (0..rows as u32).collect(),

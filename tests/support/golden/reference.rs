@@ -281,7 +281,7 @@ fn adam<F: Real>(case: &Case) -> Result<Outputs, String> {
         eps: case.number("eps")?,
         weight_decay: case.number("weight_decay")?,
         max_grad_norm: case.option("max_grad_norm")?,
-        ..AdamSettings::new(&wgpo::PpoConfig::cleanrl(), 0..0)
+        ..AdamSettings::new(&wgpo::Config::cleanrl(), 0..0)
     };
     let mut parameters = Vec::new();
     let mut ranges = Vec::new();

@@ -11,7 +11,7 @@ use wgpo::policy::{Head, PolicySpec};
 use wgpo::reference::Real;
 use wgpo::reference::cg::{CgSettings, conjugate_gradient};
 use wgpo::reference::fisher::Fisher;
-use wgpo::{Acceptance, AdvantageNorm, FisherForm, KlDirection, Learner, PpoConfig, TrustRegion};
+use wgpo::{Acceptance, AdvantageNorm, Config, FisherForm, KlDirection, Learner, TrustRegion};
 
 /// A product of the Fisher matrix; the value network of `spec` is nothing that the file has, its numbers are 0.
 pub struct FvpCase {
@@ -43,7 +43,7 @@ impl FvpCase {
 
     /// The same on a device.
     pub fn residuals_on(&self, gpu: &Gpu, iterations: usize) -> wgpo::Result<Vec<f64>> {
-        let model = Model::new(gpu, &self.spec, &PpoConfig::trpo_sb3_contrib(), &self.parameters, 0)?;
+        let model = Model::new(gpu, &self.spec, &Config::trpo_sb3_contrib(), &self.parameters, 0)?;
         let obs = gpu.upload("obs", &self.obs.iter().copied().collect::<Vec<f32>>())?;
         let actions = gpu.buffer("actions", 1)?;
         let rows = self.obs.nrows() as u32;
@@ -99,7 +99,7 @@ fn policy_parts<'a>(
 /// A TRPO update with the settings for a KL that is summed over action dimensions, as ours is.
 pub struct TrpoCase {
     pub spec: PolicySpec,
-    pub config: PpoConfig,
+    pub config: Config,
     pub parameters: Vec<f32>,
     /// All rows; the critic sees them all.
     pub batch: Batch,
@@ -131,7 +131,7 @@ impl TrpoCase {
         };
         let every = whole("sub_sampling_factor")?;
         let normalize = case.flag("normalize_advantage")?;
-        let config = PpoConfig {
+        let config = Config {
             learning_rate: case.number("lr")?,
             update_epochs: whole("n_critic_updates")?,
             minibatch_size: Some(whole("batch_size")?),
@@ -157,7 +157,7 @@ impl TrpoCase {
                 step_size: None,
                 fisher: FisherForm::GaussNewton,
             },
-            ..PpoConfig::trpo_sb3_contrib()
+            ..Config::trpo_sb3_contrib()
         };
         let mut order = indices("in.critic_order")?;
         let mut policy_rows = None;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use wgpo::PpoConfig;
+use wgpo::Config;
 use wgpo::solved::Solved;
 use wgpo::trainer::IterationStats;
 
@@ -78,7 +78,7 @@ impl Metrics {
     }
 
     /// Appends the row of one iteration, `elapsed` seconds long, to the file. `solved` has counted and judged it.
-    pub fn push(&mut self, stats: &IterationStats, config: &PpoConfig, solved: &Solved, elapsed: f64) -> Result<&Row> {
+    pub fn push(&mut self, stats: &IterationStats, config: &Config, solved: &Solved, elapsed: f64) -> Result<&Row> {
         let (steps, seconds) = self.rows.last().map_or((0, 0.0), |row| (row.env_steps, row.seconds));
         let speed = stats.env_steps.saturating_sub(steps.max(self.before)) as f64 / elapsed.max(1e-9);
         let mut row = Row::new(stats, config, solved, seconds + elapsed, speed);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wgpo::solved::{Evaluation, Solved};
 use wgpo::trainer::IterationStats;
-use wgpo::{Anneal, PpoConfig};
+use wgpo::{Anneal, Config};
 
 /// One row. A number that does not exist (no episode ended, not finite) is an empty field.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -86,13 +86,7 @@ pub struct Row {
 
 impl Row {
     /// The row of one iteration; `solved` has counted and judged it. `run` is filled in by [`Metrics::push`](super::file::Metrics::push).
-    pub fn new(
-        stats: &IterationStats,
-        config: &PpoConfig,
-        solved: &Solved,
-        seconds: f64,
-        steps_per_second: f64,
-    ) -> Self {
+    pub fn new(stats: &IterationStats, config: &Config, solved: &Solved, seconds: f64, steps_per_second: f64) -> Self {
         let finite = |value: f64| value.is_finite().then_some(value);
         let (episodes, update) = (&stats.episodes, &stats.update);
         let last = update.last_counted();

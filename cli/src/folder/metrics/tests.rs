@@ -6,7 +6,7 @@ use super::text::{NEW, columns};
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use wgpo::solved::Solved;
 use wgpo::trainer::{EpisodeStats, IterationStats};
-use wgpo::{Anneal, Env, PpoConfig, SolvedRule};
+use wgpo::{Anneal, Config, Env, SolvedRule};
 
 /// Before the first update.
 fn nothing() -> Solved {
@@ -49,14 +49,14 @@ fn means_are_over_rows() {
     let of = |rows, clipfrac, value_loss| MinibatchStats { rows, clipfrac, value_loss, ..MinibatchStats::default() };
     let mut stats = iteration(1, 0, 0.0);
     stats.update.minibatches = vec![of(9, 0.5, 2.0), of(1, 1.0, 30.0), of(0, 0.0, 0.0)];
-    let row = Row::new(&stats, &PpoConfig::cleanrl(), &nothing(), 1.0, 1.0);
+    let row = Row::new(&stats, &Config::cleanrl(), &nothing(), 1.0, 1.0);
     assert_eq!((row.clipfrac, row.value_loss), (Some(0.55), Some(30.0)));
     assert_eq!(stats.update.mean(|minibatch| minibatch.value_loss), 4.8);
 }
 
 #[test]
 fn a_row_has_what_its_algorithm_measures() {
-    let config = PpoConfig::cleanrl();
+    let config = Config::cleanrl();
     let mut stats = iteration(1, 0, 0.0);
     let row = Row::new(&stats, &config, &nothing(), 1.0, 1.0);
     assert_eq!((row.kl, row.cg_iterations, row.line_search_tries), (None, None, None));
@@ -83,14 +83,14 @@ fn schedules_and_limits_have_columns() {
     let hit = |head_hits| MinibatchStats { head_hits, ..MinibatchStats::default() };
     let mut stats = iteration(3, 0, 0.0);
     stats.update.minibatches = vec![hit(2), hit(3)];
-    let row = Row::new(&stats, &PpoConfig::cleanrl(), &nothing(), 1.0, 1.0);
+    let row = Row::new(&stats, &Config::cleanrl(), &nothing(), 1.0, 1.0);
     assert_eq!((row.head_hits, row.ent_coef, row.clip_coef), (Some(5), None, None));
     let to = |to| Anneal::Linear { to };
-    let config = PpoConfig {
-        total_timesteps: 4 * PpoConfig::cleanrl().batch_size() as u64,
+    let config = Config {
+        total_timesteps: 4 * Config::cleanrl().batch_size() as u64,
         ent_coef_schedule: to(0.0),
         clip_coef_schedule: to(0.1),
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     // Schedules go by environment steps: the third of four updates of whole batches begins half of the way.
     stats.env_steps = 3 * config.batch_size() as u64;
@@ -103,7 +103,7 @@ fn an_earlier_versions_file_goes_on_and_a_strangers_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.csv");
     let mut metrics = Metrics::create(&path, RUN).unwrap();
-    metrics.push(&iteration(1, 60, 10.0), &PpoConfig::cleanrl(), &nothing(), 0.1).unwrap();
+    metrics.push(&iteration(1, 60, 10.0), &Config::cleanrl(), &nothing(), 0.1).unwrap();
     drop(metrics);
     let cut = |line: &str| line.rsplitn(NEW.len() + 1, ',').last().unwrap().to_owned();
     let text = std::fs::read_to_string(&path).unwrap();
@@ -114,7 +114,7 @@ fn an_earlier_versions_file_goes_on_and_a_strangers_is_left_alone() {
     let mut solved = nothing();
     metrics.tell(&mut solved);
     solved.count(2, 128, 60, Some(20.0));
-    let row = metrics.push(&iteration(2, 60, 20.0), &PpoConfig::cleanrl(), &solved, 0.1).unwrap();
+    let row = metrics.push(&iteration(2, 60, 20.0), &Config::cleanrl(), &solved, 0.1).unwrap();
     assert_eq!((row.mean_return, solved.sampled()), (Some(15.0), Some((15.0, 120))));
     drop(metrics);
     let lines = std::fs::read_to_string(&path).unwrap();
@@ -146,7 +146,7 @@ fn a_lost_file_begins_anew() {
     let mut metrics = Metrics::resume(&path, RUN, 4, 256).unwrap();
     let missing = |which: &str| [format!("{}: the rows of {which} updates are missing", path.display())];
     assert_eq!(metrics.warnings(), missing("4 of 4"));
-    let row = metrics.push(&iteration(5, 0, 0.0), &PpoConfig::cleanrl(), &nothing(), 0.5).unwrap();
+    let row = metrics.push(&iteration(5, 0, 0.0), &Config::cleanrl(), &nothing(), 0.5).unwrap();
     assert_eq!((row.env_steps, row.steps_per_second), (320, 128.0));
     // Rows that are lost at the front are missing as well, and so are those of a file that was emptied.
     drop(metrics);
@@ -167,7 +167,7 @@ fn damaged_names_of_columns_cost_no_row() {
     let path = folder.path().join("metrics.csv");
     let mut metrics = Metrics::create(&path, RUN).unwrap();
     for update in 1..=3 {
-        metrics.push(&iteration(update, 60, 10.0), &PpoConfig::cleanrl(), &nothing(), 0.1).unwrap();
+        metrics.push(&iteration(update, 60, 10.0), &Config::cleanrl(), &nothing(), 0.1).unwrap();
     }
     let want = metrics.rows().to_vec();
     let whole = std::fs::read(&path).unwrap();
@@ -204,11 +204,11 @@ fn a_resumed_file_goes_on_where_the_state_was() {
     let (mut seen, mut seen_again, mut before) = (nothing(), nothing(), nothing());
     for stats in &series {
         judged(&mut seen, stats);
-        whole.push(stats, &PpoConfig::cleanrl(), &seen, 0.25).unwrap();
+        whole.push(stats, &Config::cleanrl(), &seen, 0.25).unwrap();
     }
     for stats in &series[..6] {
         judged(&mut before, stats);
-        parts.push(stats, &PpoConfig::cleanrl(), &before, 0.25).unwrap();
+        parts.push(stats, &Config::cleanrl(), &before, 0.25).unwrap();
     }
     drop(parts);
     // The state was saved at update 4, and the sixth line is torn.
@@ -219,7 +219,7 @@ fn a_resumed_file_goes_on_where_the_state_was() {
     assert_eq!(seen_again.best().unwrap().update, 3);
     for stats in &series[4..] {
         judged(&mut seen_again, stats);
-        parts.push(stats, &PpoConfig::cleanrl(), &seen_again, 0.25).unwrap();
+        parts.push(stats, &Config::cleanrl(), &seen_again, 0.25).unwrap();
     }
     assert_eq!(whole.rows(), parts.rows());
     // But for the number of episodes, of which the rule knows and these evaluations do not.
@@ -238,7 +238,7 @@ fn a_damaged_row_costs_no_other() {
     let path = folder.path().join("metrics.csv");
     let mut metrics = Metrics::create(&path, RUN).unwrap();
     for update in 1..=6 {
-        metrics.push(&iteration(update, 60, 10.0 * update as f64), &PpoConfig::cleanrl(), &nothing(), 0.1).unwrap();
+        metrics.push(&iteration(update, 60, 10.0 * update as f64), &Config::cleanrl(), &nothing(), 0.1).unwrap();
     }
     let want = metrics.rows().to_vec();
     let whole = std::fs::read(&path).unwrap();
@@ -263,7 +263,7 @@ fn a_damaged_row_costs_no_other() {
     }
     // Speeds are from the saved state on, whichever rows are left.
     let mut got = Metrics::resume(&path, RUN, 6, 6 * 64).unwrap();
-    let row = got.push(&iteration(7, 0, 0.0), &PpoConfig::cleanrl(), &nothing(), 0.5).unwrap();
+    let row = got.push(&iteration(7, 0, 0.0), &Config::cleanrl(), &nothing(), 0.5).unwrap();
     assert_eq!(row.steps_per_second, 128.0);
 }
 
@@ -272,7 +272,7 @@ fn another_runs_file_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.csv");
     let mut metrics = Metrics::create(&path, RUN).unwrap();
-    metrics.push(&iteration(1, 60, 10.0), &PpoConfig::cleanrl(), &nothing(), 0.1).unwrap();
+    metrics.push(&iteration(1, 60, 10.0), &Config::cleanrl(), &nothing(), 0.1).unwrap();
     let before = std::fs::read(&path).unwrap();
     let error = Metrics::resume(&path, 8, 1, 64).err().unwrap().to_string();
     assert!(error.contains("metrics.csv: has rows of run 7, but this is run 8"), "{error}");

@@ -8,10 +8,10 @@ mod taken;
 use super::file::from_file;
 use super::presets::usual;
 use anyhow::Result;
-use wgpo::PpoConfig;
+use wgpo::Config;
 use wgpo::env::Env;
 
-fn file(text: &str) -> Result<PpoConfig> {
+fn file(text: &str) -> Result<Config> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.toml");
     std::fs::write(&path, text).unwrap();

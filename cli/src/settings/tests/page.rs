@@ -4,7 +4,7 @@ use crate::settings::document::{self, Item, Value, tree};
 use crate::settings::mistake::Mistake;
 use crate::settings::presets::complete;
 use crate::settings::reader::Reader;
-use wgpo::{AdvantageKind, PpoConfig};
+use wgpo::{AdvantageKind, Config};
 
 /// The rows of a table of `docs/presets.md`: cells without their bars.
 fn rows(document: &str, first_line: &str) -> Vec<Vec<String>> {
@@ -16,14 +16,14 @@ fn rows(document: &str, first_line: &str) -> Vec<Vec<String>> {
 const DOCUMENT: &str = include_str!("../../../../docs/presets.md");
 
 /// What the file gives, before what goes together is looked at.
-fn parsed_alone(text: &str, base: &PpoConfig) -> std::result::Result<PpoConfig, Vec<Mistake>> {
+fn parsed_alone(text: &str, base: &Config) -> std::result::Result<Config, Vec<Mistake>> {
     let (base, known) = (tree(base).unwrap(), tree(&complete()).unwrap());
     let reader = Reader { base: Some(&base), filler: None, known: &known, within: None, whole: "" };
     reader.read(&document::parse(text).unwrap())
 }
 
 /// What stands at `key` of `config`, where it is not off.
-fn value_at(config: &PpoConfig, key: &str) -> Option<Item> {
+fn value_at(config: &Config, key: &str) -> Option<Item> {
     tree(config).unwrap().at(&key.split('.').collect::<Vec<_>>()).cloned()
 }
 
@@ -121,7 +121,7 @@ fn choices_are_read_and_explained() {
             let plain = form.starts_with('{') || ["true", "false"].contains(&form.as_str());
             let form = if plain { form } else { format!("\"{form}\"") };
             for text in forms(key, &form) {
-                let read = parsed_alone(&text, &PpoConfig::cleanrl());
+                let read = parsed_alone(&text, &Config::cleanrl());
                 assert!(read.is_ok(), "{text}: {read:?}");
             }
         }
@@ -144,7 +144,7 @@ fn a_table_has_the_defaults_of_its_rows() {
         let rest = default.strip_prefix("the table is off; ").unwrap_or(default);
         // `0.01, Schulman` is a default; `10: CleanRL` is another's choice.
         let value = rest.split("; ").next().unwrap().split(", ").next().unwrap();
-        let config = parsed_alone(&format!("[{table}]"), &PpoConfig::trpo_sb3_contrib()).unwrap();
+        let config = parsed_alone(&format!("[{table}]"), &Config::trpo_sb3_contrib()).unwrap();
         let got = value_at(&config, key);
         if value.contains(':') || value == "off" {
             assert_eq!(got, None, "{key}: {default}");

@@ -5,10 +5,10 @@ use crate::program::one_line;
 use crate::settings::file::from_file;
 use crate::settings::run_config::RunConfig;
 use wgpo::env::Env;
-use wgpo::{Algorithm, PpoConfig};
+use wgpo::{Algorithm, Config};
 
 /// Of Pendulum on the CPU.
-fn run(ppo: PpoConfig) -> RunConfig {
+fn run(ppo: Config) -> RunConfig {
     RunConfig {
         env: Env::Pendulum,
         backend: "cpu".into(),
@@ -27,7 +27,7 @@ fn run(ppo: PpoConfig) -> RunConfig {
 
 #[test]
 fn a_runs_own_file_is_taken_whole() {
-    let run = run(PpoConfig { max_grad_norm: None, ..PpoConfig::sb3() });
+    let run = run(Config { max_grad_norm: None, ..Config::sb3() });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     run.write(&path).unwrap();
@@ -42,7 +42,7 @@ fn a_runs_own_file_is_taken_whole() {
     assert_eq!(RunConfig::read(&path).unwrap(), RunConfig { seed: 8, ..run.clone() });
     assert_ne!(run.number().unwrap(), RunConfig { seed: 8, ..run.clone() }.number().unwrap());
     std::fs::write(&path, &text).unwrap();
-    let from = |asked| from_file(&path, &Env::CartPole.head(), asked, |_| Ok(PpoConfig::cleanrl()));
+    let from = |asked| from_file(&path, &Env::CartPole.head(), asked, |_| Ok(Config::cleanrl()));
     assert_eq!(from(None).unwrap(), run.ppo);
     let error = from(Some(Algorithm::Trpo)).unwrap_err().to_string();
     assert!(error.contains("its algorithm is ppo, --algo says trpo"), "{error}");
@@ -50,7 +50,7 @@ fn a_runs_own_file_is_taken_whole() {
 
 #[test]
 fn a_table_ppo_is_whole_and_alone() {
-    let config = PpoConfig::sb3();
+    let config = Config::sb3();
     let whole = |change: &dyn Fn(&mut toml::Table)| {
         let mut ppo = toml::Table::try_from(&config).unwrap();
         change(&mut ppo);
@@ -77,7 +77,7 @@ fn a_table_ppo_is_whole_and_alone() {
 
 #[test]
 fn a_runs_file_says_where_it_is_wrong() {
-    let run = run(PpoConfig::sb3());
+    let run = run(Config::sb3());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     run.write(&path).unwrap();

@@ -4,7 +4,7 @@ use super::{file, message};
 use crate::args::preset::Preset;
 use crate::settings::presets::policy;
 use wgpo::env::Env;
-use wgpo::{AdaptiveLr, AdvantageKind, Algorithm, KlHinge, KlPenalty, PpoConfig};
+use wgpo::{AdaptiveLr, AdvantageKind, Algorithm, Config, KlHinge, KlPenalty};
 
 #[test]
 fn a_preset_brings_its_deviation() {
@@ -16,21 +16,21 @@ fn a_preset_brings_its_deviation() {
 #[test]
 fn a_file_replaces_what_it_names() {
     let config = file("learning_rate = 1\ntarget_kl = 0.02\nmax_grad_norm = \"off\"\nnorm_adv = \"batch\"").unwrap();
-    let expected = PpoConfig {
+    let expected = Config {
         learning_rate: 1.0,
         target_kl: Some(0.02),
         max_grad_norm: None,
         norm_adv: wgpo::AdvantageNorm::Batch,
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     assert_eq!(config, expected);
-    assert_eq!(file("preset = \"sb3\"").unwrap(), PpoConfig::sb3());
+    assert_eq!(file("preset = \"sb3\"").unwrap(), Config::sb3());
     // Choices with a number in them, written in one line or as a table.
     let config = file("ent_coef_schedule = { linear = { to = 0.0 } }\n[value_loss.huber]\ndelta = 1.5").unwrap();
-    let expected = PpoConfig {
+    let expected = Config {
         ent_coef_schedule: wgpo::Anneal::Linear { to: 0.0 },
         value_loss: wgpo::ValueLoss::Huber { delta: 1.5 },
-        ..PpoConfig::cleanrl()
+        ..Config::cleanrl()
     };
     assert_eq!(config, expected);
     let config = file("preset = \"rllib-penalty\"\nvalue_loss = \"plain\"\n[init]\nlog_std = -1.0").unwrap();
@@ -39,13 +39,13 @@ fn a_file_replaces_what_it_names() {
 
 #[test]
 fn a_file_says_its_algorithm() {
-    assert_eq!(file("algorithm = \"trpo\"").unwrap(), PpoConfig::trpo_sb3_contrib());
-    assert_eq!(file("algorithm = \"npg\"").unwrap(), PpoConfig::npg());
-    assert_eq!(file("algorithm = \"ppo_penalty\"").unwrap(), PpoConfig::ppo_penalty());
-    assert_eq!(file("algorithm = \"a2c\"\npreset = \"sb3\"").unwrap(), PpoConfig::a2c());
+    assert_eq!(file("algorithm = \"trpo\"").unwrap(), Config::trpo_sb3_contrib());
+    assert_eq!(file("algorithm = \"npg\"").unwrap(), Config::npg());
+    assert_eq!(file("algorithm = \"ppo_penalty\"").unwrap(), Config::ppo_penalty());
+    assert_eq!(file("algorithm = \"a2c\"\npreset = \"sb3\"").unwrap(), Config::a2c());
     let trpo = file("preset = \"baselines\"\n[trust_region]\nmax_kl = 0.02").unwrap();
     let expected = wgpo::TrustRegion { max_kl: 0.02, ..wgpo::TrustRegion::baselines() };
-    assert_eq!(trpo, PpoConfig { trust_region: expected, ..PpoConfig::trpo_baselines() });
+    assert_eq!(trpo, Config { trust_region: expected, ..Config::trpo_baselines() });
     assert!(message("algorithm = \"trpo\"\npreset = \"cleanrl\"").contains("must be \"sb3-contrib\" or"));
 }
 
@@ -91,9 +91,9 @@ fn tables_may_be_partial_and_off() {
     assert_eq!((rllib.kl_coef, rllib.clip, rllib.adapt), (0.3, true, wgpo::config::KlAdaptation::RLLIB));
     assert_eq!(with("preset = \"rllib-penalty\"\nkl_penalty = \"off\"").kl_penalty, None);
     // In a table that the preset does not have, and in one that it has.
-    assert_eq!(with("[obs_norm]\nclip = \"off\"").obs_norm.unwrap().clip, None);
-    assert_eq!(with("[reward_norm]\ngamma = \"off\"\nclip = \"off\"").reward_norm.unwrap().gamma, None);
-    assert_eq!(with("obs_norm = \"off\"").obs_norm, None);
+    assert_eq!(with("[norm_obs]\nclip = \"off\"").norm_obs.unwrap().clip, None);
+    assert_eq!(with("[norm_reward]\ngamma = \"off\"\nclip = \"off\"").norm_reward.unwrap().gamma, None);
+    assert_eq!(with("norm_obs = \"off\"").norm_obs, None);
     let region = with("algorithm = \"trpo\"\ntrust_region.cg_absolute_tolerance = \"off\"").trust_region;
     assert_eq!(region.cg_absolute_tolerance, None);
     assert_eq!(with("clip_coef_schedule = \"off\"").clip_coef_schedule, wgpo::Anneal::None);
