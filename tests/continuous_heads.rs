@@ -12,7 +12,7 @@ use wgpo::data::Actions;
 use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::policy_sample;
 use wgpo::policy::{Bounds, Head, Std, StdLimit};
-use wgpo::reference::head;
+use wgpo::reference::{head, head_actions};
 
 fn beta(dims: usize) -> Head {
     Head::Beta { dims, bounds: Bounds::uniform(dims, -2.0, 1.0) }
@@ -192,8 +192,8 @@ fn draws_follow_their_distributions_on_both_sides_and_are_the_same() {
     let row: Vec<f32> = (0..2).flat_map(|i| raw.map(|pair: [f32; 2]| pair[i])).collect();
     let dist = Array2::from_shape_fn((rows, row.len()), |(_, i)| row[i]);
     let wide = dist.mapv(f64::from);
-    let Actions::Continuous(cpu) = head::sample(&head, wide.view(), seed, step).unwrap() else { panic!() };
-    let margins = head::draw_margins(&head, wide.view(), seed, step).unwrap();
+    let Actions::Continuous(cpu) = head_actions::sample(&head, wide.view(), seed, step).unwrap() else { panic!() };
+    let margins = head_actions::draw_margins(&head, wide.view(), seed, step).unwrap();
     let edge = margins.iter().filter(|margin| **margin < 2e-5).count();
     println!("{edge} of {rows} rows lie on the edge of a rejection");
     assert!(edge < rows / 500);
@@ -228,7 +228,7 @@ fn draws_follow_their_distributions_on_both_sides_and_are_the_same() {
     let dist = Array2::from_shape_fn((rows, 2), |(_, i)| [0.7_f32, -1.5][i]);
     let deviation = (-0.5_f64).exp() + (-1.5_f64).exp();
     let law = Normal::new(f64::from(0.7_f32), deviation).unwrap();
-    let Actions::Continuous(cpu) = head::sample(&head, dist.mapv(f64::from).view(), seed, step).unwrap() else {
+    let Actions::Continuous(cpu) = head_actions::sample(&head, dist.mapv(f64::from).view(), seed, step).unwrap() else {
         panic!()
     };
     let mut sides = vec![("CPU", cpu.clone())];

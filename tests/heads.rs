@@ -12,7 +12,7 @@ use wgpo::algo::GpuLearner;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType};
-use wgpo::reference::head;
+use wgpo::reference::{head, head_actions};
 use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{ActMode, AdvantageNorm, Algorithm, Config, Learner};
 
@@ -229,7 +229,7 @@ fn discrete_draws_have_their_distribution() {
                 .filter(|(_, allowed)| !**allowed)
                 .for_each(|(mut column, _)| column.fill(f64::NEG_INFINITY));
         }
-        let drawn = head::sample(&head, dist.view(), 99, 3).unwrap();
+        let drawn = head_actions::sample(&head, dist.view(), 99, 3).unwrap();
         let indices = drawn.indices().unwrap();
         let mut first = 0;
         for (d, count) in head.choices().into_iter().enumerate() {

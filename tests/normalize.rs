@@ -12,8 +12,8 @@ use wgpo::data::{Acted, Actions, Rollout};
 use wgpo::gpu::{Gpu, ProductPath, Slot};
 use wgpo::kernels::{policy_normalize, reduce_moments, reduce_running};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::reference::env::VecEnv;
 use wgpo::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
+use wgpo::reference::vec_env::VecEnv;
 use wgpo::{
     ActMode, Algorithm, Config, Env, EpsPlacement, Learner, LearnerState, NormOrder, NormalizerState, ObsNorm,
     ReturnReset, RewardNorm, RewardNormKind, RunningMoments, Trainer, ValueLoss, ValueNorm,

@@ -16,10 +16,10 @@ use wgpo::reference::advantage_gae::{Window, advantage_gae, advantage_gae_into, 
 use wgpo::reference::advantage_k_step::advantage_k_step;
 use wgpo::reference::advantage_normalize::advantage_normalize;
 use wgpo::reference::fisher::fisher_vector_product;
-use wgpo::reference::head;
 use wgpo::reference::loss_ppo::{Targets, loss_ppo};
 use wgpo::reference::optim::Adam;
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
+use wgpo::reference::{head, head_actions};
 use wgpo::trainer::Trainer;
 use wgpo::{AdvantageNorm, Config, KlDirection, KlHinge, KlPenalty, KlStop, ValueLoss};
 
@@ -155,7 +155,7 @@ fn draws_follow_the_distribution() {
     let head = Head::categorical(3);
     let p = [0.2_f64, 0.5, 0.3];
     let dist = Array2::from_shape_fn((rows, 3), |(_, j)| p[j].ln() + 7.0);
-    let Actions::Discrete(drawn) = head::sample(&head, dist.view(), 5, 9).unwrap() else { panic!() };
+    let Actions::Discrete(drawn) = head_actions::sample(&head, dist.view(), 5, 9).unwrap() else { panic!() };
     for (j, p) in p.iter().enumerate() {
         let share = drawn.iter().filter(|a| **a == j as u32).count() as f64 / rows as f64;
         // Five standard deviations.
@@ -163,7 +163,7 @@ fn draws_follow_the_distribution() {
     }
     let head = Head::gaussian(2);
     let dist = Array2::from_shape_fn((rows, 4), |(_, j)| [1.0, -2.0, 0.5_f64.ln(), 2.0_f64.ln()][j]);
-    let Actions::Continuous(drawn) = head::sample(&head, dist.view(), 5, 9).unwrap() else { panic!() };
+    let Actions::Continuous(drawn) = head_actions::sample(&head, dist.view(), 5, 9).unwrap() else { panic!() };
     for (d, (mean, std)) in [(1.0, 0.5), (-2.0, 2.0)].into_iter().enumerate() {
         let column = drawn.column(d).mapv(f64::from);
         let error = 5.0 * std / f64::sqrt(rows as f64);

@@ -14,7 +14,7 @@ use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
 use wgpo::policy::{Activation, Bounds, Head, InitScheme, Network, PolicySpec, Std, initial_parameters};
-use wgpo::reference::env::VecEnv;
+use wgpo::reference::vec_env::VecEnv;
 use wgpo::{ActMode, Autoreset, Config, Error, Learner, NormalizerState, RunningMoments, Trainer, TrainerState};
 
 /// None of them is a size of anything; their products wrap in 64 bits, the last two's in 32.

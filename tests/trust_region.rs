@@ -12,10 +12,10 @@ use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::cg::{CgSettings, conjugate_gradient};
 use wgpo::reference::fisher::{Fisher, fisher_vector_product};
-use wgpo::reference::head;
 use wgpo::reference::optim::Adam;
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::trpo_update::{mean_kl, policy_step, trpo_update, value_range};
+use wgpo::reference::{head, head_actions};
 use wgpo::{
     Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, Config, FisherForm, KlDirection, KlHinge, KlMeasure, KlPenalty,
     Learner, TrustRegion,
@@ -50,7 +50,7 @@ fn rows(rng: &mut StdRng, spec: &PolicySpec, parameters: &[f64], count: usize) -
     let layout = spec.layout();
     let obs = matrix(rng, count, spec.obs_dim).mapv(|x| f64::from(x as f32));
     let dist = ActorCritic::new(spec, &layout, parameters).unwrap().distribution(obs.view()).unwrap();
-    let actions = head::sample(&spec.head, dist.view(), rng.random(), 0).unwrap();
+    let actions = head_actions::sample(&spec.head, dist.view(), rng.random(), 0).unwrap();
     let column = |rng: &mut StdRng| Array1::from(numbers(rng, count, 1.0));
     Rows {
         logp_old: head::log_prob(&spec.head, dist.view(), &actions).unwrap(),

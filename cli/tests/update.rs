@@ -395,8 +395,10 @@ fn log_probabilities_of_another_policy_are_said() {
         warned("raw observations");
         // What the environment got, in place of what was drawn.
         if !head.is_discrete() {
-            let acted =
-                Rollout { actions: wgpo::reference::head::to_env(&head, &rollout.actions).unwrap(), ..rollout.clone() };
+            let acted = Rollout {
+                actions: wgpo::reference::head_actions::to_env(&head, &rollout.actions).unwrap(),
+                ..rollout.clone()
+            };
             write_rollout(&place.path("r.safetensors"), &acted).unwrap();
             warned("the environment's actions");
         }

@@ -185,7 +185,7 @@ pub(super) const FAMILY: Family = Family {
         Entry {
             def: &reduce_episodes::DEF,
             about: "number, return and length of the episodes that ended",
-            oracle: oracle!(env::VecEnv),
+            oracle: oracle!(vec_env::VecEnv),
             at_size: |s| Some(episodes_case(s.rows, 100)),
             sweep: Sweep::Rollout,
             timed: Timed::Last,

@@ -36,7 +36,7 @@ pub(super) const FAMILY: Family = Family {
         Entry {
             def: &policy_sample_wide::DEF,
             about: "`policy_sample` likewise",
-            oracle: oracle!(head::sample),
+            oracle: oracle!(head_actions::sample),
             at_size: |s| Some(sample_case(Walk::Workgroup, s.head.clone(), s.rows, false)),
             sweep: Sweep::Wide,
             timed: Timed::Last,

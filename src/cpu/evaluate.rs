@@ -3,7 +3,7 @@
 use crate::env::Env;
 use crate::error::Result;
 use crate::learner::{ActMode, Learner};
-use crate::reference::env::{VecEnv, episode};
+use crate::reference::vec_env::{VecEnv, episode};
 use crate::solved::{Evaluation, Solved, SolvedRule};
 use crate::trainer::{EpisodeStats, IterationStats};
 

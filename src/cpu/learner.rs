@@ -14,7 +14,7 @@ use crate::reference::optim::Adam;
 use crate::reference::ppo_update::ppo_update;
 use crate::reference::rows::{Order, Rows};
 use crate::reference::trpo_update::trpo_update;
-use crate::reference::{Real, head, real::cast};
+use crate::reference::{Real, head, head_actions, real::cast};
 use ndarray::{Array1, Array2, ArrayView2};
 
 /// A policy that acts and learns on the CPU, in `f32` or, as an oracle, in `f64`.
@@ -112,8 +112,8 @@ impl<F: Real> CpuLearner<F> {
             });
         }
         let actions = match mode {
-            ActMode::Greedy => head::greedy(&self.spec.head, dist.view())?,
-            ActMode::Sample => head::sample(&self.spec.head, dist.view(), self.seed, self.policy_step)?,
+            ActMode::Greedy => head_actions::greedy(&self.spec.head, dist.view())?,
+            ActMode::Sample => head_actions::sample(&self.spec.head, dist.view(), self.seed, self.policy_step)?,
         };
         let logp = head::log_prob(&self.spec.head, dist.view(), &actions)?.mapv(F::as_f32);
         if mode == ActMode::Sample {
@@ -228,7 +228,7 @@ impl<F: Real> Learner for CpuLearner<F> {
     ) -> Result<Acted> {
         let (policy_step, normalizer) = (self.policy_step, self.normalizer.clone());
         let outcome = self.choose(obs, allowed, mode).and_then(|(actions, logp, obs)| {
-            let env_actions = head::to_env(&self.spec.head, &actions)?;
+            let env_actions = head_actions::to_env(&self.spec.head, &actions)?;
             Ok(Acted { actions, env_actions, logp, values: self.values_of_seen(obs.view())?, obs })
         });
         outcome.inspect_err(|_| (self.policy_step, self.normalizer) = (policy_step, normalizer))

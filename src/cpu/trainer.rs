@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
 use crate::memory::require;
 use crate::policy::PolicySpec;
-use crate::reference::env::VecEnv;
-use crate::reference::head;
+use crate::reference::head_actions;
+use crate::reference::vec_env::VecEnv;
 use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 use ndarray::{Array1, Array2, s};
 
@@ -103,7 +103,7 @@ impl CpuTrainer {
         for t in 0..steps {
             let rows = s![t * envs..(t + 1) * envs];
             let (actions, row_logp, seen) = self.learner.choose(current.view(), None, ActMode::Sample)?;
-            let step = self.envs.step(&head::to_env(&self.learner.spec().head, &actions)?)?;
+            let step = self.envs.step(&head_actions::to_env(&self.learner.spec().head, &actions)?)?;
             obs.slice_mut(s![t * envs..(t + 1) * envs, ..]).assign(&seen);
             words.extend(actions.words());
             logp.slice_mut(rows).assign(&row_logp);

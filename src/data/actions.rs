@@ -6,7 +6,7 @@ use crate::policy::Head;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 
 /// Actions of several rows, `[rows, action_dims]`, as the head stores and evaluates them; what an environment gets is
-/// [`reference::head::to_env`](crate::reference::head::to_env) of them.
+/// [`reference::head_actions::to_env`](crate::reference::head_actions::to_env) of them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Actions {
     /// Indices or bits, for discrete heads.

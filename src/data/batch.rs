@@ -1,7 +1,8 @@
 //! Rows ready for an update.
 
 use super::actions::Actions;
-use super::checks::{Counted, check_shape, flags};
+use super::checks::{check_shape, flags};
+use super::counted::Counted;
 use crate::error::{Error, Result};
 use crate::policy::PolicySpec;
 use ndarray::{Array1, Array2, Axis};

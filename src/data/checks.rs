@@ -1,9 +1,7 @@
 //! Whether arrays are what they should be: shapes, numbers, indices.
 
-use super::actions::Actions;
 use crate::error::{Error, Result};
-use crate::policy::PolicySpec;
-use ndarray::{Array1, ArrayView2};
+use ndarray::ArrayView2;
 
 pub(crate) fn check_shape(tensor: &str, got: &[usize], expected: &[usize]) -> Result<()> {
     if got == expected { Ok(()) } else { Err(Error::shape(tensor, got, expected)) }
@@ -43,42 +41,5 @@ pub(crate) fn check_order(order: &[u32], rows: usize, epochs: usize) -> Result<(
             expected: format!("a row below {rows}"),
         }),
         None => Ok(()),
-    }
-}
-
-/// Checks that look at the rows that count only.
-pub(super) struct Counted<'a>(Option<&'a Array1<u32>>);
-
-impl<'a> Counted<'a> {
-    /// Refuses a mask without a row.
-    pub fn new(name: &'static str, valid: Option<&'a Array1<u32>>, rows: usize) -> Result<Self> {
-        if valid.is_some_and(|valid| valid.iter().all(|flag| *flag == 0)) {
-            return Err(Error::config(name, format!("leaves none of {rows} rows that counts")));
-        }
-        Ok(Self(valid))
-    }
-
-    pub fn finite<'b>(&self, tensor: &str, values: impl Iterator<Item = &'b f32> + Clone, width: usize) -> Result<()> {
-        let Some(valid) = self.0 else { return finite(tensor, values) };
-        let counts = |index: usize| valid.get(index / width.max(1)).is_some_and(|flag| *flag != 0);
-        match values.enumerate().find(|(index, value)| !value.is_finite() && counts(*index)) {
-            Some((index, value)) => Err(Error::Value {
-                tensor: tensor.into(),
-                index,
-                value: value.to_string(),
-                expected: "a finite number".into(),
-            }),
-            None => Ok(()),
-        }
-    }
-
-    pub fn actions(&self, actions: &Actions, spec: &PolicySpec, rows: usize) -> Result<()> {
-        let Some(valid) = self.0 else { return actions.validate(&spec.head, rows) };
-        let shape = actions.shape();
-        if shape[0] != rows {
-            return Err(Error::shape("actions", &shape, &[rows, shape[1]]));
-        }
-        let kept: Vec<usize> = (0..rows).filter(|row| valid[*row] != 0).collect();
-        actions.select(&kept).validate(&spec.head, kept.len())
     }
 }

@@ -3,6 +3,7 @@
 mod actions;
 mod batch;
 mod checks;
+mod counted;
 mod rollout;
 mod stats;
 pub mod valid;

@@ -1,7 +1,8 @@
 //! A window of transitions.
 
 use super::actions::Actions;
-use super::checks::{Counted, check_shape, finite, flags};
+use super::checks::{check_shape, finite, flags};
+use super::counted::Counted;
 use super::valid::{Autoreset, batch_valid, final_values};
 use crate::error::{Error, Result};
 use crate::policy::PolicySpec;

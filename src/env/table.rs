@@ -1,6 +1,7 @@
 //! The table of environments.
 
-use super::{ActionSpace, EnvInfo, tuned};
+use super::info::{ActionSpace, EnvInfo};
+use super::tuned;
 use serde::{Deserialize, Serialize};
 use std::f32::consts::PI;
 

@@ -2,32 +2,10 @@
 
 use super::Gpu;
 use super::kernel::{KernelDef, Variant};
-use super::pipeline::{Pipeline, layout_entries};
+use super::pipeline::layout_entries;
+use super::pipeline_cache::Pipeline;
+use super::watch::Compiling;
 use crate::error::Result;
-use std::fmt;
-use std::sync::OnceLock;
-use std::time::Duration;
-
-/// A pipeline that is about to be compiled, or was.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Compiling {
-    /// The kernel's stem, then its parts and constants: `env_step env_cartpole`, `mlp_forward ACTIVATION=1`.
-    pub pipeline: String,
-    /// What it took; `None` before it begins.
-    pub took: Option<Duration>,
-}
-
-type Watcher = Box<dyn Fn(&Compiling) + Send + Sync>;
-
-/// Who is told, if anybody.
-#[derive(Default)]
-pub(super) struct Watch(OnceLock<Watcher>);
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watch").field(&self.0.get().is_some()).finish()
-    }
-}
 
 impl Gpu {
     /// Compiles a kernel without binding or running it.
@@ -40,7 +18,7 @@ impl Gpu {
     /// not when a pipeline is made, so each is dispatched once with no workgroups, and waited for: this costs a submission
     /// per pipeline and is for finding out what a driver takes long over. The first watcher stays; another is not taken.
     pub fn watch_compiling(&self, watcher: impl Fn(&Compiling) + Send + Sync + 'static) {
-        _ = self.inner.watch.0.set(Box::new(watcher));
+        self.inner.watch.set(Box::new(watcher));
     }
 
     /// `make`, watched.
@@ -50,7 +28,7 @@ impl Gpu {
         variant: &Variant,
         make: impl FnOnce() -> Result<Pipeline>,
     ) -> Result<Pipeline> {
-        let Some(watcher) = self.inner.watch.0.get() else { return make() };
+        let Some(watcher) = self.inner.watch.get() else { return make() };
         let pipeline = describe(def, variant);
         watcher(&Compiling { pipeline: pipeline.clone(), took: None });
         let begin = std::time::Instant::now();

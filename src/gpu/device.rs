@@ -1,7 +1,9 @@
 //! The device and what wgpo keeps beside it.
 
-use super::adapter::{GpuOptions, ProductPath, pick, shortfall};
-use super::pipeline::PipelineCache;
+use super::adapter::{pick, shortfall};
+use super::counts::Counts;
+use super::options::{GpuOptions, ProductPath};
+use super::pipeline_cache::PipelineCache;
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,7 +24,7 @@ pub(super) struct Inner {
     pub software: bool,
     pub pipelines: PipelineCache,
     #[cfg(not(target_arch = "wasm32"))]
-    pub watch: super::compiling::Watch,
+    pub watch: super::watch::Watch,
     pub dispatches: AtomicU64,
     pub submissions: AtomicU64,
     pub readbacks: AtomicU64,
@@ -35,32 +37,6 @@ pub(super) struct Inner {
 enum Fault {
     Lost(String),
     Uncaptured(String),
-}
-
-/// What has been recorded, submitted and read back so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Dispatches recorded.
-    pub dispatches: u64,
-    /// Submissions made by wgpo itself (an embedder's own are not seen).
-    pub submissions: u64,
-    /// Buffers read back.
-    pub readbacks: u64,
-    /// Buffers, bind groups and pipelines made. A plan makes none once it is there.
-    pub created: u64,
-}
-
-impl std::ops::Sub for Counts {
-    type Output = Self;
-
-    fn sub(self, earlier: Self) -> Self {
-        Self {
-            dispatches: self.dispatches - earlier.dispatches,
-            submissions: self.submissions - earlier.submissions,
-            readbacks: self.readbacks - earlier.readbacks,
-            created: self.created - earlier.created,
-        }
-    }
 }
 
 impl Gpu {
@@ -132,7 +108,7 @@ impl Gpu {
                 software,
                 pipelines: PipelineCache::default(),
                 #[cfg(not(target_arch = "wasm32"))]
-                watch: super::compiling::Watch::default(),
+                watch: super::watch::Watch::default(),
                 dispatches: AtomicU64::new(0),
                 submissions: AtomicU64::new(0),
                 readbacks: AtomicU64::new(0),
@@ -278,46 +254,6 @@ impl Gpu {
     pub(super) fn count_created(&self) {
         self.inner.created.fetch_add(1, Ordering::Relaxed);
     }
-
-    /// Runs `make` inside error scopes, so that a refusal is an error here and not a panic or a callback elsewhere.
-    pub(super) fn scoped<T>(&self, what: &str, make: impl FnOnce() -> T) -> Result<T> {
-        // A browser answers later and nothing may block there: errors reach the uncaptured-error callback instead.
-        #[cfg(target_arch = "wasm32")]
-        let made = {
-            let _ = what;
-            make()
-        };
-        #[cfg(not(target_arch = "wasm32"))]
-        let made = {
-            let device = &self.inner.device;
-            let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-            let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-            let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-            let made = make();
-            // Native scopes answer at once; nothing is waited for.
-            let found = [
-                pollster::block_on(validation.pop()),
-                pollster::block_on(internal.pop()),
-                pollster::block_on(memory.pop()),
-            ];
-            if let Some(error) = found.into_iter().flatten().next() {
-                return Err(wgpu_error(what, error));
-            }
-            made
-        };
-        Ok(made)
-    }
-}
-
-fn wgpu_error(what: &str, error: wgpu::Error) -> Error {
-    match error {
-        wgpu::Error::OutOfMemory { source } => {
-            Error::OutOfMemory { what: what.to_owned(), message: source.to_string() }
-        }
-        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-            Error::Wgpu { what: what.to_owned(), message: description }
-        }
-    }
 }
 
 /// WebGPU's defaults, with larger bindings where they were asked for.
@@ -338,16 +274,6 @@ fn limits_for(adapter: &wgpu::Limits, options: &GpuOptions, name: &str) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_error_of_wgpu_has_its_variant() {
-        let source = || Box::<dyn std::error::Error + Send + Sync>::from("words");
-        let memory = wgpu_error("buffer \"x\"", wgpu::Error::OutOfMemory { source: source() });
-        assert_eq!(memory.to_string(), "buffer \"x\": out of device memory: words");
-        let description = "bad".to_owned();
-        let refused = wgpu_error("kernel", wgpu::Error::Validation { source: source(), description });
-        assert_eq!(refused.to_string(), "kernel: wgpu refused: bad");
-    }
 
     #[test]
     fn larger_bindings_are_asked_for_only_as_far_as_they_exist() {

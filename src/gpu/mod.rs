@@ -13,25 +13,33 @@ mod adapter;
 mod buffer;
 #[cfg(not(target_arch = "wasm32"))]
 mod compiling;
+mod counts;
 mod device;
 mod environment;
 mod kernel;
 mod loops;
+mod options;
 mod pipeline;
+mod pipeline_cache;
 mod readback;
 mod record;
 mod ring;
+mod scope;
 mod timestamps;
-
-pub use adapter::{AdapterChoice, AdapterSummary, GpuOptions, ProductPath, adapters};
-pub use buffer::{Buffer, Element};
 #[cfg(not(target_arch = "wasm32"))]
-pub use compiling::Compiling;
-pub use device::{Counts, Gpu};
+mod watch;
+
+pub use adapter::{AdapterSummary, adapters};
+pub use buffer::{Buffer, Element};
+pub use counts::Counts;
+pub use device::Gpu;
 pub use environment::narrowed;
 pub use kernel::{Access, Binding, KernelDef, ParamField, ParamKind, Part, Variant};
+pub use options::{AdapterChoice, GpuOptions, ProductPath};
 pub use readback::ReadBack;
 pub use record::Call;
 pub(crate) use record::{Bind, Grid, MOST_ITERATIONS, elements, iterations, require_calls};
 pub use ring::{Slot, UniformRing};
 pub use timestamps::Timestamps;
+#[cfg(not(target_arch = "wasm32"))]
+pub use watch::Compiling;

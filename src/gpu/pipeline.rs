@@ -2,23 +2,9 @@
 
 use super::Gpu;
 use super::kernel::{Access, KernelDef, Variant};
+use super::pipeline_cache::Pipeline;
 use crate::error::{Error, Result};
-use std::collections::HashMap;
 use std::num::NonZeroU64;
-use std::sync::Mutex;
-
-/// A pipeline with the layout of its one bind group.
-#[derive(Debug, Clone)]
-pub(super) struct Pipeline {
-    pub pipeline: wgpu::ComputePipeline,
-    pub layout: wgpu::BindGroupLayout,
-}
-
-/// Name, source, chosen parts, constants. The source, too: two kernels may have one name.
-type Key = (&'static str, &'static str, Vec<&'static str>, Vec<(&'static str, u64)>);
-
-#[derive(Debug, Default)]
-pub(super) struct PipelineCache(Mutex<HashMap<Key, Pipeline>>);
 
 impl Gpu {
     /// Whether kernels check every index, see [`GpuOptions::bounds_checks`](super::GpuOptions::bounds_checks).
@@ -31,19 +17,15 @@ impl Gpu {
         let constants = variant.constants.iter().map(|(name, value)| (*name, value.to_bits())).collect();
         let chosen = variant.chosen.iter().map(|part| part.name).collect();
         let key = (def.name, def.source, chosen, constants);
-        // A poisoned lock means that another thread panicked while it held a finished entry: the map is still good.
-        let cached = |map: &HashMap<Key, Pipeline>| map.get(&key).cloned();
-        let lock = self.inner.pipelines.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(found) = cached(&lock) {
+        if let Some(found) = self.inner.pipelines.get(&key) {
             return Ok(found);
         }
-        drop(lock); // compiling may take long
+        // No lock is held: compiling may take long.
         #[cfg(not(target_arch = "wasm32"))]
         let made = self.watched(def, variant, || self.compile(def, variant))?;
         #[cfg(target_arch = "wasm32")]
         let made = self.compile(def, variant)?;
-        let mut lock = self.inner.pipelines.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Ok(lock.entry(key).or_insert(made).clone())
+        Ok(self.inner.pipelines.keep(key, made))
     }
 
     fn compile(&self, def: &KernelDef, variant: &Variant) -> Result<Pipeline> {

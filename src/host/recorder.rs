@@ -1,12 +1,12 @@
 //! A rollout, step by step, for whoever owns the loop.
 
+use super::window::{Window, check_window, matrix};
 use crate::data::{Actions, Autoreset, Rollout, check_shape, finite};
 use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
-use crate::memory::{require, total};
 use crate::policy::{Head, PolicySpec};
 use crate::trainer::EpisodeStats;
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, ArrayView2};
 
 /// What a step of all environments did, as [`RolloutRecorder::outcome`] takes it.
 #[derive(Debug, Clone, Copy)]
@@ -66,39 +66,6 @@ pub struct RolloutRecorder {
     lengths: Vec<u64>,
 }
 
-/// What is recorded of a window so far, row after row.
-#[derive(Debug, Clone)]
-struct Window {
-    /// Steps whose outcome is there.
-    done: usize,
-    obs: Vec<f32>,
-    words: Vec<u32>,
-    logp: Vec<f32>,
-    values: Vec<f32>,
-    rewards: Vec<f32>,
-    terminated: Vec<u32>,
-    truncated: Vec<u32>,
-    final_values: Option<Vec<f32>>,
-    episodes: EpisodeStats,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self {
-            done: 0,
-            obs: Vec::new(),
-            words: Vec::new(),
-            logp: Vec::new(),
-            values: Vec::new(),
-            rewards: Vec::new(),
-            terminated: Vec::new(),
-            truncated: Vec::new(),
-            final_values: None,
-            episodes: EpisodeStats::NONE,
-        }
-    }
-}
-
 impl RolloutRecorder {
     /// An empty window for the actions of `spec`.
     ///
@@ -107,7 +74,7 @@ impl RolloutRecorder {
     /// [`Error::Memory`] if it is more than is free.
     pub fn new(spec: &PolicySpec, steps: usize, envs: usize, autoreset: Autoreset) -> Result<Self> {
         spec.validate()?;
-        Self::check(spec.obs_dim, &spec.head, steps, envs)?;
+        check_window(spec.obs_dim, &spec.head, steps, envs)?;
         Ok(Self {
             head: spec.head.clone(),
             obs_dim: spec.obs_dim,
@@ -121,29 +88,6 @@ impl RolloutRecorder {
             returns: vec![0.0; envs],
             lengths: vec![0; envs],
         })
-    }
-
-    /// Refuses what no window can have, before anything is made.
-    pub(super) fn check(obs_dim: usize, head: &Head, steps: usize, envs: usize) -> Result<()> {
-        if envs == 0 {
-            return Err(Error::config("num_envs", "is 0, must be at least 1"));
-        }
-        if steps == 0 {
-            return Err(Error::config("num_steps", "is 0, must be at least 1"));
-        }
-        let words = head.action_words();
-        let widest = obs_dim.max(words).max(1);
-        // The longest of the window's arrays; V has a row more than there are steps.
-        if total(&[&[steps, envs, widest], &[envs, widest]]) > (isize::MAX as usize / size_of::<f32>()) as u128 {
-            let message = format!("{steps} × num_envs {envs} × {widest} numbers are more than memory has addresses");
-            return Err(Error::config("num_steps", message));
-        }
-        // Beside observations and actions: log-probabilities, values, rewards and two flags; and behind the window another value.
-        let row = obs_dim.saturating_add(words).saturating_add(5);
-        // Two flags, a return and a length.
-        let episode = 2 * size_of::<bool>() + size_of::<f64>() + size_of::<u64>();
-        let bytes = total(&[&[steps, envs, row, size_of::<f32>()], &[envs, size_of::<f32>() + episode]]);
-        require(|| format!("a window of {steps} steps of {envs} environments"), bytes)
     }
 
     pub(super) const fn head(&self) -> &Head {
@@ -164,7 +108,7 @@ impl RolloutRecorder {
             let message = format!("cannot become {steps}: step {} of {} is recorded", self.window.done, self.steps);
             return Err(Error::config("num_steps", message));
         }
-        Self::check(self.obs_dim, &self.head, steps, self.envs)?;
+        check_window(self.obs_dim, &self.head, steps, self.envs)?;
         self.steps = steps;
         Ok(())
     }
@@ -353,9 +297,4 @@ impl RolloutRecorder {
         self.returns.fill(0.0);
         self.lengths.fill(0);
     }
-}
-
-fn matrix<T>(name: &str, rows: usize, columns: usize, all: Vec<T>) -> Result<Array2<T>> {
-    let len = all.len();
-    Array2::from_shape_vec((rows, columns), all).map_err(|_| Error::shape(name, &[len], &[rows, columns]))
 }

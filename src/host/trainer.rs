@@ -1,6 +1,7 @@
 //! [`Trainer`] over environments of your own.
 
-use super::{Collector, RolloutRecorder};
+use super::Collector;
+use super::window::check_window;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::learner::{ActMode, Learner};
@@ -36,7 +37,7 @@ impl<L: Learner> HostTrainer<L> {
             return Err(Error::config("num_envs", format!("is {wanted}, the collector has {envs} environments")));
         }
         let spec = learner.spec();
-        RolloutRecorder::check(spec.obs_dim, &spec.head, learner.config().num_steps, envs)?;
+        check_window(spec.obs_dim, &spec.head, learner.config().num_steps, envs)?;
         let state = learner.state()?;
         let (env_steps, updates) = (state.env_steps, state.update);
         Ok(Self { learner, collector, env_steps, updates })

@@ -3,6 +3,8 @@
 //! `dist`, `old` and `new` are distribution rows `[rows, head.width()]`. Gradients are those of Σ_r w_r q_r with respect to the
 //! row, `[rows, width]`; a Gaussian's log_std columns are per row and are summed later.
 //!
+//! [`super::head_actions`] chooses actions by them.
+//!
 //! Rows of a masked head are given with their forbidden choices marked: [`forbid`] sets their logits to −∞.
 //!
 //! Each row is computed in f64, whatever the precision of the networks, and rounded once at its end: log-probabilities and
@@ -15,14 +17,14 @@ use super::reduce_moments::mean;
 use super::row_blocks::BLOCK_ROWS;
 use super::{Real, head_bernoulli, head_beta, head_categorical, head_gaussian};
 use crate::config::KlDirection;
-use crate::data::{Actions, check_shape, mask_bits};
+use crate::data::{Actions, check_shape};
 use crate::error::Result;
 use crate::policy::Head;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, s};
 use rayon::prelude::*;
 
 /// One row per head: what a new one adds here.
-fn distribution(head: &Head) -> Box<dyn Distribution> {
+pub(super) fn distribution(head: &Head) -> Box<dyn Distribution> {
     match head {
         Head::Categorical { .. } | Head::MultiDiscrete { .. } | Head::Discretised { .. } => {
             Box::new(head_categorical::Categorical(head.choices()))
@@ -68,7 +70,7 @@ pub fn hits<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<u32>
 }
 
 /// A row in f64.
-fn wide<F: Real>(dist: &ArrayView2<'_, F>, r: usize) -> Array1<f64> {
+pub(super) fn wide<F: Real>(dist: &ArrayView2<'_, F>, r: usize) -> Array1<f64> {
     dist.row(r).mapv(F::as_f64)
 }
 
@@ -85,7 +87,7 @@ fn per_row<T: Send>(rows: usize, of: impl Fn(usize) -> T + Sync + Send) -> Array
     (0..rows).into_par_iter().with_min_len(BLOCK_ROWS).map(of).collect::<Vec<_>>().into()
 }
 
-fn check_rows<F>(name: &str, dist: &ArrayView2<'_, F>, head: &Head) -> Result<()> {
+pub(super) fn check_rows<F>(name: &str, dist: &ArrayView2<'_, F>, head: &Head) -> Result<()> {
     check_shape(name, dist.shape(), &[dist.nrows(), head.width()])
 }
 
@@ -291,86 +293,4 @@ pub fn mean_kl<F: Real>(
 ) -> Result<F> {
     let (p, q) = if direction == KlDirection::OldNew { (old, new) } else { (new, old) };
     Ok(mean(kl(head, p, q)?.view()))
-}
-
-/// The action of each row that an evaluation takes: the first most probable index, the more probable bit, or the mean.
-///
-/// # Errors
-/// [`crate::Error::Shape`] if `dist` does not fit `head`.
-pub fn greedy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Actions> {
-    let d = distribution(head);
-    each(head, dist, |_, row| d.greedy(row))
-}
-
-/// A draw from each row, by [`crate::rng`] at policy step `step`: row r of the batch is draw index r.
-///
-/// # Errors
-/// [`crate::Error::Shape`] if `dist` does not fit `head`.
-pub fn sample<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, step: u64) -> Result<Actions> {
-    let d = distribution(head);
-    each(head, dist, |r, row| d.sample(r, row, seed, step))
-}
-
-/// Least distance between the two sides of a comparison that a draw by rejection ([`sample`] of a Beta head) made, per row; ∞ where
-/// none was made. Where it is near 0, arithmetic of another precision may accept what this rejected.
-///
-/// # Errors
-/// [`crate::Error::Shape`] if `dist` does not fit `head`.
-pub fn draw_margins<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, step: u64) -> Result<Vec<f64>> {
-    check_rows("dist", &dist, head)?;
-    let d = distribution(head);
-    Ok((0..dist.nrows()).map(|r| d.draw_margin(r, wide(&dist, r).view(), seed, step)).collect())
-}
-
-fn each<F: Real>(
-    head: &Head,
-    dist: ArrayView2<'_, F>,
-    words: impl Fn(usize, ArrayView1<'_, f64>) -> Vec<u32>,
-) -> Result<Actions> {
-    check_rows("dist", &dist, head)?;
-    let all = (0..dist.nrows()).flat_map(|r| {
-        let row = wide(&dist, r);
-        // The mask that `forbid` left in the row goes with the action.
-        let mask = if head.is_masked() { mask_bits(row.mapv(|l| l > f64::NEG_INFINITY).view()) } else { Vec::new() };
-        words(r, row.view()).into_iter().chain(mask).collect::<Vec<_>>()
-    });
-    Actions::from_words(head, dist.nrows(), &all.collect::<Vec<_>>())
-}
-
-/// What the environment gets for stored actions, see the table of [`Head`]: indices and bits as they are, floats within the
-/// head's bounds. In f32, as the device has it.
-///
-/// # Errors
-/// [`crate::Error::Shape`] or [`crate::Error::Value`] if `actions` do not fit `head`.
-pub fn to_env(head: &Head, actions: &Actions) -> Result<Actions> {
-    actions.validate(head, actions.rows())?;
-    let Some(bounds) = head.bounds() else {
-        return Ok(match actions {
-            Actions::Masked { indices, .. } => Actions::Discrete(indices.clone()),
-            other => other.clone(),
-        });
-    };
-    let within = |d: usize, share: f32| {
-        let (low, high) = bounds.of(d);
-        // Rounding may lead beyond the upper end.
-        (low + share * (high - low)).clamp(low, high)
-    };
-    let mapped = match (head, actions) {
-        (Head::Discretised { bins, .. }, Actions::Discrete(indices)) => {
-            let last = (bins - 1) as f32;
-            Array2::from_shape_fn(indices.dim(), |(r, d)| within(d, indices[[r, d]] as f32 / last))
-        }
-        (Head::TanhGaussian { .. }, Actions::Continuous(array)) => {
-            Array2::from_shape_fn(array.dim(), |(r, d)| within(d, 0.5 * (array[[r, d]].tanh() + 1.0)))
-        }
-        (Head::Beta { .. }, Actions::Continuous(array)) => {
-            Array2::from_shape_fn(array.dim(), |(r, d)| within(d, array[[r, d]]))
-        }
-        (_, Actions::Continuous(array)) => Array2::from_shape_fn(array.dim(), |(r, d)| {
-            let (low, high) = bounds.of(d);
-            array[[r, d]].clamp(low, high)
-        }),
-        _ => return Ok(actions.clone()),
-    };
-    Ok(Actions::Continuous(mapped))
 }

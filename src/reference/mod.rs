@@ -31,6 +31,7 @@ pub mod env_pendulum;
 pub(crate) mod fast;
 pub mod fisher;
 pub mod head;
+pub mod head_actions;
 pub mod head_bernoulli;
 mod head_beta;
 pub mod head_categorical;
@@ -51,5 +52,6 @@ pub mod rows;
 pub(crate) mod squash;
 pub mod surrogate;
 pub mod trpo_update;
+pub mod vec_env;
 
 pub use real::Real;

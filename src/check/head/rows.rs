@@ -38,7 +38,7 @@ pub(in crate::check) const FAMILY: Family = Family {
         Entry {
             def: &policy_sample::DEF,
             about: "an action per row, drawn or most probable, with its log-probability",
-            oracle: oracle!(head::sample),
+            oracle: oracle!(head_actions::sample),
             at_size: |s| Some(sample_case(Walk::Invocation, s.head.clone(), s.rows, false)),
             sweep: Sweep::Nets,
             timed: Timed::Last,

@@ -13,7 +13,8 @@ use crate::kernels::per_update::PerUpdate;
 use crate::kernels::rollout_fused;
 use crate::policy::{Network, PolicySpec};
 use crate::reference::env::observe;
-use crate::reference::head::{draw_margins, log_prob, log_prob_grad, sample, to_env};
+use crate::reference::head::{log_prob, log_prob_grad};
+use crate::reference::head_actions::{draw_margins, sample, to_env};
 use crate::rng::{Draw, block, uniform};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 
