@@ -20,7 +20,7 @@ use wgpo::reference::fisher::Fisher;
 use wgpo::reference::optim::{Adam, AdamSettings};
 use wgpo::reference::ppo_update::{Rows, minibatch_gradient};
 use wgpo::reference::trpo_update::value_range;
-use wgpo::{ActMode, Config, Learner};
+use wgpo::{ActMode, Agent, Config};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 

@@ -7,7 +7,7 @@
 //! Run with `cargo run --release --example cpu_only`.
 
 use wgpo::cpu::{CpuTrainer, evaluate};
-use wgpo::{ActMode, Env, Trainer};
+use wgpo::{ActMode, Env, SaveTrainer, Trainer};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let env = Env::CartPole;

@@ -1,6 +1,6 @@
 //! TRPO on arrays of your own: no environment, no rollout, only rows of observations, actions and advantages.
 //!
-//! You learn how to use a [`Learner`] when the data comes from elsewhere (a simulator, a log, another language): `act` gives actions with their
+//! You learn how to use a [`OnPolicy`] when the data comes from elsewhere (a simulator, a log, another language): `act` gives actions with their
 //! log-probabilities and values, you find out what they were worth, `update_batch` takes one step. And you learn what TRPO promises: a step
 //! that is taken stays within the KL limit and improves the surrogate; one that is refused leaves every bit of the policy as it was.
 //!
@@ -13,7 +13,7 @@ use std::f32::consts::PI;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{ActMode, Config, Learner, TrustRegion};
+use wgpo::{ActMode, Agent, Config, OnPolicy, TrustRegion};
 
 const ROWS: usize = 512;
 const UPDATES: u32 = 30;

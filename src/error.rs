@@ -164,10 +164,10 @@ pub enum Error {
         source: std::io::Error,
     },
 
-    /// A file was read, but is not what it should be.
+    /// A file was read, or bytes of one, but they are not what they should be.
     #[error("{path}: {message}", path = path.display())]
     Format {
-        /// The file.
+        /// The file, or what the caller calls the bytes.
         path: PathBuf,
         /// Which tensor or key, what was found, what was expected.
         message: String,

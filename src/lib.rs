@@ -19,14 +19,14 @@
 //! # Ok::<(), wgpo::Error>(())
 //! ```
 //!
-//! **Keep your own trainer**, with rollouts as host arrays: take a [`Learner`]. [`algo::GpuLearner`] computes on the device,
+//! **Keep your own trainer**, with rollouts as host arrays: take an [`Agent`] that learns [`OnPolicy`]. [`algo::GpuLearner`] computes on the device,
 //! [`cpu::CpuLearner`] on the CPU, and they are interchangeable:
 //!
 //! ```
 //! use ndarray::array;
 //! use wgpo::policy::{Activation, Head, PolicySpec};
 //! use wgpo::cpu::CpuLearner;
-//! use wgpo::{ActMode, Learner, Config};
+//! use wgpo::{ActMode, Agent, Config};
 //!
 //! let spec = PolicySpec::separate(3, &[32, 32], Activation::Tanh, Head::gaussian(1));
 //! let mut learner = CpuLearner::<f32>::new(spec, Config::cleanrl_continuous(), 1)?;
@@ -109,6 +109,7 @@
     reason = "a library says nothing, and they panic where nobody listens"
 )]
 
+pub mod agent;
 pub mod algo;
 #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))] // waits for the device
 pub mod bench;
@@ -124,17 +125,18 @@ mod error;
 pub mod gpu;
 pub mod host;
 pub mod kernels;
-pub mod learner;
 mod memory;
-pub mod normalizer;
 pub mod place;
 pub mod policy;
 #[cfg(feature = "cpu")]
 pub mod reference;
 pub mod rng;
 pub mod solved;
+pub mod state;
 pub mod trainer;
 
+pub use agent::{ActMode, Agent, OnPolicy};
+pub use checkpoint::{SaveAgent, SaveTrainer};
 pub use config::{
     Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, Config,
     EpsPlacement, FisherForm, GradClip, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlMeasure, KlPenalty, KlStop,
@@ -143,9 +145,8 @@ pub use config::{
 };
 pub use env::{Autoreset, Env};
 pub use error::{Error, Result};
-pub use learner::{ActMode, Learner, LearnerState};
-pub use normalizer::{NormalizerState, RunningMoments};
 pub use place::{Place, PlaceChoice};
 pub use solved::{Evaluation, Solved, SolvedRule};
-pub use trainer::{EpisodeStats, IterationStats, Trainer, TrainerState, train};
+pub use state::{EpisodeStats, LearnerState, NormalizerState, RunningMoments, TrainerState};
+pub use trainer::{IterationStats, Trainer, train};
 pub use wgpu;

@@ -18,7 +18,7 @@
 
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::trainer::EpisodeStats;
+use crate::state::EpisodeStats;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 

@@ -31,7 +31,7 @@ use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
 use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{
-    AdvantageKind, Algorithm, Autoreset, Config, Env, Learner, LearnerState, NormalizerState, ObsNorm, Preset,
+    AdvantageKind, Algorithm, Autoreset, Config, Env, LearnerState, NormalizerState, ObsNorm, OnPolicy, Preset,
     RewardNorm, RunningMoments, Trainer, TrainerState, TrustRegion, ValueNorm,
 };
 
@@ -186,7 +186,7 @@ fn draw(kind: Draw, index: usize, dimension: usize, step: usize) -> u32 {
 }
 
 /// The windows that every backend gets: observations, rewards and ends are draws that know nothing of the actions.
-fn learn(learner: &mut dyn Learner, case: &Case) -> Hashes {
+fn learn(learner: &mut dyn OnPolicy, case: &Case) -> Hashes {
     let (steps, envs) = (case.config.num_steps, case.config.num_envs);
     let head = &case.spec.head;
     let obs = |step: usize| Array2::from_shape_fn((envs, OBS_DIM), |(n, d)| normal(draw(Draw::Reset, n, d, step)));

@@ -17,7 +17,7 @@ use wgpo::policy::{Activation, Bounds, Head, Network, PolicySpec, Std, StdLimit}
 use wgpo::reference::Real;
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::head;
-use wgpo::{ActMode, AdvantageNorm, Config, Learner};
+use wgpo::{ActMode, AdvantageNorm, Config, OnPolicy};
 
 /// What a side promises. Errors of log-probability and entropy are in units of 1 + their largest term; those of divergences
 /// relative; of the gradients of the first two by element, relative or in units of what the score's deviation is (the root of
@@ -454,7 +454,7 @@ fn ratios_are_one_where_nothing_moved() {
                 ..Config::ppo_penalty()
             };
             let cpu = CpuLearner::<f32>::new(spec.clone(), config.clone(), 7).unwrap();
-            let mut sides: Vec<(&str, Box<dyn Learner>)> = vec![("CPU", Box::new(cpu))];
+            let mut sides: Vec<(&str, Box<dyn OnPolicy>)> = vec![("CPU", Box::new(cpu))];
             if let Some(gpu) = &gpu {
                 sides.push(("device", Box::new(GpuLearner::new(gpu, spec.clone(), config, 7).unwrap())));
             }

@@ -14,7 +14,7 @@ use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType};
 use wgpo::reference::{head, head_actions};
 use wgpo::rng::{Draw, block, normal, uniform};
-use wgpo::{ActMode, AdvantageNorm, Algorithm, Config, Learner};
+use wgpo::{ActMode, AdvantageNorm, Agent, Algorithm, Config, OnPolicy};
 
 const FROM_STATE: Std = Std { from_state: true, ..Std::FREE };
 
@@ -169,13 +169,13 @@ fn every_head_draws_the_same_actions_as_the_reference() {
         let spec = PolicySpec::separate(4, &[17], Activation::Tanh, head.clone());
         let mut device = GpuLearner::new(&gpu, spec.clone(), Config::cleanrl(), 5).unwrap();
         let mut oracle = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 5).unwrap();
-        for learner in [&mut device as &mut dyn Learner, &mut oracle] {
+        for learner in [&mut device as &mut dyn OnPolicy, &mut oracle] {
             learner.set_parameters(&parameters(&spec)).unwrap();
         }
         for rows in [1, 65] {
             let (obs, masks) = (observations(rows, 4), masks(&head, rows));
             for mode in [ActMode::Sample, ActMode::Greedy] {
-                let act = |learner: &mut dyn Learner| {
+                let act = |learner: &mut dyn OnPolicy| {
                     learner.act_masked(obs.view(), masks.as_ref().map(|masks| masks.view()), mode).unwrap()
                 };
                 let (got, want) = (act(&mut device), act(&mut oracle));
@@ -349,7 +349,7 @@ fn a_plain_deviation_at_zero_and_below_is_clamped() {
     }
 
     let config = Config { update_epochs: 3, num_minibatches: 1, anneal_lr: false, ..Config::cleanrl() };
-    let mut sides: Vec<Box<dyn Learner>> = vec![
+    let mut sides: Vec<Box<dyn OnPolicy>> = vec![
         Box::new(CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap()),
         Box::new(CpuLearner::<f32>::new(spec.clone(), config.clone(), 7).unwrap()),
     ];

@@ -15,8 +15,8 @@ use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
 use wgpo::reference::vec_env::VecEnv;
 use wgpo::{
-    ActMode, Algorithm, Config, Env, EpsPlacement, Learner, LearnerState, NormOrder, NormalizerState, ObsNorm,
-    ReturnReset, RewardNorm, RewardNormKind, RunningMoments, Trainer, ValueLoss, ValueNorm,
+    ActMode, Agent, Algorithm, Config, Env, EpsPlacement, LearnerState, NormOrder, NormalizerState, ObsNorm, OnPolicy,
+    ReturnReset, RewardNorm, RewardNormKind, RunningMoments, SaveTrainer, Trainer, ValueLoss, ValueNorm,
 };
 
 const HIDDEN: [usize; 2] = [16, 16];
@@ -177,7 +177,7 @@ fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
     }
 }
 
-fn learners(gpu: &Gpu, spec: &PolicySpec, config: &Config) -> [Box<dyn Learner>; 2] {
+fn learners(gpu: &Gpu, spec: &PolicySpec, config: &Config) -> [Box<dyn OnPolicy>; 2] {
     [
         Box::new(GpuLearner::new(gpu, spec.clone(), config.clone(), 5).unwrap()),
         Box::new(CpuLearner::<f32>::new(spec.clone(), config.clone(), 5).unwrap()),
@@ -189,7 +189,7 @@ fn spec() -> PolicySpec {
 }
 
 /// A window of Pendulum, as a host feeds it.
-fn play(learner: &mut dyn Learner, envs: &mut VecEnv, steps: usize, count: usize) -> Rollout {
+fn play(learner: &mut dyn OnPolicy, envs: &mut VecEnv, steps: usize, count: usize) -> Rollout {
     let rows = steps * count;
     let mut rollout = Rollout {
         steps,
@@ -329,7 +329,7 @@ fn counts_go_on_beyond_what_an_f32_can_count() {
 #[test]
 fn a_state_that_does_not_fit_changes_nothing() {
     let Some(gpu) = support::gpu(false) else { return };
-    let refused = |learner: &mut dyn Learner, change: &dyn Fn(&mut LearnerState), words: &str| {
+    let refused = |learner: &mut dyn OnPolicy, change: &dyn Fn(&mut LearnerState), words: &str| {
         let before = learner.state().unwrap();
         let mut state = before.clone();
         state.update = 77;

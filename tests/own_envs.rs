@@ -19,7 +19,8 @@ use wgpo::host::{
 use wgpo::policy::Head;
 use wgpo::solved::evaluation_seed;
 use wgpo::{
-    ActMode, Autoreset, Config, Env, EpisodeStats, Error, Learner, ObsNorm, RewardNorm, Trainer, ValueNorm, train,
+    ActMode, Agent, Autoreset, Config, Env, EpisodeStats, Error, ObsNorm, OnPolicy, RewardNorm, SaveTrainer, Trainer,
+    ValueNorm, train,
 };
 
 /// Counts: episode e of environment n shows 100 (n + 1) + 10 e + step. It ends after so many steps as its number asks, by a terminal state
@@ -98,7 +99,7 @@ fn learner(spaces: &Spaces, config: &Config) -> CpuLearner<f32> {
 }
 
 /// What a learner thinks of observations given one by one.
-fn values(learner: &mut dyn Learner, obs: &[f32]) -> Vec<f32> {
+fn values(learner: &mut dyn OnPolicy, obs: &[f32]) -> Vec<f32> {
     obs.iter().map(|seen| learner.values(array![[*seen]].view()).unwrap()[0]).collect()
 }
 
@@ -430,7 +431,7 @@ fn masks_reach_the_policy_and_the_rollout() {
     let gpu = support::gpu(true);
     for autoreset in Autoreset::ALL {
         let config = Config { update_epochs: 1, ..config(4, 16) };
-        let mut learners: Vec<Box<dyn Learner>> = vec![Box::new(learner(&Masked(0).spaces(), &config))];
+        let mut learners: Vec<Box<dyn OnPolicy>> = vec![Box::new(learner(&Masked(0).spaces(), &config))];
         if let Some(gpu) = gpu.as_ref().filter(|_| autoreset == Autoreset::NextStep) {
             learners.push(Box::new(GpuLearner::new(gpu, Masked(0).spaces().policy(&[4]), config.clone(), 3).unwrap()));
         }
@@ -459,7 +460,7 @@ fn masks_reach_the_policy_and_the_rollout() {
 fn the_device_learns_in_them_too() {
     let Some(gpu) = support::gpu(true) else { return };
     let config = Config { update_epochs: 1, norm_obs: Some(ObsNorm::sb3()), ..config(2, 6) };
-    let run = |learner: &mut dyn Learner| {
+    let run = |learner: &mut dyn OnPolicy| {
         let mut envs = counters();
         let windows: Vec<Rollout> = (0..2)
             .map(|_| {

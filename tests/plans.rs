@@ -15,7 +15,9 @@ use wgpo::data::Rollout;
 use wgpo::gpu::Gpu;
 use wgpo::host::Collector;
 use wgpo::policy::{PolicySpec, initial_parameters_with};
-use wgpo::{ActMode, AdvantageKind, Algorithm, Autoreset, Config, Env, Error, Learner, ObsNorm, RewardNorm, ValueNorm};
+use wgpo::{
+    ActMode, AdvantageKind, Agent, Algorithm, Autoreset, Config, Env, Error, ObsNorm, OnPolicy, RewardNorm, ValueNorm,
+};
 
 fn settings() -> Config {
     Config {
@@ -74,7 +76,7 @@ fn row_counts_by_turns_are_acted_on_without_making_anything() {
     assert_eq!(gpu.counts().created, made);
 }
 
-fn rollout(learner: &mut dyn Learner) -> Rollout {
+fn rollout(learner: &mut dyn OnPolicy) -> Rollout {
     let config = learner.config().clone();
     let mut envs = Collector::of(config.num_envs, 2, |_| BuiltIn::new(Env::CartPole)).unwrap();
     let mut rollout = envs.collect(learner, config.num_steps).unwrap().0;

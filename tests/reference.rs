@@ -9,7 +9,6 @@ use rand::rngs::StdRng;
 use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Batch};
 use wgpo::env::Env;
-use wgpo::learner::{ActMode, Learner};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType, initial_parameters};
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::advantage_gae::{Window, advantage_gae, advantage_gae_into, discounted_return, td_lambda};
@@ -21,7 +20,8 @@ use wgpo::reference::optim::Adam;
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::{head, head_actions};
 use wgpo::trainer::Trainer;
-use wgpo::{AdvantageNorm, Config, KlDirection, KlHinge, KlPenalty, KlStop, ValueLoss};
+use wgpo::{ActMode, Agent, OnPolicy};
+use wgpo::{AdvantageNorm, Config, KlDirection, KlHinge, KlPenalty, KlStop, SaveTrainer, ValueLoss};
 
 fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
     Array2::from_shape_fn(shape, |_| rng.random_range(-1.0..1.0))

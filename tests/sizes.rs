@@ -15,7 +15,7 @@ use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
 use wgpo::policy::{Activation, Bounds, Head, InitScheme, Network, PolicySpec, Std, initial_parameters};
 use wgpo::reference::vec_env::VecEnv;
-use wgpo::{ActMode, Autoreset, Config, Error, Learner, NormalizerState, RunningMoments, Trainer, TrainerState};
+use wgpo::{ActMode, Autoreset, Config, Error, NormalizerState, OnPolicy, RunningMoments, Trainer, TrainerState};
 
 /// None of them is a size of anything; their products wrap in 64 bits, the last two's in 32.
 const EXTREME: [usize; 5] = [usize::MAX, usize::MAX - 1, usize::MAX / 2 + 1, 1 << 40, 1 << 33];

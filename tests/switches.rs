@@ -14,9 +14,9 @@ use wgpo::data::Batch;
 use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec, StdLimit};
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, Config, GradClip, KlAdaptation,
-    KlHinge, KlMeasure, KlPenalty, Learner, MinibatchRest, ObsNorm, Optimizer, Preset, RewardNorm, Shuffle,
-    TrustRegion, ValueLoss, ValueNorm,
+    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Agent, Algorithm, Anneal, ClipFormula, Config, GradClip,
+    KlAdaptation, KlHinge, KlMeasure, KlPenalty, MinibatchRest, ObsNorm, OnPolicy, Optimizer, Preset, RewardNorm,
+    SaveAgent, Shuffle, TrustRegion, ValueLoss, ValueNorm,
 };
 
 /// A seeded batch near the policy's own distribution; value errors are on both sides of 1.

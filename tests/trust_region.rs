@@ -17,8 +17,8 @@ use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
 use wgpo::reference::trpo_update::{mean_kl, policy_step, trpo_update, value_range};
 use wgpo::reference::{head, head_actions};
 use wgpo::{
-    Acceptance, AdaptiveLr, AdvantageNorm, Algorithm, Config, FisherForm, KlDirection, KlHinge, KlMeasure, KlPenalty,
-    Learner, TrustRegion,
+    Acceptance, AdaptiveLr, AdvantageNorm, Agent, Algorithm, Config, FisherForm, KlDirection, KlHinge, KlMeasure,
+    KlPenalty, OnPolicy, SaveAgent, TrustRegion,
 };
 
 fn specs() -> Vec<PolicySpec> {

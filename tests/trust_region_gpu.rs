@@ -15,7 +15,7 @@ use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::reference::fisher::Fisher;
 use wgpo::reference::trpo_update::value_range;
 use wgpo::rng::{Draw, block, normal};
-use wgpo::{ActMode, Algorithm, Config, Env, Learner, Trainer};
+use wgpo::{ActMode, Agent, Algorithm, Config, Env, OnPolicy, SaveTrainer, Trainer};
 
 fn random(seed: u64, index: usize) -> f32 {
     normal(block(seed, Draw::Initialisation, 77, 0, index as u64)[0])

@@ -12,7 +12,7 @@ use wgpo::data::{Actions, Batch, UpdateStats};
 use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::rng::{Draw, block, normal, uniform};
-use wgpo::{AdvantageNorm, Config, Env, KlStop, Learner, Optimizer, Trainer, ValueLoss};
+use wgpo::{AdvantageNorm, Agent, Config, Env, KlStop, OnPolicy, Optimizer, SaveTrainer, Trainer, ValueLoss};
 
 /// A seeded batch near the policy's own distribution.
 fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
@@ -264,7 +264,7 @@ fn squares_and_sums_beyond_f32_are_as_in_f64() {
         let start = oracle.state().unwrap().parameters;
         let want = oracle.update_batch(&batch, None).unwrap();
         let (plain, fused) = (gpu.with_products(ProductPath::Plain), gpu.with_products(ProductPath::Fused));
-        let sides: [(&str, Box<dyn Learner>); 4] = [
+        let sides: [(&str, Box<dyn OnPolicy>); 4] = [
             ("device", Box::new(GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap())),
             ("device, plain kernels", Box::new(GpuLearner::new(&plain, spec.clone(), config.clone(), 7).unwrap())),
             ("device, fused kernels", Box::new(GpuLearner::new(&fused, spec.clone(), config.clone(), 7).unwrap())),
@@ -316,7 +316,7 @@ fn reported_means_are_over_rows() {
         value_loss: ValueLoss::Plain,
         ..Config::cleanrl()
     };
-    let sides = |config: Config| -> [(&str, Box<dyn Learner>); 4] {
+    let sides = |config: Config| -> [(&str, Box<dyn OnPolicy>); 4] {
         let (plain, fused) = (gpu.with_products(ProductPath::Plain), gpu.with_products(ProductPath::Fused));
         [
             ("device", Box::new(GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap())),

@@ -12,8 +12,8 @@ use wgpo::data::Batch;
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    AdaptiveLr, AdvantageNorm, Config, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop, Learner, Optimizer,
-    RateStep,
+    AdaptiveLr, AdvantageNorm, Agent, Config, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop, OnPolicy,
+    Optimizer, RateStep,
 };
 
 /// A seeded batch near the policy's own distribution.

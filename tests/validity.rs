@@ -15,8 +15,8 @@ use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::reference::ppo_update::Rows;
 use wgpo::rng::{Draw, block, normal};
 use wgpo::{
-    ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Autoreset, Config, FisherForm, KlMeasure, KlPenalty,
-    Learner, RewardNorm, TrustRegion, ValueLoss, ValueNorm,
+    ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Agent, Algorithm, Autoreset, Config, FisherForm, KlMeasure,
+    KlPenalty, OnPolicy, RewardNorm, TrustRegion, ValueLoss, ValueNorm,
 };
 
 fn n(row: usize, column: usize) -> f32 {
@@ -236,7 +236,7 @@ fn the_device_leaves_out_what_the_reference_drops() {
 }
 
 /// One minibatch of all rows, in the order that they have.
-fn update(learner: &mut dyn Learner, batch: &Batch) -> (UpdateStats, Vec<f32>) {
+fn update(learner: &mut dyn OnPolicy, batch: &Batch) -> (UpdateStats, Vec<f32>) {
     let epochs = learner.config().update_epochs as u32;
     let order: Vec<u32> = (0..epochs).flat_map(|_| 0..batch.rows() as u32).collect();
     let stats = learner.update_batch(batch, Some(&order)).unwrap();
@@ -467,7 +467,7 @@ fn puff_is_gae_on_the_own_policys_rollout() {
         let own = rollout(&spec, 26, 5, 7);
         let config = |advantage| Config { advantage, ..cases().remove(0).1 };
         let (gae, puff) = (config(AdvantageKind::Gae), config(AdvantageKind::PUFF));
-        let run = |learner: &mut dyn Learner| {
+        let run = |learner: &mut dyn OnPolicy| {
             let start = learner.parameters().unwrap();
             learner.update(&own).unwrap();
             (start, learner.parameters().unwrap())
@@ -812,7 +812,7 @@ fn a_truncated_step_without_its_final_value_is_named() {
         let rollout = without(change);
         let words = "\"final_values\"[7] is absent, expected V of the real last observation, as \"truncated\" is 1 at step 2 of \
                      environment 1";
-        let mut learners: Vec<Box<dyn Learner>> = vec![Box::new(new(1))];
+        let mut learners: Vec<Box<dyn OnPolicy>> = vec![Box::new(new(1))];
         if let Some(gpu) = &gpu {
             learners.push(Box::new(GpuLearner::new(gpu, spec.clone(), config.clone(), 1).unwrap()));
         }

@@ -16,7 +16,7 @@ use wgpo::kernels::{is_wide, policy_sample, policy_sample_wide};
 use wgpo::policy::{Activation, Bounds, Head, Network, PolicySpec};
 use wgpo::reference::head_categorical::log_softmax;
 use wgpo::rng::{Draw, block, normal, uniform};
-use wgpo::{ActMode, AdvantageNorm, Algorithm, Config, KlPenalty, Learner};
+use wgpo::{ActMode, AdvantageNorm, Agent, Algorithm, Config, KlPenalty, OnPolicy};
 
 const MANY: usize = 262_144;
 
@@ -202,11 +202,11 @@ fn actions_of_many_choices_are_those_of_the_reference() {
         let (spec, rows) = (policy(&head), 3);
         let mut device = GpuLearner::new(&gpu, spec.clone(), Config::cleanrl(), 5).unwrap();
         let mut oracle = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 5).unwrap();
-        for learner in [&mut device as &mut dyn Learner, &mut oracle] {
+        for learner in [&mut device as &mut dyn OnPolicy, &mut oracle] {
             learner.set_parameters(&parameters(&spec)).unwrap();
         }
         let (obs, masks) = (observations(rows), masks(&head, rows));
-        let act = |learner: &mut dyn Learner, mode: ActMode| {
+        let act = |learner: &mut dyn OnPolicy, mode: ActMode| {
             learner.act_masked(obs.view(), masks.as_ref().map(|masks| masks.view()), mode).unwrap()
         };
         let mut equal = 0;

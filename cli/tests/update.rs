@@ -15,7 +15,7 @@ use wgpo::env::Env;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::head;
-use wgpo::{ActMode, Autoreset, Config, Learner};
+use wgpo::{ActMode, Agent, Autoreset, Config, OnPolicy, SaveAgent};
 
 const STEPS: usize = 7;
 const ENVS: usize = 3;

@@ -1,11 +1,12 @@
 //! Batches with masked rows.
 
+use super::batch::BatchBuffers;
+use super::clear::Clear;
 use super::model::Model;
-use super::update::BatchBuffers;
 use crate::error::Result;
-use crate::gpu::{Buffer, Call, Element, Gpu};
+use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::batch_clean::INVALID_LOGP;
-use crate::kernels::{batch_clean, batch_count, batch_pack};
+use crate::kernels::{batch_count, batch_pack};
 
 /// `batch` with masked rows blanked out and marked by [`INVALID_LOGP`], and the calls that copy it so. Without masked rows
 /// these are the caller's own buffers, and there is nothing to call.
@@ -24,12 +25,6 @@ pub(super) fn cleaned(gpu: &Gpu, model: &Model, batch: &BatchBuffers) -> Result<
         *old_dist = clear.column(old_dist, spec.head.width(), 0, &mut calls)?;
     }
     Ok((clean, calls))
-}
-
-/// A column of 0, with [`INVALID_LOGP`] in masked rows.
-pub(super) fn marks(gpu: &Gpu, valid: &Buffer<u32>, rows: u32, calls: &mut Vec<Call>) -> Result<Buffer<f32>> {
-    let zeros = gpu.buffer::<f32>("zeros", rows.into())?;
-    Clear { gpu, valid, rows }.column(&zeros, 1, INVALID_LOGP.to_bits(), calls)
 }
 
 /// The samples of a cleaned batch in its own order, and after them, at element `rows`, what a row weighs if some are masked.
@@ -56,26 +51,4 @@ pub(super) fn pack_in_order(
         calls.extend(batch_count::bind(gpu, &[params], &batch_count::Io { samples })?);
     }
     Ok(calls)
-}
-
-struct Clear<'a> {
-    gpu: &'a Gpu,
-    valid: &'a Buffer<u32>,
-    rows: u32,
-}
-
-impl Clear<'_> {
-    fn column<T: Element>(
-        &self,
-        source: &Buffer<T>,
-        width: usize,
-        fill: u32,
-        calls: &mut Vec<Call>,
-    ) -> Result<Buffer<T>> {
-        let cleaned = self.gpu.buffer("cleaned rows", u64::from(self.rows) * width as u64)?;
-        let io = batch_clean::Io { source: &source.cast(), valid: self.valid, cleaned: &cleaned.cast() };
-        let params = batch_clean::Params { rows: self.rows, width: width as u32, fill, ..Default::default() };
-        calls.extend(batch_clean::bind(self.gpu, &[params], &io)?);
-        Ok(cleaned)
-    }
 }

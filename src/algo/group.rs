@@ -1,6 +1,6 @@
 //! Several trainers that advance together: seeds of one experiment.
 
-use super::learner::CALLS_PER_SUBMISSION;
+use super::submit::CALLS_PER_SUBMISSION;
 use super::trainer::GpuTrainer;
 use crate::config::Config;
 use crate::env::Env;

@@ -1,24 +1,22 @@
-//! The device behind the [`Learner`] trait, fed from host arrays.
+//! The device behind the traits [`Agent`] and [`OnPolicy`], fed from host arrays.
 
 use super::act::ActPlan;
 use super::advantage::RolloutBuffers;
+use super::batch::BatchBuffers;
 use super::model::Model;
 use super::plan::UpdatePlan;
 use super::prepare::RolloutRows;
-use super::update::BatchBuffers;
+use super::submit::submit;
 use super::values::ValuePlan;
+use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::config::Config;
 use crate::data::{Acted, Actions, Autoreset, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
-use crate::learner::{ActMode, Learner, LearnerState};
+use crate::gpu::{Buffer, Call, Gpu, ReadBack};
 use crate::memory::small;
-use crate::normalizer::NormalizerState;
 use crate::policy::{PolicySpec, initial_parameters_with};
+use crate::state::{LearnerState, NormalizerState};
 use ndarray::{Array1, Array2, ArrayView2};
-
-/// Dispatches of one submission: far below what a watchdog allows, and so many that submitting costs nothing.
-pub(super) const CALLS_PER_SUBMISSION: usize = 4096;
 
 /// Row counts whose plans for acting are kept: those of training, of an evaluation, and two to spare.
 const ACT_PLANS: usize = 4;
@@ -26,8 +24,8 @@ const ACT_PLANS: usize = 4;
 /// A policy on the device. Observations and rollouts come from host arrays; for environments on the device see
 /// [`super::GpuTrainer`], and to record into your own encoder [`super::PpoUpdate`].
 ///
-/// Plans are made on first use and kept: of updates for the last shape, of [`act`](Learner::act) for the last four row counts, of
-/// [`values`](Learner::values) for any row count up to the largest so far.
+/// Plans are made on first use and kept: of updates for the last shape, of [`act`](Agent::act) for the last four row counts, of
+/// [`values`](Agent::values) for any row count up to the largest so far.
 #[derive(Debug)]
 pub struct GpuLearner {
     gpu: Gpu,
@@ -87,7 +85,7 @@ impl GpuLearner {
     /// A policy that goes on from `state`; no weights are drawn.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and as [`Learner::set_state`].
+    /// As [`new`](Self::new), and as [`Agent::set_state`].
     pub fn from_state(gpu: &Gpu, spec: PolicySpec, config: Config, state: &LearnerState) -> Result<Self> {
         let mut learner = Self::empty(gpu, spec, config, state.seed)?;
         learner.set_state(state)?;
@@ -296,36 +294,9 @@ impl GpuLearner {
     }
 }
 
-/// Submits `calls` in as few submissions as [`CALLS_PER_SUBMISSION`] allows, with something recorded before the first and after
-/// the last.
-pub(super) fn submit(
-    gpu: &Gpu,
-    label: &str,
-    calls: &[Call],
-    slot: Slot,
-    before: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<()>,
-    after: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<()>,
-) -> Result<()> {
-    let mut encoder = gpu.encoder(label);
-    before(&mut encoder)?;
-    let mut parts = calls.chunks(CALLS_PER_SUBMISSION).peekable();
-    while let Some(part) = parts.next() {
-        gpu.record(&mut encoder, label, part, slot);
-        if parts.peek().is_some() {
-            gpu.submit(std::mem::replace(&mut encoder, gpu.encoder(label)))?;
-        }
-    }
-    after(&mut encoder)?;
-    gpu.submit(encoder)
-}
-
-impl Learner for GpuLearner {
+impl Agent for GpuLearner {
     fn spec(&self) -> &PolicySpec {
         &self.model.spec
-    }
-
-    fn config(&self) -> &Config {
-        &self.config
     }
 
     fn act_masked(
@@ -353,6 +324,30 @@ impl Learner for GpuLearner {
         let host: Vec<f32> = obs.iter().copied().collect();
         let values = self.values.insert(plan).run(&self.gpu, &self.model, slot, &host, rows)?;
         Ok(values.into())
+    }
+
+    fn parameters(&self) -> Result<Vec<f32>> {
+        self.gpu.read(&self.model.parameters)
+    }
+
+    fn set_parameters(&mut self, parameters: &[f32]) -> Result<()> {
+        check_shape("parameters", &[parameters.len()], &[self.model.layout.len()])?;
+        finite("parameters", parameters.iter())?;
+        self.gpu.write(&self.model.parameters, 0, parameters)
+    }
+
+    fn state(&self) -> Result<LearnerState> {
+        self.model.state(&self.gpu)
+    }
+
+    fn set_state(&mut self, state: &LearnerState) -> Result<()> {
+        self.model.set_state(&self.gpu, state)
+    }
+}
+
+impl OnPolicy for GpuLearner {
+    fn config(&self) -> &Config {
+        &self.config
     }
 
     fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
@@ -447,23 +442,5 @@ impl Learner for GpuLearner {
         let stats = self.run_update(&updating);
         self.update = Some(updating);
         stats
-    }
-
-    fn parameters(&self) -> Result<Vec<f32>> {
-        self.gpu.read(&self.model.parameters)
-    }
-
-    fn set_parameters(&mut self, parameters: &[f32]) -> Result<()> {
-        check_shape("parameters", &[parameters.len()], &[self.model.layout.len()])?;
-        finite("parameters", parameters.iter())?;
-        self.gpu.write(&self.model.parameters, 0, parameters)
-    }
-
-    fn state(&self) -> Result<LearnerState> {
-        self.model.state(&self.gpu)
-    }
-
-    fn set_state(&mut self, state: &LearnerState) -> Result<()> {
-        self.model.set_state(&self.gpu, state)
     }
 }

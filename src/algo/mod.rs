@@ -20,7 +20,9 @@
 
 mod act;
 mod advantage;
+mod batch;
 mod clean;
+mod clear;
 mod fisher;
 mod forward;
 #[cfg(not(target_arch = "wasm32"))]
@@ -38,6 +40,8 @@ mod rollout;
 mod rollout_steps;
 pub(crate) mod rows;
 mod statistics;
+#[cfg(not(target_arch = "wasm32"))]
+mod submit;
 mod subsample;
 #[cfg(not(target_arch = "wasm32"))]
 mod trainer;
@@ -53,6 +57,7 @@ mod values;
 
 pub use act::ActPlan;
 pub use advantage::{AdvantagePlan, Estimator, RolloutBuffers};
+pub use batch::BatchBuffers;
 pub use fisher::FisherPlan;
 #[cfg(not(target_arch = "wasm32"))]
 pub use group::GpuTrainerGroup;
@@ -66,5 +71,5 @@ pub use rollout::RolloutPlan;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::GpuTrainer;
 pub use trust_region::TrustRegionUpdate;
-pub use update::{BatchBuffers, PpoUpdate};
+pub use update::PpoUpdate;
 pub use valid::ValidPlan;

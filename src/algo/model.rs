@@ -7,8 +7,8 @@ use crate::gpu::{Buffer, Gpu, Slot, UniformRing};
 use crate::kernels::loss_kl;
 use crate::kernels::optim_adam::bias_corrections;
 use crate::kernels::per_update::PerUpdate;
-use crate::learner::LearnerState;
 use crate::policy::{ParamLayout, PolicySpec};
+use crate::state::LearnerState;
 
 /// A clip range that no ratio leaves (they are clamped to e^±20).
 const NO_CLIP: f64 = 1e30;
@@ -178,31 +178,13 @@ impl Model {
     /// [`Error::Shape`] if it belongs to another policy, [`Error::Config`] if it has running statistics that the settings do not
     /// use; nothing has changed then.
     pub fn set_state(&mut self, gpu: &Gpu, state: &LearnerState) -> Result<()> {
-        let vectors = [
-            ("parameters", &state.parameters, &self.parameters),
-            ("exp_avg", &state.exp_avg, &self.exp_avg),
-            ("exp_avg_sq", &state.exp_avg_sq, &self.exp_avg_sq),
-        ];
-        for (name, vector, _) in vectors {
-            if vector.len() != self.layout.len() {
-                return Err(Error::shape(name, &[vector.len()], &[self.layout.len()]));
-            }
-        }
-        let direction = &state.search_direction;
-        if !direction.is_empty() && direction.len() != self.layout.len() {
-            return Err(Error::shape("search_direction", &[direction.len()], &[self.layout.len()]));
-        }
-        for (name, vector, _) in vectors {
-            crate::data::finite(name, vector.iter())?;
-        }
-        crate::data::finite("search_direction", direction.iter())?;
-        crate::data::finite("kl_coef, learning_rate", [state.kl_coef, state.learning_rate].iter())?;
+        state.check(self.layout.len())?;
         let normalizer = self.normalizer.complete(&state.normalizer)?;
-        for (_, vector, buffer) in vectors {
-            gpu.write(buffer, 0, vector)?;
-        }
+        gpu.write(&self.parameters, 0, &state.parameters)?;
+        gpu.write(&self.exp_avg, 0, &state.exp_avg)?;
+        gpu.write(&self.exp_avg_sq, 0, &state.exp_avg_sq)?;
         gpu.write(&self.optimizer_step, 0, &[state.optimizer_step])?;
-        let mut direction = direction.clone();
+        let mut direction = state.search_direction.clone();
         direction.resize(self.layout.len(), 0.0);
         gpu.write(&self.search_direction, 0, &direction)?;
         gpu.write(&self.kl_state, 0, &[state.kl_coef, state.learning_rate])?;

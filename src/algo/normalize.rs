@@ -1,13 +1,13 @@
 //! Running statistics on the device, and the calls that use them.
 
 use super::advantage::RolloutBuffers;
-use super::clean::marks;
+use super::clear::marks;
 use crate::config::{Config, EpsPlacement, NormOrder, ReturnReset, RewardNormKind};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::reduce_running::STATISTIC_WORDS;
 use crate::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_moments, reduce_running};
-use crate::normalizer::{NormalizerState, RunningMoments};
+use crate::state::{NormalizerState, RunningMoments};
 
 /// The running statistics that a configuration asks for; part of a [`Model`](super::Model). An embedder puts the calls in between:
 /// [`rewards`](Self::rewards) before the advantages, [`targets`](Self::targets) after them. Disabled settings have no calls.

@@ -1,8 +1,9 @@
 //! The update that the configuration asks for.
 
+use super::batch::BatchBuffers;
 use super::model::Model;
 use super::trust_region::TrustRegionUpdate;
-use super::update::{BatchBuffers, PpoUpdate};
+use super::update::PpoUpdate;
 use crate::config::Config;
 use crate::data::UpdateStats;
 use crate::error::Result;

@@ -1,10 +1,10 @@
 //! From a rollout on the device to an update on it, with everything that the settings ask for in between.
 
 use super::advantage::{AdvantagePlan, Estimator, RolloutBuffers};
+use super::batch::BatchBuffers;
 use super::log_rho::LogRhoPlan;
 use super::model::Model;
 use super::plan::UpdatePlan;
-use super::update::BatchBuffers;
 use super::valid::ValidPlan;
 use crate::config::Config;
 use crate::data::{Autoreset, UpdateStats};
@@ -151,18 +151,4 @@ pub(super) fn prepare(
     let (returns, values_old, valid) = (&batch.returns, &batch.values_old, batch.valid.as_ref());
     calls.extend(model.normalizer.targets(gpu, rows, returns, values_old, valid)?);
     Ok((calls, batch))
-}
-
-/// Refuses settings that an update on given rows does not carry out itself. Otherwise it would silently learn from rewards and value targets
-/// that nobody has normalised.
-pub(super) fn refuse_unprepared(config: &Config) -> Result<()> {
-    let on = [("norm_reward", config.norm_reward.is_some()), ("norm_value", config.norm_value.is_some())];
-    match on.into_iter().find(|(_, on)| *on) {
-        Some((field, _)) => Err(Error::config(
-            field,
-            "is on, but a plan on rows takes rewards and values as they come: RolloutUpdate records all of it. Where you record \
-             NormalizerBuffers::rewards and targets yourself, leave it out of this plan's settings",
-        )),
-        None => Ok(()),
-    }
 }

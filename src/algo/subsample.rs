@@ -1,7 +1,7 @@
 //! The rows of a trust region's step, where they are not all.
 
+use super::batch::BatchBuffers;
 use super::model::Model;
-use super::update::BatchBuffers;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};

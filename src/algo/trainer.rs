@@ -1,20 +1,22 @@
 //! Environments and learning wholly on the device.
 
-use super::learner::{GpuLearner, submit};
+use super::learner::GpuLearner;
 use super::plan::UpdatePlan;
 use super::prepare::{RolloutRows, prepare};
 use super::rollout::RolloutPlan;
 use super::statistics::{float, words_are};
+use super::submit::submit;
+use crate::agent::{Agent, OnPolicy};
 use crate::config::Config;
 use crate::data::Autoreset;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, ReadBack, Slot};
 use crate::kernels::reduce_episodes::{self as of, SUMMARY};
-use crate::learner::Learner;
 use crate::memory::small;
 use crate::policy::{Network, PolicySpec};
-use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
+use crate::state::{EpisodeStats, TrainerState};
+use crate::trainer::{IterationStats, Trainer};
 
 /// Rollouts and updates on the device; the host sees one small buffer of statistics per iteration.
 #[derive(Debug)]
@@ -170,11 +172,11 @@ impl Trainer for GpuTrainer {
         Some(self.env)
     }
 
-    fn learner(&self) -> &dyn Learner {
+    fn learner(&self) -> &dyn OnPolicy {
         &self.learner
     }
 
-    fn learner_mut(&mut self) -> &mut dyn Learner {
+    fn learner_mut(&mut self) -> &mut dyn OnPolicy {
         &mut self.learner
     }
 

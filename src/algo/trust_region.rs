@@ -1,14 +1,15 @@
 //! One TRPO or NPG update, recorded once: gradient, conjugate gradients, line search, critic. Nothing is read back.
 
+use super::batch::{BatchBuffers, refuse_unprepared};
 use super::clean::{cleaned, pack_in_order};
 use super::fisher::{FisherPlan, networks, sum_partials};
 use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients};
-use super::prepare::refuse_unprepared;
 use super::rows;
 use super::subsample::subsampled;
-use super::update::{BatchBuffers, PpoUpdate};
+use super::update::PpoUpdate;
+use super::update_build::ACTOR;
 use crate::config::{Acceptance, AdvantageNorm, Algorithm, Config, KlDirection};
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, require_calls};
@@ -17,9 +18,6 @@ use crate::kernels::{
     reduce_moments,
 };
 use crate::memory::small;
-use crate::policy::Network;
-
-const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
 
 /// A natural-gradient step of the policy on all rows or a part of them (Schulman et al. 2015, appendix C), then the critic's minibatches.
 ///

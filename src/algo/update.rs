@@ -1,41 +1,14 @@
 //! One PPO update, recorded once: epochs × minibatches of gather, forward, loss, backward, clip, Adam, early stop.
 
+use super::batch::{BatchBuffers, refuse_unprepared};
 use super::clean::cleaned;
 use super::model::Model;
-use super::prepare::refuse_unprepared;
 use super::update_build::Builder;
 use crate::config::{AdvantageNorm, Config, KlPenalty, ValueLoss};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot, require_calls};
 use crate::kernels::{loss_kl, loss_statistics, reduce_moments};
 use std::ops::Range;
-
-/// Rows ready for an update, as they lie on the device; longer buffers will do.
-#[derive(Debug, Clone)]
-pub struct BatchBuffers {
-    /// Number of rows.
-    pub rows: u32,
-    /// `[rows, obs_dim]`.
-    pub obs: Buffer<f32>,
-    /// Words, `[rows, action_words]`, see [`Actions::words`](crate::data::Actions::words). Indices must be below the number of
-    /// choices.
-    pub actions: Buffer<u32>,
-    /// `[rows]`.
-    pub logp_old: Buffer<f32>,
-    /// Not normalised, `[rows]`. Left as they are.
-    pub advantages: Buffer<f32>,
-    /// `[rows]`.
-    pub returns: Buffer<f32>,
-    /// `[rows]`.
-    pub values_old: Buffer<f32>,
-    /// Distribution rows of the old policy, `[rows, head.width()]`, for analytic KL divergences. Without, the policy at
-    /// the start of the update is the old one.
-    pub old_dist: Option<Buffer<f32>>,
-    /// `[rows]`: 1 where a row counts, 0 where it is padding or filler, whose numbers then mean nothing and need not be finite. All
-    /// count without. Means are over the rows of a minibatch that count; one where none does has loss 0 and steps with
-    /// gradient 0. At most 3.8 million rows in a minibatch.
-    pub valid: Option<Buffer<u32>>,
-}
 
 /// An update of PPO (clipped, with a KL penalty, or both) or of A2C on rows of a fixed number. It reads nothing back: early
 /// stop, clipping and the guard against non-finite gradients are decided on the device.

@@ -1,10 +1,10 @@
 //! How an update is put together: its buffers, and the calls of an epoch and of a minibatch.
 
+use super::batch::BatchBuffers;
 use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients, Networks};
 use super::products::FEW_ROWS;
-use super::update::BatchBuffers;
 use crate::config::{AdvantageNorm, Config, MinibatchRest, Minibatches, Shuffle};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ProductPath};

@@ -1,10 +1,10 @@
 //! How an update follows the KL divergence from the old policy: a penalty in the loss, β, the learning rate.
 
+use super::batch::BatchBuffers;
 use super::clean::pack_in_order;
 use super::forward::ForwardOnly;
 use super::network::Block;
 use super::rows;
-use super::update::BatchBuffers;
 use super::update_build::{ACTOR, Builder};
 use crate::config::{KlEstimator, KlMeasure, KlPenalty, KlStop, RateStep};
 use crate::error::Result;

@@ -1,10 +1,10 @@
 //! Inputs, the same everywhere.
 
+use crate::agent::{ActMode, Agent};
 use crate::config::Config;
 use crate::cpu::CpuLearner;
 use crate::data::{Actions, Batch};
 use crate::error::Result;
-use crate::learner::{ActMode, Learner};
 use crate::policy::{Init, PolicySpec, initial_parameters_with};
 use ndarray::{Array1, Array2};
 use std::sync::{Arc, OnceLock};

@@ -1,6 +1,7 @@
 //! Whether a piece's results are right: against the reference in f64, whoever computed them.
 
 use super::data::{SEED, Setup, WindowData, no_actions, wide};
+use crate::agent::{Agent, OnPolicy};
 use crate::check::{CheckRow, EPS, Report, advantage_sizes};
 use crate::config::FisherForm;
 use crate::config::{AdvantageNorm, Config};
@@ -8,7 +9,6 @@ use crate::cpu::{CpuLearner, CpuTrainer};
 use crate::data::{Actions, Batch, Rollout};
 use crate::env::Env;
 use crate::error::Result;
-use crate::learner::Learner;
 use crate::policy::{Network, PolicySpec};
 use crate::reference::actor_critic::ActorCritic;
 use crate::reference::advantage_gae::{Window, advantage_gae};

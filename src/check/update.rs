@@ -2,13 +2,13 @@
 
 use super::case::Case;
 use super::support::{EPS, Random, Report, wide};
+use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::algo::GpuLearner;
 use crate::config::{Config, TrustRegion, ValueLoss};
 use crate::cpu::CpuLearner;
 use crate::data::{Batch, MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::learner::{ActMode, Learner};
 use crate::policy::{Activation, Head, Network, PolicySpec};
 use ndarray::{Array1, Array2};
 use std::ops::Range;

@@ -1,11 +1,17 @@
 //! The best policy of a run: a trainer's file with its score.
 
-use super::{File, Labels, Saved, read, trainer_from, trainer_writer, write_atomically};
+use super::file::File;
+use super::format::json;
+use super::learner::from_json;
+use super::read::read;
+use super::saved::{Labels, Saved};
+use super::trainer::{trainer_from, trainer_writer};
+use super::write::write_atomically;
 use crate::config::Config;
 use crate::error::Result;
 use crate::policy::PolicySpec;
 use crate::solved::Evaluation;
-use crate::trainer::TrainerState;
+use crate::state::TrainerState;
 use std::path::Path;
 
 /// The key of the score in `__metadata__`.
@@ -24,7 +30,7 @@ pub fn save_best(
     evaluation: &Evaluation,
     labels: &Labels,
 ) -> Result<()> {
-    let writer = trainer_writer(path, spec, config, state, labels)?.text(EVALUATION, super::json(path, evaluation)?);
+    let writer = trainer_writer(path, spec, config, state, labels)?.text(EVALUATION, json(path, evaluation)?);
     write_atomically(path, &writer.finish(path)?)
 }
 
@@ -36,7 +42,7 @@ pub fn load_best(path: &Path) -> Result<(Saved<TrainerState>, Evaluation)> {
     let bytes = read(path)?;
     let file = File::open(path, &bytes)?;
     let saved = trainer_from(&file)?;
-    let evaluation: Evaluation = super::from_json(&file, EVALUATION)?;
+    let evaluation: Evaluation = from_json(&file, EVALUATION)?;
     let (at, of) = (saved.state.learner.update, evaluation.update);
     if at != of {
         return Err(file.error(format!("holds the policy of update {at} and the score of update {of}")));

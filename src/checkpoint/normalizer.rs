@@ -1,8 +1,9 @@
 //! Running statistics in a learner's file.
 
-use super::tensors::{File, Writer};
+use super::file::File;
+use super::writer::Writer;
 use crate::error::Result;
-use crate::normalizer::{NormalizerState, RunningMoments};
+use crate::state::{NormalizerState, RunningMoments};
 
 /// Before all their names.
 const PREFIX: &str = "normalizer.";

@@ -44,8 +44,8 @@ pub enum NormOrder {
 
 /// Normalised observations: clip((obs − mean) / √(variance + ε), ±clip), column by column.
 ///
-/// - [`act`](crate::Learner::act) with [`Sample`](crate::ActMode::Sample), and every policy step of a trainer, first merges its N observations into the
-///   statistics (see [`order`](Self::order)). [`Greedy`](crate::ActMode::Greedy), [`values`](crate::Learner::values) and updates use the statistics as they are.
+/// - [`act`](crate::Agent::act) with [`Sample`](crate::ActMode::Sample), and every policy step of a trainer, first merges its N observations into the
+///   statistics (see [`order`](Self::order)). [`Greedy`](crate::ActMode::Greedy), [`values`](crate::Agent::values) and updates use the statistics as they are.
 /// - A rollout holds the observations as the networks saw them ([`Acted::obs`](crate::data::Acted::obs)): an update never normalises again, and the
 ///   ratio is 1 at its first minibatch.
 /// - Final observations of truncated episodes are normalised with the statistics of their own step: those that were in force

@@ -1,11 +1,12 @@
 //! How good a learner is, measured on the CPU.
 
+use crate::agent::{ActMode, Agent};
 use crate::env::Env;
 use crate::error::Result;
-use crate::learner::{ActMode, Learner};
 use crate::reference::vec_env::{VecEnv, episode};
 use crate::solved::{Evaluation, Solved, SolvedRule};
-use crate::trainer::{EpisodeStats, IterationStats};
+use crate::state::EpisodeStats;
+use crate::trainer::IterationStats;
 
 /// Returns of `episodes` episodes, each from its own start state: that many copies of `env` side by side until each has
 /// ended its first episode.
@@ -14,14 +15,8 @@ use crate::trainer::{EpisodeStats, IterationStats};
 /// its running statistics of observations.
 ///
 /// # Errors
-/// Whatever [`VecEnv::new`] and [`Learner::act`] return.
-pub fn evaluate(
-    learner: &mut dyn Learner,
-    env: Env,
-    episodes: usize,
-    seed: u64,
-    mode: ActMode,
-) -> Result<EpisodeStats> {
+/// Whatever [`VecEnv::new`] and [`Agent::act`] return.
+pub fn evaluate(learner: &mut dyn Agent, env: Env, episodes: usize, seed: u64, mode: ActMode) -> Result<EpisodeStats> {
     let mut envs = VecEnv::new(env, episodes, seed)?;
     let mut first: Vec<Option<(f32, u32)>> = vec![None; episodes];
     while first.iter().any(Option::is_none) {
@@ -40,7 +35,7 @@ impl SolvedRule {
     ///
     /// # Errors
     /// Those of [`evaluate()`].
-    pub fn evaluate(&self, learner: &mut dyn Learner) -> Result<EpisodeStats> {
+    pub fn evaluate(&self, learner: &mut dyn Agent) -> Result<EpisodeStats> {
         evaluate(learner, self.env, self.episodes, self.seed, ActMode::Greedy)
     }
 }
@@ -51,12 +46,7 @@ impl Solved {
     ///
     /// # Errors
     /// Those of [`SolvedRule::evaluate`].
-    pub fn after(
-        &mut self,
-        learner: &mut dyn Learner,
-        stats: &IterationStats,
-        last: bool,
-    ) -> Result<Option<Evaluation>> {
+    pub fn after(&mut self, learner: &mut dyn Agent, stats: &IterationStats, last: bool) -> Result<Option<Evaluation>> {
         self.count(stats.updates, stats.env_steps, stats.episodes.count, stats.episodes.mean_return());
         self.evaluate_if_due(learner, last)
     }
@@ -65,7 +55,7 @@ impl Solved {
     ///
     /// # Errors
     /// Those of [`SolvedRule::evaluate`].
-    pub fn evaluate_if_due(&mut self, learner: &mut dyn Learner, last: bool) -> Result<Option<Evaluation>> {
+    pub fn evaluate_if_due(&mut self, learner: &mut dyn Agent, last: bool) -> Result<Option<Evaluation>> {
         if !self.is_due(last) {
             return Ok(None);
         }

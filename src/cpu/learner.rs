@@ -1,12 +1,11 @@
-//! [`Learner`] on the CPU.
+//! [`Agent`] and [`OnPolicy`] on the CPU.
 
 use super::needs;
+use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::config::{Config, KlPenalty};
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite};
 use crate::error::Result;
-use crate::learner::{ActMode, Learner, LearnerState};
 use crate::memory::require;
-use crate::normalizer::NormalizerState;
 use crate::policy::{ParamLayout, PolicySpec, initial_parameters_with};
 use crate::reference::actor_critic::ActorCritic;
 use crate::reference::normalize::Normalizer;
@@ -15,6 +14,7 @@ use crate::reference::ppo_update::ppo_update;
 use crate::reference::rows::{Order, Rows};
 use crate::reference::trpo_update::trpo_update;
 use crate::reference::{Real, head, head_actions, real::cast};
+use crate::state::{LearnerState, NormalizerState};
 use ndarray::{Array1, Array2, ArrayView2};
 
 /// A policy that acts and learns on the CPU, in `f32` or, as an oracle, in `f64`.
@@ -55,7 +55,7 @@ impl<F: Real> CpuLearner<F> {
     /// A learner that goes on from `state`; no weights are drawn.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and as [`Learner::set_state`].
+    /// As [`new`](Self::new), and as [`Agent::set_state`].
     pub fn from_state(spec: PolicySpec, config: Config, state: &LearnerState) -> Result<Self> {
         let mut learner = Self::empty(spec, config, state.seed, false)?;
         learner.set_state(state)?;
@@ -211,13 +211,9 @@ fn narrow<F: Real>(values: &[F]) -> Vec<f32> {
     values.iter().map(|value| value.as_f32()).collect()
 }
 
-impl<F: Real> Learner for CpuLearner<F> {
+impl<F: Real> Agent for CpuLearner<F> {
     fn spec(&self) -> &PolicySpec {
         &self.spec
-    }
-
-    fn config(&self) -> &Config {
-        &self.config
     }
 
     fn act_masked(
@@ -237,34 +233,6 @@ impl<F: Real> Learner for CpuLearner<F> {
     fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
         self.check_obs(obs)?;
         self.values_of_seen(self.seen(obs).view())
-    }
-
-    fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
-        rollout.validate(&self.spec)?;
-        NormalizerState::check_envs(&self.config, rollout.envs)?;
-        let counted = rollout.counted();
-        self.check_update(rollout.rows(), counted.as_ref())?;
-        let mut normalizer = self.normalizer.clone();
-        let ends = (rollout.terminated.view(), rollout.truncated.view());
-        let valid = counted.as_ref().map(|valid| valid.view());
-        let scaled = normalizer.rewards(rollout.rewards.view(), ends.0, ends.1, valid);
-        let scaled = scaled.map(|rewards| Rollout { rewards, ..rollout.clone() });
-        let rollout = scaled.as_ref().unwrap_or(rollout);
-        let mut rows = Rows::from_rollout(&self.spec, &self.config, &self.parameters, rollout)?;
-        normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
-        let stats = self.learn(&rows, order)?;
-        self.normalizer = normalizer;
-        Ok(stats)
-    }
-
-    fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
-        batch.validate(&self.spec)?;
-        self.check_update(batch.rows(), batch.valid.as_ref())?;
-        let (mut normalizer, mut rows) = (self.normalizer.clone(), Rows::from_batch(batch));
-        normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
-        let stats = self.learn(&rows, order)?;
-        self.normalizer = normalizer;
-        Ok(stats)
     }
 
     fn parameters(&self) -> Result<Vec<f32>> {
@@ -296,18 +264,7 @@ impl<F: Real> Learner for CpuLearner<F> {
     }
 
     fn set_state(&mut self, state: &LearnerState) -> Result<()> {
-        for (name, values) in
-            [("parameters", &state.parameters), ("exp_avg", &state.exp_avg), ("exp_avg_sq", &state.exp_avg_sq)]
-        {
-            check_shape(name, &[values.len()], &[self.layout.len()])?;
-            finite(name, values.iter())?;
-        }
-        if !state.search_direction.is_empty() {
-            check_shape("search_direction", &[state.search_direction.len()], &[self.layout.len()])?;
-            finite("search_direction", state.search_direction.iter())?;
-        }
-        finite("kl_coef", [state.kl_coef].iter())?;
-        finite("learning_rate", [state.learning_rate].iter())?;
+        state.check(self.layout.len())?;
         self.normalizer = Normalizer::new(&self.config, self.spec.obs_dim, &state.normalizer)?;
         let wide = |values: &[f32]| values.iter().copied().map(widen).collect();
         self.parameters = wide(&state.parameters);
@@ -318,5 +275,39 @@ impl<F: Real> Learner for CpuLearner<F> {
         (self.kl_coef, self.learning_rate) = (widen(state.kl_coef), widen(state.learning_rate));
         self.search_direction = wide(&state.search_direction);
         Ok(())
+    }
+}
+
+impl<F: Real> OnPolicy for CpuLearner<F> {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
+        rollout.validate(&self.spec)?;
+        NormalizerState::check_envs(&self.config, rollout.envs)?;
+        let counted = rollout.counted();
+        self.check_update(rollout.rows(), counted.as_ref())?;
+        let mut normalizer = self.normalizer.clone();
+        let ends = (rollout.terminated.view(), rollout.truncated.view());
+        let valid = counted.as_ref().map(|valid| valid.view());
+        let scaled = normalizer.rewards(rollout.rewards.view(), ends.0, ends.1, valid);
+        let scaled = scaled.map(|rewards| Rollout { rewards, ..rollout.clone() });
+        let rollout = scaled.as_ref().unwrap_or(rollout);
+        let mut rows = Rows::from_rollout(&self.spec, &self.config, &self.parameters, rollout)?;
+        normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
+        let stats = self.learn(&rows, order)?;
+        self.normalizer = normalizer;
+        Ok(stats)
+    }
+
+    fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
+        batch.validate(&self.spec)?;
+        self.check_update(batch.rows(), batch.valid.as_ref())?;
+        let (mut normalizer, mut rows) = (self.normalizer.clone(), Rows::from_batch(batch));
+        normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
+        let stats = self.learn(&rows, order)?;
+        self.normalizer = normalizer;
+        Ok(stats)
     }
 }

@@ -1,16 +1,17 @@
 //! [`Trainer`] on the CPU.
 
 use super::{learner::CpuLearner, needs};
+use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::config::Config;
 use crate::data::{Actions, Autoreset, Rollout, check_shape};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::learner::{ActMode, Learner};
 use crate::memory::require;
 use crate::policy::PolicySpec;
 use crate::reference::head_actions;
 use crate::reference::vec_env::VecEnv;
-use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
+use crate::state::{EpisodeStats, TrainerState};
+use crate::trainer::{IterationStats, Trainer};
 use ndarray::{Array1, Array2, s};
 
 /// A [`CpuLearner`] with `num_envs` copies of an environment.
@@ -162,11 +163,11 @@ impl Trainer for CpuTrainer {
         Some(self.env)
     }
 
-    fn learner(&self) -> &dyn Learner {
+    fn learner(&self) -> &dyn OnPolicy {
         &self.learner
     }
 
-    fn learner_mut(&mut self) -> &mut dyn Learner {
+    fn learner_mut(&mut self) -> &mut dyn OnPolicy {
         &mut self.learner
     }
 

@@ -3,11 +3,11 @@
 use super::slot::{Slot, caught};
 use super::threads::Threads;
 use super::{HostAction, HostEnv, RolloutRecorder, Spaces, Start, StepOutcome};
+use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::data::{Actions, Autoreset, Rollout};
 use crate::error::{Error, Result};
-use crate::learner::{ActMode, Learner};
 use crate::solved::evaluation_seed;
-use crate::trainer::EpisodeStats;
+use crate::state::EpisodeStats;
 use ndarray::{Array2, ArrayView2};
 
 /// N of your own environments that step side by side, each in its own episodes; see [`HostEnv`] and the [module](super).
@@ -116,7 +116,7 @@ impl Collector {
     }
 
     /// A window of `steps` steps of all environments, and the episodes that ended in it. Actions are drawn by `learner`; it goes to
-    /// [`Learner::update`]. Episodes that have not ended go on in the next window.
+    /// [`OnPolicy::update`]. Episodes that have not ended go on in the next window.
     ///
     /// # Errors
     /// [`Error::Config`] if the policy does not suit the environments, or as [`RolloutRecorder::new`] and [`RolloutRecorder::act`] say;
@@ -124,7 +124,7 @@ impl Collector {
     /// [`Error::Environment`] for the first environment, by index, that failed, panicked or gave a number that is not finite. What was
     /// recorded is lost then, and the next window begins with a reset of all environments, from other start states. The learner has
     /// acted, so its draws and its running statistics of observations have moved on by the steps that were taken; its weights have not.
-    pub fn collect(&mut self, learner: &mut dyn Learner, steps: usize) -> Result<(Rollout, EpisodeStats)> {
+    pub fn collect(&mut self, learner: &mut dyn OnPolicy, steps: usize) -> Result<(Rollout, EpisodeStats)> {
         self.spaces.check(learner.spec())?;
         self.ask(learner)?;
         let mut recorder = match self.recorder.take() {
@@ -144,7 +144,11 @@ impl Collector {
         window
     }
 
-    fn window(&mut self, recorder: &mut RolloutRecorder, learner: &mut dyn Learner) -> Result<(Rollout, EpisodeStats)> {
+    fn window(
+        &mut self,
+        recorder: &mut RolloutRecorder,
+        learner: &mut dyn OnPolicy,
+    ) -> Result<(Rollout, EpisodeStats)> {
         if self.stale {
             self.begin(self.seed, |_| true)?;
             self.stale = false;
@@ -181,7 +185,7 @@ impl Collector {
     ///
     /// # Errors
     /// As [`collect`](Self::collect).
-    pub fn evaluate(&mut self, learner: &mut dyn Learner, episodes: usize, mode: ActMode) -> Result<EpisodeStats> {
+    pub fn evaluate(&mut self, learner: &mut dyn Agent, episodes: usize, mode: ActMode) -> Result<EpisodeStats> {
         self.spaces.check(learner.spec())?;
         self.ask(learner)?;
         let step = self.step;
@@ -190,7 +194,7 @@ impl Collector {
         outcome
     }
 
-    fn play(&mut self, learner: &mut dyn Learner, episodes: usize, mode: ActMode) -> Result<EpisodeStats> {
+    fn play(&mut self, learner: &mut dyn Agent, episodes: usize, mode: ActMode) -> Result<EpisodeStats> {
         let envs = self.envs();
         let share = |n: usize| episodes / envs + usize::from(n < episodes % envs);
         let mut played: Vec<EpisodeStats> = vec![EpisodeStats::NONE; envs];
@@ -217,7 +221,7 @@ impl Collector {
     }
 
     /// Masks from now on where the policy's head has them.
-    fn ask(&mut self, learner: &dyn Learner) -> Result<()> {
+    fn ask(&mut self, learner: &dyn Agent) -> Result<()> {
         let head = &learner.spec().head;
         let choices = if head.is_masked() { head.raw_outputs() } else { 0 };
         // Asked at the reset.

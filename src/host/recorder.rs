@@ -1,11 +1,11 @@
 //! A rollout, step by step, for whoever owns the loop.
 
 use super::window::{Window, check_window, matrix};
+use crate::agent::{ActMode, OnPolicy};
 use crate::data::{Actions, Autoreset, Rollout, check_shape, finite};
 use crate::error::{Error, Result};
-use crate::learner::{ActMode, Learner};
 use crate::policy::{Head, PolicySpec};
-use crate::trainer::EpisodeStats;
+use crate::state::EpisodeStats;
 use ndarray::{Array1, ArrayView2};
 
 /// What a step of all environments did, as [`RolloutRecorder::outcome`] takes it.
@@ -28,7 +28,7 @@ pub struct StepOutcome<'a> {
 /// repeat as often as is_full() says no:
 ///     act(learner, obs)       what the environments are to do
 ///     outcome(learner, …)     what came of it
-/// finish(learner, obs)        the window, for Learner::update
+/// finish(learner, obs)        the window, for OnPolicy::update
 /// ```
 ///
 /// Nothing here waits or runs anything but the learner: a call per frame is as good as a loop. Actions are drawn
@@ -129,14 +129,14 @@ impl RolloutRecorder {
     }
 
     /// Draws actions for `obs` `[envs, obs_dim]`, as the environments gave them; returns what the environments are to do, mapped to the
-    /// head's bounds, indices or floats `[envs, action_dims]`. `allowed` is for masked heads, see [`Learner::act_masked`].
+    /// head's bounds, indices or floats `[envs, action_dims]`. `allowed` is for masked heads, see [`Agent::act_masked`](crate::Agent::act_masked).
     ///
     /// # Errors
     /// [`Error::Config`] if the window is full, the last actions' outcome was not given, or the learner normalises observations and
-    /// resets are disabled, for its statistics would take the padding in; whatever [`Learner::act_masked`] returns.
+    /// resets are disabled, for its statistics would take the padding in; whatever [`Agent::act_masked`](crate::Agent::act_masked) returns.
     pub fn act(
         &mut self,
-        learner: &mut dyn Learner,
+        learner: &mut dyn OnPolicy,
         obs: ArrayView2<'_, f32>,
         allowed: Option<ArrayView2<'_, bool>>,
     ) -> Result<Actions> {
@@ -175,7 +175,7 @@ impl RolloutRecorder {
     /// # Errors
     /// [`Error::Config`] if no actions were asked for; [`Error::Shape`] for arrays of another length; [`Error::Value`] for a reward that
     /// is not finite, a flag where [`Autoreset::NextStep`] only resets, or last observations that are not finite; a device error.
-    pub fn outcome(&mut self, learner: &mut dyn Learner, outcome: &StepOutcome<'_>) -> Result<()> {
+    pub fn outcome(&mut self, learner: &mut dyn OnPolicy, outcome: &StepOutcome<'_>) -> Result<()> {
         if !self.pending {
             return Err(Error::config("recorder", "was given an outcome before it was asked for actions"));
         }
@@ -230,7 +230,7 @@ impl RolloutRecorder {
 
     /// V of the real last observations of episodes that this step truncates, `[envs]`, 0 elsewhere; `None` where it truncates none or
     /// the next row has them.
-    fn final_values(&self, learner: &mut dyn Learner, outcome: &StepOutcome<'_>) -> Result<Option<Vec<f32>>> {
+    fn final_values(&self, learner: &mut dyn OnPolicy, outcome: &StepOutcome<'_>) -> Result<Option<Vec<f32>>> {
         let cut: Vec<usize> =
             (0..self.envs).filter(|n| outcome.truncated[*n] && !outcome.terminated[*n] && !self.ended[*n]).collect();
         if cut.is_empty() || self.autoreset == Autoreset::NextStep {
@@ -248,8 +248,8 @@ impl RolloutRecorder {
     /// [`act`](Self::act) would have got next. The recorder goes on with an empty window.
     ///
     /// # Errors
-    /// [`Error::Config`] if the window is not full; whatever [`Learner::values`] returns.
-    pub fn finish(&mut self, learner: &mut dyn Learner, obs: ArrayView2<'_, f32>) -> Result<(Rollout, EpisodeStats)> {
+    /// [`Error::Config`] if the window is not full; whatever [`Agent::values`](crate::Agent::values) returns.
+    pub fn finish(&mut self, learner: &mut dyn OnPolicy, obs: ArrayView2<'_, f32>) -> Result<(Rollout, EpisodeStats)> {
         if !self.is_full() {
             let message = format!("has {} of the {} steps of the window", self.window.done, self.steps);
             return Err(Error::config("recorder", message));

@@ -2,10 +2,11 @@
 
 use super::Collector;
 use super::window::check_window;
+use crate::agent::{ActMode, OnPolicy};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::learner::{ActMode, Learner};
-use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
+use crate::state::{EpisodeStats, TrainerState};
+use crate::trainer::{IterationStats, Trainer};
 
 /// A learner, on the device or on the CPU, with a [`Collector`]: a window of
 /// [`num_steps`](crate::Config::num_steps) and an update on it, again and again.
@@ -13,7 +14,7 @@ use crate::trainer::{EpisodeStats, IterationStats, Trainer, TrainerState};
 /// With a [`CpuLearner`](crate::cpu::CpuLearner) and [`BuiltIn`](crate::cpu::BuiltIn) environments it does what a
 /// [`CpuTrainer`](crate::cpu::CpuTrainer) of the same seeds does.
 ///
-/// [`save`](Trainer::save) keeps the learner and how far the environments are, not their states, which only they know: resumed, all
+/// [`save`](crate::checkpoint::SaveTrainer::save) keeps the learner and how far the environments are, not their states, which only they know: resumed, all
 /// begin new episodes. Unlike with the built-in environments, that is not the same as not having stopped.
 #[derive(Debug)]
 pub struct HostTrainer<L> {
@@ -23,13 +24,13 @@ pub struct HostTrainer<L> {
     updates: u64,
 }
 
-impl<L: Learner> HostTrainer<L> {
+impl<L: OnPolicy> HostTrainer<L> {
     /// Puts the two together. Steps and updates are counted on from those of the learner.
     ///
     /// # Errors
     /// [`Error::Config`] if the policy does not suit the environments, or
     /// [`num_envs`](crate::Config::num_envs) is not how many there are: schedules and minibatches go by it; [`Error::Memory`] if there
-    /// is no room for a window; whatever [`Learner::state`] returns.
+    /// is no room for a window; whatever [`Agent::state`](crate::Agent::state) returns.
     pub fn new(learner: L, collector: Collector) -> Result<Self> {
         collector.spaces().check(learner.spec())?;
         let (wanted, envs) = (learner.config().num_envs, collector.envs());
@@ -63,20 +64,20 @@ impl<L: Learner> HostTrainer<L> {
     }
 }
 
-impl<L: Learner> Trainer for HostTrainer<L> {
+impl<L: OnPolicy> Trainer for HostTrainer<L> {
     fn env(&self) -> Option<Env> {
         None
     }
 
-    fn learner(&self) -> &dyn Learner {
+    fn learner(&self) -> &dyn OnPolicy {
         &self.learner
     }
 
-    fn learner_mut(&mut self) -> &mut dyn Learner {
+    fn learner_mut(&mut self) -> &mut dyn OnPolicy {
         &mut self.learner
     }
 
-    /// As [`Collector::collect`] and [`Learner::update`], also for the errors. An environment's fault costs a window, and no more: the
+    /// As [`Collector::collect`] and [`OnPolicy::update`], also for the errors. An environment's fault costs a window, and no more: the
     /// next call goes on.
     fn iterate(&mut self) -> Result<IterationStats> {
         let steps = self.learner.config().num_steps;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::memory::{require, total};
 use crate::policy::Head;
-use crate::trainer::EpisodeStats;
+use crate::state::EpisodeStats;
 use ndarray::Array2;
 
 /// What is recorded of a window so far, row after row.

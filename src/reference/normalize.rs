@@ -5,7 +5,7 @@ use super::real::cast;
 use super::reduce_moments::wide_moments;
 use crate::config::{Config, EpsPlacement, NormOrder, ObsNorm, RewardNorm, RewardNormKind, ValueNorm};
 use crate::error::Result;
-use crate::normalizer::{NormalizerState, RunningMoments};
+use crate::state::{NormalizerState, RunningMoments};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// Mean and variance of everything merged so far, column by column. In f64 whatever the numbers are: in f32 a history of 10⁵ rows

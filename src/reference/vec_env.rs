@@ -5,7 +5,7 @@ use crate::data::{Actions, Autoreset, check_shape};
 use crate::env::Env;
 use crate::error::Result;
 use crate::memory::{require, small, total};
-use crate::trainer::EpisodeStats;
+use crate::state::EpisodeStats;
 use ndarray::{Array1, Array2};
 
 /// What one step of many environments did; all `[count]` or `[count, …]`.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use wgpo::env::{Autoreset, Env};
 use wgpo::reference::vec_env::VecEnv;
 use wgpo::solved::evaluation_seed;
-use wgpo::{ActMode, Learner, LearnerState, checkpoint};
+use wgpo::{ActMode, LearnerState, OnPolicy, checkpoint};
 
 /// A count of observations beside which those of an evaluation are nothing: running statistics stay as they are to the last digit.
 const FROZEN: u64 = 1 << 60;
@@ -24,7 +24,7 @@ pub struct Policy {
     /// The seed that it was trained with.
     pub seed: u64,
     state: LearnerState,
-    learner: Box<dyn Learner>,
+    learner: Box<dyn OnPolicy>,
 }
 
 /// A whole episode.

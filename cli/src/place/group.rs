@@ -3,9 +3,10 @@
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use std::time::Instant;
+use wgpo::TrainerState;
 use wgpo::algo::GpuTrainerGroup;
 use wgpo::cpu::CpuTrainer;
-use wgpo::trainer::{IterationStats, Trainer, TrainerState};
+use wgpo::trainer::{IterationStats, Trainer};
 
 /// Where a trainer of a group begins.
 pub enum Start<'s> {

@@ -10,8 +10,8 @@ use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::env::Env;
 use wgpo::place::Place;
 use wgpo::policy::PolicySpec;
-use wgpo::trainer::{Trainer, TrainerState};
-use wgpo::{Config, Learner, LearnerState};
+use wgpo::trainer::Trainer;
+use wgpo::{Config, LearnerState, OnPolicy, TrainerState};
 
 impl ChosenPlace {
     /// A trainer at the beginning of the run.
@@ -78,7 +78,7 @@ impl ChosenPlace {
     }
 
     /// A learner that goes on from `state`.
-    pub fn learner_from(&self, spec: PolicySpec, config: Config, state: &LearnerState) -> Result<Box<dyn Learner>> {
+    pub fn learner_from(&self, spec: PolicySpec, config: Config, state: &LearnerState) -> Result<Box<dyn OnPolicy>> {
         Ok(match self.place() {
             Place::Gpu(gpu) => Box::new(GpuLearner::from_state(gpu, spec, config, state)?),
             Place::Cpu => Box::new(CpuLearner::<f32>::from_state(spec, config, state)?),

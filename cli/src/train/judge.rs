@@ -8,8 +8,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::HumanCount;
 use std::path::PathBuf;
 use wgpo::checkpoint::{self, Labels};
-use wgpo::solved::{Evaluation, Solved, SolvedRule};
-use wgpo::trainer::{IterationStats, Trainer, TrainerState};
+use wgpo::{Evaluation, IterationStats, Solved, SolvedRule, Trainer, TrainerState};
 
 /// The rule, what it has seen, and where the best policy is.
 pub struct Judge {
@@ -132,9 +131,9 @@ fn told(evaluation: &Evaluation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wgpo::EpisodeStats;
     use wgpo::cpu::CpuTrainer;
     use wgpo::env::Env;
-    use wgpo::trainer::EpisodeStats;
 
     /// CartPole by one linear layer: two logits of four numbers, a bias, and a critic that stays as it is.
     struct Case {

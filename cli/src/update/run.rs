@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use wgpo::check::{RecordedRatio, recorded_ratio};
 use wgpo::checkpoint::{self, Recording, Saved};
 use wgpo::data::UpdateStats;
-use wgpo::{Config, Learner, LearnerState};
+use wgpo::{Config, LearnerState, OnPolicy, SaveAgent};
 
 /// Reads everything, checks everything, updates, and only then writes.
 pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
@@ -74,7 +74,7 @@ fn learner(
     place: &ChosenPlace,
     config: &Config,
     saved: &Saved<LearnerState>,
-) -> Result<Box<dyn Learner>> {
+) -> Result<Box<dyn OnPolicy>> {
     place.learner_from(saved.spec.clone(), config.clone(), &saved.state).map_err(|error| {
         // What is too large is not about the files' agreement.
         if !matches!(error.downcast_ref(), Some(wgpo::Error::Config { .. } | wgpo::Error::Shape { .. })) {

@@ -7,8 +7,8 @@ use crate::config::{EpsPlacement, ObsNorm};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::policy_normalize;
-use crate::normalizer::RunningMoments;
 use crate::reference::normalize::{Running, normalize_obs};
+use crate::state::RunningMoments;
 use ndarray::Array2;
 
 #[derive(Clone, Copy)]

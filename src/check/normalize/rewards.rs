@@ -7,8 +7,8 @@ use crate::config::{EpsPlacement, ReturnReset, RewardNorm};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::{advantage_discount, advantage_rescale, reduce_running};
-use crate::normalizer::RunningMoments;
 use crate::reference::normalize::{RewardScale, Running, scale_valid};
+use crate::state::RunningMoments;
 use ndarray::{Array1, ArrayView1, ArrayView2};
 
 pub(super) fn discount_case(steps: usize, envs: usize, reset: ReturnReset) -> Case {

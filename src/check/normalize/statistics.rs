@@ -2,8 +2,8 @@
 
 use crate::check::support::Report;
 use crate::kernels::reduce_running;
-use crate::normalizer::RunningMoments;
 use crate::reference::normalize::Running;
+use crate::state::RunningMoments;
 
 /// Words of one column.
 pub(super) fn words(moments: &RunningMoments, column: usize) -> [u32; 8] {

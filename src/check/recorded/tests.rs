@@ -1,9 +1,9 @@
 use super::*;
+use crate::agent::{ActMode, Agent};
 use crate::config::Config;
 use crate::cpu::CpuLearner;
 use crate::data::Rollout;
 use crate::env::Autoreset;
-use crate::learner::{ActMode, Learner};
 use crate::policy::{Bounds, Head, Std, initial_parameters};
 
 fn heads() -> Vec<Head> {

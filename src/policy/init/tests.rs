@@ -10,10 +10,10 @@ thread_local! {
 #[test]
 #[cfg(feature = "cpu")]
 fn what_goes_on_from_a_state_draws_no_weights() {
+    use crate::agent::Agent;
     use crate::config::Config;
     use crate::cpu::{CpuLearner, CpuTrainer};
     use crate::env::Env;
-    use crate::learner::Learner;
     use crate::trainer::Trainer;
     let drawn = || DRAWN.with(Cell::get);
     let (config, hidden) = Env::CartPole.tuned();
@@ -34,7 +34,7 @@ fn what_goes_on_from_a_state_draws_no_weights() {
     assert_eq!(learner.state().unwrap(), state.learner);
     assert_eq!(drawn(), 1, "a state has its weights");
     // What does not belong to the policy is refused as it always was.
-    let short = crate::learner::LearnerState { parameters: vec![0.0; 3], ..state.learner };
+    let short = crate::state::LearnerState { parameters: vec![0.0; 3], ..state.learner };
     assert!(matches!(CpuLearner::<f32>::from_state(spec, config, &short), Err(crate::error::Error::Shape { .. })));
 }
 

@@ -4,7 +4,6 @@ use super::library::{LibraryCase, LibraryRun};
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
 use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_normalize, gpu_trust};
 use std::error::Error;
-use wgpo::Learner;
 use wgpo::algo::{AdvantagePlan, BatchBuffers, Estimator, GpuLearner, Model, PpoUpdate, RolloutBuffers};
 use wgpo::gpu::{Buffer, Call, Gpu, Slot};
 use wgpo::kernels::per_update::PerUpdate;
@@ -13,6 +12,7 @@ use wgpo::kernels::{
     mlp_backward_weight, mlp_forward, mlp_jvp, optim_adam, optim_clip, reduce_partials,
 };
 use wgpo::policy::{Activation, Head};
+use wgpo::{Agent, OnPolicy};
 
 pub(super) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -6,7 +6,7 @@ use super::{Case, Outputs};
 use wgpo::algo::{BatchBuffers, FisherPlan, GpuLearner, Model, TrustRegionUpdate};
 use wgpo::gpu::{Gpu, Slot};
 use wgpo::kernels::optim_line_search::OF_TRIES;
-use wgpo::{Config, FisherForm, Learner};
+use wgpo::{Agent, Config, FisherForm, OnPolicy};
 
 fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|value| f64::from(*value)).collect()

@@ -11,7 +11,7 @@ use wgpo::policy::{Head, PolicySpec};
 use wgpo::reference::Real;
 use wgpo::reference::cg::{CgSettings, conjugate_gradient};
 use wgpo::reference::fisher::Fisher;
-use wgpo::{Acceptance, AdvantageNorm, Config, FisherForm, KlDirection, Learner, TrustRegion};
+use wgpo::{Acceptance, AdvantageNorm, Config, FisherForm, KlDirection, OnPolicy, TrustRegion};
 
 /// A product of the Fisher matrix; the value network of `spec` is nothing that the file has, its numbers are 0.
 pub struct FvpCase {
@@ -184,7 +184,7 @@ impl TrpoCase {
     }
 
     /// ‖r‖² before and after each iteration of conjugate gradients of a learner with this case's settings.
-    pub fn residuals(&self, mut learner: impl Learner) -> Vec<f64> {
+    pub fn residuals(&self, mut learner: impl OnPolicy) -> Vec<f64> {
         learner.set_parameters(&self.parameters).unwrap();
         let stats = learner.update_batch(&self.batch, Some(&self.order)).unwrap();
         stats.trust_region.unwrap().residuals

@@ -5,8 +5,8 @@ use super::row::Row;
 use super::text::{NEW, columns};
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use wgpo::solved::Solved;
-use wgpo::trainer::{EpisodeStats, IterationStats};
-use wgpo::{Anneal, Config, Env, SolvedRule};
+use wgpo::trainer::IterationStats;
+use wgpo::{Anneal, Config, Env, EpisodeStats, SolvedRule};
 
 /// Before the first update.
 fn nothing() -> Solved {

@@ -1,184 +1,41 @@
-//! safetensors in and out, with our errors.
+//! safetensors in, with our errors.
 
-use super::format_error;
+use super::checksum::{CHECKSUM, checksum};
+use super::format::format_error;
+use super::numbers::{Converted, chunks, integers};
+use super::read;
 use crate::error::{Error, Result};
 use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors, View};
-use std::borrow::Cow;
+use safetensors::{Dtype, SafeTensors};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The key of the checksum in `__metadata__`.
-const CHECKSUM: &str = "checksum";
-
-/// A file being put together.
-#[derive(Default)]
-pub(super) struct Writer {
-    tensors: Vec<(String, Tensor)>,
-    metadata: BTreeMap<String, String>,
-}
-
-struct Tensor {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl View for &Tensor {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-impl Writer {
-    pub(super) fn text(mut self, key: &str, value: impl ToString) -> Self {
-        self.metadata.insert(key.to_owned(), value.to_string());
-        self
-    }
-
-    pub(super) fn f32<'a>(
-        self,
-        name: impl Into<String>,
-        shape: Vec<usize>,
-        values: impl IntoIterator<Item = &'a f32>,
-    ) -> Self {
-        let bytes = values.into_iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.push(name.into(), Tensor { dtype: Dtype::F32, shape, bytes })
-    }
-
-    pub(super) fn f64<'a>(
-        self,
-        name: impl Into<String>,
-        shape: Vec<usize>,
-        values: impl IntoIterator<Item = &'a f64>,
-    ) -> Self {
-        let bytes = values.into_iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.push(name.into(), Tensor { dtype: Dtype::F64, shape, bytes })
-    }
-
-    pub(super) fn u32<'a>(
-        self,
-        name: impl Into<String>,
-        shape: Vec<usize>,
-        values: impl IntoIterator<Item = &'a u32>,
-    ) -> Self {
-        let bytes = values.into_iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.push(name.into(), Tensor { dtype: Dtype::U32, shape, bytes })
-    }
-
-    #[cfg(test)]
-    pub(super) fn bytes(self, name: &str, dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>) -> Self {
-        self.push(name.into(), Tensor { dtype, shape, bytes })
-    }
-
-    #[cfg(test)]
-    pub(super) fn remove(&mut self, name: &str) {
-        self.tensors.retain(|(other, _)| other != name);
-    }
-
-    #[cfg(test)]
-    pub(super) fn remove_text(&mut self, key: &str) {
-        self.metadata.remove(key);
-    }
-
-    fn push(mut self, name: String, tensor: Tensor) -> Self {
-        self.tensors.push((name, tensor));
-        self
-    }
-
-    pub(super) fn finish(mut self, path: &Path) -> Result<Vec<u8>> {
-        let wrong = |error: &dyn std::fmt::Display| format_error(path, format!("cannot be written: {error}"));
-        let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        self.metadata.insert(CHECKSUM.to_owned(), checksum(&self.metadata, tensors));
-        let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        let bytes = safetensors::serialize(tensors, None).map_err(|error| wrong(&error))?;
-        let metadata = serde_json::to_string(&self.metadata).map_err(|error| wrong(&error))?;
-        with_metadata(&bytes, &metadata).ok_or_else(|| wrong(&"the header has no end"))
-    }
-}
-
-/// `crc32:` and eight hexadecimal digits over everything that a file says: keys of the metadata and their values except for the
-/// checksum's own, then names, types, shapes and bytes of the tensors, all sorted and each with its length before it. It is the
-/// same after another program has read the file and written it, in whatever order.
-fn checksum<'a, V: View>(metadata: &BTreeMap<String, String>, tensors: impl Iterator<Item = (&'a str, V)>) -> String {
-    let mut hasher = crc32fast::Hasher::new();
-    let mut add = |bytes: &[u8]| {
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    for (key, value) in metadata.iter().filter(|(key, _)| key.as_str() != CHECKSUM) {
-        add(key.as_bytes());
-        add(value.as_bytes());
-    }
-    let mut tensors: Vec<_> = tensors.collect();
-    tensors.sort_by(|a, b| a.0.cmp(b.0));
-    for (name, tensor) in &tensors {
-        add(name.as_bytes());
-        add(tensor.dtype().to_string().as_bytes());
-        add(format!("{:?}", tensor.shape()).as_bytes());
-        add(&tensor.data());
-    }
-    format!("crc32:{:08x}", hasher.finalize())
-}
-
-/// `file` (8 bytes of header length, header, data) with `__metadata__` put at the front of its header.
-///
-/// safetensors keeps metadata in a `HashMap`, so it would write the keys in another order each time; ours are sorted, so
-/// that equal states are equal files.
-fn with_metadata(file: &[u8], metadata: &str) -> Option<Vec<u8>> {
-    let (length, rest) = file.split_first_chunk::<8>()?;
-    let (header, data) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-    let tensors = header.trim_ascii().strip_prefix(b"{")?;
-    let comma = if tensors == b"}" { "" } else { "," };
-    let mut header = [format!("{{\"__metadata__\":{metadata}{comma}").as_bytes(), tensors].concat();
-    // The format wants the data to begin at a multiple of 8.
-    header.resize(header.len().next_multiple_of(8), b' ');
-    Some([&(header.len() as u64).to_le_bytes(), header.as_slice(), data].concat())
-}
-
 /// A file being read.
 pub(super) struct File<'a> {
-    path: &'a Path,
+    /// The file, or what the caller calls its bytes.
+    name: &'a Path,
     tensors: SafeTensors<'a>,
     metadata: BTreeMap<String, String>,
     elements: usize,
     converted: RefCell<Vec<Converted>>,
 }
 
-/// A tensor whose numbers were stored as something else than they are used as, and are other ones now or were rounded before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Converted {
-    /// Name of the tensor.
-    pub tensor: String,
-    /// Its type in the file: `F16`, `BF16`, `U8`, …
-    pub from: String,
-}
-
-impl std::fmt::Display for Converted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.tensor, self.from)
-    }
-}
-
 impl<'a> File<'a> {
-    pub(super) fn open(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
-        let wrong = |error| format_error(path, format!("is not a whole safetensors file: {error}"));
+    pub(super) fn open(name: &'a Path, bytes: &'a [u8]) -> Result<Self> {
+        let wrong = |error| format_error(name, format!("is not a whole safetensors file: {error}"));
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
         let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
-        let file = Self { path, tensors, metadata, elements: bytes.len() / 4, converted: RefCell::default() };
+        let file = Self { name, tensors, metadata, elements: bytes.len() / 4, converted: RefCell::default() };
         file.verify()?;
         Ok(file)
+    }
+
+    /// Bytes that the caller has, called `name` in errors, with the checks of a file.
+    pub(super) fn of_bytes(name: &'a Path, bytes: &'a [u8]) -> Result<Self> {
+        read::fits(name, bytes)?;
+        Self::open(name, bytes)
     }
 
     /// Files of earlier versions and of other programs have no checksum.
@@ -206,7 +63,7 @@ impl<'a> File<'a> {
     }
 
     pub(super) fn error(&self, message: impl Into<String>) -> Error {
-        format_error(self.path, message)
+        format_error(self.name, message)
     }
 
     pub(super) fn text(&self, key: &str) -> Result<&str> {
@@ -347,24 +204,4 @@ impl<'a> File<'a> {
             })
             .collect()
     }
-}
-
-/// The whole numbers of a tensor, if they are some.
-fn integers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<i128>> {
-    Some(match dtype {
-        Dtype::BOOL | Dtype::U8 => bytes.iter().map(|byte| i128::from(*byte)).collect(),
-        Dtype::I8 => bytes.iter().map(|byte| i128::from(*byte as i8)).collect(),
-        Dtype::U16 => chunks(bytes).map(|word| u16::from_le_bytes(word).into()).collect(),
-        Dtype::I16 => chunks(bytes).map(|word| i16::from_le_bytes(word).into()).collect(),
-        Dtype::U32 => chunks(bytes).map(|word| u32::from_le_bytes(word).into()).collect(),
-        Dtype::I32 => chunks(bytes).map(|word| i32::from_le_bytes(word).into()).collect(),
-        Dtype::U64 => chunks(bytes).map(|word| u64::from_le_bytes(word).into()).collect(),
-        Dtype::I64 => chunks(bytes).map(|word| i64::from_le_bytes(word).into()).collect(),
-        _ => return None,
-    })
-}
-
-/// Little-endian words; safetensors has checked that the length fits the type.
-fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
-    bytes.as_chunks::<N>().0.iter().copied()
 }
