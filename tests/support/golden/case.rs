@@ -27,10 +27,17 @@ pub enum Kind {
     ObsNorm,
     RewardScaling,
     LibraryUpdate,
+    TdTarget,
+    Polyak,
+    SquashedReparam,
+    DqnUpdate,
+    DdpgUpdate,
+    Td3Update,
+    SacUpdate,
 }
 
 impl Kind {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 25] = [
         Self::Gae,
         Self::KStepAdvantage,
         Self::DiscountedReturn,
@@ -49,7 +56,20 @@ impl Kind {
         Self::ObsNorm,
         Self::RewardScaling,
         Self::LibraryUpdate,
+        Self::TdTarget,
+        Self::Polyak,
+        Self::SquashedReparam,
+        Self::DqnUpdate,
+        Self::DdpgUpdate,
+        Self::Td3Update,
+        Self::SacUpdate,
     ];
+
+    /// Whether it is of an update from a replay buffer.
+    pub fn is_off_policy(self) -> bool {
+        use Kind::{DdpgUpdate, DqnUpdate, Polyak, SacUpdate, SquashedReparam, Td3Update, TdTarget};
+        matches!(self, TdTarget | Polyak | SquashedReparam | DqnUpdate | DdpgUpdate | Td3Update | SacUpdate)
+    }
 
     /// As the file spells it.
     pub fn name(self) -> &'static str {
@@ -72,6 +92,13 @@ impl Kind {
             Self::ObsNorm => "obs_norm",
             Self::RewardScaling => "reward_scaling",
             Self::LibraryUpdate => "library_update",
+            Self::TdTarget => "td_target",
+            Self::Polyak => "polyak",
+            Self::SquashedReparam => "squashed_reparam",
+            Self::DqnUpdate => "dqn_update",
+            Self::DdpgUpdate => "ddpg_update",
+            Self::Td3Update => "td3_update",
+            Self::SacUpdate => "sac_update",
         }
     }
 }

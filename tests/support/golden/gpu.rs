@@ -53,8 +53,19 @@ impl Backend for Device {
             Kind::ObsNorm => gpu_normalize::obs(gpu, case),
             Kind::RewardScaling => gpu_normalize::reward(gpu, case),
             Kind::LibraryUpdate => library(gpu, &LibraryCase::read(case)?),
+            Kind::TdTarget
+            | Kind::Polyak
+            | Kind::SquashedReparam
+            | Kind::DqnUpdate
+            | Kind::DdpgUpdate
+            | Kind::Td3Update
+            | Kind::SacUpdate => return Err("off-policy updates have no kernels".to_owned()),
         };
         outputs.map_err(|error| error.to_string())
+    }
+
+    fn lacks(&self, kind: Kind) -> bool {
+        kind.is_off_policy()
     }
 
     fn leaves_out(&self, kind: Kind, case: &Case, output: &str) -> bool {

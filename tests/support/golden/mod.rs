@@ -8,6 +8,7 @@ mod gpu_loss;
 mod gpu_normalize;
 mod gpu_trust;
 mod library;
+mod off_policy;
 pub mod ppo;
 pub mod reference;
 pub mod trust_region;

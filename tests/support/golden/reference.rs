@@ -3,7 +3,7 @@
 use super::library::LibraryCase;
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
 use super::trust_region::{FvpCase, TrpoCase, TrpoRun};
-use super::{Backend, Case, Kind, Outputs, Rule};
+use super::{Backend, Case, Kind, Outputs, Rule, off_policy};
 use ndarray::{Array1, Array2, Axis, Ix2, concatenate, s};
 use std::marker::PhantomData;
 use wgpo::data::UpdateStats;
@@ -66,6 +66,12 @@ impl<F: Real> Backend for Reference<F> {
             Kind::Env => env::<F>(case),
             Kind::ObsNorm => obs_norm::<F>(case),
             Kind::RewardScaling => reward_scaling::<F>(case),
+            Kind::TdTarget => off_policy::td_target::<F>(case),
+            Kind::Polyak => off_policy::polyak_update::<F>(case),
+            Kind::SquashedReparam => off_policy::squashed::<F>(case),
+            Kind::DqnUpdate => off_policy::dqn::<F>(case),
+            Kind::DdpgUpdate | Kind::Td3Update => off_policy::td3::<F>(kind, case),
+            Kind::SacUpdate => off_policy::sac::<F>(case),
             Kind::LibraryUpdate => {
                 let case = LibraryCase::read(case)?;
                 Ok(case.outputs(&case.run::<F>()?))

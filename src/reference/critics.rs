@@ -1,0 +1,123 @@
+//! The critics of DDPG, TD3 and SAC: one or two, each with its target.
+
+use super::Real;
+use super::flat_mlp::{FlatMlp, gradient};
+use super::optim::{Adam, AdamSettings};
+use super::td_target::polyak;
+use crate::error::{Error, Result};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+/// One critic or two, of one shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Critics<F> {
+    /// Numbers of each.
+    pub online: Vec<Vec<F>>,
+    /// Numbers of each one's target.
+    pub targets: Vec<Vec<F>>,
+    /// Moments of each.
+    pub adam: Vec<Adam<F>>,
+}
+
+/// What a step of the critics saw, before it changed anything.
+#[derive(Debug, Clone)]
+pub struct CriticStats<F> {
+    /// Q of the stored actions, `[critics, B]`.
+    pub q_values: Array2<F>,
+    /// y, `[B]`.
+    pub targets: Array1<F>,
+    /// Of all critics together.
+    pub loss: F,
+    /// Of each critic.
+    pub gradients: Vec<Vec<F>>,
+}
+
+impl<F: Real> Critics<F> {
+    /// The least of the targets' values of `seen` `[rows, inputs]`, `[rows]` (clipped double Q-learning).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `seen` has not the critics' width, [`Error::Config`] without a critic.
+    pub fn least_of_targets(&self, network: &FlatMlp, seen: ArrayView2<'_, F>) -> Result<Array1<F>> {
+        Ok(least(network, &self.targets, seen)?.0)
+    }
+
+    /// All targets follow by τ.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a target has another length than its critic.
+    pub fn follow(&mut self, tau: F) -> Result<()> {
+        self.targets.iter_mut().zip(&self.online).try_for_each(|(target, online)| polyak(target, online, tau))
+    }
+
+    /// The least of the critics' values of `seen`, `[rows]`, and the gradient of Σ w · least by `seen`: through the least alone, the
+    /// first of equals.
+    ///
+    /// # Errors
+    /// As [`least_of_targets`](Self::least_of_targets).
+    pub fn least_and_gradient(
+        &self,
+        network: &FlatMlp,
+        seen: ArrayView2<'_, F>,
+        w: F,
+    ) -> Result<(Array1<F>, Array2<F>)> {
+        let (values, which) = least(network, &self.online, seen)?;
+        let mut by_seen = Array2::zeros(seen.dim());
+        for (index, parameters) in self.online.iter().enumerate() {
+            let q = network.with(parameters)?;
+            let tape = q.forward(seen)?;
+            let ours = which.mapv(|which| if which == index { w } else { F::zero() });
+            by_seen += &gradient(&q, &tape, ours.insert_axis(Axis(1)).view())?.1;
+        }
+        Ok((values, by_seen))
+    }
+}
+
+/// The least value of each row, and which network gave it.
+fn least<F: Real>(network: &FlatMlp, all: &[Vec<F>], seen: ArrayView2<'_, F>) -> Result<(Array1<F>, Array1<usize>)> {
+    let values = all
+        .iter()
+        .map(|parameters| Ok(network.with(parameters)?.forward(seen)?.output().column(0).to_owned()))
+        .collect::<Result<Vec<_>>>()?;
+    let first = values.first().ok_or_else(|| Error::config("critics", "are none, must be at least one"))?;
+    let mut least = first.clone();
+    let mut which = Array1::zeros(least.len());
+    for (index, values) in values.iter().enumerate().skip(1) {
+        for (r, value) in values.iter().enumerate() {
+            if *value < least[r] {
+                (least[r], which[r]) = (*value, index);
+            }
+        }
+    }
+    Ok((least, which))
+}
+
+/// One Adam step of each critic on `scale · mean (Q(seen) − y)²`.
+///
+/// # Errors
+/// [`Error::Shape`] if arrays do not fit. Nothing has changed then.
+pub fn critic_step<F: Real>(
+    network: &FlatMlp,
+    critics: &mut Critics<F>,
+    settings: &AdamSettings,
+    lr: f64,
+    seen: ArrayView2<'_, F>,
+    targets: Array1<F>,
+    scale: F,
+) -> Result<CriticStats<F>> {
+    let rows = F::count(seen.nrows());
+    let mut q_values = Array2::zeros((critics.online.len(), seen.nrows()));
+    let (mut loss, mut gradients) = (F::zero(), Vec::new());
+    for (index, parameters) in critics.online.iter().enumerate() {
+        let q = network.with(parameters)?;
+        let tape = q.forward(seen)?;
+        let values = tape.output().column(0).to_owned();
+        let d = &values - &targets;
+        loss += scale * d.mapv(|d| d * d).sum() / rows;
+        let cotangent = d.mapv(|d| scale * F::of(2.0) * d / rows).insert_axis(Axis(1));
+        gradients.push(gradient(&q, &tape, cotangent.view())?.0);
+        q_values.row_mut(index).assign(&values);
+    }
+    for ((parameters, adam), gradient) in critics.online.iter_mut().zip(&mut critics.adam).zip(&gradients) {
+        adam.step(settings, lr, parameters, gradient)?;
+    }
+    Ok(CriticStats { q_values, targets, loss, gradients })
+}

@@ -1,0 +1,123 @@
+//! A gradient step of DQN.
+
+use super::Real;
+use super::flat_mlp::{FlatMlp, gradient};
+use super::optim::{Adam, AdamSettings, Stepped};
+use super::transitions::Transitions;
+use crate::data::check_shape;
+use crate::error::{Error, Result};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+
+/// Loss of a difference d between Q and its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TdLoss {
+    /// ½ d² where |d| < 1, else |d| − ½: Stable-Baselines3's `smooth_l1`. Its gradient is d clipped to [−1, 1], as Mnih et al. 2015
+    /// have it.
+    Huber,
+    /// d², without ½: CleanRL.
+    Squared,
+}
+
+impl TdLoss {
+    /// The loss and its derivative.
+    pub fn of<F: Real>(self, d: F) -> (F, F) {
+        let half = F::of(0.5);
+        match self {
+            Self::Huber if d.abs() < F::one() => (half * d * d, d),
+            Self::Huber => (d.abs() - half, d.signum()),
+            Self::Squared => (d * d, F::of(2.0) * d),
+        }
+    }
+}
+
+/// Settings of the step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DqnSettings {
+    /// Whether the online network chooses the action that the target network values (van Hasselt et al. 2016).
+    pub double: bool,
+    /// The loss.
+    pub loss: TdLoss,
+    /// The optimiser, with the limit of the gradient's norm.
+    pub adam: AdamSettings,
+    /// Learning rate.
+    pub lr: f64,
+}
+
+/// What DQN trains.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DqnState<F> {
+    /// Numbers of the network.
+    pub q: Vec<F>,
+    /// Numbers of the target network; [`polyak`](super::td_target::polyak) moves it.
+    pub q_target: Vec<F>,
+    /// Moments of `q`.
+    pub adam: Adam<F>,
+}
+
+/// What a step saw, before it changed anything.
+#[derive(Debug, Clone)]
+pub struct DqnStats<F> {
+    /// Q of the stored actions, `[B]`.
+    pub q_values: Array1<F>,
+    /// y, `[B]`.
+    pub targets: Array1<F>,
+    /// Mean over the batch.
+    pub loss: F,
+    /// By the network's numbers, before clipping.
+    pub gradient: Vec<F>,
+    /// Norm before clipping, and whether the step was taken.
+    pub stepped: Stepped<F>,
+}
+
+/// One gradient step on `batch` (Mnih et al. 2015, algorithm 1):
+///
+/// ```text
+/// a* = argmax_a Q_target(s', a)        or argmax_a Q(s', a) if double; the first of equals
+/// y = r + (1 − terminated) · discount · Q_target(s', a*)
+/// loss = mean over the batch of TdLoss(Q(s, a) − y);   Adam on its gradient by Q
+/// ```
+///
+/// `actions` are indices `[B]`.
+///
+/// # Errors
+/// [`Error::Shape`] if arrays do not fit the network, [`Error::Value`] for an action that there is not. Nothing has changed then.
+pub fn dqn_update<F: Real>(
+    network: &FlatMlp,
+    settings: &DqnSettings,
+    state: &mut DqnState<F>,
+    batch: &Transitions<'_, F>,
+    actions: ArrayView1<'_, u32>,
+) -> Result<DqnStats<F>> {
+    batch.validate()?;
+    check_shape("actions", &[actions.len()], &[batch.rows()])?;
+    let choices = network.outputs();
+    if let Some((index, action)) = actions.iter().enumerate().find(|(_, action)| **action as usize >= choices) {
+        let expected = format!("an action below {choices}");
+        return Err(Error::Value { tensor: "actions".into(), index, value: action.to_string(), expected });
+    }
+    let online = network.with(&state.q)?;
+    let next = network.with(&state.q_target)?.forward(batch.next_obs)?;
+    let chosen = if settings.double { greedy(online.forward(batch.next_obs)?.output()) } else { greedy(next.output()) };
+    let next_values: Array1<F> = chosen.iter().enumerate().map(|(r, action)| next.output()[[r, *action]]).collect();
+    let targets = batch.targets(next_values.view())?;
+
+    let tape = online.forward(batch.obs)?;
+    let q_values: Array1<F> = actions.iter().enumerate().map(|(r, a)| tape.output()[[r, *a as usize]]).collect();
+    let rows = F::count(batch.rows());
+    let mut cotangent = Array2::zeros(tape.output().dim());
+    let mut loss = F::zero();
+    for (r, action) in actions.iter().enumerate() {
+        let (of_row, slope) = settings.loss.of(q_values[r] - targets[r]);
+        loss += of_row / rows;
+        cotangent[[r, *action as usize]] = slope / rows;
+    }
+    let (by_q, _) = gradient(&online, &tape, cotangent.view())?;
+    let stepped = state.adam.step(&settings.adam, settings.lr, &mut state.q, &by_q)?;
+    Ok(DqnStats { q_values, targets, loss, gradient: by_q, stepped })
+}
+
+/// The greatest of each row, the first of equals.
+fn greedy<F: Real>(q: ArrayView2<'_, F>) -> Vec<usize> {
+    let best = |row: ArrayView1<'_, F>| (1..row.len()).fold(0, |best, a| if row[a] > row[best] { a } else { best });
+    q.outer_iter().map(best).collect()
+}

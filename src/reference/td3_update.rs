@@ -1,0 +1,119 @@
+//! A gradient step of TD3, and of DDPG, which is TD3 with one critic, no delay and no noise.
+
+use super::Real;
+use super::critics::{CriticStats, Critics, critic_step};
+use super::flat_mlp::{FlatMlp, gradient};
+use super::optim::{Adam, AdamSettings};
+use super::td_target::polyak;
+use super::transitions::{Transitions, joined};
+use crate::data::check_shape;
+use crate::error::{Error, Result};
+use ndarray::{Array2, ArrayView2, s};
+
+/// Settings of the step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Td3Settings {
+    /// Standard deviation of the noise on the target's actions; 0 with DDPG.
+    pub policy_noise: f64,
+    /// Limit of that noise.
+    pub noise_clip: f64,
+    /// The actor and the targets move at every so-many-th step, at least 1.
+    pub policy_frequency: u64,
+    /// τ of the targets.
+    pub tau: f64,
+    /// The optimiser of critics and actor.
+    pub adam: AdamSettings,
+    /// Learning rate of the critics.
+    pub q_lr: f64,
+    /// Learning rate of the actor.
+    pub policy_lr: f64,
+}
+
+/// What TD3 trains.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Td3State<F> {
+    /// One critic or two, with their targets.
+    pub critics: Critics<F>,
+    /// Numbers of the actor, whose action is tanh of its outputs.
+    pub policy: Vec<F>,
+    /// Numbers of its target.
+    pub policy_target: Vec<F>,
+    /// Moments of the actor.
+    pub policy_adam: Adam<F>,
+    /// Gradient steps taken since the start.
+    pub updates: u64,
+}
+
+/// What a step saw.
+#[derive(Debug, Clone)]
+pub struct Td3Stats<F> {
+    /// The critics' part.
+    pub critics: CriticStats<F>,
+    /// The target's actions, `[B, dims]`.
+    pub next_actions: Array2<F>,
+    /// −mean Q₁(s, π(s)) and its gradient by the actor, before the actor's step, if there was one.
+    pub actor: Option<(F, Vec<F>)>,
+}
+
+/// One gradient step on `batch` (Fujimoto et al. 2018, algorithm 1; of DDPG Lillicrap et al. 2016, algorithm 1):
+///
+/// ```text
+/// a' = clip(tanh(π_target(s')) + clip(policy_noise · noise, ±noise_clip), ±1)
+/// y = r + (1 − terminated) · discount · min_i Q_i_target(s', a')
+/// critics: Σ_i mean (Q_i(s, a) − y)²
+/// at every policy_frequency-th step since the start: actor: −mean Q₁(s, tanh π(s)), by the critics just updated; then all targets
+/// ```
+///
+/// `actions` `[B, dims]` are in [−1, 1]; `noise` is standard normal, `[B, dims]`.
+///
+/// # Errors
+/// [`Error::Shape`] if arrays do not fit the networks, [`Error::Config`] for a frequency of 0. Nothing has changed then.
+pub fn td3_update<F: Real>(
+    networks: [&FlatMlp; 2],
+    settings: &Td3Settings,
+    state: &mut Td3State<F>,
+    batch: &Transitions<'_, F>,
+    actions: ArrayView2<'_, F>,
+    noise: ArrayView2<'_, F>,
+) -> Result<Td3Stats<F>> {
+    let [critic, actor] = networks;
+    if settings.policy_frequency == 0 {
+        return Err(Error::config("policy_frequency", "is 0, must be at least 1"));
+    }
+    batch.validate()?;
+    let shape = [batch.rows(), actor.outputs()];
+    check_shape("actions", actions.shape(), &shape)?;
+    check_shape("noise", noise.shape(), &shape)?;
+
+    let (sigma, clip) = (F::of(settings.policy_noise), F::of(settings.noise_clip));
+    let within = |x: F, limit: F| x.max(-limit).min(limit);
+    let mut next_actions = actor.with(&state.policy_target)?.forward(batch.next_obs)?.output().mapv(F::tanh);
+    next_actions.zip_mut_with(&noise, |a, noise| *a = within(*a + within(sigma * *noise, clip), F::one()));
+    let next = state.critics.least_of_targets(critic, joined(batch.next_obs, next_actions.view())?.view())?;
+    let targets = batch.targets(next.view())?;
+    let seen = joined(batch.obs, actions)?;
+    let critics =
+        critic_step(critic, &mut state.critics, &settings.adam, settings.q_lr, seen.view(), targets, F::one())?;
+
+    state.updates += 1;
+    let mut of_actor = None;
+    if state.updates.is_multiple_of(settings.policy_frequency) {
+        let policy = actor.with(&state.policy)?;
+        let tape = policy.forward(batch.obs)?;
+        let a = tape.output().mapv(F::tanh);
+        let q = critic.with(&state.critics.online[0])?;
+        let q_tape = q.forward(joined(batch.obs, a.view())?.view())?;
+        let rows = F::count(batch.rows());
+        let loss = -q_tape.output().sum() / rows;
+        let (_, by_input) = gradient(&q, &q_tape, Array2::from_elem((batch.rows(), 1), -F::one() / rows).view())?;
+        let mut by_output = by_input.slice(s![.., batch.obs.ncols()..]).to_owned();
+        by_output.zip_mut_with(&a, |d, a| *d *= F::one() - *a * *a);
+        let (by_policy, _) = gradient(&policy, &tape, by_output.view())?;
+        state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &by_policy)?;
+        let tau = F::of(settings.tau);
+        state.critics.follow(tau)?;
+        polyak(&mut state.policy_target, &state.policy, tau)?;
+        of_actor = Some((loss, by_policy));
+    }
+    Ok(Td3Stats { critics, next_actions, actor: of_actor })
+}
