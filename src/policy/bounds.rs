@@ -1,8 +1,10 @@
 //! The interval that each dimension of an action is mapped to.
 
-use super::head::MAX_DIMS;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+
+/// Most action dimensions of a head: its table of dimensions is a uniform of fixed size.
+pub(super) const MAX_DIMS: usize = 256;
 
 /// Lowest and highest value of each action dimension, as the environment takes them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,12 @@
 //! Action heads: how a row of raw network outputs becomes a distribution over actions.
 
+mod deviation;
+mod sizes;
+mod validate;
+
+pub use deviation::{Std, StdLimit, StdType};
+
 use super::bounds::Bounds;
-use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The distribution over actions.
@@ -148,114 +153,6 @@ impl TryFrom<HeadFields> for Head {
     }
 }
 
-/// Where a Gaussian's standard deviation σ comes from, and how it is limited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "StdFields")]
-pub struct Std {
-    /// Whether the network gives the trained number per row and dimension; else it is a free parameter per dimension.
-    pub from_state: bool,
-    /// What the trained number is: log σ, or σ itself.
-    #[serde(skip_serializing_if = "StdType::is_log")]
-    pub std_type: StdType,
-    /// From that number l to log σ. A file that does not name it has the default with [`StdType::Log`], and rsl_rl's
-    /// [`Std::SCALAR`] range with [`StdType::Scalar`].
-    pub limit: StdLimit,
-}
-
-impl Std {
-    /// σ = exp(l), without a limit: what most libraries compute.
-    pub const FREE: Self = Self { from_state: false, std_type: StdType::Log, limit: StdLimit::Free };
-
-    /// σ is a free parameter itself, clamped to [1e-6, 1e6]: rsl_rl's default (`std_type = "scalar"`, its `std_range`). As there,
-    /// a parameter below the range, negative ones among them, has σ = 1e-6 and no gradient.
-    pub const SCALAR: Self = Self {
-        from_state: false,
-        std_type: StdType::Scalar,
-        // log 1e-6 and log 1e6.
-        limit: StdLimit::Clamp { low: -13.815_511, high: 13.815_511 },
-    };
-
-    /// The same source with another limit.
-    pub const fn limited(self, limit: StdLimit) -> Self {
-        Self { limit, ..self }
-    }
-}
-
-/// [`Std`] as files have it, where what is missing depends on the rest.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct StdFields {
-    from_state: bool,
-    std_type: StdType,
-    limit: Option<StdLimit>,
-}
-
-impl From<StdFields> for Std {
-    fn from(fields: StdFields) -> Self {
-        let usual = match fields.std_type {
-            StdType::Log => Self::default(),
-            StdType::Scalar => Self::SCALAR,
-        };
-        let StdFields { from_state, std_type, limit } = fields;
-        Self { from_state, std_type, limit: limit.unwrap_or(usual.limit) }
-    }
-}
-
-/// What a Gaussian's trained number l is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StdType {
-    /// The logarithm of the standard deviation; a free one is the parameter `log_std`.
-    #[default]
-    Log,
-    /// The standard deviation, a plain number that may be trained to 0 and below, so that its limit must be
-    /// [`StdLimit::Clamp`]; a free one is the parameter `std`. It begins at exp([`Init::log_std`](super::Init::log_std)).
-    Scalar,
-}
-
-impl StdType {
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
-    const fn is_log(&self) -> bool {
-        matches!(self, Self::Log)
-    }
-}
-
-/// How log σ follows from the trained number l, or from log l where the number is σ itself ([`StdType::Scalar`]). Rows beyond a
-/// limit are counted ([`head_hits`](crate::data::MinibatchStats::head_hits)).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum StdLimit {
-    /// log σ = m + softplus(l − m): never below m = `log_std`, and with a gradient everywhere, so that l finds its way back.
-    SoftFloor {
-        /// m.
-        log_std: f32,
-    },
-    /// log σ = clamp(l, low, high), or σ = clamp(l, e^low, e^high). Outside, l has no gradient from the distribution and may
-    /// stay there for good.
-    Clamp {
-        /// Least log σ.
-        low: f32,
-        /// Greatest log σ.
-        high: f32,
-    },
-    /// log σ = l.
-    Free,
-}
-
-impl Default for StdLimit {
-    /// A soft floor at log σ = −20, which changes l above −4 by at most 1.2e-7, and l near 0 by 2.1e-9.
-    fn default() -> Self {
-        Self::SoftFloor { log_std: -20.0 }
-    }
-}
-
-/// Most action dimensions of a head: its table of dimensions is a uniform of fixed size.
-pub(super) const MAX_DIMS: usize = 256;
-
-/// Most outputs of the actor's last layer: far more than any network has, and no size that follows from it overflows.
-const MAX_RAW_OUTPUTS: usize = 1 << 24;
-
 impl Head {
     /// One of `actions` choices, without masks.
     pub const fn categorical(actions: usize) -> Self {
@@ -275,118 +172,6 @@ impl Head {
     /// `dims` bits.
     pub const fn bernoulli(dims: usize) -> Self {
         Self::Bernoulli { dims }
-    }
-
-    /// Whether an environment gets the same kind of actions from both: as many dimensions, and indices with as many choices or floats.
-    pub(crate) fn acts_alike(&self, other: &Self) -> bool {
-        let discrete = self.env_is_discrete();
-        discrete == other.env_is_discrete()
-            && self.action_dims() == other.action_dims()
-            && (!discrete || self.choices() == other.choices())
-    }
-
-    /// Outputs of the actor's last layer per row.
-    pub fn raw_outputs(&self) -> usize {
-        match self {
-            Self::Categorical { actions, .. } => *actions,
-            Self::MultiDiscrete { nvec, .. } => nvec.iter().fold(0, |sum: usize, choices| sum.saturating_add(*choices)),
-            Self::Bernoulli { dims } => *dims,
-            Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } => {
-                if std.from_state {
-                    dims.saturating_mul(2)
-                } else {
-                    *dims
-                }
-            }
-            Self::Beta { dims, .. } => dims.saturating_mul(2),
-            Self::Discretised { dims, bins, .. } => dims.saturating_mul(*bins),
-        }
-    }
-
-    /// Free parameters that do not depend on the state (`log_std` or `std`), 0 if none.
-    pub const fn free_parameters(&self) -> usize {
-        match self {
-            Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } if !std.from_state => *dims,
-            _ => 0,
-        }
-    }
-
-    /// What files call the free parameters: `log_std`, or `std` where they are deviations themselves.
-    pub const fn free_name(&self) -> &'static str {
-        match self.std() {
-            Some(Std { std_type: StdType::Scalar, .. }) => "std",
-            _ => "log_std",
-        }
-    }
-
-    /// Raw outputs that are (log) standard deviations: their biases begin where [`Init::log_std`](super::Init::log_std) says. Empty
-    /// where the deviation does not depend on the state.
-    pub const fn log_std_outputs(&self) -> std::ops::Range<usize> {
-        match self {
-            Self::Gaussian { dims, std, .. } | Self::TanhGaussian { dims, std, .. } if std.from_state => {
-                *dims..dims.saturating_mul(2)
-            }
-            _ => 0..0,
-        }
-    }
-
-    /// Width of a distribution row: raw outputs plus free parameters.
-    pub fn width(&self) -> usize {
-        self.raw_outputs().saturating_add(self.free_parameters())
-    }
-
-    /// Numbers per action: 1 for an index, else the dimensions.
-    pub const fn action_dims(&self) -> usize {
-        match self {
-            Self::Categorical { .. } => 1,
-            Self::MultiDiscrete { nvec, .. } => nvec.len(),
-            Self::Bernoulli { dims }
-            | Self::Gaussian { dims, .. }
-            | Self::TanhGaussian { dims, .. }
-            | Self::Beta { dims, .. }
-            | Self::Discretised { dims, .. } => *dims,
-        }
-    }
-
-    /// Words that follow the action's own on the device: a bit per raw output, 1 where it is allowed. 0 without masks.
-    pub fn mask_words(&self) -> usize {
-        if self.is_masked() { self.raw_outputs().div_ceil(32) } else { 0 }
-    }
-
-    /// 32-bit words per action on the device: dimensions, then mask.
-    pub fn action_words(&self) -> usize {
-        self.action_dims().saturating_add(self.mask_words())
-    }
-
-    /// Whether actions come with the choices that were allowed.
-    pub const fn is_masked(&self) -> bool {
-        matches!(self, Self::Categorical { masked: true, .. } | Self::MultiDiscrete { masked: true, .. })
-    }
-
-    /// Whether stored actions are indices or bits (`u32`) rather than floats.
-    pub const fn is_discrete(&self) -> bool {
-        matches!(
-            self,
-            Self::Categorical { .. } | Self::MultiDiscrete { .. } | Self::Bernoulli { .. } | Self::Discretised { .. }
-        )
-    }
-
-    /// Whether the environment gets indices or bits rather than floats.
-    pub const fn env_is_discrete(&self) -> bool {
-        self.is_discrete() && !matches!(self, Self::Discretised { .. })
-    }
-
-    /// Choices per dimension of a discrete head (2 for a bit); empty for floats, and where there are more dimensions than a head may
-    /// have.
-    pub fn choices(&self) -> Vec<usize> {
-        match self {
-            Self::Bernoulli { dims } | Self::Discretised { dims, .. } if *dims > MAX_DIMS => Vec::new(),
-            Self::Categorical { actions, .. } => vec![*actions],
-            Self::MultiDiscrete { nvec, .. } => nvec.clone(),
-            Self::Bernoulli { dims } => vec![2; *dims],
-            Self::Discretised { dims, bins, .. } => vec![*bins; *dims],
-            _ => Vec::new(),
-        }
     }
 
     /// The bounds of what the environment gets, if there are any.
@@ -426,52 +211,6 @@ impl Head {
             Self::TanhGaussian { .. } => "tanh_gaussian",
             Self::Beta { .. } => "beta",
             Self::Discretised { .. } => "discretised",
-        }
-    }
-
-    /// Refuses a head without actions, or with numbers out of range.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with what is wrong.
-    pub fn validate(&self) -> Result<()> {
-        let wrong = |message: String| Err(Error::config("head", message));
-        let dims = self.action_dims();
-        if dims == 0 || self.raw_outputs() == 0 {
-            return wrong(format!("{self:?} has no action"));
-        }
-        if self.raw_outputs() > MAX_RAW_OUTPUTS {
-            let raw = self.raw_outputs();
-            return wrong(format!("{} has {raw} raw outputs, at most {MAX_RAW_OUTPUTS} are possible", self.name()));
-        }
-        if dims > MAX_DIMS {
-            return wrong(format!("{} has {dims} action dimensions, at most {MAX_DIMS} are possible", self.name()));
-        }
-        if let Some(d) = self.choices().iter().position(|choices| *choices == 0) {
-            return wrong(format!("{} has no choice in dimension {d}", self.name()));
-        }
-        if let Self::Discretised { bins, .. } = self
-            && *bins < 2
-        {
-            return wrong(format!("discretised has bins {bins}, needs at least 2"));
-        }
-        if let Some(bounds) = self.bounds() {
-            bounds.validate(dims)?;
-        }
-        if let Some(Std { std_type: StdType::Scalar, limit: StdLimit::SoftFloor { .. } | StdLimit::Free, .. }) =
-            self.std()
-        {
-            return wrong(
-                "with std_type scalar a deviation may be trained to 0 and below: its limit must be a clamp".into(),
-            );
-        }
-        match self.std().map(|std| std.limit) {
-            Some(StdLimit::SoftFloor { log_std }) if !(-40.0..=40.0).contains(&log_std) => {
-                wrong(format!("the soft floor of log_std is {log_std}, must be in [-40, 40]"))
-            }
-            Some(StdLimit::Clamp { low, high }) if !(low >= -40.0 && high <= 40.0 && low < high) => {
-                wrong(format!("log_std is clamped to [{low}, {high}], must be an interval within [-40, 40]"))
-            }
-            _ => Ok(()),
         }
     }
 }

@@ -1,0 +1,105 @@
+//! The standard deviation of a Gaussian: where it comes from and how it is limited.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a Gaussian's standard deviation σ comes from, and how it is limited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StdFields")]
+pub struct Std {
+    /// Whether the network gives the trained number per row and dimension; else it is a free parameter per dimension.
+    pub from_state: bool,
+    /// What the trained number is: log σ, or σ itself.
+    #[serde(skip_serializing_if = "StdType::is_log")]
+    pub std_type: StdType,
+    /// From that number l to log σ. A file that does not name it has the default with [`StdType::Log`], and rsl_rl's
+    /// [`Std::SCALAR`] range with [`StdType::Scalar`].
+    pub limit: StdLimit,
+}
+
+impl Std {
+    /// σ = exp(l), without a limit: what most libraries compute.
+    pub const FREE: Self = Self { from_state: false, std_type: StdType::Log, limit: StdLimit::Free };
+
+    /// σ is a free parameter itself, clamped to [1e-6, 1e6]: rsl_rl's default (`std_type = "scalar"`, its `std_range`). As there,
+    /// a parameter below the range, negative ones among them, has σ = 1e-6 and no gradient.
+    pub const SCALAR: Self = Self {
+        from_state: false,
+        std_type: StdType::Scalar,
+        // log 1e-6 and log 1e6.
+        limit: StdLimit::Clamp { low: -13.815_511, high: 13.815_511 },
+    };
+
+    /// The same source with another limit.
+    pub const fn limited(self, limit: StdLimit) -> Self {
+        Self { limit, ..self }
+    }
+}
+
+/// [`Std`] as files have it, where what is missing depends on the rest.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StdFields {
+    from_state: bool,
+    std_type: StdType,
+    limit: Option<StdLimit>,
+}
+
+impl From<StdFields> for Std {
+    fn from(fields: StdFields) -> Self {
+        let usual = match fields.std_type {
+            StdType::Log => Self::default(),
+            StdType::Scalar => Self::SCALAR,
+        };
+        let StdFields { from_state, std_type, limit } = fields;
+        Self { from_state, std_type, limit: limit.unwrap_or(usual.limit) }
+    }
+}
+
+/// What a Gaussian's trained number l is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StdType {
+    /// The logarithm of the standard deviation; a free one is the parameter `log_std`.
+    #[default]
+    Log,
+    /// The standard deviation, a plain number that may be trained to 0 and below, so that its limit must be
+    /// [`StdLimit::Clamp`]; a free one is the parameter `std`. It begins at exp([`Init::log_std`](crate::policy::Init::log_std)).
+    Scalar,
+}
+
+impl StdType {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+    const fn is_log(&self) -> bool {
+        matches!(self, Self::Log)
+    }
+}
+
+/// How log σ follows from the trained number l, or from log l where the number is σ itself ([`StdType::Scalar`]). Rows beyond a
+/// limit are counted ([`head_hits`](crate::data::MinibatchStats::head_hits)).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum StdLimit {
+    /// log σ = m + softplus(l − m): never below m = `log_std`, and with a gradient everywhere, so that l finds its way back.
+    SoftFloor {
+        /// m.
+        log_std: f32,
+    },
+    /// log σ = clamp(l, low, high), or σ = clamp(l, e^low, e^high). Outside, l has no gradient from the distribution and may
+    /// stay there for good.
+    Clamp {
+        /// Least log σ.
+        low: f32,
+        /// Greatest log σ.
+        high: f32,
+    },
+    /// log σ = l.
+    Free,
+}
+
+impl Default for StdLimit {
+    /// A soft floor at log σ = −20, which changes l above −4 by at most 1.2e-7, and l near 0 by 2.1e-9.
+    fn default() -> Self {
+        Self::SoftFloor { log_std: -20.0 }
+    }
+}
