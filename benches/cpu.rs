@@ -47,7 +47,7 @@ fn waves(rows: usize, columns: usize, phase: f32) -> Array2<f32> {
 
 /// Rows whose actions the policy drew, its log-probabilities a little off.
 fn minibatch(spec: &PolicySpec, config: &Config, rows: usize) -> Outcome<Rows<f32>> {
-    let obs = waves(rows, spec.obs_dim, 0.1);
+    let obs = waves(rows, spec.obs_dim(), 0.1);
     let acted = CpuLearner::<f32>::new(spec.clone(), config.clone(), 1)?.act(obs.view(), ActMode::Sample)?;
     Ok(Rows::from_batch(&Batch {
         obs,
@@ -88,7 +88,7 @@ fn products(criterion: &mut Criterion) -> Outcome<()> {
     let none = Actions::Discrete(Array2::zeros((0, 0)));
     for (name, spec, rows) in nets() {
         let (layout, parameters) = (spec.layout(), initial_parameters(&spec, 1));
-        let (obs, v) = (waves(rows, spec.obs_dim, 0.1), wave(parameters.len(), 0.2).to_vec());
+        let (obs, v) = (waves(rows, spec.obs_dim(), 0.1), wave(parameters.len(), 0.2).to_vec());
         let form = FisherForm::GaussNewton;
         let fisher = Fisher::new(&spec, &layout, &parameters, obs.view(), &none, form, 1, 0.0)?;
         group.bench_function(BenchmarkId::from_parameter(name), |bench| {

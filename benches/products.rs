@@ -53,7 +53,7 @@ fn side(way: ProductPath, spec: &PolicySpec, rows: u32) -> Outcome<Side> {
     let r = u64::from(rows);
     let batch = BatchBuffers {
         rows,
-        obs: gpu.upload("obs", &wave(r * spec.obs_dim as u64, 0.1))?,
+        obs: gpu.upload("obs", &wave(r * spec.obs_dim() as u64, 0.1))?,
         actions: gpu.buffer("actions", r * spec.head.action_words() as u64)?,
         logp_old: gpu.upload("logp_old", &wave(r, 0.3))?,
         advantages: gpu.upload("advantages", &wave(r, 0.4))?,

@@ -121,8 +121,7 @@ fn head_cases() -> Vec<Case> {
             let k = h + a;
             let activation = Activation::ALL[k % Activation::ALL.len()];
             let spec = if k % 3 == 1 && !algorithm.is_trust_region() {
-                let trunk = vec![6];
-                PolicySpec { trunk, ..PolicySpec::separate(OBS_DIM, &[5], activation, head.clone()) }
+                PolicySpec::mlp(OBS_DIM, &[6], &[5], &[5], activation, head.clone())
             } else {
                 PolicySpec::separate(OBS_DIM, &[5, 4], activation, head.clone())
             };

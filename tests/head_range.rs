@@ -13,7 +13,7 @@ use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::gpu::{Gpu, Slot};
 use wgpo::kernels::{head_evaluate, head_fisher};
-use wgpo::policy::{Activation, Bounds, Head, Network, PolicySpec, Std, StdLimit};
+use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, Std, StdLimit};
 use wgpo::reference::Real;
 use wgpo::reference::actor_critic::ActorCritic;
 use wgpo::reference::head;
@@ -409,7 +409,7 @@ fn around(head: &Head, row: &[f32]) -> (PolicySpec, Vec<f32>) {
     let layout = spec.layout();
     let mut parameters = wgpo::policy::initial_parameters(&spec, 3);
     let raw = head.raw_outputs();
-    let last = *layout.layers(Network::Policy).last().unwrap();
+    let last = *layout.layers(Branch::POLICY).last().unwrap();
     parameters[last.bias..last.bias + raw].copy_from_slice(&row[..raw]);
     if let Some(at) = layout.log_std() {
         parameters[at..].copy_from_slice(&row[raw..]);

@@ -66,7 +66,7 @@ fn observations(rows: usize, width: usize) -> Array2<f32> {
 fn parameters(spec: &PolicySpec) -> Vec<f32> {
     let layout = spec.layout();
     let mut parameters = wgpo::policy::initial_parameters(spec, 7);
-    let last = *layout.layers(wgpo::policy::Network::Policy).last().unwrap();
+    let last = *layout.layers(wgpo::policy::Branch::POLICY).last().unwrap();
     parameters[last.weight..last.weight + last.outputs * last.inputs].iter_mut().for_each(|w| *w *= 60.0);
     if let Some(log_std) = layout.log_std() {
         let scalar = spec.head.std().is_some_and(|std| std.std_type == StdType::Scalar);
@@ -78,7 +78,7 @@ fn parameters(spec: &PolicySpec) -> Vec<f32> {
 fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 7).unwrap();
     learner.set_parameters(&parameters(spec)).unwrap();
-    let (obs, masks) = (observations(rows, spec.obs_dim), masks(&spec.head, rows));
+    let (obs, masks) = (observations(rows, spec.obs_dim()), masks(&spec.head, rows));
     let acted = learner.act_masked(obs.view(), masks.as_ref().map(|m| m.view()), ActMode::Sample).unwrap();
     // Not so far that a ratio meets the clamp, and with steps on both sides of the clip.
     let logp_old = Array1::from_shape_fn(rows, |row| acted.logp[row] + 0.1 * n(row, 100));

@@ -92,8 +92,7 @@ fn other_algorithms_learn_acrobot() {
 /// One seed: what differs from the gates above is one part, which has its own tests against f64, and the time of these tests is
 /// everybody's.
 fn variant(what: &str, env: Env, head: Head, config: Config, seed: u64) {
-    let mut spec = env.policy(&env.tuned().1);
-    spec.head = head;
+    let spec = env.policy(&env.tuned().1).with_head(head);
     solve(what, &mut CpuTrainer::new(env, spec, config, seed).unwrap(), seed);
 }
 

@@ -450,7 +450,7 @@ fn masks_reach_the_policy_and_the_rollout() {
         }
     }
     // A policy without masks would do what is not allowed.
-    let spec = wgpo::policy::PolicySpec { head: Head::categorical(3), ..Masked(0).spaces().policy(&[4]) };
+    let spec = Masked(0).spaces().policy(&[4]).with_head(Head::categorical(3));
     let mut plain = CpuLearner::<f32>::new(spec, config(4, 16), 3).unwrap();
     let error = Collector::of(4, 2, |_| Masked(0)).unwrap().collect(&mut plain, 16).unwrap_err();
     assert!(error.to_string().contains("has no masks, the environment allows some choices only"), "{error}");

@@ -8,7 +8,7 @@ use wgpo::algo::{ActPlan, BatchBuffers, FisherPlan, Model, PpoUpdate};
 use wgpo::config::{ClipFormula, FisherForm, GradClip, KlStop, Optimizer};
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, ReadBack};
 use wgpo::kernels::loss_ppo_fused;
-use wgpo::policy::{Activation, Bounds, Head, PolicySpec, initial_parameters};
+use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, initial_parameters};
 use wgpo::{AdvantageNorm, Config};
 
 fn gpu(products: ProductPath) -> Option<Gpu> {
@@ -58,7 +58,7 @@ fn outcome_of(
     }
     let batch = BatchBuffers {
         rows,
-        obs: gpu.upload("obs", &wave(r * spec.obs_dim as u64, 0.1)).unwrap(),
+        obs: gpu.upload("obs", &wave(r * spec.obs_dim() as u64, 0.1)).unwrap(),
         actions: gpu.upload("actions", &actions).unwrap(),
         logp_old: gpu.upload("logp_old", &wave(r, 0.3)).unwrap(),
         advantages: gpu.upload("advantages", &advantages).unwrap(),
@@ -144,7 +144,7 @@ fn gradients_of_narrow_networks_have_the_bits_of_the_plain_kernels() {
         })
         .collect();
     let unequal = PolicySpec::separate(6, &[20], Activation::Tanh, Head::gaussian(16));
-    specs.push(PolicySpec { value_hidden: vec![9, 40], ..unequal });
+    specs.push(unequal.with_hidden(Branch::VALUE, &[9, 40]));
     let masked = Head::MultiDiscrete { nvec: vec![3, 4], masked: true };
     specs.push(PolicySpec::separate(5, &[12, 13], Activation::Elu, masked));
     for spec in specs {
@@ -215,9 +215,9 @@ fn minibatches_too_large_for_one_loop_are_not_fused() {
 #[test]
 fn networks_that_cannot_share_dispatches_have_them_alone() {
     let base = PolicySpec::separate(6, &[20, 12], Activation::Silu, Head::gaussian(2));
-    let trunk = PolicySpec { trunk: vec![17], ..base.clone() };
-    let bare_trunk = PolicySpec { trunk: vec![24, 8], policy_hidden: vec![], value_hidden: vec![], ..base.clone() };
-    let unequal = PolicySpec { policy_hidden: vec![33], value_hidden: vec![9, 40, 5], ..base };
+    let trunk = PolicySpec::mlp(6, &[17], &[20, 12], &[20, 12], Activation::Silu, Head::gaussian(2));
+    let bare_trunk = PolicySpec::shared(6, &[24, 8], Activation::Silu, Head::gaussian(2));
+    let unequal = base.with_hidden(Branch::POLICY, &[33]).with_hidden(Branch::VALUE, &[9, 40, 5]);
     for spec in [trunk, bare_trunk, unequal] {
         same_bits(&spec, 131, true);
     }
@@ -235,8 +235,8 @@ fn forward_passes_in_one_dispatch_have_the_bits_of_the_plain_kernels() {
         PolicySpec::separate(17, &[64, 64], Activation::Tanh, Head::gaussian(6)),
         PolicySpec::separate(4, &[], Activation::Relu, Head::categorical(2)),
         PolicySpec::separate(131, &[128, 127, 66, 5], Activation::Tanh, Head::categorical(126)),
-        PolicySpec { trunk: vec![33, 70], ..PolicySpec::separate(7, &[9], Activation::Silu, Head::gaussian(3)) },
-        PolicySpec { value_hidden: vec![65], ..PolicySpec::separate(5, &[1], Activation::Elu, Head::bernoulli(64)) },
+        PolicySpec::mlp(7, &[33, 70], &[9], &[9], Activation::Silu, Head::gaussian(3)),
+        PolicySpec::mlp(5, &[], &[1], &[65], Activation::Elu, Head::bernoulli(64)),
     ];
     specs.extend(Activation::ALL.map(|activation| PolicySpec::separate(6, &[34], activation, Head::categorical(3))));
     for spec in specs {
@@ -244,7 +244,7 @@ fn forward_passes_in_one_dispatch_have_the_bits_of_the_plain_kernels() {
             let act = |gpu: &Gpu| {
                 let config = Config::cleanrl();
                 let model = Model::new(gpu, &spec, &config, &initial_parameters(&spec, 3), 1).unwrap();
-                let obs = gpu.upload("obs", &wave(u64::from(rows) * spec.obs_dim as u64, 0.1)).unwrap();
+                let obs = gpu.upload("obs", &wave(u64::from(rows) * spec.obs_dim() as u64, 0.1)).unwrap();
                 let plan = ActPlan::new(gpu, &model, &obs, rows).unwrap();
                 gpu.run("act", plan.calls(false), model.push_schedule(gpu, &config, 0).unwrap()).unwrap();
                 let bits = |buffer| gpu.read(buffer).unwrap().iter().map(|x: &f32| x.to_bits()).collect::<Vec<u32>>();

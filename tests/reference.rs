@@ -172,20 +172,14 @@ fn draws_follow_the_distribution() {
 }
 
 fn spec(trunk: bool, activation: Activation, head: Head) -> PolicySpec {
-    PolicySpec {
-        obs_dim: 3,
-        trunk: if trunk { vec![5, 4] } else { vec![] },
-        policy_hidden: vec![6],
-        value_hidden: if trunk { vec![] } else { vec![4, 5] },
-        activation,
-        head,
-    }
+    let (trunk, value_hidden): (&[usize], &[usize]) = if trunk { (&[5, 4], &[]) } else { (&[], &[4, 5]) };
+    PolicySpec::mlp(3, trunk, &[6], value_hidden, activation, head)
 }
 
 fn batch(rng: &mut StdRng, spec: &PolicySpec, rows: usize) -> Batch {
     let column = |rng: &mut StdRng, low: f32, high: f32| (0..rows).map(|_| rng.random_range(low..high)).collect();
     Batch {
-        obs: random(rng, (rows, spec.obs_dim)).mapv(|x| x as f32),
+        obs: random(rng, (rows, spec.obs_dim())).mapv(|x| x as f32),
         actions: some_actions(rng, &spec.head, rows),
         logp_old: column(rng, -3.0, -0.5),
         advantages: column(rng, -1.0, 1.0),

@@ -7,7 +7,7 @@ mod support;
 use wgpo::algo::{Model, RolloutPlan};
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath};
 use wgpo::kernels::rollout_fused;
-use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, initial_parameters};
+use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, Std, StdLimit, initial_parameters};
 use wgpo::{Config, Env};
 
 /// With plain kernels, and with ours.
@@ -135,9 +135,9 @@ fn every_environment_and_head_has_the_bits_of_the_kernels_by_turns() {
 fn shapes_of_networks() {
     let Some(gpus) = gpus() else { return };
     let base = |hidden: &[usize]| PolicySpec::separate(4, hidden, Activation::Tanh, Head::categorical(2));
-    let wide = PolicySpec { value_hidden: vec![5], ..base(&[128, 127]) };
-    let trunk = PolicySpec { trunk: vec![33, 70], policy_hidden: vec![6], value_hidden: vec![], ..base(&[]) };
-    let bare = PolicySpec { trunk: vec![24], policy_hidden: vec![], value_hidden: vec![], ..base(&[]) };
+    let wide = base(&[128, 127]).with_hidden(Branch::VALUE, &[5]);
+    let trunk = PolicySpec::mlp(4, &[33, 70], &[6], &[], Activation::Tanh, Head::categorical(2));
+    let bare = PolicySpec::shared(4, &[24], Activation::Tanh, Head::categorical(2));
     for spec in [base(&[]), base(&[64, 64]), wide, trunk, bare] {
         assert_eq!(same_bits(&gpus, &spec, Env::CartPole, (4, 48)), 1, "{spec:?}");
     }

@@ -13,7 +13,7 @@ use wgpo::checkpoint::{load_learner, load_trainer, read_rollout, save_trainer, w
 use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
-use wgpo::policy::{Activation, Bounds, Head, InitScheme, Network, PolicySpec, Std, initial_parameters};
+use wgpo::policy::{Activation, Bounds, Branch, Head, InitScheme, PolicySpec, Std, initial_parameters};
 use wgpo::reference::vec_env::VecEnv;
 use wgpo::{ActMode, Autoreset, Config, Error, NormalizerState, OnPolicy, RunningMoments, Trainer, TrainerState};
 
@@ -48,7 +48,7 @@ fn specs(size: usize) -> Vec<PolicySpec> {
         PolicySpec::separate(size, &[8], tanh, head()),
         PolicySpec::separate(size, &[], tanh, head()),
         PolicySpec::shared(4, &[size, size], tanh, head()),
-        PolicySpec { value_hidden: vec![size], ..PolicySpec::separate(4, &[8], tanh, head()) },
+        PolicySpec::separate(4, &[8], tanh, head()).with_hidden(Branch::VALUE, &[size]),
         // Each width alone would do.
         PolicySpec::separate(4, &[100_000, 100_000], tanh, head()),
         PolicySpec::separate(4, &[1 << 32, 1 << 32], tanh, head()),
@@ -96,13 +96,13 @@ fn cartpole() -> PolicySpec {
 fn policies_are_refused_and_their_layouts_do_not_wrap() {
     for size in EXTREME {
         for spec in specs(size) {
-            let what = format!("{:?} {:?}", spec.policy_hidden, spec.head.name());
+            let what = format!("{:?} {:?}", spec.hidden(Branch::POLICY), spec.head.name());
             refused(spec.validate(), &what);
             // A layout of what is not valid is of no use, but asking for it does no harm.
             let layout = spec.layout();
             assert!(layout.len() > 1 << 32 || spec.head.validate().is_err(), "{what}: {}", layout.len());
             assert!(layout.ranges().iter().all(|range| range.indices().end >= range.offset), "{what}");
-            let _ = (Network::ALL.map(|network| spec.sizes(network)), initial_parameters(&spec, 1));
+            let _ = (Branch::OUTPUTS.map(|name| spec.sizes(name)), initial_parameters(&spec, 1));
             refused(CpuLearner::<f32>::new(spec.clone(), Config::cleanrl(), 1), &what);
             refused(CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 1), &what);
             assert!(CpuTrainer::new(Env::CartPole, spec.clone(), Config::cleanrl(), 1).is_err(), "{what}");

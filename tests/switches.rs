@@ -23,7 +23,7 @@ use wgpo::{
 fn batch(spec: &PolicySpec, init: Init, rows: usize) -> Batch {
     let n = |row: usize, column: usize| normal(block(13, Draw::Initialisation, row as u32, column as u32, 9)[0]);
     let mut learner = CpuLearner::<f64>::new(spec.clone(), Config { init, ..Config::cleanrl() }, 7).unwrap();
-    let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
+    let obs = Array2::from_shape_fn((rows, spec.obs_dim()), |(row, column)| n(row, column));
     let acted = learner.act(obs.view(), wgpo::ActMode::Sample).unwrap();
     let logp_old = Array1::from_shape_fn(rows, |row| acted.logp[row] + 0.1 * n(row, 100));
     let values_old = Array1::from_shape_fn(rows, |row| acted.values[row] + 0.3 * n(row, 101));
@@ -152,14 +152,7 @@ fn the_device_agrees_with_the_f64_reference() {
     let Some(gpu) = support::gpu(true) else { return };
     let specs = [
         PolicySpec::separate(5, &[33, 17], Activation::Tanh, Head::gaussian(2)),
-        PolicySpec {
-            obs_dim: 4,
-            trunk: vec![19],
-            policy_hidden: vec![9],
-            value_hidden: vec![7, 5],
-            activation: Activation::Elu,
-            head: Head::categorical(3),
-        },
+        PolicySpec::mlp(4, &[19], &[9], &[7, 5], Activation::Elu, Head::categorical(3)),
     ];
     for spec in specs {
         for (name, config) in cases() {

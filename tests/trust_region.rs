@@ -26,7 +26,7 @@ fn specs() -> Vec<PolicySpec> {
     for head in [Head::categorical(3), Head::gaussian(2)] {
         for (trunk, activation) in [(vec![], Activation::Tanh), (vec![5, 4], Activation::Silu)] {
             let (policy_hidden, value_hidden) = (vec![6], if trunk.is_empty() { vec![4] } else { vec![] });
-            specs.push(PolicySpec { obs_dim: 3, trunk, policy_hidden, value_hidden, activation, head: head.clone() });
+            specs.push(PolicySpec::mlp(3, &trunk, &policy_hidden, &value_hidden, activation, head.clone()));
         }
     }
     specs
@@ -48,7 +48,7 @@ fn matrix(rng: &mut StdRng, rows: usize, columns: usize) -> Array2<f64> {
 /// Rows whose actions are the policy's own and whose ratios are 1.
 fn rows(rng: &mut StdRng, spec: &PolicySpec, parameters: &[f64], count: usize) -> Rows<f64> {
     let layout = spec.layout();
-    let obs = matrix(rng, count, spec.obs_dim).mapv(|x| f64::from(x as f32));
+    let obs = matrix(rng, count, spec.obs_dim()).mapv(|x| f64::from(x as f32));
     let dist = ActorCritic::new(spec, &layout, parameters).unwrap().distribution(obs.view()).unwrap();
     let actions = head_actions::sample(&spec.head, dist.view(), rng.random(), 0).unwrap();
     let column = |rng: &mut StdRng| Array1::from(numbers(rng, count, 1.0));
@@ -123,7 +123,7 @@ fn fisher_is_the_hessian_of_the_mean_kl() {
     let rng = &mut StdRng::seed_from_u64(2);
     for spec in specs() {
         let (layout, parameters) = (spec.layout(), weights(rng, &spec));
-        let obs = matrix(rng, 300, spec.obs_dim);
+        let obs = matrix(rng, 300, spec.obs_dim());
         let old = ActorCritic::new(&spec, &layout, &parameters).unwrap().distribution(obs.view()).unwrap();
         for _ in 0..5 {
             let v = numbers(rng, layout.len(), 1.0);
@@ -151,7 +151,7 @@ fn the_empirical_form_is_the_fisher_matrix_in_the_mean() {
     let rng = &mut StdRng::seed_from_u64(3);
     let spec = specs().remove(0);
     let (layout, parameters) = (spec.layout(), weights(rng, &spec));
-    let obs = matrix(rng, 1, spec.obs_dim);
+    let obs = matrix(rng, 1, spec.obs_dim());
     let dist = ActorCritic::new(&spec, &layout, &parameters).unwrap().distribution(obs.view()).unwrap();
     let v = numbers(rng, layout.len(), 1.0);
     let mut mean = vec![0.0; layout.len()];

@@ -23,7 +23,7 @@ fn random(seed: u64, index: usize) -> f32 {
 
 fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
     let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 7).unwrap();
-    let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(r, c)| random(seed, r * spec.obs_dim + c));
+    let obs = Array2::from_shape_fn((rows, spec.obs_dim()), |(r, c)| random(seed, r * spec.obs_dim() + c));
     let acted = learner.act(obs.view(), ActMode::Sample).unwrap();
     let advantages = Array1::from_shape_fn(rows, |r| random(seed + 1, r) + 0.3);
     let returns = &acted.values + &advantages;
@@ -45,7 +45,9 @@ fn specs() -> Vec<PolicySpec> {
     vec![
         PolicySpec::separate(5, &[33, 17], Activation::Tanh, discrete.clone()),
         PolicySpec::separate(4, &[16], Activation::Silu, continuous.clone()),
-        PolicySpec::shared(4, &[16, 9], Activation::Tanh, discrete),
+        PolicySpec::shared(4, &[16, 9], Activation::Tanh, discrete.clone()),
+        // As many layers before the branch as in it.
+        PolicySpec::shared(4, &[16], Activation::Tanh, discrete),
         PolicySpec::separate(3, &[], Activation::Relu, continuous),
     ]
 }

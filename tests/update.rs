@@ -18,7 +18,7 @@ use wgpo::{AdvantageNorm, Agent, Config, Env, KlStop, OnPolicy, Optimizer, SaveT
 fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
     let n = |row: usize, column: usize| normal(block(seed, Draw::Initialisation, row as u32, column as u32, 9)[0]);
     let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 3).unwrap();
-    let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
+    let obs = Array2::from_shape_fn((rows, spec.obs_dim()), |(row, column)| n(row, column));
     let acted = learner.act(obs.view(), wgpo::ActMode::Sample).unwrap();
     // Ratios near 1, some outside the clip range.
     let logp_old = Array1::from_shape_fn(rows, |row| acted.logp[row] + 0.2 * n(row, 100));
@@ -49,14 +49,7 @@ fn cases() -> Vec<Case> {
     let base =
         Config { update_epochs: 2, num_minibatches: 4, learning_rate: 1e-3, anneal_lr: false, ..Config::cleanrl() };
     let separate = |head: &Head, activation| PolicySpec::separate(5, &[33, 17], activation, head.clone());
-    let deep_trunk = PolicySpec {
-        obs_dim: 4,
-        trunk: vec![32, 31],
-        policy_hidden: vec![9],
-        value_hidden: vec![7, 5],
-        activation: Activation::Elu,
-        head: continuous.clone(),
-    };
+    let deep_trunk = PolicySpec::mlp(4, &[32, 31], &[9], &[7, 5], Activation::Elu, continuous.clone());
     vec![
         Case {
             name: "cleanrl, discrete",

@@ -20,7 +20,7 @@ use wgpo::{
 fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     let n = |row: usize, column: usize| normal(block(11, Draw::Initialisation, row as u32, column as u32, 9)[0]);
     let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 7).unwrap();
-    let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
+    let obs = Array2::from_shape_fn((rows, spec.obs_dim()), |(row, column)| n(row, column));
     let acted = learner.act(obs.view(), wgpo::ActMode::Sample).unwrap();
     let logp_old = Array1::from_shape_fn(rows, |row| acted.logp[row] + 0.1 * n(row, 100));
     let values_old = Array1::from_shape_fn(rows, |row| acted.values[row] + 0.3 * n(row, 101));

@@ -40,7 +40,7 @@ fn allowed(spec: &PolicySpec, rows: usize) -> Option<Array2<bool>> {
 /// A seeded batch near the policy's own distribution.
 fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), 7).unwrap();
-    let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
+    let obs = Array2::from_shape_fn((rows, spec.obs_dim()), |(row, column)| n(row, column));
     let allowed = allowed(spec, rows);
     let acted = learner.act_masked(obs.view(), allowed.as_ref().map(|a| a.view()), ActMode::Sample).unwrap();
     let logp_old = Array1::from_shape_fn(rows, |row| acted.logp[row] + 0.1 * n(row, 100));
@@ -349,7 +349,7 @@ fn masks_are_checked() {
 fn rollout(spec: &PolicySpec, steps: usize, envs: usize, actor: u64) -> Rollout {
     let rows = steps * envs;
     let mut learner = CpuLearner::<f64>::new(spec.clone(), Config::cleanrl(), actor).unwrap();
-    let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| n(row, column));
+    let obs = Array2::from_shape_fn((rows, spec.obs_dim()), |(row, column)| n(row, column));
     let allowed = allowed(spec, rows);
     let acted = learner.act_masked(obs.view(), allowed.as_ref().map(|a| a.view()), ActMode::Sample).unwrap();
     let window = |columns: usize, steps: usize| Array2::from_shape_fn((steps, envs), |(t, e)| n(t * envs + e, columns));
@@ -527,7 +527,7 @@ fn window(
     // Padding may hold anything; a filler is an observation like others.
     let garbage = if autoreset == Autoreset::Disabled { f32::NAN } else { 0.25 };
     let rows = steps * envs;
-    let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, c)| of(row).map_or(garbage, |step| n(step.id, c)));
+    let obs = Array2::from_shape_fn((rows, spec.obs_dim()), |(row, c)| of(row).map_or(garbage, |step| n(step.id, c)));
     let dims = spec.head.action_dims();
     let index = |(row, _): (usize, usize)| of(row).map_or(99, |step| step.id as u32 % 3);
     let indices = Array2::from_shape_fn((rows, dims), index);

@@ -13,7 +13,7 @@ use wgpo::data::{Batch, UpdateStats};
 use wgpo::gpu::Gpu;
 use wgpo::kernels::per_update::PerUpdate;
 use wgpo::kernels::{is_wide, policy_sample, policy_sample_wide};
-use wgpo::policy::{Activation, Bounds, Head, Network, PolicySpec};
+use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec};
 use wgpo::reference::head_categorical::log_softmax;
 use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{ActMode, AdvantageNorm, Agent, Algorithm, Config, KlPenalty, OnPolicy};
@@ -54,7 +54,7 @@ fn policy(head: &Head) -> PolicySpec {
 /// Parameters at which choices differ in their probability.
 fn parameters(spec: &PolicySpec) -> Vec<f32> {
     let mut parameters = wgpo::policy::initial_parameters(spec, 7);
-    let last = *spec.layout().layers(Network::Policy).last().unwrap();
+    let last = *spec.layout().layers(Branch::POLICY).last().unwrap();
     parameters[last.weight..last.weight + last.outputs * last.inputs]
         .iter_mut()
         .enumerate()

@@ -8,7 +8,7 @@ use super::rows;
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu, Slot};
 use crate::kernels::policy_sample;
-use crate::policy::Network;
+use crate::policy::Branch;
 
 /// Acting on a fixed number of rows.
 #[derive(Debug)]
@@ -43,13 +43,13 @@ impl ActPlan {
         let logp = gpu.buffer("logp", u64::from(rows))?;
         let (mut seen, mut normalize) = (obs.clone(), Vec::new());
         if model.normalizer.has_obs() {
-            seen = gpu.buffer("normalised obs", u64::from(rows) * spec.obs_dim as u64)?;
+            seen = gpu.buffer("normalised obs", u64::from(rows) * spec.obs_dim() as u64)?;
             let unused = gpu.buffer("no final_obs", 1)?;
             let step = |update| ObsStep { rows, obs_offset: 0, final_offset: 0, final_rows: 0, update };
             normalize = model.normalizer.observations(gpu, obs, &seen, &unused, &[step(true), step(false)])?;
         }
-        let to = ForwardOnly::new(gpu, spec, rows, &Network::ALL)?;
-        let block = Block { rows, obs_offset: 0, obs_stride: spec.obs_dim as u32, value_offset: 0 };
+        let to = ForwardOnly::new(gpu, spec, rows, &Branch::OUTPUTS)?;
+        let block = Block { rows, obs_offset: 0, obs_stride: spec.obs_dim() as u32, value_offset: 0 };
         let forward: Vec<Call> =
             networks.forward_only(&seen, &to, Some(&values), &[block])?.into_iter().flatten().collect();
         let in_rewards = model.normalizer.values(gpu, &[(&values, rows)])?;

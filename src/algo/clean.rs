@@ -15,7 +15,7 @@ pub(super) fn cleaned(gpu: &Gpu, model: &Model, batch: &BatchBuffers) -> Result<
     let Some(valid) = &batch.valid else { return Ok((clean, calls)) };
     let clear = Clear { gpu, valid, rows: batch.rows };
     let spec = &model.spec;
-    clean.obs = clear.column(&batch.obs, spec.obs_dim, 0, &mut calls)?;
+    clean.obs = clear.column(&batch.obs, spec.obs_dim(), 0, &mut calls)?;
     clean.actions = clear.column(&batch.actions, spec.head.action_words(), 0, &mut calls)?;
     clean.logp_old = clear.column(&batch.logp_old, 1, INVALID_LOGP.to_bits(), &mut calls)?;
     for column in [&mut clean.advantages, &mut clean.returns, &mut clean.values_old] {

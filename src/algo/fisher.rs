@@ -11,7 +11,7 @@ use crate::config::FisherForm;
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{head_fisher, mlp_backward_weight, reduce_partials};
-use crate::policy::Network;
+use crate::policy::Branch;
 
 /// The Fisher matrix of a policy over some observations, as an operator: `prepare` once per parameters, then as many
 /// [`product`](Self::product)s as are wanted.
@@ -54,7 +54,7 @@ impl FisherPlan {
         }
         let spec = &model.spec;
         let rows = rows.div_ceil(every);
-        let obs_dim = spec.obs_dim as u32;
+        let obs_dim = spec.obs_dim() as u32;
         let obs_stride = obs_dim.checked_mul(every).ok_or_else(|| {
             Error::config(
                 "trust_region.fisher_subsample",
@@ -62,7 +62,7 @@ impl FisherPlan {
             )
         })?;
         let block = Block { rows, obs_offset: 0, obs_stride, value_offset: 0 };
-        let actor = [Network::Trunk, Network::Policy];
+        let actor = [Branch::POLICY];
         let kept = Activations::new(gpu, spec, rows, &actor)?;
         let prepare = networks(gpu, model).forward(&actor, obs, &kept, obs, &[block])?.into_iter().flatten().collect();
         Ok(Self {
@@ -115,7 +115,7 @@ impl FisherPlan {
             d_head_outputs: &self.gradients.d_head_outputs,
         };
         calls.extend(rows::fisher(gpu, &model.spec.head, &[params], &io)?);
-        let actor = [Network::Trunk, Network::Policy];
+        let actor = [Branch::POLICY];
         let backward = networks.backward(&actor, &self.obs, &self.kept, &self.gradients, &[self.block])?;
         calls.extend(backward.into_iter().flatten());
         calls.extend(sum_partials(gpu, model, rows, &self.gradients.partials, product)?);

@@ -4,13 +4,13 @@ use super::network::{Activations, Block, Networks};
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::mlp_forward_fused;
-use crate::policy::{Network, PolicySpec};
+use crate::policy::{Branch, PolicySpec};
 
 /// Where a forward pass leaves its distribution rows. In one dispatch where the networks are narrow enough
 /// ([`mlp_forward_fused::fits`]), layer by layer otherwise; the bits are the same.
 #[derive(Debug)]
 pub(super) struct ForwardOnly {
-    wanted: Vec<Network>,
+    wanted: Vec<&'static str>,
     /// Activations of the layers, where they go through memory.
     kept: Option<Activations>,
     /// Distribution rows; one element that nobody writes where only values are wanted.
@@ -20,12 +20,12 @@ pub(super) struct ForwardOnly {
 }
 
 impl ForwardOnly {
-    /// Room for `rows` rows at a time of the networks in `wanted`.
-    pub fn new(gpu: &Gpu, spec: &PolicySpec, rows: u32, wanted: &[Network]) -> Result<Self> {
+    /// Room for `rows` rows at a time, of those of actor and critic that `wanted` names.
+    pub fn new(gpu: &Gpu, spec: &PolicySpec, rows: u32, wanted: &[&'static str]) -> Result<Self> {
         let unused = gpu.buffer("no values", 1)?;
         let wanted = wanted.to_vec();
         if is_fused(gpu, spec) {
-            let width = if wanted.contains(&Network::Policy) { spec.head.width() as u64 * u64::from(rows) } else { 1 };
+            let width = if wanted.contains(&Branch::POLICY) { spec.head.width() as u64 * u64::from(rows) } else { 1 };
             return Ok(Self { wanted, kept: None, head_outputs: gpu.buffer("head_outputs", width)?, unused });
         }
         let kept = Activations::new(gpu, spec, rows, &wanted)?;

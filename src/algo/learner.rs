@@ -119,7 +119,7 @@ impl GpuLearner {
         if let Some(index) = self.act.iter().position(|acting| acting.rows == rows) {
             return Ok(self.act.remove(index));
         }
-        let obs = self.gpu.buffer("obs", u64::from(rows) * self.model.spec.obs_dim as u64)?;
+        let obs = self.gpu.buffer("obs", u64::from(rows) * self.model.spec.obs_dim() as u64)?;
         let plan = ActPlan::new(&self.gpu, &self.model, &obs, rows)?;
         let head = &self.model.spec.head;
         let mut words = u64::from(rows) * (head.action_words() + head.action_dims() + 2) as u64;
@@ -133,7 +133,7 @@ impl GpuLearner {
     /// The number of rows of observations that the networks can take.
     fn check_obs(&self, obs: ArrayView2<'_, f32>) -> Result<u32> {
         let rows = small("act", obs.nrows())?;
-        check_shape("obs", obs.shape(), &[obs.nrows(), self.model.spec.obs_dim])?;
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.model.spec.obs_dim()])?;
         if rows == 0 {
             return Err(Error::config("obs", "has 0 rows"));
         }
@@ -188,7 +188,7 @@ impl GpuLearner {
         let floats = |part: &[u32]| part.iter().map(|word| f32::from_bits(*word)).collect::<Array1<f32>>();
         let obs = if normalizes {
             let floats = seen.iter().map(|word| f32::from_bits(*word)).collect();
-            let shape = (rows as usize, self.model.spec.obs_dim);
+            let shape = (rows as usize, self.model.spec.obs_dim());
             Array2::from_shape_vec(shape, floats)
                 .map_err(|_| Error::shape("obs", &[seen.len()], &[shape.0, shape.1]))?
         } else {
@@ -214,7 +214,7 @@ impl GpuLearner {
         };
         let mut prepare = Vec::new();
         let (obs, actions) = (
-            gpu.buffer("obs", rows * spec.obs_dim as u64)?,
+            gpu.buffer("obs", rows * spec.obs_dim() as u64)?,
             gpu.buffer("actions", rows * spec.head.action_words() as u64)?,
         );
         let logp_old = gpu.buffer("logp_old", rows)?;

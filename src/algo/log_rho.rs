@@ -35,7 +35,7 @@ impl LogRhoPlan {
     ) -> Result<Self> {
         let (spec, all) = (&model.spec, u64::from(rows));
         let to = ForwardOnly::new(gpu, spec, rows, &ACTOR)?;
-        let block = Block { rows, obs_offset: 0, obs_stride: spec.obs_dim as u32, value_offset: 0 };
+        let block = Block { rows, obs_offset: 0, obs_stride: spec.obs_dim() as u32, value_offset: 0 };
         let mut calls: Vec<Call> =
             networks(gpu, model).forward_only(obs, &to, None, &[block])?.into_iter().flatten().collect();
         let row_values = gpu.buffer("row_values", all)?;

@@ -35,7 +35,6 @@ mod network;
 mod normalize;
 mod plan;
 mod prepare;
-mod products;
 mod rollout;
 mod rollout_steps;
 pub(crate) mod rows;

@@ -79,7 +79,7 @@ impl Model {
             optimizer_step: gpu.buffer("optimizer_step", 1)?,
             search_direction: gpu.buffer("search_direction", count)?,
             kl_state: gpu.buffer("kl_state", loss_kl::STATE_WORDS)?,
-            normalizer: NormalizerBuffers::new(gpu, config, spec.obs_dim)?,
+            normalizer: NormalizerBuffers::new(gpu, config, spec.obs_dim())?,
             bias_correction: gpu.upload("bias_correction", &bias_corrections(config.adam_beta1, config.adam_beta2)?)?,
             betas: (config.adam_beta1, config.adam_beta2),
             ring: PerUpdate::ring(gpu)?,

@@ -9,7 +9,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::reduce_episodes;
-use crate::policy::Network;
+use crate::policy::Branch;
 
 /// Most rows that go through the critic at once where its activations go through memory: bounds that.
 const VALUE_ROWS: u32 = 16_384;
@@ -59,7 +59,7 @@ impl RolloutPlan {
     fn build(gpu: &Gpu, model: &Model, env: Env, (steps, envs): (u32, u32), fused: bool) -> Result<Self> {
         let spec = &model.spec;
         env.check_head(&spec.head)?;
-        let obs_dim = spec.obs_dim as u64;
+        let obs_dim = spec.obs_dim() as u64;
         let n = u64::from(envs);
         let rows = u64::from(steps) * n;
         let obs = gpu.buffer("obs", rows.saturating_add(n).saturating_mul(obs_dim))?;
@@ -108,7 +108,7 @@ impl RolloutPlan {
             [(&obs, &buffers.values, rows + n), (&final_obs, &buffers.final_values, rows)]
         {
             let most = if is_fused(gpu, spec) { all } else { u64::from(VALUE_ROWS).min(all) };
-            let to = ForwardOnly::new(gpu, spec, most as u32, &[Network::Trunk, Network::Value])?;
+            let to = ForwardOnly::new(gpu, spec, most as u32, &[Branch::VALUE])?;
             let blocks: Vec<Block> = (0..all)
                 .step_by(most as usize)
                 .map(|start| Block {

@@ -2,15 +2,14 @@
 
 use super::forward::ForwardOnly;
 use super::model::Model;
-use super::network::{Block, Networks};
+use super::network::{Block, FEW_ROWS, Networks};
 use super::normalize::ObsStep;
-use super::products::FEW_ROWS;
 use super::rows;
 use crate::env::Env;
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Element, Gpu, ProductPath, require_calls};
 use crate::kernels::{env_step, policy_sample, rollout_fused};
-use crate::policy::{Network, PolicySpec};
+use crate::policy::{Branch, PolicySpec};
 
 /// What the steps of one rollout read and write.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +92,7 @@ impl Steps<'_> {
         let Self { gpu, model, env, steps, envs, .. } = *self;
         let spec = self.spec();
         require_calls(|| format!("a rollout of {steps} steps, step by step,"), 3 * u128::from(steps))?;
-        let (obs_dim, dims) = (spec.obs_dim as u32, spec.head.action_dims() as u64);
+        let (obs_dim, dims) = (spec.obs_dim() as u32, spec.head.action_dims() as u64);
         let env_actions = gpu.buffer("env_actions", u64::from(envs) * dims)?;
 
         // Where observations are normalised, the environments write raw ones of one step, over those of the last.
@@ -123,7 +122,7 @@ impl Steps<'_> {
         let mut calls: Vec<Call> = environment.by_ref().take(1).collect();
 
         let networks = Networks { gpu, spec, layout: &model.layout, parameters: &model.parameters };
-        let to = ForwardOnly::new(gpu, spec, envs, &[Network::Trunk, Network::Policy])?;
+        let to = ForwardOnly::new(gpu, spec, envs, &[Branch::POLICY])?;
         let obs_offset = |t: u32| t * envs * obs_dim;
         let blocks: Vec<Block> = (0..steps)
             .map(|t| Block { rows: envs, obs_offset: obs_offset(t), obs_stride: obs_dim, value_offset: 0 })

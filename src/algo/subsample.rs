@@ -53,7 +53,7 @@ pub(super) fn subsampled(
     let spec = &model.spec;
     let of_policy = BatchBuffers {
         rows: taken,
-        obs: gather(&batch.obs.cast(), spec.obs_dim)?.cast(),
+        obs: gather(&batch.obs.cast(), spec.obs_dim())?.cast(),
         actions: gather(&batch.actions, spec.head.action_words())?,
         logp_old: gather(&batch.logp_old.cast(), 1)?.cast(),
         advantages: gather(&batch.advantages.cast(), 1)?.cast(),

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, ReadBack, Slot};
 use crate::kernels::reduce_episodes::{self as of, SUMMARY};
 use crate::memory::small;
-use crate::policy::{Network, PolicySpec};
+use crate::policy::PolicySpec;
 use crate::state::{EpisodeStats, TrainerState};
 use crate::trainer::{IterationStats, Trainer};
 
@@ -56,8 +56,8 @@ impl GpuTrainer {
 
     /// Allocates and binds everything; parameters and environments are 0.
     fn empty(gpu: &Gpu, env: Env, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
-        if spec.obs_dim != env.obs_dim() {
-            let (got, want) = (spec.obs_dim, env.obs_dim());
+        if spec.obs_dim() != env.obs_dim() {
+            let (got, want) = (spec.obs_dim(), env.obs_dim());
             return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
         }
         env.check_head(&spec.head)?;
@@ -85,11 +85,11 @@ impl GpuTrainer {
         } else {
             (config.minibatch_rows(config.batch_size()) as u64).max(rows.min(16_384))
         };
-        let widest = Network::ALL.into_iter().flat_map(|network| spec.sizes(network)).chain([spec.head.width()]).max();
-        let obs = rows.saturating_add(config.num_envs as u64).saturating_mul(spec.obs_dim as u64);
+        let widest = spec.widest().max(spec.head.width());
+        let obs = rows.saturating_add(config.num_envs as u64).saturating_mul(spec.obs_dim() as u64);
         // An update gathers them with rows at multiples of four.
-        let gathered = rows.saturating_mul(spec.obs_dim.checked_next_multiple_of(4).unwrap_or(usize::MAX) as u64);
-        let kept = at_once.saturating_mul(widest.unwrap_or(1) as u64);
+        let gathered = rows.saturating_mul(spec.obs_dim().checked_next_multiple_of(4).unwrap_or(usize::MAX) as u64);
+        let kept = at_once.saturating_mul(widest as u64);
         let samples = rows.saturating_mul(4).max(rows.saturating_mul(spec.head.width() as u64));
         obs.max(gathered).max(kept).max(samples).max(spec.layout().len() as u64).saturating_mul(4)
     }

@@ -175,7 +175,7 @@ impl PolicyStep<'_> {
     }
 
     fn block(&self) -> Block {
-        let obs_stride = self.model.spec.obs_dim as u32;
+        let obs_stride = self.model.spec.obs_dim() as u32;
         Block { rows: self.rows, obs_offset: 0, obs_stride, value_offset: 0 }
     }
 

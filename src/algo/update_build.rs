@@ -3,8 +3,7 @@
 use super::batch::BatchBuffers;
 use super::forward::ForwardOnly;
 use super::model::Model;
-use super::network::{Activations, Block, Gradients, Networks};
-use super::products::FEW_ROWS;
+use super::network::{Activations, Block, FEW_ROWS, Gradients, Networks};
 use crate::config::{AdvantageNorm, Config, MinibatchRest, Minibatches, Shuffle};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ProductPath};
@@ -12,10 +11,10 @@ use crate::kernels::{
     advantage_normalize, batch_count, batch_gather, batch_pack, loss_ppo, loss_ppo_fused, loss_statistics,
     loss_trust_region, mlp_backward_weight, optim_clip, reduce_moments,
 };
-use crate::policy::Network;
+use crate::policy::Branch;
 
 /// The trunk, if there is one, and the policy.
-pub(super) const ACTOR: [Network; 2] = [Network::Trunk, Network::Policy];
+pub(super) const ACTOR: [&str; 1] = [Branch::POLICY];
 
 /// What an update needs to compare distributions.
 pub(super) struct Divergence {
@@ -115,12 +114,12 @@ impl<'a> Builder<'a> {
             && !config.rate_by_minibatch()
             && !critic_only;
         // Rows that begin at multiples of four, for the tiled kernels, unless there is no room.
-        let padded = spec.obs_dim.next_multiple_of(4) as u64;
+        let padded = spec.obs_dim().next_multiple_of(4) as u64;
         let limits = gpu.limits();
         let room = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let tiled = !fused && gpu.products() != ProductPath::Plain && minibatch >= FEW_ROWS;
         let pads = tiled && 4 * all * padded <= room;
-        let obs_stride = if pads { padded as u32 } else { spec.obs_dim as u32 };
+        let obs_stride = if pads { padded as u32 } else { spec.obs_dim() as u32 };
         // Where fused, nothing goes through memory between the layers: some room for what is bound and not used.
         let kept = if fused { 1 } else { minibatch };
         Ok(Self {
@@ -140,7 +139,7 @@ impl<'a> Builder<'a> {
             // After the rows: the weights of a KL penalty, and what a row of each minibatch weighs.
             samples: gpu.buffer("samples", all + 1 + if batch.valid.is_some() { split.count() as u64 } else { 0 })?,
             masked: batch.valid.is_some(),
-            kept: Activations::new(gpu, spec, kept, &Network::ALL)?,
+            kept: Activations::new(gpu, spec, kept, &Branch::OUTPUTS)?,
             gradients: Gradients::new(gpu, spec, layout, &sizes, kept)?,
             values: gpu.buffer("minibatch values", u64::from(kept))?,
             loss_partials: gpu.buffer("loss_partials", u64::from(loss_ppo::groups(minibatch)) * 5)?,
@@ -245,7 +244,7 @@ impl<'a> Builder<'a> {
         let io = batch_gather::Io { order, source: &source, gathered: &gathered };
         calls.extend(batch_gather::bind(
             gpu,
-            &[batch_gather::Params { stride: self.obs_stride, ..gather(spec.obs_dim) }],
+            &[batch_gather::Params { stride: self.obs_stride, ..gather(spec.obs_dim()) }],
             &io,
             ring,
         )?);
@@ -348,21 +347,21 @@ impl<'a> Builder<'a> {
             blocks.push(Block { rows, obs_offset, obs_stride, value_offset: 0 });
             starts.push(start);
         }
-        // The critic alone leaves a shared trunk as it is: its layers are the policy's, too.
-        let (forward, backward): (&[Network], &[Network]) = if self.critic_only {
-            (&[Network::Trunk, Network::Value], &[Network::Value])
-        } else {
-            (&Network::ALL, &Network::ALL)
-        };
+        let outputs: &[&str] = if self.critic_only { &[Branch::VALUE] } else { &Branch::OUTPUTS };
         let losses = self.loss_params(&blocks, &starts);
         let tail = if self.short_tail { self.short_tail(&blocks)? } else { self.optimiser(&blocks)? };
         if self.fused {
             let calls = self.fused_gradients(&losses)?.into_iter().zip(tail);
             return Ok(calls.map(|(gradient, tail)| [vec![gradient], tail].concat()).collect());
         }
-        let mut lists = self.networks.forward(forward, &self.obs, &self.kept, &self.values, &blocks)?;
+        let mut lists = self.networks.forward(outputs, &self.obs, &self.kept, &self.values, &blocks)?;
         let losses = self.losses(&blocks, &starts, &losses)?;
-        let backward = self.networks.backward(backward, &self.obs, &self.kept, &self.gradients, &blocks)?;
+        // The critic alone leaves a shared trunk as it is: its layers are the policy's, too.
+        let backward = if self.critic_only {
+            self.networks.backward_own(Branch::VALUE, &self.obs, &self.kept, &self.gradients, &blocks)?
+        } else {
+            self.networks.backward(outputs, &self.obs, &self.kept, &self.gradients, &blocks)?
+        };
         for (((list, losses), backward), tail) in lists.iter_mut().zip(losses).zip(backward).zip(tail) {
             list.extend(losses);
             list.extend(backward);

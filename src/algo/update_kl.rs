@@ -14,7 +14,7 @@ use crate::kernels::{loss_kl, loss_trust_region};
 impl Builder<'_> {
     /// Every row in the batch's own order.
     fn whole(&self) -> [Block; 1] {
-        [Block { rows: self.rows, obs_offset: 0, obs_stride: self.networks.spec.obs_dim as u32, value_offset: 0 }]
+        [Block { rows: self.rows, obs_offset: 0, obs_stride: self.networks.spec.obs_dim() as u32, value_offset: 0 }]
     }
 
     /// Distribution rows of the policy at the start, where they are needed and not given.

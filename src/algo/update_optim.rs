@@ -6,7 +6,7 @@ use crate::config::{AdamEps, GradClip, Optimizer};
 use crate::error::Result;
 use crate::gpu::Call;
 use crate::kernels::{optim_adam, optim_clip, optim_decide, optim_reduce, optim_rmsprop, reduce_partials};
-use crate::policy::{Network, ParamLayout};
+use crate::policy::{Branch, ParamLayout};
 
 impl Builder<'_> {
     /// Statistics, clipping and step of each minibatch in three dispatches. Not with a KL penalty, whose weight lies between
@@ -180,6 +180,6 @@ impl Builder<'_> {
 
 /// Where the critic's own parameters lie.
 fn value_range(layout: &ParamLayout) -> std::ops::Range<u32> {
-    let own = layout.own_range(Network::Value);
+    let own = layout.own_range(Branch::VALUE);
     own.start as u32..own.end as u32
 }

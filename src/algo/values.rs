@@ -6,7 +6,7 @@ use super::network::{Block, Networks};
 use super::normalize::ObsStep;
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot};
-use crate::policy::Network;
+use crate::policy::Branch;
 
 /// The critic on up to so many rows. The row count of one call is seldom that of the next (episodes end when they like), so rows go
 /// through in the next power of two, over buffers that are kept: at most twice the work, and no more than 32 lists of dispatches, each
@@ -43,7 +43,7 @@ impl ValuePlan {
     }
 
     fn exact(gpu: &Gpu, model: &Model, capacity: u32) -> Result<Self> {
-        let width = u64::from(capacity) * model.spec.obs_dim as u64;
+        let width = u64::from(capacity) * model.spec.obs_dim() as u64;
         let obs = gpu.buffer("obs", width)?;
         let normalizes = model.normalizer.has_obs();
         let mut plan = Self {
@@ -51,7 +51,7 @@ impl ValuePlan {
             seen: if normalizes { gpu.buffer("normalised obs", width)? } else { obs.clone() },
             obs,
             values: gpu.buffer("values", capacity.into())?,
-            to: ForwardOnly::new(gpu, &model.spec, capacity, &[Network::Trunk, Network::Value])?,
+            to: ForwardOnly::new(gpu, &model.spec, capacity, &[Branch::VALUE])?,
             sizes: Vec::new(),
         };
         // Whether it can be bound shows here, too.
@@ -73,7 +73,7 @@ impl ValuePlan {
             let step = ObsStep { rows, obs_offset: 0, final_offset: 0, final_rows: 0, update: false };
             calls.extend(model.normalizer.observations(gpu, &self.obs, &self.seen, &unused, &[step])?);
         }
-        let block = Block { rows, obs_offset: 0, obs_stride: model.spec.obs_dim as u32, value_offset: 0 };
+        let block = Block { rows, obs_offset: 0, obs_stride: model.spec.obs_dim() as u32, value_offset: 0 };
         calls.extend(networks.forward_only(&self.seen, &self.to, Some(&self.values), &[block])?.into_iter().flatten());
         calls.extend(model.normalizer.values(gpu, &[(&self.values, rows)])?);
         let staging = ReadBack::new(gpu, "values", rows.into())?;

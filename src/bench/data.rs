@@ -51,7 +51,7 @@ impl Setup {
     }
 
     pub fn obs(&self) -> Array2<f32> {
-        waves(self.rows, self.spec.obs_dim, 0.1)
+        waves(self.rows, self.spec.obs_dim(), 0.1)
     }
 
     /// Rows whose actions the policy drew; log-probabilities and values are those of a policy a little off.

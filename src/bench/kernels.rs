@@ -5,7 +5,7 @@ use crate::check::{Entry, Size, Submitted, Sweep, Timed, registry};
 use crate::env::Env;
 use crate::gpu::{Call, Gpu, Slot};
 use crate::kernels::{advantage_gae, mlp_backward_weight};
-use crate::policy::{Network, PolicySpec};
+use crate::policy::{Branch, PolicySpec};
 
 pub(super) fn cases(table: &Table) -> Vec<Case> {
     let mut all = Vec::new();
@@ -32,11 +32,11 @@ pub(super) fn size(spec: &PolicySpec, rows: usize) -> Size {
         rows,
         steps: 1,
         envs: rows,
-        layer: (spec.obs_dim, spec.head.raw_outputs()),
+        layer: (spec.obs_dim(), spec.head.raw_outputs()),
         first: false,
         last: false,
         head: spec.head.clone(),
-        obs_dim: spec.obs_dim,
+        obs_dim: spec.obs_dim(),
         parameters,
         slices: rows.div_ceil(slice),
         env: Env::CartPole,
@@ -48,7 +48,7 @@ fn layers(table: &Table) -> Vec<Named> {
     let (mut named, mut seen) = (Vec::new(), Vec::new());
     for (net, spec, rows) in &table.nets {
         let layout = spec.layout();
-        let layers = layout.layers(Network::Policy);
+        let layers = layout.layers(Branch::POLICY);
         let of = |index: usize, name: String| {
             let layer = &layers[index];
             let (first, last) = (index == 0, index + 1 == layers.len());

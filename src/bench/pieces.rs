@@ -10,7 +10,7 @@ use crate::config::FisherForm;
 use crate::data::{Actions, Batch};
 use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, Slot};
-use crate::policy::PolicySpec;
+use crate::policy::{Branch, PolicySpec};
 use crate::reference::actor_critic::ActorCritic;
 use crate::reference::advantage_gae::{Window, advantage_gae};
 use crate::reference::fisher::Fisher;
@@ -35,8 +35,8 @@ pub(super) fn cases(table: &Table) -> Vec<Case> {
 
 /// `16,384 rows of 27-256-256 Gaussian 8`.
 pub(super) fn shape(spec: &PolicySpec, rows: usize) -> String {
-    let hidden: String = spec.policy_hidden.iter().map(|width| format!("-{width}")).collect();
-    format!("{rows} rows, {}{hidden}, {} {}", spec.obs_dim, spec.head.name(), spec.head.raw_outputs())
+    let hidden: String = spec.hidden(Branch::POLICY).iter().map(|width| format!("-{width}")).collect();
+    format!("{rows} rows, {}{hidden}, {} {}", spec.obs_dim(), spec.head.name(), spec.head.raw_outputs())
 }
 
 fn flat(matrix: &Array2<f32>) -> Vec<f32> {

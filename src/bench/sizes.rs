@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::memory::{product, require};
-use crate::policy::{Activation, Head, Network, PolicySpec};
+use crate::policy::{Activation, Branch, Head, Layer, PolicySpec};
 
 /// A rollout's shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +77,7 @@ impl Table {
     pub fn validate(&self) -> Result<()> {
         for (name, spec, rows) in &self.nets {
             spec.validate()?;
-            let widest = Network::ALL.into_iter().flat_map(|network| spec.sizes(network)).max().unwrap_or(1);
-            let of_rows = product(&[*rows, spec.obs_dim.saturating_add(widest), 2 * size_of::<f32>()]);
+            let of_rows = product(&[*rows, spec.obs_dim().saturating_add(spec.widest()), 2 * size_of::<f32>()]);
             // Parameters, moments, gradient; and the parameters in f64.
             let of_net = spec.parameter_count().saturating_mul(4 * 4 + 8);
             require(|| format!("the net {name} on {rows} rows"), of_rows.saturating_add(of_net))?;
@@ -108,8 +107,13 @@ impl Table {
     #[must_use]
     pub fn narrowed(mut self, most: usize) -> Self {
         for (_, spec, _) in &mut self.nets {
-            let layers = [&mut spec.trunk, &mut spec.policy_hidden, &mut spec.value_hidden];
-            layers.into_iter().flatten().for_each(|width| *width = most.min(*width));
+            for branch in &mut spec.branches {
+                let outputs = usize::from(Branch::OUTPUTS.contains(&branch.name.as_str()));
+                let hidden = branch.layers.len().saturating_sub(outputs);
+                for Layer::Dense { outputs } in branch.layers.iter_mut().take(hidden) {
+                    *outputs = most.min(*outputs);
+                }
+            }
         }
         self
     }
@@ -143,10 +147,10 @@ mod tests {
         let (whole, narrow) = (Table::quick(), Table::quick().narrowed(64));
         assert!(narrow.validate().is_ok());
         for ((name, spec, rows), (before, wide, rows_before)) in narrow.nets.iter().zip(&whole.nets) {
-            assert_eq!((name, rows, spec.obs_dim), (before, rows_before, wide.obs_dim));
-            assert_eq!(spec.policy_hidden.len(), wide.policy_hidden.len());
-            assert!(spec.policy_hidden.iter().chain(&spec.value_hidden).all(|width| *width <= 64), "{name}");
+            assert_eq!((name, rows, spec.obs_dim()), (before, rows_before, wide.obs_dim()));
+            assert_eq!(spec.hidden(Branch::POLICY).len(), wide.hidden(Branch::POLICY).len());
+            assert!(Branch::OUTPUTS.iter().flat_map(|name| spec.hidden(name)).all(|width| width <= 64), "{name}");
         }
-        assert!(whole.nets.iter().any(|(_, spec, _)| spec.policy_hidden.contains(&400)));
+        assert!(whole.nets.iter().any(|(_, spec, _)| spec.hidden(Branch::POLICY).contains(&400)));
     }
 }

@@ -31,8 +31,9 @@ pub(super) fn cases(table: &Table) -> Vec<Case> {
     }
     if let Some((steps, envs)) = table.rollout {
         // CartPole's own net, or the one that is asked for.
-        let fits =
-            |spec: &PolicySpec| spec.obs_dim == Env::CartPole.obs_dim() && Env::CartPole.check_head(&spec.head).is_ok();
+        let fits = |spec: &PolicySpec| {
+            spec.obs_dim() == Env::CartPole.obs_dim() && Env::CartPole.check_head(&spec.head).is_ok()
+        };
         let net = table.nets.iter().find(|(_, spec, _)| fits(spec));
         cases.extend(
             net.iter().flat_map(|(net, spec, _)| [rollout(net, spec, steps, envs), train(net, spec, steps, envs)]),
@@ -131,7 +132,7 @@ fn read(gpu: &Gpu, plan: &RolloutPlan, setup: &Setup, (steps, envs): (usize, usi
         let words = gpu.read(buffer)?;
         Ok(Array2::from_shape_fn((steps, envs), |(t, n)| words[t * envs + n]))
     };
-    let obs = verdicts::matrix(gpu.read(&plan.obs)?, rows + envs, setup.spec.obs_dim)?;
+    let obs = verdicts::matrix(gpu.read(&plan.obs)?, rows + envs, setup.spec.obs_dim())?;
     Ok(Rollout {
         steps,
         envs,

@@ -9,7 +9,7 @@ use crate::cpu::{CpuLearner, CpuTrainer};
 use crate::data::{Actions, Batch, Rollout};
 use crate::env::Env;
 use crate::error::Result;
-use crate::policy::{Network, PolicySpec};
+use crate::policy::PolicySpec;
 use crate::reference::actor_critic::ActorCritic;
 use crate::reference::advantage_gae::{Window, advantage_gae};
 use crate::reference::advantage_normalize::advantage_normalize;
@@ -29,10 +29,8 @@ pub(super) const DISCOUNT: (f32, f32) = (0.99, 0.95);
 /// Roundings of a chain of layers: √n of n terms survive where they add like a random walk, and the sum of |terms| is
 /// about √n of the largest result; so n in all, and 2 for bias and activation, whose function adds 1.5e-6 of its own size.
 fn chain(spec: &PolicySpec) -> f64 {
-    let widths: usize = [Network::Trunk, Network::Policy, Network::Value]
-        .iter()
-        .flat_map(|network| spec.sizes(*network).into_iter().map(|size| size + 2))
-        .sum();
+    let widths: usize =
+        spec.branches.iter().flat_map(|branch| spec.sizes(&branch.name).into_iter().map(|size| size + 2)).sum();
     EPS * widths as f64 + 1.5e-6
 }
 

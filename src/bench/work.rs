@@ -2,7 +2,7 @@
 
 use crate::check::Work;
 use crate::config::Config;
-use crate::policy::{LayerRange, Network, PolicySpec};
+use crate::policy::{Branch, LayerRange, PolicySpec};
 
 /// Multiply-adds of a row in each part of a policy, and what its rows hold.
 #[derive(Debug, Clone, Copy)]
@@ -22,17 +22,17 @@ impl Macs {
     pub fn new(spec: &PolicySpec) -> Self {
         let layout = spec.layout();
         let of = |layer: &LayerRange| (layer.inputs * layer.outputs) as f64;
-        let all = |network| layout.layers(network).iter().map(of).sum::<f64>();
+        let all = |layers: &[LayerRange]| layers.iter().map(of).sum::<f64>();
         // Behind a trunk only the trunk sees observations.
-        let trunk = layout.layers(Network::Trunk).first().map(of);
-        let first = |network| if trunk.is_some() { 0.0 } else { layout.layers(network).first().map_or(0.0, of) };
+        let trunk = layout.trunk().first().map(of);
+        let first = |name| if trunk.is_some() { 0.0 } else { layout.layers(name).first().map_or(0.0, of) };
         Self {
-            actor: all(Network::Trunk) + all(Network::Policy),
-            actor_first: trunk.unwrap_or_else(|| first(Network::Policy)),
-            critic: all(Network::Value),
-            critic_first: first(Network::Value),
+            actor: all(layout.trunk()) + all(layout.layers(Branch::POLICY)),
+            actor_first: trunk.unwrap_or_else(|| first(Branch::POLICY)),
+            critic: all(layout.layers(Branch::VALUE)),
+            critic_first: first(Branch::VALUE),
             parameters: layout.len() as f64,
-            obs: spec.obs_dim as f64,
+            obs: spec.obs_dim() as f64,
             words: spec.head.action_words() as f64,
         }
     }

@@ -18,7 +18,7 @@ use super::support::EPS;
 use crate::checkpoint::Recording;
 use crate::data::{Actions, check_shape};
 use crate::error::{Error, Result};
-use crate::policy::{Activation, Network, PolicySpec};
+use crate::policy::{Activation, Branch, PolicySpec};
 use crate::reference::{head, mlp};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
 
@@ -129,8 +129,8 @@ fn distribution(
     let layout = spec.layout();
     let mut error = obs.mapv(|x| x.abs() * roundoff);
     let mut x = obs;
-    let (trunk, policy) = (layout.layers(Network::Trunk), layout.layers(Network::Policy));
-    for (index, layer) in trunk.iter().chain(policy).enumerate() {
+    let path = layout.path(Branch::POLICY);
+    for (index, layer) in path.iter().enumerate() {
         let part = |start: usize, len: usize| parameters.get(start..start + len).unwrap_or_default();
         let shape = (layer.outputs, layer.inputs);
         let weight = ArrayView2::from_shape(shape, part(layer.weight, layer.outputs * layer.inputs))
@@ -141,7 +141,7 @@ fn distribution(
         let z = x.dot(&weight.t()) + &bias;
         let added = (x.mapv(f64::abs) + &error).dot(&size.t()) + &bias.mapv(f64::abs);
         let carried = error.dot(&size.t()) + added * roundings(layer.inputs + 2);
-        let last = index + 1 == trunk.len() + policy.len();
+        let last = index + 1 == path.len();
         if last {
             (x, error) = (z, carried);
         } else {

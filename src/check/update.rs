@@ -9,7 +9,7 @@ use crate::cpu::CpuLearner;
 use crate::data::{Batch, MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::policy::{Activation, Head, Network, PolicySpec};
+use crate::policy::{Activation, Head, PolicySpec};
 use ndarray::{Array1, Array2};
 use std::ops::Range;
 
@@ -102,7 +102,7 @@ fn run(gpu: &Gpu, report: &Report, spec: &PolicySpec, config: &Config, rows: usi
 /// far as one before it. At least a thousandth of that of all, and at most that.
 fn step_sizes(spec: &PolicySpec, changes: &[f64]) -> Vec<f64> {
     let layout = spec.layout();
-    let layers = Network::ALL.iter().flat_map(|network| layout.layers(*network));
+    let layers = layout.branches().iter().flat_map(|branch| &branch.layers);
     let mut tensors: Vec<Range<usize>> = layers
         .flat_map(|layer| [(layer.weight, layer.inputs * layer.outputs), (layer.bias, layer.outputs)])
         .map(|(start, len)| start..start + len)
@@ -214,8 +214,8 @@ fn region(report: &Report, got: &TrustRegionStats, want: &TrustRegionStats) {
 /// Rows near the policy's own distribution: some ratios inside the clip range, some outside.
 fn batch(learner: &mut CpuLearner<f64>, spec: &PolicySpec, rows: usize) -> Result<Batch> {
     let mut random = Random::new(rows as u64);
-    let flat = random.normals(rows * spec.obs_dim, 1.0);
-    let obs = Array2::from_shape_fn((rows, spec.obs_dim), |(row, column)| flat[row * spec.obs_dim + column]);
+    let flat = random.normals(rows * spec.obs_dim(), 1.0);
+    let obs = Array2::from_shape_fn((rows, spec.obs_dim()), |(row, column)| flat[row * spec.obs_dim() + column]);
     let acted = learner.act(obs.view(), ActMode::Sample)?;
     let mut near = |values: &Array1<f32>, deviation: f32| {
         values.iter().zip(random.normals(rows, deviation)).map(|(value, noise)| value + noise).collect::<Array1<f32>>()

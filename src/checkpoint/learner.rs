@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::data::check_shape;
 use crate::error::Result;
 use crate::memory::require;
-use crate::policy::{ParamLayout, PolicySpec};
+use crate::policy::{Branch, ParamLayout, PolicySpec};
 use crate::state::LearnerState;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -143,7 +143,7 @@ pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
             kl_coef: 0.0,
             learning_rate: 0.0,
             search_direction: Vec::new(),
-            normalizer: normalizer::read(file, spec.obs_dim)?,
+            normalizer: normalizer::read(file, spec.obs_dim())?,
         };
         return Ok(Saved { spec, config, state, labels });
     }
@@ -178,7 +178,7 @@ pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
         } else {
             Vec::new()
         },
-        normalizer: normalizer::read(file, spec.obs_dim)?,
+        normalizer: normalizer::read(file, spec.obs_dim())?,
     };
     Ok(Saved { spec, config, state, labels })
 }
@@ -194,21 +194,10 @@ fn adapted(file: &File<'_>, key: &str) -> Result<f32> {
 
 /// Weights of all layers, saturating.
 fn weights(spec: &PolicySpec) -> usize {
-    let mut sum = spec.head.width();
-    let trunk_out = spec.trunk.last().copied().unwrap_or(spec.obs_dim);
-    let chains = [
-        (spec.obs_dim, &spec.trunk, None),
-        (trunk_out, &spec.policy_hidden, Some(spec.head.raw_outputs())),
-        (trunk_out, &spec.value_hidden, Some(1)),
-    ];
-    for (inputs, hidden, outputs) in chains {
-        let mut inputs = inputs;
-        for outputs in hidden.iter().copied().chain(outputs) {
-            sum = sum.saturating_add(inputs.saturating_mul(outputs));
-            inputs = outputs;
-        }
-    }
-    sum
+    let of_branch = |branch: &Branch| -> Vec<usize> {
+        spec.sizes(&branch.name).windows(2).map(|pair| pair[0].saturating_mul(pair[1])).collect()
+    };
+    spec.branches.iter().flat_map(of_branch).fold(spec.head.width(), usize::saturating_add)
 }
 
 /// A value of the metadata that is JSON.

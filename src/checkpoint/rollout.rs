@@ -105,8 +105,8 @@ impl Window {
         let [steps, envs, width] = shape[..] else {
             return Err(file.error(format!("\"obs\" has shape {shape:?}, expected [steps, envs, obs_dim]")));
         };
-        if width != spec.obs_dim {
-            let wanted = spec.obs_dim;
+        if width != spec.obs_dim() {
+            let wanted = spec.obs_dim();
             return Err(file.error(format!("\"obs\" has shape {shape:?}, expected [{steps}, {envs}, {wanted}]")));
         }
         if steps == 0 || envs == 0 {
@@ -149,7 +149,7 @@ fn rollout(file: &File<'_>, sizes: &Window, spec: &PolicySpec) -> Result<Rollout
     Ok(Rollout {
         steps,
         envs,
-        obs: matrix("obs", rows, spec.obs_dim, file.recorded("obs", shape, true)?)?,
+        obs: matrix("obs", rows, spec.obs_dim(), file.recorded("obs", shape, true)?)?,
         actions: Actions::from_words(&spec.head, rows, &words)?,
         logp: Array1::from_vec(file.recorded("logp", &window, false)?),
         rewards: matrix("rewards", steps, envs, file.recorded("rewards", &window, true)?)?,

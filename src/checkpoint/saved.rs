@@ -36,7 +36,9 @@ impl<S> Saved<S> {
         if self.spec == *spec {
             return Ok(());
         }
-        Err(format_error(name, format!("holds the policy {:?}, expected {spec:?}", self.spec)))
+        // In the words of files.
+        let told = |spec: &PolicySpec| serde_json::to_string(spec).unwrap_or_else(|_| format!("{spec:?}"));
+        Err(format_error(name, format!("holds the policy {}, expected {}", told(&self.spec), told(spec))))
     }
 }
 

@@ -12,14 +12,7 @@ mod learner;
 mod rollout;
 
 fn spec() -> PolicySpec {
-    PolicySpec {
-        obs_dim: 3,
-        trunk: vec![5],
-        policy_hidden: vec![4],
-        value_hidden: vec![],
-        activation: Activation::Relu,
-        head: Head::gaussian(2),
-    }
+    PolicySpec::mlp(3, &[5], &[4], &[], Activation::Relu, Head::gaussian(2))
 }
 
 fn normalizer() -> crate::state::NormalizerState {

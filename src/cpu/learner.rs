@@ -71,7 +71,7 @@ impl<F: Real> CpuLearner<F> {
         let (layout, parameters, adam) = (spec.layout(), Vec::new(), Adam::new(0));
         let (kl_coef, learning_rate, search_direction) = (F::zero(), F::zero(), Vec::new());
         let (update, env_steps, policy_step) = (0, 0, 0);
-        let normalizer = Normalizer::new(&config, spec.obs_dim, &NormalizerState::default())?;
+        let normalizer = Normalizer::new(&config, spec.obs_dim(), &NormalizerState::default())?;
         Ok(Self {
             spec,
             layout,
@@ -157,7 +157,7 @@ impl<F: Real> CpuLearner<F> {
     }
 
     fn check_obs(&self, obs: ArrayView2<'_, f32>) -> Result<()> {
-        check_shape("obs", obs.shape(), &[obs.nrows().max(1), self.spec.obs_dim])?;
+        check_shape("obs", obs.shape(), &[obs.nrows().max(1), self.spec.obs_dim()])?;
         finite("obs", obs.iter())
     }
 
@@ -265,7 +265,7 @@ impl<F: Real> Agent for CpuLearner<F> {
 
     fn set_state(&mut self, state: &LearnerState) -> Result<()> {
         state.check(self.layout.len())?;
-        self.normalizer = Normalizer::new(&self.config, self.spec.obs_dim, &state.normalizer)?;
+        self.normalizer = Normalizer::new(&self.config, self.spec.obs_dim(), &state.normalizer)?;
         let wide = |values: &[f32]| values.iter().copied().map(widen).collect();
         self.parameters = wide(&state.parameters);
         self.adam =

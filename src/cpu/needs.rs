@@ -5,7 +5,7 @@
 use crate::config::Config;
 use crate::data::MinibatchStats;
 use crate::memory::{product, total};
-use crate::policy::{InitScheme, Network, PolicySpec};
+use crate::policy::{Branch, InitScheme, PolicySpec};
 use crate::reference::actor_critic::parts;
 use crate::reference::fast::scratch;
 
@@ -25,8 +25,8 @@ pub(super) fn learner(spec: &PolicySpec, config: &Config, size: usize, draws: bo
         InitScheme::Orthogonal => total(&[&[pair[0], pair[1], 20]]),
         InitScheme::PytorchDefault => total(&[&[pair[0], pair[1], 4]]),
     };
-    let of_network = |network| spec.sizes(network).windows(2).map(of_layer).collect::<Vec<_>>();
-    let largest = Network::ALL.into_iter().flat_map(of_network).max().unwrap_or(0);
+    let of_branch = |branch: &Branch| spec.sizes(&branch.name).windows(2).map(of_layer).collect::<Vec<_>>();
+    let largest = spec.branches.iter().flat_map(of_branch).max().unwrap_or(0);
     held.max(parameters.saturating_mul(4).saturating_add(largest))
 }
 
@@ -83,20 +83,20 @@ impl Update<'_> {
         let three = self.of_rows(self.rows, 0) + self.of_rows(self.counted, 0) + self.of_rows(of_policy, 0);
         let sure = of_policy.saturating_sub(self.lost);
         let width = self.spec.head.width();
-        let passed = |rows, network| {
-            let dist = if network == Network::Policy { width } else { 1 };
-            self.of_rows(rows, 0) + self.tape(rows, network) + product(&[rows, dist, self.size])
+        let passed = |rows, output| {
+            let dist = if output == Branch::POLICY { width } else { 1 };
+            self.of_rows(rows, 0) + self.tape(rows, output) + product(&[rows, dist, self.size])
         };
         let gradient = product(&[sure, width.saturating_add(1), self.size]).saturating_add(self.sums(sure));
         // The gradient and the solution, residual and direction of the conjugate gradients; then a product with the solution.
         let solved = self.vectors(4).max(self.vectors(2).saturating_add(self.sums(of_fisher)));
-        let solved = passed(of_fisher, Network::Policy).saturating_add(solved);
-        let step = passed(sure, Network::Policy).saturating_add(gradient.max(solved));
+        let solved = passed(of_fisher, Branch::POLICY).saturating_add(solved);
+        let step = passed(sure, Branch::POLICY).saturating_add(gradient.max(solved));
         let most = self.config.minibatches(self.rows).largest();
         let sure = most.saturating_sub(self.lost);
         // With the parameters after the step, and the gradient that led there.
         let minibatch = self.of_rows(most, 0).saturating_add(self.of_rows(sure, 0));
-        let minibatch = minibatch.max(passed(sure, Network::Value).saturating_add(self.sums(sure)));
+        let minibatch = minibatch.max(passed(sure, Branch::VALUE).saturating_add(self.sums(sure)));
         let critic = self.vectors(2) + self.passed() + self.order();
         three.saturating_add(step.max(critic.saturating_add(minibatch)))
     }
@@ -105,7 +105,7 @@ impl Update<'_> {
     fn of_rows(&self, rows: usize, dist: usize) -> u128 {
         let head = &self.spec.head;
         let flags = if head.is_masked() { head.raw_outputs() } else { 0 };
-        let numbers = self.spec.obs_dim.saturating_add(4).saturating_add(dist);
+        let numbers = self.spec.obs_dim().saturating_add(4).saturating_add(dist);
         total(&[&[rows, numbers, self.size], &[rows, head.action_dims(), 4], &[rows, flags]])
     }
 
@@ -121,13 +121,11 @@ impl Update<'_> {
         parts.saturating_add(self.vectors(1))
     }
 
-    /// What a forward pass of trunk and `network` keeps of `rows` rows, less what threads may have had.
-    fn tape(&self, rows: usize, network: Network) -> u128 {
-        let (trunk, own) = (self.spec.sizes(Network::Trunk), self.spec.sizes(network));
-        // The one begins with the other's output.
-        let widths = trunk.iter().chain(own.iter().skip(1));
+    /// What a forward pass to the branch called `output` keeps of `rows` rows, less what threads may have had.
+    fn tape(&self, rows: usize, output: &str) -> u128 {
+        let widths = self.spec.path_sizes(output).into_iter();
         let (all, widest) =
-            widths.fold((0_usize, 0), |(all, widest), width| (all.saturating_add(*width), widest.max(*width)));
+            widths.fold((0_usize, 0), |(all, widest), width| (all.saturating_add(width), widest.max(width)));
         let kept = if self.size == size_of::<f32>() { scratch::most_kept(widest) } else { 0 };
         product(&[rows, all, self.size]).saturating_sub(kept)
     }
@@ -147,7 +145,7 @@ impl Update<'_> {
 /// A rollout, while an update is made of it: observations and actions; log-probabilities, rewards, two flags and values, of which there is
 /// one more for each environment.
 pub(super) fn rollout(spec: &PolicySpec, config: &Config) -> u128 {
-    let row = spec.obs_dim.saturating_add(spec.head.action_dims()).saturating_add(5);
+    let row = spec.obs_dim().saturating_add(spec.head.action_dims()).saturating_add(5);
     total(&[&[config.num_steps, config.num_envs, 4, row], &[config.num_envs, 4]])
 }
 
@@ -155,5 +153,5 @@ pub(super) fn rollout(spec: &PolicySpec, config: &Config) -> u128 {
 /// of them.
 pub(super) fn act(spec: &PolicySpec, size: usize, rows: usize) -> u128 {
     let outputs = spec.head.raw_outputs().saturating_add(spec.head.width());
-    total(&[&[rows, spec.obs_dim, 4], &[rows, spec.obs_dim.saturating_add(outputs), size]])
+    total(&[&[rows, spec.obs_dim(), 4], &[rows, spec.obs_dim().saturating_add(outputs), size]])
 }

@@ -65,8 +65,8 @@ impl CpuTrainer {
 
     /// That `spec` suits `env`, and that there is memory for an iteration of `count` trainers, of which each thread has one at work.
     fn check(env: Env, spec: &PolicySpec, config: &Config, count: usize) -> Result<()> {
-        if spec.obs_dim != env.obs_dim() {
-            let (got, want) = (spec.obs_dim, env.obs_dim());
+        if spec.obs_dim() != env.obs_dim() {
+            let (got, want) = (spec.obs_dim(), env.obs_dim());
             return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
         }
         env.check_head(&spec.head)?;

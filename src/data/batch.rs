@@ -50,9 +50,9 @@ impl Batch {
             flags("valid", valid.view().insert_axis(Axis(0)))?;
         }
         let counts = Counted::new("valid", self.valid.as_ref(), rows)?;
-        check_shape("obs", self.obs.shape(), &[rows, spec.obs_dim])?;
+        check_shape("obs", self.obs.shape(), &[rows, spec.obs_dim()])?;
         counts.actions(&self.actions, spec, rows)?;
-        counts.finite("obs", self.obs.iter(), spec.obs_dim)?;
+        counts.finite("obs", self.obs.iter(), spec.obs_dim())?;
         for (name, column) in [
             ("logp_old", &self.logp_old),
             ("advantages", &self.advantages),

@@ -103,7 +103,7 @@ impl Rollout {
             return Err(Error::config("rollout", format!("has steps {} × envs {} = 0 rows", self.steps, self.envs)));
         }
         let (rows, window) = (self.rows(), [self.steps, self.envs]);
-        check_shape("obs", self.obs.shape(), &[rows, spec.obs_dim])?;
+        check_shape("obs", self.obs.shape(), &[rows, spec.obs_dim()])?;
         check_shape("logp", self.logp.shape(), &[rows])?;
         check_shape("rewards", self.rewards.shape(), &window)?;
         check_shape("values", self.values.shape(), &[self.steps.saturating_add(1), self.envs])?;
@@ -126,7 +126,7 @@ impl Rollout {
         let counted = self.counted().map(|valid| valid.into_iter().collect::<Array1<u32>>());
         let counts = Counted::new("valid", counted.as_ref(), rows)?;
         counts.actions(&self.actions, spec, rows)?;
-        counts.finite("obs", self.obs.iter(), spec.obs_dim)?;
+        counts.finite("obs", self.obs.iter(), spec.obs_dim())?;
         counts.finite("logp", self.logp.iter(), 1)?;
         self.validate_recurrence()
     }

@@ -103,8 +103,8 @@ impl Spaces {
     /// # Errors
     /// [`Error::Config`] with both.
     pub fn check(&self, spec: &PolicySpec) -> Result<()> {
-        if spec.obs_dim != self.obs_dim {
-            let message = format!("is {} in the policy, the environment has {}", spec.obs_dim, self.obs_dim);
+        if spec.obs_dim() != self.obs_dim {
+            let message = format!("is {} in the policy, the environment has {}", spec.obs_dim(), self.obs_dim);
             return Err(Error::config("obs_dim", message));
         }
         if self.head.is_masked() && !spec.head.is_masked() {

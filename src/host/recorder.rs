@@ -74,10 +74,10 @@ impl RolloutRecorder {
     /// [`Error::Memory`] if it is more than is free.
     pub fn new(spec: &PolicySpec, steps: usize, envs: usize, autoreset: Autoreset) -> Result<Self> {
         spec.validate()?;
-        check_window(spec.obs_dim, &spec.head, steps, envs)?;
+        check_window(spec.obs_dim(), &spec.head, steps, envs)?;
         Ok(Self {
             head: spec.head.clone(),
-            obs_dim: spec.obs_dim,
+            obs_dim: spec.obs_dim(),
             steps,
             envs,
             autoreset,

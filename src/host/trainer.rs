@@ -38,7 +38,7 @@ impl<L: OnPolicy> HostTrainer<L> {
             return Err(Error::config("num_envs", format!("is {wanted}, the collector has {envs} environments")));
         }
         let spec = learner.spec();
-        check_window(spec.obs_dim, &spec.head, learner.config().num_steps, envs)?;
+        check_window(spec.obs_dim(), &spec.head, learner.config().num_steps, envs)?;
         let state = learner.state()?;
         let (env_steps, updates) = (state.env_steps, state.update);
         Ok(Self { learner, collector, env_steps, updates })

@@ -8,7 +8,7 @@ use super::parts;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, UniformRing, elements, iterations};
 use crate::kernels::define::kernel;
-use crate::policy::{Network, ParamLayout, PolicySpec};
+use crate::policy::{Branch, ParamLayout, PolicySpec};
 
 /// Widest hidden layer.
 pub const WIDTH: usize = 64;
@@ -87,15 +87,15 @@ pub const fn loss_elements(rows: u32) -> u64 {
 /// Whether the networks fit: none shared, one or two hidden layers of at most [`WIDTH`], observations and distribution rows of
 /// at most [`EDGE`].
 pub fn fits(spec: &PolicySpec) -> bool {
-    let hidden = |network: Network| {
-        let sizes = spec.sizes(network);
-        (3..=4).contains(&sizes.len()) && sizes[1..sizes.len() - 1].iter().all(|size| *size <= WIDTH)
+    let hidden = |name: &str| {
+        let widths = spec.hidden(name);
+        (1..=2).contains(&widths.len()) && widths.iter().all(|width| *width <= WIDTH)
     };
-    spec.trunk.is_empty()
-        && spec.obs_dim <= EDGE
+    spec.trunk().is_none()
+        && spec.obs_dim() <= EDGE
         && spec.head.width() <= EDGE
-        && hidden(Network::Policy)
-        && hidden(Network::Value)
+        && hidden(Branch::POLICY)
+        && hidden(Branch::VALUE)
 }
 
 /// Rounds of the loops of an invocation that takes so many rows.
@@ -128,7 +128,7 @@ pub fn bind(
             format!("has no two separate networks of one or two hidden layers up to {WIDTH}: {name} cannot run it");
         return Err(Error::config("policy", message));
     }
-    let (obs_dim, width, action_words) = (spec.obs_dim, spec.head.width() as u32, spec.head.action_words() as u32);
+    let (obs_dim, width, action_words) = (spec.obs_dim(), spec.head.width() as u32, spec.head.action_words() as u32);
     if *layout != spec.layout() {
         return Err(Error::config("policy", "has another layout than the one given"));
     }
@@ -176,8 +176,8 @@ pub fn bind(
 
 fn table(layout: &ParamLayout) -> [[u32; 4]; 6] {
     let mut table = [[0; 4]; 6];
-    for (network, places) in [(Network::Policy, 0..3), (Network::Value, 3..6)] {
-        let layers = layout.layers(network);
+    for (name, places) in [(Branch::POLICY, 0..3), (Branch::VALUE, 3..6)] {
+        let layers = layout.layers(name);
         let hidden = layers.len().saturating_sub(1);
         for (index, layer) in layers.iter().enumerate() {
             let place = if index == hidden { 2 } else { index };

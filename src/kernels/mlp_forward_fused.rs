@@ -11,7 +11,7 @@ use super::span;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
 use crate::kernels::define::kernel;
-use crate::policy::{LayerRange, Network, ParamLayout, PolicySpec};
+use crate::policy::{Branch, LayerRange, ParamLayout, PolicySpec};
 
 /// Rows that a workgroup takes at a time.
 pub const ROWS: u32 = 16;
@@ -70,17 +70,16 @@ kernel! {
 
 /// Whether the networks fit: no layer's output wider than [`WIDTH`], at most [`LAYERS`] layers.
 pub fn fits(spec: &PolicySpec) -> bool {
-    let sizes = Network::ALL.map(|network| spec.sizes(network));
-    let narrow = sizes.iter().all(|sizes| sizes.iter().skip(1).all(|size| *size <= WIDTH));
-    narrow && sizes.iter().map(|sizes| sizes.len() - 1).sum::<usize>() <= LAYERS
+    let widths = || spec.branches.iter().flat_map(Branch::widths);
+    widths().all(|width| width <= WIDTH) && widths().count() <= LAYERS
 }
 
 impl Params {
-    /// The table of layers of a policy that [`fits`]; rows and places in the buffers are 0. `wanted` says which of policy and
+    /// The table of layers of a policy that [`fits`]; rows and places in the buffers are 0. `wanted` names which of policy and
     /// critic run; the trunk does with either.
-    pub fn new(spec: &PolicySpec, layout: &ParamLayout, wanted: &[Network]) -> Self {
-        let layers = |network: Network| if wanted.contains(&network) { layout.layers(network) } else { &[] };
-        let (trunk, policy, value) = (layout.layers(Network::Trunk), layers(Network::Policy), layers(Network::Value));
+    pub fn new(spec: &PolicySpec, layout: &ParamLayout, wanted: &[&str]) -> Self {
+        let layers = |name: &str| if wanted.contains(&name) { layout.layers(name) } else { &[] };
+        let (trunk, policy, value) = (layout.trunk(), layers(Branch::POLICY), layers(Branch::VALUE));
         let mut params = Self {
             trunk: trunk.len() as u32,
             policy: policy.len() as u32,
@@ -123,13 +122,13 @@ pub fn bind(gpu: &Gpu, spec: &PolicySpec, params: &[Params], io: &Io<'_>) -> Res
         };
         let work =
             layers.iter().map(|layer| u64::from(layer[0].div_ceil(4)) + u64::from(layer[0] / 16) + 16).sum::<u64>();
-        iterations(name, work + u64::from(p.extra), || format!("obs_dim {}", spec.obs_dim))?;
+        iterations(name, work + u64::from(p.extra), || format!("obs_dim {}", spec.obs_dim()))?;
         let end =
             |l: &[u32; 4]| (u64::from(l[2]) + u64::from(l[0]) * u64::from(l[1])).max(u64::from(l[3]) + u64::from(l[1]));
         let extra = if p.policy == 0 { 0 } else { u64::from(p.extra_offset) + u64::from(p.extra) };
         let needs = layers.iter().map(end).max().unwrap_or(0).max(extra);
         elements(name, "parameters", io.parameters, needs, || format!("{} layers, {} free", layers.len(), p.extra))?;
-        let obs_dim = spec.obs_dim as u32;
+        let obs_dim = spec.obs_dim() as u32;
         elements(name, "obs", io.obs, span(p.obs_offset, p.rows, p.obs_stride, obs_dim), || {
             format!("offset {} + rows {} × stride {}", p.obs_offset, p.rows, p.obs_stride)
         })?;

@@ -14,7 +14,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, MOST_ITERATIONS, UniformRing, elements, iterations};
 use crate::kernels::define::kernel;
-use crate::policy::{Network, ParamLayout, PolicySpec};
+use crate::policy::{Branch, ParamLayout, PolicySpec};
 
 /// Environments of a workgroup.
 pub const ENVS: u32 = mlp_forward_fused::ROWS;
@@ -85,17 +85,14 @@ kernel! {
 /// Whether the kernel can run this actor in this environment: no layer wider than [`mlp_forward_fused::WIDTH`] (observations
 /// included), not more than [`mlp_forward_fused::LAYERS`] layers, and at least one step within the limits of a loop.
 pub fn fits(spec: &PolicySpec, env: Env) -> bool {
-    mlp_forward_fused::fits(spec) && spec.obs_dim <= mlp_forward_fused::WIDTH && most_steps(spec, env) > 0
+    mlp_forward_fused::fits(spec) && spec.obs_dim() <= mlp_forward_fused::WIDTH && most_steps(spec, env) > 0
 }
 
 /// Loop iterations of an invocation in one step.
 fn step_iterations(spec: &PolicySpec, env: Env) -> u64 {
     // Quads of inputs, and what goes on round them.
     let layer = |sizes: &[usize]| sizes[0].div_ceil(4) as u64 + 12;
-    let layers: u64 = [Network::Trunk, Network::Policy]
-        .iter()
-        .flat_map(|network| spec.sizes(*network).windows(2).map(layer).collect::<Vec<_>>())
-        .sum();
+    let layers: u64 = spec.path_sizes(Branch::POLICY).windows(2).map(layer).sum();
     // Ten rounds of a draw in each dimension and of a start; the environment's numbers, some loops over each.
     let draws = 11 * (spec.head.action_dims() as u64 + 1) + super::head_iterations(&spec.head);
     1 + layers + draws + 8 * (env.obs_dim() + env.state_words() + spec.head.action_dims()) as u64
@@ -110,7 +107,7 @@ pub fn most_steps(spec: &PolicySpec, env: Env) -> u32 {
 impl Params {
     /// The table of layers of an actor that [`fits`]; sizes and places in the buffers are 0.
     pub fn new(spec: &PolicySpec, layout: &ParamLayout) -> Self {
-        let forward = mlp_forward_fused::Params::new(spec, layout, &[Network::Policy]);
+        let forward = mlp_forward_fused::Params::new(spec, layout, &[Branch::POLICY]);
         Self {
             layers: forward.layers,
             depth: forward.trunk + forward.policy,
@@ -136,7 +133,7 @@ pub fn bind(
 ) -> Result<Vec<Call>> {
     let name = DEF.name;
     env.check_head(&spec.head)?;
-    if !fits(spec, env) || spec.obs_dim != env.obs_dim() {
+    if !fits(spec, env) || spec.obs_dim() != env.obs_dim() {
         let message = format!("does not fit {name}: at most 128 wide, observations of {}", env.obs_dim());
         return Err(Error::config("policy", message));
     }

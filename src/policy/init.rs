@@ -1,10 +1,14 @@
 //! Initial parameters: orthogonal (Saxe et al. 2013, as PyTorch's `orthogonal_` does it) or uniform, seeded by Philox.
 
-use super::{LayerRange, Network, PolicySpec, StdType};
+use super::branch::Branch;
+use super::head::StdType;
+use super::layout::LayerRange;
+use super::spec::PolicySpec;
 use crate::rng::{Draw, block, normal, uniform};
 use nalgebra::DMatrix;
+#[cfg(feature = "cpu")]
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How weights and biases are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +36,7 @@ pub struct Init {
     /// Gain of the critic's last layer.
     pub value_gain: f64,
     /// The log standard deviation at first: of the free parameter, or of the biases of raw outputs that are one. With
-    /// [`StdType::Scalar`](super::StdType::Scalar) they begin at its exponential.
+    /// [`StdType::Scalar`] they begin at its exponential.
     pub log_std: f64,
 }
 
@@ -74,14 +78,12 @@ pub fn initial_parameters_with(spec: &PolicySpec, init: &Init, seed: u64) -> Vec
         _ => init.log_std,
     } as f32;
     let mut layers = Vec::new();
-    for network in Network::ALL {
-        let of_network = layout.layers(network);
-        for (index, layer) in of_network.iter().enumerate() {
-            let gain = match network {
-                _ if index + 1 < of_network.len() => init.hidden_gain,
-                Network::Policy => init.policy_gain,
-                Network::Value => init.value_gain,
-                Network::Trunk => init.hidden_gain,
+    for branch in layout.branches() {
+        for (index, layer) in branch.layers.iter().enumerate() {
+            let gain = match branch.name.as_str() {
+                _ if !branch.is_output(index) => init.hidden_gain,
+                Branch::POLICY => init.policy_gain,
+                _ => init.value_gain,
             };
             layers.push((*layer, gain));
         }
@@ -103,7 +105,7 @@ pub fn initial_parameters_with(spec: &PolicySpec, init: &Init, seed: u64) -> Vec
         parameters[layer.weight..layer.weight + weights.len()].copy_from_slice(&weights);
         parameters[layer.bias..layer.bias + biases.len()].copy_from_slice(&biases);
     }
-    if let Some(last) = layout.layers(Network::Policy).last() {
+    if let Some(last) = layout.layers(Branch::POLICY).last() {
         let outputs = spec.head.log_std_outputs();
         parameters[last.bias + outputs.start..last.bias + outputs.end].fill(deviation);
     }
@@ -113,42 +115,23 @@ pub fn initial_parameters_with(spec: &PolicySpec, init: &Init, seed: u64) -> Vec
     parameters
 }
 
-/// `draw` of every layer, in order. Where that takes longer than threads take to start, several are drawn at a time.
+/// `draw` of every layer, in order: on the caller's pool of threads if there are pools, and where that takes longer than handing it to them.
 fn side_by_side<T: Send>(
     layers: &[(LayerRange, f64)],
-    draw: impl Fn((usize, &(LayerRange, f64))) -> T + Sync,
+    draw: impl Fn((usize, &(LayerRange, f64))) -> T + Sync + Send,
 ) -> Vec<T> {
     // A factorisation takes rows · columns · the smaller operations: some 100 µs of them.
-    let work: f64 = layers
-        .iter()
-        .map(|(layer, _)| layer.inputs.min(layer.outputs) as f64 * (layer.inputs * layer.outputs) as f64)
-        .sum();
-    let cores = if work > 1e5 { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 };
-    let next = AtomicUsize::new(0);
-    let take = || {
-        let mut drawn = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(layer) = layers.get(index) else { return drawn };
-            drawn.push((index, draw((index, layer))));
-        }
-    };
-    let mut drawn = std::thread::scope(|scope| {
-        // Without a further thread, as in a browser, this one draws all.
-        let others: Vec<_> = (1..cores.min(layers.len()))
-            .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, take).ok())
-            .collect();
-        let mut drawn = take();
-        for other in others {
-            match other.join() {
-                Ok(more) => drawn.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        drawn
-    });
-    drawn.sort_unstable_by_key(|(index, _)| *index);
-    drawn.into_iter().map(|(_, drawn)| drawn).collect()
+    #[cfg(feature = "cpu")]
+    if layers.iter().map(|(layer, _)| operations(layer)).sum::<f64>() > 1e5 {
+        return layers.par_iter().enumerate().with_max_len(1).map(draw).collect();
+    }
+    layers.iter().enumerate().map(draw).collect()
+}
+
+/// Operations of a factorisation, without their constant factor.
+#[cfg(feature = "cpu")]
+fn operations(layer: &LayerRange) -> f64 {
+    layer.inputs.min(layer.outputs) as f64 * (layer.inputs * layer.outputs) as f64
 }
 
 /// `count` numbers uniform in ±`bound`; `dimension` keeps a layer's biases apart from its weights.

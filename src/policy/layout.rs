@@ -1,6 +1,7 @@
 //! The one flat parameter vector and the names of its ranges.
 
-use super::{Network, PolicySpec};
+use super::branch::{Branch, Layer};
+use super::spec::PolicySpec;
 
 /// One named tensor inside the flat vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +44,30 @@ pub struct LayerRange {
     pub bias: usize,
 }
 
+/// The layers of one branch inside the flat vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BranchRange {
+    /// The branch's name.
+    pub name: String,
+    /// Which branch it takes the output of, as an index into [`ParamLayout::branches`]; `None` for the observation.
+    pub input: Option<usize>,
+    /// Whether another branch takes its output, so that the activation follows its last layer, too.
+    pub feeds: bool,
+    /// Its layers, input side first.
+    pub layers: Vec<LayerRange>,
+}
+
+impl BranchRange {
+    /// Whether layer `index` is an output of the network: the last layer, and no other branch takes what it gives.
+    pub fn is_output(&self, index: usize) -> bool {
+        !self.feeds && index + 1 == self.layers.len()
+    }
+}
+
 /// Names and places of all trainable numbers of a policy.
 ///
-/// Order: `trunk.0.weight`, `trunk.0.bias`, …, `policy.0.weight`, …, `value.0.weight`, …, the bias of the actor's last layer, `log_std` (or
+/// Order: branch by branch as the spec has them, of the usual ones `trunk.0.weight`, `trunk.0.bias`, …, `policy.0.weight`, …, `value.0.weight`,
+/// …; then the bias of the actor's last layer, then `log_std` (or
 /// `std`), without gaps. That bias comes so late because it has as many numbers as the head wants: with hidden layers whose widths are multiples of
 /// four every weight then starts at one, and the tiled kernels read four at a time. Go by [`get`](Self::get), not by the order.
 /// Gradients, Adam moments and tangents have the same layout. Of a spec that [`PolicySpec::validate`] refuses, offsets and lengths end at the
@@ -53,13 +75,20 @@ pub struct LayerRange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParamLayout {
     ranges: Vec<ParamRange>,
-    layers: [Vec<LayerRange>; 3],
+    branches: Vec<BranchRange>,
     log_std: Option<usize>,
     len: usize,
 }
 
+impl PolicySpec {
+    /// Where each weight, bias and free parameter lies in the flat vector.
+    pub fn layout(&self) -> ParamLayout {
+        ParamLayout::new(self)
+    }
+}
+
 impl ParamLayout {
-    pub(super) fn new(spec: &PolicySpec) -> Self {
+    fn new(spec: &PolicySpec) -> Self {
         let mut ranges = Vec::new();
         let mut len = 0;
         let mut push = |name: String, shape: Vec<usize>| {
@@ -69,30 +98,34 @@ impl ParamLayout {
             ranges.push(range);
             offset
         };
-        let mut layers = Network::ALL.map(|network| {
-            let sizes = spec.sizes(network);
-            let last = sizes.len().saturating_sub(2);
-            let mut layers = Vec::new();
-            for (index, pair) in sizes.windows(2).enumerate() {
+        let inputs: Vec<_> = (0..spec.branches.len()).map(|index| spec.input_of(index)).collect();
+        let mut branches = Vec::with_capacity(inputs.len());
+        for (place, branch) in spec.branches.iter().enumerate() {
+            let name = &branch.name;
+            let mut layers = Vec::with_capacity(branch.layers.len());
+            let sizes = spec.sizes_at(place);
+            for (index, (layer, pair)) in branch.layers.iter().zip(sizes.windows(2)).enumerate() {
                 let (inputs, outputs) = (pair[0], pair[1]);
-                let weight = push(format!("{}.{index}.weight", network.name()), vec![outputs, inputs]);
-                let bias = if network == Network::Policy && index == last {
-                    0
-                } else {
-                    push(format!("{}.{index}.bias", network.name()), vec![outputs])
-                };
+                // The one kind that there is has two tensors.
+                let Layer::Dense { .. } = layer;
+                let weight = push(format!("{name}.{index}.weight"), vec![outputs, inputs]);
+                let late = name == Branch::POLICY && index + 1 == branch.layers.len();
+                let bias = if late { 0 } else { push(format!("{name}.{index}.bias"), vec![outputs]) };
                 layers.push(LayerRange { inputs, outputs, weight, bias });
             }
-            layers
-        });
-        let actor = &mut layers[Network::Policy as usize];
-        let index = actor.len().saturating_sub(1);
-        if let Some(last) = actor.last_mut() {
-            last.bias = push(format!("{}.{index}.bias", Network::Policy.name()), vec![last.outputs]);
+            let feeds = inputs.contains(&Some(place));
+            branches.push(BranchRange { name: name.clone(), input: inputs[place], feeds, layers });
+        }
+        let actors = branches.iter_mut().filter(|branch| branch.name == Branch::POLICY);
+        for BranchRange { name, layers, .. } in actors {
+            let index = layers.len().saturating_sub(1);
+            if let Some(last) = layers.last_mut() {
+                last.bias = push(format!("{name}.{index}.bias"), vec![last.outputs]);
+            }
         }
         let free = spec.head.free_parameters();
         let log_std = (free > 0).then(|| push(spec.head.free_name().to_owned(), vec![free]));
-        Self { ranges, layers, log_std, len }
+        Self { ranges, branches, log_std, len }
     }
 
     /// Number of trainable parameters.
@@ -115,14 +148,39 @@ impl ParamLayout {
         self.ranges.iter().find(|range| range.name == name)
     }
 
-    /// The dense layers of `network`, input side first; empty for a trunk that is not there.
-    pub fn layers(&self, network: Network) -> &[LayerRange] {
-        &self.layers[network as usize]
+    /// The branches, in the spec's order.
+    pub fn branches(&self) -> &[BranchRange] {
+        &self.branches
     }
 
-    /// Where the numbers of `network`'s own layers lie, which are next to each other; empty without a layer.
-    pub fn own_range(&self, network: Network) -> std::ops::Range<usize> {
-        let layers = self.layers(network);
+    /// The branch called `name`.
+    pub fn branch(&self, name: &str) -> Option<&BranchRange> {
+        self.branches.iter().find(|branch| branch.name == name)
+    }
+
+    /// The layers of the branch called `name`, input side first; empty if there is none.
+    pub fn layers(&self, name: &str) -> &[LayerRange] {
+        self.branch(name).map_or(&[], |branch| &branch.layers)
+    }
+
+    /// The layers that actor and critic share; empty if they share none.
+    pub fn trunk(&self) -> &[LayerRange] {
+        let shared = self.branch(Branch::POLICY).and_then(|policy| policy.input);
+        shared.and_then(|shared| self.branches.get(shared)).map_or(&[], |trunk| &trunk.layers)
+    }
+
+    /// All layers from the observation to the output of the branch called `name`.
+    pub fn path(&self, name: &str) -> Vec<LayerRange> {
+        let before = |branch: &&BranchRange| branch.input.and_then(|input| self.branches.get(input));
+        let mut path: Vec<_> = std::iter::successors(self.branch(name), before).collect();
+        path.reverse();
+        path.into_iter().flat_map(|branch| branch.layers.iter().copied()).collect()
+    }
+
+    /// Where the numbers of the own layers of the branch called `name` lie, which are next to each other in all branches but the actor's;
+    /// empty without a layer.
+    pub fn own_range(&self, name: &str) -> std::ops::Range<usize> {
+        let layers = self.layers(name);
         let first = layers.first().map_or(0, |layer| layer.weight);
         first..layers.last().map_or(first, |layer| layer.bias + layer.outputs)
     }
@@ -134,55 +192,4 @@ impl ParamLayout {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::policy::{Activation, Head, Network, PolicySpec};
-
-    #[test]
-    fn ranges_follow_each_other_without_gaps() {
-        let spec = PolicySpec {
-            obs_dim: 3,
-            trunk: vec![5],
-            policy_hidden: vec![7],
-            value_hidden: vec![],
-            activation: Activation::Tanh,
-            head: Head::gaussian(2),
-        };
-        let layout = spec.layout();
-        let mut next = 0;
-        for range in layout.ranges() {
-            assert_eq!(range.offset, next, "{}", range.name);
-            next += range.len();
-        }
-        assert_eq!(next, layout.len());
-        let names: Vec<_> = layout.ranges().iter().map(|range| range.name.as_str()).collect();
-        assert_eq!(
-            names,
-            [
-                "trunk.0.weight",
-                "trunk.0.bias",
-                "policy.0.weight",
-                "policy.0.bias",
-                "policy.1.weight",
-                "value.0.weight",
-                "value.0.bias",
-                "policy.1.bias",
-                "log_std"
-            ]
-        );
-        let value = layout.layers(Network::Value);
-        assert_eq!((value.len(), value[0].inputs, value[0].outputs), (1, 5, 1));
-        assert_eq!(layout.log_std(), Some(layout.len() - 2));
-    }
-
-    /// What lets the tiled kernels read four weights at a time.
-    #[test]
-    fn weights_begin_at_multiples_of_four() {
-        for head in [Head::categorical(2), Head::gaussian(21), Head::bernoulli(3)] {
-            let spec = PolicySpec::separate(6, &[64, 20], Activation::Tanh, head);
-            let layout = spec.layout();
-            for range in layout.ranges().iter().filter(|range| range.name.ends_with("weight")) {
-                assert_eq!(range.offset % 4, 0, "{}", range.name);
-            }
-        }
-    }
-}
+mod tests;

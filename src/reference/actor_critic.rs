@@ -6,7 +6,7 @@ use super::mlp::{Dense, Mlp, Tape, give};
 use super::row_blocks::{BLOCK_ROWS, row_blocks};
 use crate::data::check_shape;
 use crate::error::{Error, Result};
-use crate::policy::{LayerRange, Network, ParamLayout, PolicySpec};
+use crate::policy::{Branch, LayerRange, ParamLayout, PolicySpec};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -55,8 +55,8 @@ impl<'a, F: Real> ActorCritic<'a, F> {
     /// [`Error::Shape`] if there are not `layout.len()` of them.
     pub fn new(spec: &'a PolicySpec, layout: &'a ParamLayout, parameters: &'a [F]) -> Result<Self> {
         check_shape("parameters", &[parameters.len()], &[layout.len()])?;
-        let chain = |network, activate_output| -> Result<Mlp<'a, F>> {
-            let layers = layout.layers(network).iter().map(|layer| dense(layer, parameters)).collect::<Result<_>>()?;
+        let chain = |layers: &[LayerRange], activate_output| -> Result<Mlp<'a, F>> {
+            let layers = layers.iter().map(|layer| dense(layer, parameters)).collect::<Result<_>>()?;
             Ok(Mlp { layers, activation: spec.activation, activate_output })
         };
         let free = spec.head.free_parameters();
@@ -64,9 +64,9 @@ impl<'a, F: Real> ActorCritic<'a, F> {
         Ok(Self {
             spec,
             layout,
-            trunk: chain(Network::Trunk, true)?,
-            policy: chain(Network::Policy, false)?,
-            value: chain(Network::Value, false)?,
+            trunk: chain(layout.trunk(), true)?,
+            policy: chain(layout.layers(Branch::POLICY), false)?,
+            value: chain(layout.layers(Branch::VALUE), false)?,
             log_std: ArrayView1::from(log_std),
         })
     }
@@ -76,7 +76,7 @@ impl<'a, F: Real> ActorCritic<'a, F> {
     /// # Errors
     /// [`Error::Shape`] if `obs` has not the policy's width.
     pub fn forward(&self, obs: ArrayView2<'_, F>) -> Result<ActorCriticTape<F>> {
-        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim])?;
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
         let blocks = row_blocks(obs.nrows(), |rows| self.forward_block(obs.slice(s![rows, ..])))?;
         let mut dist = Array2::zeros((obs.nrows(), self.spec.head.width()));
         let mut values = Array1::zeros(obs.nrows());
@@ -108,7 +108,7 @@ impl<'a, F: Real> ActorCritic<'a, F> {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn distribution(&self, obs: ArrayView2<'_, F>) -> Result<Array2<F>> {
-        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim])?;
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
         let raw = self.blocks_of(obs, &self.policy)?;
         let log_std = self.log_std.broadcast((obs.nrows(), self.log_std.len()));
         let log_std = log_std.ok_or_else(|| Error::shape("log_std", self.log_std.shape(), &[raw.ncols()]))?;
@@ -120,7 +120,7 @@ impl<'a, F: Real> ActorCritic<'a, F> {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn values(&self, obs: ArrayView2<'_, F>) -> Result<Array1<F>> {
-        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim])?;
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
         Ok(self.blocks_of(obs, &self.value)?.column(0).to_owned())
     }
 
@@ -130,7 +130,7 @@ impl<'a, F: Real> ActorCritic<'a, F> {
             Ok(network.forward(trunk.output())?.output().to_owned())
         })?;
         let views: Vec<_> = blocks.iter().map(|block| block.view()).collect();
-        concatenate(Axis(0), &views).map_err(|_| Error::shape("obs", obs.shape(), &[1, self.spec.obs_dim]))
+        concatenate(Axis(0), &views).map_err(|_| Error::shape("obs", obs.shape(), &[1, self.spec.obs_dim()]))
     }
 
     /// The flat gradient of Σ d_dist · dist + Σ d_values · values, summed over rows.
@@ -161,11 +161,11 @@ impl<'a, F: Real> ActorCritic<'a, F> {
         sum: &mut [F],
     ) -> Result<()> {
         let raw = self.spec.head.raw_outputs();
-        let d_policy = self.add_gradient(Network::Policy, policy, d_dist.slice(s![.., ..raw]), sum)?;
-        let d_value = self.add_gradient(Network::Value, value, d_values.insert_axis(Axis(1)), sum)?;
+        let d_policy = Self::add_gradient(self.policy(), policy, d_dist.slice(s![.., ..raw]), sum)?;
+        let d_value = Self::add_gradient(self.value(), value, d_values.insert_axis(Axis(1)), sum)?;
         if !self.trunk.layers.is_empty() {
             let d_hidden = self.policy.input_gradient(d_policy) + self.value.input_gradient(d_value);
-            give(self.add_gradient(Network::Trunk, trunk, d_hidden.view(), sum)?);
+            give(Self::add_gradient(self.trunk(), trunk, d_hidden.view(), sum)?);
         } else {
             give(d_policy);
             give(d_value);
@@ -184,7 +184,7 @@ impl<'a, F: Real> ActorCritic<'a, F> {
         obs: ArrayView2<'_, F>,
         loss: impl Fn(Range<usize>, Array2<F>, ArrayView1<'_, F>) -> Result<PpoLoss<F>> + Sync,
     ) -> Result<(Vec<PpoLoss<F>>, Vec<F>)> {
-        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim])?;
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
         self.sum_over_rows(obs.nrows(), 0..0, |rows, sum| {
             let block = self.forward_block(obs.slice(s![rows.clone(), ..]))?;
             let mut dist = Array2::zeros((rows.len(), self.spec.head.width()));
@@ -229,21 +229,29 @@ impl<'a, F: Real> ActorCritic<'a, F> {
         Ok((others.into_iter().flatten().collect(), total))
     }
 
-    /// Adds the gradient of `network` by its own layers to `flat`; returns that by its first layer's sums.
+    /// The trunk and where its layers lie.
+    pub(super) fn trunk(&self) -> (&Mlp<'a, F>, &[LayerRange]) {
+        (&self.trunk, self.layout.trunk())
+    }
+
+    /// The actor's own layers and where they lie.
+    pub(super) fn policy(&self) -> (&Mlp<'a, F>, &[LayerRange]) {
+        (&self.policy, self.layout.layers(Branch::POLICY))
+    }
+
+    /// The critic's own layers and where they lie.
+    pub(super) fn value(&self) -> (&Mlp<'a, F>, &[LayerRange]) {
+        (&self.value, self.layout.layers(Branch::VALUE))
+    }
+
+    /// Adds the gradient of `network` by its own layers, which lie at `ranges`, to `flat`; returns that by its first layer's sums.
     pub(super) fn add_gradient(
-        &self,
-        network: Network,
+        (network, ranges): (&Mlp<'_, F>, &[LayerRange]),
         tape: &Tape<F>,
         cotangent: ArrayView2<'_, F>,
         flat: &mut [F],
     ) -> Result<Array2<F>> {
-        let ranges = self.layout.layers(network);
-        let mlp = match network {
-            Network::Trunk => &self.trunk,
-            Network::Policy => &self.policy,
-            Network::Value => &self.value,
-        };
-        mlp.backward_layers(tape, cotangent, |index, d_sums, hidden| {
+        network.backward_layers(tape, cotangent, |index, d_sums, hidden| {
             let LayerRange { weight, bias, outputs, inputs } = ranges[index];
             let d_weight =
                 ArrayViewMut2::from_shape((outputs, inputs), &mut flat[weight..weight + outputs * inputs])

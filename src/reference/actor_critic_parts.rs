@@ -6,7 +6,7 @@ use super::mlp::{Tape, give};
 use super::row_blocks::{BLOCK_ROWS, row_blocks};
 use crate::data::check_shape;
 use crate::error::Result;
-use crate::policy::Network;
+use crate::policy::{Branch, LayerRange};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use std::ops::Range;
 
@@ -33,7 +33,7 @@ impl<F: Real> ActorCritic<'_, F> {
     /// # Errors
     /// [`crate::Error::Shape`] if `obs` has not the policy's width.
     pub fn forward_policy(&self, obs: ArrayView2<'_, F>) -> Result<PolicyTape<F>> {
-        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim])?;
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
         let blocks = row_blocks(obs.nrows(), |rows| {
             let trunk = self.trunk.forward(obs.slice(s![rows, ..]))?;
             let policy = self.policy.forward_from(trunk.last().clone())?;
@@ -53,7 +53,7 @@ impl<F: Real> ActorCritic<'_, F> {
     /// [`crate::Error::Shape`] if `d_dist` `[rows, head.width()]` does not fit the forward pass.
     pub fn backward_policy(&self, tape: &PolicyTape<F>, d_dist: ArrayView2<'_, F>) -> Result<Vec<F>> {
         check_shape("d_dist", d_dist.shape(), tape.dist.shape())?;
-        let (_, sum) = self.sum_over_rows(d_dist.nrows(), self.layout.own_range(Network::Value), |rows, sum| {
+        let (_, sum) = self.sum_over_rows(d_dist.nrows(), self.layout.own_range(Branch::VALUE), |rows, sum| {
             self.add_policy_block(&tape.blocks[rows.start / BLOCK_ROWS], d_dist.slice(s![rows, ..]), sum)
         })?;
         Ok(sum)
@@ -62,9 +62,9 @@ impl<F: Real> ActorCritic<'_, F> {
     /// [`backward_policy`](Self::backward_policy) of one block, added to `sum`.
     fn add_policy_block(&self, [trunk, policy]: &[Tape<F>; 2], d_dist: ArrayView2<'_, F>, sum: &mut [F]) -> Result<()> {
         let raw = self.spec.head.raw_outputs();
-        let d_policy = self.add_gradient(Network::Policy, policy, d_dist.slice(s![.., ..raw]), sum)?;
+        let d_policy = Self::add_gradient(self.policy(), policy, d_dist.slice(s![.., ..raw]), sum)?;
         if !self.trunk.layers.is_empty() {
-            give(self.add_gradient(Network::Trunk, trunk, self.policy.input_gradient(d_policy).view(), sum)?);
+            give(Self::add_gradient(self.trunk(), trunk, self.policy.input_gradient(d_policy).view(), sum)?);
         } else {
             give(d_policy);
         }
@@ -85,13 +85,12 @@ impl<F: Real> ActorCritic<'_, F> {
         middle: impl Fn(Range<usize>, Array2<F>) -> Result<Array2<F>> + Sync,
     ) -> Result<Vec<F>> {
         check_shape("tangent", &[tangent.len()], &[self.layout.len()])?;
-        let views = |network| -> Result<Vec<_>> {
-            self.layout.layers(network).iter().map(|layer| dense(layer, tangent)).collect()
-        };
-        let (of_trunk, of_policy) = (views(Network::Trunk)?, views(Network::Policy)?);
+        let views =
+            |ranges: &[LayerRange]| -> Result<Vec<_>> { ranges.iter().map(|layer| dense(layer, tangent)).collect() };
+        let (of_trunk, of_policy) = (views(self.layout.trunk())?, views(self.layout.layers(Branch::POLICY))?);
         let (raw, free) = (self.spec.head.raw_outputs(), self.spec.head.free_parameters());
         let of_log_std = self.layout.log_std().map(|start| ArrayView1::from(&tangent[start..start + free]));
-        let (_, sum) = self.sum_over_rows(tape.dist.nrows(), self.layout.own_range(Network::Value), |rows, sum| {
+        let (_, sum) = self.sum_over_rows(tape.dist.nrows(), self.layout.own_range(Branch::VALUE), |rows, sum| {
             let block = &tape.blocks[rows.start / BLOCK_ROWS];
             let [trunk, policy] = block;
             let d_trunk = if of_trunk.is_empty() { None } else { Some(self.trunk.jvp(trunk, &of_trunk)?) };
@@ -112,7 +111,7 @@ impl<F: Real> ActorCritic<'_, F> {
     /// # Errors
     /// [`crate::Error::Shape`] if `obs` has not the policy's width.
     pub fn forward_value(&self, obs: ArrayView2<'_, F>) -> Result<ValueTape<F>> {
-        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim])?;
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
         let blocks = row_blocks(obs.nrows(), |rows| {
             let trunk = self.trunk.forward(obs.slice(s![rows, ..]))?;
             self.value.forward_from(trunk.last().clone())
@@ -130,7 +129,7 @@ impl<F: Real> ActorCritic<'_, F> {
         let (_, sum) = self.sum_over_rows(d_values.len(), 0..0, |rows, sum| {
             let value = &tape.blocks[rows.start / BLOCK_ROWS];
             let d_value = d_values.slice(s![rows]).insert_axis(Axis(1));
-            self.add_gradient(Network::Value, value, d_value, sum).map(give)
+            Self::add_gradient(self.value(), value, d_value, sum).map(give)
         })?;
         Ok(sum)
     }

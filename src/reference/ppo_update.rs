@@ -9,7 +9,7 @@ use super::{Real, head};
 use crate::config::{AdvantageNorm, Config, KlEstimator, KlMeasure, KlStop, RateStep};
 use crate::data::{MinibatchStats, UpdateStats};
 use crate::error::{Error, Result};
-use crate::policy::{Network, ParamLayout, PolicySpec};
+use crate::policy::{Branch, ParamLayout, PolicySpec};
 use ndarray::{Array1, Array2, Axis, concatenate};
 
 pub use super::rows::{Order, Rows};
@@ -97,7 +97,7 @@ pub fn ppo_update<F: Real>(
         return Err(Error::config("batch", "has 0 rows that count"));
     }
     let layout = spec.layout();
-    let settings = AdamSettings::new(config, layout.own_range(Network::Value));
+    let settings = AdamSettings::new(config, layout.own_range(Branch::VALUE));
     let (eps, floor) = (F::of(config.adv_eps), F::of(config.adv_std_floor));
     let normalize = |advantages: &Array1<F>| advantage_normalize(advantages.view(), config.adv_ddof, eps, floor);
     let mut whole = match config.norm_adv {

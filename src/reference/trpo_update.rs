@@ -13,7 +13,7 @@ use super::surrogate;
 use crate::config::{Acceptance, AdvantageNorm, Algorithm, Config, TrustRegion};
 use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::{Error, Result};
-use crate::policy::{Head, Network, ParamLayout, PolicySpec};
+use crate::policy::{Branch, Head, ParamLayout, PolicySpec};
 use ndarray::{Array1, ArrayView1, ArrayView2};
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ pub use super::head::mean_kl;
 
 /// Where the critic's own parameters lie: [`ParamLayout::own_range`].
 pub fn value_range(layout: &ParamLayout) -> Range<usize> {
-    layout.own_range(Network::Value)
+    layout.own_range(Branch::VALUE)
 }
 
 /// One candidate of the line search.
@@ -198,7 +198,7 @@ pub fn critic_update<F: Real>(
     order: Order<'_>,
     stats: &mut UpdateStats,
 ) -> Result<()> {
-    let settings = AdamSettings::new(config, layout.own_range(Network::Value));
+    let settings = AdamSettings::new(config, layout.own_range(Branch::VALUE));
     let scale = 2.0 * config.vf_loss_scale;
     for epoch in 0..config.update_epochs {
         stats.epochs += 1;
@@ -213,7 +213,7 @@ pub fn critic_update<F: Real>(
             let d_values = d_half.mapv(|d| F::of(scale * d));
             let gradient = networks.backward_value(&tape, d_values.view())?;
             let bad = tape.values.iter().zip(&d_values).filter(|(v, d)| !(v.is_finite() && d.is_finite())).count();
-            let step = adam.step_within(layout.own_range(Network::Value), &settings, lr, parameters, &gradient)?;
+            let step = adam.step_within(layout.own_range(Branch::VALUE), &settings, lr, parameters, &gradient)?;
             stats.optimizer_steps += u32::from(step.stepped);
             stats.skipped_steps += u32::from(!step.stepped);
             let loss = F::of(scale * half_loss).as_f64();

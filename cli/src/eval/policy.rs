@@ -59,8 +59,8 @@ impl Policy {
             (None, Err(error)) => return Err(error).context("which environment? Name it with --env"),
         };
         let at = || format!("{}: does not play {}", path.display(), env.name());
-        if saved.spec.obs_dim != env.obs_dim() {
-            let (got, want) = (saved.spec.obs_dim, env.obs_dim());
+        if saved.spec.obs_dim() != env.obs_dim() {
+            let (got, want) = (saved.spec.obs_dim(), env.obs_dim());
             bail!("{}: its observations are {got} wide, the environment's {want}", at());
         }
         env.check_head(&saved.spec.head).with_context(at)?;

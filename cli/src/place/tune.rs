@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use wgpo::bench::{Options, Tuning, Tunings};
 use wgpo::place::Place;
-use wgpo::policy::{Network, PolicySpec};
+use wgpo::policy::PolicySpec;
 
 impl ChosenPlace {
     /// With `--kernels tuned` the fastest kernels for `spec` and minibatches of `rows`, from the file of tunings or, where it
@@ -85,6 +85,5 @@ fn in_words(tried: &wgpo::bench::Tried) -> String {
 
 /// Bytes of the largest buffer that a minibatch of `rows` needs: a layer's outputs, or observations.
 pub fn binding_bytes(spec: &PolicySpec, rows: usize) -> u64 {
-    let widest = Network::ALL.into_iter().flat_map(|network| spec.sizes(network)).max().unwrap_or(1);
-    (rows as u64).saturating_mul(widest.max(spec.head.width()).max(4) as u64).saturating_mul(4)
+    (rows as u64).saturating_mul(spec.widest().max(spec.head.width()).max(4) as u64).saturating_mul(4)
 }

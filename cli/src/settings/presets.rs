@@ -24,7 +24,10 @@ pub fn policy(preset: Preset, algorithm: Algorithm, env: Env) -> Result<PolicySp
         Some(name) => {
             let named = wgpo::Preset::named(name, algorithm, env.head().is_discrete())?;
             let usual = env.policy(&named.hidden);
-            PolicySpec { activation: named.activation, head: usual.head.with_std(named.std), ..usual }
+            {
+                let head = usual.head.clone().with_std(named.std);
+                PolicySpec { activation: named.activation, ..usual.with_head(head) }
+            }
         }
     })
 }

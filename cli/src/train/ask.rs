@@ -7,7 +7,7 @@ use crate::folder::run::Folder;
 use crate::settings::{file, presets};
 use anyhow::{Result, bail};
 use std::path::Path;
-use wgpo::policy::{PolicySpec, Std};
+use wgpo::policy::{Branch, PolicySpec, Std};
 use wgpo::{Algorithm, Config, Env};
 
 /// The folder that is named, or the one that such a run has by default.
@@ -46,14 +46,15 @@ pub fn asked(args: &TrainArgs) -> Result<(Config, PolicySpec)> {
         presets::policy(preset, ppo.algorithm, env).or_else(|_| presets::policy(Preset::Tuned, ppo.algorithm, env))?;
     if let Some(head) = named {
         // A name says where the deviation comes from, the preset what it is.
-        policy.head = match (policy.head.std(), head.std()) {
+        let head = match (policy.head.std(), head.std()) {
             (Some(usual), Some(own)) => head.clone().with_std(Std { from_state: own.from_state, ..*usual }),
             _ => head,
         };
+        policy = policy.with_head(head);
     }
     policy.activation = args.activation.map_or(policy.activation, |activation| activation.0);
     if let Some(hidden) = &args.hidden {
-        (policy.policy_hidden, policy.value_hidden) = (hidden.clone(), hidden.clone());
+        policy = policy.with_hidden(Branch::POLICY, hidden).with_hidden(Branch::VALUE, hidden);
     }
     policy.validate()?;
     Ok((ppo, policy))

@@ -90,7 +90,7 @@ impl Session<'_> {
             ppo.num_envs,
             ppo.num_steps,
             HumanCount(ppo.total_timesteps),
-            policy.sizes(wgpo::policy::Network::Policy).iter().map(ToString::to_string).collect::<Vec<_>>().join("-"),
+            policy.sizes(wgpo::policy::Branch::POLICY).iter().map(ToString::to_string).collect::<Vec<_>>().join("-"),
             HeadName::of(&policy.head).map_or_else(|| policy.head.name().to_owned(), |head| head.to_string()),
             HumanCount(policy.layout().len() as u64),
         )

@@ -18,7 +18,7 @@ fn the_fastest_path_is_found_and_kept() {
         let fastest = tuning.tried.iter().find(|tried| Some(tried.path) == tuning.fastest()).unwrap();
         assert_eq!(fastest.seconds, Some(least));
     }
-    assert!(Tuning::measure(&gpu, &PolicySpec { obs_dim: 0, ..narrow.clone() }, 70, &options).is_err());
+    assert!(Tuning::measure(&gpu, &PolicySpec { obs_shape: vec![0], ..narrow.clone() }, 70, &options).is_err());
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tuning.json");

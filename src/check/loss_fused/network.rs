@@ -3,7 +3,7 @@
 use crate::check::accuracy::FUNCTION;
 use crate::check::mlp::fused::STEEPEST;
 use crate::check::support::EPS;
-use crate::policy::{LayerRange, Network, PolicySpec};
+use crate::policy::{LayerRange, PolicySpec};
 use crate::reference::mlp::{activate, derivative};
 use ndarray::{Array1, Array2, Axis};
 
@@ -25,8 +25,8 @@ fn carried(a: &Array2<f64>, b: &Array2<f64>) -> Array2<f64> {
     squares(a).dot(&squares(b)).mapv(f64::sqrt)
 }
 
-pub(super) fn forward(spec: &PolicySpec, flat: &[f64], obs: &Array2<f64>, network: Network) -> Pass {
-    let layers = spec.layout().layers(network).to_vec();
+pub(super) fn forward(spec: &PolicySpec, flat: &[f64], obs: &Array2<f64>, name: &str) -> Pass {
+    let layers = spec.layout().layers(name).to_vec();
     let (mut x, mut room) = (obs.clone(), Array2::zeros(obs.dim()));
     let (mut inputs, mut arguments) = (Vec::new(), Vec::new());
     for (index, range) in layers.iter().enumerate() {

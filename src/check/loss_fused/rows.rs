@@ -10,7 +10,7 @@ use crate::check::support::EPS;
 use crate::check::work::Work;
 use crate::config::ValueLoss;
 use crate::kernels::{loss_ppo_fused, mlp_backward_weight};
-use crate::policy::{Activation, Head, Network, PolicySpec};
+use crate::policy::{Activation, Branch, Head, PolicySpec};
 
 /// Of standard deviations.
 const TOLERANCE: f64 = 8.0 * EPS;
@@ -23,10 +23,10 @@ fn fused_case(c: Fused) -> Case {
     let shape = format!(
         "{} × {} {:?}, {}, critic {}, {:?}{}, slices of {slice_rows}{}{}",
         loss.rows,
-        sizes(Network::Policy),
+        sizes(Branch::POLICY),
         spec.activation,
         name(&spec.head),
-        sizes(Network::Value),
+        sizes(Branch::VALUE),
         loss.value_loss,
         ["", ", unclipped", ", no ratio"][loss.surrogate as usize % 3],
         if loss.padded { ", every third row does not count" } else { "" },
@@ -99,7 +99,7 @@ fn cases() -> Vec<Case> {
         cases.push(if many { case.loose(sum) } else { case });
     }
     let mut unequal = case(1, &[1], Activation::Tanh, Head::categorical(1), 40, 64);
-    unequal.spec.value_hidden = vec![64, 63];
+    unequal.spec = unequal.spec.with_hidden(Branch::VALUE, &[64, 63]);
     cases.push(fused_case(unequal));
     cases
 }

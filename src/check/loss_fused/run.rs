@@ -9,7 +9,7 @@ use crate::kernels::batch_clean::INVALID_LOGP;
 use crate::kernels::loss_ppo::VALUE_UNIT;
 use crate::kernels::loss_ppo_fused;
 use crate::kernels::per_update::PerUpdate;
-use crate::policy::{Network, PolicySpec};
+use crate::policy::{Branch, PolicySpec};
 use ndarray::{Array2, Axis, s};
 
 #[derive(Clone)]
@@ -24,7 +24,7 @@ impl Fused {
     fn parameters(&self, random: &mut Random) -> Vec<f32> {
         let (spec, layout) = (&self.spec, self.spec.layout());
         let mut parameters = random.normals(layout.len(), 1.0);
-        for range in Network::ALL.iter().flat_map(|network| layout.layers(*network)) {
+        for range in layout.branches().iter().flat_map(|branch| &branch.layers) {
             let scale = (range.inputs as f32).sqrt().recip();
             parameters[range.weight..range.weight + range.inputs * range.outputs].iter_mut().for_each(|w| *w *= scale);
         }
@@ -37,13 +37,13 @@ impl Fused {
     fn minibatch(&self) -> Result<Batch> {
         let Self { spec, loss, .. } = self;
         let (rows, offset) = (loss.rows, loss.row_offset);
-        let mut random = Random::new((rows * 10 + spec.obs_dim) as u64);
+        let mut random = Random::new((rows * 10 + spec.obs_dim()) as u64);
         let parameters = self.parameters(&mut random);
-        let mut obs = random.normals((offset + rows) * spec.obs_dim, 1.0);
+        let mut obs = random.normals((offset + rows) * spec.obs_dim(), 1.0);
         let flat = wide(&parameters);
-        let own = |(r, i): (usize, usize)| f64::from(obs[(offset + r) * spec.obs_dim + i]);
-        let x = Array2::from_shape_fn((rows, spec.obs_dim), own);
-        let (policy, value) = (forward(spec, &flat, &x, Network::Policy), forward(spec, &flat, &x, Network::Value));
+        let own = |(r, i): (usize, usize)| f64::from(obs[(offset + r) * spec.obs_dim() + i]);
+        let x = Array2::from_shape_fn((rows, spec.obs_dim()), own);
+        let (policy, value) = (forward(spec, &flat, &x, Branch::POLICY), forward(spec, &flat, &x, Branch::VALUE));
         let (raw, width, layout) = (spec.head.raw_outputs(), spec.head.width(), spec.layout());
         let free = |i: usize| parameters[layout.log_std().unwrap_or(0) + i - raw];
         let dist = (0..rows * width).map(|i| (i / width, i % width));
@@ -61,7 +61,7 @@ impl Fused {
         let mut broken = [Vec::new(), Vec::new()];
         for row in (0..rows).step_by(5).filter(|_| loss.broken) {
             match row % 4 {
-                0 => obs[(offset + row) * spec.obs_dim] = f32::NAN,
+                0 => obs[(offset + row) * spec.obs_dim()] = f32::NAN,
                 1 => samples[offset + row][1] = f32::NAN,
                 2 => samples[offset + row][0] = f32::NEG_INFINITY,
                 _ => samples[offset + row][2] = f32::INFINITY,

@@ -8,7 +8,7 @@ use crate::check::support::{EPS, Guarded, Random, wide};
 use crate::check::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::mlp_forward_fused;
-use crate::policy::{Activation, Head, Network, PolicySpec};
+use crate::policy::{Activation, Branch, Head, PolicySpec};
 use crate::reference::mlp::activate;
 use ndarray::{Array1, Array2, ArrayView2};
 
@@ -44,16 +44,16 @@ fn layer(
     (z.mapv(|z| activate(activation, z)), room)
 }
 
-/// Outputs of `network` behind the trunk on rows `obs`, and how well f32 knows them.
+/// The branch called `output` with all that is before it, on rows `obs`, and how well f32 knows them.
 pub(in crate::check) fn chain(
     spec: &PolicySpec,
     parameters: &[f32],
     obs: ArrayView2<'_, f64>,
-    network: Network,
+    output: &str,
 ) -> (Array2<f64>, Array2<f64>) {
     let (flat, layout) = (wide(parameters), spec.layout());
     let (mut h, mut room) = (obs.to_owned(), Array2::zeros(obs.raw_dim()));
-    let layers: Vec<_> = layout.layers(Network::Trunk).iter().chain(layout.layers(network)).collect();
+    let layers = layout.path(output);
     for (index, range) in layers.iter().enumerate() {
         let f = if index + 1 == layers.len() { Activation::Identity } else { spec.activation };
         (h, room) = layer(&flat, range, f, h.view(), room.view());
@@ -61,13 +61,13 @@ pub(in crate::check) fn chain(
     (h, room)
 }
 
-fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [Network]) -> Case {
-    let label = format!("{rows} × {shape}, {}", if wanted.len() > 1 { "both" } else { wanted[0].name() });
+fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [&'static str]) -> Case {
+    let label = format!("{rows} × {shape}, {}", if wanted.len() > 1 { "both" } else { wanted[0] });
     Case::new(mlp_forward_fused::DEF.name, label, (EPS, REASON), move |gpu, report| {
-        let mut random = Random::new((rows * 3 + spec.obs_dim) as u64);
+        let mut random = Random::new((rows * 3 + spec.obs_dim()) as u64);
         let layout = spec.layout();
         let parameters = random.normals(layout.len(), 0.3);
-        let (slack, obs_dim) = (3, spec.obs_dim);
+        let (slack, obs_dim) = (3, spec.obs_dim());
         let stride = obs_dim + slack;
         let x = random.normals(slack + rows * stride, 1.5);
         let buffers = (Guarded::holding(gpu, "parameters", &parameters)?, Guarded::holding(gpu, "obs", &x)?);
@@ -90,10 +90,10 @@ fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [Ne
         report.run(gpu, &mlp_forward_fused::bind(gpu, &spec, &[params], &io)?, Slot::default())?;
 
         let start = Array2::from_shape_fn((rows, obs_dim), |(r, c)| f64::from(x[slack + r * stride + c]));
-        let chain = |network| chain(&spec, &parameters, start.view(), network);
+        let chain = |output| chain(&spec, &parameters, start.view(), output);
         let (got, got_values) = (head_outputs.read(gpu, report)?, values.read(gpu, report)?);
-        if wanted.contains(&Network::Policy) {
-            let (want, room) = chain(Network::Policy);
+        if wanted.contains(&Branch::POLICY) {
+            let (want, room) = chain(Branch::POLICY);
             let raw = want.ncols();
             let free = layout.log_std().map_or(&[][..], |at| &parameters[at..at + width - raw]);
             for r in 0..rows {
@@ -106,8 +106,8 @@ fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [Ne
             report.untouched("head_outputs", got.iter().enumerate());
         }
         report.untouched("values (before)", got_values[..slack].iter().enumerate());
-        if wanted.contains(&Network::Value) {
-            let (want, room) = chain(Network::Value);
+        if wanted.contains(&Branch::VALUE) {
+            let (want, room) = chain(Branch::VALUE);
             report.floats("values", &got_values[slack..], &want.column(0).to_vec(), |r| room[[r, 0]] / EPS);
         } else {
             report.untouched("values", got_values.iter().enumerate());
@@ -119,7 +119,7 @@ fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [Ne
 /// Both networks, with two hidden layers of 64.
 fn sized(rows: usize, obs_dim: usize, head: &Head) -> Case {
     let spec = PolicySpec::separate(obs_dim, &[64, 64], Activation::Tanh, head.clone());
-    forward_case(&format!("{obs_dim}-64-64-{} tanh", head.raw_outputs()), spec, rows, &Network::ALL)
+    forward_case(&format!("{obs_dim}-64-64-{} tanh", head.raw_outputs()), spec, rows, &Branch::OUTPUTS)
 }
 
 fn work(s: &Size) -> Work {
@@ -142,7 +142,7 @@ pub(in crate::check) const FAMILY: Family = Family {
 };
 
 fn cases() -> Vec<Case> {
-    const BOTH: &[Network] = &[Network::Policy, Network::Value];
+    const BOTH: &[&str] = &Branch::OUTPUTS;
     let tanh = |obs, hidden: &[usize], head| PolicySpec::separate(obs, hidden, Activation::Tanh, head);
     let mut cases = vec![
         forward_case("4-64-64-2 tanh", tanh(4, &[64, 64], Head::categorical(2)), 65, BOTH).quick(true),
@@ -151,19 +151,11 @@ fn cases() -> Vec<Case> {
         forward_case("260-66-5-128 tanh", tanh(260, &[66, 5], Head::categorical(128)), 17, BOTH).loose(WIDE),
         forward_case("1-1-2 tanh", tanh(1, &[1], Head::categorical(2)), 1, BOTH),
         forward_case("128-3 tanh, no hidden layer", tanh(128, &[], Head::categorical(3)), 16, BOTH),
-        forward_case("129-64-64-2 tanh", tanh(129, &[64, 64], Head::categorical(2)), 15, &[Network::Policy])
-            .loose(WIDE),
-        forward_case("130-64-65-2 tanh", tanh(130, &[64, 65], Head::categorical(2)), 40, &[Network::Value]).loose(WIDE),
+        forward_case("129-64-64-2 tanh", tanh(129, &[64, 64], Head::categorical(2)), 15, &[Branch::POLICY]).loose(WIDE),
+        forward_case("130-64-65-2 tanh", tanh(130, &[64, 65], Head::categorical(2)), 40, &[Branch::VALUE]).loose(WIDE),
     ];
     for activation in Activation::ALL {
-        let spec = PolicySpec {
-            obs_dim: 7,
-            trunk: vec![33],
-            policy_hidden: vec![70, 9],
-            value_hidden: Vec::new(),
-            activation,
-            head: Head::gaussian(3),
-        };
+        let spec = PolicySpec::mlp(7, &[33], &[70, 9], &[], activation, Head::gaussian(3));
         cases.push(forward_case(&format!("7-(33)-70-9-3 {activation:?}"), spec, 21, BOTH).quick(true));
     }
     cases

@@ -23,7 +23,7 @@ fn heads() -> Vec<Head> {
 
 /// A policy with large weights, as after training, and a window that it acted in, in f32.
 fn acted(head: Head, activation: Activation, obs_scale: f32) -> (PolicySpec, Vec<f32>, Recording) {
-    let spec = PolicySpec { trunk: vec![24], ..PolicySpec::separate(6, &[32, 16], activation, head) };
+    let spec = PolicySpec::mlp(6, &[24], &[32, 16], &[32, 16], activation, head);
     let parameters: Vec<f32> = initial_parameters(&spec, 3).iter().map(|x| 1.5 * x).collect();
     let mut learner = CpuLearner::<f32>::new(spec.clone(), Config::sb3(), 3).unwrap();
     learner.set_parameters(&parameters).unwrap();

@@ -18,7 +18,7 @@ fn case(hidden: &[usize], activation: Activation, env: Env, head: Head, (envs, s
     let spec = PolicySpec::separate(env.obs_dim(), hidden, activation, head);
     let layers: String = hidden.iter().map(|width| format!("-{width}")).collect();
     let (own, head) = (env.name(), name(&spec.head));
-    let shape = format!("{own}, {envs} environments, {steps} steps, {}{layers} {activation:?}, {head}", spec.obs_dim);
+    let shape = format!("{own}, {envs} environments, {steps} steps, {}{layers} {activation:?}, {head}", spec.obs_dim());
     let parameters = Random::new(hidden.len() as u64).normals(spec.layout().len(), 0.3);
     let setup = Setup { spec, env, envs, steps, parameters };
     Case::new(rollout_fused::DEF.name, shape, (TOLERANCE, REASON), move |gpu, report| setup.run(gpu, report))

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, UniformRing};
 use crate::kernels::per_update::PerUpdate;
 use crate::kernels::rollout_fused;
-use crate::policy::{Network, PolicySpec};
+use crate::policy::{Branch, PolicySpec};
 use crate::reference::env::observe;
 use crate::reference::head::{log_prob, log_prob_grad};
 use crate::reference::head_actions::{draw_margins, sample, to_env};
@@ -126,7 +126,7 @@ impl Setup {
     fn rows_of(&self, obs: &[f32]) -> (Array2<f64>, Array2<f64>) {
         let dim = self.env.obs_dim();
         let obs = Array2::from_shape_fn((obs.len() / dim, dim), |(r, i)| f64::from(obs[r * dim + i]));
-        let (raw, room) = chain(&self.spec, &self.parameters, obs.view(), Network::Policy);
+        let (raw, room) = chain(&self.spec, &self.parameters, obs.view(), Branch::POLICY);
         let free = self.spec.head.free_parameters();
         let at = self.spec.layout().log_std().unwrap_or(0);
         let copies = Array2::from_shape_fn((raw.nrows(), free), |(_, i)| f64::from(self.parameters[at + i]));

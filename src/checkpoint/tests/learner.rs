@@ -4,7 +4,7 @@ use crate::checkpoint::writer::Writer;
 use crate::checkpoint::*;
 use crate::config::Config;
 use crate::error::Error;
-use crate::policy::PolicySpec;
+use crate::policy::{Branch, PolicySpec};
 use crate::state::LearnerState;
 use std::path::Path;
 
@@ -17,8 +17,8 @@ fn what_was_saved_is_loaded() {
     let got = load_learner(&path).unwrap();
     assert_eq!((got.spec.clone(), got.config.clone(), got.state.clone()), (spec(), config(), want));
     got.expect_spec(&path, &spec()).unwrap();
-    let other = PolicySpec { obs_dim: 4, ..spec() };
-    assert!(got.expect_spec(&path, &other).unwrap_err().to_string().contains("obs_dim: 4"));
+    let other = PolicySpec { obs_shape: vec![4], ..spec() };
+    assert!(got.expect_spec(&path, &other).unwrap_err().to_string().contains("\"obs_dim\":4"));
     assert!(load_trainer(&path).unwrap_err().to_string().contains("holds a learner"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file may stay");
 }
@@ -146,9 +146,9 @@ fn damage_is_named() {
     says(altered(|w| w.text("format", "wgpo-9"), ""), "wgpo-9");
     says(altered(|w| w.text("seed", "-1"), ""), "key \"seed\" is \"-1\"");
     says(altered(|w| w.text("spec", "{}"), ""), "key \"spec\"");
-    let huge = PolicySpec { policy_hidden: vec![usize::MAX / 3, 1 << 40], ..spec() };
+    let huge = spec().with_hidden(Branch::POLICY, &[usize::MAX / 3, 1 << 40]);
     says(altered(|w| w.text("spec", serde_json::to_string(&huge).unwrap()), ""), "for parameters, wgpo allows");
-    let large = PolicySpec { policy_hidden: vec![30_000, 30_000], ..spec() };
+    let large = spec().with_hidden(Branch::POLICY, &[30_000, 30_000]);
     says(altered(|w| w.text("spec", serde_json::to_string(&large).unwrap()), ""), "more parameters than");
 }
 

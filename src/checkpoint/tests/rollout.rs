@@ -3,7 +3,7 @@ use crate::checkpoint::writer::Writer;
 use crate::checkpoint::*;
 use crate::data::{Actions, Rollout};
 use crate::error::{Error, Result};
-use crate::policy::{Head, PolicySpec};
+use crate::policy::Head;
 use half::{bf16, f16};
 use ndarray::{Array1, Array2, array};
 use safetensors::Dtype;
@@ -15,7 +15,7 @@ fn rollouts_come_back() {
     let path = folder.path().join("rollout.safetensors");
     write_rollout(&path, &rollout()).unwrap();
     assert_eq!(read_rollout(&path, &spec()).unwrap(), rollout());
-    let discrete = PolicySpec { head: Head::categorical(3), ..spec() };
+    let discrete = spec().with_head(Head::categorical(3));
     assert!(read_rollout(&path, &discrete).unwrap_err().to_string().contains("\"actions\" has shape [2, 1, 2]"));
     let with = |actions: Array2<u32>| Rollout { actions: Actions::Discrete(actions), ..rollout() };
     write_rollout(&path, &with(array![[0], [2]])).unwrap();
@@ -28,7 +28,7 @@ fn rollouts_come_back() {
 fn types_that_numpy_writes_are_read_and_gaps_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rollout.safetensors");
-    let spec = PolicySpec { head: Head::categorical(2), ..spec() };
+    let spec = spec().with_head(Head::categorical(2));
     let base = |truncated: u8| {
         Writer::default()
             .f32("obs", vec![1, 1, 3], &[1.0, 2.0, 3.0])
@@ -85,7 +85,7 @@ fn foreign() -> Writer {
 }
 
 fn read_foreign(writer: Writer) -> Result<Recording> {
-    let spec = PolicySpec { head: Head::categorical(2), ..spec() };
+    let spec = spec().with_head(Head::categorical(2));
     recording_from_bytes("foreign", &writer.finish(Path::new("foreign"))?, &spec)
 }
 
@@ -167,7 +167,7 @@ fn positive_log_probabilities_of_floats_are_none_of_our_business() {
     let path = folder.path().join("rollout.safetensors");
     write_rollout(&path, &Rollout { logp: Array1::from(vec![3.0, 2.0]), ..rollout() }).unwrap();
     assert_eq!(read_rollout(&path, &spec()).unwrap().logp[0], 3.0);
-    let discrete = PolicySpec { head: Head::categorical(3), ..spec() };
+    let discrete = spec().with_head(Head::categorical(3));
     let indices = || Rollout { actions: Actions::Discrete(array![[0], [2]]), ..rollout() };
     let with = |logp: Vec<f32>, valid: Option<Array2<u32>>| {
         write_rollout(&path, &Rollout { logp: Array1::from(logp), valid, ..indices() }).unwrap();

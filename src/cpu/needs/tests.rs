@@ -53,7 +53,7 @@ fn a_trust_region_has_its_fullest_moment_in_the_policys_step() {
     assert_eq!(update(&spec(), &long, 4, 10, 10), 960 + 2 * 100 + 200 * S + 40 + 320);
     // A shared input is held once. In f64, where nothing is kept: 1,000 rows of 3 + 2 + 2 numbers, not of 3 more.
     let of = Update { spec: &spec(), config: &long, size: 8, rows: 1000, counted: 1000, lost: 0 };
-    assert_eq!((of.tape(1000, Network::Policy), of.tape(1000, Network::Value)), (1000 * 7 * 8, 1000 * 6 * 8));
+    assert_eq!((of.tape(1000, Branch::POLICY), of.tape(1000, Branch::VALUE)), (1000 * 7 * 8, 1000 * 6 * 8));
 }
 
 #[test]

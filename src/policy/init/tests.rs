@@ -63,7 +63,7 @@ fn weights_are_orthogonal_with_their_gain() {
 fn threads_draw_what_one_would() {
     let spec = PolicySpec::separate(70, &[60; 9], Activation::Tanh, Head::categorical(5));
     let (parameters, layout) = (initial_parameters(&spec, 4), spec.layout());
-    let layers = Network::ALL.into_iter().flat_map(|network| layout.layers(network).to_vec());
+    let layers = layout.branches().iter().flat_map(|branch| branch.layers.clone());
     for (matrix, layer) in layers.enumerate() {
         let last = layer.outputs == 5 || layer.outputs == 1;
         let gain = if !last {
@@ -89,14 +89,7 @@ fn the_seed_decides_and_layers_differ() {
 
 #[test]
 fn init_decides_gains_and_log_std() {
-    let spec = PolicySpec {
-        obs_dim: 3,
-        trunk: vec![9],
-        policy_hidden: vec![8],
-        value_hidden: vec![7],
-        activation: Activation::Tanh,
-        head: Head::gaussian(2),
-    };
+    let spec = PolicySpec::mlp(3, &[9], &[8], &[7], Activation::Tanh, Head::gaussian(2));
     let layout = spec.layout();
     let of = |parameters: &[f32], name: &str| parameters[layout.get(name).unwrap().indices()].to_vec();
     let usual = initial_parameters(&spec, 3);
@@ -126,8 +119,8 @@ fn pytorchs_default_is_uniform_by_the_inputs() {
     let init = Init { scheme: InitScheme::PytorchDefault, log_std: -0.5, ..Init::default() };
     let parameters = initial_parameters_with(&spec, &init, 5);
     let layout = spec.layout();
-    for network in Network::ALL {
-        for layer in layout.layers(network) {
+    for branch in layout.branches() {
+        for layer in &branch.layers {
             let bound = 1.0 / (layer.inputs as f64).sqrt();
             let weights = &parameters[layer.weight..layer.weight + layer.outputs * layer.inputs];
             let numbers = [weights, &parameters[layer.bias..layer.bias + layer.outputs]].concat();
@@ -142,6 +135,6 @@ fn pytorchs_default_is_uniform_by_the_inputs() {
         }
     }
     assert_eq!(parameters[layout.log_std().unwrap()..], [-0.5; 3]);
-    let first = layout.layers(Network::Policy)[0];
+    let first = layout.layers(Branch::POLICY)[0];
     assert_ne!(parameters[first.weight..first.weight + 64], parameters[first.bias..first.bias + 64]);
 }

@@ -108,14 +108,9 @@ pub fn separate(case: &Case, pi: &str) -> Result<PolicySpec, String> {
     let hidden = |sizes: &[usize]| sizes[1..sizes.len() - 1].to_vec();
     let pi = case.list(pi)?;
     let with_value = case.metadata.get("vf_sizes").is_some_and(|sizes| sizes != "none");
-    Ok(PolicySpec {
-        obs_dim: case.tensor("in.obs")?.shape[1],
-        trunk: Vec::new(),
-        policy_hidden: hidden(&pi),
-        value_hidden: if with_value { hidden(&case.list("vf_sizes")?) } else { Vec::new() },
-        activation: activation(case.text("activation")?)?,
-        head: head(case, pi[pi.len() - 1])?,
-    })
+    let value_hidden = if with_value { hidden(&case.list("vf_sizes")?) } else { Vec::new() };
+    let (obs_dim, activation) = (case.tensor("in.obs")?.shape[1], activation(case.text("activation")?)?);
+    Ok(PolicySpec::mlp(obs_dim, &[], &hidden(&pi), &value_hidden, activation, head(case, pi[pi.len() - 1])?))
 }
 
 /// The flat vector whose parts are `<prefix><name>`; a value network that the file does not have is 0.
@@ -186,14 +181,10 @@ impl PpoCase {
         let (pi, vf) = (case.list("pi_sizes")?, case.list("vf_sizes")?);
         let shared = case.metadata.get("trunk").is_some_and(|trunk| trunk == "shared");
         let hidden = |sizes: &[usize]| sizes[1..sizes.len() - 1].to_vec();
-        let spec = PolicySpec {
-            obs_dim: case.tensor("in.obs")?.shape[1],
-            trunk: if shared { case.list("trunk_sizes")?[1..].to_vec() } else { Vec::new() },
-            policy_hidden: hidden(&pi),
-            value_hidden: hidden(&vf),
-            activation: activation(case.text("activation")?)?,
-            head: head(case, pi[pi.len() - 1])?,
-        };
+        let trunk = if shared { case.list("trunk_sizes")?[1..].to_vec() } else { Vec::new() };
+        let (obs_dim, activation) = (case.tensor("in.obs")?.shape[1], activation(case.text("activation")?)?);
+        let head = head(case, pi[pi.len() - 1])?;
+        let spec = PolicySpec::mlp(obs_dim, &trunk, &hidden(&pi), &hidden(&vf), activation, head);
         // What is not among the file's settings is the preset's: the file holds the preset to it.
         let preset = if kind == Kind::PpoUpdateCleanrl { "cleanrl" } else { "sb3" };
         let base = preset_of("ppo", preset, &spec)?;

@@ -4,7 +4,7 @@
 //! tile would be empty for the most part, where [`ProductPath::Plain`] is asked for, and over buffers of an embedder that end
 //! within four numbers.
 
-use super::network::Networks;
+use super::networks::Networks;
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, ProductPath};
 use crate::kernels::tile::Tile;
@@ -15,7 +15,7 @@ use crate::kernels::{
 use crate::policy::Activation;
 
 /// Rows from which a tile is worth it.
-pub(super) const FEW_ROWS: u32 = 32;
+pub(in crate::algo) const FEW_ROWS: u32 = 32;
 
 /// Outputs that one dispatch sums over: no driver ends a loop so short. A multiple of what is loaded together.
 const MOST_OUTPUTS: u32 = 32_768;
@@ -38,7 +38,6 @@ pub(super) struct BackwardLayer<'a> {
     pub d_output: &'a Buffer<f32>,
     pub input: &'a Buffer<f32>,
     pub d_input: &'a Buffer<f32>,
-    pub from_obs: bool,
     pub on_load: Activation,
 }
 

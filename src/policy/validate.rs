@@ -1,0 +1,142 @@
+//! What a policy may be.
+
+use super::branch::{Branch, Input};
+use super::spec::PolicySpec;
+use crate::error::{Error, Result};
+use crate::memory::{total, word};
+use std::collections::BTreeSet;
+
+impl PolicySpec {
+    /// Refuses what is no policy: an observation without numbers, widths of 0, heads without actions, branches without layers or with a name
+    /// that another has, inputs that do not come earlier, an actor with another number of outputs than the head takes or a critic with
+    /// more than one, and more parameters than an index on a device can tell apart (2³² − 1).
+    ///
+    /// Refuses as well what no plan computes yet, on the device and on the CPU: `policy` and `value` must both take the observation, or both
+    /// the output of one further branch that takes the observation, and `policy` comes before `value`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the first bad width or branch, [`Error::OwnLimit`] with the number of parameters.
+    pub fn validate(&self) -> Result<()> {
+        if self.obs_shape == [0] {
+            return Err(Error::config("obs_dim", "is 0, must be at least 1"));
+        }
+        if self.obs_shape.is_empty() || self.obs_shape.contains(&0) {
+            let message = format!("is {:?}, must be one or more dimensions of at least 1", self.obs_shape);
+            return Err(Error::config("obs_shape", message));
+        }
+        self.validate_branches()?;
+        self.head.validate()?;
+        self.validate_actor_critic()?;
+        let needs = self.parameter_count();
+        if needs > u128::from(u32::MAX) {
+            let what = format!("a policy on {} observed numbers with {}", self.obs_dim(), self.widths());
+            return Err(Error::OwnLimit { what, limit: "parameters", needs: word(needs), has: u32::MAX.into() });
+        }
+        Ok(())
+    }
+
+    /// Names, inputs and widths, whatever the branches are for.
+    fn validate_branches(&self) -> Result<()> {
+        if self.branches.len() > Branch::MOST {
+            let message = format!("are {}, at most {} are possible", self.branches.len(), Branch::MOST);
+            return Err(Error::config("branches", message));
+        }
+        let mut names = BTreeSet::new();
+        for (index, branch) in self.branches.iter().enumerate() {
+            let name = &branch.name;
+            let wrong = |message: String| Err(Error::config("branches", format!("branch \"{name}\" {message}")));
+            let mut letters = name.chars();
+            let begins = letters.next().is_some_and(|first| first.is_ascii_alphabetic());
+            if !begins || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+                return wrong("must have a name of a letter and then letters, digits and _".to_owned());
+            }
+            if !names.insert(name) {
+                return wrong("is there twice, names must differ".to_owned());
+            }
+            if let Input::Branch(input) = &branch.input
+                && self.input_of(index).is_none()
+            {
+                return wrong(format!("takes the output of \"{input}\", which is no earlier branch"));
+            }
+            if branch.layers.is_empty() {
+                return wrong("has no layers, needs at least one".to_owned());
+            }
+            // The last widths of actor and critic are not among the widths that a file has.
+            let (field, widths) = match name.as_str() {
+                Branch::TRUNK => ("trunk", branch.widths().collect()),
+                Branch::POLICY => ("policy_hidden", self.hidden(name)),
+                Branch::VALUE => ("value_hidden", self.hidden(name)),
+                _ => ("branches", branch.widths().collect()),
+            };
+            if widths.contains(&0) {
+                let message = format!("is {widths:?} in branch \"{name}\", every width must be at least 1");
+                return Err(Error::config(field, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// What learners of an actor and a critic need, and what their plans cannot do.
+    fn validate_actor_critic(&self) -> Result<()> {
+        let wrong = |message: String| Err(Error::config("branches", message));
+        let find = |name: &str, what: &str| {
+            let missing = || Error::config("branches", format!("have no branch \"{name}\", which is the {what}"));
+            self.index(name).ok_or_else(missing)
+        };
+        let (policy, value) = (find(Branch::POLICY, "actor")?, find(Branch::VALUE, "critic")?);
+        let of_head = format!("outputs of its {} head", self.head.name());
+        for (index, needs, what) in [(policy, self.head.raw_outputs(), of_head.as_str()), (value, 1, "value")] {
+            let branch = &self.branches[index];
+            let has = branch.widths().last().unwrap_or(0);
+            if has != needs {
+                return wrong(format!("branch \"{}\" has {has} outputs, needs {needs}, the {what}", branch.name));
+            }
+        }
+        if value < policy {
+            return wrong(
+                "branch \"value\" comes before branch \"policy\": a learner takes them the other way round".to_owned(),
+            );
+        }
+        let trunk = self.input_of(policy);
+        if trunk != self.input_of(value) {
+            return wrong(
+                "branch \"policy\" and branch \"value\" take different inputs: a learner takes both from the observation, or both from one branch"
+                    .to_owned(),
+            );
+        }
+        let other = (0..self.branches.len()).find(|index| ![Some(policy), Some(value), trunk].contains(&Some(*index)));
+        if let Some(other) = other {
+            let name = &self.branches[other].name;
+            return wrong(format!(
+                "branch \"{name}\" is one too many: a learner takes \"policy\", \"value\" and one branch that both take the output of"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Trainable numbers, whatever the sizes.
+    pub(crate) fn parameter_count(&self) -> u128 {
+        let of_layer = |pair: &[usize]| total(&[pair, &pair[1..]]);
+        let of_branch = |index| self.sizes_at(index).windows(2).map(of_layer).fold(0, u128::saturating_add);
+        (0..self.branches.len()).map(of_branch).fold(self.head.free_parameters() as u128, u128::saturating_add)
+    }
+
+    /// Its hidden layers in words.
+    fn widths(&self) -> String {
+        let hidden = |branch: &Branch| match branch.name.as_str() {
+            Branch::POLICY => ("policy_hidden".to_owned(), self.hidden(&branch.name)),
+            Branch::VALUE => ("value_hidden".to_owned(), self.hidden(&branch.name)),
+            name => (name.to_owned(), branch.widths().collect()),
+        };
+        let named = self.branches.iter().map(hidden);
+        let told =
+            named.filter(|(_, widths): &(_, Vec<usize>)| !widths.is_empty()).map(|(name, widths)| match widths.len() {
+                0..=8 => format!("{name} {widths:?}"),
+                layers => format!("{name} of {layers} layers up to {} wide", widths.iter().max().unwrap_or(&0)),
+            });
+        told.chain([format!("{} raw outputs", self.head.raw_outputs())]).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests;
