@@ -11,12 +11,13 @@ use wgpo::algo::{
     BatchBuffers, GpuLearner, Model, PpoUpdate, RolloutBuffers, RolloutRows, RolloutUpdate, TrustRegionUpdate,
 };
 use wgpo::cpu::BuiltIn;
-use wgpo::data::Rollout;
-use wgpo::gpu::Gpu;
+use wgpo::data::{Rollout, UpdateStats};
+use wgpo::gpu::{Buffer, Gpu, ReadBack};
 use wgpo::host::Collector;
 use wgpo::policy::{PolicySpec, initial_parameters_with};
 use wgpo::{
-    ActMode, AdvantageKind, Agent, Algorithm, Autoreset, Config, Env, Error, ObsNorm, OnPolicy, RewardNorm, ValueNorm,
+    ActMode, AdvantageKind, Agent, Algorithm, Autoreset, Config, Env, Error, LearnerState, ObsNorm, OnPolicy,
+    RewardNorm, ValueNorm,
 };
 
 fn settings() -> Config {
@@ -216,6 +217,116 @@ fn plans_on_rows_refuse_what_they_would_pass_over() {
                     assert!(!field.is_empty() && said.contains(field) && said.contains("RolloutUpdate"), "{said}");
                 }
             }
+        }
+    }
+}
+
+/// Eight rows that a gradient does not vanish on.
+fn eight_rows(gpu: &Gpu) -> BatchBuffers {
+    let floats = |label: &str, count: usize, shift: f32| {
+        let values: Vec<f32> = (0..count).map(|i| (i as f32 * 0.7 + shift).sin()).collect();
+        gpu.upload(label, &values).unwrap()
+    };
+    BatchBuffers {
+        rows: 8,
+        obs: floats("obs", 32, 0.0),
+        actions: gpu.upload("actions", &[0_u32, 1, 1, 0, 1, 0, 0, 1]).unwrap(),
+        logp_old: gpu.upload("logp_old", &[-0.7_f32; 8]).unwrap(),
+        advantages: floats("advantages", 8, 1.0),
+        returns: floats("returns", 8, 2.0),
+        values_old: floats("values_old", 8, 3.0),
+        old_dist: None,
+        valid: None,
+    }
+}
+
+/// Turns of gradient and finish, with something in between that is given the gradient.
+fn by_turns(gpu: &Gpu, config: &Config, between: &dyn Fn(&Buffer<f32>)) -> (LearnerState, UpdateStats) {
+    let model = Model::new(gpu, &spec(), config, &initial_parameters_with(&spec(), &config.init, 3), 3).unwrap();
+    let slot = model.push_schedule_for(gpu, config, 0, 8).unwrap();
+    let batch = eight_rows(gpu);
+    let of_policy = (config.algorithm == Algorithm::Trpo)
+        .then(|| TrustRegionUpdate::divided(gpu, &model, config, &batch, None).unwrap());
+    let own = of_policy.is_none().then(|| PpoUpdate::divided(gpu, &model, config, &batch, None).unwrap());
+    if let Some(plan) = &of_policy {
+        let mut encoder = gpu.encoder("policy");
+        plan.record_policy(gpu, &mut encoder, slot);
+        gpu.submit(encoder).unwrap();
+    }
+    let turns = own.as_ref().or(of_policy.as_ref().map(TrustRegionUpdate::critic)).unwrap();
+    assert_eq!(turns.minibatches(), 4);
+    for index in 0..4 {
+        let mut encoder = gpu.encoder("gradient");
+        turns.record_gradient(gpu, &mut encoder, index, slot).unwrap();
+        gpu.submit(encoder).unwrap();
+        between(turns.gradient());
+        let mut encoder = gpu.encoder("finish");
+        turns.record_finish(gpu, &mut encoder, index, slot).unwrap();
+        gpu.submit(encoder).unwrap();
+    }
+    let mut encoder = gpu.encoder("statistics");
+    assert!(
+        turns.record_gradient(gpu, &mut encoder, 4, slot).unwrap_err().to_string().contains("is 4, the update has 4")
+    );
+    let len = of_policy.as_ref().map_or(turns.statistics_len(), TrustRegionUpdate::statistics_len);
+    let staging = ReadBack::new(gpu, "statistics", len).unwrap();
+    match &of_policy {
+        Some(plan) => plan.record_statistics(&mut encoder, &staging, 0).unwrap(),
+        None => turns.record_statistics(&mut encoder, &staging, 0).unwrap(),
+    }
+    gpu.submit(encoder).unwrap();
+    let words = staging.fetch(gpu).unwrap();
+    let stats = of_policy.as_ref().map_or_else(|| turns.finish(&words, 0.1), |plan| plan.finish(&words, 0.1)).unwrap();
+    (model.state(gpu).unwrap(), stats)
+}
+
+/// The same rows by the plan that is recorded at once.
+fn at_once(gpu: &Gpu, config: &Config) -> (LearnerState, UpdateStats) {
+    let model = Model::new(gpu, &spec(), config, &initial_parameters_with(&spec(), &config.init, 3), 3).unwrap();
+    let slot = model.push_schedule_for(gpu, config, 0, 8).unwrap();
+    let (batch, mut encoder) = (eight_rows(gpu), gpu.encoder("at once"));
+    let finished = |stats: UpdateStats| (model.state(gpu).unwrap(), stats);
+    if config.algorithm == Algorithm::Trpo {
+        let plan = TrustRegionUpdate::new(gpu, &model, config, &batch, None).unwrap();
+        plan.record(gpu, &mut encoder, slot);
+        let staging = ReadBack::new(gpu, "statistics", plan.statistics_len()).unwrap();
+        plan.record_statistics(&mut encoder, &staging, 0).unwrap();
+        gpu.submit(encoder).unwrap();
+        return finished(plan.finish(&staging.fetch(gpu).unwrap(), 0.1).unwrap());
+    }
+    let plan = PpoUpdate::new(gpu, &model, config, &batch, None).unwrap();
+    plan.record(gpu, &mut encoder, slot);
+    let staging = ReadBack::new(gpu, "statistics", plan.statistics_len()).unwrap();
+    plan.record_statistics(&mut encoder, &staging, 0).unwrap();
+    let refused = plan.record_gradient(gpu, &mut encoder, 0, slot).unwrap_err().to_string();
+    assert!(refused.contains("not by divided"), "{refused}");
+    gpu.submit(encoder).unwrap();
+    finished(plan.finish(&staging.fetch(gpu).unwrap(), 0.1).unwrap())
+}
+
+/// With nothing between gradient and step an update has the bits that it has at once. What is put there is what is clipped, counted and
+/// stepped along: a gradient of 0 moves nothing, and its norm is 0.
+#[test]
+fn something_may_stand_between_gradient_and_step() {
+    let Some(gpu) = support::gpu(true) else { return };
+    // Four minibatches either way.
+    let cut = |config: Config| {
+        let update_epochs = if config.algorithm == Algorithm::A2c { 1 } else { 2 };
+        Config { num_envs: 2, num_steps: 4, num_minibatches: 4 / update_epochs, update_epochs, ..config }
+    };
+    let penalty = Config { target_kl: None, ..Config::ppo_penalty() };
+    let trpo = Config { algorithm: Algorithm::Trpo, ent_coef: 0.0, ..Config::cleanrl() };
+    for config in [Config::cleanrl(), penalty, Config::a2c(), trpo].map(cut) {
+        let name = config.algorithm.name();
+        let whole = at_once(&gpu, &config);
+        assert_eq!(by_turns(&gpu, &config, &|_| ()), whole, "{name}");
+        assert!(whole.1.minibatches.iter().all(|minibatch| minibatch.grad_norm > 0.0), "{name}");
+        let none = |gradient: &Buffer<f32>| gpu.write(gradient, 0, &vec![0.0; gradient.len() as usize]).unwrap();
+        let (state, stats) = by_turns(&gpu, &config, &none);
+        assert!(stats.minibatches.iter().all(|minibatch| minibatch.stepped && minibatch.grad_norm == 0.0), "{name}");
+        assert!(state.exp_avg.iter().chain(&state.exp_avg_sq).all(|moment| *moment == 0.0), "{name}");
+        if config.algorithm != Algorithm::Trpo {
+            assert_eq!(state.parameters, initial_parameters_with(&spec(), &config.init, 3), "{name}");
         }
     }
 }

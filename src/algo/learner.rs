@@ -1,16 +1,13 @@
 //! The device behind the traits [`Agent`] and [`OnPolicy`], fed from host arrays.
 
 use super::act::ActPlan;
-use super::advantage::RolloutBuffers;
-use super::batch::BatchBuffers;
 use super::model::Model;
-use super::plan::UpdatePlan;
-use super::prepare::RolloutRows;
 use super::submit::submit;
+use super::updating::{UpdateKey, Updating};
 use super::values::ValuePlan;
 use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::config::Config;
-use crate::data::{Acted, Actions, Autoreset, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
+use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack};
 use crate::memory::small;
@@ -43,32 +40,6 @@ struct Acting {
     obs: Buffer<f32>,
     plan: ActPlan,
     staging: ReadBack<u32>,
-}
-
-#[derive(Debug)]
-struct Updating {
-    key: UpdateKey,
-    rollout: Option<Recorded>,
-    batch: BatchBuffers,
-    order: Option<Buffer<u32>>,
-    /// Mask, rewards, ratios, advantages, value targets: what comes before the update itself.
-    prepare: Vec<Call>,
-    plan: UpdatePlan,
-    staging: ReadBack<u32>,
-}
-
-/// Where a rollout from the host goes on the device.
-#[derive(Debug)]
-struct Recorded {
-    buffers: RolloutBuffers,
-    ended_before: Option<Buffer<u32>>,
-}
-
-/// What decides a plan's buffers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum UpdateKey {
-    Rollout { steps: u32, envs: u32, autoreset: Autoreset, with_valid: bool, with_ended: bool, with_order: bool },
-    Batch { rows: u32, with_order: bool, with_old_dist: bool, with_valid: bool },
 }
 
 impl GpuLearner {
@@ -207,70 +178,17 @@ impl GpuLearner {
         if let Some(updating) = self.update.take_if(|updating| updating.key == key) {
             return Ok(updating);
         }
-        let (gpu, spec) = (&self.gpu, &self.model.spec);
-        let rows = match key {
-            UpdateKey::Rollout { steps, envs, .. } => u64::from(steps) * u64::from(envs),
-            UpdateKey::Batch { rows, .. } => u64::from(rows),
-        };
-        let mut prepare = Vec::new();
-        let (obs, actions) = (
-            gpu.buffer("obs", rows * spec.obs_dim() as u64)?,
-            gpu.buffer("actions", rows * spec.head.action_words() as u64)?,
-        );
-        let logp_old = gpu.buffer("logp_old", rows)?;
-        let (batch, rollout) = match key {
-            UpdateKey::Batch { with_old_dist, with_valid, .. } => {
-                let width = spec.head.width() as u64;
-                let batch = BatchBuffers {
-                    rows: rows as u32,
-                    obs,
-                    actions,
-                    logp_old,
-                    advantages: gpu.buffer("advantages", rows)?,
-                    returns: gpu.buffer("returns", rows)?,
-                    values_old: gpu.buffer("values_old", rows)?,
-                    old_dist: with_old_dist.then(|| gpu.buffer("old_dist", rows * width)).transpose()?,
-                    valid: with_valid.then(|| gpu.buffer("valid", rows)).transpose()?,
-                };
-                (batch, None)
-            }
-            UpdateKey::Rollout { steps, envs, autoreset, with_valid, with_ended, .. } => {
-                let buffers = RolloutBuffers {
-                    steps,
-                    envs,
-                    rewards: gpu.buffer("rewards", rows)?,
-                    values: gpu.buffer("values", rows + u64::from(envs))?,
-                    final_values: gpu.buffer("final_values", rows)?,
-                    terminated: gpu.buffer("terminated", rows)?,
-                    truncated: gpu.buffer("truncated", rows)?,
-                    log_rhos: None,
-                    valid: with_valid.then(|| gpu.buffer("valid", rows)).transpose()?,
-                };
-                let ended_before = with_ended.then(|| gpu.buffer("ended_before", envs.into())).transpose()?;
-                let acted = RolloutRows { obs, actions, logp: logp_old };
-                let (model, config, ended) = (&self.model, &self.config, ended_before.as_ref());
-                let (calls, batch) = super::prepare::prepare(gpu, model, config, &buffers, &acted, autoreset, ended)?;
-                prepare = calls;
-                (batch, Some(Recorded { buffers, ended_before }))
-            }
-        };
-        let order = match key {
-            UpdateKey::Batch { with_order: true, .. } | UpdateKey::Rollout { with_order: true, .. } => {
-                Some(gpu.buffer("order", rows.saturating_mul(self.config.order_epochs() as u64))?)
-            }
-            _ => None,
-        };
-        if rollout.is_none() {
-            let (returns, values_old, valid) = (&batch.returns, &batch.values_old, batch.valid.as_ref());
-            prepare = self.model.normalizer.targets(gpu, batch.rows, returns, values_old, valid)?;
-        }
-        let plan = UpdatePlan::new(gpu, &self.model, &self.config, &batch, order.as_ref())?;
-        let staging = ReadBack::new(gpu, "statistics", plan.statistics_len())?;
-        Ok(Updating { key, rollout, batch, order, prepare, plan, staging })
+        Updating::new(&self.gpu, &self.model, &self.config, key)
     }
 
-    /// Submits the plan and reads its statistics.
-    fn run_update(&mut self, updating: &Updating) -> Result<UpdateStats> {
+    /// Submits the plan, whose rows are written, and reads its statistics. The plan is kept either way.
+    fn run_update(&mut self, updating: Updating, order: Option<&[u32]>) -> Result<UpdateStats> {
+        let stats = updating.write_order(&self.gpu, order).and_then(|()| self.submit_update(&updating));
+        self.update = Some(updating);
+        stats
+    }
+
+    fn submit_update(&mut self, updating: &Updating) -> Result<UpdateStats> {
         let Updating { plan, staging, prepare, batch, .. } = updating;
         let rows = batch.rows as usize;
         let learning_rate = self.config.learning_rate_at(self.model.progress(&self.config, rows));
@@ -356,91 +274,18 @@ impl OnPolicy for GpuLearner {
             crate::data::check_order(order, rollout.rows(), self.config.order_epochs())?;
         }
         NormalizerState::check_envs(&self.config, rollout.envs)?;
-        let (counted, last_values) = (rollout.counted(), rollout.last_values()?);
-        let autoreset = rollout.autoreset;
-        // With same-step resets no window begins after an end.
-        let ended = rollout.ended_before.as_ref().filter(|_| autoreset != Autoreset::SameStep);
-        let key = UpdateKey::Rollout {
-            steps: small("steps", rollout.steps)?,
-            envs: small("envs", rollout.envs)?,
-            autoreset,
-            with_valid: rollout.valid.is_some(),
-            with_ended: ended.is_some(),
-            with_order: order.is_some(),
-        };
-        small("rollout rows", rollout.rows())?;
-        let updating = self.updating(key)?;
-        {
-            let Updating { batch, order: place, rollout: Some(Recorded { buffers, ended_before }), .. } = &updating
-            else {
-                return Err(Error::Internal("the plan of a rollout's update has no rollout"));
-            };
-            let gpu = &self.gpu;
-            if let (Some(place), Some(order)) = (place, order) {
-                gpu.write(place, 0, order)?;
-            }
-            let host = |array: &ndarray::Array2<f32>| array.iter().copied().collect::<Vec<f32>>();
-            let words = |array: &ndarray::Array2<u32>| array.iter().copied().collect::<Vec<u32>>();
-            gpu.write(&batch.obs, 0, &host(&rollout.obs))?;
-            let mut actions = rollout.actions.words();
-            if let Some(counted) = &counted {
-                // No kernel may meet an index without a choice.
-                let words = self.model.spec.head.action_words();
-                for (row, _) in actions.chunks_mut(words).zip(counted).filter(|(_, valid)| **valid == 0) {
-                    row.fill(0);
-                }
-            }
-            gpu.write(&batch.actions, 0, &actions)?;
-            gpu.write(&batch.logp_old, 0, &rollout.logp.to_vec())?;
-            gpu.write(&buffers.rewards, 0, &host(&rollout.rewards))?;
-            gpu.write(&buffers.values, 0, &host(&rollout.values))?;
-            gpu.write(&buffers.final_values, 0, &host(&last_values))?;
-            gpu.write(&buffers.terminated, 0, &words(&rollout.terminated))?;
-            gpu.write(&buffers.truncated, 0, &words(&rollout.truncated))?;
-            if let (Some(place), Some(valid)) = (&buffers.valid, &rollout.valid) {
-                gpu.write(place, 0, &words(valid))?;
-            }
-            if let (Some(place), Some(ended)) = (ended_before, ended) {
-                gpu.write(place, 0, &ended.to_vec())?;
-            }
-        }
-        let stats = self.run_update(&updating);
-        self.update = Some(updating);
-        stats
+        let updating = self.updating(UpdateKey::of_rollout(rollout, order.is_some())?)?;
+        updating.write_rollout(&self.gpu, &self.model.spec, rollout)?;
+        self.run_update(updating, order)
     }
 
     fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
         batch.validate(&self.model.spec)?;
-        let rows = batch.rows();
         if let Some(order) = order {
-            crate::data::check_order(order, rows, self.config.order_epochs())?;
+            crate::data::check_order(order, batch.rows(), self.config.order_epochs())?;
         }
-        // Where no divergence is asked for, nobody reads them.
-        let old_dist = batch.old_dist.as_ref().filter(|_| self.config.kl_direction().is_some());
-        let (with_order, with_old_dist, with_valid) = (order.is_some(), old_dist.is_some(), batch.valid.is_some());
-        let rows = small("batch rows", rows)?;
-        let updating = self.updating(UpdateKey::Batch { rows, with_order, with_old_dist, with_valid })?;
-        {
-            let Updating { batch: buffers, order: place, .. } = &updating;
-            let gpu = &self.gpu;
-            gpu.write(&buffers.obs, 0, &batch.obs.iter().copied().collect::<Vec<f32>>())?;
-            gpu.write(&buffers.actions, 0, &batch.actions.words())?;
-            gpu.write(&buffers.logp_old, 0, &batch.logp_old.to_vec())?;
-            gpu.write(&buffers.advantages, 0, &batch.advantages.to_vec())?;
-            gpu.write(&buffers.returns, 0, &batch.returns.to_vec())?;
-            gpu.write(&buffers.values_old, 0, &batch.values_old.to_vec())?;
-            if let (Some(place), Some(rows)) = (&buffers.old_dist, old_dist) {
-                gpu.write(place, 0, &rows.iter().copied().collect::<Vec<f32>>())?;
-            }
-            if let (Some(place), Some(valid)) = (&buffers.valid, &batch.valid) {
-                gpu.write(place, 0, &valid.to_vec())?;
-            }
-            if let (Some(place), Some(order)) = (place, order) {
-                gpu.write(place, 0, order)?;
-            }
-        }
-        let stats = self.run_update(&updating);
-        self.update = Some(updating);
-        stats
+        let updating = self.updating(UpdateKey::of_batch(batch, &self.config, order.is_some())?)?;
+        updating.write_batch(&self.gpu, batch)?;
+        self.run_update(updating, order)
     }
 }

@@ -34,10 +34,12 @@ mod model;
 mod network;
 mod normalize;
 mod plan;
+mod policy_step;
 mod prepare;
 mod rollout;
 mod rollout_steps;
 pub(crate) mod rows;
+mod running_words;
 mod statistics;
 #[cfg(not(target_arch = "wasm32"))]
 mod submit;
@@ -47,9 +49,12 @@ mod trainer;
 mod trust_region;
 mod update;
 mod update_build;
+mod update_epoch;
 mod update_kl;
 mod update_loss;
 mod update_optim;
+#[cfg(not(target_arch = "wasm32"))]
+mod updating;
 mod valid;
 #[cfg(not(target_arch = "wasm32"))]
 mod values;

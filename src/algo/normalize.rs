@@ -2,10 +2,12 @@
 
 use super::advantage::RolloutBuffers;
 use super::clear::marks;
+#[cfg(not(target_arch = "wasm32"))]
+use super::running_words::moments;
+use super::running_words::words;
 use crate::config::{Config, EpsPlacement, NormOrder, ReturnReset, RewardNormKind};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
-use crate::kernels::reduce_running::STATISTIC_WORDS;
 use crate::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_moments, reduce_running};
 use crate::state::{NormalizerState, RunningMoments};
 
@@ -44,19 +46,6 @@ fn outside_root(placement: EpsPlacement) -> u32 {
 /// A limit as the kernels have it.
 fn clip(limit: Option<f64>) -> f32 {
     limit.unwrap_or(0.0) as f32
-}
-
-fn words(moments: &RunningMoments) -> Vec<u32> {
-    let columns = moments.mean.iter().zip(&moments.variance);
-    columns.flat_map(|(m, v)| reduce_running::words(*m, *v, moments.count, moments.initial_count)).collect()
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn moments(words: &[u32]) -> RunningMoments {
-    let (mean, variance) = words.chunks(STATISTIC_WORDS as usize).map(reduce_running::moments).unzip();
-    let first = |place: usize| words.get(place).copied().unwrap_or(0);
-    let count = u64::from(first(4)) | u64::from(first(5)) << 32;
-    RunningMoments { mean, variance, count, initial_count: f32::from_bits(first(6)) }
 }
 
 impl NormalizerBuffers {

@@ -15,8 +15,10 @@ use std::ops::Range;
 #[derive(Debug)]
 pub struct PpoUpdate {
     calls: Vec<Call>,
-    /// Which of them are each minibatch's step.
-    steps: Vec<Range<usize>>,
+    /// Where each minibatch's lie among them.
+    steps: Vec<Place>,
+    /// Whether something may stand between gradient and step.
+    divided: bool,
     control: Buffer<u32>,
     pub(super) trace: Buffer<f32>,
     variances: Buffer<[f32; 4]>,
@@ -28,6 +30,23 @@ pub struct PpoUpdate {
     pub(super) adaptive_lr: bool,
     /// Where a KL above it ends the epoch.
     pub(super) epoch_limit: Option<f32>,
+}
+
+/// What kind of plan is built.
+struct Kind {
+    critic_only: bool,
+    divided: bool,
+}
+
+/// Where the calls of a minibatch lie.
+#[derive(Debug)]
+struct Place {
+    /// From the parameters to the parameters.
+    step: Range<usize>,
+    /// Where the gradient is there.
+    gradient: usize,
+    /// After everything that follows until the next minibatch's order: what ends an epoch or the update.
+    end: usize,
 }
 
 impl PpoUpdate {
@@ -44,18 +63,45 @@ impl PpoUpdate {
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
     ) -> Result<Self> {
+        Self::whole(gpu, model, config, batch, order, false)
+    }
+
+    /// [`new`](Self::new), with a place between the gradient of each minibatch and what follows from it, where the caller may change
+    /// [`gradient`](Self::gradient), to average it over several devices for example: [`record_gradient`](Self::record_gradient) and
+    /// [`record_finish`](Self::record_finish) take turns, minibatch by minibatch. With nothing in between the bits are those of
+    /// [`new`](Self::new). A step has a dispatch more where statistics, clipping and step are fused, as the gradient's norm is taken after the
+    /// change.
+    ///
+    /// Early stop, and a learning rate or penalty that follow the KL, are decided by this device's own rows. After an early stop the
+    /// gradients that are left are still computed, and not stepped along: everyone makes the same number of turns.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn divided(
+        gpu: &Gpu,
+        model: &Model,
+        config: &Config,
+        batch: &BatchBuffers,
+        order: Option<&Buffer<u32>>,
+    ) -> Result<Self> {
+        Self::whole(gpu, model, config, batch, order, true)
+    }
+
+    fn whole(
+        gpu: &Gpu,
+        model: &Model,
+        config: &Config,
+        batch: &BatchBuffers,
+        order: Option<&Buffer<u32>>,
+        divided: bool,
+    ) -> Result<Self> {
         if config.algorithm.is_trust_region() {
             let message = format!("is {}, see TrustRegionUpdate", config.algorithm.name());
             return Err(Error::config("algorithm", message));
         }
         refuse_unprepared(config)?;
         let (batch, clean) = cleaned(gpu, model, batch)?;
-        let mut update = Self::build(gpu, model, config, &batch, order, false)?;
-        for step in &mut update.steps {
-            *step = step.start + clean.len()..step.end + clean.len();
-        }
-        update.calls.splice(0..0, clean);
-        Ok(update)
+        Self::build(gpu, model, config, &batch, order, Kind { critic_only: false, divided }, clean)
     }
 
     /// The critic's part alone, on a cleaned batch, `vf_loss_scale · mean (v − R)²`, for methods that move the policy otherwise.
@@ -65,6 +111,7 @@ impl PpoUpdate {
         config: &Config,
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
+        divided: bool,
     ) -> Result<Self> {
         let config = Config {
             value_loss: ValueLoss::Plain,
@@ -73,7 +120,7 @@ impl PpoUpdate {
             target_kl: None,
             ..config.clone()
         };
-        Self::build(gpu, model, &config, batch, order, true)
+        Self::build(gpu, model, &config, batch, order, Kind { critic_only: true, divided }, Vec::new())
     }
 
     fn build(
@@ -82,7 +129,8 @@ impl PpoUpdate {
         config: &Config,
         batch: &BatchBuffers,
         order: Option<&Buffer<u32>>,
-        critic_only: bool,
+        Kind { critic_only, divided }: Kind,
+        before: Vec<Call>,
     ) -> Result<Self> {
         config.validate()?;
         model.check_betas(config)?;
@@ -105,27 +153,34 @@ impl PpoUpdate {
 
         // At the least forward pass and loss, backward pass, the gradient's norm, step.
         require_calls(|| format!("an update of {minibatches} minibatches"), 4 * u128::from(minibatches))?;
-        let plan = Builder::new(gpu, model, config, batch, split, minibatches, critic_only)?;
-        let mut calls = plan.explained_variance(batch)?;
+        let plan = Builder::new(gpu, model, config, batch, split, minibatches, critic_only, divided)?;
+        let mut calls = before;
+        calls.extend(plan.explained_variance(batch)?);
         calls.extend(plan.batch_moments(batch)?);
         calls.extend(plan.old_rows(batch)?);
         calls.extend(plan.rate_at_start()?);
-        let steps = plan.minibatch_steps()?;
-        let mut ranges = Vec::new();
-        for (epoch, steps) in (0_u32..).zip(steps.chunks(per_epoch as usize)) {
+        let mut steps = plan.minibatch_steps()?.into_iter();
+        let mut places = Vec::new();
+        for epoch in 0..minibatches / per_epoch {
             calls.extend(plan.epoch(batch, order, epoch)?);
-            for step in steps {
-                ranges.push(calls.len()..calls.len() + step.len());
-                calls.extend(step.iter().cloned());
+            for step in steps.by_ref().take(per_epoch as usize) {
+                let start = calls.len();
+                calls.extend(step.gradient);
+                let gradient = calls.len();
+                calls.extend(step.finish);
+                places.push(Place { step: start..calls.len(), gradient, end: calls.len() });
             }
             calls.extend(plan.epoch_end(epoch)?);
+            places.iter_mut().rev().take(1).for_each(|place| place.end = calls.len());
         }
         let epoch_limit = plan.epoch_limit();
         calls.extend(plan.adapt(batch)?);
+        places.iter_mut().rev().take(1).for_each(|place| place.end = calls.len());
         let Builder { control, trace, variances, gradient, .. } = plan;
         Ok(Self {
             calls,
-            steps: ranges,
+            steps: places,
+            divided,
             control,
             trace,
             variances,
@@ -147,7 +202,56 @@ impl PpoUpdate {
     /// The dispatches of the step on minibatch `index` alone, epoch after epoch, from the forward pass to the parameters;
     /// none where there is no such minibatch. Rows have to lie in the epoch's order by then.
     pub fn step(&self, index: usize) -> &[Call] {
-        self.steps.get(index).and_then(|range| self.calls.get(range.clone())).unwrap_or(&[])
+        self.steps.get(index).and_then(|place| self.calls.get(place.step.clone())).unwrap_or(&[])
+    }
+
+    /// Minibatches of all epochs.
+    pub fn minibatches(&self) -> u32 {
+        self.minibatches
+    }
+
+    /// Of [`divided`](Self::divided) plans: records everything up to the gradient of minibatch `index`, epoch after epoch, which then lies in
+    /// [`gradient`](Self::gradient). The first also does what [`record_start`](Self::record_start) does. [`record_finish`](Self::record_finish)
+    /// of the minibatch before has to come first; all turns with one `slot`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a plan that is not divided, or where there is no such minibatch.
+    pub fn record_gradient(
+        &self,
+        gpu: &Gpu,
+        encoder: &mut wgpu::CommandEncoder,
+        index: usize,
+        slot: Slot,
+    ) -> Result<()> {
+        let place = self.place(index)?;
+        let start = match index.checked_sub(1).and_then(|before| self.steps.get(before)) {
+            Some(before) => before.end,
+            None => {
+                self.record_start(encoder);
+                0
+            }
+        };
+        gpu.record(encoder, "gradient", &self.calls[start..place.gradient], slot);
+        Ok(())
+    }
+
+    /// Of [`divided`](Self::divided) plans: records what follows from the gradient of minibatch `index`: statistics, early stop, norm,
+    /// clipping and step, and after the last minibatch what ends the epoch or the update.
+    ///
+    /// # Errors
+    /// As [`record_gradient`](Self::record_gradient).
+    pub fn record_finish(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, index: usize, slot: Slot) -> Result<()> {
+        let place = self.place(index)?;
+        gpu.record(encoder, "finish", &self.calls[place.gradient..place.end], slot);
+        Ok(())
+    }
+
+    fn place(&self, index: usize) -> Result<&Place> {
+        if !self.divided {
+            return Err(Error::config("minibatch", "cannot be halved: the plan was made by new, not by divided"));
+        }
+        let wrong = || Error::config("minibatch", format!("is {index}, the update has {}", self.minibatches));
+        self.steps.get(index).ok_or_else(wrong)
     }
 
     /// The last minibatch's gradient before clipping, `[parameters]`.

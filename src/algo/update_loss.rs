@@ -66,13 +66,13 @@ impl Builder<'_> {
         loss_ppo_fused::bind(gpu, spec, layout, &params, &io, &self.model.ring)
     }
 
-    /// The loss of each minibatch, and its statistics where they are apart from the step.
+    /// For each minibatch the loss, and what follows from its sums where that is apart from the step: statistics, early stop, learning rate.
     pub(super) fn losses(
         &self,
         blocks: &[Block],
         starts: &[u32],
         params: &[loss_ppo::Params],
-    ) -> Result<Vec<Vec<Call>>> {
+    ) -> Result<Vec<[Vec<Call>; 2]>> {
         let (gpu, ring) = (self.networks.gpu, &self.model.ring);
         let io = loss_ppo::Io {
             head_outputs: self.kept.head_outputs(&self.values),
@@ -86,15 +86,13 @@ impl Builder<'_> {
         };
         let losses = rows::loss(gpu, &self.networks.spec.head, params, &io, ring)?;
         if self.short_tail {
-            return Ok(losses);
+            return Ok(losses.into_iter().map(|loss| [loss, Vec::new()]).collect());
         }
         Ok(losses
             .into_iter()
             .zip(self.statistics(blocks)?)
             .zip(self.divergences(blocks, starts)?)
-            .map(|((loss, statistics), [before, after])| {
-                before.into_iter().chain(loss).chain([statistics]).chain(after).collect()
-            })
+            .map(|((loss, statistics), [before, after])| [[before, loss].concat(), [vec![statistics], after].concat()])
             .collect())
     }
 

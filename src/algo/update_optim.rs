@@ -1,7 +1,7 @@
 //! How an update steps: from partial gradients to new parameters.
 
 use super::network::Block;
-use super::update_build::Builder;
+use super::update_build::{Builder, Step};
 use crate::config::{AdamEps, GradClip, Optimizer};
 use crate::error::Result;
 use crate::gpu::Call;
@@ -9,28 +9,18 @@ use crate::kernels::{optim_adam, optim_clip, optim_decide, optim_reduce, optim_r
 use crate::policy::{Branch, ParamLayout};
 
 impl Builder<'_> {
-    /// Statistics, clipping and step of each minibatch in three dispatches. Not with a KL penalty, whose weight lies between
+    /// Statistics, clipping and step of each minibatch in three dispatches; in four where something may change the gradient in between, after
+    /// which its norm is taken. Not with a KL penalty, whose weight lies between
     /// statistics and step, nor with a learning rate by each minibatch's KL, nor where plain kernels are asked for.
-    pub(super) fn short_tail(&self, blocks: &[Block]) -> Result<Vec<Vec<Call>>> {
+    pub(super) fn short_tail(&self, blocks: &[Block]) -> Result<Vec<Step>> {
         let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
         let count = self.networks.layout.len() as u32;
-        let apart = self.clipped_apart();
-        let params: Vec<_> = blocks
-            .iter()
-            .map(|block| optim_reduce::Params {
-                count,
-                slices: self.slices(block),
-                value_begin: apart.start,
-                value_end: apart.end,
-                ..Default::default()
-            })
-            .collect();
-        let io = optim_reduce::Io {
-            partials: &self.gradients.partials,
-            gradient: &self.gradient,
-            norm_partials: &self.norm_partials,
+        let (reduce, norm) = if self.divided {
+            let norm = self.clip(1)?.into_iter().take(1).collect();
+            (self.reduce(blocks)?, norm)
+        } else {
+            (self.reduce_with_norm(blocks)?, Vec::new())
         };
-        let reduce = optim_reduce::bind(gpu, &params, &io)?;
         let params: Vec<_> = (0..)
             .zip(blocks)
             .map(|(index, block)| {
@@ -57,11 +47,63 @@ impl Builder<'_> {
         };
         let decide = optim_decide::bind(gpu, &params, count, &io, &model.ring)?;
         let step = self.step()?;
-        Ok(reduce
-            .into_iter()
-            .zip(decide)
-            .map(|(reduce, decide)| [reduce, decide].into_iter().chain(step.iter().cloned()).collect())
-            .collect())
+        let finish = |decide: Call| [norm.as_slice(), &[decide], &step].concat();
+        let halves = reduce.into_iter().zip(decide);
+        Ok(halves.map(|(reduce, decide)| Step { gradient: vec![reduce], finish: finish(decide) }).collect())
+    }
+
+    /// The gradient and the partial sums of its norm, for each minibatch.
+    fn reduce_with_norm(&self, blocks: &[Block]) -> Result<Vec<Call>> {
+        let (count, apart) = (self.networks.layout.len() as u32, self.clipped_apart());
+        let params: Vec<_> = blocks
+            .iter()
+            .map(|block| optim_reduce::Params {
+                count,
+                slices: self.slices(block),
+                value_begin: apart.start,
+                value_end: apart.end,
+                ..Default::default()
+            })
+            .collect();
+        let io = optim_reduce::Io {
+            partials: &self.gradients.partials,
+            gradient: &self.gradient,
+            norm_partials: &self.norm_partials,
+        };
+        optim_reduce::bind(self.networks.gpu, &params, &io)
+    }
+
+    /// The gradient alone, for each minibatch.
+    fn reduce(&self, blocks: &[Block]) -> Result<Vec<Call>> {
+        let count = self.networks.layout.len() as u32;
+        let params: Vec<_> = blocks
+            .iter()
+            .map(|block| reduce_partials::Params { count, slices: self.slices(block), ..Default::default() })
+            .collect();
+        let io = reduce_partials::Io { partials: &self.gradients.partials, gradient: &self.gradient };
+        reduce_partials::bind(self.networks.gpu, &params, &io)
+    }
+
+    /// For each of the first `minibatches` two calls: partial sums of the gradient's norm, and what is decided by it.
+    fn clip(&self, minibatches: u32) -> Result<Vec<Call>> {
+        let (config, apart) = (self.config, self.clipped_apart());
+        let clip = optim_clip::Params {
+            count: self.networks.layout.len() as u32,
+            max_grad_norm: config.max_grad_norm.unwrap_or(0.0) as f32,
+            value_begin: apart.start,
+            value_end: apart.end,
+            formula: optim_clip::formula(config.grad_clip_formula),
+            ..Default::default()
+        };
+        let params: Vec<_> = (0..minibatches).map(|index| optim_clip::Params { index, ..clip }).collect();
+        let io = optim_clip::Io {
+            gradient: &self.gradient,
+            norm_partials: &self.norm_partials,
+            control: &self.control,
+            optimizer_step: &self.model.optimizer_step,
+            trace: &self.trace,
+        };
+        optim_clip::bind(self.networks.gpu, &params, &io)
     }
 
     fn slices(&self, block: &Block) -> u32 {
@@ -75,43 +117,10 @@ impl Builder<'_> {
     }
 
     /// From partial gradients to new parameters, for each minibatch.
-    pub(super) fn optimiser(&self, blocks: &[Block]) -> Result<Vec<Vec<Call>>> {
-        let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
-        let count = self.networks.layout.len() as u32;
-        let params: Vec<_> = blocks
-            .iter()
-            .map(|block| reduce_partials::Params { count, slices: self.slices(block), ..Default::default() })
-            .collect();
-        let io = reduce_partials::Io { partials: &self.gradients.partials, gradient: &self.gradient };
-        let reduce = reduce_partials::bind(gpu, &params, &io)?;
-
-        let apart = self.clipped_apart();
-        let clip = optim_clip::Params {
-            count,
-            max_grad_norm: config.max_grad_norm.unwrap_or(0.0) as f32,
-            value_begin: apart.start,
-            value_end: apart.end,
-            formula: optim_clip::formula(config.grad_clip_formula),
-            ..Default::default()
-        };
-        let params: Vec<_> = (0..self.minibatches).map(|index| optim_clip::Params { index, ..clip }).collect();
-        let io = optim_clip::Io {
-            gradient: &self.gradient,
-            norm_partials: &self.norm_partials,
-            control: &self.control,
-            optimizer_step: &model.optimizer_step,
-            trace: &self.trace,
-        };
-        let clip = optim_clip::bind(gpu, &params, &io)?;
-
-        let step = self.step()?;
-        Ok(reduce
-            .into_iter()
-            .zip(clip.chunks(2))
-            .map(|(reduce, clip)| {
-                std::iter::once(reduce).chain(clip.iter().cloned()).chain(step.iter().cloned()).collect()
-            })
-            .collect())
+    pub(super) fn optimiser(&self, blocks: &[Block]) -> Result<Vec<Step>> {
+        let (clip, step) = (self.clip(self.minibatches)?, self.step()?);
+        let halves = self.reduce(blocks)?.into_iter().zip(clip.chunks(2));
+        Ok(halves.map(|(reduce, clip)| Step { gradient: vec![reduce], finish: [clip, &step].concat() }).collect())
     }
 
     /// The optimiser's step, the same for all minibatches.

@@ -2,7 +2,7 @@
 
 use super::needs;
 use crate::agent::{ActMode, Agent, OnPolicy};
-use crate::config::{Config, KlPenalty};
+use crate::config::Config;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite};
 use crate::error::Result;
 use crate::memory::require;
@@ -10,9 +10,6 @@ use crate::policy::{ParamLayout, PolicySpec, initial_parameters_with};
 use crate::reference::actor_critic::ActorCritic;
 use crate::reference::normalize::Normalizer;
 use crate::reference::optim::Adam;
-use crate::reference::ppo_update::ppo_update;
-use crate::reference::rows::{Order, Rows};
-use crate::reference::trpo_update::trpo_update;
 use crate::reference::{Real, head, head_actions, real::cast};
 use crate::state::{LearnerState, NormalizerState};
 use ndarray::{Array1, Array2, ArrayView2};
@@ -22,20 +19,20 @@ use ndarray::{Array1, Array2, ArrayView2};
 /// [`LearnerState`] is `f32`, so an `f64` learner loses digits when it is saved.
 #[derive(Debug, Clone)]
 pub struct CpuLearner<F: Real = f32> {
-    spec: PolicySpec,
-    layout: ParamLayout,
-    config: Config,
-    parameters: Vec<F>,
-    adam: Adam<F>,
-    update: u64,
-    env_steps: u64,
-    policy_step: u64,
-    seed: u64,
+    pub(super) spec: PolicySpec,
+    pub(super) layout: ParamLayout,
+    pub(super) config: Config,
+    pub(super) parameters: Vec<F>,
+    pub(super) adam: Adam<F>,
+    pub(super) update: u64,
+    pub(super) env_steps: u64,
+    pub(super) policy_step: u64,
+    pub(super) seed: u64,
     /// As in [`LearnerState`].
-    kl_coef: F,
-    learning_rate: F,
-    search_direction: Vec<F>,
-    normalizer: Normalizer<F>,
+    pub(super) kl_coef: F,
+    pub(super) learning_rate: F,
+    pub(super) search_direction: Vec<F>,
+    pub(super) normalizer: Normalizer<F>,
 }
 
 impl<F: Real> CpuLearner<F> {
@@ -165,42 +162,6 @@ impl<F: Real> CpuLearner<F> {
     pub(super) fn updates(&self) -> u64 {
         self.update
     }
-
-    /// That there is memory for an update on `rows` rows, of which those count whose flag is not 0.
-    fn check_update<'v>(&self, rows: usize, valid: Option<impl IntoIterator<Item = &'v u32>>) -> Result<()> {
-        let counted = valid.map_or(rows, |valid| valid.into_iter().filter(|flag| **flag != 0).count());
-        let bytes = needs::update(&self.spec, &self.config, size_of::<F>(), rows, counted);
-        require(|| format!("an update on {rows} rows"), bytes)
-    }
-
-    fn learn(&mut self, rows: &Rows<F>, order: Option<&[u32]>) -> Result<UpdateStats> {
-        let order = order.map_or(Order::Keyed { seed: self.seed, update: self.update }, Order::Given);
-        let progress = self.config.progress(self.env_steps, rows.len());
-        let lr = self.config.learning_rate_at(progress);
-        let stats = if self.config.algorithm.is_trust_region() {
-            let (parameters, direction) = (&mut self.parameters, &mut self.search_direction);
-            trpo_update(&self.spec, &self.config, lr, parameters, &mut self.adam, direction, rows, order)?
-        } else {
-            let rate = self.config.adaptive_lr.filter(|_| self.learning_rate > F::zero());
-            let lr = rate.map_or(lr, |_| self.learning_rate.as_f64());
-            let mut config = self.config.at_progress(progress);
-            if let Some(penalty) =
-                config.kl_penalty.as_mut().filter(|penalty| penalty.adaptive && self.kl_coef > F::zero())
-            {
-                penalty.kl_coef = self.kl_coef.as_f64().clamp(KlPenalty::MIN_KL_COEF, KlPenalty::MAX_KL_COEF);
-            }
-            ppo_update(&self.spec, &config, lr, &mut self.parameters, &mut self.adam, rows, order)?
-        };
-        if let (Some(next), true) = (stats.kl_coef, self.config.kl_penalty.is_some_and(|penalty| penalty.adaptive)) {
-            self.kl_coef = F::of(next);
-        }
-        if self.config.adaptive_lr.is_some() {
-            self.learning_rate = F::of(stats.learning_rate);
-        }
-        self.update = self.update.saturating_add(1);
-        self.env_steps = self.env_steps.saturating_add(rows.len() as u64);
-        Ok(stats)
-    }
 }
 
 fn widen<F: Real>(value: f32) -> F {
@@ -284,30 +245,10 @@ impl<F: Real> OnPolicy for CpuLearner<F> {
     }
 
     fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
-        rollout.validate(&self.spec)?;
-        NormalizerState::check_envs(&self.config, rollout.envs)?;
-        let counted = rollout.counted();
-        self.check_update(rollout.rows(), counted.as_ref())?;
-        let mut normalizer = self.normalizer.clone();
-        let ends = (rollout.terminated.view(), rollout.truncated.view());
-        let valid = counted.as_ref().map(|valid| valid.view());
-        let scaled = normalizer.rewards(rollout.rewards.view(), ends.0, ends.1, valid);
-        let scaled = scaled.map(|rewards| Rollout { rewards, ..rollout.clone() });
-        let rollout = scaled.as_ref().unwrap_or(rollout);
-        let mut rows = Rows::from_rollout(&self.spec, &self.config, &self.parameters, rollout)?;
-        normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
-        let stats = self.learn(&rows, order)?;
-        self.normalizer = normalizer;
-        Ok(stats)
+        self.on_rollout(rollout, order, &mut |_, _| Ok(()))
     }
 
     fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
-        batch.validate(&self.spec)?;
-        self.check_update(batch.rows(), batch.valid.as_ref())?;
-        let (mut normalizer, mut rows) = (self.normalizer.clone(), Rows::from_batch(batch));
-        normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
-        let stats = self.learn(&rows, order)?;
-        self.normalizer = normalizer;
-        Ok(stats)
+        self.on_batch(batch, order, &mut |_, _| Ok(()))
     }
 }

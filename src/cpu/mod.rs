@@ -6,6 +6,7 @@ mod host;
 pub mod learner;
 mod needs;
 pub mod trainer;
+mod update;
 
 pub use evaluate::evaluate;
 pub use host::BuiltIn;

@@ -1,5 +1,6 @@
 //! The loss of PPO, with or without a KL penalty, and of A2C over one minibatch: value, statistics and gradient at the heads.
 
+use super::ratio_stats::ratio_stats;
 use super::reduce_moments::mean;
 use super::{Real, head, surrogate};
 use crate::config::{Algorithm, Config, KlDirection, ValueLoss};
@@ -105,18 +106,7 @@ pub(super) fn loss_of_block<F: Real>(
     } else {
         surrogate::unclipped(logp.view(), targets.logp_old, targets.advantages)?
     };
-    let range = F::of(config.clip_coef_vf.unwrap_or(config.clip_coef));
-    // In f64, where the square of no f32 overflows; the gradient is linear in the error and fits.
-    let wide = |column: ArrayView1<'_, F>| column.mapv(F::as_f64);
-    let (v, returns, values_old) = (wide(values), wide(targets.returns), wide(targets.values_old));
-    let (v, returns, values_old, limit) = (v.view(), returns.view(), values_old.view(), range.as_f64());
-    let (half_value_loss, d_half) = match config.value_loss {
-        ValueLoss::Plain => surrogate::value_mse(v, returns)?,
-        ValueLoss::ClipMax => surrogate::value_clip_max(v, values_old, returns, limit)?,
-        ValueLoss::ClipOnly => surrogate::value_clip_only(v, values_old, returns, limit)?,
-        ValueLoss::Huber { delta } => surrogate::value_huber(v, returns, delta)?,
-        ValueLoss::ClampError { max } => surrogate::value_clamp_error(v, returns, max)?,
-    };
+    let (half_value_loss, d_half) = half_value_loss(config, values, targets)?;
     // Those carry a factor of ½.
     let scale = 2.0 * config.vf_loss_scale;
     let value_loss = scale * half_value_loss;
@@ -144,7 +134,7 @@ pub(super) fn loss_of_block<F: Real>(
         let own = [logp[r], entropies[r], values[r], targets.returns[r], d_values[r]];
         !own.iter().chain(d_dist.row(r)).all(|value| value.is_finite())
     };
-    let ratio = surrogate::ratio_stats(logp.view(), targets.logp_old, clip_coef, clip_coef)?;
+    let ratio = ratio_stats(logp.view(), targets.logp_old, clip_coef, clip_coef)?;
     let stats = MinibatchStats {
         rows: dist.nrows() as u32,
         policy_loss: policy_loss.as_f64(),
@@ -165,6 +155,26 @@ pub(super) fn loss_of_block<F: Real>(
         stepped: false,
     };
     Ok(PpoLoss { stats, d_dist, d_values })
+}
+
+/// Half of the value loss, and its gradient by the values.
+fn half_value_loss<F: Real>(
+    config: &Config,
+    values: ArrayView1<'_, F>,
+    targets: &Targets<'_, F>,
+) -> Result<(f64, Array1<f64>)> {
+    let range = F::of(config.clip_coef_vf.unwrap_or(config.clip_coef));
+    // In f64, where the square of no f32 overflows; the gradient is linear in the error and fits.
+    let wide = |column: ArrayView1<'_, F>| column.mapv(F::as_f64);
+    let (v, returns, values_old) = (wide(values), wide(targets.returns), wide(targets.values_old));
+    let (v, returns, values_old, limit) = (v.view(), returns.view(), values_old.view(), range.as_f64());
+    match config.value_loss {
+        ValueLoss::Plain => surrogate::value_mse(v, returns),
+        ValueLoss::ClipMax => surrogate::value_clip_max(v, values_old, returns, limit),
+        ValueLoss::ClipOnly => surrogate::value_clip_only(v, values_old, returns, limit),
+        ValueLoss::Huber { delta } => surrogate::value_huber(v, returns, delta),
+        ValueLoss::ClampError { max } => surrogate::value_clamp_error(v, returns, max),
+    }
 }
 
 fn old_dist<'a, F: Real>(dist: ArrayView2<'_, F>, targets: &Targets<'a, F>) -> Result<ArrayView2<'a, F>> {

@@ -90,6 +90,28 @@ pub fn ppo_update<F: Real>(
     rows: &Rows<F>,
     order: Order<'_>,
 ) -> Result<UpdateStats> {
+    ppo_update_between(spec, config, lr, parameters, adam, rows, order, &mut |_, _| Ok(()))
+}
+
+/// What stands between the gradient of a minibatch and everything that follows from it (early stop, learning rate, clipping, step). It is
+/// given the flat gradient before clipping and the minibatch's statistics, and may change both: to average them over several processes that
+/// have a part of the rows each, for example.
+pub type Between<'a, F> = dyn FnMut(&mut [F], &mut MinibatchStats) -> Result<()> + 'a;
+
+/// [`ppo_update`] with something between gradient and step of each minibatch.
+///
+/// # Errors
+/// As [`ppo_update`]. An error of `between` ends the update where it is: parameters and moments have then the steps before it.
+pub fn ppo_update_between<F: Real>(
+    spec: &PolicySpec,
+    config: &Config,
+    lr: f64,
+    parameters: &mut [F],
+    adam: &mut Adam<F>,
+    rows: &Rows<F>,
+    order: Order<'_>,
+    between: &mut Between<'_, F>,
+) -> Result<UpdateStats> {
     config.validate()?;
     order.validate(rows.len(), config.update_epochs)?;
     let counted = rows.only_counted();
@@ -97,95 +119,148 @@ pub fn ppo_update<F: Real>(
         return Err(Error::config("batch", "has 0 rows that count"));
     }
     let layout = spec.layout();
-    let settings = AdamSettings::new(config, layout.own_range(Branch::VALUE));
-    let (eps, floor) = (F::of(config.adv_eps), F::of(config.adv_std_floor));
-    let normalize = |advantages: &Array1<F>| advantage_normalize(advantages.view(), config.adv_ddof, eps, floor);
-    let mut whole = match config.norm_adv {
-        AdvantageNorm::Batch => {
-            let mut whole = rows.clone();
-            for (row, advantage) in rows.counted().into_iter().zip(normalize(&counted.advantages)?) {
-                whole.advantages[row] = advantage;
-            }
-            whole
-        }
-        AdvantageNorm::None | AdvantageNorm::Minibatch => rows.clone(),
-    };
-    if config.kl_direction().is_some() && whole.old_dist.is_none() {
-        whole.old_dist = Some(ActorCritic::new(spec, &layout, parameters)?.distribution(rows.obs.view())?);
-    }
-    if let Some(old) = &mut whole.old_dist {
-        head::forbid(old, &rows.actions)?;
-    }
-    let mut stats = UpdateStats {
+    let whole = whole_batch(spec, &layout, config, parameters, rows, &counted)?;
+    let stats = UpdateStats {
         explained_variance: explained_variance(counted.values_old.view(), counted.returns.view()).as_f64(),
         learning_rate: lr,
         ..UpdateStats::default()
     };
-    let limit = config.kl_limit().unwrap_or(f64::INFINITY);
-    // Of the last minibatch with a row that counts.
-    let mut met = f64::NAN;
+    let settings = AdamSettings::new(config, layout.own_range(Branch::VALUE));
+    let met = f64::NAN;
+    let mut update = Update { spec, layout: &layout, config, settings, parameters, adam, between, stats, met };
     for epoch in 0..config.update_epochs {
-        stats.epochs += 1;
-        let (first, mut ends) = (stats.minibatches.len(), false);
-        let order = order.epoch(config, rows.len(), epoch);
-        for range in config.minibatches(rows.len()).ranges() {
-            let mut minibatch = whole.gather(&order[range]).only_counted();
-            if config.norm_adv == AdvantageNorm::Minibatch {
-                minibatch.advantages = normalize(&minibatch.advantages)?;
-            }
-            let (loss, gradient) = minibatch_gradient(spec, &layout, config, parameters, &minibatch)?;
-            let mut measured = loss.stats;
-            if !minibatch.is_empty() {
-                met = measured.kl;
-            }
-            if config.kl_stop != KlStop::Epoch && measured.approx_kl > limit {
-                stats.minibatches.push(measured);
-                stats.stopped_early = true;
+        if update.epoch(&whole, &order.epoch(config, rows.len(), epoch), epoch)? {
+            break;
+        }
+    }
+    update.adapt(&whole, &counted)?;
+    Ok(update.stats)
+}
+
+fn normalized<F: Real>(config: &Config, advantages: &Array1<F>) -> Result<Array1<F>> {
+    advantage_normalize(advantages.view(), config.adv_ddof, F::of(config.adv_eps), F::of(config.adv_std_floor))
+}
+
+/// All rows, with what an update needs of the policy at its start.
+fn whole_batch<F: Real>(
+    spec: &PolicySpec,
+    layout: &ParamLayout,
+    config: &Config,
+    parameters: &[F],
+    rows: &Rows<F>,
+    counted: &Rows<F>,
+) -> Result<Rows<F>> {
+    let mut whole = rows.clone();
+    if config.norm_adv == AdvantageNorm::Batch {
+        for (row, advantage) in rows.counted().into_iter().zip(normalized(config, &counted.advantages)?) {
+            whole.advantages[row] = advantage;
+        }
+    }
+    if config.kl_direction().is_some() && whole.old_dist.is_none() {
+        whole.old_dist = Some(ActorCritic::new(spec, layout, parameters)?.distribution(rows.obs.view())?);
+    }
+    if let Some(old) = &mut whole.old_dist {
+        head::forbid(old, &rows.actions)?;
+    }
+    Ok(whole)
+}
+
+/// An update that is going on.
+struct Update<'a, F> {
+    spec: &'a PolicySpec,
+    layout: &'a ParamLayout,
+    config: &'a Config,
+    settings: AdamSettings,
+    parameters: &'a mut [F],
+    adam: &'a mut Adam<F>,
+    between: &'a mut Between<'a, F>,
+    stats: UpdateStats,
+    /// KL of the last minibatch with a row that counts.
+    met: f64,
+}
+
+impl<F: Real> Update<'_, F> {
+    /// One epoch over the rows of `order`; whether the update ends with it.
+    fn epoch(&mut self, whole: &Rows<F>, order: &[u32], epoch: usize) -> Result<bool> {
+        let config = self.config;
+        self.stats.epochs += 1;
+        let (first, mut ends) = (self.stats.minibatches.len(), false);
+        for range in config.minibatches(whole.len()).ranges() {
+            if !self.minibatch(whole.gather(&order[range]).only_counted())? {
+                self.stats.stopped_early = true;
                 ends = config.kl_stop == KlStop::Minibatch;
                 break;
             }
-            if let Some(rate) = config.adaptive_lr.filter(|rate| rate.step == RateStep::Minibatch) {
-                let kl = rate.kl(&measured);
-                let says_nothing = rate.estimator == KlEstimator::K3 && stats.minibatches.is_empty();
-                if !says_nothing || kl >= rate.target_kl {
-                    stats.learning_rate = rate.next(stats.learning_rate, kl);
-                }
-            }
-            let step = adam.step(&settings, stats.learning_rate, parameters, &gradient)?;
-            measured.stepped = step.stepped;
-            if step.stepped {
-                measured.grad_norm = step.grad_norm.as_f64();
-                stats.optimizer_steps += 1;
-            } else {
-                stats.skipped_steps += 1;
-            }
-            stats.minibatches.push(measured);
         }
+        let stats = &mut self.stats;
         if let Some(rate) = config.adaptive_lr.filter(|rate| rate.step == RateStep::Epoch) {
             // NaN, which moves nothing, where none has a row that counts.
             let seen: Vec<_> = stats.minibatches[first..].iter().filter(|minibatch| minibatch.rows > 0).collect();
             let mean = seen.iter().map(|minibatch| rate.kl(minibatch)).sum::<f64>() / seen.len() as f64;
             stats.learning_rate = rate.next(stats.learning_rate, mean);
         }
-        if config.kl_stop == KlStop::Epoch && stats.last().approx_kl > limit {
+        if config.kl_stop == KlStop::Epoch && stats.last().approx_kl > config.kl_limit().unwrap_or(f64::INFINITY) {
             stats.stopped_early = epoch + 1 < config.update_epochs;
             ends = true;
         }
-        if ends {
-            break;
-        }
+        Ok(ends)
     }
-    if let (Some(penalty), Some(old)) = (&config.kl_penalty, &whole.only_counted().old_dist) {
+
+    /// One minibatch; false where its KL ends epoch or update before the step.
+    fn minibatch(&mut self, mut minibatch: Rows<F>) -> Result<bool> {
+        let config = self.config;
+        if config.norm_adv == AdvantageNorm::Minibatch {
+            minibatch.advantages = normalized(config, &minibatch.advantages)?;
+        }
+        let (loss, mut gradient) = minibatch_gradient(self.spec, self.layout, config, self.parameters, &minibatch)?;
+        let mut measured = loss.stats;
+        (self.between)(&mut gradient, &mut measured)?;
+        if !minibatch.is_empty() {
+            self.met = measured.kl;
+        }
+        let stats = &mut self.stats;
+        if config.kl_stop != KlStop::Epoch && measured.approx_kl > config.kl_limit().unwrap_or(f64::INFINITY) {
+            stats.minibatches.push(measured);
+            return Ok(false);
+        }
+        if let Some(rate) = config.adaptive_lr.filter(|rate| rate.step == RateStep::Minibatch) {
+            let kl = rate.kl(&measured);
+            let says_nothing = rate.estimator == KlEstimator::K3 && stats.minibatches.is_empty();
+            if !says_nothing || kl >= rate.target_kl {
+                stats.learning_rate = rate.next(stats.learning_rate, kl);
+            }
+        }
+        let step = self.adam.step(&self.settings, stats.learning_rate, self.parameters, &gradient)?;
+        measured.stepped = step.stepped;
+        if step.stepped {
+            measured.grad_norm = step.grad_norm.as_f64();
+            stats.optimizer_steps += 1;
+        } else {
+            stats.skipped_steps += 1;
+        }
+        stats.minibatches.push(measured);
+        Ok(true)
+    }
+
+    /// β of the next update.
+    fn adapt(&mut self, whole: &Rows<F>, counted: &Rows<F>) -> Result<()> {
+        let (Some(penalty), Some(old)) = (&self.config.kl_penalty, &whole.only_counted().old_dist) else {
+            return Ok(());
+        };
         let kl = match penalty.measure {
-            KlMeasure::LastMinibatch => met,
+            KlMeasure::LastMinibatch => self.met,
             KlMeasure::AllRows => {
-                let mut dist = ActorCritic::new(spec, &layout, parameters)?.distribution(counted.obs.view())?;
+                let networks = ActorCritic::new(self.spec, self.layout, self.parameters)?;
+                let mut dist = networks.distribution(counted.obs.view())?;
                 head::forbid(&mut dist, &counted.actions)?;
-                head::mean_kl(&spec.head, penalty.direction, old.view(), dist.view())?.as_f64()
+                head::mean_kl(&self.spec.head, penalty.direction, old.view(), dist.view())?.as_f64()
             }
         };
-        stats.kl = Some(kl);
-        stats.kl_coef = Some(penalty.next_kl_coef(penalty.kl_coef, kl));
+        self.stats.kl = Some(kl);
+        self.stats.kl_coef = Some(penalty.next_kl_coef(penalty.kl_coef, kl));
+        Ok(())
     }
-    Ok(stats)
 }
+
+#[cfg(test)]
+mod tests;

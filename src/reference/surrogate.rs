@@ -5,8 +5,7 @@
 //! range.
 
 use super::Real;
-use super::distribution::excess;
-use super::reduce_moments::{mean, reduce_moments, sum};
+use super::reduce_moments::mean;
 use crate::data::check_shape;
 use crate::error::Result;
 use ndarray::{Array1, ArrayView1};
@@ -227,56 +226,6 @@ pub fn value_clamp_error<F: Real>(values: ArrayView1<'_, F>, returns: ArrayView1
     ))
 }
 
-/// What the probability ratios of a minibatch look like.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RatioStats<F> {
-    /// mean −log r.
-    pub k1: F,
-    /// mean ½ (log r)².
-    pub k2: F,
-    /// mean (r − 1 − log r), never negative.
-    pub k3: F,
-    /// Share of rows with r outside [1 − clip_low, 1 + clip_high], whatever the advantage's sign.
-    pub clip_fraction: F,
-    /// Mean of r.
-    pub mean: F,
-    /// Standard deviation of r, ddof 0.
-    pub std: F,
-    /// Smallest r.
-    pub min: F,
-    /// Largest r.
-    pub max: F,
-}
-
-/// Three estimates of KL(old‖new) from samples (Schulman 2020, "Approximating KL divergence") and the ratio's spread.
-///
-/// # Errors
-/// [`crate::Error::Shape`] if the arrays differ in length.
-pub fn ratio_stats<F: Real>(
-    logp: ArrayView1<'_, F>,
-    logp_old: ArrayView1<'_, F>,
-    clip_low: F,
-    clip_high: F,
-) -> Result<RatioStats<F>> {
-    let (d, _) = log_ratio(logp, logp_old)?;
-    let rows = F::count(d.len().max(1));
-    let over = |terms: &dyn Fn(F) -> F| sum(d.iter().map(|d| terms(*d))) / rows;
-    let ratio = d.mapv(F::exp);
-    let (ratio_mean, variance) = reduce_moments(ratio.view(), 0);
-    let outside = |r: F| r < F::one() - clip_low || r > F::one() + clip_high;
-    Ok(RatioStats {
-        k1: over(&|d| -d),
-        k2: over(&|d| F::of(0.5) * d * d),
-        // r − 1 − d, which in f32 would lose its digits near 0.
-        k3: over(&|d| F::of(excess(d.as_f64()))),
-        clip_fraction: F::count(ratio.iter().filter(|r| outside(**r)).count()) / rows,
-        mean: ratio_mean,
-        std: variance.sqrt(),
-        min: ratio.iter().copied().fold(F::infinity(), F::min),
-        max: ratio.iter().copied().fold(F::neg_infinity(), F::max),
-    })
-}
-
 fn square<F: Real>(error: F, d_error: F) -> (F, F) {
     (error * error, F::of(2.0) * error * d_error)
 }
@@ -305,52 +254,4 @@ impl<F: Real, I: Iterator<Item = (F, F)>> UnzipArrays<F> for I {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::array;
-
-    /// Six cases: ratio, advantage, which branch is the minimum, whether a gradient flows (ε = 0.2).
-    #[test]
-    fn six_clipping_cases() {
-        let eps = 0.2;
-        for (r, a, want, flows) in [
-            (1.1, 2.0, 1.1 * 2.0, true),
-            (0.9, -2.0, 0.9 * -2.0, true),
-            (0.5, 2.0, 0.5 * 2.0, true),
-            (0.5, -2.0, 0.8 * -2.0, false),
-            (1.5, 2.0, 1.2 * 2.0, false),
-            (1.5, -2.0, 1.5 * -2.0, true),
-        ] {
-            let logp = array![f64::ln(r)];
-            let (loss, gradient) = clip(logp.view(), array![0.0].view(), array![a].view(), eps, eps, None).unwrap();
-            assert!((loss + want).abs() < 1e-12, "r {r}, A {a}: {loss}");
-            let d = if flows { -r * a } else { 0.0 };
-            assert!((gradient[0] - d).abs() < 1e-12, "r {r}, A {a}: {gradient}");
-        }
-    }
-
-    #[test]
-    fn ties_are_autograds() {
-        let one = |logp: f64, a: f64, eps: f64, dual: Option<f64>| {
-            clip(array![logp].view(), array![0.0].view(), array![a].view(), eps, eps, dual).unwrap().1[0]
-        };
-        assert_eq!(one(0.0, 3.0, 0.2, None), -3.0, "ratio 1: half of each branch is the whole");
-        assert!((one(0.5_f64.ln(), -2.0, 0.5, None) - 1.0).abs() < 1e-12, "on the edge clamp lets its half pass");
-        assert_eq!(one(2.0_f64.ln(), -1.0, 0.2, Some(2.0)), 0.5 * 2.0_f64.ln().exp(), "half at the dual clip's edge");
-        assert_eq!(one(25.0, -1.0, 0.2, None), 0.0, "beyond the clamp of the log-ratio");
-        let (_, g) = value_clip_max(array![1.0].view(), array![1.0].view(), array![0.0].view(), 0.5).unwrap();
-        assert_eq!(g[0], 1.0, "inside the range both branches are equal");
-        // v = 1, v_c = −1, R = 0: equal squares, and only the unclipped one has a gradient.
-        let (_, g) = value_clip_max(array![1.0].view(), array![-2.0].view(), array![0.0].view(), 1.0).unwrap();
-        assert_eq!(g[0], 0.5);
-    }
-
-    #[test]
-    fn k3_is_never_negative_and_keeps_its_digits() {
-        for d in [-19.0_f32, -1.0, -1e-4, 0.0, 1e-4, 1.0, 19.0] {
-            let stats = ratio_stats(array![d].view(), array![0.0].view(), 0.2, 0.2).unwrap();
-            let wide = f64::from(d).exp_m1() - f64::from(d);
-            assert!(stats.k3 >= 0.0 && (f64::from(stats.k3) - wide).abs() <= 1e-6 * wide, "{d}: {}", stats.k3);
-        }
-    }
-}
+mod tests;

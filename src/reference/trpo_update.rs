@@ -3,183 +3,24 @@
 use super::Real;
 use super::actor_critic::ActorCritic;
 use super::advantage_normalize::advantage_normalize;
-use super::cg::{CgSettings, conjugate_gradient, dot};
-use super::fisher::Fisher;
-use super::head;
 use super::optim::{Adam, AdamSettings};
-use super::reduce_moments::{explained_variance, mean, reduce_norm};
+use super::ppo_update::Between;
+use super::reduce_moments::explained_variance;
 use super::rows::{Order, Rows};
 use super::surrogate;
-use crate::config::{Acceptance, AdvantageNorm, Algorithm, Config, TrustRegion};
-use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
+use crate::config::{AdvantageNorm, Config};
+use crate::data::{MinibatchStats, UpdateStats};
 use crate::error::{Error, Result};
-use crate::policy::{Branch, Head, ParamLayout, PolicySpec};
-use ndarray::{Array1, ArrayView1, ArrayView2};
+use crate::policy::{Branch, ParamLayout, PolicySpec};
+use ndarray::Array1;
 use std::ops::Range;
 
 pub use super::head::mean_kl;
+pub use super::policy_step::{PolicyStep, Try, policy_step};
 
 /// Where the critic's own parameters lie: [`ParamLayout::own_range`].
 pub fn value_range(layout: &ParamLayout) -> Range<usize> {
     layout.own_range(Branch::VALUE)
-}
-
-/// One candidate of the line search.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Try<F> {
-    /// L of the candidate, over all rows.
-    pub surrogate: F,
-    /// Its KL against the policy at the start.
-    pub kl: F,
-}
-
-/// A natural-gradient step and what led to it.
-#[derive(Debug, Clone)]
-pub struct PolicyStep<F> {
-    /// All parameters after it; the ones before, bit for bit, if no candidate was taken.
-    pub parameters: Vec<F>,
-    /// g, the gradient of L.
-    pub gradient: Vec<F>,
-    /// x with F x ≈ g.
-    pub direction: Vec<F>,
-    /// Every candidate that was evaluated, in order.
-    pub tries: Vec<Try<F>>,
-    /// The numbers of it.
-    pub stats: TrustRegionStats,
-}
-
-/// The policy's step (Schulman et al. 2015, appendix C), from `warm_start` or 0 with the conjugate gradients.
-///
-/// ```text
-/// L(θ) = mean r A over all rows, A as given;  KL(θ) = mean KL between π_θ and π at the start, in the configured direction
-/// g = ∇L;  x ≈ (F + damping)⁻¹ g;  step = √(2 max_kl / xᵀ (F + damping) x) · x, or with NPG step_size · x
-/// TRPO: for j = 0, 1, …:  take θ + factorʲ · step if KL ≤ kl_margin · max_kl and L is accepted; else keep θ
-/// NPG:  take θ + step unless its L or KL is not finite
-/// ```
-///
-/// Rows that do not count have no part in it: means are over the others, and the Fisher matrix is over those of every
-/// `fisher_subsample`-th row that do.
-///
-/// There is no step where g is 0, or gᵀ x or xᵀ F x is not above 0 or not finite, or no row counts.
-///
-/// # Errors
-/// [`Error::Shape`] or [`Error::Value`] if rows, parameters and spec do not fit.
-pub fn policy_step<F: Real>(
-    spec: &PolicySpec,
-    layout: &ParamLayout,
-    config: &Config,
-    parameters: &[F],
-    rows: &Rows<F>,
-    warm_start: Option<&[F]>,
-) -> Result<PolicyStep<F>> {
-    let region = &config.trust_region;
-    let (all, rows) = (rows, &rows.only_counted());
-    if rows.is_empty() {
-        let none = vec![F::zero(); parameters.len()];
-        return Ok(PolicyStep {
-            parameters: parameters.to_vec(),
-            gradient: none.clone(),
-            direction: none,
-            tries: Vec::new(),
-            stats: TrustRegionStats { residuals: vec![0.0], ..TrustRegionStats::default() },
-        });
-    }
-    let networks = ActorCritic::new(spec, layout, parameters)?;
-    let mut tape = networks.forward_policy(rows.obs.view())?;
-    head::forbid(&mut tape.dist, &rows.actions)?;
-    let old = tape.dist.view();
-    let (surrogate_before, d_logp) = surrogate(&spec.head, old, rows)?;
-    let gradient =
-        networks.backward_policy(&tape, head::log_prob_grad(&spec.head, old, &rows.actions, d_logp.view())?.view())?;
-    // Every k-th row of the batch as it came; of them, those that count.
-    let looked_at: Vec<u32> = (0..all.len() as u32).step_by(region.fisher_subsample.max(1)).collect();
-    let (form, looked_at) = (region.fisher, all.gather(&looked_at).only_counted());
-    let damping = F::of(region.damping);
-    let fisher = Fisher::new(spec, layout, parameters, looked_at.obs.view(), &looked_at.actions, form, 1, damping)?;
-    let settings = CgSettings::from(region);
-    let (direction, report) = conjugate_gradient(|v| fisher.apply(v), &gradient, warm_start, &settings)?;
-    let quadratic_form = dot(&direction, &fisher.apply(&direction)?);
-    let search = config.algorithm != Algorithm::Npg;
-    let scale = match region.step_size.filter(|_| !search) {
-        Some(size) => F::of(size),
-        None => (F::of(2.0 * region.max_kl) / quadratic_form).sqrt(),
-    };
-    let slope = dot(&gradient, &direction);
-    let leads = quadratic_form > F::zero() && slope > F::zero() && slope.is_finite() && scale.is_finite();
-    let scale = if leads { scale } else { F::zero() };
-    let expected = scale * slope;
-    let kl_before = mean_kl(&spec.head, region.kl_direction, old, old)?;
-    let mut step = PolicyStep {
-        parameters: parameters.to_vec(),
-        tries: Vec::new(),
-        stats: TrustRegionStats {
-            kl_before: kl_before.as_f64(),
-            kl_after: kl_before.as_f64(),
-            surrogate_before: surrogate_before.as_f64(),
-            surrogate_after: surrogate_before.as_f64(),
-            expected_improvement: expected.as_f64(),
-            cg_iterations: report.iterations,
-            residuals: report.residuals,
-            negative_curvature: report.negative_curvature,
-            gradient_norm: reduce_norm(ArrayView1::from(&gradient)).as_f64(),
-            quadratic_form: quadratic_form.as_f64(),
-            step_scale: scale.as_f64(),
-            entropy: mean(head::entropy(&spec.head, old)?.view()).as_f64(),
-            head_hits: head::hits(&spec.head, old)?.sum(),
-            ..TrustRegionStats::default()
-        },
-        gradient,
-        direction,
-    };
-    if scale == F::zero() {
-        return Ok(step);
-    }
-    let mut fraction = F::one();
-    for index in 0..if search { region.line_search_steps } else { 1 } {
-        let along = fraction * scale;
-        let candidate: Vec<F> = parameters.iter().zip(&step.direction).map(|(p, x)| *p + along * *x).collect();
-        let mut dist = ActorCritic::new(spec, layout, &candidate)?.distribution(rows.obs.view())?;
-        head::forbid(&mut dist, &rows.actions)?;
-        let tried = Try {
-            surrogate: surrogate(&spec.head, dist.view(), rows)?.0,
-            kl: mean_kl(&spec.head, region.kl_direction, old, dist.view())?,
-        };
-        step.tries.push(tried);
-        step.stats.tries += 1;
-        let taken = if search {
-            accepts(region, tried, surrogate_before, fraction * expected)
-        } else {
-            tried.surrogate.is_finite() && tried.kl.is_finite()
-        };
-        if taken {
-            step.parameters = candidate;
-            step.stats.accepted = true;
-            step.stats.accepted_try = Some(index as u32);
-            step.stats.surrogate_after = tried.surrogate.as_f64();
-            step.stats.kl_after = tried.kl.as_f64();
-            break;
-        }
-        fraction *= F::of(region.line_search_factor);
-    }
-    Ok(step)
-}
-
-/// Whether the line search takes a candidate. NaN is never taken.
-fn accepts<F: Real>(region: &TrustRegion, tried: Try<F>, before: F, expected: F) -> bool {
-    let improvement = tried.surrogate - before;
-    let improves = match region.acceptance {
-        Acceptance::Improves => improvement > F::zero(),
-        Acceptance::NotWorse => improvement >= F::zero(),
-        Acceptance::Ratio(ratio) => improvement > F::zero() && improvement > F::of(ratio) * expected,
-    };
-    improves && improvement.is_finite() && tried.kl <= F::of(region.kl_margin * region.max_kl)
-}
-
-/// L and its derivative by each row's log-probability.
-fn surrogate<F: Real>(head: &Head, dist: ArrayView2<'_, F>, rows: &Rows<F>) -> Result<(F, Array1<F>)> {
-    let logp = head::log_prob(head, dist, &rows.actions)?;
-    let (loss, d_logp) = surrogate::unclipped(logp.view(), rows.logp_old.view(), rows.advantages.view())?;
-    Ok((-loss, -d_logp))
 }
 
 /// The critic's part: `update_epochs` passes in minibatches over `vf_loss_scale · mean (v − R)²`, each a step of the
@@ -198,6 +39,26 @@ pub fn critic_update<F: Real>(
     order: Order<'_>,
     stats: &mut UpdateStats,
 ) -> Result<()> {
+    critic_update_between(spec, layout, config, lr, parameters, adam, rows, order, stats, &mut |_, _| Ok(()))
+}
+
+/// [`critic_update`] with something between gradient and step of each minibatch. The gradient is flat over all parameters, and 0 outside of
+/// [`value_range`]; the statistics have rows, loss and rows that are not finite.
+///
+/// # Errors
+/// As [`critic_update`], and those of `between`.
+pub fn critic_update_between<F: Real>(
+    spec: &PolicySpec,
+    layout: &ParamLayout,
+    config: &Config,
+    lr: f64,
+    parameters: &mut [F],
+    adam: &mut Adam<F>,
+    rows: &Rows<F>,
+    order: Order<'_>,
+    stats: &mut UpdateStats,
+    between: &mut Between<'_, F>,
+) -> Result<()> {
     let settings = AdamSettings::new(config, layout.own_range(Branch::VALUE));
     let scale = 2.0 * config.vf_loss_scale;
     for epoch in 0..config.update_epochs {
@@ -211,21 +72,23 @@ pub fn critic_update<F: Real>(
             let wide = |column: &Array1<F>| column.mapv(F::as_f64);
             let (half_loss, d_half) = surrogate::value_mse(wide(&tape.values).view(), wide(&minibatch.returns).view())?;
             let d_values = d_half.mapv(|d| F::of(scale * d));
-            let gradient = networks.backward_value(&tape, d_values.view())?;
+            let mut gradient = networks.backward_value(&tape, d_values.view())?;
             let bad = tape.values.iter().zip(&d_values).filter(|(v, d)| !(v.is_finite() && d.is_finite())).count();
-            let step = adam.step_within(layout.own_range(Branch::VALUE), &settings, lr, parameters, &gradient)?;
-            stats.optimizer_steps += u32::from(step.stepped);
-            stats.skipped_steps += u32::from(!step.stepped);
             let loss = F::of(scale * half_loss).as_f64();
-            stats.minibatches.push(MinibatchStats {
+            let mut measured = MinibatchStats {
                 rows: minibatch.len() as u32,
                 value_loss: loss,
                 loss,
                 non_finite_rows: bad as u32,
-                grad_norm: if step.stepped { step.grad_norm.as_f64() } else { 0.0 },
-                stepped: step.stepped,
                 ..MinibatchStats::default()
-            });
+            };
+            between(&mut gradient, &mut measured)?;
+            let step = adam.step_within(layout.own_range(Branch::VALUE), &settings, lr, parameters, &gradient)?;
+            stats.optimizer_steps += u32::from(step.stepped);
+            stats.skipped_steps += u32::from(!step.stepped);
+            measured.grad_norm = if step.stepped { step.grad_norm.as_f64() } else { 0.0 };
+            measured.stepped = step.stepped;
+            stats.minibatches.push(measured);
         }
     }
     Ok(())
@@ -250,6 +113,26 @@ pub fn trpo_update<F: Real>(
     search_direction: &mut Vec<F>,
     rows: &Rows<F>,
     order: Order<'_>,
+) -> Result<UpdateStats> {
+    let none: &mut Between<'_, F> = &mut |_, _| Ok(());
+    trpo_update_between(spec, config, lr, parameters, adam, search_direction, rows, order, none)
+}
+
+/// [`trpo_update`] with something between gradient and step of the critic's minibatches, as in [`critic_update_between`]. The policy's
+/// step stands before them and is this process' own.
+///
+/// # Errors
+/// As [`trpo_update`]. An error of `between` ends the update where it is.
+pub fn trpo_update_between<F: Real>(
+    spec: &PolicySpec,
+    config: &Config,
+    lr: f64,
+    parameters: &mut [F],
+    adam: &mut Adam<F>,
+    search_direction: &mut Vec<F>,
+    rows: &Rows<F>,
+    order: Order<'_>,
+    between: &mut Between<'_, F>,
 ) -> Result<UpdateStats> {
     config.validate()?;
     order.validate(rows.len(), config.order_epochs())?;
@@ -283,6 +166,6 @@ pub fn trpo_update<F: Real>(
         *search_direction = step.direction;
     }
     parameters.copy_from_slice(&step.parameters);
-    critic_update(spec, &layout, config, lr, parameters, adam, rows, order, &mut stats)?;
+    critic_update_between(spec, &layout, config, lr, parameters, adam, rows, order, &mut stats, between)?;
     Ok(stats)
 }

@@ -19,6 +19,7 @@ use wgpo::reference::mlp::{Dense, Mlp};
 use wgpo::reference::normalize::{RewardScale, Running, normalize_obs, scale_valid};
 use wgpo::reference::optim::{Adam, AdamSettings};
 use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
+use wgpo::reference::ratio_stats::ratio_stats;
 use wgpo::reference::reduce_moments::explained_variance;
 use wgpo::reference::trpo_update::{critic_update, policy_step, trpo_update};
 use wgpo::reference::{Real, head as heads, surrogate};
@@ -213,7 +214,7 @@ fn losses<F: Real>(case: &Case) -> Result<Outputs, String> {
         out.put(name, [&loss]);
         out.put(&format!("grad.{name}"), &gradient);
     }
-    let ratio = surrogate::ratio_stats(new, old, low, high).map_err(text)?;
+    let ratio = ratio_stats(new, old, low, high).map_err(text)?;
     for (name, value) in [
         ("clip_fraction", ratio.clip_fraction),
         ("approx_kl_k1", ratio.k1),
