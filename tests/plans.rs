@@ -10,11 +10,12 @@ use ndarray::{Array2, array, s};
 use wgpo::algo::{
     BatchBuffers, GpuLearner, Model, PpoUpdate, RolloutBuffers, RolloutRows, RolloutUpdate, TrustRegionUpdate,
 };
-use wgpo::cpu::BuiltIn;
+use wgpo::checkpoint;
+use wgpo::cpu::{BuiltIn, CpuLearner};
 use wgpo::data::{Rollout, UpdateStats};
 use wgpo::gpu::{Buffer, Gpu, ReadBack};
 use wgpo::host::Collector;
-use wgpo::policy::{PolicySpec, initial_parameters_with};
+use wgpo::policy::{Activation, Input, PolicySpec, initial_parameters_with};
 use wgpo::{
     ActMode, AdvantageKind, Agent, Algorithm, Autoreset, Config, Env, Error, LearnerState, ObsNorm, OnPolicy,
     RewardNorm, ValueNorm,
@@ -84,6 +85,41 @@ fn rollout(learner: &mut dyn OnPolicy) -> Rollout {
     (rollout.terminated[[2, 0]], rollout.truncated[[3, 1]]) = (1, 1);
     rollout.final_values = Some(Array2::from_elem((config.num_steps, config.num_envs), 0.4));
     rollout
+}
+
+/// The usual networks behind a trunk, once described by the constructor and once by hand: another name and a shape of observations change no bit,
+/// on the CPU and on the device, and files keep both.
+#[test]
+fn a_trunk_by_another_name_and_a_shape_of_observations_change_no_bit() {
+    let Some(gpu) = support::gpu(true) else { return };
+    let usual = PolicySpec::mlp(4, &[6], &[5], &[3], Activation::Tanh, Env::CartPole.head());
+    let mut named = PolicySpec { obs_shape: vec![2, 2], ..usual.clone() };
+    named.branches[0].name = "torso".to_owned();
+    for branch in &mut named.branches[1..] {
+        branch.input = Input::Branch("torso".to_owned());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("learner.safetensors");
+    for algorithm in [Algorithm::Ppo, Algorithm::Trpo] {
+        let config = Config { algorithm, ..settings() };
+        let mut both = Vec::new();
+        for spec in [&usual, &named] {
+            let device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 3).unwrap();
+            let cpu = CpuLearner::<f32>::new(spec.clone(), config.clone(), 3).unwrap();
+            let learners: [Box<dyn OnPolicy>; 2] = [Box::new(device), Box::new(cpu)];
+            let states = learners.map(|mut learner| {
+                let rollout = rollout(learner.as_mut());
+                learner.update(&rollout).unwrap();
+                let state = learner.state().unwrap();
+                checkpoint::save_learner(&path, spec, &config, &state).unwrap();
+                let saved = checkpoint::load_learner(&path).unwrap();
+                assert_eq!((&saved.spec, &saved.state), (spec, &state));
+                state
+            });
+            both.push(states);
+        }
+        assert_eq!(both[0], both[1], "{algorithm:?}");
+    }
 }
 
 /// An embedder's one call does what the learner does, bit by bit, under settings that ask for everything.
