@@ -2,7 +2,7 @@
 //! ([`learner_to_bytes`], [`trainer_from_bytes`], …), with the same checks. [`SaveAgent`] and [`SaveTrainer`] are `save` and `load` for whatever
 //! learns.
 //!
-//! A learner's file holds, as `f32`, every parameter under its name in [`ParamLayout`] (`policy.0.weight` `[out, in]`,
+//! A learner's file holds, as `f32`, every parameter under its name in [`ParamLayout`](crate::policy::ParamLayout) (`policy.0.weight` `[out, in]`,
 //! …, `log_std`) and Adam's moments as `optimizer.exp_avg.<name>` and `optimizer.exp_avg_sq.<name>`. Where TRPO starts warm, its last
 //! direction is `trust_region.direction.<name>`. A trainer's file adds `env.state` `[num_envs, words]` as `u32` (built-in environments). `__metadata__` holds strings: `format` = `wgpo-1`,
 //! `contents` (`learner` or `trainer`), `spec` and `config` (JSON), `seed`, `update`, `env_steps` (rows that the

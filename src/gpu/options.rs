@@ -7,10 +7,10 @@ pub enum AdapterChoice {
     #[default]
     Best,
     /// The best (in the order of [`Best`](Self::Best), software last) whose name, driver, driver's version, backend or PCI bus id contain
-    /// this text, or every word of it, whatever its case; [`AdapterSummary::handle`] is such a text for each. If different adapters
+    /// this text, or every word of it, whatever its case; [`AdapterSummary::handle`](crate::gpu::AdapterSummary::handle) is such a text for each. If different adapters
     /// match it equally well, it is refused.
     Name(String),
-    /// This index into [`adapters`].
+    /// This index into [`adapters`](crate::gpu::adapters).
     Index(usize),
 }
 
