@@ -69,7 +69,7 @@ pub struct HostAction<'a> {
 /// What an environment shows and takes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spaces {
-    /// Width of an observation, at least 1.
+    /// Numbers of an observation, at least 1. One of several dimensions, as a `Box` of shape `[2, 3]`, lies flat, the last dimension fastest.
     pub obs_dim: usize,
     /// The head that is usual for its actions. A policy may have any other whose actions are the same, as the environment gets them:
     /// [`check`](Self::check). A head with masks says that the environment implements [`HostEnv::allowed`].

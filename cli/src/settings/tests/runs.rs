@@ -48,6 +48,30 @@ fn a_runs_own_file_is_taken_whole() {
     assert!(error.contains("its algorithm is ppo, --algo says trpo"), "{error}");
 }
 
+/// Networks that the lists of widths cannot say stand in their own keys.
+#[test]
+fn a_runs_own_file_says_every_network() {
+    use wgpo::policy::{Branch, Input, PolicySpec};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let usual = run(Config::sb3());
+    let mut policy = PolicySpec { obs_shape: vec![3, 1], ..usual.policy.clone() };
+    policy.branches.insert(0, Branch::dense("torso", Input::Obs, &[6]));
+    for branch in &mut policy.branches[1..] {
+        branch.input = Input::Branch("torso".into());
+    }
+    policy.validate().unwrap();
+    let run = RunConfig { policy, ..usual };
+    run.write(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("obs_shape = [") && text.contains("[[policy.branches]]"), "{text}");
+    assert_eq!(RunConfig::read(&path).unwrap(), run);
+    let own = text.split_inclusive('\n').filter(|line| !line.starts_with("checksum")).collect::<String>();
+    std::fs::write(&path, own.replacen("name = \"torso\"", "nam = \"torso\"", 1)).unwrap();
+    let error = one_line(&RunConfig::read(&path).unwrap_err());
+    assert!(error.contains("did you mean name?"), "{error}");
+}
+
 #[test]
 fn a_table_ppo_is_whole_and_alone() {
     let config = Config::sb3();
