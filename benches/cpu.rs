@@ -14,12 +14,12 @@ use std::hint::black_box;
 use wgpo::config::FisherForm;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
+use wgpo::low_level::reference::advantage_gae::{Window, advantage_gae_into};
+use wgpo::low_level::reference::fisher::Fisher;
+use wgpo::low_level::reference::optim::{Adam, AdamSettings};
+use wgpo::low_level::reference::ppo_update::{Rows, minibatch_gradient};
+use wgpo::low_level::reference::trpo_update::value_range;
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::reference::advantage_gae::{Window, advantage_gae_into};
-use wgpo::reference::fisher::Fisher;
-use wgpo::reference::optim::{Adam, AdamSettings};
-use wgpo::reference::ppo_update::{Rows, minibatch_gradient};
-use wgpo::reference::trpo_update::value_range;
 use wgpo::{ActMode, Agent, Config};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;

@@ -7,10 +7,11 @@
 
 use std::time::Instant;
 use wgpo::Config;
-use wgpo::algo::{BatchBuffers, FisherPlan, Model, PpoUpdate};
 use wgpo::config::FisherForm;
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, Slot};
+use wgpo::low_level::algo::FisherPlan;
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
+use wgpo::{BatchBuffers, Model, PpoUpdate};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 

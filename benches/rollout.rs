@@ -5,8 +5,9 @@
 //! `cargo bench --bench rollout -- [--repeats N] [--steps N] [ENVS …]`, on the adapter that `WGPO_ADAPTER` names.
 
 use std::time::Instant;
-use wgpo::algo::{Model, RolloutPlan};
+use wgpo::Model;
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, Slot};
+use wgpo::low_level::algo::RolloutPlan;
 use wgpo::policy::{Activation, PolicySpec, initial_parameters};
 use wgpo::{Config, Env};
 

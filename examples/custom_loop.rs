@@ -7,9 +7,9 @@
 //! Run with `cargo run --example custom_loop`.
 
 use wgpo::gpu::{Gpu, GpuOptions};
-use wgpo::kernels::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
-use wgpo::kernels::per_update::PerUpdate;
-use wgpo::kernels::{advantage_gae, loss_ppo, optim_adam, optim_clip};
+use wgpo::low_level::kernels::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
+use wgpo::low_level::kernels::per_update::PerUpdate;
+use wgpo::low_level::kernels::{advantage_gae, loss_ppo, optim_adam, optim_clip};
 use wgpo::policy::Head;
 
 const ROWS: u32 = 6; // two pulls of each arm

@@ -5,10 +5,11 @@
 //!
 //! Run with `cargo run --example embed`.
 
-use wgpo::algo::{ActPlan, Model, RolloutBuffers, RolloutRows, RolloutUpdate};
 use wgpo::gpu::{Buffer, Gpu, ReadBack};
+use wgpo::low_level::algo::{ActPlan, RolloutBuffers, RolloutRows};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::{Autoreset, Config, wgpu};
+use wgpo::{Model, RolloutUpdate};
 
 const STEPS: u32 = 16;
 const ENVS: u32 = 8;

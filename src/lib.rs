@@ -6,8 +6,7 @@
 //! **Train in a built-in environment**, wholly on the device:
 //!
 //! ```no_run
-//! use wgpo::gpu::{Gpu, GpuOptions};
-//! use wgpo::{Env, Trainer, algo::GpuTrainer};
+//! use wgpo::{Env, Gpu, GpuOptions, GpuTrainer, Trainer};
 //!
 //! let gpu = Gpu::new(&GpuOptions::default())?;
 //! let (config, hidden) = Env::CartPole.tuned();
@@ -19,14 +18,12 @@
 //! # Ok::<(), wgpo::Error>(())
 //! ```
 //!
-//! **Keep your own trainer**, with rollouts as host arrays: take an [`Agent`] that learns [`OnPolicy`]. [`algo::GpuLearner`] computes on the device,
-//! [`cpu::CpuLearner`] on the CPU, and they are interchangeable:
+//! **Keep your own trainer**, with rollouts as host arrays: take an [`Agent`] that learns [`OnPolicy`]. [`GpuLearner`] computes on the device,
+//! [`CpuLearner`] on the CPU, and they are interchangeable:
 //!
 //! ```
 //! use ndarray::array;
-//! use wgpo::policy::{Activation, Head, PolicySpec};
-//! use wgpo::cpu::CpuLearner;
-//! use wgpo::{ActMode, Agent, Config};
+//! use wgpo::{ActMode, Activation, Agent, Config, CpuLearner, Head, PolicySpec};
 //!
 //! let spec = PolicySpec::separate(3, &[32, 32], Activation::Tanh, Head::gaussian(1));
 //! let mut learner = CpuLearner::<f32>::new(spec, Config::cleanrl_continuous(), 1)?;
@@ -35,10 +32,12 @@
 //! # Ok::<(), wgpo::Error>(())
 //! ```
 //!
-//! **Train in your own environment**: implement [`host::HostEnv`]. In an engine's loop, take a [`host::RolloutRecorder`].
+//! **Train in your own environment**: implement [`HostEnv`]. In an engine's loop, take a [`RolloutRecorder`].
 //!
-//! **Record into your own encoder**, over your own buffers: [`algo::PpoUpdate`] is a whole update; nothing that it decides is read back.
+//! **Record into your own encoder**, over your own buffers: [`PpoUpdate`] is a whole update on rows with advantages, [`RolloutUpdate`] one on a rollout; nothing that it decides is read back.
 //! See `examples/embed.rs`, and `examples/custom_loop.rs` for single kernels.
+//!
+//! **Build a trainer of other parts**, or compare with formulas: [`low_level`] has each plan, kernel and formula, and is not stable.
 //!
 //! **Choose where to compute** as the program does: [`place`]. **Measure** how fast it runs here: [`mod@bench`]. **Compare** every kernel with
 //! the reference: [`check`].
@@ -53,40 +52,13 @@
 //! - Running statistics of observations, rewards and value targets: [`ObsNorm`], [`RewardNorm`], [`ValueNorm`]. They are part of a
 //!   learner's state.
 //! - The advantages: [`AdvantageKind`]. The resets of environments: [`Autoreset`]. Masked rows: [`data::Rollout::valid`].
-//! - The environment: any [`Env`], or your own behind [`host::HostEnv`].
-//!
-//! # Kernels by stage
-//!
-//! `ARCHITECTURE.md` in the repository has the flow as a picture, and `docs/kernels.md` says what each kernel computes.
-//!
-//! - Collect: [`kernels::env_step`], [`kernels::policy_sample`], or both and the actor in [`kernels::rollout_fused`]; put together in
-//!   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
-//! - Running statistics, if enabled: [`kernels::policy_normalize`] for observations; [`kernels::advantage_discount`],
-//!   [`kernels::reduce_running`], [`kernels::advantage_rescale`] for rewards and value targets ([`algo::NormalizerBuffers`]).
-//! - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
-//!   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`]. For rollouts of an older
-//!   policy [`kernels::advantage_log_rho`] ([`algo::LogRhoPlan`]) and [`kernels::advantage_vtrace`].
-//! - Masked rows, if there are any: [`kernels::batch_valid`] ([`algo::ValidPlan`]), [`kernels::batch_clean`],
-//!   [`kernels::batch_count`].
-//! - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
-//! - Networks: [`kernels::mlp_forward`], [`kernels::mlp_forward_fused`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
-//!   [`kernels::reduce_partials`].
-//! - Loss: [`kernels::loss_ppo`], [`kernels::loss_ppo_fused`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for your own losses.
-//! - Many choices: [`kernels::policy_sample_wide`], [`kernels::head_evaluate_wide`], [`kernels::head_fisher_wide`], with a workgroup per row
-//!   if one invocation cannot walk it ([`kernels::is_wide`]).
-//! - Optimiser: [`kernels::optim_reduce`], [`kernels::optim_decide`], [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`];
-//!   [`kernels::loss_kl`] sets the weight of a KL penalty and the learning rate by KL.
-//! - Networks in large tiles: [`kernels::mlp_forward_tiled`], [`kernels::mlp_backward_input_tiled`],
-//!   [`kernels::mlp_backward_weight_tiled`], [`kernels::mlp_jvp_tiled`].
-//! - Trust region: [`kernels::mlp_jvp`] and [`kernels::head_fisher`] for a Fisher product ([`algo::FisherPlan`]),
-//!   [`kernels::cg_step`], [`kernels::loss_trust_region`], [`kernels::optim_line_search`]; put together in
-//!   [`algo::TrustRegionUpdate`].
+//! - The environment: any [`Env`], or your own behind [`HostEnv`].
 //!
 //! # Features
 //!
 //! - `backends` (on by default): wgpu's own choice of native and web backends, so that [`gpu::Gpu::new`] finds an adapter. Whoever has a
 //!   [`wgpu::Device`] already can do without.
-//! - `cpu` (on by default): the [`reference`](mod@reference), learner and trainer on the CPU ([`mod@cpu`]), the built-in environments on
+//! - `cpu` (on by default): the [reference](mod@low_level::reference), learner and trainer on the CPU ([`mod@cpu`]), the built-in environments on
 //!   the host ([`cpu::BuiltIn`]), and what compares with or measures against them, [`mod@check`] and [`mod@bench`]. Its dependencies
 //!   (faer, pulp, rayon, statrs) are most of what there is to compile. Without it all that runs on the device is there, and
 //!   [`host`] with a learner on the device. Greedy evaluations go with it, since they step environments on the host: `SolvedRule::evaluate`,
@@ -100,7 +72,7 @@
 //!   transition that ended the episode.
 //! - All trainable numbers are one flat vector, [`policy::ParamLayout`]; weights are `[out, in]` as in PyTorch.
 //! - Log-probabilities, entropies and KL divergences are in nats, summed over action dimensions.
-//! - Random draws are a function of (seed, step, environment, dimension), [`rng`].
+//! - Random draws are a function of (seed, step, environment, dimension), [`low_level::rng`].
 //! - A bad input is an [`Error`], before anything has changed. The few functions that may panic say when, under "Panics".
 
 #![deny(
@@ -110,6 +82,7 @@
 )]
 
 pub mod agent;
+#[doc(hidden)] // documented in `low_level`
 pub mod algo;
 #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))] // waits for the device
 pub mod bench;
@@ -124,18 +97,24 @@ pub mod env;
 mod error;
 pub mod gpu;
 pub mod host;
+#[doc(hidden)] // documented in `low_level`
 pub mod kernels;
 mod memory;
 pub mod place;
 pub mod policy;
 #[cfg(feature = "cpu")]
+#[doc(hidden)] // documented in `low_level`
 pub mod reference;
+#[doc(hidden)] // documented in `low_level`
 pub mod rng;
 pub mod solved;
 pub mod state;
 pub mod trainer;
 
 pub use agent::{ActMode, Agent, OnPolicy};
+pub use algo::{BatchBuffers, Model, PpoUpdate, RolloutUpdate};
+#[cfg(not(target_arch = "wasm32"))]
+pub use algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 pub use checkpoint::{SaveAgent, SaveTrainer};
 pub use config::{
     Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, Config,
@@ -143,10 +122,58 @@ pub use config::{
     MinibatchRest, Minibatches, NormOrder, ObsNorm, Optimizer, Preset, RateStep, ReturnReset, RewardNorm,
     RewardNormKind, Shuffle, TrustRegion, ValueLoss, ValueNorm,
 };
+#[cfg(feature = "cpu")]
+pub use cpu::{CpuLearner, CpuTrainer};
+pub use data::{Actions, Batch, Rollout, UpdateStats};
 pub use env::{Autoreset, Env};
 pub use error::{Error, Result};
+pub use gpu::{Gpu, GpuOptions};
+pub use host::{HostEnv, HostTrainer, RolloutRecorder};
 pub use place::{Place, PlaceChoice};
+pub use policy::{Activation, Head, PolicySpec};
 pub use solved::{Evaluation, Solved, SolvedRule};
 pub use state::{EpisodeStats, LearnerState, NormalizerState, RunningMoments, TrainerState};
 pub use trainer::{IterationStats, Trainer, train};
 pub use wgpu;
+
+/// Kernels, plans and the reference: for whoever builds a trainer of other parts, or compares with formulas. Most users need nothing of it.
+///
+/// **Not stable.** Names and signatures here may change in any version; those outside of `low_level` change as Semantic Versioning says.
+///
+/// # Kernels by stage
+///
+/// `ARCHITECTURE.md` in the repository has the flow as a picture, and `docs/kernels.md` says what each kernel computes.
+///
+/// - Collect: [`kernels::env_step`], [`kernels::policy_sample`], or both and the actor in [`kernels::rollout_fused`]; put together in
+///   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
+/// - Running statistics, if enabled: [`kernels::policy_normalize`] for observations; [`kernels::advantage_discount`],
+///   [`kernels::reduce_running`], [`kernels::advantage_rescale`] for rewards and value targets ([`algo::NormalizerBuffers`]).
+/// - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
+///   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`]. For rollouts of an older
+///   policy [`kernels::advantage_log_rho`] ([`algo::LogRhoPlan`]) and [`kernels::advantage_vtrace`].
+/// - Masked rows, if there are any: [`kernels::batch_valid`] ([`algo::ValidPlan`]), [`kernels::batch_clean`],
+///   [`kernels::batch_count`].
+/// - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
+/// - Networks: [`kernels::mlp_forward`], [`kernels::mlp_forward_fused`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
+///   [`kernels::reduce_partials`].
+/// - Loss: [`kernels::loss_ppo`], [`kernels::loss_ppo_fused`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for your own losses.
+/// - Many choices: [`kernels::policy_sample_wide`], [`kernels::head_evaluate_wide`], [`kernels::head_fisher_wide`], with a workgroup per row
+///   if one invocation cannot walk it ([`kernels::is_wide`]).
+/// - Optimiser: [`kernels::optim_reduce`], [`kernels::optim_decide`], [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`];
+///   [`kernels::loss_kl`] sets the weight of a KL penalty and the learning rate by KL.
+/// - Networks in large tiles: [`kernels::mlp_forward_tiled`], [`kernels::mlp_backward_input_tiled`],
+///   [`kernels::mlp_backward_weight_tiled`], [`kernels::mlp_jvp_tiled`].
+/// - Trust region: [`kernels::mlp_jvp`] and [`kernels::head_fisher`] for a Fisher product ([`algo::FisherPlan`]),
+///   [`kernels::cg_step`], [`kernels::loss_trust_region`], [`kernels::optim_line_search`]; put together in
+///   [`algo::TrustRegionUpdate`].
+pub mod low_level {
+    #[doc(inline)]
+    pub use crate::algo;
+    #[doc(inline)]
+    pub use crate::kernels;
+    #[cfg(feature = "cpu")]
+    #[doc(inline)]
+    pub use crate::reference;
+    #[doc(inline)]
+    pub use crate::rng;
+}

@@ -9,10 +9,10 @@ mod support;
 use ndarray::{Array1, Array2, Axis};
 use statrs::distribution::{Beta, ContinuousCDF, Normal};
 use wgpo::data::Actions;
-use wgpo::kernels::per_update::PerUpdate;
-use wgpo::kernels::policy_sample;
+use wgpo::low_level::kernels::per_update::PerUpdate;
+use wgpo::low_level::kernels::policy_sample;
+use wgpo::low_level::reference::{head, head_actions};
 use wgpo::policy::{Bounds, Head, Std, StdLimit};
-use wgpo::reference::{head, head_actions};
 
 fn beta(dims: usize) -> Head {
     Head::Beta { dims, bounds: Bounds::uniform(dims, -2.0, 1.0) }

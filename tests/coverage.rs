@@ -27,7 +27,7 @@ fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
 }
 
 fn kernels() -> BTreeSet<String> {
-    set(wgpo::kernels::ALL.iter().map(|def| def.name))
+    set(wgpo::low_level::kernels::ALL.iter().map(|def| def.name))
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn every_kernel_has_a_shader_and_a_host_file_and_there_are_no_others() {
         assert!(host.remove(shared));
     }
     assert_eq!(host, kernels());
-    assert_eq!(stems("shaders/parts", "wgsl"), set(wgpo::kernels::parts::ALL.iter().map(|part| part.name)));
+    assert_eq!(stems("shaders/parts", "wgsl"), set(wgpo::low_level::kernels::parts::ALL.iter().map(|part| part.name)));
 }
 
 #[test]
 fn kernels_are_listed_once_and_in_order() {
-    let names: Vec<_> = wgpo::kernels::ALL.iter().map(|def| def.name).collect();
+    let names: Vec<_> = wgpo::low_level::kernels::ALL.iter().map(|def| def.name).collect();
     assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
     let stages = ["env", "policy", "advantage", "batch", "mlp", "head", "loss", "optim", "cg", "reduce", "rollout"];
     for name in names {
@@ -60,7 +60,7 @@ fn kernels_are_listed_once_and_in_order() {
 fn every_kernel_has_one_row() {
     let rows = registry();
     let names: Vec<_> = rows.iter().map(|row| row.def.name).collect();
-    let kernels: Vec<_> = wgpo::kernels::ALL.iter().map(|def| def.name).collect();
+    let kernels: Vec<_> = wgpo::low_level::kernels::ALL.iter().map(|def| def.name).collect();
     let missing: Vec<_> = kernels.iter().filter(|name| !names.contains(name)).collect();
     assert!(missing.is_empty(), "no row in the FAMILY of a file in src/check for {missing:?}");
     assert_eq!(names, kernels, "a row for each kernel, and no more");
@@ -151,7 +151,7 @@ fn the_documents_list_every_kernel() {
 
 #[test]
 fn a_kernel_is_named_in_its_own_files() {
-    for def in wgpo::kernels::ALL {
+    for def in wgpo::low_level::kernels::ALL {
         assert!(def.source.contains(&format!("fn {}(", def.name)), "{}: entry point", def.name);
         let host = Path::new("src/kernels").join(format!("{}.rs", def.name));
         let text = std::fs::read_to_string(root().join(&host)).unwrap();

@@ -6,7 +6,7 @@ use support::golden::gpu::Device;
 use support::golden::reference::Reference;
 use support::golden::trust_region::{FvpCase, TrpoCase};
 use support::golden::{Backend, Kind, cases, check, kind_of, run_all};
-use wgpo::algo::GpuLearner;
+use wgpo::GpuLearner;
 use wgpo::cpu::CpuLearner;
 
 #[test]

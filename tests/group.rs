@@ -4,8 +4,8 @@
 
 mod support;
 
-use wgpo::algo::{GpuTrainer, GpuTrainerGroup};
 use wgpo::{Algorithm, Config, Env, Error, Trainer};
+use wgpo::{GpuTrainer, GpuTrainerGroup};
 
 const SEEDS: [u64; 3] = [4, 1, 9];
 

@@ -23,17 +23,17 @@ mod support;
 use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use wgpo::algo::{GpuLearner, GpuTrainer};
 use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use wgpo::gpu::{Gpu, ProductPath};
 use wgpo::host::{RolloutRecorder, StepOutcome};
+use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
-use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{
     AdvantageKind, Algorithm, Autoreset, Config, Env, LearnerState, NormalizerState, ObsNorm, OnPolicy, Preset,
     RewardNorm, RunningMoments, Trainer, TrainerState, TrustRegion, ValueNorm,
 };
+use wgpo::{GpuLearner, GpuTrainer};
 
 const SEED: u64 = 7;
 const OBS_DIM: usize = 3;

@@ -8,15 +8,15 @@
 mod support;
 
 use ndarray::{Array1, Array2, ArrayView1, s};
-use wgpo::algo::GpuLearner;
+use wgpo::GpuLearner;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::gpu::{Gpu, Slot};
-use wgpo::kernels::{head_evaluate, head_fisher};
+use wgpo::low_level::kernels::{head_evaluate, head_fisher};
+use wgpo::low_level::reference::Real;
+use wgpo::low_level::reference::actor_critic::ActorCritic;
+use wgpo::low_level::reference::head;
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, Std, StdLimit};
-use wgpo::reference::Real;
-use wgpo::reference::actor_critic::ActorCritic;
-use wgpo::reference::head;
 use wgpo::{ActMode, AdvantageNorm, Config, OnPolicy};
 
 /// What a side promises. Errors of log-probability and entropy are in units of 1 + their largest term; those of divergences

@@ -8,12 +8,12 @@ mod support;
 
 use ndarray::{Array1, Array2};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
-use wgpo::algo::GpuLearner;
+use wgpo::GpuLearner;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
+use wgpo::low_level::reference::{head, head_actions};
+use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType};
-use wgpo::reference::{head, head_actions};
-use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{ActMode, AdvantageNorm, Agent, Algorithm, Config, OnPolicy};
 
 const FROM_STATE: Std = Std { from_state: true, ..Std::FREE };

@@ -7,9 +7,9 @@ mod support;
 use support::gpu::gpu;
 use wgpo::Error;
 use wgpo::gpu::{AdapterChoice, Buffer, Call, Counts, Gpu, GpuOptions, Slot, UniformRing};
-use wgpo::kernels::per_update::PerUpdate;
-use wgpo::kernels::{advantage_gae, batch_gather, reduce_partials};
-use wgpo::reference::batch_shuffle::BatchShuffle;
+use wgpo::low_level::kernels::per_update::PerUpdate;
+use wgpo::low_level::kernels::{advantage_gae, batch_gather, reduce_partials};
+use wgpo::low_level::reference::batch_shuffle::BatchShuffle;
 
 macro_rules! device {
     () => {

@@ -6,9 +6,9 @@ mod support;
 
 use wgpo::check::{CheckRow, SLACK_LIMIT, cases};
 use wgpo::gpu::Gpu;
-use wgpo::kernels::batch_clean::INVALID_LOGP;
-use wgpo::kernels::loss_ppo;
-use wgpo::kernels::per_update::PerUpdate;
+use wgpo::low_level::kernels::batch_clean::INVALID_LOGP;
+use wgpo::low_level::kernels::loss_ppo;
+use wgpo::low_level::kernels::per_update::PerUpdate;
 use wgpo::policy::Head;
 
 fn run(kernel: &str) {

@@ -10,7 +10,7 @@ mod gpu;
 #[path = "support/solved.rs"]
 mod support;
 
-use wgpo::algo::GpuTrainer;
+use wgpo::GpuTrainer;
 use wgpo::{Algorithm, Env};
 
 fn gate(env: Env, algorithm: Algorithm) {

@@ -6,18 +6,18 @@
 mod support;
 
 use ndarray::{Array1, Array2, array, s};
-use wgpo::algo::{GpuLearner, GpuTrainer};
 use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::data::{Acted, Actions, Rollout};
 use wgpo::gpu::{Gpu, ProductPath, Slot};
-use wgpo::kernels::{policy_normalize, reduce_moments, reduce_running};
+use wgpo::low_level::kernels::{policy_normalize, reduce_moments, reduce_running};
+use wgpo::low_level::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
+use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
-use wgpo::reference::vec_env::VecEnv;
 use wgpo::{
     ActMode, Agent, Algorithm, Config, Env, EpsPlacement, LearnerState, NormOrder, NormalizerState, ObsNorm, OnPolicy,
     ReturnReset, RewardNorm, RewardNormKind, RunningMoments, SaveTrainer, Trainer, ValueLoss, ValueNorm,
 };
+use wgpo::{GpuLearner, GpuTrainer};
 
 const HIDDEN: [usize; 2] = [16, 16];
 

@@ -9,7 +9,7 @@ mod support;
 use ndarray::{Array1, ArrayView2, array};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use wgpo::algo::GpuLearner;
+use wgpo::GpuLearner;
 use wgpo::cpu::BuiltIn;
 use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Rollout};
@@ -211,8 +211,12 @@ fn a_truncated_episode_is_worth_what_would_have_come() {
         // δ of the last step: r + γ V(real last) − V.
         let want = rollout.rewards[[2, 0]] + 0.99 * next - rollout.values[[2, 0]];
         let parameters = learner.parameters().unwrap();
-        let rows =
-            wgpo::reference::ppo_update::Rows::<f32>::from_rollout(learner.spec(), &config, &parameters, &rollout);
+        let rows = wgpo::low_level::reference::ppo_update::Rows::<f32>::from_rollout(
+            learner.spec(),
+            &config,
+            &parameters,
+            &rollout,
+        );
         near([rows.as_ref().unwrap().advantages[2]], &[want]);
         advantages.push(rows.unwrap().advantages[2]);
     }

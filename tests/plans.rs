@@ -7,19 +7,18 @@
 mod support;
 
 use ndarray::{Array2, array, s};
-use wgpo::algo::{
-    BatchBuffers, GpuLearner, Model, PpoUpdate, RolloutBuffers, RolloutRows, RolloutUpdate, TrustRegionUpdate,
-};
 use wgpo::checkpoint;
 use wgpo::cpu::{BuiltIn, CpuLearner};
 use wgpo::data::{Rollout, UpdateStats};
 use wgpo::gpu::{Buffer, Gpu, ReadBack};
 use wgpo::host::Collector;
+use wgpo::low_level::algo::{RolloutBuffers, RolloutRows, TrustRegionUpdate};
 use wgpo::policy::{Activation, Input, PolicySpec, initial_parameters_with};
 use wgpo::{
     ActMode, AdvantageKind, Agent, Algorithm, Autoreset, Config, Env, Error, LearnerState, ObsNorm, OnPolicy,
     RewardNorm, ValueNorm,
 };
+use wgpo::{BatchBuffers, GpuLearner, Model, PpoUpdate, RolloutUpdate};
 
 fn settings() -> Config {
     Config {

@@ -4,12 +4,13 @@
 
 mod support;
 
-use wgpo::algo::{ActPlan, BatchBuffers, FisherPlan, Model, PpoUpdate};
 use wgpo::config::{ClipFormula, FisherForm, GradClip, KlStop, Optimizer};
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, ReadBack};
-use wgpo::kernels::loss_ppo_fused;
+use wgpo::low_level::algo::{ActPlan, FisherPlan};
+use wgpo::low_level::kernels::loss_ppo_fused;
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, initial_parameters};
 use wgpo::{AdvantageNorm, Config};
+use wgpo::{BatchBuffers, Model, PpoUpdate};
 
 fn gpu(products: ProductPath) -> Option<Gpu> {
     support::gpu::gpu(true)?;

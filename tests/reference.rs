@@ -9,16 +9,18 @@ use rand::rngs::StdRng;
 use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Batch};
 use wgpo::env::Env;
+use wgpo::low_level::reference::actor_critic::ActorCritic;
+use wgpo::low_level::reference::advantage_gae::{
+    Window, advantage_gae, advantage_gae_into, discounted_return, td_lambda,
+};
+use wgpo::low_level::reference::advantage_k_step::advantage_k_step;
+use wgpo::low_level::reference::advantage_normalize::advantage_normalize;
+use wgpo::low_level::reference::fisher::fisher_vector_product;
+use wgpo::low_level::reference::loss_ppo::{Targets, loss_ppo};
+use wgpo::low_level::reference::optim::Adam;
+use wgpo::low_level::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
+use wgpo::low_level::reference::{head, head_actions};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType, initial_parameters};
-use wgpo::reference::actor_critic::ActorCritic;
-use wgpo::reference::advantage_gae::{Window, advantage_gae, advantage_gae_into, discounted_return, td_lambda};
-use wgpo::reference::advantage_k_step::advantage_k_step;
-use wgpo::reference::advantage_normalize::advantage_normalize;
-use wgpo::reference::fisher::fisher_vector_product;
-use wgpo::reference::loss_ppo::{Targets, loss_ppo};
-use wgpo::reference::optim::Adam;
-use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
-use wgpo::reference::{head, head_actions};
 use wgpo::trainer::Trainer;
 use wgpo::{ActMode, Agent, OnPolicy};
 use wgpo::{AdvantageNorm, Config, KlDirection, KlHinge, KlPenalty, KlStop, SaveTrainer, ValueLoss};

@@ -4,9 +4,10 @@
 
 mod support;
 
-use wgpo::algo::{Model, RolloutPlan};
+use wgpo::Model;
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath};
-use wgpo::kernels::rollout_fused;
+use wgpo::low_level::algo::RolloutPlan;
+use wgpo::low_level::kernels::rollout_fused;
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, Std, StdLimit, initial_parameters};
 use wgpo::{Config, Env};
 

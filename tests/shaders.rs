@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use wgpo::gpu::{Access, KernelDef, Variant};
-use wgpo::kernels::per_update::PerUpdate;
-use wgpo::kernels::{ALL, parts, variants};
+use wgpo::low_level::kernels::per_update::PerUpdate;
+use wgpo::low_level::kernels::{ALL, parts, variants};
 use wgpo::policy::Activation;
 
 /// WebGPU's default limits.
@@ -194,7 +194,7 @@ fn specialised_shaders_are_valid_and_within_webgpu_defaults() {
             let usual = match def.name {
                 "loss_ppo_fused" => 128,
                 name if name.ends_with("_wide") => INVOCATIONS,
-                _ => wgpo::kernels::WORKGROUP,
+                _ => wgpo::low_level::kernels::WORKGROUP,
             };
             assert_eq!(invocations, usual, "{name}");
             assert!(invocations <= INVOCATIONS);

@@ -8,14 +8,14 @@ mod support;
 use ndarray::{Array1, Array2};
 use std::path::{Path, PathBuf};
 use support::gpu::gpu;
-use wgpo::algo::{GpuLearner, GpuTrainer, GpuTrainerGroup, Model};
 use wgpo::checkpoint::{load_learner, load_trainer, read_rollout, save_trainer, write_rollout};
 use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
+use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::policy::{Activation, Bounds, Branch, Head, InitScheme, PolicySpec, Std, initial_parameters};
-use wgpo::reference::vec_env::VecEnv;
 use wgpo::{ActMode, Autoreset, Config, Error, NormalizerState, OnPolicy, RunningMoments, Trainer, TrainerState};
+use wgpo::{GpuLearner, GpuTrainer, GpuTrainerGroup, Model};
 
 /// None of them is a size of anything; their products wrap in 64 bits, the last two's in 32.
 const EXTREME: [usize; 5] = [usize::MAX, usize::MAX - 1, usize::MAX / 2 + 1, 1 << 40, 1 << 33];

@@ -8,11 +8,11 @@ mod support;
 
 use ndarray::{Array1, Array2};
 use std::collections::BTreeMap;
-use wgpo::algo::GpuLearner;
+use wgpo::GpuLearner;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::Batch;
+use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec, StdLimit};
-use wgpo::rng::{Draw, block, normal};
 use wgpo::{
     AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Agent, Algorithm, Anneal, ClipFormula, Config, GradClip,
     KlAdaptation, KlHinge, KlMeasure, KlPenalty, MinibatchRest, ObsNorm, OnPolicy, Optimizer, Preset, RewardNorm,
@@ -351,7 +351,7 @@ fn trainers_count_steps() {
         learning_rate: 1e-3,
         ..Config::cleanrl()
     };
-    let mut group = wgpo::algo::GpuTrainerGroup::new(&gpu, env, &spec, &config(8), &[1, 2]).unwrap();
+    let mut group = wgpo::GpuTrainerGroup::new(&gpu, env, &spec, &config(8), &[1, 2]).unwrap();
     let mut cpu = wgpo::cpu::CpuTrainer::new(env, spec.clone(), config(8), 1).unwrap();
     for left in [1.0, 0.8, 0.6] {
         let mut stats = group.iterate().unwrap();
@@ -362,7 +362,7 @@ fn trainers_count_steps() {
     }
     // Longer windows from here on: 48 of 80 steps are done.
     let state = wgpo::Trainer::state(&group.trainers()[0]).unwrap();
-    let mut longer = wgpo::algo::GpuTrainer::new(&gpu, env, spec.clone(), config(16), 1).unwrap();
+    let mut longer = wgpo::GpuTrainer::new(&gpu, env, spec.clone(), config(16), 1).unwrap();
     wgpo::Trainer::set_state(&mut longer, &state).unwrap();
     let mut on_cpu = wgpo::cpu::CpuTrainer::new(env, spec, config(16), 1).unwrap();
     wgpo::Trainer::set_state(&mut on_cpu, &wgpo::Trainer::state(&cpu).unwrap()).unwrap();

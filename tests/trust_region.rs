@@ -8,14 +8,14 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
+use wgpo::low_level::reference::actor_critic::ActorCritic;
+use wgpo::low_level::reference::cg::{CgSettings, conjugate_gradient};
+use wgpo::low_level::reference::fisher::{Fisher, fisher_vector_product};
+use wgpo::low_level::reference::optim::Adam;
+use wgpo::low_level::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
+use wgpo::low_level::reference::trpo_update::{mean_kl, policy_step, trpo_update, value_range};
+use wgpo::low_level::reference::{head, head_actions};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::reference::actor_critic::ActorCritic;
-use wgpo::reference::cg::{CgSettings, conjugate_gradient};
-use wgpo::reference::fisher::{Fisher, fisher_vector_product};
-use wgpo::reference::optim::Adam;
-use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
-use wgpo::reference::trpo_update::{mean_kl, policy_step, trpo_update, value_range};
-use wgpo::reference::{head, head_actions};
 use wgpo::{
     Acceptance, AdaptiveLr, AdvantageNorm, Agent, Algorithm, Config, FisherForm, KlDirection, KlHinge, KlMeasure,
     KlPenalty, OnPolicy, SaveAgent, TrustRegion,
@@ -467,7 +467,7 @@ fn a_part_of_the_rows_makes_the_whole_step_of_the_policy() {
     let (whole, _) = run(&base, &rows, keyed(0));
     let (got, stats) = run(&config, &rows, keyed(0));
     // 13 of 50 rows, normalised among themselves, in gradient, Fisher matrix and line search: as if there were no others.
-    let shuffle = wgpo::reference::batch_shuffle::BatchShuffle::new(50, 5, config.update_epochs as u32, 0);
+    let shuffle = wgpo::low_level::reference::batch_shuffle::BatchShuffle::new(50, 5, config.update_epochs as u32, 0);
     let drawn: Vec<u32> = (0..13).map(|index| shuffle.source(index)).collect();
     let part = rows.gather(&drawn);
     let (want, want_stats) = run(&base, &part, keyed(0));

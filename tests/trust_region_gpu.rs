@@ -6,16 +6,17 @@
 mod support;
 
 use ndarray::{Array1, Array2};
-use wgpo::algo::{BatchBuffers, FisherPlan, GpuLearner, GpuTrainer, Model, TrustRegionUpdate};
 use wgpo::config::{Acceptance, FisherForm, KlDirection, TrustRegion};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::Batch;
 use wgpo::gpu::Gpu;
+use wgpo::low_level::algo::{FisherPlan, TrustRegionUpdate};
+use wgpo::low_level::reference::fisher::Fisher;
+use wgpo::low_level::reference::trpo_update::value_range;
+use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::reference::fisher::Fisher;
-use wgpo::reference::trpo_update::value_range;
-use wgpo::rng::{Draw, block, normal};
 use wgpo::{ActMode, Agent, Algorithm, Config, Env, OnPolicy, SaveTrainer, Trainer};
+use wgpo::{BatchBuffers, GpuLearner, GpuTrainer, Model};
 
 fn random(seed: u64, index: usize) -> f32 {
     normal(block(seed, Draw::Initialisation, 77, 0, index as u64)[0])

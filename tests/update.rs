@@ -6,13 +6,13 @@
 mod support;
 
 use ndarray::{Array1, Array2};
-use wgpo::algo::{GpuLearner, GpuTrainer};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch, UpdateStats};
 use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
+use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{AdvantageNorm, Agent, Config, Env, KlStop, OnPolicy, Optimizer, SaveTrainer, Trainer, ValueLoss};
+use wgpo::{GpuLearner, GpuTrainer};
 
 /// A seeded batch near the policy's own distribution.
 fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {
@@ -510,7 +510,7 @@ fn an_order_that_repeats_rows_normalises_as_the_reference_does() {
 
 #[test]
 fn what_cannot_run_everywhere_is_refused_before_it_runs() {
-    use wgpo::kernels::{mlp_backward_weight, mlp_forward};
+    use wgpo::low_level::kernels::{mlp_backward_weight, mlp_forward};
     let Some(gpu) = support::gpu(false) else { return };
     let long = 70_000_u32;
     let (a, b) = (gpu.buffer::<f32>("a", 70_001).unwrap(), gpu.buffer::<f32>("b", 70_001).unwrap());
@@ -558,7 +558,7 @@ fn what_cannot_run_everywhere_is_refused_before_it_runs() {
 
 #[test]
 fn a_model_made_for_other_decays_is_refused() {
-    use wgpo::algo::{BatchBuffers, Model, PpoUpdate};
+    use wgpo::{BatchBuffers, Model, PpoUpdate};
     let Some(gpu) = support::gpu(false) else { return };
     let spec = PolicySpec::separate(2, &[4], Activation::Tanh, Head::categorical(2));
     let config = Config::cleanrl();

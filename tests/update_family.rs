@@ -6,11 +6,11 @@
 mod support;
 
 use ndarray::{Array1, Array2};
-use wgpo::algo::GpuLearner;
+use wgpo::GpuLearner;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::Batch;
+use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::rng::{Draw, block, normal};
 use wgpo::{
     AdaptiveLr, AdvantageNorm, Agent, Config, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop, OnPolicy,
     Optimizer, RateStep,

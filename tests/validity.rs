@@ -7,13 +7,14 @@
 mod support;
 
 use ndarray::{Array1, Array2, Axis, s};
-use wgpo::algo::{AdvantagePlan, Estimator, GpuLearner, RolloutBuffers, ValidPlan};
+use wgpo::GpuLearner;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch, Rollout, UpdateStats};
 use wgpo::gpu::{Gpu, Slot};
+use wgpo::low_level::algo::{AdvantagePlan, Estimator, RolloutBuffers, ValidPlan};
+use wgpo::low_level::reference::ppo_update::Rows;
+use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::reference::ppo_update::Rows;
-use wgpo::rng::{Draw, block, normal};
 use wgpo::{
     ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Agent, Algorithm, Autoreset, Config, FisherForm, KlMeasure,
     KlPenalty, OnPolicy, RewardNorm, TrustRegion, ValueLoss, ValueNorm,

@@ -7,15 +7,15 @@
 mod support;
 
 use ndarray::{Array1, Array2, ArrayView1};
-use wgpo::algo::GpuLearner;
+use wgpo::GpuLearner;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Batch, UpdateStats};
 use wgpo::gpu::Gpu;
-use wgpo::kernels::per_update::PerUpdate;
-use wgpo::kernels::{is_wide, policy_sample, policy_sample_wide};
+use wgpo::low_level::kernels::per_update::PerUpdate;
+use wgpo::low_level::kernels::{is_wide, policy_sample, policy_sample_wide};
+use wgpo::low_level::reference::head_categorical::log_softmax;
+use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec};
-use wgpo::reference::head_categorical::log_softmax;
-use wgpo::rng::{Draw, block, normal, uniform};
 use wgpo::{ActMode, AdvantageNorm, Agent, Algorithm, Config, KlPenalty, OnPolicy};
 
 const MANY: usize = 262_144;

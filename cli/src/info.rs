@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use wgpo::bench::KERNELS;
 use wgpo::gpu::AdapterSummary;
-use wgpo::kernels::{ALL, variants};
+use wgpo::low_level::kernels::{ALL, variants};
 use wgpo::wgpu::Features;
 
 /// Features that a kernel variant may one day be chosen by.

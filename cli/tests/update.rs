@@ -12,9 +12,9 @@ use wgpo::checkpoint::{load_learner, write_rollout};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
+use wgpo::low_level::reference::actor_critic::ActorCritic;
+use wgpo::low_level::reference::head;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use wgpo::reference::actor_critic::ActorCritic;
-use wgpo::reference::head;
 use wgpo::{ActMode, Agent, Autoreset, Config, OnPolicy, SaveAgent};
 
 const STEPS: usize = 7;
@@ -396,7 +396,7 @@ fn log_probabilities_of_another_policy_are_said() {
         // What the environment got, in place of what was drawn.
         if !head.is_discrete() {
             let acted = Rollout {
-                actions: wgpo::reference::head_actions::to_env(&head, &rollout.actions).unwrap(),
+                actions: wgpo::low_level::reference::head_actions::to_env(&head, &rollout.actions).unwrap(),
                 ..rollout.clone()
             };
             write_rollout(&place.path("r.safetensors"), &acted).unwrap();

@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn every_kernel_has_a_stage_of_its_own_colour() {
-        for def in wgpo::kernels::ALL {
+        for def in wgpo::low_level::kernels::ALL {
             assert_ne!(stage(def.name).0, "others", "{}", def.name);
         }
         let mut colours: Vec<_> = STAGES.iter().map(|(_, colour, _)| colour).collect();

@@ -6,7 +6,7 @@ use crate::place::choose::ChosenPlace;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use wgpo::env::{Autoreset, Env};
-use wgpo::reference::vec_env::VecEnv;
+use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::solved::evaluation_seed;
 use wgpo::{ActMode, LearnerState, OnPolicy, checkpoint};
 

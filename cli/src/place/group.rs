@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use std::time::Instant;
+use wgpo::GpuTrainerGroup;
 use wgpo::TrainerState;
-use wgpo::algo::GpuTrainerGroup;
 use wgpo::cpu::CpuTrainer;
 use wgpo::trainer::{IterationStats, Trainer};
 

@@ -5,13 +5,13 @@ use super::choose::ChosenPlace;
 use super::group::{Group, Start};
 use crate::settings::run_config::RunConfig;
 use anyhow::Result;
-use wgpo::algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::env::Env;
 use wgpo::place::Place;
 use wgpo::policy::PolicySpec;
 use wgpo::trainer::Trainer;
 use wgpo::{Config, LearnerState, OnPolicy, TrainerState};
+use wgpo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 
 impl ChosenPlace {
     /// A trainer at the beginning of the run.

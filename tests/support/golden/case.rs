@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayD, IxDyn};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use wgpo::reference::Real;
+use wgpo::low_level::reference::Real;
 
 /// Kinds that are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

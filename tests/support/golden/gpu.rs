@@ -4,15 +4,16 @@ use super::library::{LibraryCase, LibraryRun};
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
 use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_normalize, gpu_trust};
 use std::error::Error;
-use wgpo::algo::{AdvantagePlan, BatchBuffers, Estimator, GpuLearner, Model, PpoUpdate, RolloutBuffers};
 use wgpo::gpu::{Buffer, Call, Gpu, Slot};
-use wgpo::kernels::per_update::PerUpdate;
-use wgpo::kernels::{
+use wgpo::low_level::algo::{AdvantagePlan, Estimator, RolloutBuffers};
+use wgpo::low_level::kernels::per_update::PerUpdate;
+use wgpo::low_level::kernels::{
     advantage_gae, advantage_gae_chunked, head_evaluate, head_fisher, loss_statistics, mlp_backward_input,
     mlp_backward_weight, mlp_forward, mlp_jvp, optim_adam, optim_clip, reduce_partials,
 };
 use wgpo::policy::{Activation, Head};
 use wgpo::{Agent, OnPolicy};
+use wgpo::{BatchBuffers, GpuLearner, Model, PpoUpdate};
 
 pub(super) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

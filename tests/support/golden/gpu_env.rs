@@ -4,8 +4,8 @@ use super::gpu::Result;
 use super::{Case, Outputs};
 use wgpo::env::{Autoreset, Env};
 use wgpo::gpu::Gpu;
-use wgpo::kernels::env_step;
-use wgpo::kernels::per_update::PerUpdate;
+use wgpo::low_level::kernels::env_step;
+use wgpo::low_level::kernels::per_update::PerUpdate;
 
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()

@@ -3,8 +3,8 @@
 use super::gpu::{Result, put};
 use super::{Case, Outputs};
 use wgpo::gpu::{Buffer, Gpu, Slot};
-use wgpo::kernels::per_update::PerUpdate;
-use wgpo::kernels::{advantage_normalize, loss_ppo, loss_statistics, reduce_moments};
+use wgpo::low_level::kernels::per_update::PerUpdate;
+use wgpo::low_level::kernels::{advantage_normalize, loss_ppo, loss_statistics, reduce_moments};
 use wgpo::policy::Head;
 
 /// A clip range that clips nothing.

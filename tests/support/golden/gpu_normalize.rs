@@ -4,7 +4,9 @@ use super::gpu::{Result, put};
 use super::{Case, Outputs};
 use wgpo::ReturnReset;
 use wgpo::gpu::{Buffer, Gpu, Slot};
-use wgpo::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_moments, reduce_running};
+use wgpo::low_level::kernels::{
+    advantage_discount, advantage_rescale, policy_normalize, reduce_moments, reduce_running,
+};
 
 /// Words of a statistic with mean 0 and variance 1.
 fn fresh(initial_count: f64) -> [u32; 8] {

@@ -5,12 +5,12 @@ use super::{Case, Outputs, Rule};
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 use serde_json::Value;
 use wgpo::data::{Batch, UpdateStats};
+use wgpo::low_level::reference::Real;
+use wgpo::low_level::reference::advantage_gae::{Window, advantage_gae};
+use wgpo::low_level::reference::optim::Adam;
+use wgpo::low_level::reference::ppo_update::{Order, Rows, ppo_update};
+use wgpo::low_level::reference::trpo_update::trpo_update;
 use wgpo::policy::PolicySpec;
-use wgpo::reference::Real;
-use wgpo::reference::advantage_gae::{Window, advantage_gae};
-use wgpo::reference::optim::Adam;
-use wgpo::reference::ppo_update::{Order, Rows, ppo_update};
-use wgpo::reference::trpo_update::trpo_update;
 use wgpo::{Algorithm, Config};
 
 pub struct LibraryCase {

@@ -3,17 +3,17 @@
 use super::{Case, Kind, Outputs};
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, Ix3};
 use wgpo::Config;
+use wgpo::low_level::reference::Real;
+use wgpo::low_level::reference::critics::{CriticStats, Critics};
+use wgpo::low_level::reference::dqn_update::{DqnSettings, DqnState, TdLoss, dqn_update};
+use wgpo::low_level::reference::flat_mlp::FlatMlp;
+use wgpo::low_level::reference::optim::{Adam, AdamSettings};
+use wgpo::low_level::reference::sac_update::{SacSettings, SacState, sac_update};
+use wgpo::low_level::reference::squashed_sample::SquashSettings;
+use wgpo::low_level::reference::td_target::{Ring, polyak, td_target as target_of};
+use wgpo::low_level::reference::td3_update::{Td3Settings, Td3State, td3_update};
+use wgpo::low_level::reference::transitions::Transitions;
 use wgpo::policy::Activation;
-use wgpo::reference::Real;
-use wgpo::reference::critics::{CriticStats, Critics};
-use wgpo::reference::dqn_update::{DqnSettings, DqnState, TdLoss, dqn_update};
-use wgpo::reference::flat_mlp::FlatMlp;
-use wgpo::reference::optim::{Adam, AdamSettings};
-use wgpo::reference::sac_update::{SacSettings, SacState, sac_update};
-use wgpo::reference::squashed_sample::SquashSettings;
-use wgpo::reference::td_target::{Ring, polyak, td_target as target_of};
-use wgpo::reference::td3_update::{Td3Settings, Td3State, td3_update};
-use wgpo::reference::transitions::Transitions;
 
 fn text(error: wgpo::Error) -> String {
     error.to_string()

@@ -8,21 +8,23 @@ use ndarray::{Array1, Array2, Axis, Ix2, concatenate, s};
 use std::marker::PhantomData;
 use wgpo::data::UpdateStats;
 use wgpo::env::Env;
+use wgpo::low_level::reference::advantage_gae::{
+    Window, advantage_gae, discounted_return, discounted_reward, td_lambda,
+};
+use wgpo::low_level::reference::advantage_k_step::advantage_k_step;
+use wgpo::low_level::reference::advantage_normalize::advantage_normalize;
+use wgpo::low_level::reference::advantage_vtrace::{VtraceBars, vtrace};
+use wgpo::low_level::reference::env::{EnvAction, observe, step};
+use wgpo::low_level::reference::fisher::fisher_vector_product;
+use wgpo::low_level::reference::mlp::{Dense, Mlp};
+use wgpo::low_level::reference::normalize::{RewardScale, Running, normalize_obs, scale_valid};
+use wgpo::low_level::reference::optim::{Adam, AdamSettings};
+use wgpo::low_level::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
+use wgpo::low_level::reference::ratio_stats::ratio_stats;
+use wgpo::low_level::reference::reduce_moments::explained_variance;
+use wgpo::low_level::reference::trpo_update::{critic_update, policy_step, trpo_update};
+use wgpo::low_level::reference::{Real, head as heads, surrogate};
 use wgpo::policy::Head;
-use wgpo::reference::advantage_gae::{Window, advantage_gae, discounted_return, discounted_reward, td_lambda};
-use wgpo::reference::advantage_k_step::advantage_k_step;
-use wgpo::reference::advantage_normalize::advantage_normalize;
-use wgpo::reference::advantage_vtrace::{VtraceBars, vtrace};
-use wgpo::reference::env::{EnvAction, observe, step};
-use wgpo::reference::fisher::fisher_vector_product;
-use wgpo::reference::mlp::{Dense, Mlp};
-use wgpo::reference::normalize::{RewardScale, Running, normalize_obs, scale_valid};
-use wgpo::reference::optim::{Adam, AdamSettings};
-use wgpo::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
-use wgpo::reference::ratio_stats::ratio_stats;
-use wgpo::reference::reduce_moments::explained_variance;
-use wgpo::reference::trpo_update::{critic_update, policy_step, trpo_update};
-use wgpo::reference::{Real, head as heads, surrogate};
 use wgpo::{ObsNorm, Optimizer, RewardNorm};
 
 pub struct Reference<F> {

@@ -3,14 +3,15 @@
 use super::ppo::{actions, file_name, flat, separate};
 use super::{Case, Outputs};
 use ndarray::Array2;
-use wgpo::algo::{FisherPlan, Model};
+use wgpo::Model;
 use wgpo::data::{Actions, Batch, UpdateStats};
 use wgpo::gpu::{Gpu, Slot};
-use wgpo::kernels::cg_step;
+use wgpo::low_level::algo::FisherPlan;
+use wgpo::low_level::kernels::cg_step;
+use wgpo::low_level::reference::Real;
+use wgpo::low_level::reference::cg::{CgSettings, conjugate_gradient};
+use wgpo::low_level::reference::fisher::Fisher;
 use wgpo::policy::{Head, PolicySpec};
-use wgpo::reference::Real;
-use wgpo::reference::cg::{CgSettings, conjugate_gradient};
-use wgpo::reference::fisher::Fisher;
 use wgpo::{Acceptance, AdvantageNorm, Config, FisherForm, KlDirection, OnPolicy, TrustRegion};
 
 /// A product of the Fisher matrix; the value network of `spec` is nothing that the file has, its numbers are 0.
