@@ -138,10 +138,10 @@ pub mod trainer;
 pub use agent::{ActMode, Agent, OnPolicy};
 pub use checkpoint::{SaveAgent, SaveTrainer};
 pub use config::{
-    Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, Config,
-    EpsPlacement, FisherForm, GradClip, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlMeasure, KlPenalty, KlStop,
-    MinibatchRest, Minibatches, NormOrder, ObsNorm, Optimizer, Preset, RateStep, ReturnReset, RewardNorm,
-    RewardNormKind, Shuffle, TrustRegion, ValueLoss, ValueNorm,
+    A2c, Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, AlgorithmKind, Anneal, ClipFormula,
+    Config, EpsPlacement, FisherForm, GradClip, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlMeasure, KlPenalty,
+    KlStop, MinibatchRest, Minibatches, NormOrder, ObsNorm, Optimizer, Ppo, Preset, RateStep, ReturnReset, RewardNorm,
+    RewardNormKind, Shuffle, Surrogate, TrustRegion, ValueLoss, ValueNorm,
 };
 pub use env::{Autoreset, Env};
 pub use error::{Error, Result};
