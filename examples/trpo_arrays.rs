@@ -13,7 +13,7 @@ use std::f32::consts::PI;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{ActMode, Agent, Config, OnPolicy, TrustRegion};
+use wgpo::{ActMode, Agent, Algorithm, Config, OnPolicy, TrustRegion};
 
 const ROWS: usize = 512;
 const UPDATES: u32 = 30;
@@ -27,7 +27,7 @@ fn rewards(obs: &Array2<f32>, answers: &Actions) -> Array1<f32> {
 fn main() -> wgpo::Result<()> {
     let spec = PolicySpec::separate(1, &[32, 32], Activation::Tanh, Head::gaussian(1));
     let trust_region = TrustRegion { max_kl: 0.05, ..TrustRegion::sb3_contrib() };
-    let config = Config { trust_region, ..Config::trpo_sb3_contrib() };
+    let config = Config { algorithm: Algorithm::Trpo(trust_region), ..Config::trpo_sb3_contrib() };
     // The policy's ranges of the flat parameter vector. The critic's are named `value.…`, and change at every update.
     let ranges: Vec<_> =
         spec.layout().ranges().iter().filter(|range| !range.name.starts_with("value")).cloned().collect();

@@ -117,10 +117,10 @@ pub use algo::{BatchBuffers, Model, PpoUpdate, RolloutUpdate};
 pub use algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 pub use checkpoint::{SaveAgent, SaveTrainer};
 pub use config::{
-    Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, Anneal, ClipFormula, Config,
-    EpsPlacement, FisherForm, GradClip, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlMeasure, KlPenalty, KlStop,
-    MinibatchRest, Minibatches, NormOrder, ObsNorm, Optimizer, Preset, RateStep, ReturnReset, RewardNorm,
-    RewardNormKind, Shuffle, TrustRegion, ValueLoss, ValueNorm,
+    A2c, Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, AlgorithmKind, Anneal, ClipFormula,
+    Config, EpsPlacement, FisherForm, GradClip, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlMeasure, KlPenalty,
+    KlStop, MinibatchRest, Minibatches, NormOrder, ObsNorm, Optimizer, Ppo, Preset, RateStep, ReturnReset, RewardNorm,
+    RewardNormKind, Shuffle, Surrogate, TrustRegion, ValueLoss, ValueNorm,
 };
 #[cfg(feature = "cpu")]
 pub use cpu::{CpuLearner, CpuTrainer};

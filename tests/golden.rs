@@ -37,7 +37,7 @@ fn conjugate_gradients_stop_where_f64_does() {
         let traces: [Vec<f64>; 3] = match kind_of(&case) {
             Ok(Some(Kind::TrpoUpdate)) => {
                 let mut trpo = TrpoCase::read(&case).unwrap();
-                let region = &mut trpo.config.trust_region;
+                let region = trpo.config.trust_region_mut().unwrap();
                 (region.cg_iterations, region.cg_tolerance, region.cg_absolute_tolerance) = (ITERATIONS, 0.0, None);
                 [
                     trpo.residuals(CpuLearner::<f64>::new(trpo.spec.clone(), trpo.config.clone(), 0).unwrap()),

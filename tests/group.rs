@@ -4,7 +4,7 @@
 
 mod support;
 
-use wgpo::{Algorithm, Config, Env, Error, Trainer};
+use wgpo::{AlgorithmKind, Config, Env, Error, Trainer};
 use wgpo::{GpuTrainer, GpuTrainerGroup};
 
 const SEEDS: [u64; 3] = [4, 1, 9];
@@ -12,7 +12,7 @@ const SEEDS: [u64; 3] = [4, 1, 9];
 #[test]
 fn each_trainer_of_a_group_learns_as_it_would_alone() {
     let Some(gpu) = support::gpu::gpu(true) else { return };
-    for algorithm in [Algorithm::Ppo, Algorithm::Trpo] {
+    for algorithm in [AlgorithmKind::Ppo, AlgorithmKind::Trpo] {
         let env = Env::MountainCar;
         let config = Config { num_envs: 3, num_steps: 16, num_minibatches: 2, ..env.tuned_for(algorithm).0 };
         let spec = env.policy(&[8]);

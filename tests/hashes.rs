@@ -30,8 +30,8 @@ use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
 use wgpo::{
-    AdvantageKind, Algorithm, Autoreset, Config, Env, LearnerState, NormalizerState, ObsNorm, OnPolicy, Preset,
-    RewardNorm, RunningMoments, Trainer, TrainerState, TrustRegion, ValueNorm,
+    AdvantageKind, AlgorithmKind, Autoreset, Config, Env, LearnerState, NormalizerState, ObsNorm, OnPolicy, Preset,
+    RewardNorm, RunningMoments, Trainer, TrainerState, ValueNorm,
 };
 use wgpo::{GpuLearner, GpuTrainer};
 
@@ -92,24 +92,23 @@ fn tiny(config: Config) -> Config {
         update_epochs: config.update_epochs.min(2),
         num_minibatches: config.num_minibatches.min(2),
         minibatch_size: config.minibatch_size.map(|_| 6),
-        trust_region: TrustRegion {
-            cg_iterations: config.trust_region.cg_iterations.min(4),
-            line_search_steps: config.trust_region.line_search_steps.min(4),
-            ..config.trust_region
-        },
         ..config
     };
+    if let Some(region) = tiny.trust_region_mut() {
+        region.cg_iterations = region.cg_iterations.min(4);
+        region.line_search_steps = region.line_search_steps.min(4);
+    }
     // So that distributions differ from row to row.
     tiny.init.policy_gain = 0.6;
     tiny
 }
 
-fn config(algorithm: Algorithm) -> Config {
+fn config(algorithm: AlgorithmKind) -> Config {
     match algorithm {
-        Algorithm::PpoPenalty => Config::ppo_penalty(),
-        Algorithm::A2c => Config::a2c(),
-        Algorithm::Trpo | Algorithm::Npg => Config { algorithm, ..Config::trpo_sb3_contrib() },
-        _ => Config { algorithm, ..Config::cleanrl() },
+        AlgorithmKind::PpoPenalty => Config::ppo_penalty(),
+        AlgorithmKind::A2c => Config::a2c(),
+        AlgorithmKind::Trpo | AlgorithmKind::Npg => Config::preset("sb3-contrib", algorithm, true).unwrap(),
+        _ => Config::cleanrl().with_algorithm(algorithm),
     }
 }
 
@@ -117,7 +116,7 @@ fn config(algorithm: Algorithm) -> Config {
 fn head_cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (h, (head_name, head)) in heads().into_iter().enumerate() {
-        for (a, algorithm) in Algorithm::ALL.into_iter().enumerate() {
+        for (a, algorithm) in AlgorithmKind::ALL.into_iter().enumerate() {
             let k = h + a;
             let activation = Activation::ALL[k % Activation::ALL.len()];
             let spec = if k % 3 == 1 && !algorithm.is_trust_region() {
@@ -153,7 +152,7 @@ fn other_cases() -> Vec<Case> {
         let autoreset = Autoreset::SameStep;
         cases.push(Case { name, spec, config, autoreset, mask_rows: false, env });
     };
-    for algorithm in Algorithm::ALL {
+    for algorithm in AlgorithmKind::ALL {
         for name in Preset::names(algorithm) {
             let preset = Preset::named(name, algorithm, false).unwrap();
             let head = Head::gaussian(2).with_std(preset.std);
@@ -163,9 +162,9 @@ fn other_cases() -> Vec<Case> {
     }
     let spec = || PolicySpec::separate(OBS_DIM, &[5, 4], Activation::Tanh, Head::categorical(3));
     for (name, advantage) in [("vtrace", AdvantageKind::VTRACE), ("puff", AdvantageKind::PUFF)] {
-        add(format!("advantage {name} | ppo"), spec(), tiny(Config { advantage, ..config(Algorithm::Ppo) }), None);
+        add(format!("advantage {name} | ppo"), spec(), tiny(Config { advantage, ..config(AlgorithmKind::Ppo) }), None);
     }
-    for algorithm in [Algorithm::Ppo, Algorithm::Trpo] {
+    for algorithm in [AlgorithmKind::Ppo, AlgorithmKind::Trpo] {
         let wide = PolicySpec::separate(OBS_DIM, &[2], Activation::Tanh, Head::categorical(8000));
         add(format!("categorical of 8000 | {}", algorithm.name()), wide, tiny(config(algorithm)), None);
         let many = Config { num_envs: 30, num_steps: 10, num_minibatches: 1, ..tiny(config(algorithm)) };
@@ -175,7 +174,7 @@ fn other_cases() -> Vec<Case> {
         let tuned = Config { num_steps: 10, ..tiny(env.tuned().0) };
         add(format!("trainer {} | ppo", env.name()), env.policy(&[6]), tuned, Some(env));
     }
-    let region = Config { num_steps: 10, ..tiny(config(Algorithm::Trpo)) };
+    let region = Config { num_steps: 10, ..tiny(config(AlgorithmKind::Trpo)) };
     add("trainer cartpole | trpo".into(), Env::CartPole.policy(&[6]), region, Some(Env::CartPole));
     cases
 }
@@ -341,7 +340,7 @@ fn rows(backend: &str, others: &[Case], run: &dyn Fn(&Case) -> Hashes) -> Vec<(S
         }
     }
     // A second run, by another algorithm for each head.
-    let algorithms = Algorithm::ALL.len();
+    let algorithms = AlgorithmKind::ALL.len();
     for (h, of_head) in heads.chunks(algorithms).enumerate() {
         let (name, again) = row(&of_head[h % algorithms]);
         assert_eq!(again, rows[h * algorithms + h % algorithms].1, "{name}: a second run has other bits");

@@ -14,7 +14,7 @@ use wgpo::data::{Actions, Batch};
 use wgpo::low_level::reference::{head, head_actions};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType};
-use wgpo::{ActMode, AdvantageNorm, Agent, Algorithm, Config, OnPolicy};
+use wgpo::{ActMode, AdvantageNorm, Agent, AlgorithmKind, Config, OnPolicy};
 
 const FROM_STATE: Std = Std { from_state: true, ..Std::FREE };
 
@@ -88,21 +88,20 @@ fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None, valid: None }
 }
 
-fn config(algorithm: Algorithm) -> Config {
+fn config(algorithm: AlgorithmKind) -> Config {
     let base =
         Config { update_epochs: 2, num_minibatches: 2, minibatch_size: None, anneal_lr: false, ..Config::cleanrl() };
     match algorithm {
-        Algorithm::PpoPenalty => Config { kl_penalty: Config::ppo_penalty().kl_penalty, algorithm, ..base },
-        Algorithm::A2c => Config { num_minibatches: 1, ..Config::a2c() },
-        Algorithm::Trpo | Algorithm::Npg => Config {
-            algorithm,
+        AlgorithmKind::PpoPenalty => base.with_algorithm(algorithm),
+        AlgorithmKind::A2c => Config { num_minibatches: 1, ..Config::a2c() },
+        AlgorithmKind::Trpo | AlgorithmKind::Npg => Config {
             update_epochs: 1,
             num_minibatches: 2,
             minibatch_size: None,
             norm_adv: AdvantageNorm::Batch,
-            ..Config::trpo_sb3_contrib()
+            ..Config::preset("sb3-contrib", algorithm, true).unwrap()
         },
-        _ => Config { algorithm, ..base },
+        _ => base.with_algorithm(algorithm),
     }
 }
 
@@ -116,7 +115,7 @@ fn every_head_learns_by_every_algorithm_as_the_reference_does() {
     for head in heads() {
         let spec = PolicySpec::separate(4, &[17], Activation::Tanh, head.clone());
         let batch = batch(&spec, 66);
-        for algorithm in Algorithm::ALL {
+        for algorithm in AlgorithmKind::ALL {
             let name = format!("{head:?} by {}", algorithm.name());
             let config = config(algorithm);
             let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();

@@ -10,13 +10,13 @@ use support::solve;
 use wgpo::cpu::CpuTrainer;
 use wgpo::env::Env;
 use wgpo::policy::{Bounds, Head, Std};
-use wgpo::{Algorithm, Config, ObsNorm, RewardNorm, ValueNorm};
+use wgpo::{AlgorithmKind, Config, ObsNorm, RewardNorm, ValueNorm};
 
-fn gate(env: Env, algorithm: Algorithm) {
+fn gate(env: Env, algorithm: AlgorithmKind) {
     gate_of(env, algorithm, 1..=3);
 }
 
-fn gate_of(env: Env, algorithm: Algorithm, seeds: impl IntoIterator<Item = u64>) {
+fn gate_of(env: Env, algorithm: AlgorithmKind, seeds: impl IntoIterator<Item = u64>) {
     for seed in seeds {
         let (config, hidden) = env.tuned_for(algorithm);
         let mut trainer = CpuTrainer::new(env, env.policy(&hidden), config, seed).unwrap();
@@ -26,42 +26,42 @@ fn gate_of(env: Env, algorithm: Algorithm, seeds: impl IntoIterator<Item = u64>)
 
 #[test]
 fn cartpole_is_solved() {
-    gate(Env::CartPole, Algorithm::Ppo);
+    gate(Env::CartPole, AlgorithmKind::Ppo);
 }
 
 #[test]
 fn pendulum_is_learnt() {
-    gate(Env::Pendulum, Algorithm::Ppo);
+    gate(Env::Pendulum, AlgorithmKind::Ppo);
 }
 
 #[test]
 fn acrobot_is_learnt() {
-    gate(Env::Acrobot, Algorithm::Ppo);
+    gate(Env::Acrobot, AlgorithmKind::Ppo);
 }
 
 #[test]
 fn mountain_car_is_learnt() {
-    gate(Env::MountainCar, Algorithm::Ppo);
+    gate(Env::MountainCar, AlgorithmKind::Ppo);
 }
 
 #[test]
 fn cartpole_is_solved_by_trpo() {
-    gate(Env::CartPole, Algorithm::Trpo);
+    gate(Env::CartPole, AlgorithmKind::Trpo);
 }
 
 #[test]
 fn pendulum_is_learnt_by_trpo() {
-    gate(Env::Pendulum, Algorithm::Trpo);
+    gate(Env::Pendulum, AlgorithmKind::Trpo);
 }
 
 #[test]
 fn cartpole_is_solved_by_the_kl_penalty() {
-    gate(Env::CartPole, Algorithm::PpoPenalty);
+    gate(Env::CartPole, AlgorithmKind::PpoPenalty);
 }
 
 #[test]
 fn cartpole_is_solved_by_a2c() {
-    gate(Env::CartPole, Algorithm::A2c);
+    gate(Env::CartPole, AlgorithmKind::A2c);
 }
 
 /// The other pairs that `wgpo train --help` offers, from one seed each: one with which no setting was chosen or measured. docs/tuned.md has more seeds.
@@ -69,22 +69,22 @@ const FRESH: u64 = 32;
 
 #[test]
 fn other_algorithms_learn_cartpole_and_mountain_car() {
-    gate_of(Env::CartPole, Algorithm::Npg, [FRESH]);
-    for algorithm in [Algorithm::PpoPenalty, Algorithm::Trpo, Algorithm::Npg, Algorithm::A2c] {
+    gate_of(Env::CartPole, AlgorithmKind::Npg, [FRESH]);
+    for algorithm in [AlgorithmKind::PpoPenalty, AlgorithmKind::Trpo, AlgorithmKind::Npg, AlgorithmKind::A2c] {
         gate_of(Env::MountainCar, algorithm, [FRESH]);
     }
 }
 
 #[test]
 fn other_algorithms_learn_pendulum() {
-    for algorithm in [Algorithm::PpoPenalty, Algorithm::Npg, Algorithm::A2c] {
+    for algorithm in [AlgorithmKind::PpoPenalty, AlgorithmKind::Npg, AlgorithmKind::A2c] {
         gate_of(Env::Pendulum, algorithm, [FRESH]);
     }
 }
 
 #[test]
 fn other_algorithms_learn_acrobot() {
-    for algorithm in [Algorithm::PpoPenalty, Algorithm::Trpo, Algorithm::Npg, Algorithm::A2c] {
+    for algorithm in [AlgorithmKind::PpoPenalty, AlgorithmKind::Trpo, AlgorithmKind::Npg, AlgorithmKind::A2c] {
         gate_of(Env::Acrobot, algorithm, [FRESH]);
     }
 }

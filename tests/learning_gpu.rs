@@ -11,9 +11,9 @@ mod gpu;
 mod support;
 
 use wgpo::GpuTrainer;
-use wgpo::{Algorithm, Env};
+use wgpo::{AlgorithmKind, Env};
 
-fn gate(env: Env, algorithm: Algorithm) {
+fn gate(env: Env, algorithm: AlgorithmKind) {
     for seed in [1, 2, 3] {
         let Some(gpu) = gpu::gpu(false) else { return };
         let (config, hidden) = env.tuned_for(algorithm);
@@ -25,30 +25,30 @@ fn gate(env: Env, algorithm: Algorithm) {
 
 #[test]
 fn cartpole_is_solved_within_its_steps() {
-    gate(Env::CartPole, Algorithm::Ppo);
+    gate(Env::CartPole, AlgorithmKind::Ppo);
 }
 
 #[test]
 fn pendulum_is_learnt_within_its_steps() {
-    gate(Env::Pendulum, Algorithm::Ppo);
+    gate(Env::Pendulum, AlgorithmKind::Ppo);
 }
 
 #[test]
 fn cartpole_is_solved_by_trpo() {
-    gate(Env::CartPole, Algorithm::Trpo);
+    gate(Env::CartPole, AlgorithmKind::Trpo);
 }
 
 #[test]
 fn pendulum_is_learnt_by_trpo() {
-    gate(Env::Pendulum, Algorithm::Trpo);
+    gate(Env::Pendulum, AlgorithmKind::Trpo);
 }
 
 #[test]
 fn cartpole_is_solved_by_the_kl_penalty() {
-    gate(Env::CartPole, Algorithm::PpoPenalty);
+    gate(Env::CartPole, AlgorithmKind::PpoPenalty);
 }
 
 #[test]
 fn cartpole_is_solved_by_a2c() {
-    gate(Env::CartPole, Algorithm::A2c);
+    gate(Env::CartPole, AlgorithmKind::A2c);
 }

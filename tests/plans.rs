@@ -15,7 +15,7 @@ use wgpo::host::Collector;
 use wgpo::low_level::algo::{RolloutBuffers, RolloutRows, TrustRegionUpdate};
 use wgpo::policy::{Activation, Input, PolicySpec, initial_parameters_with};
 use wgpo::{
-    ActMode, AdvantageKind, Agent, Algorithm, Autoreset, Config, Env, Error, LearnerState, ObsNorm, OnPolicy,
+    ActMode, AdvantageKind, Agent, AlgorithmKind, Autoreset, Config, Env, Error, LearnerState, ObsNorm, OnPolicy,
     RewardNorm, ValueNorm,
 };
 use wgpo::{BatchBuffers, GpuLearner, Model, PpoUpdate, RolloutUpdate};
@@ -99,8 +99,8 @@ fn a_trunk_by_another_name_and_a_shape_of_observations_change_no_bit() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("learner.safetensors");
-    for algorithm in [Algorithm::Ppo, Algorithm::Trpo] {
-        let config = Config { algorithm, ..settings() };
+    for algorithm in [AlgorithmKind::Ppo, AlgorithmKind::Trpo] {
+        let config = settings().with_algorithm(algorithm);
         let mut both = Vec::new();
         for spec in [&usual, &named] {
             let device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 3).unwrap();
@@ -125,7 +125,7 @@ fn a_trunk_by_another_name_and_a_shape_of_observations_change_no_bit() {
 #[test]
 fn one_call_records_all_that_the_settings_ask_for() {
     let Some(gpu) = support::gpu(true) else { return };
-    let trpo = Config { algorithm: Algorithm::Trpo, ..settings() };
+    let trpo = settings().with_algorithm(AlgorithmKind::Trpo);
     for (config, autoreset) in [
         (Config { advantage: AdvantageKind::VTRACE, ..settings() }, Autoreset::Disabled),
         (settings(), Autoreset::NextStep),
@@ -237,12 +237,12 @@ fn plans_on_rows_refuse_what_they_would_pass_over() {
         ("norm_reward: is on", Config { norm_reward: Some(RewardNorm::sb3()), ..none.clone() }),
         ("norm_value: is on", Config { norm_value: Some(ValueNorm::rl_games()), ..none }),
     ] {
-        for algorithm in [Algorithm::Ppo, Algorithm::Trpo] {
-            let config = Config { algorithm, ..config.clone() };
+        for algorithm in [AlgorithmKind::Ppo, AlgorithmKind::Trpo] {
+            let config = config.clone().with_algorithm(algorithm);
             let start = initial_parameters_with(&spec(), &config.init, 3);
             let model = Model::new(&gpu, &spec(), &config, &start, 3).unwrap();
             let outcome = match algorithm {
-                Algorithm::Trpo => TrustRegionUpdate::new(&gpu, &model, &config, &rows(&gpu), None).map(drop),
+                AlgorithmKind::Trpo => TrustRegionUpdate::new(&gpu, &model, &config, &rows(&gpu), None).map(drop),
                 _ => PpoUpdate::new(&gpu, &model, &config, &rows(&gpu), None).map(drop),
             };
             match outcome {
@@ -280,8 +280,8 @@ fn by_turns(gpu: &Gpu, config: &Config, between: &dyn Fn(&Buffer<f32>)) -> (Lear
     let model = Model::new(gpu, &spec(), config, &initial_parameters_with(&spec(), &config.init, 3), 3).unwrap();
     let slot = model.push_schedule_for(gpu, config, 0, 8).unwrap();
     let batch = eight_rows(gpu);
-    let of_policy = (config.algorithm == Algorithm::Trpo)
-        .then(|| TrustRegionUpdate::divided(gpu, &model, config, &batch, None).unwrap());
+    let of_policy =
+        config.trust_region().is_some().then(|| TrustRegionUpdate::divided(gpu, &model, config, &batch, None).unwrap());
     let own = of_policy.is_none().then(|| PpoUpdate::divided(gpu, &model, config, &batch, None).unwrap());
     if let Some(plan) = &of_policy {
         let mut encoder = gpu.encoder("policy");
@@ -321,7 +321,7 @@ fn at_once(gpu: &Gpu, config: &Config) -> (LearnerState, UpdateStats) {
     let slot = model.push_schedule_for(gpu, config, 0, 8).unwrap();
     let (batch, mut encoder) = (eight_rows(gpu), gpu.encoder("at once"));
     let finished = |stats: UpdateStats| (model.state(gpu).unwrap(), stats);
-    if config.algorithm == Algorithm::Trpo {
+    if config.trust_region().is_some() {
         let plan = TrustRegionUpdate::new(gpu, &model, config, &batch, None).unwrap();
         plan.record(gpu, &mut encoder, slot);
         let staging = ReadBack::new(gpu, "statistics", plan.statistics_len()).unwrap();
@@ -346,11 +346,11 @@ fn something_may_stand_between_gradient_and_step() {
     let Some(gpu) = support::gpu(true) else { return };
     // Four minibatches either way.
     let cut = |config: Config| {
-        let update_epochs = if config.algorithm == Algorithm::A2c { 1 } else { 2 };
+        let update_epochs = if config.algorithm.kind() == AlgorithmKind::A2c { 1 } else { 2 };
         Config { num_envs: 2, num_steps: 4, num_minibatches: 4 / update_epochs, update_epochs, ..config }
     };
-    let penalty = Config { target_kl: None, ..Config::ppo_penalty() };
-    let trpo = Config { algorithm: Algorithm::Trpo, ent_coef: 0.0, ..Config::cleanrl() };
+    let penalty = Config::ppo_penalty();
+    let trpo = Config { ent_coef: 0.0, ..Config::cleanrl() }.with_algorithm(AlgorithmKind::Trpo);
     for config in [Config::cleanrl(), penalty, Config::a2c(), trpo].map(cut) {
         let name = config.algorithm.name();
         let whole = at_once(&gpu, &config);
@@ -360,7 +360,7 @@ fn something_may_stand_between_gradient_and_step() {
         let (state, stats) = by_turns(&gpu, &config, &none);
         assert!(stats.minibatches.iter().all(|minibatch| minibatch.stepped && minibatch.grad_norm == 0.0), "{name}");
         assert!(state.exp_avg.iter().chain(&state.exp_avg_sq).all(|moment| *moment == 0.0), "{name}");
-        if config.algorithm != Algorithm::Trpo {
+        if config.trust_region().is_none() {
             assert_eq!(state.parameters, initial_parameters_with(&spec(), &config.init, 3), "{name}");
         }
     }

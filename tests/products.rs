@@ -9,7 +9,7 @@ use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, ReadBack};
 use wgpo::low_level::algo::{ActPlan, FisherPlan};
 use wgpo::low_level::kernels::loss_ppo_fused;
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, initial_parameters};
-use wgpo::{AdvantageNorm, Config};
+use wgpo::{AdvantageNorm, Algorithm, Config, Ppo};
 use wgpo::{BatchBuffers, Model, PpoUpdate};
 
 fn gpu(products: ProductPath) -> Option<Gpu> {
@@ -166,8 +166,24 @@ fn updates_have_the_bits_of_the_plain_kernels_whatever_is_on() {
     let apart = GradClip::Separate;
     for (config, rows, masked, broken) in [
         (base.clone(), 331, true, None),
-        (Config { target_kl: limit, kl_stop: KlStop::Minibatch, ..base.clone() }, 331, false, None),
-        (Config { target_kl: limit, kl_stop: KlStop::Epoch, ..base.clone() }, 331, true, None),
+        (
+            Config {
+                algorithm: Algorithm::Ppo(Ppo { target_kl: limit, kl_stop: KlStop::Minibatch, ..Ppo::cleanrl() }),
+                ..base.clone()
+            },
+            331,
+            false,
+            None,
+        ),
+        (
+            Config {
+                algorithm: Algorithm::Ppo(Ppo { target_kl: limit, kl_stop: KlStop::Epoch, ..Ppo::cleanrl() }),
+                ..base.clone()
+            },
+            331,
+            true,
+            None,
+        ),
         (Config { grad_clip: apart, grad_clip_formula: ClipFormula::Tensorflow, ..base.clone() }, 200, false, None),
         (Config { optimizer: Optimizer::RmsProp, ..base.clone() }, 200, false, None),
         (Config { norm_adv: AdvantageNorm::None, ..base.clone() }, 200, false, Some(77)),

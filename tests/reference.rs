@@ -22,7 +22,7 @@ use wgpo::low_level::reference::ppo_update::{Order, Rows, minibatch_gradient, pp
 use wgpo::low_level::reference::{head, head_actions};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType, initial_parameters};
 use wgpo::trainer::Trainer;
-use wgpo::{ActMode, Agent, OnPolicy};
+use wgpo::{ActMode, Agent, Algorithm, OnPolicy, Ppo};
 use wgpo::{AdvantageNorm, Config, KlDirection, KlHinge, KlPenalty, KlStop, SaveTrainer, ValueLoss};
 
 fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
@@ -207,8 +207,8 @@ fn gradients_of_the_whole_loss_are_finite_differences() {
             let spec = spec(trunk, activation, head);
             let layout = spec.layout();
             let config = Config {
+                algorithm: Algorithm::Ppo(Ppo { dual_clip: (index % 2 == 0).then_some(1.5), ..Ppo::cleanrl() }),
                 value_loss: [ValueLoss::Plain, ValueLoss::ClipMax, ValueLoss::ClipOnly][index % 3],
-                dual_clip: (index % 2 == 0).then_some(1.5),
                 ent_coef: 0.1,
                 ..Config::cleanrl()
             };
@@ -418,7 +418,8 @@ fn blocks_of_a_minibatch_add_up_to_the_whole() {
         hinge: Some(KlHinge { coef: 5.0, factor: 2.0 }),
         ..KlPenalty::fixed(0.3, KlDirection::NewOld)
     };
-    let hinge = Config { kl_penalty: Some(penalty), ..Config::cleanrl() };
+    let hinge =
+        Config { algorithm: Algorithm::Ppo(Ppo { kl_penalty: Some(penalty), ..Ppo::cleanrl() }), ..Config::cleanrl() };
     for (index, head) in heads().into_iter().enumerate() {
         let spec = spec(index % 2 == 0, Activation::Tanh, head);
         let (layout, parameters) = (spec.layout(), wide(&spec));
@@ -462,7 +463,11 @@ fn kl_stops_the_update() {
     let spec = spec(false, Activation::Tanh, Head::gaussian(2));
     let rows = Rows::<f64>::from_batch(&batch(rng, &spec, 20));
     let run = |kl_stop| {
-        let config = Config { target_kl: Some(1e-3), kl_stop, minibatch_size: Some(5), ..Config::cleanrl() };
+        let config = Config {
+            algorithm: Algorithm::Ppo(Ppo { target_kl: Some(1e-3), kl_stop, ..Ppo::cleanrl() }),
+            minibatch_size: Some(5),
+            ..Config::cleanrl()
+        };
         let (mut parameters, mut adam) = (wide(&spec), Adam::new(spec.layout().len()));
         let order = Order::Keyed { seed: 1, update: 0 };
         let stats = ppo_update(&spec, &config, 0.01, &mut parameters, &mut adam, &rows, order).unwrap();

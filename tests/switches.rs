@@ -7,16 +7,16 @@
 mod support;
 
 use ndarray::{Array1, Array2};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wgpo::GpuLearner;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::Batch;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec, StdLimit};
 use wgpo::{
-    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Agent, Algorithm, Anneal, ClipFormula, Config, GradClip,
-    KlAdaptation, KlHinge, KlMeasure, KlPenalty, MinibatchRest, ObsNorm, OnPolicy, Optimizer, Preset, RewardNorm,
-    SaveAgent, Shuffle, TrustRegion, ValueLoss, ValueNorm,
+    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Agent, Algorithm, AlgorithmKind, Anneal, ClipFormula, Config,
+    GradClip, KlAdaptation, KlHinge, KlMeasure, KlPenalty, MinibatchRest, ObsNorm, OnPolicy, Optimizer, Ppo, Preset,
+    RewardNorm, SaveAgent, Shuffle, ValueLoss, ValueNorm,
 };
 
 /// A seeded batch near the policy's own distribution; value errors are on both sides of 1.
@@ -50,8 +50,8 @@ fn cases() -> Vec<(String, Config)> {
         (
             "schedules".to_owned(),
             Config {
+                algorithm: Algorithm::Ppo(Ppo { clip_coef_schedule: linear(0.02), ..Ppo::cleanrl() }),
                 ent_coef_schedule: linear(-0.01),
-                clip_coef_schedule: linear(0.02),
                 anneal_lr: true,
                 // The rate's 0 in the fifth update leaves nothing to compare: this one has none.
                 total_timesteps: 700,
@@ -61,9 +61,9 @@ fn cases() -> Vec<(String, Config)> {
         (
             "schedule of the value's own range, to its end".to_owned(),
             Config {
+                algorithm: Algorithm::Ppo(Ppo { clip_coef_schedule: linear(0.05), ..Ppo::cleanrl() }),
                 clip_coef_vf: Some(0.3),
                 clip_coef_vf_schedule: linear(0.05),
-                clip_coef_schedule: linear(0.05),
                 value_loss: ValueLoss::ClipOnly,
                 ..base.clone()
             },
@@ -96,12 +96,15 @@ fn cases() -> Vec<(String, Config)> {
         (
             "RLlib's rule".to_owned(),
             Config {
-                kl_penalty: Some(KlPenalty {
-                    kl_coef: 0.2,
-                    adapt: KlAdaptation::RLLIB,
-                    target_kl: 1e-4,
-                    clip: true,
-                    ..KlPenalty::adaptive()
+                algorithm: Algorithm::Ppo(Ppo {
+                    kl_penalty: Some(KlPenalty {
+                        kl_coef: 0.2,
+                        adapt: KlAdaptation::RLLIB,
+                        target_kl: 1e-4,
+                        clip: true,
+                        ..KlPenalty::adaptive()
+                    }),
+                    ..Ppo::cleanrl()
                 }),
                 ..base.clone()
             },
@@ -110,13 +113,16 @@ fn cases() -> Vec<(String, Config)> {
         (
             "RLlib's rule, by the last minibatch".to_owned(),
             Config {
-                kl_penalty: Some(KlPenalty {
-                    kl_coef: 0.2,
-                    adapt: KlAdaptation::RLLIB,
-                    measure: KlMeasure::LastMinibatch,
-                    target_kl: 1e-4,
-                    clip: true,
-                    ..KlPenalty::adaptive()
+                algorithm: Algorithm::Ppo(Ppo {
+                    kl_penalty: Some(KlPenalty {
+                        kl_coef: 0.2,
+                        adapt: KlAdaptation::RLLIB,
+                        measure: KlMeasure::LastMinibatch,
+                        target_kl: 1e-4,
+                        clip: true,
+                        ..KlPenalty::adaptive()
+                    }),
+                    ..Ppo::cleanrl()
                 }),
                 ..base.clone()
             },
@@ -130,18 +136,19 @@ fn cases() -> Vec<(String, Config)> {
         ),
     ];
     // Every published preset, with a batch of this size.
-    for name in Preset::names(Algorithm::Ppo) {
-        let preset = Config::preset(name, Algorithm::Ppo, false).unwrap();
-        let config = Config {
+    for name in Preset::names(AlgorithmKind::Ppo) {
+        let preset = Config::preset(name, AlgorithmKind::Ppo, false).unwrap();
+        let mut config = Config {
             minibatch_size: None,
             num_minibatches: preset.num_minibatches.min(4),
             update_epochs: preset.update_epochs.min(3),
             num_envs: 1,
             num_steps: 130,
-            // This batch is not quite the policy's: the presets' own limit would stop it before it began.
-            target_kl: preset.target_kl.map(|_| 0.05),
             ..preset
         };
+        // This batch is not quite the policy's: the presets' own limit would stop it before it began.
+        let ppo = config.ppo_mut().unwrap();
+        ppo.target_kl = ppo.target_kl.map(|_| 0.05);
         cases.push(((*name).to_owned(), config));
     }
     cases
@@ -282,12 +289,12 @@ fn schedules_go_by_steps_on_both_sides() {
     let Some(gpu) = support::gpu(true) else { return };
     let spec = PolicySpec::separate(3, &[7], Activation::Tanh, Head::categorical(2));
     let config = Config {
+        algorithm: Algorithm::Ppo(Ppo { clip_coef_schedule: Anneal::Linear { to: 0.05 }, ..Ppo::cleanrl() }),
         total_timesteps: 80,
         learning_rate: 1e-3,
         value_learning_rate: Some(3e-3),
         ent_coef: 0.5,
         ent_coef_schedule: Anneal::Linear { to: 0.0 },
-        clip_coef_schedule: Anneal::Linear { to: 0.05 },
         num_minibatches: 1,
         update_epochs: 2,
         ..Config::cleanrl()
@@ -382,14 +389,14 @@ fn the_order_of_rows_is_the_librarys() {
     // V is 0 and row r's target 2^−r: a minibatch's summed value loss, Σ 4^−r, says in its bits which rows were there.
     let spec = PolicySpec::separate(1, &[], Activation::Identity, Head::categorical(2));
     let seen = |config: &Config| -> Vec<Vec<usize>> {
+        let ppo = Ppo { adaptive_lr: None, kl_penalty: None, target_kl: None, ..*config.ppo().unwrap() };
         let config = Config {
+            algorithm: Algorithm::Ppo(ppo),
             learning_rate: 0.0,
             anneal_lr: false,
             norm_adv: AdvantageNorm::None,
             value_loss: ValueLoss::Plain,
             vf_loss_scale: 1.0,
-            adaptive_lr: None,
-            kl_penalty: None,
             ..config.clone()
         };
         let mut learner = CpuLearner::<f64>::new(spec.clone(), config.clone(), 3).unwrap();
@@ -420,8 +427,7 @@ fn the_order_of_rows_is_the_librarys() {
         num_minibatches: 4,
         minibatch_size: None,
         update_epochs: 3,
-        target_kl: None,
-        ..Config::preset(name, Algorithm::Ppo, true).unwrap()
+        ..Config::preset(name, AlgorithmKind::Ppo, true).unwrap()
     };
     let in_order: Vec<Vec<usize>> = (0..4).map(|index| (6 * index..6 * (index + 1)).collect()).collect();
     let rsl_rl = seen(&own("rsl_rl"));
@@ -448,24 +454,33 @@ fn the_order_of_rows_is_the_librarys() {
     assert_eq!(cleanrl.iter().map(Vec::len).collect::<Vec<_>>(), [6, 6, 6, 6, 1].repeat(3));
 }
 
-/// Every switch with something in it, so that each has a key.
-fn complete() -> Config {
-    Config {
+/// Every switch of an algorithm with something in it, so that each has a key.
+fn complete(kind: AlgorithmKind) -> Config {
+    let mut config = Config {
         minibatch_size: Some(1),
-        dual_clip: Some(2.0),
         clip_coef_vf: Some(1.0),
         max_grad_norm: Some(1.0),
-        target_kl: Some(1.0),
         value_learning_rate: Some(1.0),
-        adaptive_lr: Some(AdaptiveLr::default()),
         advantage: AdvantageKind::PUFF,
         norm_obs: Some(ObsNorm::sb3()),
         norm_reward: Some(RewardNorm { gamma: Some(1.0), ..RewardNorm::sb3() }),
         norm_value: Some(ValueNorm::rl_games()),
-        kl_penalty: Some(KlPenalty { hinge: Some(KlHinge { coef: 1.0, factor: 1.0 }), ..KlPenalty::adaptive() }),
-        trust_region: TrustRegion { step_size: Some(1.0), ..TrustRegion::sb3_contrib() },
-        ..Config::trpo_sb3_contrib()
+        ..Config::preset(Preset::usual(kind), kind, true).unwrap()
+    };
+    if let Some(ppo) = config.ppo_mut() {
+        (ppo.dual_clip, ppo.target_kl, ppo.adaptive_lr) = (Some(2.0), Some(1.0), Some(AdaptiveLr::default()));
+        let hinge = Some(KlHinge { coef: 1.0, factor: 1.0 });
+        ppo.kl_penalty = Some(KlPenalty { hinge, ..KlPenalty::adaptive() });
     }
+    if let Some(region) = config.trust_region_mut() {
+        region.step_size = Some(1.0);
+    }
+    config
+}
+
+/// Every switch of every algorithm.
+fn switches() -> BTreeSet<String> {
+    AlgorithmKind::ALL.into_iter().flat_map(|kind| rows(&complete(kind)).into_keys()).collect()
 }
 
 /// Tables whose own settings have a row each.
@@ -499,7 +514,7 @@ fn cell(value: &serde_json::Value) -> String {
     }
 }
 
-/// Every switch of `config` that is on, by its name in a file, in the order of [`complete`]'s.
+/// Every switch of `config` that is on, by its name in a file, in the order of [`switches`].
 fn rows(config: &Config) -> BTreeMap<String, String> {
     fn walk(prefix: &str, value: &serde_json::Value, rows: &mut BTreeMap<String, String>) {
         for (key, value) in value.as_object().unwrap() {
@@ -518,16 +533,22 @@ fn rows(config: &Config) -> BTreeMap<String, String> {
     rows_of
 }
 
-/// The table of some presets: a line per switch.
+/// The table of some presets: a line per switch that one of their algorithms reads.
 fn table(columns: &[(&str, Config)], leave_out: &[&str]) -> String {
     let values: Vec<_> = columns.iter().map(|(_, config)| rows(config)).collect();
+    let read: Vec<_> = columns.iter().map(|(_, config)| rows(&complete(config.algorithm.kind()))).collect();
     let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
     let mut text = format!("| switch | {} |\n| --- |{}\n", names.join(" | "), " --- |".repeat(names.len()));
-    for switch in rows(&complete()).keys() {
-        if leave_out.iter().any(|prefix| switch.starts_with(prefix)) {
+    for switch in switches() {
+        let is_read = |read: &BTreeMap<String, String>| read.contains_key(&switch);
+        if leave_out.iter().any(|prefix| switch.starts_with(prefix)) || !read.iter().any(is_read) {
             continue;
         }
-        let cells: Vec<_> = values.iter().map(|rows| rows.get(switch).map_or("off", String::as_str)).collect();
+        let cell = |values: &BTreeMap<String, String>, read| match values.get(&switch) {
+            Some(value) => value.clone(),
+            None => if is_read(read) { "off" } else { "–" }.to_owned(),
+        };
+        let cells: Vec<_> = values.iter().zip(&read).map(|(values, read)| cell(values, read)).collect();
         text += &format!("| `{switch}` | {} |\n", cells.join(" | "));
     }
     text
@@ -547,10 +568,10 @@ fn the_documents_tables_are_the_codes() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/presets.md");
     let document = std::fs::read_to_string(path).unwrap();
     let named = |name, algorithm, discrete| Config::preset(name, algorithm, discrete).unwrap();
-    let ppo = |name| named(name, Algorithm::Ppo, false);
+    let ppo = |name| named(name, AlgorithmKind::Ppo, false);
     let first = table(
         &[
-            ("cleanrl, discrete", named("cleanrl", Algorithm::Ppo, true)),
+            ("cleanrl, discrete", named("cleanrl", AlgorithmKind::Ppo, true)),
             ("cleanrl, continuous", ppo("cleanrl")),
             ("sb3", ppo("sb3")),
             ("baselines-ppo2", ppo("baselines-ppo2")),
@@ -561,29 +582,29 @@ fn the_documents_tables_are_the_codes() {
             ("spinningup", ppo("spinningup")),
             ("ten-tricks", ppo("ten-tricks")),
             ("rllib-penalty", ppo("rllib-penalty")),
-            ("paper", named("paper", Algorithm::PpoPenalty, false)),
-            ("sb3, a2c", named("sb3", Algorithm::A2c, false)),
+            ("paper", named("paper", AlgorithmKind::PpoPenalty, false)),
+            ("sb3, a2c", named("sb3", AlgorithmKind::A2c, false)),
         ],
-        &["trust_region", "norm_value"],
+        &["norm_value"],
     );
-    let trpo = |name| named(name, Algorithm::Trpo, false);
+    let trpo = |name| named(name, AlgorithmKind::Trpo, false);
     let second = table(
         &[
             ("sb3-contrib", trpo("sb3-contrib")),
             ("baselines", trpo("baselines")),
             ("spinningup", trpo("spinningup")),
-            ("spinningup, npg", named("spinningup", Algorithm::Npg, false)),
+            ("spinningup, npg", named("spinningup", AlgorithmKind::Npg, false)),
             ("tianshou", trpo("tianshou")),
-            ("tianshou, npg", named("tianshou", Algorithm::Npg, false)),
+            ("tianshou, npg", named("tianshou", AlgorithmKind::Npg, false)),
         ],
-        &["kl_penalty", "adaptive_lr", "norm_obs", "norm_reward", "norm_value"],
+        &["norm_obs", "norm_reward", "norm_value"],
     );
     if std::env::var_os("WGPO_WRITE_TABLES").is_some() {
         std::fs::write(path, replaced(&replaced(&document, &first), &second)).unwrap();
         panic!("the tables in docs/presets.md were written anew; run this again without WGPO_WRITE_TABLES");
     }
     // What the tables leave out is off.
-    for algorithm in Algorithm::ALL {
+    for algorithm in AlgorithmKind::ALL {
         for name in Preset::names(algorithm) {
             let config = named(name, algorithm, false);
             assert_eq!(config.norm_value, None, "{name}");
@@ -596,21 +617,25 @@ fn the_documents_tables_are_the_codes() {
     assert!(has_both, "WGPO_WRITE_TABLES=1 writes these tables:\n\n{first}\n===\n\n{second}\n===\n");
     // Each switch is explained, and no field was forgotten above.
     let explained: Vec<_> = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    let complete = complete();
-    for switch in rows(&complete).keys() {
-        let times = explained.iter().filter(|name| *name == switch).count();
+    for switch in switches() {
+        let times = explained.iter().filter(|name| **name == switch).count();
         let tables =
             usize::from(first.contains(&format!("`{switch}`"))) + usize::from(second.contains(&format!("`{switch}`")));
         assert_eq!(times, tables + 1, "`{switch}` must have one line with what it does and where its default is from");
     }
-    for line in format!("{complete:#?}").lines() {
-        if let Some(field) = line.strip_prefix("    ").filter(|rest| !rest.starts_with([' ', '}', ')', ']'])) {
-            let field = field.split(':').next().unwrap();
-            let known = rows(&complete).keys().any(|key| key == field || key.starts_with(&format!("{field}.")));
+    for kind in AlgorithmKind::ALL {
+        let (complete, region) = (complete(kind), if kind.is_trust_region() { "trust_region." } else { "" });
+        let (shared, own) = (format!("{complete:#?}"), format!("{:#?}", complete.algorithm));
+        // The fields themselves, none of what is in them: of the settings, and of the algorithm's one behind its name.
+        let fields = shared.lines().filter_map(|line| line.strip_prefix("    ").map(|field| ("", field)));
+        let own = own.lines().filter_map(|line| line.strip_prefix("        ").map(|field| (region, field)));
+        for (table, field) in fields.chain(own).filter(|(_, rest)| !rest.starts_with([' ', '}', ')', ']'])) {
+            let field = format!("{table}{}", field.split(':').next().unwrap());
+            let known = rows(&complete).keys().any(|key| *key == field || key.starts_with(&format!("{field}.")));
             assert!(known, "`{field}` has no value in complete(), so it would be missing in the tables");
         }
     }
-    for algorithm in Algorithm::ALL {
+    for algorithm in AlgorithmKind::ALL {
         for name in Preset::names(algorithm) {
             assert!(document.contains(&format!("| `{}` | `{name}` |", algorithm.name())), "{name}");
         }

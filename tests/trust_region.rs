@@ -17,8 +17,8 @@ use wgpo::low_level::reference::trpo_update::{mean_kl, policy_step, trpo_update,
 use wgpo::low_level::reference::{head, head_actions};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::{
-    Acceptance, AdaptiveLr, AdvantageNorm, Agent, Algorithm, Config, FisherForm, KlDirection, KlHinge, KlMeasure,
-    KlPenalty, OnPolicy, SaveAgent, TrustRegion,
+    Acceptance, AdaptiveLr, AdvantageNorm, Agent, Algorithm, AlgorithmKind, Config, FisherForm, KlDirection, KlHinge,
+    KlMeasure, KlPenalty, OnPolicy, Ppo, SaveAgent, TrustRegion,
 };
 
 fn specs() -> Vec<PolicySpec> {
@@ -261,7 +261,7 @@ fn conjugate_gradients_are_defined_where_they_could_divide_by_zero() {
 
 fn trpo(region: TrustRegion) -> Config {
     Config {
-        trust_region: region,
+        algorithm: Algorithm::Trpo(region),
         norm_adv: AdvantageNorm::None,
         update_epochs: 2,
         minibatch_size: Some(16),
@@ -347,10 +347,10 @@ fn equal_advantages_are_no_step() {
     for spec in specs() {
         let (layout, parameters) = (spec.layout(), weights(rng, &spec));
         let none = Rows { advantages: Array1::zeros(12), ..rows(rng, &spec, &parameters, 12) };
-        for algorithm in [Algorithm::Trpo, Algorithm::Npg] {
+        for algorithm in [AlgorithmKind::Trpo, AlgorithmKind::Npg] {
             for cg_absolute_tolerance in [None, Some(1e-10)] {
                 let region = TrustRegion { cg_absolute_tolerance, ..TrustRegion::sb3_contrib() };
-                let config = Config { algorithm, ..trpo(region) };
+                let config = trpo(region).with_algorithm(Algorithm::Trpo(region).renamed(algorithm).unwrap());
                 let step = policy_step(&spec, &layout, &config, &parameters, &none, None).unwrap();
                 assert_eq!(bits(&step.parameters), bits(&parameters));
                 assert_eq!((step.stats.tries, step.stats.cg_iterations, step.stats.accepted), (0, 0, false));
@@ -380,7 +380,7 @@ fn a_batch_of_one_is_an_update() {
             let stats = learner.update_batch(&batch, None).unwrap();
             assert_eq!(stats.skipped_steps, 0);
             assert!(learner.parameters().unwrap().iter().all(|p| p.is_finite()));
-            assert_eq!(stats.trust_region.is_some(), learner.config().algorithm.is_trust_region());
+            assert_eq!(stats.trust_region.is_some(), learner.config().trust_region().is_some());
             if let Some(step) = stats.trust_region {
                 assert!(step.accepted && step.kl_after.is_finite(), "{step:?}");
             }
@@ -408,14 +408,16 @@ fn the_natural_gradient_takes_the_full_step() {
     let spec = specs().remove(3);
     let (layout, parameters) = (spec.layout(), weights(rng, &spec));
     let rows = rows(rng, &spec, &parameters, 40);
-    let config = Config { algorithm: Algorithm::Npg, ..trpo(TrustRegion { max_kl: 4.0, ..TrustRegion::default() }) };
+    let npg = |region| trpo(region).with_algorithm(Algorithm::Npg(region));
+    let region = TrustRegion { max_kl: 4.0, ..TrustRegion::default() };
+    let config = npg(region);
     let step = policy_step(&spec, &layout, &config, &parameters, &rows, None).unwrap();
     assert_eq!((step.stats.accepted_try, step.stats.tries), (Some(0), 1));
     for ((after, before), x) in step.parameters.iter().zip(&parameters).zip(&step.direction) {
         assert_eq!(*after, before + step.stats.step_scale * x);
     }
     // A Fisher matrix of every third row is another matrix of the same gradient.
-    let every = Config { trust_region: TrustRegion { fisher_subsample: 3, ..config.trust_region }, ..config };
+    let every = npg(TrustRegion { fisher_subsample: 3, ..region });
     let other = policy_step(&spec, &layout, &every, &parameters, &rows, None).unwrap();
     assert_eq!(other.gradient, step.gradient);
     assert_ne!(other.direction, step.direction);
@@ -428,11 +430,11 @@ fn a_fixed_step_is_that_multiple_of_the_direction() {
     for spec in specs() {
         let (layout, parameters) = (spec.layout(), weights(rng, &spec));
         let rows = rows(rng, &spec, &parameters, 40);
-        let scaled = Config { algorithm: Algorithm::Npg, ..trpo(TrustRegion::default()) };
+        let npg = |region| trpo(region).with_algorithm(Algorithm::Npg(region));
+        let scaled = npg(TrustRegion::default());
         let want = policy_step(&spec, &layout, &scaled, &parameters, &rows, None).unwrap();
         for size in [1e-3, 0.5, 7.0] {
-            let trust_region = TrustRegion { step_size: Some(size), ..scaled.trust_region };
-            let config = Config { trust_region, ..scaled.clone() };
+            let config = npg(TrustRegion { step_size: Some(size), ..TrustRegion::default() });
             config.validate().unwrap();
             let step = policy_step(&spec, &layout, &config, &parameters, &rows, None).unwrap();
             assert_eq!((step.stats.step_scale, step.stats.tries, step.stats.accepted), (size, 1, true));
@@ -453,8 +455,9 @@ fn a_part_of_the_rows_makes_the_whole_step_of_the_policy() {
     let spec = specs().remove(0);
     let (layout, parameters) = (spec.layout(), weights(rng, &spec));
     let rows = rows(rng, &spec, &parameters, 50);
-    let base = Config { norm_adv: AdvantageNorm::Batch, ..trpo(TrustRegion::default()) };
-    let subsample = |subsample| Config { trust_region: TrustRegion { subsample, ..base.trust_region }, ..base.clone() };
+    let of = |region| Config { norm_adv: AdvantageNorm::Batch, ..trpo(region) };
+    let base = of(TrustRegion::default());
+    let subsample = |subsample| of(TrustRegion { subsample, ..TrustRegion::default() });
     let run = |config: &Config, rows: &Rows<f64>, order: Order<'_>| {
         let (mut after, mut adam, mut direction) = (parameters.clone(), Adam::new(parameters.len()), vec![]);
         let stats = trpo_update(&spec, config, 1e-2, &mut after, &mut adam, &mut direction, rows, order).unwrap();
@@ -495,8 +498,8 @@ fn a_part_of_the_rows_makes_the_whole_step_of_the_policy() {
     order.extend(drawn.iter().copied().chain((0..50).filter(|row| !drawn.contains(row))));
     assert_eq!(run(&config, &rows, Order::Given(&order)).1, want_stats);
     // `fisher_subsample` counts among them.
-    let both = Config { trust_region: TrustRegion { fisher_subsample: 3, ..config.trust_region }, ..config };
-    let of_part = Config { trust_region: TrustRegion { fisher_subsample: 3, ..base.trust_region }, ..base.clone() };
+    let both = of(TrustRegion { fisher_subsample: 3, subsample: 4, ..TrustRegion::default() });
+    let of_part = of(TrustRegion { fisher_subsample: 3, ..TrustRegion::default() });
     assert_eq!(run(&both, &rows, keyed(0)).1, run(&of_part, &part, keyed(0)).1);
     // Where none of them counts there is no step.
     let mut masked = rows.clone();
@@ -553,7 +556,10 @@ fn gradients_of_the_other_losses_are_finite_differences() {
     for direction in [KlDirection::OldNew, KlDirection::NewOld] {
         for (clip, hinge) in [(false, None), (true, Some(KlHinge { coef: 10.0, factor: 2.0 }))] {
             let penalty = KlPenalty { direction, clip, hinge, kl_coef: 0.7, ..KlPenalty::adaptive() };
-            configs.push(Config { kl_penalty: Some(penalty), ..Config::ppo_penalty() });
+            configs.push(Config {
+                algorithm: Algorithm::PpoPenalty(Ppo { kl_penalty: Some(penalty), ..Ppo::penalty() }),
+                ..Config::ppo_penalty()
+            });
         }
     }
     for spec in specs() {
@@ -566,7 +572,7 @@ fn gradients_of_the_other_losses_are_finite_differences() {
             let new: Vec<f64> = old.iter().map(|p| p + rng.random_range(-0.5..0.5)).collect();
             let loss = |p: &[f64]| minibatch_gradient(&spec, &layout, config, p, &rows).unwrap().0.stats;
             let (got, gradient) = minibatch_gradient(&spec, &layout, config, &new, &rows).unwrap();
-            if let Some(penalty) = &config.kl_penalty {
+            if let Some(penalty) = &config.kl_penalty() {
                 assert!(got.stats.kl > 2.0 * penalty.target_kl, "the hinge is on");
             }
             let want = differences(&new, |p| loss(p).loss);
@@ -575,7 +581,7 @@ fn gradients_of_the_other_losses_are_finite_differences() {
             // Without its old distributions a KL cannot be had.
             let without = Rows { old_dist: None, ..rows.clone() };
             let refused = minibatch_gradient(&spec, &layout, config, &new, &without).is_err();
-            assert_eq!(refused, config.kl_penalty.is_some());
+            assert_eq!(refused, config.kl_penalty().is_some());
         }
     }
 }
@@ -591,8 +597,8 @@ fn kl_coef_follows_the_kl() {
     for (learning_rate, adaptive, factor) in [(0.0, true, 0.5), (0.1, true, 2.0), (0.1, false, 1.0)] {
         let penalty = KlPenalty { kl_coef: 0.3, adaptive, ..KlPenalty::adaptive() };
         let config = Config {
+            algorithm: Algorithm::PpoPenalty(Ppo { kl_penalty: Some(penalty), ..Ppo::penalty() }),
             learning_rate,
-            kl_penalty: Some(penalty),
             update_epochs: 3,
             num_minibatches: 2,
             ..Config::ppo_penalty()
@@ -626,7 +632,10 @@ fn kl_coef_follows_the_last_minibatch_where_asked() {
     let start: Vec<f64> = initial_parameters(&spec, 5).iter().map(|p| f64::from(*p)).collect();
     let batch = batch(&rows(rng, &spec, &start, 64));
     let with = |measure, target_kl| Config {
-        kl_penalty: Some(KlPenalty { measure, target_kl, kl_coef: 0.3, ..KlPenalty::adaptive() }),
+        algorithm: Algorithm::PpoPenalty(Ppo {
+            kl_penalty: Some(KlPenalty { measure, target_kl, kl_coef: 0.3, ..KlPenalty::adaptive() }),
+            ..Ppo::penalty()
+        }),
         learning_rate: 3e-3,
         update_epochs: 1,
         num_minibatches: 4,
@@ -678,7 +687,10 @@ fn a_penalty_of_zero_is_no_penalty() {
         (parameters, stats)
     };
     let plain = Config::cleanrl();
-    let fixed = |beta| Config { kl_penalty: Some(KlPenalty::fixed(beta, KlDirection::NewOld)), ..plain.clone() };
+    let fixed = |beta| {
+        let penalty = Some(KlPenalty::fixed(beta, KlDirection::NewOld));
+        plain.clone().with_algorithm(Ppo { kl_penalty: penalty, ..Ppo::cleanrl() })
+    };
     let (want, _) = run(&plain, &rows);
     let (got, stats) = run(&fixed(0.0), &rows);
     assert_eq!(got, want);
@@ -702,7 +714,12 @@ fn the_learning_rate_follows_the_kl() {
     let batch = batch(&rows(rng, &spec, &start, 64));
     let rate = AdaptiveLr::default();
     for learning_rate in [1e-5, 1e-2] {
-        let config = Config { adaptive_lr: Some(rate), learning_rate, anneal_lr: false, ..Config::cleanrl() };
+        let config = Config {
+            algorithm: Algorithm::Ppo(Ppo { adaptive_lr: Some(rate), ..Ppo::cleanrl() }),
+            learning_rate,
+            anneal_lr: false,
+            ..Config::cleanrl()
+        };
         let mut learner = CpuLearner::<f32>::new(spec.clone(), config, 5).unwrap();
         let mut last = learning_rate;
         for _ in 0..3 {
@@ -724,7 +741,7 @@ fn a2c_is_the_surrogate_at_ratio_one() {
         let (layout, parameters) = (spec.layout(), weights(rng, &spec));
         let rows = rows(rng, &spec, &parameters, 20);
         let a2c = Config::a2c();
-        let ppo = Config { algorithm: Algorithm::Ppo, ..a2c.clone() };
+        let ppo = a2c.clone().with_algorithm(AlgorithmKind::Ppo);
         let gradient = |config| minibatch_gradient(&spec, &layout, config, &parameters, &rows).unwrap();
         let ((loss, got), (_, want)) = (gradient(&a2c), gradient(&ppo));
         assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-14));

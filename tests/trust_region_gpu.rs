@@ -15,7 +15,7 @@ use wgpo::low_level::reference::fisher::Fisher;
 use wgpo::low_level::reference::trpo_update::value_range;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::{ActMode, Agent, Algorithm, Config, Env, OnPolicy, SaveTrainer, Trainer};
+use wgpo::{ActMode, Agent, Algorithm, AlgorithmKind, Config, Env, OnPolicy, SaveTrainer, Trainer};
 use wgpo::{BatchBuffers, GpuLearner, GpuTrainer, Model};
 
 fn random(seed: u64, index: usize) -> f32 {
@@ -120,26 +120,26 @@ fn fisher_products_agree_with_the_reference() {
     }
 }
 
-fn regions() -> Vec<(&'static str, Algorithm, TrustRegion)> {
+fn regions() -> Vec<(&'static str, AlgorithmKind, TrustRegion)> {
     let sb3 = TrustRegion::sb3_contrib();
     // So few iterations that rounding does not decide (conjugate gradients amplify it), and a relative stop that f32 can meet.
     let few = TrustRegion { cg_iterations: 6, cg_tolerance: 1e-6, cg_absolute_tolerance: None, ..sb3 };
     vec![
-        ("sb3-contrib", Algorithm::Trpo, few),
+        ("sb3-contrib", AlgorithmKind::Trpo, few),
         (
             "baselines",
-            Algorithm::Trpo,
+            AlgorithmKind::Trpo,
             TrustRegion { cg_iterations: 6, cg_tolerance: 1e-6, ..TrustRegion::baselines() },
         ),
         (
             "ratio",
-            Algorithm::Trpo,
+            AlgorithmKind::Trpo,
             TrustRegion { acceptance: Acceptance::Ratio(0.1), kl_direction: KlDirection::OldNew, ..few },
         ),
-        ("npg", Algorithm::Npg, few),
-        ("fixed step", Algorithm::Npg, TrustRegion { step_size: Some(0.03), ..few }),
-        ("on a third of the rows", Algorithm::Trpo, TrustRegion { subsample: 3, ..few }),
-        ("empirical", Algorithm::Trpo, TrustRegion { fisher: FisherForm::Empirical, ..few }),
+        ("npg", AlgorithmKind::Npg, few),
+        ("fixed step", AlgorithmKind::Npg, TrustRegion { step_size: Some(0.03), ..few }),
+        ("on a third of the rows", AlgorithmKind::Trpo, TrustRegion { subsample: 3, ..few }),
+        ("empirical", AlgorithmKind::Trpo, TrustRegion { fisher: FisherForm::Empirical, ..few }),
     ]
 }
 
@@ -148,7 +148,7 @@ fn whole_updates_agree_with_the_f64_reference() {
     let Some(gpu) = support::gpu(false) else { return };
     for spec in specs() {
         for (name, algorithm, trust_region) in regions() {
-            let config = Config { algorithm, trust_region, ..config() };
+            let config = config().with_algorithm(Algorithm::Trpo(trust_region).renamed(algorithm).unwrap());
             let batch = batch(&spec, 130, 21);
             let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
             let mut device = GpuLearner::new(&gpu, spec.clone(), config, 7).unwrap();
@@ -165,7 +165,7 @@ fn whole_updates_agree_with_the_f64_reference() {
             assert!((g.gradient_norm - w.gradient_norm).abs() <= 1e-5 * w.gradient_norm);
             assert!((g.surrogate_after - w.surrogate_after).abs() <= 1e-5 * (1.0 + w.surrogate_after.abs()));
             assert!((g.entropy - w.entropy).abs() <= 1e-5 * (1.0 + w.entropy.abs()));
-            if algorithm == Algorithm::Trpo && g.accepted {
+            if algorithm == AlgorithmKind::Trpo && g.accepted {
                 assert!(g.kl_after <= trust_region.kl_margin * trust_region.max_kl);
             }
             let (a, b) = (device.parameters().unwrap(), oracle.parameters().unwrap());
@@ -190,7 +190,7 @@ fn a_line_search_that_fails_leaves_the_bits() {
     let spec = &specs()[1];
     // No candidate can stay within a thousandth of the KL that the step is scaled to.
     let trust_region = TrustRegion { kl_margin: 1e-3, line_search_steps: 2, ..TrustRegion::sb3_contrib() };
-    let config = Config { trust_region, ..config() };
+    let config = Config { algorithm: Algorithm::Trpo(trust_region), ..config() };
     let mut device = GpuLearner::new(&gpu, spec.clone(), config, 7).unwrap();
     let before = device.parameters().unwrap();
     let stats = device.update_batch(&batch(spec, 65, 2), None).unwrap().trust_region.unwrap();
@@ -211,7 +211,7 @@ fn a_line_search_backtracks_as_the_reference_does() {
         cg_iterations: 5,
         ..TrustRegion::sb3_contrib()
     };
-    let config = Config { trust_region, ..config() };
+    let config = Config { algorithm: Algorithm::Trpo(trust_region), ..config() };
     let batch = batch(spec, 130, 8);
     let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
     let mut device = GpuLearner::new(&gpu, spec.clone(), config, 7).unwrap();
@@ -284,7 +284,7 @@ fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
     let Some(gpu) = support::gpu(false) else { return };
     for cg_warm_start in [false, true] {
         let trust_region = TrustRegion { cg_warm_start, ..TrustRegion::sb3_contrib() };
-        let config = Config { num_envs: 4, num_steps: 32, trust_region, ..config() };
+        let config = Config { algorithm: Algorithm::Trpo(trust_region), num_envs: 4, num_steps: 32, ..config() };
         let mut whole = trainer(&gpu, config.clone());
         let stats: Vec<_> = (0..4).map(|_| whole.iterate().unwrap()).collect();
         let mut first = trainer(&gpu, config.clone());
@@ -309,7 +309,7 @@ fn a_batch_of_one_steps_as_the_reference_does() {
         // One row has one direction to go: a single iteration solves for it.
         let trust_region =
             TrustRegion { cg_tolerance: 1e-6, cg_absolute_tolerance: None, ..TrustRegion::sb3_contrib() };
-        let config = Config { trust_region, num_minibatches: 1, ..config() };
+        let config = Config { algorithm: Algorithm::Trpo(trust_region), num_minibatches: 1, ..config() };
         let mut batch = batch(&spec, 1, 31);
         batch.advantages[0] = 0.8;
         let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
@@ -330,7 +330,7 @@ fn a_warm_start_forgets_where_there_is_no_gradient() {
     let Some(gpu) = support::gpu(false) else { return };
     let spec = &specs()[0];
     let trust_region = TrustRegion { cg_warm_start: true, ..TrustRegion::sb3_contrib() };
-    let config = Config { trust_region, ..config() };
+    let config = Config { algorithm: Algorithm::Trpo(trust_region), ..config() };
     let mut batch = batch(spec, 64, 6);
     let mut device = GpuLearner::new(&gpu, spec.clone(), config.clone(), 7).unwrap();
     let mut oracle = CpuLearner::<f64>::new(spec.clone(), config, 7).unwrap();

@@ -11,7 +11,9 @@ use wgpo::data::{Actions, Batch, UpdateStats};
 use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{AdvantageNorm, Agent, Config, Env, KlStop, OnPolicy, Optimizer, SaveTrainer, Trainer, ValueLoss};
+use wgpo::{
+    AdvantageNorm, Agent, Algorithm, Config, Env, KlStop, OnPolicy, Optimizer, Ppo, SaveTrainer, Trainer, ValueLoss,
+};
 use wgpo::{GpuLearner, GpuTrainer};
 
 /// A seeded batch near the policy's own distribution.
@@ -60,7 +62,12 @@ fn cases() -> Vec<Case> {
         Case {
             name: "cleanrl, continuous, dual clip, AdamW",
             spec: separate(&continuous, Activation::Tanh),
-            config: Config { dual_clip: Some(1.5), optimizer: Optimizer::AdamW, weight_decay: 0.1, ..base.clone() },
+            config: Config {
+                algorithm: Algorithm::Ppo(Ppo { dual_clip: Some(1.5), ..Ppo::cleanrl() }),
+                optimizer: Optimizer::AdamW,
+                weight_decay: 0.1,
+                ..base.clone()
+            },
             rows: 127,
         },
         Case {
@@ -198,8 +205,7 @@ fn early_stops_end_the_update_at_the_same_minibatch() {
     for kl_stop in [KlStop::Minibatch, KlStop::Epoch] {
         let spec = PolicySpec::separate(5, &[16], Activation::Tanh, Head::categorical(3));
         let config = Config {
-            kl_stop,
-            target_kl: Some(0.05),
+            algorithm: Algorithm::Ppo(Ppo { kl_stop, target_kl: Some(0.05), ..Ppo::cleanrl() }),
             update_epochs: 8,
             learning_rate: 0.01,
             anneal_lr: false,

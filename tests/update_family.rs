@@ -12,8 +12,8 @@ use wgpo::data::Batch;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::{
-    AdaptiveLr, AdvantageNorm, Agent, Config, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop, OnPolicy,
-    Optimizer, RateStep,
+    AdaptiveLr, AdvantageNorm, Agent, Algorithm, Config, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop,
+    OnPolicy, Optimizer, Ppo, RateStep,
 };
 
 /// A seeded batch near the policy's own distribution.
@@ -34,8 +34,11 @@ fn cases() -> Vec<(&'static str, Config)> {
         Config { update_epochs: 3, num_minibatches: 4, learning_rate: 1e-3, anneal_lr: false, ..Config::cleanrl() };
     let base = Config { update_epochs: 3, num_minibatches: 4, anneal_lr: false, ..Config::ppo_penalty() };
     let adaptive = |learning_rate, target_kl| Config {
+        algorithm: Algorithm::PpoPenalty(Ppo {
+            kl_penalty: Some(KlPenalty { target_kl, ..KlPenalty::adaptive() }),
+            ..Ppo::penalty()
+        }),
         learning_rate,
-        kl_penalty: Some(KlPenalty { target_kl, ..KlPenalty::adaptive() }),
         ..base.clone()
     };
     let a2c = Config { num_minibatches: 1, ..Config::a2c() };
@@ -51,31 +54,52 @@ fn cases() -> Vec<(&'static str, Config)> {
         ("β doubles", adaptive(3e-3, 1e-4)),
         ("β halves", adaptive(1e-4, 0.05)),
         ("β stays if KL is near its target", adaptive(1e-3, 3e-4)),
-        ("fixed β with clip", Config { kl_penalty: Some(KlPenalty::fixed(0.7, KlDirection::OldNew)), ..ppo.clone() }),
+        (
+            "fixed β with clip",
+            Config {
+                algorithm: Algorithm::Ppo(Ppo {
+                    kl_penalty: Some(KlPenalty::fixed(0.7, KlDirection::OldNew)),
+                    ..Ppo::cleanrl()
+                }),
+                ..ppo.clone()
+            },
+        ),
         (
             "fixed β, new‖old, no clip",
             Config {
-                kl_penalty: Some(KlPenalty { clip: false, ..KlPenalty::fixed(2.0, KlDirection::NewOld) }),
+                algorithm: Algorithm::Ppo(Ppo {
+                    kl_penalty: Some(KlPenalty { clip: false, ..KlPenalty::fixed(2.0, KlDirection::NewOld) }),
+                    ..Ppo::cleanrl()
+                }),
                 ..ppo.clone()
             },
         ),
         (
             "hinge",
             Config {
-                kl_penalty: Some(KlPenalty { hinge, target_kl: 0.001, ..KlPenalty::adaptive() }),
+                algorithm: Algorithm::PpoPenalty(Ppo {
+                    kl_penalty: Some(KlPenalty { hinge, target_kl: 0.001, ..KlPenalty::adaptive() }),
+                    ..Ppo::cleanrl()
+                }),
                 learning_rate: 3e-3,
                 ..base.clone()
             },
         ),
-        ("learning rate by KL", Config { adaptive_lr: Some(rate), ..ppo.clone() }),
+        (
+            "learning rate by KL",
+            Config { algorithm: Algorithm::Ppo(Ppo { adaptive_lr: Some(rate), ..Ppo::cleanrl() }), ..ppo.clone() },
+        ),
         (
             "learning rate by KL, penalty, early stop",
             Config {
-                adaptive_lr: Some(rate),
-                target_kl: Some(0.012),
-                kl_stop: KlStop::Minibatch,
+                algorithm: Algorithm::Ppo(Ppo {
+                    adaptive_lr: Some(rate),
+                    target_kl: Some(0.012),
+                    kl_stop: KlStop::Minibatch,
+                    kl_penalty: Some(KlPenalty::fixed(0.3, KlDirection::OldNew)),
+                    ..Ppo::cleanrl()
+                }),
                 update_epochs: 8,
-                kl_penalty: Some(KlPenalty::fixed(0.3, KlDirection::OldNew)),
                 ..ppo.clone()
             },
         ),
@@ -83,54 +107,80 @@ fn cases() -> Vec<(&'static str, Config)> {
         (
             "learning rate by k3 of each minibatch",
             Config {
-                adaptive_lr: Some(AdaptiveLr { estimator: KlEstimator::K3, target_kl: 0.007, kl_factor: 1.1, ..rate }),
+                algorithm: Algorithm::Ppo(Ppo {
+                    adaptive_lr: Some(AdaptiveLr {
+                        estimator: KlEstimator::K3,
+                        target_kl: 0.007,
+                        kl_factor: 1.1,
+                        ..rate
+                    }),
+                    ..Ppo::cleanrl()
+                }),
                 ..ppo.clone()
             },
         ),
         (
             "skrl: learning rate by each epoch's k3, rising",
-            Config { adaptive_lr: Some(AdaptiveLr { target_kl: 0.1, ..AdaptiveLr::skrl() }), ..ppo.clone() },
+            Config {
+                algorithm: Algorithm::Ppo(Ppo {
+                    adaptive_lr: Some(AdaptiveLr { target_kl: 0.1, ..AdaptiveLr::skrl() }),
+                    ..Ppo::cleanrl()
+                }),
+                ..ppo.clone()
+            },
         ),
         (
             "skrl: learning rate by each epoch's k3, falling, epochs with an early stop",
             Config {
-                adaptive_lr: Some(AdaptiveLr { target_kl: 0.002, ..AdaptiveLr::skrl() }),
+                algorithm: Algorithm::Ppo(Ppo {
+                    adaptive_lr: Some(AdaptiveLr { target_kl: 0.002, ..AdaptiveLr::skrl() }),
+                    target_kl: Some(0.008),
+                    kl_stop: KlStop::RestOfEpoch,
+                    ..Ppo::cleanrl()
+                }),
                 learning_rate: 3e-3,
                 update_epochs: 6,
-                target_kl: Some(0.008),
-                kl_stop: KlStop::RestOfEpoch,
                 ..ppo.clone()
             },
         ),
         (
             "learning rate by each epoch's analytic KL, epochs with an early stop",
             Config {
-                adaptive_lr: Some(AdaptiveLr { step: RateStep::Epoch, ..rate }),
+                algorithm: Algorithm::Ppo(Ppo {
+                    adaptive_lr: Some(AdaptiveLr { step: RateStep::Epoch, ..rate }),
+                    target_kl: Some(0.008),
+                    kl_stop: KlStop::RestOfEpoch,
+                    ..Ppo::cleanrl()
+                }),
                 learning_rate: 3e-3,
                 update_epochs: 6,
-                target_kl: Some(0.008),
-                kl_stop: KlStop::RestOfEpoch,
                 ..ppo.clone()
             },
         ),
         (
             "learning rate by each epoch's k3, update with an early stop",
             Config {
-                adaptive_lr: Some(AdaptiveLr::skrl()),
+                algorithm: Algorithm::Ppo(Ppo {
+                    adaptive_lr: Some(AdaptiveLr::skrl()),
+                    target_kl: Some(0.012),
+                    kl_stop: KlStop::Minibatch,
+                    ..Ppo::cleanrl()
+                }),
                 learning_rate: 3e-3,
                 update_epochs: 8,
-                target_kl: Some(0.012),
-                kl_stop: KlStop::Minibatch,
                 ..ppo.clone()
             },
         ),
         (
             "epochs with an early stop",
             Config {
+                algorithm: Algorithm::Ppo(Ppo {
+                    target_kl: Some(0.008),
+                    kl_stop: KlStop::RestOfEpoch,
+                    ..Ppo::cleanrl()
+                }),
                 learning_rate: 3e-3,
                 update_epochs: 6,
-                target_kl: Some(0.008),
-                kl_stop: KlStop::RestOfEpoch,
                 ..ppo
             },
         ),

@@ -17,7 +17,7 @@ use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::{
     ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Agent, Algorithm, Autoreset, Config, FisherForm, KlMeasure,
-    KlPenalty, OnPolicy, RewardNorm, TrustRegion, ValueLoss, ValueNorm,
+    KlPenalty, OnPolicy, Ppo, RewardNorm, TrustRegion, ValueLoss, ValueNorm,
 };
 
 fn n(row: usize, column: usize) -> f32 {
@@ -97,7 +97,7 @@ fn cases() -> Vec<(&'static str, Config)> {
     let region =
         TrustRegion { cg_iterations: 6, cg_tolerance: 1e-6, cg_absolute_tolerance: None, ..TrustRegion::sb3_contrib() };
     let trpo = Config {
-        trust_region: region,
+        algorithm: Algorithm::Trpo(region),
         update_epochs: 2,
         num_minibatches: 2,
         minibatch_size: None,
@@ -108,46 +108,69 @@ fn cases() -> Vec<(&'static str, Config)> {
     vec![
         ("ppo", ppo.clone()),
         ("ppo, batch scope", Config { norm_adv: AdvantageNorm::Batch, value_loss: ValueLoss::Plain, ..ppo.clone() }),
-        ("ppo, early stop", Config { target_kl: Some(0.012), update_epochs: 6, ..ppo.clone() }),
+        (
+            "ppo, early stop",
+            Config {
+                algorithm: Algorithm::Ppo(Ppo { target_kl: Some(0.012), ..Ppo::cleanrl() }),
+                update_epochs: 6,
+                ..ppo.clone()
+            },
+        ),
         ("ppo-penalty", penalty.clone()),
         (
             "ppo-penalty, tight",
             Config {
+                algorithm: Algorithm::PpoPenalty(Ppo {
+                    kl_penalty: Some(KlPenalty { target_kl: 1e-4, ..KlPenalty::adaptive() }),
+                    ..Ppo::cleanrl()
+                }),
                 learning_rate: 3e-3,
-                kl_penalty: Some(KlPenalty { target_kl: 1e-4, ..KlPenalty::adaptive() }),
                 ..penalty.clone()
             },
         ),
         (
             "ppo-penalty, by the last minibatch",
             Config {
-                learning_rate: 3e-3,
-                kl_penalty: Some(KlPenalty {
-                    target_kl: 1e-4,
-                    measure: KlMeasure::LastMinibatch,
-                    ..KlPenalty::adaptive()
+                algorithm: Algorithm::PpoPenalty(Ppo {
+                    kl_penalty: Some(KlPenalty {
+                        target_kl: 1e-4,
+                        measure: KlMeasure::LastMinibatch,
+                        ..KlPenalty::adaptive()
+                    }),
+                    ..Ppo::cleanrl()
                 }),
+                learning_rate: 3e-3,
                 ..penalty
             },
         ),
-        ("learning rate by KL", Config { adaptive_lr: Some(rate), ..ppo.clone() }),
+        (
+            "learning rate by KL",
+            Config { algorithm: Algorithm::Ppo(Ppo { adaptive_lr: Some(rate), ..Ppo::cleanrl() }), ..ppo.clone() },
+        ),
         ("normalised", Config { norm_value: Some(ValueNorm { clip: None, ..ValueNorm::rl_games() }), ..ppo }),
         ("a2c", Config { num_minibatches: 1, norm_adv: AdvantageNorm::Minibatch, ..Config::a2c() }),
         ("trpo", trpo.clone()),
         (
             "trpo, every third row, empirical",
             Config {
-                trust_region: TrustRegion { fisher_subsample: 3, fisher: FisherForm::Empirical, ..region },
+                algorithm: Algorithm::Trpo(TrustRegion {
+                    fisher_subsample: 3,
+                    fisher: FisherForm::Empirical,
+                    ..region
+                }),
                 ..trpo.clone()
             },
         ),
         (
             "trpo on a third of the rows",
-            Config { trust_region: TrustRegion { subsample: 3, fisher_subsample: 2, ..region }, ..trpo.clone() },
+            Config {
+                algorithm: Algorithm::Trpo(TrustRegion { subsample: 3, fisher_subsample: 2, ..region }),
+                ..trpo.clone()
+            },
         ),
         (
             "trpo's direction, a fixed step",
-            Config { algorithm: Algorithm::Npg, trust_region: TrustRegion { step_size: Some(0.05), ..region }, ..trpo },
+            Config { algorithm: Algorithm::Npg(TrustRegion { step_size: Some(0.05), ..region }), ..trpo },
         ),
     ]
 }
@@ -252,7 +275,10 @@ fn padding_changes_nothing() {
         let padded = spoiled(&batch(&spec, 130));
         let dense = dense(&padded);
         // Which rows the Fisher matrix looks at is a matter of the rows' places.
-        for (name, config) in cases().into_iter().filter(|(_, config)| config.trust_region.fisher_subsample == 1) {
+        for (name, config) in cases()
+            .into_iter()
+            .filter(|(_, config)| config.trust_region().is_none_or(|region| region.fisher_subsample == 1))
+        {
             let config = Config { num_minibatches: 1, minibatch_size: None, ..config };
             let start = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap().parameters().unwrap();
             let cpu =
@@ -306,7 +332,8 @@ fn without_a_row_to_look_at_the_fisher_matrix_is_damping() {
     let mut batch = batch(&spec, 40);
     batch.valid = Some(Array1::from_shape_fn(40, |row| u32::from(row % 8 != 0)));
     let (name, config) = cases().into_iter().find(|(name, _)| *name == "trpo").unwrap();
-    let config = Config { trust_region: TrustRegion { fisher_subsample: 8, ..config.trust_region }, ..config };
+    let mut config = config;
+    config.trust_region_mut().unwrap().fisher_subsample = 8;
     let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
     let mut device = GpuLearner::new(&gpu, spec, config, 7).unwrap();
     let start = device.parameters().unwrap();

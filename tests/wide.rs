@@ -16,7 +16,7 @@ use wgpo::low_level::kernels::{is_wide, policy_sample, policy_sample_wide};
 use wgpo::low_level::reference::head_categorical::log_softmax;
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec};
-use wgpo::{ActMode, AdvantageNorm, Agent, Algorithm, Config, KlPenalty, OnPolicy};
+use wgpo::{ActMode, AdvantageNorm, Agent, Algorithm, AlgorithmKind, Config, KlPenalty, OnPolicy, Ppo, TrustRegion};
 
 const MANY: usize = 262_144;
 
@@ -74,7 +74,7 @@ fn batch(spec: &PolicySpec, rows: usize) -> Batch {
     Batch { obs, actions: acted.actions, logp_old, advantages, returns, values_old, old_dist: None, valid: None }
 }
 
-fn config(algorithm: Algorithm) -> Config {
+fn config(algorithm: AlgorithmKind) -> Config {
     let base = Config {
         update_epochs: 1,
         num_minibatches: 1,
@@ -84,23 +84,14 @@ fn config(algorithm: Algorithm) -> Config {
         ..Config::cleanrl()
     };
     match algorithm {
-        Algorithm::PpoPenalty => Config { kl_penalty: Config::ppo_penalty().kl_penalty, algorithm, ..base },
-        Algorithm::A2c => Config { num_minibatches: 1, ..Config::a2c() },
-        Algorithm::Trpo | Algorithm::Npg => {
-            let trpo = Config::trpo_sb3_contrib();
-            let mut trust_region = trpo.trust_region;
-            trust_region.cg_iterations = 3;
-            Config {
-                algorithm,
-                update_epochs: 1,
-                num_minibatches: 1,
-                minibatch_size: None,
-                norm_adv: AdvantageNorm::None,
-                trust_region,
-                ..trpo
-            }
+        AlgorithmKind::PpoPenalty => base.with_algorithm(algorithm),
+        AlgorithmKind::A2c => Config { num_minibatches: 1, ..Config::a2c() },
+        AlgorithmKind::Trpo | AlgorithmKind::Npg => {
+            let mut trpo = Config::preset("sb3-contrib", algorithm, true).unwrap();
+            trpo.trust_region_mut().unwrap().cg_iterations = 3;
+            Config { update_epochs: 1, num_minibatches: 1, minibatch_size: None, norm_adv: AdvantageNorm::None, ..trpo }
         }
-        _ => Config { algorithm, ..base },
+        _ => base.with_algorithm(algorithm),
     }
 }
 
@@ -109,13 +100,13 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// One update on the device and on the reference, from the same batch.
-fn learns_as_the_reference(gpu: &Gpu, head: &Head, rows: usize, algorithm: Algorithm) {
+fn learns_as_the_reference(gpu: &Gpu, head: &Head, rows: usize, algorithm: AlgorithmKind) {
     learns_with(gpu, head, rows, &config(algorithm));
 }
 
 /// The same; what the reference says of it.
 fn learns_with(gpu: &Gpu, head: &Head, rows: usize, config: &Config) -> UpdateStats {
-    let (spec, algorithm) = (policy(head), config.algorithm);
+    let (spec, algorithm) = (policy(head), config.algorithm.kind());
     let name = format!("{} of {} by {}", head.name(), head.raw_outputs(), algorithm.name());
     let (batch, start) = (batch(&spec, rows), parameters(&spec));
     let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
@@ -155,9 +146,10 @@ fn learns_with(gpu: &Gpu, head: &Head, rows: usize, config: &Config) -> UpdateSt
 #[test]
 fn minibatches_of_many_choices_are_held_back_by_their_divergence_as_by_the_reference() {
     let Some(gpu) = support::gpu(true) else { return };
-    let base = config(Algorithm::PpoPenalty);
-    let penalty = base.kl_penalty.map(|penalty| KlPenalty { kl_coef: 5.0, ..penalty });
-    let config = Config { update_epochs: 2, num_minibatches: 2, learning_rate: 0.03, kl_penalty: penalty, ..base };
+    let base = config(AlgorithmKind::PpoPenalty);
+    let penalty = base.kl_penalty().map(|penalty| KlPenalty { kl_coef: 5.0, ..penalty });
+    let algorithm = Algorithm::PpoPenalty(Ppo { kl_penalty: penalty, ..Ppo::penalty() });
+    let config = Config { algorithm, update_epochs: 2, num_minibatches: 2, learning_rate: 0.03, ..base };
     let stats = learns_with(&gpu, &Head::categorical(7_501), 6, &config);
     let kl: Vec<f64> = stats.minibatches.iter().map(|minibatch| minibatch.kl).collect();
     assert!(kl.len() == 4 && kl[1..].iter().all(|kl| *kl > 5e-4), "{kl:?}");
@@ -166,7 +158,7 @@ fn minibatches_of_many_choices_are_held_back_by_their_divergence_as_by_the_refer
 #[test]
 fn many_choices_are_learnt_by_ppo_and_a2c_as_by_the_reference() {
     let Some(gpu) = support::gpu(false) else { return };
-    for algorithm in [Algorithm::Ppo, Algorithm::PpoPenalty, Algorithm::A2c] {
+    for algorithm in [AlgorithmKind::Ppo, AlgorithmKind::PpoPenalty, AlgorithmKind::A2c] {
         learns_as_the_reference(&gpu, &Head::categorical(MANY), 3, algorithm);
     }
 }
@@ -174,7 +166,7 @@ fn many_choices_are_learnt_by_ppo_and_a2c_as_by_the_reference() {
 #[test]
 fn many_choices_are_learnt_by_trpo_as_by_the_reference() {
     let Some(gpu) = support::gpu(false) else { return };
-    learns_as_the_reference(&gpu, &Head::categorical(MANY), 2, Algorithm::Trpo);
+    learns_as_the_reference(&gpu, &Head::categorical(MANY), 2, AlgorithmKind::Trpo);
 }
 
 #[test]
@@ -182,7 +174,7 @@ fn wide_heads_of_every_kind_are_learnt_as_by_the_reference() {
     let Some(gpu) = support::gpu(true) else { return };
     for head in others() {
         assert!(is_wide(&head), "{head:?}");
-        for algorithm in [Algorithm::Ppo, Algorithm::PpoPenalty, Algorithm::Trpo] {
+        for algorithm in [AlgorithmKind::Ppo, AlgorithmKind::PpoPenalty, AlgorithmKind::Trpo] {
             learns_as_the_reference(&gpu, &head, 5, algorithm);
         }
     }
@@ -342,7 +334,7 @@ fn neighbours_that_have_all_of_the_probability_are_drawn_exactly() {
 }
 
 /// Dispatches and bits of one update.
-fn update(gpu: &Gpu, head: &Head, algorithm: Algorithm) -> (u64, Vec<f32>) {
+fn update(gpu: &Gpu, head: &Head, algorithm: AlgorithmKind) -> (u64, Vec<f32>) {
     let spec = policy(head);
     let batch = batch(&spec, 5);
     let mut device = GpuLearner::new(gpu, spec.clone(), config(algorithm), 7).unwrap();
@@ -357,17 +349,17 @@ fn short_rows_have_the_dispatches_that_they_had_and_long_ones_the_same_bits_each
     let Some(gpu) = support::gpu(false) else { return };
     assert!(!is_wide(&Head::categorical(7_500)) && is_wide(&Head::categorical(7_501)));
     assert!(!is_wide(&Head::gaussian(200)) && !is_wide(&Head::bernoulli(256)));
-    for algorithm in [Algorithm::Ppo, Algorithm::PpoPenalty, Algorithm::Trpo] {
+    for algorithm in [AlgorithmKind::Ppo, AlgorithmKind::PpoPenalty, AlgorithmKind::Trpo] {
         let (few, _) = update(&gpu, &Head::categorical(200), algorithm);
         let (narrow, _) = update(&gpu, &Head::categorical(7_500), algorithm);
         assert_eq!(few, narrow, "{}", algorithm.name());
         let (wide, bits) = update(&gpu, &Head::categorical(7_501), algorithm);
         // A loss takes two more, and so does each divergence one more: the penalty's before the minibatch and at the end, the
         // trust region's at the start and at each candidate; its critic has a loss, too.
-        let search = Config::trpo_sb3_contrib().trust_region.line_search_steps as u64;
+        let search = TrustRegion::sb3_contrib().line_search_steps as u64;
         let more = match algorithm {
-            Algorithm::Trpo => 2 + 1 + search + 2,
-            Algorithm::PpoPenalty => 2 + 2,
+            AlgorithmKind::Trpo => 2 + 1 + search + 2,
+            AlgorithmKind::PpoPenalty => 2 + 2,
             _ => 2,
         };
         assert_eq!(wide, narrow + more, "{}", algorithm.name());

@@ -88,7 +88,7 @@ impl Model {
             env_steps: 0,
             policy_step: 0,
             seed,
-            warm: config.algorithm.is_trust_region() && config.trust_region.cg_warm_start,
+            warm: config.trust_region().is_some_and(|region| region.cg_warm_start),
         })
     }
 
@@ -127,14 +127,12 @@ impl Model {
     pub fn push_schedule_for(&self, gpu: &Gpu, config: &Config, env_step: u64, rows: usize) -> Result<Slot> {
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
         // The trust region bounds the step by itself: its gradient is of the plain surrogate.
-        let trust_region = config.algorithm.is_trust_region();
         let progress = self.progress(config, rows);
-        let clip_coef = if trust_region { NO_CLIP } else { config.clip_coef_at(progress) };
         let schedule = PerUpdate {
             learning_rate: config.learning_rate_at(progress) as f32,
-            clip_coef: clip_coef as f32,
-            ent_coef: if trust_region { 0.0 } else { config.ent_coef_at(progress) as f32 },
-            clip_coef_vf: config.value_limit_at(progress) as f32,
+            clip_coef: config.clip_coef_at(progress).unwrap_or(NO_CLIP) as f32,
+            ent_coef: if config.trust_region().is_some() { 0.0 } else { config.ent_coef_at(progress) as f32 },
+            clip_coef_vf: config.value_limit_at(progress).unwrap_or(NO_CLIP) as f32,
             seed_low: low(self.seed),
             seed_high: high(self.seed),
             update_low: low(self.update),

@@ -27,7 +27,7 @@ impl UpdatePlan {
     ) -> Result<Self> {
         // What these ask for stands before the update.
         let config = &Config { norm_reward: None, norm_value: None, ..config.clone() };
-        if config.algorithm.is_trust_region() {
+        if config.trust_region().is_some() {
             TrustRegionUpdate::new(gpu, model, config, batch, order).map(|plan| Self::TrustRegion(Box::new(plan)))
         } else {
             PpoUpdate::new(gpu, model, config, batch, order).map(|plan| Self::Ppo(Box::new(plan)))

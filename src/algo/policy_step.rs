@@ -8,7 +8,7 @@ use super::model::Model;
 use super::network::{Activations, Block, Gradients};
 use super::rows;
 use super::update_build::ACTOR;
-use crate::config::{Acceptance, AdvantageNorm, Algorithm, Config, KlDirection};
+use crate::config::{Acceptance, AdvantageNorm, Algorithm, Config, TrustRegion};
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{
@@ -22,6 +22,7 @@ pub(super) struct PolicyStep<'a> {
     gpu: &'a Gpu,
     model: &'a Model,
     config: &'a Config,
+    region: &'a TrustRegion,
     rows: u32,
     samples: Buffer<[f32; 4]>,
     /// Its element with the weight of a row; 0 where all rows count.
@@ -39,11 +40,12 @@ pub(super) struct PolicyStep<'a> {
 impl<'a> PolicyStep<'a> {
     /// Buffers for a step on the rows of `batch`.
     pub fn new(gpu: &'a Gpu, model: &'a Model, config: &'a Config, batch: &BatchBuffers) -> Result<Self> {
-        let region = &config.trust_region;
+        let region = config.expect_trust_region()?;
         Ok(Self {
             gpu,
             model,
             config,
+            region,
             rows: batch.rows,
             // After the rows: what one weighs, and what one that the Fisher matrix looks at does.
             samples: gpu.buffer("samples", u64::from(batch.rows) + if batch.valid.is_some() { 2 } else { 0 })?,
@@ -137,7 +139,7 @@ impl<'a> PolicyStep<'a> {
 
     /// x ≈ (F + damping)⁻¹ g and the length of the step; and how many dispatches one product with F is.
     pub fn solve(&self, batch: &BatchBuffers) -> Result<(Vec<Call>, usize)> {
-        let (gpu, model, region) = (self.gpu, self.model, &self.config.trust_region);
+        let (gpu, model, region) = (self.gpu, self.model, self.region);
         let count = u64::from(self.count());
         let every = small("trust_region.fisher_subsample", region.fisher_subsample)?;
         let mut fisher = FisherPlan::new(gpu, model, &batch.obs, &batch.actions, self.rows, every, region.fisher)?;
@@ -191,7 +193,7 @@ impl<'a> PolicyStep<'a> {
 
     /// Candidates along x, each evaluated over all rows and taken or refused.
     pub fn line_search(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
-        let (gpu, model, region) = (self.gpu, self.model, &self.config.trust_region);
+        let (gpu, model, region) = (self.gpu, self.model, self.region);
         let trial = ForwardOnly::new(gpu, &model.spec, self.rows, &ACTOR)?;
         let old = self.kept.head_outputs(&batch.obs);
         let evaluate = |new: &Buffer<f32>| -> Result<Vec<Call>> {
@@ -206,21 +208,17 @@ impl<'a> PolicyStep<'a> {
             let params = loss_trust_region::Params { rows, valid_sample, ..Default::default() };
             Ok(rows::trust_region(gpu, &model.spec.head, &[params], &io)?.into_iter().flatten().collect())
         };
-        let search = self.config.algorithm != Algorithm::Npg;
+        let search = !matches!(self.config.algorithm, Algorithm::Npg(_));
         let steps = if search { region.line_search_steps as u32 } else { 1 };
-        let (acceptance, ratio) = match region.acceptance {
-            Acceptance::Improves => (0, 0.0),
-            Acceptance::NotWorse => (1, 0.0),
-            Acceptance::Ratio(ratio) => (2, ratio as f32),
-        };
+        let ratio = if let Acceptance::Ratio(ratio) = region.acceptance { ratio as f32 } else { 0.0 };
         let params = optim_line_search::Params {
             count: self.count(),
             groups: loss_trust_region::groups(self.rows),
             line_search_steps: region.line_search_steps as u32,
             max_kl: region.max_kl as f32,
             kl_margin: region.kl_margin as f32,
-            kl_direction: u32::from(region.kl_direction == KlDirection::NewOld),
-            acceptance,
+            kl_direction: region.kl_direction.code(),
+            acceptance: region.acceptance.code(),
             ratio,
             inverse_rows: (1.0 / f64::from(self.rows)) as f32,
             line_search: u32::from(search),

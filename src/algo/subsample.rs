@@ -18,7 +18,7 @@ pub(super) fn subsampled(
     batch: &BatchBuffers,
     order: Option<&Buffer<u32>>,
 ) -> Result<(BatchBuffers, Vec<Call>)> {
-    let (rows, every) = (batch.rows, config.trust_region.subsample);
+    let (rows, every) = (batch.rows, config.expect_trust_region()?.subsample);
     if every <= 1 {
         return Ok((batch.clone(), Vec::new()));
     }

@@ -80,7 +80,7 @@ impl GpuTrainer {
     pub fn binding_bytes(spec: &PolicySpec, config: &Config) -> u64 {
         let rows = (config.num_steps as u64).saturating_mul(config.num_envs as u64);
         let whole = config.advantage.corrects() || config.kl_direction().is_some();
-        let at_once = if config.algorithm.is_trust_region() || whole {
+        let at_once = if config.trust_region().is_some() || whole {
             rows
         } else {
             (config.minibatch_rows(config.batch_size()) as u64).max(rows.min(16_384))

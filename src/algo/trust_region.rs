@@ -77,7 +77,7 @@ impl TrustRegionUpdate {
         let critic = PpoUpdate::critic(gpu, model, config, batch, order, divided)?;
         let (batch, gather) = subsampled(gpu, model, config, batch, order)?;
         let batch = &batch;
-        let region = &config.trust_region;
+        let region = config.expect_trust_region()?;
         let (cg_iterations, tries) = (region.cg_iterations as u32, region.line_search_steps as u32);
         let what = || format!("a step of {cg_iterations} cg_iterations and {tries} line_search_steps");
         require_calls(what, 4 * (u128::from(cg_iterations) + u128::from(tries)))?;

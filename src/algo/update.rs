@@ -95,7 +95,7 @@ impl PpoUpdate {
         order: Option<&Buffer<u32>>,
         divided: bool,
     ) -> Result<Self> {
-        if config.algorithm.is_trust_region() {
+        if config.trust_region().is_some() {
             let message = format!("is {}, see TrustRegionUpdate", config.algorithm.name());
             return Err(Error::config("algorithm", message));
         }
@@ -113,13 +113,8 @@ impl PpoUpdate {
         order: Option<&Buffer<u32>>,
         divided: bool,
     ) -> Result<Self> {
-        let config = Config {
-            value_loss: ValueLoss::Plain,
-            vf_coef: 1.0,
-            norm_adv: AdvantageNorm::None,
-            target_kl: None,
-            ..config.clone()
-        };
+        let config =
+            Config { value_loss: ValueLoss::Plain, vf_coef: 1.0, norm_adv: AdvantageNorm::None, ..config.clone() };
         Self::build(gpu, model, &config, batch, order, Kind { critic_only: true, divided }, Vec::new())
     }
 
@@ -188,8 +183,8 @@ impl PpoUpdate {
             per_epoch,
             gradient,
             kl_state: model.kl_state.clone(),
-            kl_penalty: config.kl_penalty,
-            adaptive_lr: config.adaptive_lr.is_some(),
+            kl_penalty: config.kl_penalty(),
+            adaptive_lr: config.adaptive_lr().is_some(),
             epoch_limit,
         })
     }

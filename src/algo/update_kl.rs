@@ -28,11 +28,11 @@ impl Builder<'_> {
 
     /// β of the next update, from the KL over all rows at the final parameters or from that of the last minibatch.
     pub(super) fn adapt(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
-        let (Some(divergence), Some(KlPenalty { measure, .. })) = (&self.divergence, &self.config.kl_penalty) else {
+        let (Some(divergence), Some(KlPenalty { measure, .. })) = (&self.divergence, self.config.kl_penalty()) else {
             return Ok(Vec::new());
         };
         let (gpu, spec) = (self.networks.gpu, self.networks.spec);
-        if *measure == KlMeasure::LastMinibatch {
+        if measure == KlMeasure::LastMinibatch {
             let params = loss_kl::Params { phase: 3, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
             return loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(), &self.model.ring);
         }
@@ -77,7 +77,7 @@ impl Builder<'_> {
     pub(super) fn divergences(&self, blocks: &[Block], starts: &[u32]) -> Result<Vec<[Vec<Call>; 2]>> {
         let (gpu, ring) = (self.networks.gpu, &self.model.ring);
         let base = loss_kl::Params { kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
-        let k3 = self.config.adaptive_lr.is_some_and(|rate| rate.estimator == KlEstimator::K3);
+        let k3 = self.config.adaptive_lr().is_some_and(|rate| rate.estimator == KlEstimator::K3);
         let phase = |phase: u32| {
             let of_minibatch = |(index, block): (u32, &Block)| {
                 // k3 of the first minibatch is 0 except for rounding.
@@ -124,7 +124,7 @@ impl Builder<'_> {
     }
 
     fn rate_by_epoch(&self) -> bool {
-        self.config.adaptive_lr.is_some_and(|rate| rate.step == RateStep::Epoch)
+        self.config.adaptive_lr().is_some_and(|rate| rate.step == RateStep::Epoch)
     }
 
     /// The learning rate that was kept, where the steps do not ask for it themselves.
@@ -154,7 +154,7 @@ impl Builder<'_> {
 
     /// The limit of the KL where it ends epochs.
     pub(super) fn epoch_limit(&self) -> Option<f32> {
-        let limit = self.config.kl_limit().filter(|_| self.config.kl_stop == KlStop::RestOfEpoch);
-        limit.map(|limit| limit as f32)
+        let ends_epochs = self.config.kl_stop().filter(|(when, _)| *when == KlStop::RestOfEpoch);
+        ends_epochs.map(|(_, limit)| limit as f32)
     }
 }

@@ -3,7 +3,7 @@
 use super::network::{Block, Networks};
 use super::rows;
 use super::update_build::Builder;
-use crate::config::{Algorithm, KlStop};
+use crate::config::KlStop;
 use crate::error::Result;
 use crate::gpu::Call;
 use crate::kernels::{loss_ppo, loss_ppo_fused, loss_statistics, mlp_backward_weight};
@@ -13,12 +13,9 @@ impl Builder<'_> {
     pub(super) fn loss_params(&self, blocks: &[Block], starts: &[u32]) -> Vec<loss_ppo::Params> {
         let config = self.config;
         let value_loss = config.value_loss.code();
-        let surrogate = match config.algorithm {
-            Algorithm::A2c => 2,
-            _ if !config.clips() => 1,
-            _ => 0,
-        };
-        let kl_sample = if config.kl_penalty.is_some() { self.rows } else { 0 };
+        let surrogate = config.algorithm.surrogate().code();
+        let dual_clip = config.ppo().and_then(|ppo| ppo.dual_clip).unwrap_or(0.0) as f32;
+        let kl_sample = if config.kl_penalty().is_some() { self.rows } else { 0 };
         (0_u32..)
             .zip(blocks)
             .zip(starts)
@@ -29,7 +26,7 @@ impl Builder<'_> {
                 rows: block.rows,
                 row_offset: *start,
                 value_loss,
-                dual_clip: config.dual_clip.unwrap_or(0.0) as f32,
+                dual_clip,
                 vf_loss_scale: config.vf_loss_scale as f32,
                 vf_coef: config.vf_coef as f32,
                 ..Default::default()
@@ -99,10 +96,10 @@ impl Builder<'_> {
     /// Where the KL stops the update in minibatch `index` ([`loss_statistics::Params`]), and from which one on.
     pub(super) fn kl_stop(&self, index: u32) -> (u32, f32) {
         let last_of_epoch = (index + 1).is_multiple_of(self.per_epoch());
-        match (self.config.kl_limit(), self.config.kl_stop) {
-            (None, _) => (0, 0.0),
-            (Some(limit), KlStop::Minibatch | KlStop::RestOfEpoch) => (1, limit as f32),
-            (Some(limit), KlStop::Epoch) => (if last_of_epoch { 2 } else { 0 }, limit as f32),
+        match self.config.kl_stop() {
+            None => (0, 0.0),
+            Some((KlStop::Minibatch | KlStop::RestOfEpoch, limit)) => (1, limit as f32),
+            Some((KlStop::Epoch, limit)) => (if last_of_epoch { 2 } else { 0 }, limit as f32),
         }
     }
 

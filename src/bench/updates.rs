@@ -6,7 +6,7 @@ use super::work::Macs;
 use super::{Case, Prepared, Table, verdicts};
 use crate::agent::{Agent, OnPolicy};
 use crate::algo::{GpuTrainer, PpoUpdate, RolloutPlan, TrustRegionUpdate};
-use crate::config::Config;
+use crate::config::{Config, TrustRegion};
 use crate::cpu::{CpuLearner, CpuTrainer};
 use crate::data::{Actions, Rollout};
 use crate::env::Autoreset;
@@ -68,10 +68,10 @@ fn ppo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
 /// sb3-contrib's settings, but for the critic's minibatches: four, as PPO has them.
 fn trpo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let (num_minibatches, minibatch_size) = (4, None);
+    let region = TrustRegion::sb3_contrib();
     let config = Config { num_minibatches, minibatch_size, ..Config::trpo_sb3_contrib() };
     let setup = Setup::new(spec, config, rows);
-    let (cpu, work) = (setup.clone(), Macs::new(spec).trpo_update(&setup.config, rows));
-    let region = &setup.config.trust_region;
+    let (cpu, work) = (setup.clone(), Macs::new(spec).trpo_update(&setup.config, &region, rows));
     let rest = format!(", {} iterations, {} candidates", region.cg_iterations, region.line_search_steps);
     let on_gpu = move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;

@@ -1,7 +1,7 @@
 //! What a piece has to do, by formula.
 
 use crate::check::Work;
-use crate::config::Config;
+use crate::config::{Config, TrustRegion};
 use crate::policy::{Branch, LayerRange, PolicySpec};
 
 /// Multiply-adds of a row in each part of a policy, and what its rows hold.
@@ -78,8 +78,8 @@ impl Macs {
 
     /// Gradient of the actor, a product per iteration and one more, a forward pass per candidate, the critic's epochs;
     /// with all iterations and candidates that the settings allow.
-    pub fn trpo_update(&self, config: &Config, rows: usize) -> Work {
-        let (region, n) = (&config.trust_region, rows as f64);
+    pub fn trpo_update(&self, config: &Config, region: &TrustRegion, rows: usize) -> Work {
+        let n = rows as f64;
         let (products, tries) = (region.cg_iterations as f64 + 1.0, region.line_search_steps as f64);
         let epochs = config.update_epochs as f64;
         let minibatches = epochs * config.minibatches(rows).count() as f64;

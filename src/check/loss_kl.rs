@@ -7,7 +7,7 @@ use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::size::Size;
 use super::support::{EPS, Guarded, Random, Report, schedule, wide};
 use super::work::Work;
-use crate::config::{AdaptiveLr, Config, KlAdaptation, KlDirection, KlHinge, KlPenalty};
+use crate::config::{AdaptiveLr, Algorithm, Config, KlAdaptation, KlDirection, KlHinge, KlPenalty, Ppo};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::kernels::loss_statistics::TRACE_WIDTH;
@@ -93,12 +93,8 @@ impl Decision {
     }
 
     fn config(self) -> Config {
-        Config {
-            kl_penalty: Some(self.penalty()),
-            adaptive_lr: Some(AdaptiveLr::default()),
-            anneal_lr: false,
-            ..Config::ppo_penalty()
-        }
+        let ppo = Ppo { kl_penalty: Some(self.penalty()), adaptive_lr: Some(AdaptiveLr::default()), ..Ppo::cleanrl() };
+        Config { algorithm: Algorithm::PpoPenalty(ppo), anneal_lr: false, ..Config::ppo_penalty() }
     }
 
     /// Of a partial sum the number of its direction.

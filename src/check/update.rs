@@ -4,7 +4,7 @@ use super::case::Case;
 use super::support::{EPS, Random, Report, wide};
 use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::algo::GpuLearner;
-use crate::config::{Config, TrustRegion, ValueLoss};
+use crate::config::{Algorithm, Config, TrustRegion, ValueLoss};
 use crate::cpu::CpuLearner;
 use crate::data::{Batch, MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::Result;
@@ -61,7 +61,7 @@ fn trust_region_config() -> Config {
     let region =
         TrustRegion { cg_iterations: 6, cg_tolerance: 1e-6, cg_absolute_tolerance: None, ..TrustRegion::sb3_contrib() };
     Config {
-        trust_region: region,
+        algorithm: Algorithm::Trpo(region),
         update_epochs: 2,
         num_minibatches: 2,
         minibatch_size: None,

@@ -6,7 +6,7 @@ use super::head::{
 };
 use super::support::{Guarded, Random, Report, schedule, wide};
 use crate::algo::rows;
-use crate::config::{Config, KlDirection, KlPenalty, ValueLoss};
+use crate::config::{Algorithm, Config, KlDirection, KlPenalty, Ppo, ValueLoss};
 use crate::data::Actions;
 use crate::error::Result;
 use crate::gpu::Gpu;
@@ -141,12 +141,15 @@ impl Loss {
     fn expected(&self, inputs: &Inputs) -> Result<PpoLoss<f64>> {
         let (head, counted) = (&self.head, self.counted());
         let config = Config {
-            clip_coef: CLIP.into(),
+            algorithm: Algorithm::Ppo(Ppo {
+                clip_coef: CLIP.into(),
+                kl_penalty: self.kl.map(|kl| KlPenalty::fixed(KL_COEF.into(), kl)),
+                ..Ppo::cleanrl()
+            }),
             ent_coef: ENT_COEF.into(),
             vf_coef: 0.5,
             vf_loss_scale: 0.5,
             value_loss: ValueLoss::Plain,
-            kl_penalty: self.kl.map(|kl| KlPenalty::fixed(KL_COEF.into(), kl)),
             ..Config::cleanrl()
         };
         let rows = |dist: &[f32]| Ok(masked(head, dist, &inputs.actions)?.select(Axis(0), &counted));

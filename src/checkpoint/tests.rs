@@ -1,6 +1,6 @@
 //! What the tests of files share.
 
-use crate::config::Config;
+use crate::config::{Config, Ppo};
 use crate::data::{Actions, Autoreset, Rollout};
 use crate::env::Env;
 use crate::policy::{Activation, Head, PolicySpec};
@@ -48,7 +48,8 @@ fn state(len: usize) -> LearnerState {
 }
 
 fn config() -> Config {
-    Config { num_envs: 3, learning_rate: 0.1 + 0.2, target_kl: Some(1.0 / 3.0), ..Config::sb3() }
+    let ppo = Ppo { target_kl: Some(1.0 / 3.0), ..Ppo::sb3() };
+    Config { num_envs: 3, learning_rate: 0.1 + 0.2, ..Config::sb3() }.with_algorithm(ppo)
 }
 
 fn trainer_state() -> TrainerState {

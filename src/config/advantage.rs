@@ -1,6 +1,6 @@
 //! Which advantages an update from a rollout takes.
 
-use super::validate::{Range, check};
+use super::range::{Range, check};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 

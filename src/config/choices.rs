@@ -3,45 +3,6 @@
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// How a batch becomes new parameters.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// The clipped surrogate (Schulman et al. 2017), with [`KlPenalty`](super::KlPenalty) on top if it is set.
-    #[default]
-    Ppo,
-    /// The surrogate with a KL penalty in place of the clip (the same paper, section 4).
-    PpoPenalty,
-    /// Trust region policy optimisation (Schulman et al. 2015): natural gradient, then a line search.
-    Trpo,
-    /// Natural policy gradient (Kakade 2001) with TRPO's step length and no line search.
-    Npg,
-    /// The plain policy gradient with a baseline (Mnih et al. 2016): one pass, no ratio.
-    A2c,
-}
-
-impl Algorithm {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Ppo, Self::PpoPenalty, Self::Trpo, Self::Npg, Self::A2c];
-
-    /// As the program spells it: `ppo`, `ppo-penalty`, `trpo`, `npg`, `a2c`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ppo => "ppo",
-            Self::PpoPenalty => "ppo-penalty",
-            Self::Trpo => "trpo",
-            Self::Npg => "npg",
-            Self::A2c => "a2c",
-        }
-    }
-
-    /// Whether the policy's step is a natural gradient, so that the optimiser moves the critic only.
-    pub const fn is_trust_region(self) -> bool {
-        matches!(self, Self::Trpo | Self::Npg)
-    }
-}
-
 /// Which way the KL divergence is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +11,16 @@ pub enum KlDirection {
     OldNew,
     /// KL(π‖π_old): sb3-contrib's TRPO.
     NewOld,
+}
+
+impl KlDirection {
+    /// The number by which `loss_kl` and `optim_line_search` know it.
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::OldNew => 0,
+            Self::NewOld => 1,
+        }
+    }
 }
 
 /// Over which rows advantages are normalised. In files also `true`, which is [`Minibatch`](Self::Minibatch) as in CleanRL, and `false`,

@@ -1,7 +1,7 @@
 //! What the analytic KL divergence of a minibatch controls: a penalty in the loss, or the learning rate.
 
-use super::KlDirection;
-use super::validate::{Range, check};
+use super::choices::KlDirection;
+use super::range::{Range, check};
 use crate::data::MinibatchStats;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};

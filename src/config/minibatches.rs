@@ -1,11 +1,10 @@
 //! How the rows of a batch become minibatches: in which order they come, and where an epoch is cut.
 
-use super::Config;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// What happens to the rows if the minibatches do not come out even. n is [`Config::num_minibatches`] (never more than there
-/// are rows), m is [`Config::minibatch_size`].
+/// What happens to the rows if the minibatches do not come out even. n is [`Config::num_minibatches`](super::Config::num_minibatches) (never more than there
+/// are rows), m is [`Config::minibatch_size`](super::Config::minibatch_size).
 ///
 /// | rows, setting | `round_up` | `keep` | `merge` | `even` | `drop`, `cut` |
 /// | --- | --- | --- | --- | --- | --- |
@@ -49,7 +48,7 @@ pub enum Shuffle {
     Never,
 }
 
-/// The minibatches of an epoch, see [`Config::minibatches`]: one size, then perhaps another.
+/// The minibatches of an epoch, see [`Config::minibatches`](super::Config::minibatches): one size, then perhaps another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Minibatches {
     /// (rows of each, how many).
@@ -60,6 +59,31 @@ impl Minibatches {
     /// `count` of `size` rows, and one of `rest` if that is not 0.
     const fn and_rest(size: usize, count: usize, rest: usize) -> Self {
         Self { runs: [(size, count), (rest, if rest == 0 { 0 } else { 1 })] }
+    }
+
+    /// How an epoch of `rows` (at least 1) is cut into `number` minibatches, or into minibatches of `of_size` rows.
+    pub(super) fn of(rows: usize, number: usize, of_size: Option<usize>, rest: MinibatchRest) -> Self {
+        let rows = rows.max(1);
+        let number = number.clamp(1, rows);
+        let sliced = |size: usize| Self::and_rest(size, rows / size, rows % size);
+        let of_size = of_size.map(|size| size.clamp(1, rows));
+        let size = of_size.unwrap_or(rows / number);
+        // Of a number of minibatches there are as many, of a size as many as are full.
+        let count = if of_size.is_some() { rows / size } else { number };
+        match rest {
+            MinibatchRest::RoundUp => sliced(of_size.unwrap_or_else(|| rows.div_ceil(number))),
+            MinibatchRest::Keep => sliced(size),
+            MinibatchRest::Merge => {
+                let last = rows - (count - 1) * size;
+                if last == size { Self::and_rest(size, count, 0) } else { Self::and_rest(size, count - 1, last) }
+            }
+            MinibatchRest::Even => {
+                let number = of_size.map_or(number, |size| rows.div_ceil(size));
+                let (size, larger) = (rows / number, rows % number);
+                Self { runs: [(size + 1, larger), (size, number - larger)] }
+            }
+            MinibatchRest::Drop | MinibatchRest::Cut => Self::and_rest(size, count, 0),
+        }
     }
 
     /// How many.
@@ -99,54 +123,16 @@ impl Minibatches {
     }
 }
 
-impl Config {
-    /// How an epoch of a batch of `rows` (at least 1) is cut, see [`MinibatchRest`].
-    pub fn minibatches(&self, rows: usize) -> Minibatches {
-        let rows = rows.max(1);
-        let number = self.num_minibatches.clamp(1, rows);
-        let sliced = |size: usize| Minibatches::and_rest(size, rows / size, rows % size);
-        let of_size = self.minibatch_size.map(|size| size.clamp(1, rows));
-        let size = of_size.unwrap_or(rows / number);
-        // Of a number of minibatches there are as many, of a size as many as are full.
-        let count = if of_size.is_some() { rows / size } else { number };
-        match self.minibatch_rest {
-            MinibatchRest::RoundUp => sliced(of_size.unwrap_or_else(|| rows.div_ceil(number))),
-            MinibatchRest::Keep => sliced(size),
-            MinibatchRest::Merge => {
-                let last = rows - (count - 1) * size;
-                if last == size {
-                    Minibatches::and_rest(size, count, 0)
-                } else {
-                    Minibatches::and_rest(size, count - 1, last)
-                }
-            }
-            MinibatchRest::Even => {
-                let number = of_size.map_or(number, |size| rows.div_ceil(size));
-                let (size, larger) = (rows / number, rows % number);
-                Minibatches { runs: [(size + 1, larger), (size, number - larger)] }
-            }
-            MinibatchRest::Drop | MinibatchRest::Cut => Minibatches::and_rest(size, count, 0),
-        }
-    }
-
-    /// Rows of the largest minibatch for a batch of `rows`, at least 1 and at most `rows`.
-    pub fn minibatch_rows(&self, rows: usize) -> usize {
-        self.minibatches(rows).largest()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sizes(rows: usize, rest: MinibatchRest, number: usize, size: Option<usize>) -> Vec<usize> {
-        let config =
-            Config { minibatch_rest: rest, num_minibatches: number, minibatch_size: size, ..Config::cleanrl() };
-        let split = config.minibatches(rows);
+        let split = Minibatches::of(rows, number, size, rest);
         let sizes: Vec<usize> = split.ranges().map(|range| range.len()).collect();
         // What is derived from the runs says the same.
         assert_eq!((sizes.len(), sizes.iter().sum()), (split.count(), split.rows()));
-        assert_eq!(sizes.iter().max(), Some(&config.minibatch_rows(rows)));
+        assert_eq!(sizes.iter().max(), Some(&split.largest()));
         assert!(sizes.iter().all(|size| *size > 0), "{sizes:?}");
         let mut by_stretch = Vec::new();
         let mut end = 0;

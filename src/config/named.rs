@@ -1,6 +1,7 @@
 //! Presets by name, with the networks that go with them.
 
-use super::{Algorithm, Config};
+use super::algorithm::AlgorithmKind;
+use super::config::Config;
 use crate::error::{Error, Result};
 use crate::policy::{Activation, Std};
 
@@ -21,9 +22,9 @@ pub struct Preset {
 
 impl Preset {
     /// The names that [`named`](Self::named) takes for `algorithm`.
-    pub const fn names(algorithm: Algorithm) -> &'static [&'static str] {
+    pub const fn names(algorithm: AlgorithmKind) -> &'static [&'static str] {
         match algorithm {
-            Algorithm::Ppo => &[
+            AlgorithmKind::Ppo => &[
                 "cleanrl",
                 "sb3",
                 "baselines-ppo2",
@@ -35,26 +36,26 @@ impl Preset {
                 "ten-tricks",
                 "rllib-penalty",
             ],
-            Algorithm::PpoPenalty => &["paper", "rllib-penalty"],
-            Algorithm::Trpo | Algorithm::Npg => &["sb3-contrib", "baselines", "spinningup", "tianshou"],
-            Algorithm::A2c => &["sb3"],
+            AlgorithmKind::PpoPenalty => &["paper", "rllib-penalty"],
+            AlgorithmKind::Trpo | AlgorithmKind::Npg => &["sb3-contrib", "baselines", "spinningup", "tianshou"],
+            AlgorithmKind::A2c => &["sb3"],
         }
     }
 
     /// The name of the default preset of `algorithm`.
-    pub const fn usual(algorithm: Algorithm) -> &'static str {
+    pub const fn usual(algorithm: AlgorithmKind) -> &'static str {
         match algorithm {
-            Algorithm::Ppo => "cleanrl",
-            Algorithm::PpoPenalty => "paper",
-            Algorithm::Trpo => "sb3-contrib",
-            Algorithm::Npg => "spinningup",
-            Algorithm::A2c => "sb3",
+            AlgorithmKind::Ppo => "cleanrl",
+            AlgorithmKind::PpoPenalty => "paper",
+            AlgorithmKind::Trpo => "sb3-contrib",
+            AlgorithmKind::Npg => "spinningup",
+            AlgorithmKind::A2c => "sb3",
         }
     }
 
-    /// The first algorithm (in the order of [`Algorithm::ALL`]) that has a preset of this name.
-    pub fn algorithm_of(name: &str) -> Option<Algorithm> {
-        Algorithm::ALL.into_iter().find(|algorithm| Self::names(*algorithm).contains(&name))
+    /// The first algorithm (in the order of [`AlgorithmKind::ALL`]) that has a preset of this name.
+    pub fn algorithm_of(name: &str) -> Option<AlgorithmKind> {
+        AlgorithmKind::ALL.into_iter().find(|algorithm| Self::names(*algorithm).contains(&name))
     }
 
     /// The preset `name` of `algorithm`, for policies over indices (`discrete`) or over real numbers. `docs/presets.md` lists
@@ -62,26 +63,26 @@ impl Preset {
     ///
     /// # Errors
     /// [`Error::Config`] with the names that there are.
-    pub fn named(name: &str, algorithm: Algorithm, discrete: bool) -> Result<Self> {
+    pub fn named(name: &str, algorithm: AlgorithmKind, discrete: bool) -> Result<Self> {
         let config = match (algorithm, name) {
-            (Algorithm::Ppo, "cleanrl") if discrete => Config::cleanrl(),
-            (Algorithm::Ppo, "cleanrl") => Config::cleanrl_continuous(),
-            (Algorithm::Ppo, "sb3") => Config::sb3(),
-            (Algorithm::Ppo, "baselines-ppo2") => Config::baselines_ppo2(),
-            (Algorithm::Ppo, "rsl_rl") => Config::rsl_rl(),
-            (Algorithm::Ppo, "skrl") => Config::skrl(),
-            (Algorithm::Ppo, "tianshou") => Config::tianshou(),
-            (Algorithm::Ppo, "torchrl") => Config::torchrl(),
-            (Algorithm::Ppo, "spinningup") => Config::spinningup(),
-            (Algorithm::Ppo, "ten-tricks") => Config::ten_tricks(),
-            (Algorithm::Ppo | Algorithm::PpoPenalty, "rllib-penalty") => Config::rllib_penalty(),
-            (Algorithm::PpoPenalty, "paper") => Config::ppo_penalty(),
-            (Algorithm::Trpo | Algorithm::Npg, "sb3-contrib") => Config::trpo_sb3_contrib(),
-            (Algorithm::Trpo | Algorithm::Npg, "baselines") => Config::trpo_baselines(),
-            (Algorithm::Trpo | Algorithm::Npg, "spinningup") => Config::trpo_spinningup(),
-            (Algorithm::Trpo, "tianshou") => Config::trpo_tianshou(),
-            (Algorithm::Npg, "tianshou") => Config::npg_tianshou(),
-            (Algorithm::A2c, "sb3") => Config::a2c(),
+            (AlgorithmKind::Ppo, "cleanrl") if discrete => Config::cleanrl(),
+            (AlgorithmKind::Ppo, "cleanrl") => Config::cleanrl_continuous(),
+            (AlgorithmKind::Ppo, "sb3") => Config::sb3(),
+            (AlgorithmKind::Ppo, "baselines-ppo2") => Config::baselines_ppo2(),
+            (AlgorithmKind::Ppo, "rsl_rl") => Config::rsl_rl(),
+            (AlgorithmKind::Ppo, "skrl") => Config::skrl(),
+            (AlgorithmKind::Ppo, "tianshou") => Config::tianshou(),
+            (AlgorithmKind::Ppo, "torchrl") => Config::torchrl(),
+            (AlgorithmKind::Ppo, "spinningup") => Config::spinningup(),
+            (AlgorithmKind::Ppo, "ten-tricks") => Config::ten_tricks(),
+            (AlgorithmKind::Ppo | AlgorithmKind::PpoPenalty, "rllib-penalty") => Config::rllib_penalty(),
+            (AlgorithmKind::PpoPenalty, "paper") => Config::ppo_penalty(),
+            (AlgorithmKind::Trpo | AlgorithmKind::Npg, "sb3-contrib") => Config::trpo_sb3_contrib(),
+            (AlgorithmKind::Trpo | AlgorithmKind::Npg, "baselines") => Config::trpo_baselines(),
+            (AlgorithmKind::Trpo | AlgorithmKind::Npg, "spinningup") => Config::trpo_spinningup(),
+            (AlgorithmKind::Trpo, "tianshou") => Config::trpo_tianshou(),
+            (AlgorithmKind::Npg, "tianshou") => Config::npg_tianshou(),
+            (AlgorithmKind::A2c, "sb3") => Config::a2c(),
             _ => {
                 let names: Vec<_> = Self::names(algorithm).iter().map(|name| format!("\"{name}\"")).collect();
                 let message = format!("is \"{name}\", must be {} for {}", names.join(" or "), algorithm.name());
@@ -95,7 +96,9 @@ impl Preset {
             _ => (vec![64, 64], Activation::Tanh),
         };
         let std = if name == "rsl_rl" { Std::SCALAR } else { Std::default() };
-        Ok(Self { config: Config { algorithm, ..config }, hidden, activation, std })
+        // The same settings may have another name: TRPO's are NPG's, too.
+        let of_kind = config.algorithm.renamed(algorithm).unwrap_or(config.algorithm);
+        Ok(Self { config: config.with_algorithm(of_kind), hidden, activation, std })
     }
 }
 
@@ -104,7 +107,7 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::Config`] with the names that there are.
-    pub fn preset(name: &str, algorithm: Algorithm, discrete: bool) -> Result<Self> {
+    pub fn preset(name: &str, algorithm: AlgorithmKind, discrete: bool) -> Result<Self> {
         Ok(Preset::named(name, algorithm, discrete)?.config)
     }
 }

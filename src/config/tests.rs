@@ -1,5 +1,7 @@
+mod files;
+mod refused;
+
 use super::*;
-use crate::policy::Init;
 
 fn presets() -> [Config; 14] {
     [
@@ -37,141 +39,13 @@ fn presets_are_valid_and_derived_sizes_are_cleanrls() {
 
 #[test]
 fn bad_settings_are_named() {
-    let bad = Config { clip_coef: 0.0, ..Config::cleanrl() };
+    let bad = Config::cleanrl().with_algorithm(Ppo { clip_coef: 0.0, ..Ppo::cleanrl() });
     assert_eq!(
         bad.validate().unwrap_err().to_string(),
         format!("config: clip_coef: is 0, must be in (0, {}]", f32::MAX as f64)
     );
     let nan = Config { gamma: f64::NAN, ..Config::cleanrl() };
     assert!(nan.validate().is_err());
-}
-
-/// A file from before there was a choice of algorithm is PPO's.
-#[test]
-fn old_files_still_parse_and_new_ones_come_back() {
-    for preset in presets() {
-        let text = serde_json::to_string(&preset).unwrap();
-        assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), preset);
-    }
-    let mut old = serde_json::to_value(Config::cleanrl()).unwrap();
-    for field in [
-        "minibatch_rest",
-        "shuffle",
-        "adv_std_floor",
-        "rmsprop_alpha",
-        "rmsprop_eps",
-        "algorithm",
-        "trust_region",
-        "ent_coef_schedule",
-        "clip_coef_schedule",
-        "clip_coef_vf_schedule",
-        "grad_clip",
-        "grad_clip_formula",
-        "adam_eps_placement",
-        "init",
-    ] {
-        assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
-    }
-    // Minibatches were rounded up then.
-    let before = Config { minibatch_rest: MinibatchRest::RoundUp, ..Config::cleanrl() };
-    assert_eq!(serde_json::from_value::<Config>(old).unwrap(), before);
-    let mut old = serde_json::to_value(AdaptiveLr::default()).unwrap();
-    for field in ["kl_factor", "step", "estimator"] {
-        assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
-    }
-    assert_eq!(serde_json::from_value::<AdaptiveLr>(old).unwrap(), AdaptiveLr::default());
-    // Tables that have grown since.
-    for (preset, table, fields) in [
-        (Config::npg(), "trust_region", ["subsample"].as_slice()),
-        (Config::ppo_penalty(), "kl_penalty", &["adapt", "measure"]),
-    ] {
-        let mut old = serde_json::to_value(&preset).unwrap();
-        for field in fields {
-            assert!(old[table].as_object_mut().unwrap().remove(*field).is_some(), "{field}");
-        }
-        assert_eq!(serde_json::from_value::<Config>(old).unwrap(), preset);
-    }
-}
-
-#[test]
-fn what_an_algorithm_would_leave_aside_is_refused() {
-    let penalty = Some(KlPenalty::adaptive());
-    let region = |change: fn(&mut TrustRegion)| {
-        let mut config = Config::npg();
-        change(&mut config.trust_region);
-        config
-    };
-    let with = |change: fn(&mut KlPenalty)| {
-        let mut penalty = KlPenalty::adaptive();
-        change(&mut penalty);
-        Config { kl_penalty: Some(penalty), ..Config::cleanrl() }
-    };
-    let rate = Some(AdaptiveLr::default());
-    let linear = Anneal::Linear { to: 0.0 };
-    let adapt = |adapt| Config { kl_penalty: Some(KlPenalty { adapt, ..KlPenalty::adaptive() }), ..Config::sb3() };
-    for (field, config) in [
-        ("ent_coef_schedule", Config { ent_coef_schedule: linear, ..Config::npg() }),
-        ("ent_coef_schedule.to", Config { ent_coef_schedule: Anneal::Linear { to: f64::NAN }, ..Config::sb3() }),
-        ("clip_coef_schedule.to", Config { clip_coef_schedule: Anneal::Linear { to: -0.1 }, ..Config::sb3() }),
-        ("clip_coef_schedule", Config { clip_coef_schedule: linear, ..Config::ppo_penalty() }),
-        ("clip_coef_vf_schedule", Config { clip_coef_vf_schedule: linear, ..Config::cleanrl() }),
-        ("value_learning_rate", Config { value_learning_rate: Some(1e-3), ..Config::trpo_baselines() }),
-        ("value_learning_rate", Config { value_learning_rate: Some(1e-3), ..Config::rsl_rl() }),
-        ("value_learning_rate", Config { learning_rate: 0.0, ..Config::spinningup() }),
-        ("value_loss.delta", Config { value_loss: ValueLoss::Huber { delta: 0.0 }, ..Config::sb3() }),
-        ("value_loss.max", Config { value_loss: ValueLoss::ClampError { max: -1.0 }, ..Config::sb3() }),
-        ("init.log_std", Config { init: Init { log_std: f64::NAN, ..Init::default() }, ..Config::sb3() }),
-        ("kl_penalty.adapt.raise_above", adapt(KlAdaptation { raise_above: 0.5, ..KlAdaptation::PAPER })),
-        ("kl_penalty.adapt.raise", adapt(KlAdaptation { raise: 0.9, ..KlAdaptation::PAPER })),
-        ("kl_penalty.adapt.lower", adapt(KlAdaptation { lower: 0.0, ..KlAdaptation::PAPER })),
-        ("kl_penalty", Config { kl_penalty: None, ..Config::ppo_penalty() }),
-        ("kl_penalty", Config { kl_penalty: penalty, ..Config::a2c() }),
-        ("anneal_lr", Config { adaptive_lr: rate, anneal_lr: true, ..Config::sb3() }),
-        ("adaptive_lr", Config { adaptive_lr: rate, ..Config::trpo_baselines() }),
-        (
-            "adaptive_lr.factor",
-            Config { adaptive_lr: Some(AdaptiveLr { factor: 1.0, ..AdaptiveLr::default() }), ..Config::sb3() },
-        ),
-        (
-            "adaptive_lr.max",
-            Config { adaptive_lr: Some(AdaptiveLr { max: 1e-6, ..AdaptiveLr::default() }), ..Config::sb3() },
-        ),
-        (
-            "adaptive_lr.kl_factor",
-            Config { adaptive_lr: Some(AdaptiveLr { kl_factor: 0.9, ..AdaptiveLr::skrl() }), ..Config::sb3() },
-        ),
-        ("adv_std_floor", Config { adv_std_floor: -1e-4, ..Config::sb3() }),
-        ("update_epochs", Config { update_epochs: 2, ..Config::a2c() }),
-        ("target_kl", Config { target_kl: Some(0.1), ..Config::npg() }),
-        ("ent_coef", Config { ent_coef: 0.1, ..Config::npg() }),
-        ("rmsprop_alpha", Config { rmsprop_alpha: 1.0, ..Config::a2c() }),
-        ("kl_penalty.kl_coef", with(|penalty| penalty.kl_coef = 0.0)),
-        ("kl_penalty.target_kl", with(|penalty| penalty.target_kl = 0.0)),
-        ("kl_penalty.hinge.coef", with(|penalty| penalty.hinge = Some(KlHinge { coef: -1.0, factor: 2.0 }))),
-        ("trust_region.max_kl", region(|region| region.max_kl = f64::NAN)),
-        ("trust_region.damping", region(|region| region.damping = -0.1)),
-        ("trust_region.cg_iterations", region(|region| region.cg_iterations = 0)),
-        ("trust_region.line_search_factor", region(|region| region.line_search_factor = 1.0)),
-        ("trust_region.acceptance.ratio", region(|region| region.acceptance = Acceptance::Ratio(2.0))),
-        ("trust_region.fisher_subsample", region(|region| region.fisher_subsample = 0)),
-        ("trust_region.subsample", region(|region| region.subsample = 0)),
-        ("trust_region.subsample", region(|region| region.subsample = 1 << 32)),
-        ("trust_region.fisher_subsample", region(|region| region.fisher_subsample = (1 << 32) + 1)),
-        ("trust_region.step_size", region(|region| region.step_size = Some(0.0))),
-        ("trust_region.step_size", region(|region| region.step_size = Some(f64::NAN))),
-        (
-            "trust_region.step_size",
-            Config {
-                trust_region: TrustRegion { step_size: Some(0.1), ..TrustRegion::default() },
-                ..Config::trpo_sb3_contrib()
-            },
-        ),
-    ] {
-        let message = config.validate().unwrap_err().to_string();
-        assert!(message.starts_with(&format!("config: {field}: ")), "{field}: {message}");
-    }
-    let fixed = Some(KlPenalty::fixed(0.0, KlDirection::NewOld));
-    assert!(Config { kl_penalty: fixed, ..Config::cleanrl() }.validate().is_ok());
 }
 
 #[test]
@@ -213,12 +87,12 @@ fn rllibs_rule_has_its_own_limits_and_factors() {
 #[test]
 fn schedules_go_by_steps() {
     let config = Config {
+        algorithm: Algorithm::Ppo(Ppo { clip_coef_schedule: Anneal::Linear { to: 0.0 }, ..Ppo::cleanrl() }),
         num_envs: 2,
         num_steps: 5,
         total_timesteps: 40,
         ent_coef: 0.02,
         ent_coef_schedule: Anneal::Linear { to: 0.01 },
-        clip_coef_schedule: Anneal::Linear { to: 0.0 },
         ..Config::cleanrl()
     };
     config.validate().unwrap();
@@ -228,13 +102,14 @@ fn schedules_go_by_steps() {
     {
         let update = config.progress(10 * update, 10);
         assert!((config.ent_coef_at(update) - ent_coef).abs() < 1e-15, "{update}");
-        assert!((config.clip_coef_at(update) - clip_coef).abs() < 1e-15, "{update}");
+        assert!((config.clip_coef_at(update).unwrap() - clip_coef).abs() < 1e-15, "{update}");
         // The value's range follows where it has none of its own.
         assert_eq!(config.clip_coef_vf_at(update), config.clip_coef_at(update));
         let now = config.at_progress(update);
         now.validate().unwrap();
-        assert_eq!((now.ent_coef, now.clip_coef), (config.ent_coef_at(update), config.clip_coef_at(update)));
-        assert_eq!((now.ent_coef_at(0.7), now.clip_coef_at(0.7)), (now.ent_coef, now.clip_coef));
+        let range = now.ppo().map(|ppo| ppo.clip_coef);
+        assert_eq!((now.ent_coef, range), (config.ent_coef_at(update), config.clip_coef_at(update)));
+        assert_eq!((now.ent_coef_at(0.7), now.clip_coef_at(0.7)), (now.ent_coef, range));
     }
     let own = Config {
         clip_coef_vf: Some(0.4),
@@ -243,11 +118,19 @@ fn schedules_go_by_steps() {
         ..config.clone()
     };
     own.validate().unwrap();
-    assert!((own.clip_coef_vf_at(0.25) - 0.5).abs() < 1e-15 && (own.value_limit_at(0.5) - 0.6).abs() < 1e-15);
-    assert_eq!(Config { value_loss: ValueLoss::Huber { delta: 3.0 }, ..own.clone() }.value_limit_at(0.5), 3.0);
-    assert_eq!(Config { value_loss: ValueLoss::ClampError { max: 7.0 }, ..own }.value_limit_at(0.5), 7.0);
+    let near = |got: Option<f64>, want: f64| (got.unwrap() - want).abs() < 1e-15;
+    assert!(near(own.clip_coef_vf_at(0.25), 0.5) && near(own.value_limit_at(0.5), 0.6));
+    assert_eq!(Config { value_loss: ValueLoss::Huber { delta: 3.0 }, ..own.clone() }.value_limit_at(0.5), Some(3.0));
+    assert_eq!(Config { value_loss: ValueLoss::ClampError { max: 7.0 }, ..own }.value_limit_at(0.5), Some(7.0));
     let plain = Config::cleanrl();
     assert_eq!(plain.at_progress(0.5), plain);
+    // A2C has a range for its value and a schedule for that; a trust region has neither.
+    let a2c = Config { value_loss: ValueLoss::ClipMax, total_timesteps: 80, ..Config::a2c() }
+        .with_algorithm(A2c { clip_coef_schedule: Anneal::Linear { to: 0.0 }, ..A2c::sb3() });
+    a2c.validate().unwrap();
+    assert_eq!((a2c.value_limit_at(0.5), a2c.at_progress(0.5).value_limit_at(0.9)), (Some(0.1), Some(0.1)));
+    let trpo = Config::trpo_baselines();
+    assert_eq!((trpo.clip_coef_at(0.5), trpo.value_limit_at(0.5), trpo.at_progress(0.5)), (None, None, trpo));
 }
 
 /// Windows of any size: what is done, not how many updates it took.
@@ -287,18 +170,18 @@ fn progress_is_what_is_done() {
 
 #[test]
 fn presets_have_names() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in AlgorithmKind::ALL {
         assert!(Preset::names(algorithm).contains(&Preset::usual(algorithm)));
         for name in Preset::names(algorithm) {
             for discrete in [false, true] {
                 let preset = Preset::named(name, algorithm, discrete).unwrap();
                 preset.config.validate().unwrap();
-                assert_eq!(preset.config.algorithm, algorithm);
+                assert_eq!(preset.config.algorithm.kind(), algorithm);
                 assert!(Preset::algorithm_of(name).is_some());
             }
         }
     }
-    assert_eq!(Config::preset("sb3", Algorithm::A2c, true).unwrap(), Config::a2c());
-    let message = Config::preset("best", Algorithm::Ppo, true).unwrap_err().to_string();
+    assert_eq!(Config::preset("sb3", AlgorithmKind::A2c, true).unwrap(), Config::a2c());
+    let message = Config::preset("best", AlgorithmKind::Ppo, true).unwrap_err().to_string();
     assert!(message.starts_with("config: preset: is \"best\", must be \"cleanrl\" or \"sb3\" or"), "{message}");
 }

@@ -1,7 +1,7 @@
 //! Settings of TRPO and of the natural policy gradient.
 
-use super::KlDirection;
-use super::validate::{Range, check};
+use super::choices::KlDirection;
+use super::range::{Range, check};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,17 @@ pub enum Acceptance {
     NotWorse,
     /// (L − L before) / (gᵀ step) > this (Schulman's modular_rl: 0.1); gᵀ step is what the gradient promises.
     Ratio(f64),
+}
+
+impl Acceptance {
+    /// The number by which `optim_line_search` knows it.
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Improves => 0,
+            Self::NotWorse => 1,
+            Self::Ratio(_) => 2,
+        }
+    }
 }
 
 /// Which matrix stands for the Fisher information.

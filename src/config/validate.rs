@@ -1,54 +1,17 @@
-//! Ranges of the settings.
+//! What may stand in the settings, and what goes together.
 
-use super::{AdaptiveLr, Algorithm, Anneal, Config, KlPenalty, ValueLoss};
+use super::algorithm::Algorithm;
+use super::choices::ValueLoss;
+use super::config::Config;
+use super::norm_obs::ObsNorm;
+use super::norm_reward::RewardNorm;
+use super::norm_value::ValueNorm;
+use super::ppo::Ppo;
+use super::range::{Range, check};
+use super::schedule::Anneal;
+use super::trust_region::TrustRegion;
 use crate::error::{Error, Result};
 use crate::memory::{product, word};
-
-/// A setting and where it may lie.
-pub(super) struct Range {
-    field: &'static str,
-    value: f64,
-    low: f64,
-    high: f64,
-    /// Whether the ends are themselves allowed.
-    with_low: bool,
-    with_high: bool,
-}
-
-impl Range {
-    /// [low, high].
-    pub const fn closed(field: &'static str, value: f64, low: f64, high: f64) -> Self {
-        Self { field, value, low, high, with_low: true, with_high: true }
-    }
-
-    /// (low, high].
-    pub const fn above(field: &'static str, value: f64, low: f64, high: f64) -> Self {
-        Self { with_low: false, ..Self::closed(field, value, low, high) }
-    }
-
-    /// [low, high).
-    pub const fn below(field: &'static str, value: f64, low: f64, high: f64) -> Self {
-        Self { with_high: false, ..Self::closed(field, value, low, high) }
-    }
-
-    /// (low, high).
-    pub const fn inside(field: &'static str, value: f64, low: f64, high: f64) -> Self {
-        Self { with_low: false, ..Self::below(field, value, low, high) }
-    }
-}
-
-/// The first setting out of range, as an error; NaN always is.
-pub(super) fn check(ranges: &[Range]) -> Result<()> {
-    for Range { field, value, low, high, with_low, with_high } in ranges {
-        let above = if *with_low { value >= low } else { value > low };
-        let below = if *with_high { value <= high } else { value < high };
-        if !(above && below) {
-            let (open, close) = (if *with_low { '[' } else { '(' }, if *with_high { ']' } else { ')' });
-            return Err(Error::config(field, format!("is {value}, must be in {open}{low}, {high}{close}")));
-        }
-    }
-    Ok(())
-}
 
 impl Config {
     /// Refuses settings out of range.
@@ -79,7 +42,6 @@ impl Config {
             return Err(Error::config("adv_ddof", format!("is {}, must be 0 or 1", self.adv_ddof)));
         }
         let max = f64::from(f32::MAX);
-        let to = |schedule| if let Anneal::Linear { to } = schedule { to } else { 0.0 };
         let (delta, error) = match self.value_loss {
             ValueLoss::Huber { delta } => (delta, 1.0),
             ValueLoss::ClampError { max } => (1.0, max),
@@ -91,24 +53,19 @@ impl Config {
             Range::closed("gae_lambda", self.gae_lambda, 0.0, 1.0),
             Range::closed("adv_eps", self.adv_eps, 0.0, max),
             Range::closed("adv_std_floor", self.adv_std_floor, 0.0, max),
-            Range::above("clip_coef", self.clip_coef, 0.0, max),
-            Range::above("dual_clip", self.dual_clip.unwrap_or(2.0), 1.0, max),
             Range::above("clip_coef_vf", self.clip_coef_vf.unwrap_or(1.0), 0.0, max),
             Range::closed("vf_loss_scale", self.vf_loss_scale, 0.0, max),
             Range::closed("ent_coef", self.ent_coef, -max, max),
             Range::closed("vf_coef", self.vf_coef, 0.0, max),
             Range::above("max_grad_norm", self.max_grad_norm.unwrap_or(1.0), 0.0, max),
-            Range::above("target_kl", self.target_kl.unwrap_or(1.0), 0.0, max),
-            Range::above("target_kl_factor", self.target_kl_factor, 0.0, max),
             Range::closed("adam_eps", self.adam_eps, 0.0, max),
             Range::below("adam_beta1", self.adam_beta1, 0.0, 1.0),
             Range::below("adam_beta2", self.adam_beta2, 0.0, 1.0),
             Range::closed("weight_decay", self.weight_decay, 0.0, max),
             Range::below("rmsprop_alpha", self.rmsprop_alpha, 0.0, 1.0),
             Range::closed("rmsprop_eps", self.rmsprop_eps, 0.0, max),
-            Range::closed("ent_coef_schedule.to", to(self.ent_coef_schedule), -max, max),
-            Range::closed("clip_coef_schedule.to", to(self.clip_coef_schedule), 0.0, max),
-            Range::closed("clip_coef_vf_schedule.to", to(self.clip_coef_vf_schedule), 0.0, max),
+            Range::closed("ent_coef_schedule.to", self.ent_coef_schedule.end(), -max, max),
+            Range::closed("clip_coef_vf_schedule.to", self.clip_coef_vf_schedule.end(), 0.0, max),
             Range::above("value_loss.delta", delta, 0.0, max),
             Range::above("value_loss.max", error, 0.0, max),
             Range::closed("value_learning_rate", self.value_learning_rate.unwrap_or(0.0), 0.0, max),
@@ -117,46 +74,44 @@ impl Config {
             Range::closed("init.value_gain", self.init.value_gain, 0.0, max),
             Range::closed("init.log_std", self.init.log_std, -max, max),
         ])?;
-        self.validate_normalization()?;
+        self.norm_obs.iter().try_for_each(ObsNorm::validate)?;
+        self.norm_reward.iter().try_for_each(RewardNorm::validate)?;
+        self.norm_value.iter().try_for_each(ValueNorm::validate)?;
         self.advantage.validate()?;
-        self.trust_region.validate()?;
-        self.kl_penalty.iter().try_for_each(KlPenalty::validate)?;
-        self.adaptive_lr.iter().try_for_each(AdaptiveLr::validate)?;
+        self.algorithm.validate()?;
         self.validate_algorithm()
     }
 
     /// What an algorithm needs, and settings that it would silently leave aside.
     fn validate_algorithm(&self) -> Result<()> {
         let name = self.algorithm.name();
-        let is_ppo = matches!(self.algorithm, Algorithm::Ppo | Algorithm::PpoPenalty);
         let wrong = |field: &'static str, message: String| Err(Error::config(field, message));
-        if self.algorithm == Algorithm::PpoPenalty && self.kl_penalty.is_none() {
-            return wrong("kl_penalty", format!("is absent, {name} needs it"));
-        }
-        if !is_ppo && self.kl_penalty.is_some() {
-            return wrong("kl_penalty", format!("is set, {name} has no such penalty"));
-        }
-        if !is_ppo && self.adaptive_lr.is_some() {
-            return wrong("adaptive_lr", format!("is set, {name} does not adapt its learning rate"));
-        }
-        if self.adaptive_lr.is_some() && self.anneal_lr {
-            return wrong("anneal_lr", "is true, must be false where adaptive_lr sets the learning rate".into());
-        }
-        if self.algorithm == Algorithm::A2c && self.update_epochs != 1 {
-            let epochs = self.update_epochs;
-            return wrong("update_epochs", format!("is {epochs}, must be 1: a2c has no ratio for a second pass"));
-        }
-        if self.dual_clip.is_some() && !(is_ppo && self.clips()) {
-            return wrong("dual_clip", "is set, but the ratio is not clipped".into());
-        }
-        if !is_ppo && self.target_kl.is_some() {
-            return wrong("target_kl", format!("is set, {name} does not stop early"));
-        }
-        if self.algorithm == Algorithm::Trpo && self.trust_region.step_size.is_some() {
-            return wrong("trust_region.step_size", "is set, trpo's step is as long as max_kl lets it be".into());
-        }
-        if self.algorithm.is_trust_region() && self.ent_coef != 0.0 {
-            return wrong("ent_coef", format!("is {}, {name} has no entropy bonus", self.ent_coef));
+        match &self.algorithm {
+            Algorithm::PpoPenalty(Ppo { kl_penalty: None, .. }) => {
+                return wrong("kl_penalty", format!("is absent, {name} needs it"));
+            }
+            Algorithm::Ppo(ppo) | Algorithm::PpoPenalty(ppo) => {
+                if ppo.adaptive_lr.is_some() && self.anneal_lr {
+                    return wrong(
+                        "anneal_lr",
+                        "is true, must be false where adaptive_lr sets the learning rate".into(),
+                    );
+                }
+                ppo.validate_together()?;
+            }
+            Algorithm::A2c(_) if self.update_epochs != 1 => {
+                let epochs = self.update_epochs;
+                return wrong("update_epochs", format!("is {epochs}, must be 1: a2c has no ratio for a second pass"));
+            }
+            Algorithm::A2c(_) => {}
+            Algorithm::Trpo(TrustRegion { step_size: Some(_), .. }) => {
+                return wrong("trust_region.step_size", "is set, trpo's step is as long as max_kl lets it be".into());
+            }
+            Algorithm::Trpo(_) | Algorithm::Npg(_) => {
+                if self.ent_coef != 0.0 {
+                    return wrong("ent_coef", format!("is {}, {name} has no entropy bonus", self.ent_coef));
+                }
+            }
         }
         self.validate_schedules()
     }
@@ -165,13 +120,14 @@ impl Config {
     fn validate_schedules(&self) -> Result<()> {
         let name = self.algorithm.name();
         let wrong = |field: &'static str, message: String| Err(Error::config(field, message));
-        let region = self.algorithm.is_trust_region();
+        let region = self.trust_region().is_some();
         if region && self.ent_coef_schedule != Anneal::None {
             return wrong("ent_coef_schedule", format!("is set, {name} has no entropy bonus"));
         }
         let clips_value = matches!(self.value_loss, ValueLoss::ClipMax | ValueLoss::ClipOnly) && !region;
-        let clips_ratio = self.clips() && !region && self.algorithm != Algorithm::A2c;
-        if self.clip_coef_schedule != Anneal::None && !clips_ratio && !(clips_value && self.clip_coef_vf.is_none()) {
+        let clips_ratio = self.ppo().is_some_and(Ppo::clips);
+        let moves = self.algorithm.clip().is_some_and(|(_, schedule)| schedule != Anneal::None);
+        if moves && !clips_ratio && !(clips_value && self.clip_coef_vf.is_none()) {
             return wrong("clip_coef_schedule", "is set, but nothing is clipped by clip_coef".into());
         }
         if self.clip_coef_vf_schedule != Anneal::None && !(clips_value && self.clip_coef_vf.is_some()) {
@@ -181,7 +137,7 @@ impl Config {
         if region {
             return wrong("value_learning_rate", format!("is set, {name}'s learning_rate is the critic's already"));
         }
-        if self.adaptive_lr.is_some() {
+        if self.adaptive_lr().is_some() {
             return wrong("value_learning_rate", "is set, must be absent where adaptive_lr sets the rate".into());
         }
         if self.learning_rate <= 0.0 || rate / self.learning_rate > f64::from(f32::MAX) {

@@ -2,7 +2,7 @@
 //! and of that what is held for sure, so that a refusal is never wrong. Left out are what threads may have kept from an earlier pass
 //! ([`scratch`]), what the numbers themselves decide (a stop, rows that do not count), and small change (names, a few rows).
 
-use crate::config::Config;
+use crate::config::{Config, TrustRegion};
 use crate::data::MinibatchStats;
 use crate::memory::{product, total};
 use crate::policy::{Branch, InitScheme, PolicySpec};
@@ -33,7 +33,10 @@ pub(super) fn learner(spec: &PolicySpec, config: &Config, size: usize, draws: bo
 /// An update on `rows` rows, of which `counted` count: beside the rollout or the batch that it is given.
 pub(super) fn update(spec: &PolicySpec, config: &Config, size: usize, rows: usize, counted: usize) -> u128 {
     let update = Update { spec, config, size, rows, counted, lost: rows.saturating_sub(counted) };
-    if config.algorithm.is_trust_region() { update.of_trust_region() } else { update.of_ppo() }
+    match config.trust_region() {
+        Some(region) => update.of_trust_region(region),
+        None => update.of_ppo(),
+    }
 }
 
 struct Update<'a> {
@@ -53,7 +56,7 @@ impl Update<'_> {
         let three = self.of_rows(self.rows, 0) + self.of_rows(self.rows, width) + self.of_rows(self.counted, 0);
         // A limit on the KL may end the update after its first minibatch.
         let minibatches = self.config.minibatches(self.rows);
-        let ends = self.config.kl_limit().is_some();
+        let ends = self.config.kl_stop().is_some();
         let (most, passed) = match ends {
             true => (minibatches.ranges().next().map_or(0, |first| first.len()), 0),
             false => (minibatches.largest(), self.passed()),
@@ -70,14 +73,13 @@ impl Update<'_> {
         ];
         let in_minibatch = moments.into_iter().max().unwrap_or(0).saturating_add(self.order());
         // At the end the rows that count once more, for the KL by which the penalty goes on.
-        let at_end = if self.config.kl_penalty.is_some() { self.of_rows(self.counted, width) } else { 0 };
+        let at_end = if self.config.kl_penalty().is_some() { self.of_rows(self.counted, width) } else { 0 };
         three.saturating_add(passed).saturating_add(in_minibatch.max(at_end))
     }
 
     /// The rows as they came, those that count, those of the policy; of the latter those that count, with their forward pass; then the
     /// critic's minibatches.
-    fn of_trust_region(&self) -> u128 {
-        let region = &self.config.trust_region;
+    fn of_trust_region(&self, region: &TrustRegion) -> u128 {
         let of_policy = self.rows.div_ceil(region.subsample.max(1));
         let of_fisher = of_policy.div_ceil(region.fisher_subsample.max(1)).saturating_sub(self.lost);
         let three = self.of_rows(self.rows, 0) + self.of_rows(self.counted, 0) + self.of_rows(of_policy, 0);

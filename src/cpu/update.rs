@@ -92,7 +92,7 @@ impl<F: Real> CpuLearner<F> {
         let order = order.map_or(Order::Keyed { seed: self.seed, update: self.update }, Order::Given);
         let progress = self.config.progress(self.env_steps, rows.len());
         let lr = self.config.learning_rate_at(progress);
-        let stats = if self.config.algorithm.is_trust_region() {
+        let stats = if self.config.trust_region().is_some() {
             let (parameters, direction) = (&mut self.parameters, &mut self.search_direction);
             trpo_update_between(
                 &self.spec,
@@ -106,20 +106,19 @@ impl<F: Real> CpuLearner<F> {
                 between,
             )?
         } else {
-            let rate = self.config.adaptive_lr.filter(|_| self.learning_rate > F::zero());
+            let rate = self.config.adaptive_lr().filter(|_| self.learning_rate > F::zero());
             let lr = rate.map_or(lr, |_| self.learning_rate.as_f64());
             let mut config = self.config.at_progress(progress);
-            if let Some(penalty) =
-                config.kl_penalty.as_mut().filter(|penalty| penalty.adaptive && self.kl_coef > F::zero())
-            {
+            let penalty = config.ppo_mut().and_then(|ppo| ppo.kl_penalty.as_mut());
+            if let Some(penalty) = penalty.filter(|penalty| penalty.adaptive && self.kl_coef > F::zero()) {
                 penalty.kl_coef = self.kl_coef.as_f64().clamp(KlPenalty::MIN_KL_COEF, KlPenalty::MAX_KL_COEF);
             }
             ppo_update_between(&self.spec, &config, lr, &mut self.parameters, &mut self.adam, rows, order, between)?
         };
-        if let (Some(next), true) = (stats.kl_coef, self.config.kl_penalty.is_some_and(|penalty| penalty.adaptive)) {
+        if let (Some(next), true) = (stats.kl_coef, self.config.kl_penalty().is_some_and(|penalty| penalty.adaptive)) {
             self.kl_coef = F::of(next);
         }
-        if self.config.adaptive_lr.is_some() {
+        if self.config.adaptive_lr().is_some() {
             self.learning_rate = F::of(stats.learning_rate);
         }
         self.update = self.update.saturating_add(1);

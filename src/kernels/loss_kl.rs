@@ -99,9 +99,8 @@ pub const STATE_KL: usize = word(DEF.source, "STATE_KL");
 impl Params {
     /// The settings of `config`; index, phase and place remain.
     pub fn new(config: &Config) -> Self {
-        let mut params =
-            Self { direction: u32::from(config.kl_direction() == Some(KlDirection::NewOld)), ..Self::default() };
-        if let Some(penalty) = config.kl_penalty {
+        let mut params = Self { direction: config.kl_direction().map_or(0, KlDirection::code), ..Self::default() };
+        if let Some(penalty) = config.kl_penalty() {
             params.adaptive = penalty.adaptive.into();
             params.kl_coef = penalty.kl_coef as f32;
             params.kl_low = (penalty.adapt.lower_below * penalty.target_kl) as f32;
@@ -112,7 +111,7 @@ impl Params {
                 params.hinge_limit = (hinge.factor * penalty.target_kl) as f32;
             }
         }
-        if let Some(rate) = config.adaptive_lr {
+        if let Some(rate) = config.adaptive_lr() {
             params.rate_high = (rate.kl_factor * rate.target_kl) as f32;
             params.rate_low = (rate.target_kl / rate.kl_factor) as f32;
             params.column = match rate.estimator {

@@ -3,7 +3,7 @@
 use super::ratio_stats::ratio_stats;
 use super::reduce_moments::mean;
 use super::{Real, head, surrogate};
-use crate::config::{Algorithm, Config, KlDirection, ValueLoss};
+use crate::config::{Config, KlDirection, Surrogate, ValueLoss};
 use crate::data::{Actions, MinibatchStats, check_shape};
 use crate::error::{Error, Result};
 use crate::policy::Head;
@@ -95,16 +95,16 @@ pub(super) fn loss_of_block<F: Real>(
 ) -> Result<PpoLoss<F>> {
     check_shape("values", values.shape(), &[dist.nrows()])?;
     let rows = F::count(dist.nrows().max(1));
-    let clip_coef = F::of(config.clip_coef);
+    let clip_coef = clip_range(config);
     let head::Both { logp, entropy: entropies, by_logp, by_entropy } = head::both(head, dist, targets.actions)?;
 
-    let dual_clip = config.dual_clip.map(F::of);
-    let (policy_loss, d_logp) = if config.algorithm == Algorithm::A2c {
-        surrogate::policy_gradient(logp.view(), targets.advantages)?
-    } else if config.clips() {
-        surrogate::clip(logp.view(), targets.logp_old, targets.advantages, clip_coef, clip_coef, dual_clip)?
-    } else {
-        surrogate::unclipped(logp.view(), targets.logp_old, targets.advantages)?
+    let dual_clip = config.ppo().and_then(|ppo| ppo.dual_clip).map(F::of);
+    let (policy_loss, d_logp) = match config.algorithm.surrogate() {
+        Surrogate::LogProb => surrogate::policy_gradient(logp.view(), targets.advantages)?,
+        Surrogate::Clip => {
+            surrogate::clip(logp.view(), targets.logp_old, targets.advantages, clip_coef, clip_coef, dual_clip)?
+        }
+        Surrogate::Ratio => surrogate::unclipped(logp.view(), targets.logp_old, targets.advantages)?,
     };
     let (half_value_loss, d_half) = half_value_loss(config, values, targets)?;
     // Those carry a factor of ½.
@@ -120,7 +120,7 @@ pub(super) fn loss_of_block<F: Real>(
     d_dist *= &d_logp.insert_axis(Axis(1));
     by_entropy *= d_entropy;
     d_dist += &by_entropy;
-    if let (Some(direction), Some(_)) = (config.kl_direction(), config.kl_penalty) {
+    if let (Some(direction), Some(_)) = (config.kl_direction(), config.kl_penalty()) {
         let old = old_dist(dist, targets)?;
         let each = Array1::from_elem(dist.nrows(), slope / rows);
         d_dist += &match direction {
@@ -157,13 +157,18 @@ pub(super) fn loss_of_block<F: Real>(
     Ok(PpoLoss { stats, d_dist, d_values })
 }
 
+/// The clip range. Trust regions have none: no ratio and no value is beyond this one.
+fn clip_range<F: Real>(config: &Config) -> F {
+    config.algorithm.clip().map_or(F::infinity(), |(range, _)| F::of(range))
+}
+
 /// Half of the value loss, and its gradient by the values.
 fn half_value_loss<F: Real>(
     config: &Config,
     values: ArrayView1<'_, F>,
     targets: &Targets<'_, F>,
 ) -> Result<(f64, Array1<f64>)> {
-    let range = F::of(config.clip_coef_vf.unwrap_or(config.clip_coef));
+    let range = config.clip_coef_vf.map_or_else(|| clip_range(config), F::of);
     // In f64, where the square of no f32 overflows; the gradient is linear in the error and fits.
     let wide = |column: ArrayView1<'_, F>| column.mapv(F::as_f64);
     let (v, returns, values_old) = (wide(values), wide(targets.returns), wide(targets.values_old));
@@ -194,7 +199,7 @@ pub(super) fn current_kl<F: Real>(
 
 /// d penalty / d KL; `kl`, the mean over the whole minibatch, is asked for only where it matters.
 pub(super) fn penalty_slope<F: Real>(config: &Config, kl: impl FnOnce() -> Result<F>) -> Result<F> {
-    let hinge = config.kl_penalty.is_some_and(|settings| settings.hinge.is_some());
+    let hinge = config.kl_penalty().is_some_and(|settings| settings.hinge.is_some());
     Ok(F::of(penalty(config, if hinge { kl()?.as_f64() } else { 0.0 }).1))
 }
 
@@ -204,7 +209,7 @@ pub(super) fn penalty_slope<F: Real>(config: &Config, kl: impl FnOnce() -> Resul
 /// h = max(0, KL − factor · target_kl);   penalty = β KL + coef h²;   d penalty / d KL = β + 2 coef h
 /// ```
 fn penalty(config: &Config, kl: f64) -> (f64, f64) {
-    let Some(settings) = config.kl_penalty else { return (0.0, 0.0) };
+    let Some(settings) = config.kl_penalty() else { return (0.0, 0.0) };
     let over = |factor: f64| (kl - factor * settings.target_kl).max(0.0);
     let (h, coef) = settings.hinge.map_or((0.0, 0.0), |hinge| (over(hinge.factor), hinge.coef));
     (settings.kl_coef * kl + coef * h * h, settings.kl_coef + 2.0 * coef * h)

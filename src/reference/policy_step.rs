@@ -62,7 +62,7 @@ pub fn policy_step<F: Real>(
     rows: &Rows<F>,
     warm_start: Option<&[F]>,
 ) -> Result<PolicyStep<F>> {
-    let region = &config.trust_region;
+    let region = config.expect_trust_region()?;
     let (all, rows) = (rows, &rows.only_counted());
     if rows.is_empty() {
         let none = vec![F::zero(); parameters.len()];
@@ -89,7 +89,7 @@ pub fn policy_step<F: Real>(
     let settings = CgSettings::from(region);
     let (direction, report) = conjugate_gradient(|v| fisher.apply(v), &gradient, warm_start, &settings)?;
     let quadratic_form = dot(&direction, &fisher.apply(&direction)?);
-    let search = config.algorithm != Algorithm::Npg;
+    let search = !matches!(config.algorithm, Algorithm::Npg(_));
     let scale = match region.step_size.filter(|_| !search) {
         Some(size) => F::of(size),
         None => (F::of(2.0 * region.max_kl) / quadratic_form).sqrt(),
@@ -140,7 +140,7 @@ fn line_search<F: Real>(
     [surrogate_before, scale, expected]: [F; 3],
     step: &mut PolicyStep<F>,
 ) -> Result<()> {
-    let (region, search) = (&config.trust_region, config.algorithm != Algorithm::Npg);
+    let (region, search) = (config.expect_trust_region()?, !matches!(config.algorithm, Algorithm::Npg(_)));
     let mut fraction = F::one();
     for index in 0..if search { region.line_search_steps } else { 1 } {
         let along = fraction * scale;

@@ -77,7 +77,7 @@ pub fn minibatch_gradient<F: Real>(
 ///
 /// Rows that do not count are dropped from each minibatch, and means are over what is left of it.
 ///
-/// β of this update is `config.kl_penalty.kl_coef`; the next one is in the statistics. A2C is the same with one epoch.
+/// β of this update is [`KlPenalty::kl_coef`](crate::config::KlPenalty::kl_coef); the next one is in the statistics. A2C is the same with one epoch.
 ///
 /// # Errors
 /// [`Error::Config`], [`Error::Shape`] or [`Error::Value`] if the inputs do not fit; nothing was changed then.
@@ -126,8 +126,8 @@ pub fn ppo_update_between<F: Real>(
         ..UpdateStats::default()
     };
     let settings = AdamSettings::new(config, layout.own_range(Branch::VALUE));
-    let met = f64::NAN;
-    let mut update = Update { spec, layout: &layout, config, settings, parameters, adam, between, stats, met };
+    let (met, kl_stop) = (f64::NAN, config.kl_stop().unwrap_or((KlStop::Epoch, f64::INFINITY)));
+    let mut update = Update { spec, layout: &layout, config, settings, parameters, adam, between, stats, kl_stop, met };
     for epoch in 0..config.update_epochs {
         if update.epoch(&whole, &order.epoch(config, rows.len(), epoch), epoch)? {
             break;
@@ -175,6 +175,8 @@ struct Update<'a, F> {
     adam: &'a mut Adam<F>,
     between: &'a mut Between<'a, F>,
     stats: UpdateStats,
+    /// When an update or epoch stops early, and the limit; without one no KL is above it.
+    kl_stop: (KlStop, f64),
     /// KL of the last minibatch with a row that counts.
     met: f64,
 }
@@ -188,18 +190,18 @@ impl<F: Real> Update<'_, F> {
         for range in config.minibatches(whole.len()).ranges() {
             if !self.minibatch(whole.gather(&order[range]).only_counted())? {
                 self.stats.stopped_early = true;
-                ends = config.kl_stop == KlStop::Minibatch;
+                ends = self.kl_stop.0 == KlStop::Minibatch;
                 break;
             }
         }
         let stats = &mut self.stats;
-        if let Some(rate) = config.adaptive_lr.filter(|rate| rate.step == RateStep::Epoch) {
+        if let Some(rate) = config.adaptive_lr().filter(|rate| rate.step == RateStep::Epoch) {
             // NaN, which moves nothing, where none has a row that counts.
             let seen: Vec<_> = stats.minibatches[first..].iter().filter(|minibatch| minibatch.rows > 0).collect();
             let mean = seen.iter().map(|minibatch| rate.kl(minibatch)).sum::<f64>() / seen.len() as f64;
             stats.learning_rate = rate.next(stats.learning_rate, mean);
         }
-        if config.kl_stop == KlStop::Epoch && stats.last().approx_kl > config.kl_limit().unwrap_or(f64::INFINITY) {
+        if self.kl_stop.0 == KlStop::Epoch && stats.last().approx_kl > self.kl_stop.1 {
             stats.stopped_early = epoch + 1 < config.update_epochs;
             ends = true;
         }
@@ -219,11 +221,11 @@ impl<F: Real> Update<'_, F> {
             self.met = measured.kl;
         }
         let stats = &mut self.stats;
-        if config.kl_stop != KlStop::Epoch && measured.approx_kl > config.kl_limit().unwrap_or(f64::INFINITY) {
+        if self.kl_stop.0 != KlStop::Epoch && measured.approx_kl > self.kl_stop.1 {
             stats.minibatches.push(measured);
             return Ok(false);
         }
-        if let Some(rate) = config.adaptive_lr.filter(|rate| rate.step == RateStep::Minibatch) {
+        if let Some(rate) = config.adaptive_lr().filter(|rate| rate.step == RateStep::Minibatch) {
             let kl = rate.kl(&measured);
             let says_nothing = rate.estimator == KlEstimator::K3 && stats.minibatches.is_empty();
             if !says_nothing || kl >= rate.target_kl {
@@ -244,7 +246,7 @@ impl<F: Real> Update<'_, F> {
 
     /// β of the next update.
     fn adapt(&mut self, whole: &Rows<F>, counted: &Rows<F>) -> Result<()> {
-        let (Some(penalty), Some(old)) = (&self.config.kl_penalty, &whole.only_counted().old_dist) else {
+        let (Some(penalty), Some(old)) = (self.config.kl_penalty(), &whole.only_counted().old_dist) else {
             return Ok(());
         };
         let kl = match penalty.measure {

@@ -141,9 +141,10 @@ pub fn trpo_update_between<F: Real>(
         return Err(Error::config("batch", "has 0 rows that count"));
     }
     let layout = spec.layout();
-    let warm = config.trust_region.cg_warm_start;
+    let region = config.expect_trust_region()?;
+    let warm = region.cg_warm_start;
     let start = Some(search_direction.as_slice()).filter(|start| warm && !start.is_empty());
-    let mut of_policy = match config.trust_region.subsample {
+    let mut of_policy = match region.subsample {
         1 => rows.clone(),
         every => rows.gather(&order.permutation(rows.len(), config.update_epochs)[..rows.len().div_ceil(every)]),
     };

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use wgpo::checkpoint::{load_learner, load_trainer};
 use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::policy::PolicySpec;
-use wgpo::{Agent, Algorithm, Config, LearnerState, SaveAgent, SaveTrainer, Trainer};
+use wgpo::{Agent, AlgorithmKind, Config, LearnerState, SaveAgent, SaveTrainer, Trainer};
 
 /// Cases whose state is kept as a file, by what it has: running statistics and environments; a trunk, an adapted β and deviations as
 /// they are; deviations from the state and RMSProp; a rate that follows the KL; a solution of conjugate gradients.
@@ -32,7 +32,7 @@ fn file(case: &Case) -> PathBuf {
 
 /// What is there: a case of each head, and what goes through presets and environments.
 fn cases() -> Vec<Case> {
-    let algorithms = Algorithm::ALL.len();
+    let algorithms = AlgorithmKind::ALL.len();
     let of_heads = head_cases().into_iter().enumerate();
     let mut cases: Vec<_> = of_heads
         .filter(|(index, case)| {
@@ -44,7 +44,7 @@ fn cases() -> Vec<Case> {
         .collect();
     let mut warm = cases.iter().find(|case| case.name == "preset sb3-contrib | trpo").unwrap().clone();
     warm.name = "warm start | trpo".into();
-    warm.config.trust_region.cg_warm_start = true;
+    warm.config.trust_region_mut().unwrap().cg_warm_start = true;
     cases.push(warm);
     cases
 }

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
-use wgpo::Algorithm;
+use wgpo::AlgorithmKind;
 use wgpo::policy::Activation;
 
 /// A choice of the library as the command line takes it: its name in files, with hyphens.
@@ -20,7 +20,7 @@ pub trait Named: Copy + Send + Sync + serde::Serialize + 'static {
     }
 }
 
-impl Named for Algorithm {
+impl Named for AlgorithmKind {
     const ALL: &'static [Choice<Self>] = &choices(Self::ALL);
 
     fn about(self) -> &'static str {
@@ -70,9 +70,9 @@ mod tests {
         let names = |values: Vec<Option<PossibleValue>>| {
             values.into_iter().map(|value| value.unwrap().get_name().to_owned()).collect::<Vec<_>>()
         };
-        let algorithms = Choice::<Algorithm>::value_variants().iter().map(Choice::to_possible_value).collect();
-        assert_eq!(names(algorithms), Algorithm::ALL.map(Algorithm::name));
-        assert!(Algorithm::ALL.into_iter().all(|algorithm| !algorithm.about().is_empty()));
+        let algorithms = Choice::<AlgorithmKind>::value_variants().iter().map(Choice::to_possible_value).collect();
+        assert_eq!(names(algorithms), AlgorithmKind::ALL.map(AlgorithmKind::name));
+        assert!(AlgorithmKind::ALL.into_iter().all(|algorithm| !algorithm.about().is_empty()));
         let activations = Choice::<Activation>::value_variants().iter().map(Choice::to_possible_value).collect();
         assert_eq!(names(activations), ["identity", "tanh", "relu", "elu", "silu", "gelu-tanh", "gelu-erf"]);
     }

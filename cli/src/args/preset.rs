@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use std::sync::LazyLock;
-use wgpo::Algorithm;
+use wgpo::AlgorithmKind;
 
 /// Settings by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Preset {
 /// All of them: the published ones in the order in which the library has them.
 static ALL: LazyLock<Vec<Preset>> = LazyLock::new(|| {
     let mut all = vec![Preset::Tuned];
-    for name in Algorithm::ALL.into_iter().flat_map(wgpo::Preset::names) {
+    for name in AlgorithmKind::ALL.into_iter().flat_map(wgpo::Preset::names) {
         if !all.contains(&Preset::Published(name)) {
             all.push(Preset::Published(name));
         }
@@ -65,8 +65,8 @@ impl ValueEnum for Preset {
             let help = "Chosen for task and algorithm: reaches the task's mark within a minute or so";
             return Some(PossibleValue::new("tuned").help(help));
         };
-        let of = Algorithm::ALL.into_iter().filter(|algorithm| wgpo::Preset::names(*algorithm).contains(&name));
-        let of = of.map(Algorithm::name).collect::<Vec<_>>().join(", ");
+        let of = AlgorithmKind::ALL.into_iter().filter(|algorithm| wgpo::Preset::names(*algorithm).contains(&name));
+        let of = of.map(AlgorithmKind::name).collect::<Vec<_>>().join(", ");
         Some(PossibleValue::new(name).help(format!("{} ({of})", about(name)).trim_start().to_owned()))
     }
 }

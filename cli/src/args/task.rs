@@ -50,7 +50,7 @@ impl ValueEnum for Task {
 mod tests {
     use super::Task;
     use clap::ValueEnum as _;
-    use wgpo::Algorithm;
+    use wgpo::AlgorithmKind;
 
     #[test]
     fn the_table_of_what_the_tuned_settings_solve_has_every_task_with_every_algorithm() {
@@ -63,7 +63,7 @@ mod tests {
         };
         let mut rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).filter_map(cells).collect();
         let tasks = Task::value_variants().iter().map(|task| task.0.name().to_owned());
-        let algorithms = Algorithm::ALL.map(Algorithm::name);
+        let algorithms = AlgorithmKind::ALL.map(AlgorithmKind::name);
         let mut wanted: Vec<_> =
             tasks.flat_map(|task| algorithms.iter().map(move |name| (task.clone(), (*name).to_owned()))).collect();
         // Until the script has written it, it has none.

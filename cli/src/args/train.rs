@@ -8,7 +8,7 @@ use super::range::{counts, up_to};
 use super::task::Task;
 use clap::Args;
 use std::path::PathBuf;
-use wgpo::Algorithm;
+use wgpo::AlgorithmKind;
 use wgpo::policy::Activation;
 
 /// Options of `wgpo train`.
@@ -44,7 +44,7 @@ pub struct TrainArgs {
 
     /// How a batch becomes new parameters [default: what --config says, else ppo]
     #[arg(long, value_enum)]
-    pub algo: Option<Choice<Algorithm>>,
+    pub algo: Option<Choice<AlgorithmKind>>,
 
     /// Settings to start from [default: tuned]
     #[arg(long, value_enum)]

@@ -2,7 +2,7 @@
 
 use wgpo::env::Env;
 use wgpo::policy::{Bounds, Head};
-use wgpo::{Algorithm, Config, KlDirection, KlPenalty};
+use wgpo::{Algorithm, Config, KlDirection, KlPenalty, Ppo};
 
 /// One way to fail, and who tries.
 pub struct Mode {
@@ -59,11 +59,10 @@ impl Mode {
         };
         match penalty {
             None => config,
-            Some(direction) => Config {
-                algorithm: Algorithm::PpoPenalty,
-                kl_penalty: Some(KlPenalty { clip: false, ..KlPenalty::fixed(10.0, direction) }),
-                ..config
-            },
+            Some(direction) => {
+                let penalty = KlPenalty { clip: false, ..KlPenalty::fixed(10.0, direction) };
+                config.with_algorithm(Algorithm::PpoPenalty(Ppo { kl_penalty: Some(penalty), ..Ppo::cleanrl() }))
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use wgpo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 impl ChosenPlace {
     /// A trainer at the beginning of the run.
     pub fn trainer(&self, run: &RunConfig) -> Result<Box<dyn Trainer>> {
-        let (env, spec, config) = (run.env, run.policy.clone(), run.ppo.clone());
+        let (env, spec, config) = (run.env, run.policy.clone(), run.settings.clone());
         Ok(match self.place() {
             Place::Gpu(gpu) => {
                 let gpu = with_binding_bytes(gpu, GpuTrainer::binding_bytes(&spec, &config))?;
@@ -28,7 +28,7 @@ impl ChosenPlace {
 
     /// A trainer that goes on from `state`, which is of the run's policy and task; nothing is drawn that it then replaces.
     pub fn trainer_from(&self, run: &RunConfig, state: &TrainerState) -> Result<Box<dyn Trainer>> {
-        let (spec, config) = (run.policy.clone(), run.ppo.clone());
+        let (spec, config) = (run.policy.clone(), run.settings.clone());
         Ok(match self.place() {
             Place::Gpu(gpu) => {
                 let gpu = with_binding_bytes(gpu, GpuTrainer::binding_bytes(&spec, &config))?;
@@ -51,7 +51,7 @@ impl ChosenPlace {
 
     /// A trainer for each of `starts`, with the settings of `run`, which advance together. Nothing is drawn that a state then replaces.
     pub fn group_from(&self, run: &RunConfig, starts: &[Start<'_>]) -> Result<Group> {
-        let (env, spec, config) = (run.env, &run.policy, &run.ppo);
+        let (env, spec, config) = (run.env, &run.policy, &run.settings);
         Ok(match self.place() {
             Place::Gpu(gpu) => {
                 let gpu = with_binding_bytes(gpu, GpuTrainer::binding_bytes(spec, config))?;

@@ -1,58 +1,63 @@
 //! A settings file: what it says, over a preset, and all that is wrong with it.
 
-use super::document::{self, Item, tree};
+use super::document::{self, Item, Value, tree};
 use super::layered::Layered;
 use super::mistake::{Mistake, wrong};
-use super::presets::{algorithm_of, complete};
-use super::reader::{Reader, nearest};
+use super::old_keys;
+use super::presets::{algorithm_of, known, readers};
+use super::reader::{Reader, listed, nearest};
 use super::run_config::keys_of_a_run;
 use crate::files;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize as _;
 use std::path::Path;
 use wgpo::policy::Head;
-use wgpo::{Algorithm, Config, Error};
-
-fn parsed(path: &Path) -> Result<Item> {
-    document::parse(&files::read(path)?).map_err(|all| wrong(path, all))
-}
+use wgpo::{AlgorithmKind, Config, Error};
 
 /// The settings in `path`, over those that its key `preset` names, else over `base` of its `algorithm`.
 ///
 /// The file is either a list of settings (`learning_rate = 3e-4`; `"off"` turns an optional one off), or has them all in a
-/// table `[ppo]`, as a run's config.toml does. Where `asked` is set, the file may not say another algorithm.
+/// table `[config]`, as a run's config.toml does. Where `asked` is set, the file may not say another algorithm.
 ///
 /// # Errors
 /// [`Mistakes`] of the file, all that were found.
 pub fn from_file(
     path: &Path,
     head: &Head,
-    asked: Option<Algorithm>,
-    base: impl Fn(Algorithm) -> Result<Config>,
+    asked: Option<AlgorithmKind>,
+    base: impl Fn(AlgorithmKind) -> Result<Config>,
 ) -> Result<Config> {
-    let given = parsed(path)?;
-    let known = tree(&complete())?;
-    let config = if let Some(settings) = given.at(&["ppo"]) {
+    let mut given = document::parse(&files::read(path)?).map_err(|all| wrong(path, all))?;
+    let (hints, mut mistakes) = old_keys::renamed(&mut given);
+    old_keys::say_once(path, hints);
+    let known = known()?;
+    let config = if let Some(settings) = given.at(&["config"]) {
         let filler = tree(&Config::cleanrl())?;
         let whole =
-            ": [ppo] holds all settings, as a run's config.toml does; to change a few, write them without [ppo]";
-        let reader = Reader { base: None, filler: Some(&filler), known: &known, within: Some("ppo"), whole };
-        of_keys(&reader, settings, beside_ppo(&given, &known))
+            ": [config] holds all settings, as a run's config.toml does; to change a few, write them without [config]";
+        let reader = Reader { base: None, filler: Some(&filler), known: &known, within: Some("config"), whole };
+        mistakes.extend(beside_config(&given, &known));
+        of_keys(&reader, settings, mistakes)
     } else {
         let mut settings = given;
-        let said =
-            settings.at(&["algorithm"]).map(|given| Algorithm::deserialize(Layered { given: Some(given), base: None }));
+        let said = settings.at(&["algorithm"]);
+        let said = said.map(|given| AlgorithmKind::deserialize(Layered { given: Some(given), base: None }));
         // A name that is none is a mistake of the reading below.
-        let said = said.and_then(std::result::Result::ok);
+        let (is_none, said) = (matches!(said, Some(Err(_))), said.and_then(std::result::Result::ok));
         let (base, mistake) =
-            starting_point(&mut settings, head, asked.or(said), base).with_context(|| format!("{}", path.display()))?;
+            starting_point(&mut settings, head, said.or(asked), base).with_context(|| format!("{}", path.display()))?;
+        mistakes.extend(mistake);
+        if !is_none {
+            mistakes.extend(of_others(&mut settings, base.algorithm.kind())?);
+        }
         let base = tree(&base)?;
         let reader = Reader { base: Some(&base), filler: None, known: &known, within: None, whole: "" };
-        of_keys(&reader, &settings, mistake.into_iter().collect())
+        of_keys(&reader, &settings, mistakes)
     };
     let config = config.map_err(|all| wrong(path, all))?;
-    if let Some(asked) = asked.filter(|asked| *asked != config.algorithm) {
-        let (asked, said) = (asked.name(), config.algorithm.name());
+    let kind = config.algorithm.kind();
+    if let Some(asked) = asked.filter(|asked| *asked != kind) {
+        let (asked, said) = (asked.name(), kind.name());
         bail!("{}: its algorithm is {said}, --algo says {asked}; leave one of them out", path.display());
     }
     Ok(config)
@@ -62,8 +67,8 @@ pub fn from_file(
 fn starting_point(
     settings: &mut Item,
     head: &Head,
-    algorithm: Option<Algorithm>,
-    base: impl Fn(Algorithm) -> Result<Config>,
+    algorithm: Option<AlgorithmKind>,
+    base: impl Fn(AlgorithmKind) -> Result<Config>,
 ) -> Result<(Config, Option<Mistake>)> {
     let Some(preset) = settings.at(&["preset"]).cloned() else {
         return Ok((base(algorithm.unwrap_or_default())?, None));
@@ -88,15 +93,32 @@ fn starting_point(
     Ok((base(algorithm.unwrap_or_default())?, Some(Mistake { line: preset.line, words })))
 }
 
-/// Keys beside `[ppo]` that are none of a run's: nobody would read them.
-fn beside_ppo(given: &Item, known: &Item) -> Vec<Mistake> {
+/// Takes out of the file the settings that only other algorithms than `kind` read, and says so: nobody would read them.
+fn of_others(settings: &mut Item, kind: AlgorithmKind) -> Result<Vec<Mistake>> {
+    let Value::Table(keys) = &mut settings.value else { return Ok(Vec::new()) };
+    let mut mistakes = Vec::new();
+    for (key, item) in keys.iter() {
+        let readers = readers(key)?;
+        if readers.is_empty() || readers.contains(&kind) {
+            continue;
+        }
+        let readers: Vec<_> = readers.iter().map(|reader| reader.name().to_owned()).collect();
+        let words = format!("{key}: is a setting of {}; {} does not read it", listed(&readers), kind.name());
+        mistakes.push((key.clone(), Mistake { line: item.line, words }));
+    }
+    keys.retain(|key, _| mistakes.iter().all(|(other, _)| other != key));
+    Ok(mistakes.into_iter().map(|(_, mistake)| mistake).collect())
+}
+
+/// Keys beside `[config]` that are none of a run's: nobody would read them.
+fn beside_config(given: &Item, known: &Item) -> Vec<Mistake> {
     let keys = keys_of_a_run();
     let unread = given.table().into_iter().flatten().filter(|(key, _)| !keys.contains(*key));
     let mistake = |(key, item): (&String, &Item)| {
         let words = if known.at(&[key]).is_some() || key == "preset" {
-            format!("{key}: stands beside [ppo], which holds all settings, so nobody would read it")
+            format!("{key}: stands beside [config], which holds all settings, so nobody would read it")
         } else {
-            format!("{key}: there is no such key beside [ppo] (a run's file has {})", keys.join(", "))
+            format!("{key}: there is no such key beside [config] (a run's file has {})", keys.join(", "))
         };
         Mistake { line: item.line, words }
     };

@@ -5,6 +5,7 @@ mod fault;
 pub mod file;
 mod layered;
 pub mod mistake;
+mod old_keys;
 pub mod presets;
 mod reader;
 pub mod run_config;

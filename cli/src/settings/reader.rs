@@ -4,6 +4,7 @@ use super::document::{Item, Value};
 use super::fault::{Fault, Kind};
 use super::layered::Layered;
 use super::mistake::{MOST, Mistake};
+use super::old_keys::is_old;
 use serde::de::DeserializeOwned;
 
 /// How other libraries call a setting that has another name here.
@@ -44,12 +45,13 @@ pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Vec
 
 /// `, did you mean …?` or nothing.
 fn suggestion(wrong: &str, names: &[String]) -> String {
-    let near = nearest(wrong.trim_matches('"'), names.iter().map(String::as_str));
+    let names = names.iter().map(String::as_str).filter(|name| !is_old(name));
+    let near = nearest(wrong.trim_matches('"'), names);
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
 }
 
 /// `a, b or c`.
-fn listed(names: &[String]) -> String {
+pub fn listed(names: &[String]) -> String {
     match names {
         [] => "nothing".to_owned(),
         [one] => one.clone(),

@@ -1,10 +1,11 @@
 //! config.toml: everything that decides a run.
 
-use super::document::{self, Item, Value};
+use super::document::{self, Item, Value, tree};
 use super::fault::{Fault, Kind};
 use super::layered::Layered;
 use super::mistake::wrong;
-use super::presets::{complete, whole};
+use super::old_keys;
+use super::presets::{known, whole};
 use super::reader::Reader;
 use crate::files;
 use anyhow::{Context, Result, bail};
@@ -49,8 +50,9 @@ pub struct RunConfig {
     pub checksum: Option<u32>,
     /// The policy's shape.
     pub policy: PolicySpec,
-    /// The algorithm's settings.
-    pub ppo: Config,
+    /// The settings of the algorithm.
+    #[serde(rename = "config")]
+    pub settings: Config,
 }
 
 /// Of files of versions that did not write it.
@@ -71,8 +73,13 @@ impl RunConfig {
                 path.display()
             );
         }
-        let given = document::parse(&text).map_err(|all| wrong(path, all))?;
-        let (filler, known) = (whole(&Config::cleanrl())?, whole(&complete())?);
+        let mut given = document::parse(&text).map_err(|all| wrong(path, all))?;
+        let (hints, mistakes) = old_keys::renamed(&mut given);
+        old_keys::say_once(path, hints);
+        if !mistakes.is_empty() {
+            return Err(wrong(path, mistakes));
+        }
+        let (filler, known) = (whole(tree(&Config::cleanrl())?), whole(known()?));
         let reader = Reader {
             base: None,
             filler: Some(&filler),
@@ -87,7 +94,7 @@ impl RunConfig {
     /// Writes it, with a line on what it is.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = toml::to_string(self).context("config.toml")?;
-        let head = "# Settings of this run. `wgpo train … --resume` reads them; `--config` takes the [ppo] part for another run.\n\
+        let head = "# Settings of this run. `wgpo train … --resume` reads them; `--config` takes the [config] part for another run.\n\
                     # Who changes them takes the next line out.\n";
         let checksum = crc32fast::hash(text.as_bytes());
         files::write(path, format!("{head}checksum = {checksum}\n{text}").as_bytes())

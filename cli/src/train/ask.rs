@@ -8,12 +8,12 @@ use crate::settings::{file, presets};
 use anyhow::{Result, bail};
 use std::path::Path;
 use wgpo::policy::{Branch, PolicySpec, Std};
-use wgpo::{Algorithm, Config, Env};
+use wgpo::{AlgorithmKind, Config, Env};
 
 /// The folder that is named, or the one that such a run has by default.
-pub fn folder(args: &TrainArgs, algorithm: Algorithm, kind: &str, seed: u64) -> Folder {
+pub fn folder(args: &TrainArgs, algorithm: AlgorithmKind, kind: &str, seed: u64) -> Folder {
     let default = || {
-        let algorithm = if algorithm == Algorithm::Ppo { String::new() } else { format!("-{}", algorithm.name()) };
+        let algorithm = if algorithm == AlgorithmKind::Ppo { String::new() } else { format!("-{}", algorithm.name()) };
         let head = unusual(args.task.0, args.head).map_or(String::new(), |head| format!("-{}", head.in_path()));
         Path::new("runs").join(format!("{}{algorithm}{head}-{kind}-s{seed}", args.task.0.name()))
     };
@@ -32,18 +32,18 @@ pub fn asked(args: &TrainArgs) -> Result<(Config, PolicySpec)> {
     let preset = args.preset.unwrap_or(Preset::Tuned);
     let asked = args.algo.map(|algo| algo.0);
     let base = |algorithm| presets::of_task(preset, algorithm, env);
-    let mut ppo = match &args.config {
+    let mut config = match &args.config {
         Some(path) => file::from_file(path, &env.head(), asked, base)?,
         None => base(asked.unwrap_or_default())?,
     };
-    ppo.num_envs = args.envs.unwrap_or(ppo.num_envs);
-    ppo.num_steps = args.rollout.unwrap_or(ppo.num_steps);
-    ppo.total_timesteps = args.steps.unwrap_or(ppo.total_timesteps);
-    ppo.validate()?;
-    check_steps(&ppo)?;
+    config.num_envs = args.envs.unwrap_or(config.num_envs);
+    config.num_steps = args.rollout.unwrap_or(config.num_steps);
+    config.total_timesteps = args.steps.unwrap_or(config.total_timesteps);
+    config.validate()?;
+    check_steps(&config)?;
     // A run's own file may hold another algorithm than the preset is for; its networks are then the task's.
-    let mut policy =
-        presets::policy(preset, ppo.algorithm, env).or_else(|_| presets::policy(Preset::Tuned, ppo.algorithm, env))?;
+    let kind = config.algorithm.kind();
+    let mut policy = presets::policy(preset, kind, env).or_else(|_| presets::policy(Preset::Tuned, kind, env))?;
     if let Some(head) = named {
         // A name says where the deviation comes from, the preset what it is.
         let head = match (policy.head.std(), head.std()) {
@@ -57,13 +57,13 @@ pub fn asked(args: &TrainArgs) -> Result<(Config, PolicySpec)> {
         policy = policy.with_hidden(Branch::POLICY, hidden).with_hidden(Branch::VALUE, hidden);
     }
     policy.validate()?;
-    Ok((ppo, policy))
+    Ok((config, policy))
 }
 
 /// Refuses a run of fewer steps than one update takes: it would take them all the same, perhaps a million times as many as were asked for.
-fn check_steps(ppo: &Config) -> Result<()> {
-    let (envs, rollout, steps) = (ppo.num_envs, ppo.num_steps, ppo.total_timesteps);
-    let batch = ppo.batch_size() as u64;
+fn check_steps(config: &Config) -> Result<()> {
+    let (envs, rollout, steps) = (config.num_envs, config.num_steps, config.total_timesteps);
+    let batch = config.batch_size() as u64;
     if batch <= steps {
         return Ok(());
     }

@@ -43,7 +43,7 @@ impl Files {
         let run = config.run.context("the run has no number")?;
         let state = trainer.state()?;
         let done = state.learner.update;
-        let steps = done.saturating_mul(config.ppo.batch_size() as u64);
+        let steps = done.saturating_mul(config.settings.batch_size() as u64);
         let metrics = Metrics::resume(&folder.metrics(), run, done, steps)?;
         metrics.warnings().iter().for_each(|warning| tell!("warning: {warning}"));
         let judge = Judge::resume(config, folder, &metrics, &state)?;

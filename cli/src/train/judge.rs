@@ -32,7 +32,7 @@ impl Judge {
         let best = if judge.path.exists() { Some(judge.read(config, folder)?) } else { None };
         metrics.tell(&mut judge.solved);
         // Of rows that are lost, too.
-        judge.solved.count(state.learner.update, state.env_step * config.ppo.num_envs as u64, 0, None);
+        judge.solved.count(state.learner.update, state.env_step * config.settings.num_envs as u64, 0, None);
         // What the rows call best counts only if it is there; the file may also be of an update that will be done again.
         judge.solved.forget_best();
         if let Some(best) = best {
@@ -146,9 +146,9 @@ mod tests {
     impl Case {
         fn new() -> Self {
             let env = Env::CartPole;
-            let ppo = wgpo::Config { num_envs: 2, num_steps: 4, num_minibatches: 1, ..env.tuned().0 };
+            let settings = wgpo::Config { num_envs: 2, num_steps: 4, num_minibatches: 1, ..env.tuned().0 };
             let policy = env.policy(&[]);
-            let trainer = CpuTrainer::new(env, policy.clone(), ppo.clone(), 5).unwrap();
+            let trainer = CpuTrainer::new(env, policy.clone(), settings.clone(), 5).unwrap();
             let config = RunConfig {
                 env,
                 backend: "cpu".into(),
@@ -161,7 +161,7 @@ mod tests {
                 run: Some(7),
                 checksum: None,
                 policy,
-                ppo,
+                settings,
             };
             Self { folder: tempfile::tempdir().unwrap(), config, trainer, update: 0 }
         }

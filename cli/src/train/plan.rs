@@ -9,13 +9,13 @@ use crate::folder::run::Folder;
 use crate::place::choose::ChosenPlace;
 use crate::settings::run_config::RunConfig;
 use anyhow::{Context, Result, bail};
-use wgpo::Algorithm;
+use wgpo::AlgorithmKind;
 
 /// A new run's folder and settings; nothing is written yet.
 pub fn plan(args: &TrainArgs, place: &ChosenPlace) -> Result<(Folder, RunConfig)> {
     let (env, seed) = (args.task.0, args.seed.unwrap_or(1));
-    let (ppo, policy) = asked(args)?;
-    let folder = folder(args, ppo.algorithm, place.name(), seed);
+    let (settings, policy) = asked(args)?;
+    let folder = folder(args, settings.algorithm.kind(), place.name(), seed);
     let seeds = group::folders(folder.path()).len();
     if seeds > 0 {
         bail!("{}: is the folder of {seeds} seeds; use --out for another one", folder.path().display());
@@ -26,7 +26,7 @@ pub fn plan(args: &TrainArgs, place: &ChosenPlace) -> Result<(Folder, RunConfig)
     let backend = place.name().into();
     let eval_episodes = args.eval_episodes.unwrap_or(wgpo::solved::EPISODES);
     let config =
-        RunConfig { env, backend, adapter, api, driver, kernels, seed, eval_episodes, run, checksum, policy, ppo };
+        RunConfig { env, backend, adapter, api, driver, kernels, seed, eval_episodes, run, checksum, policy, settings };
     Ok((folder, config))
 }
 
@@ -34,7 +34,7 @@ pub fn plan(args: &TrainArgs, place: &ChosenPlace) -> Result<(Folder, RunConfig)
 /// never evaluated may be from here on.
 pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig, Lock)> {
     let seed = args.seed.unwrap_or(1);
-    let algorithm = args.algo.map_or(Algorithm::Ppo, |algo| algo.0);
+    let algorithm = args.algo.map_or(AlgorithmKind::Ppo, |algo| algo.0);
     let folder = if args.out.is_some() {
         folder(args, algorithm, "", seed)
     } else {
@@ -67,7 +67,7 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig, Lock)> {
         bail!("{}: not there, so there is no run to resume", folder.policy().display());
     }
     let mut config = RunConfig::read(&folder.config())?;
-    config.ppo.validate().with_context(|| format!("{}", folder.config().display()))?;
+    config.settings.validate().with_context(|| format!("{}", folder.config().display()))?;
     config.policy.validate().with_context(|| format!("{}", folder.config().display()))?;
     let differs = |option: &str, saved: &dyn std::fmt::Display, given: &dyn std::fmt::Display| {
         format!("{} was run with {option} {saved}, not {given}; leave the option out", folder.path().display())
@@ -75,8 +75,8 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig, Lock)> {
     if config.env != args.task.0 {
         bail!("{} is a run of {}, not of {}", folder.path().display(), config.env.name(), args.task.0.name());
     }
-    if let Some(asked) = args.algo.map(|algo| algo.0).filter(|asked| *asked != config.ppo.algorithm) {
-        bail!(differs("--algo", &config.ppo.algorithm.name(), &asked.name()));
+    if let Some(asked) = args.algo.map(|algo| algo.0).filter(|asked| *asked != config.settings.algorithm.kind()) {
+        bail!(differs("--algo", &config.settings.algorithm.name(), &asked.name()));
     }
     let saved = HeadName::of(&config.policy.head);
     if let Some(asked) = args.head.filter(|asked| Some(*asked) != saved) {
@@ -86,17 +86,17 @@ pub fn find(args: &TrainArgs) -> Result<(Folder, RunConfig, Lock)> {
     if let Some(seed) = args.seed.filter(|seed| *seed != config.seed) {
         bail!(differs("--seed", &config.seed, &seed));
     }
-    if let Some(envs) = args.envs.filter(|envs| *envs != config.ppo.num_envs) {
-        bail!(differs("--envs", &config.ppo.num_envs, &envs));
+    if let Some(envs) = args.envs.filter(|envs| *envs != config.settings.num_envs) {
+        bail!(differs("--envs", &config.settings.num_envs, &envs));
     }
-    if let Some(steps) = args.rollout.filter(|steps| *steps != config.ppo.num_steps) {
-        bail!(differs("--rollout", &config.ppo.num_steps, &steps));
+    if let Some(steps) = args.rollout.filter(|steps| *steps != config.settings.num_steps) {
+        bail!(differs("--rollout", &config.settings.num_steps, &steps));
     }
     // Means over other numbers of episodes do not compare: neither which is the best, nor whether one is at the mark.
     if let Some(asked) = args.eval_episodes.filter(|asked| ![0, *asked].contains(&config.eval_episodes)) {
         bail!(differs("--eval-episodes", &config.eval_episodes, &asked));
     }
-    config.ppo.total_timesteps = args.steps.unwrap_or(config.ppo.total_timesteps);
+    config.settings.total_timesteps = args.steps.unwrap_or(config.settings.total_timesteps);
     config.eval_episodes = args.eval_episodes.unwrap_or(config.eval_episodes);
     Ok((folder, config, lock))
 }

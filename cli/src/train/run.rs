@@ -43,7 +43,7 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
         let (folder, config) = plan::plan(args, &place)?;
         (folder, config, place, None)
     };
-    place.tune(&args.place, &config.policy, config.ppo.minibatch_rows(config.ppo.batch_size()))?;
+    place.tune(&args.place, &config.policy, config.settings.minibatch_rows(config.settings.batch_size()))?;
     config.kernels = place.kernels();
     let (trainer, files) = if let Some(lock) = lock {
         let trainer = load(&folder, &place, &mut config)?;
@@ -79,17 +79,17 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn describe(&self) -> String {
-        let RunConfig { env, policy, ppo, seed, .. } = &self.config;
+        let RunConfig { env, policy, settings, seed, .. } = &self.config;
         let done = self.metrics.rows().last().map_or(String::new(), |row| {
             format!(" · continuing after update {} ({} steps)", row.update, HumanCount(row.env_steps))
         });
         format!(
             "{}: {}, {} environments × {} steps per update, {} steps at most · policy {}, {} head, {} parameters · seed {seed}{done}",
             env.gymnasium_id(),
-            ppo.algorithm.name(),
-            ppo.num_envs,
-            ppo.num_steps,
-            HumanCount(ppo.total_timesteps),
+            settings.algorithm.name(),
+            settings.num_envs,
+            settings.num_steps,
+            HumanCount(settings.total_timesteps),
             policy.sizes(wgpo::policy::Branch::POLICY).iter().map(ToString::to_string).collect::<Vec<_>>().join("-"),
             HeadName::of(&policy.head).map_or_else(|| policy.head.name().to_owned(), |head| head.to_string()),
             HumanCount(policy.layout().len() as u64),
@@ -111,8 +111,8 @@ impl Session<'_> {
 
     /// Iterates until there is a reason to end.
     fn learn(&mut self, interrupted: &AtomicBool) -> Result<End> {
-        let updates = self.config.ppo.num_updates();
-        let batch = self.config.ppo.batch_size() as u64;
+        let updates = self.config.settings.num_updates();
+        let batch = self.config.settings.batch_size() as u64;
         let mut done = self.trainer.state()?.learner.update;
         let mut progress = Progress::new(updates.saturating_mul(batch), done.saturating_mul(batch));
         let (mut sitting, mut saved, mut warned) = (0, Instant::now(), false);
@@ -146,7 +146,7 @@ impl Session<'_> {
             sitting += 1;
             let elapsed = start.elapsed().as_secs_f64();
             let judged = self.judge.after(self.trainer.as_mut(), &stats, done >= updates);
-            let row = self.metrics.push(&stats, &self.config.ppo, self.judge.solved(), elapsed)?;
+            let row = self.metrics.push(&stats, &self.config.settings, self.judge.solved(), elapsed)?;
             progress.show(row);
             if let Some(words) = warning(row, &stats).filter(|_| !warned) {
                 warned = true;

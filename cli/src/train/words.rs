@@ -8,9 +8,9 @@ use wgpo::trainer::IterationStats;
 
 /// What a picture of a run has above it.
 pub fn title(config: &RunConfig) -> String {
-    let RunConfig { env, adapter, seed, ppo, policy, .. } = config;
+    let RunConfig { env, adapter, seed, settings, policy, .. } = config;
     let place = adapter.as_deref().unwrap_or("the CPU reference");
-    let name = ppo.algorithm.name().to_uppercase();
+    let name = settings.algorithm.name().to_uppercase();
     let head = unusual(*env, HeadName::of(&policy.head)).map_or(String::new(), |head| format!(" ({head})"));
     format!("{} · {name}{head} on {place} · seed {seed}", env.gymnasium_id())
 }

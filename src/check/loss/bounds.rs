@@ -5,7 +5,7 @@ use super::minibatch::Minibatch;
 use crate::check::accuracy::{Known, exact, exp_accuracy};
 use crate::check::head_accuracy::accuracy;
 use crate::check::support::EPS;
-use crate::config::{Algorithm, Config, KlDirection, ValueLoss};
+use crate::config::{Config, KlDirection, Surrogate, ValueLoss};
 use crate::data::Actions;
 use crate::error::Result;
 use crate::reference::head::{entropy, entropy_grad, kl_new_old_grad, kl_old_new_grad, log_prob, log_prob_grad};
@@ -77,7 +77,7 @@ impl Slopes {
     fn new(m: &Minibatch, rows: usize, room: Option<&Room>) -> Result<Self> {
         let actions = m.actions()?;
         let (head, p, q, ones) = (&m.head, m.dist.view(), m.old.view(), Array1::ones(rows));
-        let penalty = m.config.kl_penalty.as_ref().filter(|penalty| penalty.kl_coef != 0.0);
+        let penalty = m.config.kl_penalty().filter(|penalty| penalty.kl_coef != 0.0);
         let weight = |direction: KlDirection| penalty.filter(|p| p.direction == direction).map_or(0.0, |p| p.kl_coef);
         let betas = [weight(KlDirection::OldNew), weight(KlDirection::NewOld)];
         let with_kl = betas != [0.0; 2];
@@ -125,7 +125,7 @@ impl Slopes {
         let of_log = if difference == log_ratio { self.logp_bound[row] + EPS * difference.abs() } else { EPS };
         let of_ratio = of_log + exp_accuracy(log_ratio);
         let (loss, by_logp) = policy_loss(&m.config, self.logp[row], logp_old, advantage)?;
-        let no_ratio = m.config.algorithm == Algorithm::A2c;
+        let no_ratio = m.config.algorithm.surrogate() == Surrogate::LogProb;
         let follows_ratio = (loss + advantage * log_ratio.exp()).abs() <= 1e-9 * loss.abs();
         let loss_bound = match (no_ratio, follows_ratio) {
             (true, _) => advantage.abs() * self.logp_bound[row],
@@ -184,14 +184,12 @@ impl Policy {
 fn policy_loss(config: &Config, logp: f64, logp_old: f64, advantage: f64) -> Result<(f64, f64)> {
     let own = |value: f64| Array1::from_elem(1, value);
     let (new, old, advantage) = (own(logp), own(logp_old), own(advantage));
-    let (loss, by_logp) = match config {
-        Config { algorithm: Algorithm::A2c, .. } => surrogate::policy_gradient(new.view(), advantage.view())?,
-        Config { kl_penalty: Some(penalty), .. } if !penalty.clip => {
-            surrogate::unclipped(new.view(), old.view(), advantage.view())?
-        }
-        _ => {
-            let clip = f64::from(CLIP);
-            surrogate::clip(new.view(), old.view(), advantage.view(), clip, clip, config.dual_clip)?
+    let (loss, by_logp) = match config.algorithm.surrogate() {
+        Surrogate::LogProb => surrogate::policy_gradient(new.view(), advantage.view())?,
+        Surrogate::Ratio => surrogate::unclipped(new.view(), old.view(), advantage.view())?,
+        Surrogate::Clip => {
+            let (clip, dual_clip) = (f64::from(CLIP), config.ppo().and_then(|ppo| ppo.dual_clip));
+            surrogate::clip(new.view(), old.view(), advantage.view(), clip, clip, dual_clip)?
         }
     };
     Ok((loss, by_logp[0].abs()))
@@ -201,7 +199,7 @@ fn policy_loss(config: &Config, logp: f64, logp_old: f64, advantage: f64) -> Res
 /// and a smaller loss.
 fn value_error(config: &Config, value: f64, target: f64, old: f64) -> (Known, bool) {
     let plain = exact(value) - exact(target);
-    let limit = config.value_limit_at(0.0);
+    let limit = config.value_limit_at(0.0).unwrap_or(f64::INFINITY);
     let moved = exact(value) - exact(old);
     let inside = moved.value.abs() <= limit;
     let change = if inside { moved } else { exact(limit.copysign(moved.value)) };

@@ -2,7 +2,7 @@
 
 use crate::check::head::{actions_of, masked, rows_of};
 use crate::check::support::Random;
-use crate::config::{Algorithm, Config, KlDirection, KlPenalty, ValueLoss};
+use crate::config::{A2c, Algorithm, Config, KlDirection, KlPenalty, Ppo, Surrogate, ValueLoss};
 use crate::data::Actions;
 use crate::error::Result;
 use crate::policy::Head;
@@ -23,8 +23,7 @@ pub(in crate::check) struct Loss {
     pub row_offset: usize,
     pub value_loss: ValueLoss,
     pub dual_clip: Option<f32>,
-    /// 0 clipped, 1 −r A, 2 −A logp.
-    pub surrogate: u32,
+    pub surrogate: Surrogate,
     /// Direction of a penalty of weight [`KL_COEF`].
     pub kl: Option<KlDirection>,
     /// Log-ratios up to ±25, beyond the clamp.
@@ -107,21 +106,29 @@ impl Loss {
     }
 
     pub(in crate::check) fn config(&self) -> Config {
+        let penalty = |kl_coef: f32, kl| KlPenalty {
+            clip: self.surrogate != Surrogate::Ratio,
+            ..KlPenalty::fixed(kl_coef.into(), kl)
+        };
+        let algorithm = match self.surrogate {
+            Surrogate::LogProb => A2c { clip_coef: CLIP.into(), ..A2c::sb3() }.into(),
+            surrogate => Algorithm::Ppo(Ppo {
+                clip_coef: CLIP.into(),
+                dual_clip: self.dual_clip.map(f64::from),
+                kl_penalty: match (self.kl, surrogate) {
+                    (None, Surrogate::Ratio) => Some(penalty(0.0, KlDirection::OldNew)),
+                    (kl, _) => kl.map(|kl| penalty(KL_COEF, kl)),
+                },
+                ..Ppo::cleanrl()
+            }),
+        };
         Config {
-            clip_coef: CLIP.into(),
+            algorithm,
             clip_coef_vf: Some(CLIP_VF.into()),
-            dual_clip: self.dual_clip.map(f64::from),
             value_loss: self.value_loss,
             vf_loss_scale: 0.5,
             ent_coef: ENT_COEF.into(),
             vf_coef: VF_COEF.into(),
-            algorithm: if self.surrogate == 2 { Algorithm::A2c } else { Algorithm::Ppo },
-            kl_penalty: match (self.kl, self.surrogate) {
-                (None, 1) => Some(KlPenalty { clip: false, ..KlPenalty::fixed(0.0, KlDirection::OldNew) }),
-                (kl, surrogate) => {
-                    kl.map(|kl| KlPenalty { clip: surrogate == 0, ..KlPenalty::fixed(KL_COEF.into(), kl) })
-                }
-            },
             ..Config::cleanrl()
         }
     }
@@ -135,7 +142,7 @@ pub(in crate::check) fn usual(head: Head, rows: usize) -> Loss {
         row_offset: 0,
         value_loss: ValueLoss::Plain,
         dual_clip: None,
-        surrogate: 0,
+        surrogate: Surrogate::Clip,
         kl: None,
         wild: false,
         broken: false,

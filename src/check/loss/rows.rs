@@ -8,7 +8,7 @@ use crate::check::head::{CLAMP, FLOOR, beta, binned, deviating, masked_choice, m
 use crate::check::size::Size;
 use crate::check::support::EPS;
 use crate::check::work::Work;
-use crate::config::{KlDirection, ValueLoss};
+use crate::config::{KlDirection, Surrogate, ValueLoss};
 use crate::kernels::loss_ppo;
 use crate::policy::Head;
 
@@ -22,7 +22,7 @@ fn loss_case(c: Loss) -> Case {
     if let Some(dual_clip) = c.dual_clip {
         shape += &format!(", dual clip {dual_clip}");
     }
-    shape += ["", ", unclipped", ", no ratio"][c.surrogate as usize % 3];
+    shape += ["", ", unclipped", ", no ratio"][c.surrogate.code() as usize % 3];
     if let Some(direction) = c.kl {
         shape += &format!(", penalty {direction:?}");
     }
@@ -86,7 +86,12 @@ fn cases() -> Vec<Case> {
     }
     for head in [categorical(3), gaussian(2)] {
         let (old_new, new_old) = (Some(KlDirection::OldNew), Some(KlDirection::NewOld));
-        for (surrogate, kl) in [(1, None), (2, None), (1, old_new), (0, new_old)] {
+        for (surrogate, kl) in [
+            (Surrogate::Ratio, None),
+            (Surrogate::LogProb, None),
+            (Surrogate::Ratio, old_new),
+            (Surrogate::Clip, new_old),
+        ] {
             let c = Loss { head: head.clone(), rows: 131, row_offset: 67, surrogate, kl, ..usual.clone() };
             cases.push(loss_case(c).quick(kl.is_some()));
         }

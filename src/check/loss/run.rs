@@ -39,13 +39,13 @@ pub(super) fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let d_values = Guarded::output(gpu, "d_values", rows)?;
     let groups = rows.div_ceil(GROUP);
     let loss_partials = Guarded::<[f32; 4]>::output(gpu, "loss_partials", groups * 3)?;
-    let clip_coef_vf = m.config.value_limit_at(0.0) as f32;
+    let clip_coef_vf = m.config.value_limit_at(0.0).unwrap_or(f64::INFINITY) as f32;
     let values = PerUpdate { clip_coef: CLIP, clip_coef_vf, ent_coef: ENT_COEF, ..PerUpdate::default() };
     let (ring, slot) = schedule(gpu, &values)?;
     let mut p = loss_ppo::Params::default();
     (p.rows, p.row_offset, p.value_loss) = (rows as u32, c.row_offset as u32, c.value_loss.code());
     (p.dual_clip, p.vf_loss_scale, p.vf_coef) = (c.dual_clip.unwrap_or(0.0), 0.5, VF_COEF);
-    (p.surrogate, p.kl_sample, p.valid_sample) = (c.surrogate, kl_sample, valid_sample);
+    (p.surrogate, p.kl_sample, p.valid_sample) = (c.surrogate.code(), kl_sample, valid_sample);
     let io = loss_ppo::Io {
         head_outputs: buffers.0.io(),
         values: buffers.1.io(),

@@ -8,7 +8,7 @@ use crate::check::loss::{Loss, usual};
 use crate::check::size::Size;
 use crate::check::support::EPS;
 use crate::check::work::Work;
-use crate::config::ValueLoss;
+use crate::config::{Surrogate, ValueLoss};
 use crate::kernels::{loss_ppo_fused, mlp_backward_weight};
 use crate::policy::{Activation, Branch, Head, PolicySpec};
 
@@ -28,7 +28,7 @@ fn fused_case(c: Fused) -> Case {
         name(&spec.head),
         sizes(Branch::VALUE),
         loss.value_loss,
-        ["", ", unclipped", ", no ratio"][loss.surrogate as usize % 3],
+        ["", ", unclipped", ", no ratio"][loss.surrogate.code() as usize % 3],
         if loss.padded { ", every third row does not count" } else { "" },
         if loss.broken { ", not finite" } else { "" },
     );
@@ -84,7 +84,7 @@ fn cases() -> Vec<Case> {
         let loss = Loss { value_loss, broken: true, ..cheetah.loss.clone() };
         cases.push(fused_case(Fused { loss, ..cheetah.clone() }).quick(true));
     }
-    for surrogate in [1, 2] {
+    for surrogate in [Surrogate::Ratio, Surrogate::LogProb] {
         cases.push(fused_case(Fused { loss: Loss { surrogate, ..cheetah.loss.clone() }, ..cheetah.clone() }));
     }
     for activation in Activation::ALL {

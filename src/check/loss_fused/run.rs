@@ -88,7 +88,7 @@ impl Fused {
         let (count, slices, groups) = (layout.len(), rows.div_ceil(*slice_rows), rows.div_ceil(GROUP));
         let partials = Guarded::output(gpu, "partials", slices * count)?;
         let loss_partials = Guarded::output(gpu, "loss_partials", groups * 20)?;
-        let clip_coef_vf = batch.m.config.value_limit_at(0.0) as f32;
+        let clip_coef_vf = batch.m.config.value_limit_at(0.0).unwrap_or(f64::INFINITY) as f32;
         let settings = PerUpdate { clip_coef: CLIP, clip_coef_vf, ent_coef: ENT_COEF, ..PerUpdate::default() };
         let (ring, slot) = schedule(gpu, &settings)?;
         let p = loss_ppo_fused::Params {
@@ -99,7 +99,7 @@ impl Fused {
             dual_clip: loss.dual_clip.unwrap_or(0.0),
             vf_loss_scale: 0.5,
             vf_coef: VF_COEF,
-            surrogate: loss.surrogate,
+            surrogate: loss.surrogate.code(),
             valid_sample: if loss.padded { batch.samples.len() as u32 - 1 } else { 0 },
             ..Default::default()
         };

@@ -3,7 +3,7 @@
 use crate::check::case::Case;
 use crate::check::loss_statistics::{KL_3, ROWS};
 use crate::check::support::{EPS, Guarded, schedule};
-use crate::config::{AdaptiveLr, Config, KlEstimator, RateStep};
+use crate::config::{AdaptiveLr, Config, KlEstimator, Ppo, RateStep};
 use crate::kernels::loss_kl;
 use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::per_update::PerUpdate;
@@ -35,7 +35,8 @@ fn epoch_case(c: EpochEnd) -> Case {
     let tolerance = (8.0 * EPS, "two sums, the mean and two roundings of the rule");
     Case::new(loss_kl::DEF.name, shape, tolerance, move |gpu, report| {
         let rate = AdaptiveLr { estimator: KlEstimator::K3, step: RateStep::Epoch, ..AdaptiveLr::skrl() };
-        let config = Config { adaptive_lr: by_epoch.then_some(rate), anneal_lr: false, ..Config::sb3() };
+        let ppo = Ppo { adaptive_lr: by_epoch.then_some(rate), ..Ppo::sb3() };
+        let config = Config { anneal_lr: false, ..Config::sb3() }.with_algorithm(ppo);
         let width = TRACE_WIDTH as usize;
         let mut trace = vec![f32::NAN; 6 * width];
         let each = [0.7, 1.2, 1.1].map(|part| part * kl * rate.target_kl as f32);

@@ -1,7 +1,7 @@
 //! Bytes counted by hand. P are the parameters of policy and value, S the bytes of a minibatch's statistics.
 
 use super::*;
-use crate::config::{Algorithm, KlPenalty};
+use crate::config::{AlgorithmKind, Ppo};
 use crate::policy::{Activation, Head};
 
 /// 3 observations, 2 units, 2 choices: P = (3·2 + 2 + 2·2 + 2) + (3·2 + 2 + 2 + 1) = 25.
@@ -28,13 +28,13 @@ fn an_update_is_what_is_held_at_its_fullest_moment() {
     // Four rows of ten count, which may be none of a minibatch of 5: then its rows as they were gathered are the most.
     assert_eq!(update(&spec(), &config(), 4, 10, 4), 2 * 320 + 128 + 2 * S + 40 + 160);
     // A limit on the KL may end it after the first minibatch: of no pass there are statistics for sure.
-    let limited = Config { target_kl: Some(0.1), ..config() };
+    let limited = config().with_algorithm(Ppo { target_kl: Some(0.1), ..Ppo::cleanrl() });
     assert_eq!(update(&spec(), &limited, 4, 10, 10), 960 + 40 + 160 + 120 + 100);
 }
 
 #[test]
 fn distributions_are_held_with_one_of_three_copies_of_the_rows() {
-    let penalty = Config { algorithm: Algorithm::PpoPenalty, kl_penalty: Some(KlPenalty::adaptive()), ..config() };
+    let penalty = config().with_algorithm(AlgorithmKind::PpoPenalty);
     let needs = update(&spec(), &penalty, 4, 10, 10);
     assert_eq!(needs, 320 + 400 + 320 + 2 * S + 40 + 200 + 120 + 100);
     // What was refused where a byte less was free: a distribution with every copy, all sums and all losses at once.
@@ -45,7 +45,7 @@ fn distributions_are_held_with_one_of_three_copies_of_the_rows() {
 
 #[test]
 fn a_trust_region_has_its_fullest_moment_in_the_policys_step() {
-    let trpo = Config { algorithm: Algorithm::Trpo, ent_coef: 0.0, ..config() };
+    let trpo = Config { ent_coef: 0.0, ..config() }.with_algorithm(AlgorithmKind::Trpo);
     // Three times the rows 960; those that count 320 and their distributions 80; the Fisher matrix's likewise 400; four vectors 400.
     assert_eq!(update(&spec(), &trpo, 4, 10, 10), 960 + 400 + 400 + 400);
     // After 100 passes of the critic with two minibatches: parameters and gradient 200, an order 40, a minibatch as gathered and counted.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Algorithm;
+use crate::config::AlgorithmKind;
 use crate::policy::{Activation, Head, initial_parameters_with};
 use crate::reference::trpo_update::{trpo_update, trpo_update_between};
 use crate::rng::{Draw, block, normal};
@@ -35,7 +35,7 @@ const KEYED: Order<'static> = Order::Keyed { seed: 1, update: 0 };
 #[test]
 fn nothing_in_between_changes_nothing() {
     let short = |config: Config| {
-        let update_epochs = if config.algorithm == Algorithm::A2c { 1 } else { 2 };
+        let update_epochs = if config.algorithm.kind() == AlgorithmKind::A2c { 1 } else { 2 };
         Config { num_minibatches: 4 / update_epochs, update_epochs, ..config }
     };
     for config in [Config::cleanrl(), Config::ppo_penalty(), Config::a2c()].map(short) {
@@ -51,7 +51,7 @@ fn nothing_in_between_changes_nothing() {
         assert_eq!((got.minibatches.len(), calls), (want.minibatches.len(), want.minibatches.len()));
         assert_eq!((a, adam_a), (b, adam_b));
     }
-    let config = short(Config { ent_coef: 0.0, algorithm: Algorithm::Trpo, ..Config::cleanrl() });
+    let config = short(Config { ent_coef: 0.0, ..Config::cleanrl() }.with_algorithm(AlgorithmKind::Trpo));
     let ((mut a, mut adam_a), (mut b, mut adam_b)) = (start(&config), start(&config));
     trpo_update(&spec(), &config, 1e-3, &mut a, &mut adam_a, &mut Vec::new(), &rows(), KEYED).unwrap();
     let mut calls = 0;
@@ -67,13 +67,7 @@ fn nothing_in_between_changes_nothing() {
 /// Two processes with half of the rows each that average their gradients step as one with all rows does.
 #[test]
 fn the_mean_of_two_halves_is_the_whole() {
-    let config = Config {
-        num_minibatches: 1,
-        update_epochs: 1,
-        norm_adv: AdvantageNorm::None,
-        target_kl: None,
-        ..Config::cleanrl()
-    };
+    let config = Config { num_minibatches: 1, update_epochs: 1, norm_adv: AdvantageNorm::None, ..Config::cleanrl() };
     let (layout, lr) = (spec().layout(), 1e-3);
     let all: Vec<u32> = (0..ROWS as u32).collect();
     let [first, second] = [0, 1].map(|half| rows().gather(&all[half * ROWS / 2..(half + 1) * ROWS / 2]));

@@ -11,7 +11,7 @@ use wgpo::low_level::reference::optim::Adam;
 use wgpo::low_level::reference::ppo_update::{Order, Rows, ppo_update};
 use wgpo::low_level::reference::trpo_update::trpo_update;
 use wgpo::policy::PolicySpec;
-use wgpo::{Algorithm, Config};
+use wgpo::{AlgorithmKind, Config};
 
 pub struct LibraryCase {
     pub spec: PolicySpec,
@@ -44,7 +44,7 @@ fn merge(base: &mut Value, changes: &Value) {
 fn config(case: &Case, spec: &PolicySpec) -> Result<Config, String> {
     let text = |error: &dyn std::fmt::Display| format!("preset: {error}");
     let name = case.text("algorithm")?;
-    let algorithm = Algorithm::ALL.into_iter().find(|own| own.name() == name).ok_or("algorithm")?;
+    let algorithm = AlgorithmKind::ALL.into_iter().find(|own| own.name() == name).ok_or("algorithm")?;
     let preset = Config::preset(case.text("preset")?, algorithm, spec.head.is_discrete()).map_err(|e| text(&e))?;
     // A file holds observations and rewards as an update meets them.
     let preset = Config { norm_obs: None, norm_reward: None, ..preset };
@@ -101,7 +101,7 @@ impl LibraryCase {
         if case.has("in.policy_order") {
             // The rows of the policy's step first; what else is in that permutation nobody looks at.
             let drawn = &case.tensor("in.policy_order")?.values;
-            let every = config.trust_region.subsample;
+            let every = config.trust_region().map_or(1, |region| region.subsample);
             let thinned = (0..every).flat_map(|first| drawn.iter().skip(first).step_by(every));
             order.extend(thinned.map(|row| *row as u32));
         }
@@ -145,7 +145,7 @@ impl LibraryCase {
         let (spec, config, order) = (&self.spec, &self.config, Order::Given(&self.order));
         let mut adam = Adam::new(parameters.len());
         let lr = config.learning_rate_at(0.0);
-        let stats = if config.algorithm.is_trust_region() {
+        let stats = if config.trust_region().is_some() {
             trpo_update(spec, config, lr, &mut parameters, &mut adam, &mut Vec::new(), &rows, order)
         } else {
             ppo_update(spec, config, lr, &mut parameters, &mut adam, &rows, order)
@@ -182,12 +182,12 @@ impl LibraryCase {
             one("kl", kl);
             one("kl_coef", beta);
         }
-        if let Some(region) = &stats.trust_region {
+        if let (Some(region), Some(settings)) = (&stats.trust_region, self.config.trust_region()) {
             let tries = f64::from(region.accepted_try.unwrap_or(0));
             one("kl_after", region.kl_after);
             one("surrogate_after", region.surrogate_after);
             one("accepted", f64::from(u8::from(region.accepted)));
-            one("step_size", region.step_scale * self.config.trust_region.line_search_factor.powf(tries));
+            one("step_size", region.step_scale * settings.line_search_factor.powf(tries));
         }
         outputs
     }

@@ -4,7 +4,7 @@ use super::{Case, Kind, Outputs};
 use ndarray::{Array1, Array2};
 use wgpo::data::{Actions, Batch, MinibatchStats, UpdateStats};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use wgpo::{AdvantageNorm, Config, KlPenalty, ValueLoss};
+use wgpo::{AdvantageNorm, Algorithm, Config, KlPenalty, Ppo, ValueLoss};
 
 /// Everything that an implementation needs; all inputs of the files are exact in f32.
 pub struct PpoCase {
@@ -132,7 +132,7 @@ pub fn flat(case: &Case, spec: &PolicySpec, prefix: &str) -> Result<Vec<f32>, St
 }
 
 fn preset_of(algorithm: &str, name: &str, spec: &PolicySpec) -> Result<Config, String> {
-    let algorithm = wgpo::Algorithm::ALL.into_iter().find(|own| own.name() == algorithm).ok_or("algorithm")?;
+    let algorithm = wgpo::AlgorithmKind::ALL.into_iter().find(|own| own.name() == algorithm).ok_or("algorithm")?;
     Config::preset(name, algorithm, spec.head.is_discrete()).map_err(|error| error.to_string())
 }
 
@@ -141,7 +141,10 @@ impl PpoCase {
     pub fn read_penalty(case: &Case) -> Result<Self, String> {
         let spec = separate(case, "pi_sizes")?;
         let whole = |key: &str| case.number(key).map(|value| value as usize);
+        let penalty =
+            KlPenalty { kl_coef: case.number("beta")?, target_kl: case.number("target_kl")?, ..KlPenalty::adaptive() };
         let config = Config {
+            algorithm: Algorithm::PpoPenalty(Ppo { kl_penalty: Some(penalty), ..Ppo::penalty() }),
             learning_rate: case.number("lr")?,
             anneal_lr: false,
             update_epochs: whole("n_epochs")?,
@@ -153,11 +156,6 @@ impl PpoCase {
             adam_eps: case.number("adam_eps")?,
             adam_beta1: case.number("adam_beta1")?,
             adam_beta2: case.number("adam_beta2")?,
-            kl_penalty: Some(KlPenalty {
-                kl_coef: case.number("beta")?,
-                target_kl: case.number("target_kl")?,
-                ..KlPenalty::adaptive()
-            }),
             ..preset_of("ppo-penalty", "paper", &spec)?
         };
         let parameters = flat(case, &spec, "in.")?;
@@ -195,7 +193,13 @@ impl PpoCase {
             (Some(_), _) => ValueLoss::ClipOnly,
         };
         let whole = |key: &str| case.number(key).map(|value| value as usize);
+        let ppo = Ppo {
+            clip_coef: case.number("clip_range")?,
+            target_kl: case.option("target_kl")?,
+            ..*base.ppo().ok_or("algorithm")?
+        };
         let config = Config {
+            algorithm: Algorithm::Ppo(ppo),
             learning_rate: case.number("lr")?,
             anneal_lr: false,
             update_epochs: whole("n_epochs")?,
@@ -206,13 +210,11 @@ impl PpoCase {
                 wgpo::AdvantageNorm::None
             },
             adv_eps: case.number("advantage_eps")?,
-            clip_coef: case.number("clip_range")?,
             value_loss,
             clip_coef_vf,
             ent_coef: case.number("ent_coef")?,
             vf_coef: case.number("vf_coef")?,
             max_grad_norm: case.option("max_grad_norm")?,
-            target_kl: case.option("target_kl")?,
             adam_eps: case.number("adam_eps")?,
             adam_beta1: case.number("adam_beta1")?,
             adam_beta2: case.number("adam_beta2")?,
@@ -252,9 +254,13 @@ impl PpoCase {
             old_dist: self.batch.old_dist.as_ref().map(|rows| rows.select(axis, &indices)),
             valid: None,
         };
+        let mut config = Config { update_epochs: 1, ..self.config.clone() };
+        if let Some(ppo) = config.ppo_mut() {
+            ppo.target_kl = None;
+        }
         Self {
             spec: self.spec.clone(),
-            config: Config { update_epochs: 1, target_kl: None, ..self.config.clone() },
+            config,
             parameters: self.parameters.clone(),
             batch,
             order: (0..rows as u32).collect(),

@@ -12,7 +12,7 @@ use wgpo::low_level::reference::Real;
 use wgpo::low_level::reference::cg::{CgSettings, conjugate_gradient};
 use wgpo::low_level::reference::fisher::Fisher;
 use wgpo::policy::{Head, PolicySpec};
-use wgpo::{Acceptance, AdvantageNorm, Config, FisherForm, KlDirection, OnPolicy, TrustRegion};
+use wgpo::{Acceptance, AdvantageNorm, Algorithm, Config, FisherForm, KlDirection, OnPolicy, TrustRegion};
 
 /// A product of the Fisher matrix; the value network of `spec` is nothing that the file has, its numbers are 0.
 pub struct FvpCase {
@@ -133,15 +133,7 @@ impl TrpoCase {
         let every = whole("sub_sampling_factor")?;
         let normalize = case.flag("normalize_advantage")?;
         let config = Config {
-            learning_rate: case.number("lr")?,
-            update_epochs: whole("n_critic_updates")?,
-            minibatch_size: Some(whole("batch_size")?),
-            norm_adv: if normalize { AdvantageNorm::Batch } else { AdvantageNorm::None },
-            adv_eps: case.number("advantage_eps")?,
-            adam_eps: case.number("adam_eps")?,
-            adam_beta1: case.number("adam_beta1")?,
-            adam_beta2: case.number("adam_beta2")?,
-            trust_region: TrustRegion {
+            algorithm: Algorithm::Trpo(TrustRegion {
                 max_kl: case.number("equivalent_target_kl_if_kl_is_summed")?,
                 kl_direction: KlDirection::NewOld,
                 damping: case.number("equivalent_cg_damping_if_kl_is_summed")?,
@@ -157,7 +149,15 @@ impl TrpoCase {
                 subsample: every,
                 step_size: None,
                 fisher: FisherForm::GaussNewton,
-            },
+            }),
+            learning_rate: case.number("lr")?,
+            update_epochs: whole("n_critic_updates")?,
+            minibatch_size: Some(whole("batch_size")?),
+            norm_adv: if normalize { AdvantageNorm::Batch } else { AdvantageNorm::None },
+            adv_eps: case.number("advantage_eps")?,
+            adam_eps: case.number("adam_eps")?,
+            adam_beta1: case.number("adam_beta1")?,
+            adam_beta2: case.number("adam_beta2")?,
             ..Config::trpo_sb3_contrib()
         };
         let mut order = indices("in.critic_order")?;
@@ -201,7 +201,8 @@ impl TrpoCase {
         }
         let Some(step) = &run.stats.trust_region else { return outputs };
         // After the last permitted iteration the file has no residual.
-        let residuals = step.residuals.iter().take(self.config.trust_region.cg_iterations).copied();
+        let iterations = self.config.trust_region().map_or(0, |region| region.cg_iterations);
+        let residuals = step.residuals.iter().take(iterations).copied();
         outputs.insert("out.cg_residual_sq".into(), residuals.collect());
         outputs.insert("out.try_objective".into(), run.tries.iter().map(|[surrogate, _]| *surrogate).collect());
         outputs.insert("out.try_kl".into(), run.tries.iter().map(|[_, kl]| kl / self.dims).collect());

@@ -97,6 +97,7 @@ impl Row {
         let rows = config.batch_size();
         let progress = config.progress(stats.env_steps.saturating_sub(rows as u64), rows);
         let moves = |schedule| schedule != Anneal::None;
+        let clip = config.algorithm.clip();
         let greedy = solved.current();
         Self {
             update: stats.updates,
@@ -127,7 +128,7 @@ impl Row {
             surrogate_improvement: region.and_then(|region| finite(region.surrogate_after - region.surrogate_before)),
             head_hits: Some(update.head_hits()),
             ent_coef: moves(config.ent_coef_schedule).then(|| config.ent_coef_at(progress)),
-            clip_coef: moves(config.clip_coef_schedule).then(|| config.clip_coef_at(progress)),
+            clip_coef: clip.filter(|(_, schedule)| moves(*schedule)).and_then(|_| config.clip_coef_at(progress)),
             greedy_return: greedy.and_then(|greedy| finite(greedy.mean_return)),
             greedy_return_min: greedy.and_then(|greedy| finite(greedy.return_min)),
             greedy_return_max: greedy.and_then(|greedy| finite(greedy.return_max)),

@@ -6,7 +6,7 @@ use super::text::{NEW, columns};
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use wgpo::solved::Solved;
 use wgpo::trainer::IterationStats;
-use wgpo::{Anneal, Config, Env, EpisodeStats, SolvedRule};
+use wgpo::{Algorithm, Anneal, Config, Env, EpisodeStats, Ppo, SolvedRule};
 
 /// Before the first update.
 fn nothing() -> Solved {
@@ -87,9 +87,9 @@ fn schedules_and_limits_have_columns() {
     assert_eq!((row.head_hits, row.ent_coef, row.clip_coef), (Some(5), None, None));
     let to = |to| Anneal::Linear { to };
     let config = Config {
+        algorithm: Algorithm::Ppo(Ppo { clip_coef_schedule: to(0.1), ..Ppo::cleanrl() }),
         total_timesteps: 4 * Config::cleanrl().batch_size() as u64,
         ent_coef_schedule: to(0.0),
-        clip_coef_schedule: to(0.1),
         ..Config::cleanrl()
     };
     // Schedules go by environment steps: the third of four updates of whole batches begins half of the way.

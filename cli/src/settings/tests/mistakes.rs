@@ -36,10 +36,13 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["value_loss: is a table with 2 keys, expected \"plain\", "],
     ),
     (
-        "[trust_region.acceptance]\nratio = true",
-        &[":2: ratio in [trust_region.acceptance]: is true, expected a number"],
+        "algorithm = \"trpo\"\n[trust_region.acceptance]\nratio = true",
+        &[":3: ratio in [trust_region.acceptance]: is true, expected a number"],
     ),
-    ("[trust_region.acceptance]\nratio = 2", &[":2: ratio in [trust_region.acceptance]: is 2, must be in [0, 1]"]),
+    (
+        "algorithm = \"npg\"\n[trust_region.acceptance]\nratio = 2",
+        &[":3: ratio in [trust_region.acceptance]: is 2, must be in [0, 1]"],
+    ),
     ("[value_loss.huber]\ndelta = -1", &["delta in [value_loss]: is -1, must be in (0, "]),
     ("advantage = { kind = \"vtrace\", rho_clip = 2 }", &[":1: advantage: rho_clip is no limit of kind \"vtrace\""]),
     (
@@ -48,7 +51,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     ("advantage = \"puf\"", &["advantage: is \"puf\"", "did you mean puff?"]),
     ("kl_penalty = 1.0", &[":1: kl_penalty: is 1.0, expected a table with kl_coef, adaptive, "]),
-    ("trust_region = \"off\"", &[":1: trust_region: is \"off\", but cannot be off by itself"]),
+    ("trust_region = \"off\"\nalgorithm = \"trpo\"", &[":1: trust_region: is \"off\", but cannot be off by itself"]),
     ("[kl_penalty]\nkl_coef = \"off\"", &[":2: kl_coef in [kl_penalty]: ", "kl_penalty = \"off\" turns all of it off"]),
     (
         "kl_penalty.hinge.coef = \"off\"",
@@ -62,7 +65,21 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &[":1: algorithm: is \"sac\", expected \"ppo\", \"ppo_penalty\", \"trpo\", \"npg\" or \"a2c\""],
     ),
     ("algorithm = \"ppo-penalty\"", &["did you mean ppo_penalty?"]),
-    ("dual_clip = 2.0\nalgorithm = \"a2c\"", &[":1: dual_clip: is set, but the ratio is not clipped"]),
+    ("dual_clip = 2.0\nkl_penalty.clip = false", &[":1: dual_clip: is set, but the ratio is not clipped"]),
+    // What only another algorithm reads: of the file's own, of its preset's, and of the usual one's.
+    (
+        "dual_clip = 2.0\nalgorithm = \"a2c\"\nclip_coef = 0.1",
+        &[":1: dual_clip: is a setting of ppo or ppo-penalty; a2c does not read it"],
+    ),
+    (
+        "preset = \"baselines\"\nclip_coef = 0.1\ngamma = 2",
+        &["2 mistakes", ":2: clip_coef: is a setting of ppo, ppo-penalty or a2c; trpo does not read it", ":3: gamma"],
+    ),
+    ("[trust_region]\nmax_kl = 0.1", &[":1: trust_region: is a setting of trpo or npg; ppo does not read it"]),
+    ("kl_stop = \"epoch\"\nalgorithm = \"npg\"", &[":1: kl_stop: is a setting of ppo or ppo-penalty; npg does not"]),
+    // Old names are no suggestions, and do not stand beside the new ones.
+    ("obs_nrm = \"off\"", &[":1: obs_nrm: there is no such setting; did you mean norm_obs?"]),
+    ("norm_obs = \"off\"\n[obs_norm]", &[":2: obs_norm: is the old name of norm_obs, which is there, too"]),
     ("gamma = ", &[":1: "]),
     ("gamma = 0.9\ngamma = 0.8", &[":2: "]),
     (

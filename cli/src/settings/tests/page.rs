@@ -2,9 +2,9 @@
 
 use crate::settings::document::{self, Item, Value, tree};
 use crate::settings::mistake::Mistake;
-use crate::settings::presets::complete;
+use crate::settings::presets::{complete, known, readers};
 use crate::settings::reader::Reader;
-use wgpo::{AdvantageKind, Config};
+use wgpo::{AdvantageKind, AlgorithmKind, Config};
 
 /// The rows of a table of `docs/presets.md`: cells without their bars.
 fn rows(document: &str, first_line: &str) -> Vec<Vec<String>> {
@@ -17,9 +17,15 @@ const DOCUMENT: &str = include_str!("../../../../docs/presets.md");
 
 /// What the file gives, before what goes together is looked at.
 fn parsed_alone(text: &str, base: &Config) -> std::result::Result<Config, Vec<Mistake>> {
-    let (base, known) = (tree(base).unwrap(), tree(&complete()).unwrap());
+    let (base, known) = (tree(base).unwrap(), known().unwrap());
     let reader = Reader { base: Some(&base), filler: None, known: &known, within: None, whole: "" };
     reader.read(&document::parse(text).unwrap())
+}
+
+/// Every setting of the first algorithm that reads `key`.
+fn complete_for(key: &str) -> Config {
+    let readers = readers(key.split('.').next().unwrap()).unwrap();
+    complete(*readers.first().unwrap_or_else(|| panic!("{key} is not known"))).unwrap()
 }
 
 /// What stands at `key` of `config`, where it is not off.
@@ -76,9 +82,14 @@ fn values_of_presets_are_read() {
 
 /// That `text` sets `key` to what `cell` of the page says.
 fn is_read(key: &str, cell: &str, text: &str) {
-    let all = complete();
+    // Another algorithm leaves some of those aside.
+    let of_name =
+        AlgorithmKind::ALL.into_iter().find(|kind| key == "algorithm" && kind.name().replace('-', "_") == cell);
+    let all = of_name.map_or_else(|| complete_for(key), |kind| complete(kind).unwrap());
     let read = parsed_alone(text, &all);
-    if cell == "gae" {
+    if cell == "–" {
+        // The algorithm of that column does not read it.
+    } else if cell == "gae" {
         // A file leaves the usual estimator out.
         assert_eq!(read.unwrap().advantage, AdvantageKind::Gae);
     } else if cell != "off" {
@@ -105,7 +116,7 @@ fn choices_are_read_and_explained() {
     for row in &explained {
         let (key, what, default) = (row[0].trim_matches('`'), &row[1], &row[2]);
         // A key has a value of its own kind.
-        let value = value_at(&complete(), key).unwrap_or_else(|| panic!("{key} is not known"));
+        let value = value_at(&complete_for(key), key).unwrap_or_else(|| panic!("{key} is not known"));
         let is_choice = value.text().is_some()
             || matches!(key, "value_loss" | "trust_region.acceptance" | "advantage")
             || key.ends_with("_schedule");
@@ -121,12 +132,18 @@ fn choices_are_read_and_explained() {
             let plain = form.starts_with('{') || ["true", "false"].contains(&form.as_str());
             let form = if plain { form } else { format!("\"{form}\"") };
             for text in forms(key, &form) {
-                let read = parsed_alone(&text, &Config::cleanrl());
+                let base = if readers(key.split('.').next().unwrap()).unwrap().contains(&AlgorithmKind::Ppo) {
+                    Config::cleanrl()
+                } else {
+                    Config::npg()
+                };
+                let read = parsed_alone(&text, &base);
                 assert!(read.is_ok(), "{text}: {read:?}");
             }
         }
         if !key.ends_with("schedule") && !what.contains("as `") {
-            let nonsense = parsed_alone(&format!("{key} = \"nonsense\""), &complete()).unwrap_err().remove(0).words;
+            let nonsense =
+                parsed_alone(&format!("{key} = \"nonsense\""), &complete_for(key)).unwrap_err().remove(0).words;
             let names = nonsense.split_once("expected ").unwrap().1;
             for name in names.split('"').skip(1).step_by(2).filter(|name| !name.contains(' ')) {
                 assert!(what.contains(name) || default.contains(name), "{key}: {name} is not explained");
@@ -144,7 +161,8 @@ fn a_table_has_the_defaults_of_its_rows() {
         let rest = default.strip_prefix("the table is off; ").unwrap_or(default);
         // `0.01, Schulman` is a default; `10: CleanRL` is another's choice.
         let value = rest.split("; ").next().unwrap().split(", ").next().unwrap();
-        let config = parsed_alone(&format!("[{table}]"), &Config::trpo_sb3_contrib()).unwrap();
+        let base = if table.starts_with("trust_region") { Config::trpo_sb3_contrib() } else { Config::sb3() };
+        let config = parsed_alone(&format!("[{table}]"), &base).unwrap();
         let got = value_at(&config, key);
         if value.contains(':') || value == "off" {
             assert_eq!(got, None, "{key}: {default}");
@@ -174,7 +192,7 @@ fn a_misspelt_key_is_named() {
             } else {
                 format!("[{}]\n{wrong} = 1", tables.join("."))
             };
-            let mistakes = parsed_alone(&text, &complete()).unwrap_err();
+            let mistakes = parsed_alone(&text, &complete_for(&path.join("."))).unwrap_err();
             let inside = if tables.is_empty() { String::new() } else { format!(" in [{}]", tables.join(".")) };
             let words = format!("{wrong}{inside}: there is no such setting; did you mean {}? (", name[0]);
             assert!(

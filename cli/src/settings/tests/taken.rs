@@ -4,11 +4,11 @@ use super::{file, message};
 use crate::args::preset::Preset;
 use crate::settings::presets::policy;
 use wgpo::env::Env;
-use wgpo::{AdaptiveLr, AdvantageKind, Algorithm, Config, KlHinge, KlPenalty};
+use wgpo::{AdaptiveLr, AdvantageKind, Algorithm, AlgorithmKind, Config, KlHinge, KlPenalty, Ppo};
 
 #[test]
 fn a_preset_brings_its_deviation() {
-    let policy = |preset| policy(preset, Algorithm::Ppo, Env::Pendulum).unwrap();
+    let policy = |preset| policy(preset, AlgorithmKind::Ppo, Env::Pendulum).unwrap();
     assert_eq!(policy(Preset::Published("rsl_rl")).head.std(), Some(&wgpo::policy::Std::SCALAR));
     assert_eq!(policy(Preset::Published("cleanrl")).head.std(), Some(&wgpo::policy::Std::default()));
 }
@@ -17,8 +17,8 @@ fn a_preset_brings_its_deviation() {
 fn a_file_replaces_what_it_names() {
     let config = file("learning_rate = 1\ntarget_kl = 0.02\nmax_grad_norm = \"off\"\nnorm_adv = \"batch\"").unwrap();
     let expected = Config {
+        algorithm: Algorithm::Ppo(Ppo { target_kl: Some(0.02), ..Ppo::cleanrl() }),
         learning_rate: 1.0,
-        target_kl: Some(0.02),
         max_grad_norm: None,
         norm_adv: wgpo::AdvantageNorm::Batch,
         ..Config::cleanrl()
@@ -45,7 +45,7 @@ fn a_file_says_its_algorithm() {
     assert_eq!(file("algorithm = \"a2c\"\npreset = \"sb3\"").unwrap(), Config::a2c());
     let trpo = file("preset = \"baselines\"\n[trust_region]\nmax_kl = 0.02").unwrap();
     let expected = wgpo::TrustRegion { max_kl: 0.02, ..wgpo::TrustRegion::baselines() };
-    assert_eq!(trpo, Config { trust_region: expected, ..Config::trpo_baselines() });
+    assert_eq!(trpo, Config { algorithm: Algorithm::Trpo(expected), ..Config::trpo_baselines() });
     assert!(message("algorithm = \"trpo\"\npreset = \"cleanrl\"").contains("must be \"sb3-contrib\" or"));
 }
 
@@ -75,28 +75,28 @@ fn tables_may_be_partial_and_off() {
         change(&mut penalty);
         Some(penalty)
     };
-    assert_eq!(with("[kl_penalty]").kl_penalty, penalty(|_| {}));
-    assert_eq!(with("[kl_penalty]\nkl_coef = 0.5").kl_penalty, penalty(|penalty| penalty.kl_coef = 0.5));
-    assert_eq!(with("[kl_penalty.adapt]\nraise = 3").kl_penalty, penalty(|penalty| penalty.adapt.raise = 3.0));
+    assert_eq!(with("[kl_penalty]").kl_penalty(), penalty(|_| {}));
+    assert_eq!(with("[kl_penalty]\nkl_coef = 0.5").kl_penalty(), penalty(|penalty| penalty.kl_coef = 0.5));
+    assert_eq!(with("[kl_penalty.adapt]\nraise = 3").kl_penalty(), penalty(|penalty| penalty.adapt.raise = 3.0));
     assert_eq!(
-        with("[kl_penalty.hinge]").kl_penalty,
+        with("[kl_penalty.hinge]").kl_penalty(),
         penalty(|penalty| penalty.hinge = Some(KlHinge { coef: 1000.0, factor: 2.0 }))
     );
-    assert_eq!(with("[kl_penalty]\nhinge = \"off\"").kl_penalty, penalty(|_| {}));
-    assert_eq!(with("anneal_lr = false\n[adaptive_lr]").adaptive_lr, Some(AdaptiveLr::default()));
+    assert_eq!(with("[kl_penalty]\nhinge = \"off\"").kl_penalty(), penalty(|_| {}));
+    assert_eq!(with("anneal_lr = false\n[adaptive_lr]").adaptive_lr(), Some(AdaptiveLr::default()));
     let rate = Some(AdaptiveLr { max: 1.0, ..AdaptiveLr::default() });
-    assert_eq!(with("anneal_lr = false\nadaptive_lr = { max = 1 }").adaptive_lr, rate);
+    assert_eq!(with("anneal_lr = false\nadaptive_lr = { max = 1 }").adaptive_lr(), rate);
     // Over a preset's own table, the preset's numbers stay.
-    let rllib = with("preset = \"rllib-penalty\"\n[kl_penalty]\nkl_coef = 0.3").kl_penalty.unwrap();
+    let rllib = with("preset = \"rllib-penalty\"\n[kl_penalty]\nkl_coef = 0.3").kl_penalty().unwrap();
     assert_eq!((rllib.kl_coef, rllib.clip, rllib.adapt), (0.3, true, wgpo::config::KlAdaptation::RLLIB));
-    assert_eq!(with("preset = \"rllib-penalty\"\nkl_penalty = \"off\"").kl_penalty, None);
+    assert_eq!(with("preset = \"rllib-penalty\"\nkl_penalty = \"off\"").kl_penalty(), None);
     // In a table that the preset does not have, and in one that it has.
     assert_eq!(with("[norm_obs]\nclip = \"off\"").norm_obs.unwrap().clip, None);
     assert_eq!(with("[norm_reward]\ngamma = \"off\"\nclip = \"off\"").norm_reward.unwrap().gamma, None);
     assert_eq!(with("norm_obs = \"off\"").norm_obs, None);
-    let region = with("algorithm = \"trpo\"\ntrust_region.cg_absolute_tolerance = \"off\"").trust_region;
-    assert_eq!(region.cg_absolute_tolerance, None);
-    assert_eq!(with("clip_coef_schedule = \"off\"").clip_coef_schedule, wgpo::Anneal::None);
+    let region = with("algorithm = \"trpo\"\ntrust_region.cg_absolute_tolerance = \"off\"");
+    assert_eq!(region.trust_region().unwrap().cg_absolute_tolerance, None);
+    assert_eq!(with("clip_coef_schedule = \"off\"").algorithm.clip().unwrap().1, wgpo::Anneal::None);
     assert_eq!(with("advantage = \"vtrace\"").advantage, AdvantageKind::VTRACE);
     // The same choice again keeps what it has.
     let clamped = with("preset = \"rllib-penalty\"\nvalue_loss = { clamp_error = {} }").value_loss;

@@ -12,14 +12,14 @@ use crate::train::plan;
 use anyhow::{Result, anyhow, bail};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use wgpo::Algorithm;
+use wgpo::AlgorithmKind;
 
 /// The folder of a group of `count` seeds from `first` on: of a new one, which must not be there unless it is to be replaced, or of one
 /// that is gone on with.
 pub fn group_folder(args: &TrainArgs, kind: &str, first: u64, count: usize) -> Result<PathBuf> {
     let last = first.saturating_add(count as u64 - 1);
     let algorithm =
-        if args.resume { args.algo.map_or(Algorithm::Ppo, |algo| algo.0) } else { asked(args)?.0.algorithm };
+        if args.resume { args.algo.map_or(AlgorithmKind::Ppo, |algo| algo.0) } else { asked(args)?.0.algorithm.kind() };
     let named = |kind: &str| {
         let one = folder(args, algorithm, kind, first).path().to_owned();
         if args.out.is_some() { one } else { PathBuf::from(format!("{}-{last}", one.display())) }

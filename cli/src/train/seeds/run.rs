@@ -49,7 +49,7 @@ impl Seed {
         self.end = if !no_stop && self.files.judge.solved().is_solved() {
             Some(End::Solved)
         } else {
-            (self.files.done >= self.config.ppo.num_updates()).then_some(End::AllSteps)
+            (self.files.done >= self.config.settings.num_updates()).then_some(End::AllSteps)
         };
     }
 
@@ -57,9 +57,12 @@ impl Seed {
     fn take(&mut self, trainer: &mut dyn Trainer, stats: &IterationStats, elapsed: f64, no_stop: bool) -> Result<()> {
         let at = || format!("seed {}: update {}", self.config.seed, stats.updates);
         self.files.done = stats.updates;
-        let judged = self.files.judge.after(trainer, stats, self.files.done >= self.config.ppo.num_updates());
-        let row =
-            self.files.metrics.push(stats, &self.config.ppo, self.files.judge.solved(), elapsed).with_context(at)?;
+        let judged = self.files.judge.after(trainer, stats, self.files.done >= self.config.settings.num_updates());
+        let row = self
+            .files
+            .metrics
+            .push(stats, &self.config.settings, self.files.judge.solved(), elapsed)
+            .with_context(at)?;
         if let Some(words) = warning(row, stats).filter(|_| !self.warned) {
             self.warned = true;
             self.warning = Some(format!("seed {}: {words}", self.config.seed));
@@ -105,7 +108,7 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
         }
     }
     let mut place = fresh.map_or_else(|| ChosenPlace::choose_again(&args.place, &saved), Ok)?;
-    place.tune(&args.place, &saved.policy, saved.ppo.minibatch_rows(saved.ppo.batch_size()))?;
+    place.tune(&args.place, &saved.policy, saved.settings.minibatch_rows(saved.settings.batch_size()))?;
     // Runs that go on are locked already. Those that begin have no state, whatever an earlier run left there.
     let states = plans.iter().map(|plan| match plan.lock {
         Some(_) => plan.folder.saved(&plan.config),
@@ -143,11 +146,11 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
         runs.push(seed);
     }
     say!("backend: {}", place.reason());
-    let steps = saved.ppo.num_updates() * saved.ppo.batch_size() as u64;
+    let steps = saved.settings.num_updates() * saved.settings.batch_size() as u64;
     say!(
         "{}: {}, seeds {first} to {}, {} steps each at most",
         saved.env.gymnasium_id(),
-        saved.ppo.algorithm.name(),
+        saved.settings.algorithm.name(),
         first + count as u64 - 1,
         HumanCount(steps)
     );
@@ -179,7 +182,7 @@ impl Seeds<'_> {
 
     fn learn(&mut self) -> Result<bool> {
         let interrupts = watch_interrupts()?;
-        let bar = Bar::new(total(self.runs.iter().map(|run| run.config.ppo.num_updates())));
+        let bar = Bar::new(total(self.runs.iter().map(|run| run.config.settings.num_updates())));
         let interrupted = self.iterate(&interrupts, &bar);
         bar.finish();
         let interrupted = interrupted?;
@@ -214,7 +217,8 @@ impl Seeds<'_> {
             }
             let over = |end| self.runs.iter().filter(|run| run.end == Some(end)).count();
             // A seed that is solved early has no more to do.
-            let done = self.runs.iter().map(|run| run.end.map_or(run.files.done, |_| run.config.ppo.num_updates()));
+            let done =
+                self.runs.iter().map(|run| run.end.map_or(run.files.done, |_| run.config.settings.num_updates()));
             bar.show(total(done), &format!("{} of {} seeds solved", over(End::Solved), self.runs.len()));
             if saved.elapsed() >= SAVE_EVERY {
                 self.save()?;
