@@ -474,6 +474,7 @@ fn complete(kind: AlgorithmKind) -> Config {
     }
     if let Some(region) = config.trust_region_mut() {
         region.step_size = Some(1.0);
+        region.cg_absolute_tolerance = Some(1e-10);
     }
     config
 }
