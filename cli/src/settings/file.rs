@@ -4,7 +4,7 @@ use super::document::{self, Item, Value, tree};
 use super::layered::Layered;
 use super::mistake::{Mistake, wrong};
 use super::old_keys;
-use super::presets::{algorithm_of, known, readers};
+use super::presets::{Known, algorithm_of};
 use super::reader::{Reader, listed, nearest};
 use super::run_config::keys_of_a_run;
 use crate::files;
@@ -30,13 +30,13 @@ pub fn from_file(
     let mut given = document::parse(&files::read(path)?).map_err(|all| wrong(path, all))?;
     let (hints, mut mistakes) = old_keys::renamed(&mut given);
     old_keys::say_once(path, hints);
-    let known = known()?;
+    let known = Known::new()?;
     let config = if let Some(settings) = given.at(&["config"]) {
         let filler = tree(&Config::cleanrl())?;
         let whole =
             ": [config] holds all settings, as a run's config.toml does; to change a few, write them without [config]";
-        let reader = Reader { base: None, filler: Some(&filler), known: &known, within: Some("config"), whole };
-        mistakes.extend(beside_config(&given, &known));
+        let reader = Reader { base: None, filler: Some(&filler), known: &known.all, within: Some("config"), whole };
+        mistakes.extend(beside_config(&given, &known.all));
         of_keys(&reader, settings, mistakes)
     } else {
         let mut settings = given;
@@ -48,10 +48,10 @@ pub fn from_file(
             starting_point(&mut settings, head, said.or(asked), base).with_context(|| format!("{}", path.display()))?;
         mistakes.extend(mistake);
         if !is_none {
-            mistakes.extend(of_others(&mut settings, base.algorithm.kind())?);
+            mistakes.extend(of_others(&mut settings, base.algorithm.kind(), &known));
         }
         let base = tree(&base)?;
-        let reader = Reader { base: Some(&base), filler: None, known: &known, within: None, whole: "" };
+        let reader = Reader { base: Some(&base), filler: None, known: &known.all, within: None, whole: "" };
         of_keys(&reader, &settings, mistakes)
     };
     let config = config.map_err(|all| wrong(path, all))?;
@@ -94,11 +94,11 @@ fn starting_point(
 }
 
 /// Takes out of the file the settings that only other algorithms than `kind` read, and says so: nobody would read them.
-fn of_others(settings: &mut Item, kind: AlgorithmKind) -> Result<Vec<Mistake>> {
-    let Value::Table(keys) = &mut settings.value else { return Ok(Vec::new()) };
+fn of_others(settings: &mut Item, kind: AlgorithmKind, known: &Known) -> Vec<Mistake> {
+    let Value::Table(keys) = &mut settings.value else { return Vec::new() };
     let mut mistakes = Vec::new();
     for (key, item) in keys.iter() {
-        let readers = readers(key)?;
+        let readers = known.readers(key);
         if readers.is_empty() || readers.contains(&kind) {
             continue;
         }
@@ -107,7 +107,7 @@ fn of_others(settings: &mut Item, kind: AlgorithmKind) -> Result<Vec<Mistake>> {
         mistakes.push((key.clone(), Mistake { line: item.line, words }));
     }
     keys.retain(|key, _| mistakes.iter().all(|(other, _)| other != key));
-    Ok(mistakes.into_iter().map(|(_, mistake)| mistake).collect())
+    mistakes.into_iter().map(|(_, mistake)| mistake).collect()
 }
 
 /// Keys beside `[config]` that are none of a run's: nobody would read them.

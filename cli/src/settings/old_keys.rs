@@ -38,7 +38,7 @@ pub fn renamed(given: &mut Item) -> (Vec<Hint>, Vec<Mistake>) {
     let [table, old_table] = TABLE;
     // Only a table is one: `ppo = 1` is a mistake like another.
     if given.at(&[old_table]).is_some_and(|settings| settings.table().is_some()) {
-        rename(given, [table, old_table], ["the table [config]", "[ppo]"], &mut hints, &mut mistakes);
+        rename(given, [table, old_table], ["[config]", "[ppo]"], &mut hints, &mut mistakes);
     }
     let settings = match &mut given.value {
         Value::Table(keys) if keys.contains_key(table) => keys.get_mut(table),

@@ -67,30 +67,33 @@ pub fn complete(kind: AlgorithmKind) -> Result<Config> {
     }
     if let Some(region) = config.trust_region_mut() {
         region.step_size = Some(1.0);
+        region.cg_absolute_tolerance = Some(1e-10);
     }
     Ok(config)
 }
 
-/// All settings of all algorithms.
-pub fn known() -> Result<Item> {
-    let mut all = Table::new();
-    for kind in AlgorithmKind::ALL {
-        if let Value::Table(keys) = tree(&complete(kind)?)?.value {
-            all.extend(keys);
-        }
-    }
-    Ok(Item::unwritten(Value::Table(all)))
+/// Which settings there are, and which algorithms read them.
+pub struct Known {
+    /// All settings of all algorithms.
+    pub all: Item,
+    of: Vec<(AlgorithmKind, Item)>,
 }
 
-/// The algorithms that read the setting `key`.
-pub fn readers(key: &str) -> Result<Vec<AlgorithmKind>> {
-    let mut readers = Vec::new();
-    for kind in AlgorithmKind::ALL {
-        if tree(&complete(kind)?)?.at(&[key]).is_some() {
-            readers.push(kind);
+impl Known {
+    pub fn new() -> Result<Self> {
+        let (mut all, mut of) = (Table::new(), Vec::new());
+        for kind in AlgorithmKind::ALL {
+            let settings = tree(&complete(kind)?)?;
+            all.extend(settings.table().into_iter().flatten().map(|(key, item)| (key.clone(), item.clone())));
+            of.push((kind, settings));
         }
+        Ok(Self { all: Item::unwritten(Value::Table(all)), of })
     }
-    Ok(readers)
+
+    /// The algorithms that read the setting `key`.
+    pub fn readers(&self, key: &str) -> Vec<AlgorithmKind> {
+        self.of.iter().filter(|(_, settings)| settings.at(&[key]).is_some()).map(|(kind, _)| *kind).collect()
+    }
 }
 
 /// `settings` as the table `[config]` of a run's file.

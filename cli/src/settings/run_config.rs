@@ -5,7 +5,7 @@ use super::fault::{Fault, Kind};
 use super::layered::Layered;
 use super::mistake::wrong;
 use super::old_keys;
-use super::presets::{known, whole};
+use super::presets::{Known, whole};
 use super::reader::Reader;
 use crate::files;
 use anyhow::{Context, Result, bail};
@@ -79,7 +79,7 @@ impl RunConfig {
         if !mistakes.is_empty() {
             return Err(wrong(path, mistakes));
         }
-        let (filler, known) = (whole(tree(&Config::cleanrl())?), whole(known()?));
+        let (filler, known) = (whole(tree(&Config::cleanrl())?), whole(Known::new()?.all));
         let reader = Reader {
             base: None,
             filler: Some(&filler),

@@ -72,8 +72,12 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &[":1: dual_clip: is a setting of ppo or ppo-penalty; a2c does not read it"],
     ),
     (
-        "preset = \"baselines\"\nclip_coef = 0.1\ngamma = 2",
-        &["2 mistakes", ":2: clip_coef: is a setting of ppo, ppo-penalty or a2c; trpo does not read it", ":3: gamma"],
+        "preset = \"baselines\"\nclip_coef = 0.1\nlerning_rate = 2",
+        &[
+            "2 mistakes",
+            ":2: clip_coef: is a setting of ppo, ppo-penalty or a2c; trpo does not read it",
+            ":3: lerning_rate",
+        ],
     ),
     ("[trust_region]\nmax_kl = 0.1", &[":1: trust_region: is a setting of trpo or npg; ppo does not read it"]),
     ("kl_stop = \"epoch\"\nalgorithm = \"npg\"", &[":1: kl_stop: is a setting of ppo or ppo-penalty; npg does not"]),

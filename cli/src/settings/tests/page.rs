@@ -2,8 +2,9 @@
 
 use crate::settings::document::{self, Item, Value, tree};
 use crate::settings::mistake::Mistake;
-use crate::settings::presets::{complete, known, readers};
+use crate::settings::presets::{Known, complete};
 use crate::settings::reader::Reader;
+use std::sync::LazyLock;
 use wgpo::{AdvantageKind, AlgorithmKind, Config};
 
 /// The rows of a table of `docs/presets.md`: cells without their bars.
@@ -17,14 +18,20 @@ const DOCUMENT: &str = include_str!("../../../../docs/presets.md");
 
 /// What the file gives, before what goes together is looked at.
 fn parsed_alone(text: &str, base: &Config) -> std::result::Result<Config, Vec<Mistake>> {
-    let (base, known) = (tree(base).unwrap(), known().unwrap());
-    let reader = Reader { base: Some(&base), filler: None, known: &known, within: None, whole: "" };
+    let (base, known) = (tree(base).unwrap(), &KNOWN.all);
+    let reader = Reader { base: Some(&base), filler: None, known, within: None, whole: "" };
     reader.read(&document::parse(text).unwrap())
+}
+
+static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::new().unwrap());
+
+fn readers(key: &str) -> Vec<AlgorithmKind> {
+    KNOWN.readers(key.split('.').next().unwrap())
 }
 
 /// Every setting of the first algorithm that reads `key`.
 fn complete_for(key: &str) -> Config {
-    let readers = readers(key.split('.').next().unwrap()).unwrap();
+    let readers = readers(key);
     complete(*readers.first().unwrap_or_else(|| panic!("{key} is not known"))).unwrap()
 }
 
@@ -132,11 +139,7 @@ fn choices_are_read_and_explained() {
             let plain = form.starts_with('{') || ["true", "false"].contains(&form.as_str());
             let form = if plain { form } else { format!("\"{form}\"") };
             for text in forms(key, &form) {
-                let base = if readers(key.split('.').next().unwrap()).unwrap().contains(&AlgorithmKind::Ppo) {
-                    Config::cleanrl()
-                } else {
-                    Config::npg()
-                };
+                let base = if readers(key).contains(&AlgorithmKind::Ppo) { Config::cleanrl() } else { Config::npg() };
                 let read = parsed_alone(&text, &base);
                 assert!(read.is_ok(), "{text}: {read:?}");
             }

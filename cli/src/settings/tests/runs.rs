@@ -168,7 +168,7 @@ fn old_names_are_read_and_hinted_at() {
     assert_eq!(said(&new), (vec![], item));
     // In a run's file.
     let (hints, item) = said(&format!("seed = 3\n[ppo]\ngamma = 1\n{}", old.replace('[', "[ppo.")));
-    assert_eq!(hints[0], hint(2, "[ppo]", "the table [config]"));
+    assert_eq!(hints[0], hint(2, "[ppo]", "[config]"));
     assert_eq!(hints[1..], [hint(4, "obs_norm", "norm_obs"), hint(6, "reward_norm", "norm_reward")]);
     assert!(item.at(&["config", "norm_reward", "kind"]).is_some() && item.at(&["ppo"]).is_none());
 }
