@@ -8,7 +8,7 @@
 use wgpo::gpu::{Buffer, Gpu, ReadBack};
 use wgpo::low_level::algo::{ActPlan, RolloutBuffers, RolloutRows};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::{Autoreset, Config, wgpu};
+use wgpo::{Config, env::Autoreset, wgpu};
 use wgpo::{Model, RolloutUpdate};
 
 const STEPS: u32 = 16;

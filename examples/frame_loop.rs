@@ -12,7 +12,7 @@ use wgpo::cpu::CpuLearner;
 use wgpo::data::Actions;
 use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{Autoreset, Config, OnPolicy};
+use wgpo::{Config, OnPolicy, env::Autoreset};
 
 /// 60 frames a second.
 const FRAME: Duration = Duration::from_micros(16_667);

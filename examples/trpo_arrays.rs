@@ -13,7 +13,7 @@ use std::f32::consts::PI;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{ActMode, Agent, Algorithm, Config, OnPolicy, TrustRegion};
+use wgpo::{ActMode, Agent, Algorithm, Config, OnPolicy, config::TrustRegion};
 
 const ROWS: usize = 512;
 const UPDATES: u32 = 30;

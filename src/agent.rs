@@ -11,7 +11,7 @@ use ndarray::{Array1, ArrayView2};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActMode {
     /// Drawn from the distribution; advances the step counter of the random draws, and the running statistics take the
-    /// observations in ([`ObsNorm`](crate::ObsNorm)).
+    /// observations in ([`ObsNorm`](crate::config::ObsNorm)).
     Sample,
     /// The mode of the distribution (most probable index, mean); draws nothing and leaves the statistics as they are.
     Greedy,
@@ -107,7 +107,7 @@ pub trait OnPolicy: Agent {
 
     /// One update on rows with given advantages, so that reward scaling has no part in it. Returns and old values are in the units of the rewards. `order`, if given, holds
     /// [`Config::order_epochs`] `× rows` indices: the permutation of each epoch in turn; without it the keyed shuffle is used. With
-    /// TRPO the epochs are the critic's, and with [`crate::TrustRegion::subsample`] the policy's permutation comes after them.
+    /// TRPO the epochs are the critic's, and with [`crate::config::TrustRegion::subsample`] the policy's permutation comes after them.
     ///
     /// # Errors
     /// Whatever [`Batch::validate`] finds, an order of the wrong length or with an index out of range, or a device error.

@@ -49,9 +49,9 @@
 //! - The algorithm: [`Config::algorithm`] selects PPO, PPO with a KL penalty, TRPO, the natural policy gradient or A2C. Every learner takes
 //!   each of them, on the device and on the CPU. The other fields of [`Config`] are its tricks; [`Preset::named`] has what other libraries
 //!   publish.
-//! - Running statistics of observations, rewards and value targets: [`ObsNorm`], [`RewardNorm`], [`ValueNorm`]. They are part of a
+//! - Running statistics of observations, rewards and value targets: [`config::ObsNorm`], [`config::RewardNorm`], [`config::ValueNorm`]. They are part of a
 //!   learner's state.
-//! - The advantages: [`AdvantageKind`]. The resets of environments: [`Autoreset`]. Masked rows: [`data::Rollout::valid`].
+//! - The advantages: [`config::AdvantageKind`]. The resets of environments: [`env::Autoreset`]. Masked rows: [`data::Rollout::valid`].
 //! - The environment: any [`Env`], or your own behind [`HostEnv`].
 //!
 //! # Features
@@ -116,24 +116,17 @@ pub use algo::{BatchBuffers, Model, PpoUpdate, RolloutUpdate};
 #[cfg(not(target_arch = "wasm32"))]
 pub use algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 pub use checkpoint::{SaveAgent, SaveTrainer};
-pub use config::{
-    A2c, Acceptance, AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Algorithm, AlgorithmKind, Anneal, ClipFormula,
-    Config, EpsPlacement, FisherForm, GradClip, KlAdaptation, KlDirection, KlEstimator, KlHinge, KlMeasure, KlPenalty,
-    KlStop, MinibatchRest, Minibatches, NormOrder, ObsNorm, Optimizer, Ppo, Preset, RateStep, ReturnReset, RewardNorm,
-    RewardNormKind, Shuffle, Surrogate, TrustRegion, ValueLoss, ValueNorm,
-};
+pub use config::{Algorithm, AlgorithmKind, Config, Preset};
 #[cfg(feature = "cpu")]
 pub use cpu::{CpuLearner, CpuTrainer};
-pub use data::{Actions, Batch, Rollout, UpdateStats};
-pub use env::{Autoreset, Env};
+pub use data::{Batch, Rollout, UpdateStats};
+pub use env::Env;
 pub use error::{Error, Result};
 pub use gpu::{Gpu, GpuOptions};
 pub use host::{HostEnv, HostTrainer, RolloutRecorder};
-pub use place::{Place, PlaceChoice};
+pub use place::Place;
 pub use policy::{Activation, Head, PolicySpec};
-pub use solved::{Evaluation, Solved, SolvedRule};
-pub use state::{EpisodeStats, LearnerState, NormalizerState, RunningMoments, TrainerState};
-pub use trainer::{IterationStats, Trainer, train};
+pub use trainer::{Trainer, train};
 pub use wgpu;
 
 /// Kernels, plans and the reference: for whoever builds a trainer of other parts, or compares with formulas. Most users need nothing of it.

@@ -30,8 +30,10 @@ use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
 use wgpo::{
-    AdvantageKind, AlgorithmKind, Autoreset, Config, Env, LearnerState, NormalizerState, ObsNorm, OnPolicy, Preset,
-    RewardNorm, RunningMoments, Trainer, TrainerState, ValueNorm,
+    AlgorithmKind, Config, Env, OnPolicy, Preset, Trainer,
+    config::{AdvantageKind, ObsNorm, RewardNorm, ValueNorm},
+    env::Autoreset,
+    state::{LearnerState, NormalizerState, RunningMoments, TrainerState},
 };
 use wgpo::{GpuLearner, GpuTrainer};
 

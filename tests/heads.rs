@@ -14,7 +14,7 @@ use wgpo::data::{Actions, Batch};
 use wgpo::low_level::reference::{head, head_actions};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType};
-use wgpo::{ActMode, AdvantageNorm, Agent, AlgorithmKind, Config, OnPolicy};
+use wgpo::{ActMode, Agent, AlgorithmKind, Config, OnPolicy, config::AdvantageNorm};
 
 const FROM_STATE: Std = Std { from_state: true, ..Std::FREE };
 

@@ -10,7 +10,10 @@ use support::solve;
 use wgpo::cpu::CpuTrainer;
 use wgpo::env::Env;
 use wgpo::policy::{Bounds, Head, Std};
-use wgpo::{AlgorithmKind, Config, ObsNorm, RewardNorm, ValueNorm};
+use wgpo::{
+    AlgorithmKind, Config,
+    config::{ObsNorm, RewardNorm, ValueNorm},
+};
 
 fn gate(env: Env, algorithm: AlgorithmKind) {
     gate_of(env, algorithm, 1..=3);

@@ -14,8 +14,9 @@ use wgpo::low_level::reference::normalize::{Normalizer, RewardScale, Running, sc
 use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::{
-    ActMode, Agent, AlgorithmKind, Config, Env, EpsPlacement, LearnerState, NormOrder, NormalizerState, ObsNorm,
-    OnPolicy, ReturnReset, RewardNorm, RewardNormKind, RunningMoments, SaveTrainer, Trainer, ValueLoss, ValueNorm,
+    ActMode, Agent, AlgorithmKind, Config, Env, OnPolicy, SaveTrainer, Trainer,
+    config::{EpsPlacement, NormOrder, ObsNorm, ReturnReset, RewardNorm, RewardNormKind, ValueLoss, ValueNorm},
+    state::{LearnerState, NormalizerState, RunningMoments},
 };
 use wgpo::{GpuLearner, GpuTrainer};
 
@@ -203,7 +204,7 @@ fn play(learner: &mut dyn OnPolicy, envs: &mut VecEnv, steps: usize, count: usiz
         terminated: Array2::zeros((steps, count)),
         truncated: Array2::zeros((steps, count)),
         valid: None,
-        autoreset: wgpo::Autoreset::SameStep,
+        autoreset: wgpo::env::Autoreset::SameStep,
         ended_before: None,
     };
     let mut words = Vec::new();
@@ -656,7 +657,7 @@ fn one_by_one(rewards: &[f32]) -> Rollout {
         terminated: Array2::ones((steps, 1)),
         truncated: Array2::zeros((steps, 1)),
         valid: None,
-        autoreset: wgpo::Autoreset::SameStep,
+        autoreset: wgpo::env::Autoreset::SameStep,
         ended_before: None,
     }
 }

@@ -19,8 +19,11 @@ use wgpo::host::{
 use wgpo::policy::Head;
 use wgpo::solved::evaluation_seed;
 use wgpo::{
-    ActMode, Agent, Autoreset, Config, Env, EpisodeStats, Error, ObsNorm, OnPolicy, RewardNorm, SaveTrainer, Trainer,
-    ValueNorm, train,
+    ActMode, Agent, Config, Env, Error, OnPolicy, SaveTrainer, Trainer,
+    config::{ObsNorm, RewardNorm, ValueNorm},
+    env::Autoreset,
+    state::EpisodeStats,
+    train,
 };
 
 /// Counts: episode e of environment n shows 100 (n + 1) + 10 e + step. It ends after so many steps as its number asks, by a terminal state

@@ -15,8 +15,10 @@ use wgpo::host::Collector;
 use wgpo::low_level::algo::{RolloutBuffers, RolloutRows, TrustRegionUpdate};
 use wgpo::policy::{Activation, Input, PolicySpec, initial_parameters_with};
 use wgpo::{
-    ActMode, AdvantageKind, Agent, AlgorithmKind, Autoreset, Config, Env, Error, LearnerState, ObsNorm, OnPolicy,
-    RewardNorm, ValueNorm,
+    ActMode, Agent, AlgorithmKind, Config, Env, Error, OnPolicy,
+    config::{AdvantageKind, ObsNorm, RewardNorm, ValueNorm},
+    env::Autoreset,
+    state::LearnerState,
 };
 use wgpo::{BatchBuffers, GpuLearner, Model, PpoUpdate, RolloutUpdate};
 

@@ -22,8 +22,11 @@ use wgpo::low_level::reference::ppo_update::{Order, Rows, minibatch_gradient, pp
 use wgpo::low_level::reference::{head, head_actions};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType, initial_parameters};
 use wgpo::trainer::Trainer;
-use wgpo::{ActMode, Agent, Algorithm, OnPolicy, Ppo};
-use wgpo::{AdvantageNorm, Config, KlDirection, KlHinge, KlPenalty, KlStop, SaveTrainer, ValueLoss};
+use wgpo::{ActMode, Agent, Algorithm, OnPolicy, config::Ppo};
+use wgpo::{
+    Config, SaveTrainer,
+    config::{AdvantageNorm, KlDirection, KlHinge, KlPenalty, KlStop, ValueLoss},
+};
 
 fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
     Array2::from_shape_fn(shape, |_| rng.random_range(-1.0..1.0))

@@ -14,7 +14,11 @@ use wgpo::data::{Actions, Rollout};
 use wgpo::env::Env;
 use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::policy::{Activation, Bounds, Branch, Head, InitScheme, PolicySpec, Std, initial_parameters};
-use wgpo::{ActMode, Autoreset, Config, Error, NormalizerState, OnPolicy, RunningMoments, Trainer, TrainerState};
+use wgpo::{
+    ActMode, Config, Error, OnPolicy, Trainer,
+    env::Autoreset,
+    state::{NormalizerState, RunningMoments, TrainerState},
+};
 use wgpo::{GpuLearner, GpuTrainer, GpuTrainerGroup, Model};
 
 /// None of them is a size of anything; their products wrap in 64 bits, the last two's in 32.

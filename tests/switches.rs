@@ -14,9 +14,11 @@ use wgpo::data::Batch;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec, StdLimit};
 use wgpo::{
-    AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Agent, Algorithm, AlgorithmKind, Anneal, ClipFormula, Config,
-    GradClip, KlAdaptation, KlHinge, KlMeasure, KlPenalty, MinibatchRest, ObsNorm, OnPolicy, Optimizer, Ppo, Preset,
-    RewardNorm, SaveAgent, Shuffle, ValueLoss, ValueNorm,
+    Agent, Algorithm, AlgorithmKind, Config, OnPolicy, Preset, SaveAgent,
+    config::{
+        AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge,
+        KlMeasure, KlPenalty, MinibatchRest, ObsNorm, Optimizer, Ppo, RewardNorm, Shuffle, ValueLoss, ValueNorm,
+    },
 };
 
 /// A seeded batch near the policy's own distribution; value errors are on both sides of 1.

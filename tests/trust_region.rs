@@ -17,8 +17,10 @@ use wgpo::low_level::reference::trpo_update::{mean_kl, policy_step, trpo_update,
 use wgpo::low_level::reference::{head, head_actions};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::{
-    Acceptance, AdaptiveLr, AdvantageNorm, Agent, Algorithm, AlgorithmKind, Config, FisherForm, KlDirection, KlHinge,
-    KlMeasure, KlPenalty, OnPolicy, Ppo, SaveAgent, TrustRegion,
+    Agent, Algorithm, AlgorithmKind, Config, OnPolicy, SaveAgent,
+    config::{
+        Acceptance, AdaptiveLr, AdvantageNorm, FisherForm, KlDirection, KlHinge, KlMeasure, KlPenalty, Ppo, TrustRegion,
+    },
 };
 
 fn specs() -> Vec<PolicySpec> {

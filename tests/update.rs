@@ -12,7 +12,8 @@ use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::{
-    AdvantageNorm, Agent, Algorithm, Config, Env, KlStop, OnPolicy, Optimizer, Ppo, SaveTrainer, Trainer, ValueLoss,
+    Agent, Algorithm, Config, Env, OnPolicy, SaveTrainer, Trainer,
+    config::{AdvantageNorm, KlStop, Optimizer, Ppo, ValueLoss},
 };
 use wgpo::{GpuLearner, GpuTrainer};
 
@@ -249,7 +250,7 @@ fn squares_and_sums_beyond_f32_are_as_in_f64() {
     let spec = PolicySpec::separate(3, &[8], Activation::Tanh, Head::gaussian(1));
     let mut batch = batch(&spec, 10, 3);
     batch.returns.mapv_inplace(|x| 1e19 + 1e18 * x);
-    for grad_clip in [wgpo::GradClip::Joint, wgpo::GradClip::Separate] {
+    for grad_clip in [wgpo::config::GradClip::Joint, wgpo::config::GradClip::Separate] {
         let config = Config {
             num_minibatches: 1,
             update_epochs: 2,

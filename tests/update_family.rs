@@ -12,8 +12,10 @@ use wgpo::data::Batch;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::{
-    AdaptiveLr, AdvantageNorm, Agent, Algorithm, Config, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop,
-    OnPolicy, Optimizer, Ppo, RateStep,
+    Agent, Algorithm, Config, OnPolicy,
+    config::{
+        AdaptiveLr, AdvantageNorm, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop, Optimizer, Ppo, RateStep,
+    },
 };
 
 /// A seeded batch near the policy's own distribution.

@@ -16,8 +16,12 @@ use wgpo::low_level::reference::ppo_update::Rows;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec};
 use wgpo::{
-    ActMode, AdaptiveLr, AdvantageKind, AdvantageNorm, Agent, Algorithm, Autoreset, Config, FisherForm, KlMeasure,
-    KlPenalty, OnPolicy, Ppo, RewardNorm, TrustRegion, ValueLoss, ValueNorm,
+    ActMode, Agent, Algorithm, Config, OnPolicy,
+    config::{
+        AdaptiveLr, AdvantageKind, AdvantageNorm, FisherForm, KlMeasure, KlPenalty, Ppo, RewardNorm, TrustRegion,
+        ValueLoss, ValueNorm,
+    },
+    env::Autoreset,
 };
 
 fn n(row: usize, column: usize) -> f32 {

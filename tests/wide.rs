@@ -16,7 +16,10 @@ use wgpo::low_level::kernels::{is_wide, policy_sample, policy_sample_wide};
 use wgpo::low_level::reference::head_categorical::log_softmax;
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec};
-use wgpo::{ActMode, AdvantageNorm, Agent, Algorithm, AlgorithmKind, Config, KlPenalty, OnPolicy, Ppo, TrustRegion};
+use wgpo::{
+    ActMode, Agent, Algorithm, AlgorithmKind, Config, OnPolicy,
+    config::{AdvantageNorm, KlPenalty, Ppo, TrustRegion},
+};
 
 const MANY: usize = 262_144;
 

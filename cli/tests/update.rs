@@ -15,7 +15,7 @@ use wgpo::env::Env;
 use wgpo::low_level::reference::actor_critic::ActorCritic;
 use wgpo::low_level::reference::head;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use wgpo::{ActMode, Agent, Autoreset, Config, OnPolicy, SaveAgent};
+use wgpo::{ActMode, Agent, Config, OnPolicy, SaveAgent, env::Autoreset};
 
 const STEPS: usize = 7;
 const ENVS: usize = 3;

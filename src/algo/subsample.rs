@@ -9,7 +9,7 @@ use crate::kernels::batch_gather;
 use crate::memory::small;
 
 /// The rows that the policy's step is made on, and the calls that copy them: the batch itself, or with
-/// [`crate::TrustRegion::subsample`] k the first ⌈rows / k⌉ of a permutation, that of epoch `update_epochs`. The marks of a cleaned
+/// [`crate::config::TrustRegion::subsample`] k the first ⌈rows / k⌉ of a permutation, that of epoch `update_epochs`. The marks of a cleaned
 /// batch go along; `returns` and `values_old`, which the policy does not read, stay those of the batch.
 pub(super) fn subsampled(
     gpu: &Gpu,

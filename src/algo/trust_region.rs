@@ -32,7 +32,7 @@ pub struct TrustRegionUpdate {
 }
 
 impl TrustRegionUpdate {
-    /// Allocates and binds. `order` is the critic's, as in [`PpoUpdate::new`], and with [`crate::TrustRegion::subsample`] the policy's
+    /// Allocates and binds. `order` is the critic's, as in [`PpoUpdate::new`], and with [`crate::config::TrustRegion::subsample`] the policy's
     /// after it: `[order_epochs, rows]`.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ use crate::policy::Init;
 /// Start from a preset and change fields; [`validate`](Self::validate) is called wherever a configuration is used.
 ///
 /// ```
-/// use wgpo::{Config, Ppo};
+/// use wgpo::{Config, config::Ppo};
 ///
 /// // What all share: fields of Config. What PPO alone reads: another Ppo, or ppo_mut.
 /// let mut config = Config { num_envs: 8, ..Config::cleanrl() }.with_algorithm(Ppo { clip_coef: 0.1, ..Ppo::cleanrl() });

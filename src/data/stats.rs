@@ -95,9 +95,9 @@ pub struct UpdateStats {
     pub explained_variance: f64,
     /// Learning rate of this update; the last one, where it follows the KL.
     pub learning_rate: f64,
-    /// Whether `target_kl` ended the update, or with [`KlStop::RestOfEpoch`](crate::KlStop) an epoch, before its last step.
+    /// Whether `target_kl` ended the update, or with [`KlStop::RestOfEpoch`](crate::config::KlStop) an epoch, before its last step.
     pub stopped_early: bool,
-    /// With a KL penalty, the mean analytic KL that [`crate::KlMeasure`] says: over all rows at the end, or over the last minibatch.
+    /// With a KL penalty, the mean analytic KL that [`crate::config::KlMeasure`] says: over all rows at the end, or over the last minibatch.
     pub kl: Option<f64>,
     /// β of the next update, with a KL penalty.
     pub kl_coef: Option<f64>,

@@ -26,7 +26,7 @@ pub trait HostEnv: Send {
     fn reset(&mut self, start: &Start, obs: &mut [f32]) -> EnvResult<()>;
 
     /// One step by `action`. `obs` holds the last observation and gets that after the step: where the episode ends, its real last one,
-    /// for new episodes begin with [`reset`](Self::reset) alone, which the collector calls when its [`Autoreset`](crate::Autoreset)
+    /// for new episodes begin with [`reset`](Self::reset) alone, which the collector calls when its [`Autoreset`](crate::env::Autoreset)
     /// says.
     ///
     /// # Errors

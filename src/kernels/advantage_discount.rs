@@ -1,4 +1,4 @@
-//! Rolling discounted sums of past rewards, one invocation per environment, for [reward scaling](crate::RewardNorm).
+//! Rolling discounted sums of past rewards, one invocation per environment, for [reward scaling](crate::config::RewardNorm).
 //!
 //! ```text
 //! G_t = γ G_{t−1} + r_t,  then 0 where the episode ended           reset 0: Stable-Baselines3, OpenAI baselines

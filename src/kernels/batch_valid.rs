@@ -1,4 +1,4 @@
-//! Which rows of a window are transitions, by how its environments are reset ([`crate::Autoreset`]), one invocation per environment.
+//! Which rows of a window are transitions, by how its environments are reset ([`crate::env::Autoreset`]), one invocation per environment.
 //!
 //! ```text
 //! next step:  valid_t = 0 if transition t − 1 ended its episode (a filler: the reset), else 1
@@ -23,7 +23,7 @@ kernel! {
         pub steps: u32,
         /// N.
         pub envs: u32,
-        /// [`crate::Autoreset::code`].
+        /// [`crate::env::Autoreset::code`].
         pub autoreset: u32,
         /// 1: `ended_before` is read; else no window begins after an end.
         pub use_ended: u32,

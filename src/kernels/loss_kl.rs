@@ -6,7 +6,7 @@
 //! after all epochs:   β ← raise · β if KL > kl_high;   lower · β if KL < kl_low;   within 2^±26      (KL: over all rows, or the last one)
 //! ```
 //!
-//! Schulman et al. 2017, section 4; see [`crate::KlPenalty`] and [`crate::AdaptiveLr`].
+//! Schulman et al. 2017, section 4; see [`crate::config::KlPenalty`] and [`crate::config::AdaptiveLr`].
 
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
 use super::words::{minibatch_stats, word};

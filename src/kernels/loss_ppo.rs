@@ -34,7 +34,7 @@ kernel! {
         pub row_offset: u32,
         /// Workgroups, hence partial sums; set by `bind`.
         pub groups: u32,
-        /// [`crate::ValueLoss::code`]: 0 plain, 1 maximum of plain and clipped, 2 clipped only, 3 Huber, 4 error clamped. What it
+        /// [`crate::config::ValueLoss::code`]: 0 plain, 1 maximum of plain and clipped, 2 clipped only, 3 Huber, 4 error clamped. What it
         /// is limited by is the schedule's `clip_coef_vf`.
         pub value_loss: u32,
         /// c of the dual clip; 0: off.

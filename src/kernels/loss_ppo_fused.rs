@@ -47,7 +47,7 @@ kernel! {
         pub extra_offset: u32,
         /// Words of an action, mask included; set by `bind`.
         pub action_words: u32,
-        /// [`crate::ValueLoss::code`]; see [`super::loss_ppo::Params`] for this and the rest.
+        /// [`crate::config::ValueLoss::code`]; see [`super::loss_ppo::Params`] for this and the rest.
         pub value_loss: u32,
         /// c of the dual clip; 0: off.
         pub dual_clip: f32,

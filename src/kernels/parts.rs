@@ -52,7 +52,7 @@ parts! {
     TRACE = "trace",
     /// Places of the scalars of conjugate gradients.
     CG = "cg",
-    /// The value's error in each form, by [`crate::ValueLoss::code`].
+    /// The value's error in each form, by [`crate::config::ValueLoss::code`].
     VALUE = "value",
     /// The bootstrap rule of all advantage kernels.
     ADVANTAGE = "advantage",

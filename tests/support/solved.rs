@@ -1,6 +1,9 @@
 //! Training until a run is solved, by the rule of `wgpo train`.
 
-use wgpo::{Solved, SolvedRule, Trainer};
+use wgpo::{
+    Trainer,
+    solved::{Solved, SolvedRule},
+};
 
 /// Trains until the run is solved ([`wgpo::solved`]); panics with what was reached if it is not within its steps.
 pub fn solve(what: &str, trainer: &mut dyn Trainer, seed: u64) {

@@ -2,7 +2,10 @@
 
 use wgpo::env::Env;
 use wgpo::policy::{Bounds, Head};
-use wgpo::{Algorithm, Config, KlDirection, KlPenalty, Ppo};
+use wgpo::{
+    Algorithm, Config,
+    config::{KlDirection, KlPenalty, Ppo},
+};
 
 /// One way to fail, and who tries.
 pub struct Mode {

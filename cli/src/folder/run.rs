@@ -6,8 +6,8 @@ use super::metrics::file::damaged;
 use crate::settings::run_config::RunConfig;
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
-use wgpo::TrainerState;
 use wgpo::checkpoint;
+use wgpo::state::TrainerState;
 use wgpo::trainer::Trainer;
 
 /// The files of a run.

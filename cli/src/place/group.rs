@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use rayon::prelude::*;
 use std::time::Instant;
 use wgpo::GpuTrainerGroup;
-use wgpo::TrainerState;
 use wgpo::cpu::CpuTrainer;
+use wgpo::state::TrainerState;
 use wgpo::trainer::{IterationStats, Trainer};
 
 /// Where a trainer of a group begins.

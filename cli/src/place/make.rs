@@ -10,7 +10,10 @@ use wgpo::env::Env;
 use wgpo::place::Place;
 use wgpo::policy::PolicySpec;
 use wgpo::trainer::Trainer;
-use wgpo::{Config, LearnerState, OnPolicy, TrainerState};
+use wgpo::{
+    Config, OnPolicy,
+    state::{LearnerState, TrainerState},
+};
 use wgpo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 
 impl ChosenPlace {

@@ -5,7 +5,10 @@ use crate::args::preset::Preset;
 use anyhow::Result;
 use wgpo::env::Env;
 use wgpo::policy::{Head, PolicySpec};
-use wgpo::{AdaptiveLr, AdvantageKind, AlgorithmKind, Config, KlHinge, KlPenalty, ObsNorm, RewardNorm, ValueNorm};
+use wgpo::{
+    AlgorithmKind, Config,
+    config::{AdaptiveLr, AdvantageKind, KlHinge, KlPenalty, ObsNorm, RewardNorm, ValueNorm},
+};
 
 /// The settings of `preset` for `env` under `algorithm`.
 pub fn of_task(preset: Preset, algorithm: AlgorithmKind, env: Env) -> Result<Config> {

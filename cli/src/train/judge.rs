@@ -8,7 +8,12 @@ use anyhow::{Context, Result, bail};
 use indicatif::HumanCount;
 use std::path::PathBuf;
 use wgpo::checkpoint::{self, Labels};
-use wgpo::{Evaluation, IterationStats, Solved, SolvedRule, Trainer, TrainerState};
+use wgpo::{
+    Trainer,
+    solved::{Evaluation, Solved, SolvedRule},
+    state::TrainerState,
+    trainer::IterationStats,
+};
 
 /// The rule, what it has seen, and where the best policy is.
 pub struct Judge {
@@ -131,9 +136,9 @@ fn told(evaluation: &Evaluation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wgpo::EpisodeStats;
     use wgpo::cpu::CpuTrainer;
     use wgpo::env::Env;
+    use wgpo::state::EpisodeStats;
 
     /// CartPole by one linear layer: two logits of four numbers, a bias, and a critic that stays as it is.
     struct Case {

@@ -2,7 +2,7 @@
 
 use super::gpu::{Result, put};
 use super::{Case, Outputs};
-use wgpo::ReturnReset;
+use wgpo::config::ReturnReset;
 use wgpo::gpu::{Buffer, Gpu, Slot};
 use wgpo::low_level::kernels::{
     advantage_discount, advantage_rescale, policy_normalize, reduce_moments, reduce_running,

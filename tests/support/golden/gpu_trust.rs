@@ -6,7 +6,7 @@ use super::{Case, Outputs};
 use wgpo::gpu::{Gpu, Slot};
 use wgpo::low_level::algo::{FisherPlan, TrustRegionUpdate};
 use wgpo::low_level::kernels::optim_line_search::OF_TRIES;
-use wgpo::{Agent, Config, FisherForm, OnPolicy};
+use wgpo::{Agent, Config, OnPolicy, config::FisherForm};
 use wgpo::{BatchBuffers, GpuLearner, Model};
 
 fn wide(values: &[f32]) -> Vec<f64> {

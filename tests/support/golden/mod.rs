@@ -18,7 +18,7 @@ pub use compare::{Rule, check};
 
 use ndarray::Array2;
 use std::collections::BTreeMap;
-use wgpo::ReturnReset;
+use wgpo::config::ReturnReset;
 
 /// Outputs of one run, by the file's names (`out.advantages`), row-major.
 pub type Outputs = BTreeMap<String, Vec<f64>>;

@@ -4,7 +4,10 @@ use super::{Case, Kind, Outputs};
 use ndarray::{Array1, Array2};
 use wgpo::data::{Actions, Batch, MinibatchStats, UpdateStats};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use wgpo::{AdvantageNorm, Algorithm, Config, KlPenalty, Ppo, ValueLoss};
+use wgpo::{
+    Algorithm, Config,
+    config::{AdvantageNorm, KlPenalty, Ppo, ValueLoss},
+};
 
 /// Everything that an implementation needs; all inputs of the files are exact in f32.
 pub struct PpoCase {
@@ -205,9 +208,9 @@ impl PpoCase {
             update_epochs: whole("n_epochs")?,
             minibatch_size: Some(whole("batch_size")?),
             norm_adv: if case.flag("normalize_advantage")? {
-                wgpo::AdvantageNorm::Minibatch
+                wgpo::config::AdvantageNorm::Minibatch
             } else {
-                wgpo::AdvantageNorm::None
+                wgpo::config::AdvantageNorm::None
             },
             adv_eps: case.number("advantage_eps")?,
             value_loss,

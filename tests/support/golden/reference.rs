@@ -6,6 +6,7 @@ use super::trust_region::{FvpCase, TrpoCase, TrpoRun};
 use super::{Backend, Case, Kind, Outputs, Rule, off_policy};
 use ndarray::{Array1, Array2, Axis, Ix2, concatenate, s};
 use std::marker::PhantomData;
+use wgpo::config::{ObsNorm, Optimizer, RewardNorm};
 use wgpo::data::UpdateStats;
 use wgpo::env::Env;
 use wgpo::low_level::reference::advantage_gae::{
@@ -25,7 +26,6 @@ use wgpo::low_level::reference::reduce_moments::explained_variance;
 use wgpo::low_level::reference::trpo_update::{critic_update, policy_step, trpo_update};
 use wgpo::low_level::reference::{Real, head as heads, surrogate};
 use wgpo::policy::Head;
-use wgpo::{ObsNorm, Optimizer, RewardNorm};
 
 pub struct Reference<F> {
     rule: Rule,
@@ -332,7 +332,7 @@ fn trpo<F: Real>(case: &TrpoCase) -> Result<Outputs, String> {
     let mut parameters: Vec<F> = real(&case.parameters);
     let rows = Rows::<F>::from_batch(&case.batch);
     let mut of_policy = case.policy_rows.as_ref().map_or_else(|| rows.clone(), |indices| rows.gather(indices));
-    if config.norm_adv != wgpo::AdvantageNorm::None {
+    if config.norm_adv != wgpo::config::AdvantageNorm::None {
         let eps = F::of(config.adv_eps);
         of_policy.advantages = advantage_normalize(of_policy.advantages.view(), 1, eps, F::of(0.0)).map_err(text)?;
     }
@@ -370,7 +370,7 @@ fn ppo<F: Real>(ppo: &PpoCase) -> Result<Outputs, String> {
     };
     let first = ppo.first_minibatch();
     let mut rows = Rows::<F>::from_batch(&first.batch);
-    if first.config.norm_adv == wgpo::AdvantageNorm::Minibatch {
+    if first.config.norm_adv == wgpo::config::AdvantageNorm::Minibatch {
         let eps = F::of(first.config.adv_eps);
         rows.advantages =
             advantage_normalize(rows.advantages.view(), first.config.adv_ddof, eps, F::of(0.0)).map_err(text)?;

@@ -12,7 +12,10 @@ use wgpo::low_level::reference::Real;
 use wgpo::low_level::reference::cg::{CgSettings, conjugate_gradient};
 use wgpo::low_level::reference::fisher::Fisher;
 use wgpo::policy::{Head, PolicySpec};
-use wgpo::{Acceptance, AdvantageNorm, Algorithm, Config, FisherForm, KlDirection, OnPolicy, TrustRegion};
+use wgpo::{
+    Algorithm, Config, OnPolicy,
+    config::{Acceptance, AdvantageNorm, FisherForm, KlDirection, TrustRegion},
+};
 
 /// A product of the Fisher matrix; the value network of `spec` is nothing that the file has, its numbers are 0.
 pub struct FvpCase {

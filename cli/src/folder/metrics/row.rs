@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wgpo::solved::{Evaluation, Solved};
 use wgpo::trainer::IterationStats;
-use wgpo::{Anneal, Config};
+use wgpo::{Config, config::Anneal};
 
 /// One row. A number that does not exist (no episode ended, not finite) is an empty field.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,12 @@ use super::text::{NEW, columns};
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use wgpo::solved::Solved;
 use wgpo::trainer::IterationStats;
-use wgpo::{Algorithm, Anneal, Config, Env, EpisodeStats, Ppo, SolvedRule};
+use wgpo::{
+    Algorithm, Config, Env,
+    config::{Anneal, Ppo},
+    solved::SolvedRule,
+    state::EpisodeStats,
+};
 
 /// Before the first update.
 fn nothing() -> Solved {

@@ -86,7 +86,7 @@ fn a_table_of_settings_is_whole_and_alone() {
     assert_eq!(file(&whole(&|_| {})).unwrap(), config);
     // The name that the table had before, and the keys of all algorithms.
     let every = |settings: &mut toml::Table| {
-        let region = wgpo::TrustRegion::baselines();
+        let region = wgpo::config::TrustRegion::baselines();
         settings.insert("trust_region".into(), toml::Table::try_from(region).unwrap().into());
     };
     assert_eq!(file(&named("ppo", &every)).unwrap(), config);

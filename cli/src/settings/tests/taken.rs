@@ -4,7 +4,10 @@ use super::{file, message};
 use crate::args::preset::Preset;
 use crate::settings::presets::policy;
 use wgpo::env::Env;
-use wgpo::{AdaptiveLr, AdvantageKind, Algorithm, AlgorithmKind, Config, KlHinge, KlPenalty, Ppo};
+use wgpo::{
+    Algorithm, AlgorithmKind, Config,
+    config::{AdaptiveLr, AdvantageKind, KlHinge, KlPenalty, Ppo},
+};
 
 #[test]
 fn a_preset_brings_its_deviation() {
@@ -20,7 +23,7 @@ fn a_file_replaces_what_it_names() {
         algorithm: Algorithm::Ppo(Ppo { target_kl: Some(0.02), ..Ppo::cleanrl() }),
         learning_rate: 1.0,
         max_grad_norm: None,
-        norm_adv: wgpo::AdvantageNorm::Batch,
+        norm_adv: wgpo::config::AdvantageNorm::Batch,
         ..Config::cleanrl()
     };
     assert_eq!(config, expected);
@@ -28,13 +31,13 @@ fn a_file_replaces_what_it_names() {
     // Choices with a number in them, written in one line or as a table.
     let config = file("ent_coef_schedule = { linear = { to = 0.0 } }\n[value_loss.huber]\ndelta = 1.5").unwrap();
     let expected = Config {
-        ent_coef_schedule: wgpo::Anneal::Linear { to: 0.0 },
-        value_loss: wgpo::ValueLoss::Huber { delta: 1.5 },
+        ent_coef_schedule: wgpo::config::Anneal::Linear { to: 0.0 },
+        value_loss: wgpo::config::ValueLoss::Huber { delta: 1.5 },
         ..Config::cleanrl()
     };
     assert_eq!(config, expected);
     let config = file("preset = \"rllib-penalty\"\nvalue_loss = \"plain\"\n[init]\nlog_std = -1.0").unwrap();
-    assert_eq!((config.value_loss, config.init.log_std), (wgpo::ValueLoss::Plain, -1.0));
+    assert_eq!((config.value_loss, config.init.log_std), (wgpo::config::ValueLoss::Plain, -1.0));
 }
 
 #[test]
@@ -44,7 +47,7 @@ fn a_file_says_its_algorithm() {
     assert_eq!(file("algorithm = \"ppo_penalty\"").unwrap(), Config::ppo_penalty());
     assert_eq!(file("algorithm = \"a2c\"\npreset = \"sb3\"").unwrap(), Config::a2c());
     let trpo = file("preset = \"baselines\"\n[trust_region]\nmax_kl = 0.02").unwrap();
-    let expected = wgpo::TrustRegion { max_kl: 0.02, ..wgpo::TrustRegion::baselines() };
+    let expected = wgpo::config::TrustRegion { max_kl: 0.02, ..wgpo::config::TrustRegion::baselines() };
     assert_eq!(trpo, Config { algorithm: Algorithm::Trpo(expected), ..Config::trpo_baselines() });
     assert!(message("algorithm = \"trpo\"\npreset = \"cleanrl\"").contains("must be \"sb3-contrib\" or"));
 }
@@ -58,10 +61,10 @@ fn numbers_are_taken_as_people_write_them() {
     assert_eq!(file("total_timesteps = 1_000_000\nnum_envs = 0x10").unwrap().num_envs, 16);
     assert_eq!(file("total_timesteps = 18446744073709551615").unwrap().total_timesteps, u64::MAX);
     for (text, norm) in [
-        ("true", wgpo::AdvantageNorm::Minibatch),
-        ("false", wgpo::AdvantageNorm::None),
-        ("\"off\"", wgpo::AdvantageNorm::None),
-        ("\"batch\"", wgpo::AdvantageNorm::Batch),
+        ("true", wgpo::config::AdvantageNorm::Minibatch),
+        ("false", wgpo::config::AdvantageNorm::None),
+        ("\"off\"", wgpo::config::AdvantageNorm::None),
+        ("\"batch\"", wgpo::config::AdvantageNorm::Batch),
     ] {
         assert_eq!(file(&format!("norm_adv = {text}")).unwrap().norm_adv, norm);
     }
@@ -96,9 +99,9 @@ fn tables_may_be_partial_and_off() {
     assert_eq!(with("norm_obs = \"off\"").norm_obs, None);
     let region = with("algorithm = \"trpo\"\ntrust_region.cg_absolute_tolerance = \"off\"");
     assert_eq!(region.trust_region().unwrap().cg_absolute_tolerance, None);
-    assert_eq!(with("clip_coef_schedule = \"off\"").algorithm.clip().unwrap().1, wgpo::Anneal::None);
+    assert_eq!(with("clip_coef_schedule = \"off\"").algorithm.clip().unwrap().1, wgpo::config::Anneal::None);
     assert_eq!(with("advantage = \"vtrace\"").advantage, AdvantageKind::VTRACE);
     // The same choice again keeps what it has.
     let clamped = with("preset = \"rllib-penalty\"\nvalue_loss = { clamp_error = {} }").value_loss;
-    assert_eq!(clamped, wgpo::ValueLoss::ClampError { max: 10.0 });
+    assert_eq!(clamped, wgpo::config::ValueLoss::ClampError { max: 10.0 });
 }
