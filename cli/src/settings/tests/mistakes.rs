@@ -82,7 +82,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("[trust_region]\nmax_kl = 0.1", &[":1: trust_region: is a setting of trpo or npg; ppo does not read it"]),
     ("kl_stop = \"epoch\"\nalgorithm = \"npg\"", &[":1: kl_stop: is a setting of ppo or ppo-penalty; npg does not"]),
     // Old names are no suggestions, and do not stand beside the new ones.
-    ("obs_nrm = \"off\"", &[":1: obs_nrm: there is no such setting; did you mean norm_obs?"]),
+    ("obs_nrm = \"off\"", &[":1: obs_nrm: there is no such setting (docs/presets.md"]),
     ("norm_obs = \"off\"\n[obs_norm]", &[":2: obs_norm: is the old name of norm_obs, which is there, too"]),
     ("gamma = ", &[":1: "]),
     ("gamma = 0.9\ngamma = 0.8", &[":2: "]),
