@@ -5,10 +5,11 @@
 //!
 //! Run with `cargo run --example embed`.
 
+use wgpo::env::Autoreset;
 use wgpo::gpu::{Buffer, Gpu, ReadBack};
 use wgpo::low_level::algo::{ActPlan, RolloutBuffers, RolloutRows};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::{Config, env::Autoreset, wgpu};
+use wgpo::{Config, wgpu};
 use wgpo::{Model, RolloutUpdate};
 
 const STEPS: u32 = 16;

@@ -10,9 +10,10 @@ use ndarray::{ArrayView2, arr2};
 use std::time::{Duration, Instant};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::Actions;
+use wgpo::env::Autoreset;
 use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{Config, OnPolicy, env::Autoreset};
+use wgpo::{Config, OnPolicy};
 
 /// 60 frames a second.
 const FRAME: Duration = Duration::from_micros(16_667);

@@ -10,10 +10,11 @@
 
 use ndarray::{Array1, Array2, Axis};
 use std::f32::consts::PI;
+use wgpo::config::TrustRegion;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{ActMode, Agent, Algorithm, Config, OnPolicy, config::TrustRegion};
+use wgpo::{ActMode, Agent, Algorithm, Config, OnPolicy};
 
 const ROWS: usize = 512;
 const UPDATES: u32 = 30;

@@ -23,18 +23,16 @@ mod support;
 use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use wgpo::config::{AdvantageKind, ObsNorm, RewardNorm, ValueNorm};
 use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
+use wgpo::env::Autoreset;
 use wgpo::gpu::{Gpu, ProductPath};
 use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
-use wgpo::{
-    AlgorithmKind, Config, Env, OnPolicy, Preset, Trainer,
-    config::{AdvantageKind, ObsNorm, RewardNorm, ValueNorm},
-    env::Autoreset,
-    state::{LearnerState, NormalizerState, RunningMoments, TrainerState},
-};
+use wgpo::state::{LearnerState, NormalizerState, RunningMoments, TrainerState};
+use wgpo::{AlgorithmKind, Config, Env, OnPolicy, Preset, Trainer};
 use wgpo::{GpuLearner, GpuTrainer};
 
 const SEED: u64 = 7;

@@ -7,13 +7,11 @@
 mod support;
 
 use support::solve;
+use wgpo::config::{ObsNorm, RewardNorm, ValueNorm};
 use wgpo::cpu::CpuTrainer;
 use wgpo::env::Env;
 use wgpo::policy::{Bounds, Head, Std};
-use wgpo::{
-    AlgorithmKind, Config,
-    config::{ObsNorm, RewardNorm, ValueNorm},
-};
+use wgpo::{AlgorithmKind, Config};
 
 fn gate(env: Env, algorithm: AlgorithmKind) {
     gate_of(env, algorithm, 1..=3);

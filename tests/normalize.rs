@@ -6,6 +6,7 @@
 mod support;
 
 use ndarray::{Array1, Array2, array, s};
+use wgpo::config::{EpsPlacement, NormOrder, ObsNorm, ReturnReset, RewardNorm, RewardNormKind, ValueLoss, ValueNorm};
 use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::data::{Acted, Actions, Rollout};
 use wgpo::gpu::{Gpu, ProductPath, Slot};
@@ -13,11 +14,8 @@ use wgpo::low_level::kernels::{policy_normalize, reduce_moments, reduce_running}
 use wgpo::low_level::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
 use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::{
-    ActMode, Agent, AlgorithmKind, Config, Env, OnPolicy, SaveTrainer, Trainer,
-    config::{EpsPlacement, NormOrder, ObsNorm, ReturnReset, RewardNorm, RewardNormKind, ValueLoss, ValueNorm},
-    state::{LearnerState, NormalizerState, RunningMoments},
-};
+use wgpo::state::{LearnerState, NormalizerState, RunningMoments};
+use wgpo::{ActMode, Agent, AlgorithmKind, Config, Env, OnPolicy, SaveTrainer, Trainer};
 use wgpo::{GpuLearner, GpuTrainer};
 
 const HIDDEN: [usize; 2] = [16, 16];

@@ -10,21 +10,18 @@ use ndarray::{Array1, ArrayView2, array};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wgpo::GpuLearner;
+use wgpo::config::{ObsNorm, RewardNorm, ValueNorm};
 use wgpo::cpu::BuiltIn;
 use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Rollout};
+use wgpo::env::Autoreset;
 use wgpo::host::{
     Collector, EnvResult, HostAction, HostEnv, HostStep, HostTrainer, RolloutRecorder, Spaces, Start, StepOutcome,
 };
 use wgpo::policy::Head;
 use wgpo::solved::evaluation_seed;
-use wgpo::{
-    ActMode, Agent, Config, Env, Error, OnPolicy, SaveTrainer, Trainer,
-    config::{ObsNorm, RewardNorm, ValueNorm},
-    env::Autoreset,
-    state::EpisodeStats,
-    train,
-};
+use wgpo::state::EpisodeStats;
+use wgpo::{ActMode, Agent, Config, Env, Error, OnPolicy, SaveTrainer, Trainer, train};
 
 /// Counts: episode e of environment n shows 100 (n + 1) + 10 e + step. It ends after so many steps as its number asks, by a terminal state
 /// or a limit. What may go wrong does so when told.

@@ -8,18 +8,16 @@ mod support;
 
 use ndarray::{Array2, array, s};
 use wgpo::checkpoint;
+use wgpo::config::{AdvantageKind, ObsNorm, RewardNorm, ValueNorm};
 use wgpo::cpu::{BuiltIn, CpuLearner};
 use wgpo::data::{Rollout, UpdateStats};
+use wgpo::env::Autoreset;
 use wgpo::gpu::{Buffer, Gpu, ReadBack};
 use wgpo::host::Collector;
 use wgpo::low_level::algo::{RolloutBuffers, RolloutRows, TrustRegionUpdate};
 use wgpo::policy::{Activation, Input, PolicySpec, initial_parameters_with};
-use wgpo::{
-    ActMode, Agent, AlgorithmKind, Config, Env, Error, OnPolicy,
-    config::{AdvantageKind, ObsNorm, RewardNorm, ValueNorm},
-    env::Autoreset,
-    state::LearnerState,
-};
+use wgpo::state::LearnerState;
+use wgpo::{ActMode, Agent, AlgorithmKind, Config, Env, Error, OnPolicy};
 use wgpo::{BatchBuffers, GpuLearner, Model, PpoUpdate, RolloutUpdate};
 
 fn settings() -> Config {

@@ -4,15 +4,13 @@
 
 mod support;
 
+use wgpo::config::{AdvantageNorm, Ppo};
 use wgpo::config::{ClipFormula, FisherForm, GradClip, KlStop, Optimizer};
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, ReadBack};
 use wgpo::low_level::algo::{ActPlan, FisherPlan};
 use wgpo::low_level::kernels::loss_ppo_fused;
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, initial_parameters};
-use wgpo::{
-    Algorithm, Config,
-    config::{AdvantageNorm, Ppo},
-};
+use wgpo::{Algorithm, Config};
 use wgpo::{BatchBuffers, Model, PpoUpdate};
 
 fn gpu(products: ProductPath) -> Option<Gpu> {

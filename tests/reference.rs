@@ -6,6 +6,8 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use wgpo::config::Ppo;
+use wgpo::config::{AdvantageNorm, KlDirection, KlHinge, KlPenalty, KlStop, ValueLoss};
 use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Batch};
 use wgpo::env::Env;
@@ -22,11 +24,8 @@ use wgpo::low_level::reference::ppo_update::{Order, Rows, minibatch_gradient, pp
 use wgpo::low_level::reference::{head, head_actions};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType, initial_parameters};
 use wgpo::trainer::Trainer;
-use wgpo::{ActMode, Agent, Algorithm, OnPolicy, config::Ppo};
-use wgpo::{
-    Config, SaveTrainer,
-    config::{AdvantageNorm, KlDirection, KlHinge, KlPenalty, KlStop, ValueLoss},
-};
+use wgpo::{ActMode, Agent, Algorithm, OnPolicy};
+use wgpo::{Config, SaveTrainer};
 
 fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
     Array2::from_shape_fn(shape, |_| rng.random_range(-1.0..1.0))

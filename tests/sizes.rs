@@ -11,14 +11,12 @@ use support::gpu::gpu;
 use wgpo::checkpoint::{load_learner, load_trainer, read_rollout, save_trainer, write_rollout};
 use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
 use wgpo::data::{Actions, Rollout};
+use wgpo::env::Autoreset;
 use wgpo::env::Env;
 use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::policy::{Activation, Bounds, Branch, Head, InitScheme, PolicySpec, Std, initial_parameters};
-use wgpo::{
-    ActMode, Config, Error, OnPolicy, Trainer,
-    env::Autoreset,
-    state::{NormalizerState, RunningMoments, TrainerState},
-};
+use wgpo::state::{NormalizerState, RunningMoments, TrainerState};
+use wgpo::{ActMode, Config, Error, OnPolicy, Trainer};
 use wgpo::{GpuLearner, GpuTrainer, GpuTrainerGroup, Model};
 
 /// None of them is a size of anything; their products wrap in 64 bits, the last two's in 32.

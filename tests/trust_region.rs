@@ -6,6 +6,9 @@ use nalgebra::{DMatrix, DVector};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use wgpo::config::{
+    Acceptance, AdaptiveLr, AdvantageNorm, FisherForm, KlDirection, KlHinge, KlMeasure, KlPenalty, Ppo, TrustRegion,
+};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::low_level::reference::actor_critic::ActorCritic;
@@ -16,12 +19,7 @@ use wgpo::low_level::reference::ppo_update::{Order, Rows, minibatch_gradient, pp
 use wgpo::low_level::reference::trpo_update::{mean_kl, policy_step, trpo_update, value_range};
 use wgpo::low_level::reference::{head, head_actions};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::{
-    Agent, Algorithm, AlgorithmKind, Config, OnPolicy, SaveAgent,
-    config::{
-        Acceptance, AdaptiveLr, AdvantageNorm, FisherForm, KlDirection, KlHinge, KlMeasure, KlPenalty, Ppo, TrustRegion,
-    },
-};
+use wgpo::{Agent, Algorithm, AlgorithmKind, Config, OnPolicy, SaveAgent};
 
 fn specs() -> Vec<PolicySpec> {
     let mut specs = Vec::new();

@@ -6,15 +6,13 @@
 mod support;
 
 use ndarray::{Array1, Array2};
+use wgpo::config::{AdvantageNorm, KlStop, Optimizer, Ppo, ValueLoss};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch, UpdateStats};
 use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{
-    Agent, Algorithm, Config, Env, OnPolicy, SaveTrainer, Trainer,
-    config::{AdvantageNorm, KlStop, Optimizer, Ppo, ValueLoss},
-};
+use wgpo::{Agent, Algorithm, Config, Env, OnPolicy, SaveTrainer, Trainer};
 use wgpo::{GpuLearner, GpuTrainer};
 
 /// A seeded batch near the policy's own distribution.

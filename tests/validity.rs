@@ -8,21 +8,19 @@ mod support;
 
 use ndarray::{Array1, Array2, Axis, s};
 use wgpo::GpuLearner;
+use wgpo::config::{
+    AdaptiveLr, AdvantageKind, AdvantageNorm, FisherForm, KlMeasure, KlPenalty, Ppo, RewardNorm, TrustRegion,
+    ValueLoss, ValueNorm,
+};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch, Rollout, UpdateStats};
+use wgpo::env::Autoreset;
 use wgpo::gpu::{Gpu, Slot};
 use wgpo::low_level::algo::{AdvantagePlan, Estimator, RolloutBuffers, ValidPlan};
 use wgpo::low_level::reference::ppo_update::Rows;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{
-    ActMode, Agent, Algorithm, Config, OnPolicy,
-    config::{
-        AdaptiveLr, AdvantageKind, AdvantageNorm, FisherForm, KlMeasure, KlPenalty, Ppo, RewardNorm, TrustRegion,
-        ValueLoss, ValueNorm,
-    },
-    env::Autoreset,
-};
+use wgpo::{ActMode, Agent, Algorithm, Config, OnPolicy};
 
 fn n(row: usize, column: usize) -> f32 {
     normal(block(23, Draw::Initialisation, row as u32, column as u32, 9)[0])

@@ -11,11 +11,12 @@ use support::{Place, adapter};
 use wgpo::checkpoint::{load_learner, write_rollout};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Rollout};
+use wgpo::env::Autoreset;
 use wgpo::env::Env;
 use wgpo::low_level::reference::actor_critic::ActorCritic;
 use wgpo::low_level::reference::head;
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use wgpo::{ActMode, Agent, Config, OnPolicy, SaveAgent, env::Autoreset};
+use wgpo::{ActMode, Agent, Config, OnPolicy, SaveAgent};
 
 const STEPS: usize = 7;
 const ENVS: usize = 3;

@@ -26,7 +26,7 @@ pub struct KlPenalty {
     /// Which KL that is; the paper's if absent.
     pub measure: KlMeasure,
     /// The KL that the adaptation aims at and the hinge counts from. Apart from
-    /// [`Config::target_kl`](crate::Config::target_kl), which ends an update early.
+    /// [`Ppo::target_kl`](crate::config::Ppo::target_kl), which ends an update early.
     pub target_kl: f64,
     /// Which way the divergence is taken, in the loss and in the adaptation.
     pub direction: KlDirection,

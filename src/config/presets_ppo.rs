@@ -134,7 +134,7 @@ impl Config {
     }
 
     /// skrl's `PPO` with its own defaults (2.1.1). It leaves environments to the task: 4096 are ours, 16 steps are its own. Its learning rate
-    /// is fixed unless its user names a scheduler, for which take [`AdaptiveLr::skrl`]; and so it is with normalised observations and
+    /// is fixed unless its user names a scheduler, for which take [`AdaptiveLr::skrl`](super::AdaptiveLr::skrl); and so it is with normalised observations and
     /// values.
     pub fn skrl() -> Self {
         Self {

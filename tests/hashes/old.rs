@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use wgpo::checkpoint::{load_learner, load_trainer};
 use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::policy::PolicySpec;
-use wgpo::{Agent, AlgorithmKind, Config, SaveAgent, SaveTrainer, Trainer, state::LearnerState};
+use wgpo::state::LearnerState;
+use wgpo::{Agent, AlgorithmKind, Config, SaveAgent, SaveTrainer, Trainer};
 
 /// Cases whose state is kept as a file, by what it has: running statistics and environments; a trunk, an adapted β and deviations as
 /// they are; deviations from the state and RMSProp; a rate that follows the KL; a solution of conjugate gradients.

@@ -1,9 +1,7 @@
 //! Training until a run is solved, by the rule of `wgpo train`.
 
-use wgpo::{
-    Trainer,
-    solved::{Solved, SolvedRule},
-};
+use wgpo::Trainer;
+use wgpo::solved::{Solved, SolvedRule};
 
 /// Trains until the run is solved ([`wgpo::solved`]); panics with what was reached if it is not within its steps.
 pub fn solve(what: &str, trainer: &mut dyn Trainer, seed: u64) {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use wgpo::env::{Autoreset, Env};
 use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::solved::evaluation_seed;
-use wgpo::{ActMode, OnPolicy, checkpoint, state::LearnerState};
+use wgpo::state::LearnerState;
+use wgpo::{ActMode, OnPolicy, checkpoint};
 
 /// A count of observations beside which those of an evaluation are nothing: running statistics stay as they are to the last digit.
 const FROZEN: u64 = 1 << 60;

@@ -1,11 +1,9 @@
 //! The bandits, and the policies that try them.
 
+use wgpo::config::{KlDirection, KlPenalty, Ppo};
 use wgpo::env::Env;
 use wgpo::policy::{Bounds, Head};
-use wgpo::{
-    Algorithm, Config,
-    config::{KlDirection, KlPenalty, Ppo},
-};
+use wgpo::{Algorithm, Config};
 
 /// One way to fail, and who tries.
 pub struct Mode {

@@ -9,11 +9,9 @@ use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::env::Env;
 use wgpo::place::Place;
 use wgpo::policy::PolicySpec;
+use wgpo::state::{LearnerState, TrainerState};
 use wgpo::trainer::Trainer;
-use wgpo::{
-    Config, OnPolicy,
-    state::{LearnerState, TrainerState},
-};
+use wgpo::{Config, OnPolicy};
 use wgpo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 
 impl ChosenPlace {

@@ -3,12 +3,10 @@
 use super::document::{Item, Table, Value, tree};
 use crate::args::preset::Preset;
 use anyhow::Result;
+use wgpo::config::{AdaptiveLr, AdvantageKind, KlHinge, KlPenalty, ObsNorm, RewardNorm, ValueNorm};
 use wgpo::env::Env;
 use wgpo::policy::{Head, PolicySpec};
-use wgpo::{
-    AlgorithmKind, Config,
-    config::{AdaptiveLr, AdvantageKind, KlHinge, KlPenalty, ObsNorm, RewardNorm, ValueNorm},
-};
+use wgpo::{AlgorithmKind, Config};
 
 /// The settings of `preset` for `env` under `algorithm`.
 pub fn of_task(preset: Preset, algorithm: AlgorithmKind, env: Env) -> Result<Config> {

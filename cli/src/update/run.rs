@@ -12,7 +12,8 @@ use std::process::ExitCode;
 use wgpo::check::{RecordedRatio, recorded_ratio};
 use wgpo::checkpoint::{self, Recording, Saved};
 use wgpo::data::UpdateStats;
-use wgpo::{Config, OnPolicy, SaveAgent, state::LearnerState};
+use wgpo::state::LearnerState;
+use wgpo::{Config, OnPolicy, SaveAgent};
 
 /// Reads everything, checks everything, updates, and only then writes.
 pub fn update(args: &UpdateArgs) -> Result<ExitCode> {

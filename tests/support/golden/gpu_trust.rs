@@ -3,10 +3,11 @@
 use super::gpu::Result;
 use super::trust_region::{FvpCase, TrpoCase, TrpoRun};
 use super::{Case, Outputs};
+use wgpo::config::FisherForm;
 use wgpo::gpu::{Gpu, Slot};
 use wgpo::low_level::algo::{FisherPlan, TrustRegionUpdate};
 use wgpo::low_level::kernels::optim_line_search::OF_TRIES;
-use wgpo::{Agent, Config, OnPolicy, config::FisherForm};
+use wgpo::{Agent, Config, OnPolicy};
 use wgpo::{BatchBuffers, GpuLearner, Model};
 
 fn wide(values: &[f32]) -> Vec<f64> {

@@ -2,12 +2,10 @@
 
 use super::{Case, Kind, Outputs};
 use ndarray::{Array1, Array2};
+use wgpo::config::{AdvantageNorm, KlPenalty, Ppo, ValueLoss};
 use wgpo::data::{Actions, Batch, MinibatchStats, UpdateStats};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use wgpo::{
-    Algorithm, Config,
-    config::{AdvantageNorm, KlPenalty, Ppo, ValueLoss},
-};
+use wgpo::{Algorithm, Config};
 
 /// Everything that an implementation needs; all inputs of the files are exact in f32.
 pub struct PpoCase {

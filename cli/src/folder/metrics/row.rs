@@ -1,9 +1,10 @@
 //! One row of metrics.csv.
 
 use serde::{Deserialize, Serialize};
+use wgpo::Config;
+use wgpo::config::Anneal;
 use wgpo::solved::{Evaluation, Solved};
 use wgpo::trainer::IterationStats;
-use wgpo::{Config, config::Anneal};
 
 /// One row. A number that does not exist (no episode ended, not finite) is an empty field.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

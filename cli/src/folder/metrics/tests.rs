@@ -3,15 +3,13 @@
 use super::file::{Metrics, damaged};
 use super::row::Row;
 use super::text::{NEW, columns};
+use wgpo::config::{Anneal, Ppo};
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use wgpo::solved::Solved;
+use wgpo::solved::SolvedRule;
+use wgpo::state::EpisodeStats;
 use wgpo::trainer::IterationStats;
-use wgpo::{
-    Algorithm, Config, Env,
-    config::{Anneal, Ppo},
-    solved::SolvedRule,
-    state::EpisodeStats,
-};
+use wgpo::{Algorithm, Config, Env};
 
 /// Before the first update.
 fn nothing() -> Solved {

@@ -5,7 +5,8 @@ use crate::settings::mistake::Mistake;
 use crate::settings::presets::{Known, complete};
 use crate::settings::reader::Reader;
 use std::sync::LazyLock;
-use wgpo::{AlgorithmKind, Config, config::AdvantageKind};
+use wgpo::config::AdvantageKind;
+use wgpo::{AlgorithmKind, Config};
 
 /// The rows of a table of `docs/presets.md`: cells without their bars.
 fn rows(document: &str, first_line: &str) -> Vec<Vec<String>> {

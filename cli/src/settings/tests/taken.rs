@@ -3,11 +3,9 @@
 use super::{file, message};
 use crate::args::preset::Preset;
 use crate::settings::presets::policy;
+use wgpo::config::{AdaptiveLr, AdvantageKind, KlHinge, KlPenalty, Ppo};
 use wgpo::env::Env;
-use wgpo::{
-    Algorithm, AlgorithmKind, Config,
-    config::{AdaptiveLr, AdvantageKind, KlHinge, KlPenalty, Ppo},
-};
+use wgpo::{Algorithm, AlgorithmKind, Config};
 
 #[test]
 fn a_preset_brings_its_deviation() {
