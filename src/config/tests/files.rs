@@ -19,7 +19,6 @@ fn old_files_still_parse_and_new_ones_come_back() {
         "rmsprop_alpha",
         "rmsprop_eps",
         "algorithm",
-        "trust_region",
         "ent_coef_schedule",
         "clip_coef_schedule",
         "clip_coef_vf_schedule",
