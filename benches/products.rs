@@ -6,12 +6,11 @@
 //! `cargo bench --bench products -- [--kernels] [--repeats N] [NET …]`, on the adapter that `WGPO_ADAPTER` names.
 
 use std::time::Instant;
-use wgpo::Config;
 use wgpo::config::FisherForm;
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, Slot};
 use wgpo::low_level::algo::FisherPlan;
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::{BatchBuffers, Model, PpoUpdate};
+use wgpo::{BatchBuffers, Config, Model, PpoUpdate};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 

@@ -5,11 +5,10 @@
 //! `cargo bench --bench rollout -- [--repeats N] [--steps N] [ENVS …]`, on the adapter that `WGPO_ADAPTER` names.
 
 use std::time::Instant;
-use wgpo::Model;
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, Slot};
 use wgpo::low_level::algo::RolloutPlan;
 use wgpo::policy::{Activation, PolicySpec, initial_parameters};
-use wgpo::{Config, Env};
+use wgpo::{Config, Env, Model};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 

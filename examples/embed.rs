@@ -7,10 +7,8 @@
 
 use wgpo::env::Autoreset;
 use wgpo::gpu::{Buffer, Gpu, ReadBack};
-use wgpo::low_level::algo::{ActPlan, RolloutBuffers, RolloutRows};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::{Config, wgpu};
-use wgpo::{Model, RolloutUpdate};
+use wgpo::{ActPlan, Config, Model, RolloutBuffers, RolloutRows, RolloutUpdate, wgpu};
 
 const STEPS: u32 = 16;
 const ENVS: u32 = 8;

@@ -112,7 +112,7 @@ pub mod state;
 pub mod trainer;
 
 pub use agent::{ActMode, Agent, OnPolicy};
-pub use algo::{BatchBuffers, Model, PpoUpdate, RolloutUpdate};
+pub use algo::{ActPlan, BatchBuffers, Model, PpoUpdate, RolloutBuffers, RolloutRows, RolloutUpdate};
 #[cfg(not(target_arch = "wasm32"))]
 pub use algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 pub use checkpoint::{SaveAgent, SaveTrainer};

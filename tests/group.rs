@@ -4,8 +4,7 @@
 
 mod support;
 
-use wgpo::{AlgorithmKind, Config, Env, Error, Trainer};
-use wgpo::{GpuTrainer, GpuTrainerGroup};
+use wgpo::{AlgorithmKind, Config, Env, Error, GpuTrainer, GpuTrainerGroup, Trainer};
 
 const SEEDS: [u64; 3] = [4, 1, 9];
 

@@ -32,8 +32,7 @@ use wgpo::host::{RolloutRecorder, StepOutcome};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit};
 use wgpo::state::{LearnerState, NormalizerState, RunningMoments, TrainerState};
-use wgpo::{AlgorithmKind, Config, Env, OnPolicy, Preset, Trainer};
-use wgpo::{GpuLearner, GpuTrainer};
+use wgpo::{AlgorithmKind, Config, Env, GpuLearner, GpuTrainer, OnPolicy, Preset, Trainer};
 
 const SEED: u64 = 7;
 const OBS_DIM: usize = 3;

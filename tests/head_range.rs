@@ -8,7 +8,6 @@
 mod support;
 
 use ndarray::{Array1, Array2, ArrayView1, s};
-use wgpo::GpuLearner;
 use wgpo::config::AdvantageNorm;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
@@ -18,7 +17,7 @@ use wgpo::low_level::reference::Real;
 use wgpo::low_level::reference::actor_critic::ActorCritic;
 use wgpo::low_level::reference::head;
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, Std, StdLimit};
-use wgpo::{ActMode, Config, OnPolicy};
+use wgpo::{ActMode, Config, GpuLearner, OnPolicy};
 
 /// What a side promises. Errors of log-probability and entropy are in units of 1 + their largest term; those of divergences
 /// relative; of the gradients of the first two by element, relative or in units of what the score's deviation is (the root of

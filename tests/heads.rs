@@ -8,14 +8,13 @@ mod support;
 
 use ndarray::{Array1, Array2};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
-use wgpo::GpuLearner;
 use wgpo::config::AdvantageNorm;
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::low_level::reference::{head, head_actions};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType};
-use wgpo::{ActMode, Agent, AlgorithmKind, Config, OnPolicy};
+use wgpo::{ActMode, Agent, AlgorithmKind, Config, GpuLearner, OnPolicy};
 
 const FROM_STATE: Std = Std { from_state: true, ..Std::FREE };
 

@@ -10,8 +10,7 @@ mod gpu;
 #[path = "support/solved.rs"]
 mod support;
 
-use wgpo::GpuTrainer;
-use wgpo::{AlgorithmKind, Env};
+use wgpo::{AlgorithmKind, Env, GpuTrainer};
 
 fn gate(env: Env, algorithm: AlgorithmKind) {
     for seed in [1, 2, 3] {

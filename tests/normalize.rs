@@ -15,8 +15,7 @@ use wgpo::low_level::reference::normalize::{Normalizer, RewardScale, Running, sc
 use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::state::{LearnerState, NormalizerState, RunningMoments};
-use wgpo::{ActMode, Agent, AlgorithmKind, Config, Env, OnPolicy, SaveTrainer, Trainer};
-use wgpo::{GpuLearner, GpuTrainer};
+use wgpo::{ActMode, Agent, AlgorithmKind, Config, Env, GpuLearner, GpuTrainer, OnPolicy, SaveTrainer, Trainer};
 
 const HIDDEN: [usize; 2] = [16, 16];
 

@@ -9,7 +9,6 @@ mod support;
 use ndarray::{Array1, ArrayView2, array};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use wgpo::GpuLearner;
 use wgpo::config::{ObsNorm, RewardNorm, ValueNorm};
 use wgpo::cpu::BuiltIn;
 use wgpo::cpu::{CpuLearner, CpuTrainer, evaluate};
@@ -21,7 +20,7 @@ use wgpo::host::{
 use wgpo::policy::Head;
 use wgpo::solved::evaluation_seed;
 use wgpo::state::EpisodeStats;
-use wgpo::{ActMode, Agent, Config, Env, Error, OnPolicy, SaveTrainer, Trainer, train};
+use wgpo::{ActMode, Agent, Config, Env, Error, GpuLearner, OnPolicy, SaveTrainer, Trainer, train};
 
 /// Counts: episode e of environment n shows 100 (n + 1) + 10 e + step. It ends after so many steps as its number asks, by a terminal state
 /// or a limit. What may go wrong does so when told.

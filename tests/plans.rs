@@ -17,8 +17,10 @@ use wgpo::host::Collector;
 use wgpo::low_level::algo::{RolloutBuffers, RolloutRows, TrustRegionUpdate};
 use wgpo::policy::{Activation, Input, PolicySpec, initial_parameters_with};
 use wgpo::state::LearnerState;
-use wgpo::{ActMode, Agent, AlgorithmKind, Config, Env, Error, OnPolicy};
-use wgpo::{BatchBuffers, GpuLearner, Model, PpoUpdate, RolloutUpdate};
+use wgpo::{
+    ActMode, Agent, AlgorithmKind, BatchBuffers, Config, Env, Error, GpuLearner, Model, OnPolicy, PpoUpdate,
+    RolloutUpdate,
+};
 
 fn settings() -> Config {
     Config {

@@ -10,8 +10,7 @@ use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath, ReadBack};
 use wgpo::low_level::algo::{ActPlan, FisherPlan};
 use wgpo::low_level::kernels::loss_ppo_fused;
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, initial_parameters};
-use wgpo::{Algorithm, Config};
-use wgpo::{BatchBuffers, Model, PpoUpdate};
+use wgpo::{Algorithm, BatchBuffers, Config, Model, PpoUpdate};
 
 fn gpu(products: ProductPath) -> Option<Gpu> {
     support::gpu::gpu(true)?;

@@ -24,8 +24,7 @@ use wgpo::low_level::reference::ppo_update::{Order, Rows, minibatch_gradient, pp
 use wgpo::low_level::reference::{head, head_actions};
 use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std, StdLimit, StdType, initial_parameters};
 use wgpo::trainer::Trainer;
-use wgpo::{ActMode, Agent, Algorithm, OnPolicy};
-use wgpo::{Config, SaveTrainer};
+use wgpo::{ActMode, Agent, Algorithm, Config, OnPolicy, SaveTrainer};
 
 fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
     Array2::from_shape_fn(shape, |_| rng.random_range(-1.0..1.0))

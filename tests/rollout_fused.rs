@@ -4,12 +4,11 @@
 
 mod support;
 
-use wgpo::Model;
 use wgpo::gpu::{Call, Gpu, GpuOptions, ProductPath};
 use wgpo::low_level::algo::RolloutPlan;
 use wgpo::low_level::kernels::rollout_fused;
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec, Std, StdLimit, initial_parameters};
-use wgpo::{Config, Env};
+use wgpo::{Config, Env, Model};
 
 /// With plain kernels, and with ours.
 fn gpus() -> Option<[Gpu; 2]> {

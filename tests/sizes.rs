@@ -16,8 +16,7 @@ use wgpo::env::Env;
 use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::policy::{Activation, Bounds, Branch, Head, InitScheme, PolicySpec, Std, initial_parameters};
 use wgpo::state::{NormalizerState, RunningMoments, TrainerState};
-use wgpo::{ActMode, Config, Error, OnPolicy, Trainer};
-use wgpo::{GpuLearner, GpuTrainer, GpuTrainerGroup, Model};
+use wgpo::{ActMode, Config, Error, GpuLearner, GpuTrainer, GpuTrainerGroup, Model, OnPolicy, Trainer};
 
 /// None of them is a size of anything; their products wrap in 64 bits, the last two's in 32.
 const EXTREME: [usize; 5] = [usize::MAX, usize::MAX - 1, usize::MAX / 2 + 1, 1 << 40, 1 << 33];

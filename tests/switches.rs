@@ -8,7 +8,6 @@ mod support;
 
 use ndarray::{Array1, Array2};
 use std::collections::{BTreeMap, BTreeSet};
-use wgpo::GpuLearner;
 use wgpo::config::{
     AdamEps, AdaptiveLr, AdvantageKind, AdvantageNorm, Anneal, ClipFormula, GradClip, KlAdaptation, KlHinge, KlMeasure,
     KlPenalty, MinibatchRest, ObsNorm, Optimizer, Ppo, RewardNorm, Shuffle, ValueLoss, ValueNorm,
@@ -17,7 +16,7 @@ use wgpo::cpu::CpuLearner;
 use wgpo::data::Batch;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, Init, InitScheme, PolicySpec, StdLimit};
-use wgpo::{Agent, Algorithm, AlgorithmKind, Config, OnPolicy, Preset, SaveAgent};
+use wgpo::{Agent, Algorithm, AlgorithmKind, Config, GpuLearner, OnPolicy, Preset, SaveAgent};
 
 /// A seeded batch near the policy's own distribution; value errors are on both sides of 1.
 fn batch(spec: &PolicySpec, init: Init, rows: usize) -> Batch {

@@ -15,8 +15,10 @@ use wgpo::low_level::reference::fisher::Fisher;
 use wgpo::low_level::reference::trpo_update::value_range;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
-use wgpo::{ActMode, Agent, Algorithm, AlgorithmKind, Config, Env, OnPolicy, SaveTrainer, Trainer};
-use wgpo::{BatchBuffers, GpuLearner, GpuTrainer, Model};
+use wgpo::{
+    ActMode, Agent, Algorithm, AlgorithmKind, BatchBuffers, Config, Env, GpuLearner, GpuTrainer, Model, OnPolicy,
+    SaveTrainer, Trainer,
+};
 
 fn random(seed: u64, index: usize) -> f32 {
     normal(block(seed, Draw::Initialisation, 77, 0, index as u64)[0])

@@ -12,8 +12,7 @@ use wgpo::data::{Actions, Batch, UpdateStats};
 use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{Agent, Algorithm, Config, Env, OnPolicy, SaveTrainer, Trainer};
-use wgpo::{GpuLearner, GpuTrainer};
+use wgpo::{Agent, Algorithm, Config, Env, GpuLearner, GpuTrainer, OnPolicy, SaveTrainer, Trainer};
 
 /// A seeded batch near the policy's own distribution.
 fn batch(spec: &PolicySpec, rows: usize, seed: u64) -> Batch {

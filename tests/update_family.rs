@@ -6,7 +6,6 @@
 mod support;
 
 use ndarray::{Array1, Array2};
-use wgpo::GpuLearner;
 use wgpo::config::{
     AdaptiveLr, AdvantageNorm, KlDirection, KlEstimator, KlHinge, KlPenalty, KlStop, Optimizer, Ppo, RateStep,
 };
@@ -14,7 +13,7 @@ use wgpo::cpu::CpuLearner;
 use wgpo::data::Batch;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{Agent, Algorithm, Config, OnPolicy};
+use wgpo::{Agent, Algorithm, Config, GpuLearner, OnPolicy};
 
 /// A seeded batch near the policy's own distribution.
 fn batch(spec: &PolicySpec, rows: usize) -> Batch {

@@ -7,7 +7,6 @@
 mod support;
 
 use ndarray::{Array1, Array2, Axis, s};
-use wgpo::GpuLearner;
 use wgpo::config::{
     AdaptiveLr, AdvantageKind, AdvantageNorm, FisherForm, KlMeasure, KlPenalty, Ppo, RewardNorm, TrustRegion,
     ValueLoss, ValueNorm,
@@ -20,7 +19,7 @@ use wgpo::low_level::algo::{AdvantagePlan, Estimator, RolloutBuffers, ValidPlan}
 use wgpo::low_level::reference::ppo_update::Rows;
 use wgpo::low_level::rng::{Draw, block, normal};
 use wgpo::policy::{Activation, Head, PolicySpec};
-use wgpo::{ActMode, Agent, Algorithm, Config, OnPolicy};
+use wgpo::{ActMode, Agent, Algorithm, Config, GpuLearner, OnPolicy};
 
 fn n(row: usize, column: usize) -> f32 {
     normal(block(23, Draw::Initialisation, row as u32, column as u32, 9)[0])

@@ -7,7 +7,6 @@
 mod support;
 
 use ndarray::{Array1, Array2, ArrayView1};
-use wgpo::GpuLearner;
 use wgpo::config::{AdvantageNorm, KlPenalty, Ppo, TrustRegion};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Batch, UpdateStats};
@@ -17,7 +16,7 @@ use wgpo::low_level::kernels::{is_wide, policy_sample, policy_sample_wide};
 use wgpo::low_level::reference::head_categorical::log_softmax;
 use wgpo::low_level::rng::{Draw, block, normal, uniform};
 use wgpo::policy::{Activation, Bounds, Branch, Head, PolicySpec};
-use wgpo::{ActMode, Agent, Algorithm, AlgorithmKind, Config, OnPolicy};
+use wgpo::{ActMode, Agent, Algorithm, AlgorithmKind, Config, GpuLearner, OnPolicy};
 
 const MANY: usize = 262_144;
 

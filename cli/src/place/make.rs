@@ -11,8 +11,7 @@ use wgpo::place::Place;
 use wgpo::policy::PolicySpec;
 use wgpo::state::{LearnerState, TrainerState};
 use wgpo::trainer::Trainer;
-use wgpo::{Config, OnPolicy};
-use wgpo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
+use wgpo::{Config, GpuLearner, GpuTrainer, GpuTrainerGroup, OnPolicy};
 
 impl ChosenPlace {
     /// A trainer at the beginning of the run.

@@ -12,8 +12,7 @@ use wgpo::low_level::kernels::{
     mlp_backward_weight, mlp_forward, mlp_jvp, optim_adam, optim_clip, reduce_partials,
 };
 use wgpo::policy::{Activation, Head};
-use wgpo::{Agent, OnPolicy};
-use wgpo::{BatchBuffers, GpuLearner, Model, PpoUpdate};
+use wgpo::{Agent, BatchBuffers, GpuLearner, Model, OnPolicy, PpoUpdate};
 
 pub(super) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

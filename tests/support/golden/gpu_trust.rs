@@ -7,8 +7,7 @@ use wgpo::config::FisherForm;
 use wgpo::gpu::{Gpu, Slot};
 use wgpo::low_level::algo::{FisherPlan, TrustRegionUpdate};
 use wgpo::low_level::kernels::optim_line_search::OF_TRIES;
-use wgpo::{Agent, Config, OnPolicy};
-use wgpo::{BatchBuffers, GpuLearner, Model};
+use wgpo::{Agent, BatchBuffers, Config, GpuLearner, Model, OnPolicy};
 
 fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|value| f64::from(*value)).collect()

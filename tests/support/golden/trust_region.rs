@@ -3,7 +3,6 @@
 use super::ppo::{actions, file_name, flat, separate};
 use super::{Case, Outputs};
 use ndarray::Array2;
-use wgpo::Model;
 use wgpo::config::{Acceptance, AdvantageNorm, FisherForm, KlDirection, TrustRegion};
 use wgpo::data::{Actions, Batch, UpdateStats};
 use wgpo::gpu::{Gpu, Slot};
@@ -13,7 +12,7 @@ use wgpo::low_level::reference::Real;
 use wgpo::low_level::reference::cg::{CgSettings, conjugate_gradient};
 use wgpo::low_level::reference::fisher::Fisher;
 use wgpo::policy::{Head, PolicySpec};
-use wgpo::{Algorithm, Config, OnPolicy};
+use wgpo::{Algorithm, Config, Model, OnPolicy};
 
 /// A product of the Fisher matrix; the value network of `spec` is nothing that the file has, its numbers are 0.
 pub struct FvpCase {
