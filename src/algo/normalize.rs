@@ -5,7 +5,7 @@ use super::clear::marks;
 #[cfg(not(target_arch = "wasm32"))]
 use super::running_words::moments;
 use super::running_words::words;
-use crate::config::{Config, EpsPlacement, NormOrder, ReturnReset, RewardNormKind};
+use crate::config::{Config, EpsPlacement, NormOrder, RewardNormKind};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{advantage_discount, advantage_rescale, policy_normalize, reduce_moments, reduce_running};
@@ -169,12 +169,7 @@ impl NormalizerBuffers {
                     carried,
                     discounted: &discounted,
                 };
-                let reset = match norm.reset {
-                    ReturnReset::AfterDone => 0,
-                    ReturnReset::AtTermination => 1,
-                    ReturnReset::AtDone => 2,
-                    ReturnReset::AtTerminationAfterDone => 3,
-                };
+                let reset = norm.reset.code();
                 let gamma = norm.gamma.unwrap_or(self.config.gamma) as f32;
                 let masked = u32::from(valid.is_some());
                 let params = advantage_discount::Params { steps, envs, gamma, reset, masked, ..Default::default() };

@@ -9,7 +9,8 @@ use super::update_build::{ACTOR, Builder};
 use crate::config::{KlEstimator, KlMeasure, KlPenalty, KlStop, RateStep};
 use crate::error::Result;
 use crate::gpu::Call;
-use crate::kernels::{loss_kl, loss_trust_region};
+use crate::kernels::loss_kl::{self, Phase};
+use crate::kernels::loss_trust_region;
 
 impl Builder<'_> {
     /// Every row in the batch's own order.
@@ -33,7 +34,11 @@ impl Builder<'_> {
         };
         let (gpu, spec) = (self.networks.gpu, self.networks.spec);
         if measure == KlMeasure::LastMinibatch {
-            let params = loss_kl::Params { phase: 3, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
+            let params = loss_kl::Params {
+                phase: Phase::CoefficientOfLast.code(),
+                kl_sample: self.rows,
+                ..loss_kl::Params::new(self.config)
+            };
             return loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(), &self.model.ring);
         }
         let end = ForwardOnly::new(gpu, spec, self.rows, &ACTOR)?;
@@ -57,7 +62,11 @@ impl Builder<'_> {
         };
         let params = loss_trust_region::Params { rows: self.rows, valid_sample, ..Default::default() };
         calls.extend(rows::trust_region(gpu, &spec.head, &[params], &io)?.into_iter().flatten());
-        let params = loss_kl::Params { phase: 2, kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
+        let params = loss_kl::Params {
+            phase: Phase::Coefficient.code(),
+            kl_sample: self.rows,
+            ..loss_kl::Params::new(self.config)
+        };
         calls.extend(loss_kl::bind(gpu, &[(params, self.rows)], &self.kl_io(), &self.model.ring)?);
         Ok(calls)
     }
@@ -78,18 +87,18 @@ impl Builder<'_> {
         let (gpu, ring) = (self.networks.gpu, &self.model.ring);
         let base = loss_kl::Params { kl_sample: self.rows, ..loss_kl::Params::new(self.config) };
         let k3 = self.config.adaptive_lr().is_some_and(|rate| rate.estimator == KlEstimator::K3);
-        let phase = |phase: u32| {
+        let phase = |phase: Phase| {
             let of_minibatch = |(index, block): (u32, &Block)| {
                 // k3 of the first minibatch is 0 except for rounding.
                 let raises = if k3 && index == 0 { 0 } else { base.raises };
                 let valid_sample = self.valid_sample(index);
-                (loss_kl::Params { index, phase, raises, valid_sample, ..base }, block.rows)
+                (loss_kl::Params { index, phase: phase.code(), raises, valid_sample, ..base }, block.rows)
             };
             let params: Vec<_> = (0_u32..).zip(blocks).map(of_minibatch).collect();
             loss_kl::bind(gpu, &params, &self.kl_io(), ring)
         };
         let rates = if self.config.rate_by_minibatch() {
-            phase(1)?.into_iter().map(|call| vec![call]).collect()
+            phase(Phase::Rate)?.into_iter().map(|call| vec![call]).collect()
         } else {
             vec![Vec::new(); blocks.len()]
         };
@@ -114,7 +123,7 @@ impl Builder<'_> {
             })
             .collect();
         let measure = rows::trust_region(gpu, &self.networks.spec.head, &params, &io)?;
-        let weights = phase(0)?;
+        let weights = phase(Phase::Weights)?;
         Ok(measure
             .into_iter()
             .zip(weights)
@@ -132,7 +141,7 @@ impl Builder<'_> {
         if !self.rate_by_epoch() {
             return Ok(Vec::new());
         }
-        self.kl_phase(loss_kl::Params { phase: 5, ..loss_kl::Params::new(self.config) })
+        self.kl_phase(loss_kl::Params { phase: Phase::RateAtStart.code(), ..loss_kl::Params::new(self.config) })
     }
 
     /// After the last step of `epoch`: the learning rate that goes by epochs, and the end of a stop that is the epoch's alone.
@@ -144,7 +153,7 @@ impl Builder<'_> {
         }
         let first = epoch * self.per_epoch();
         let index = first + self.per_epoch() - 1;
-        self.kl_phase(loss_kl::Params { phase: 4, first, index, reopens: reopens.into(), ..base })
+        self.kl_phase(loss_kl::Params { phase: Phase::EpochEnd.code(), first, index, reopens: reopens.into(), ..base })
     }
 
     /// A phase without a mean of its own.

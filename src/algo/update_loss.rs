@@ -6,7 +6,8 @@ use super::update_build::Builder;
 use crate::config::KlStop;
 use crate::error::Result;
 use crate::gpu::Call;
-use crate::kernels::{loss_ppo, loss_ppo_fused, loss_statistics, mlp_backward_weight};
+use crate::kernels::loss_statistics::{self, Stop};
+use crate::kernels::{loss_ppo, loss_ppo_fused, mlp_backward_weight};
 
 impl Builder<'_> {
     /// What the loss of each minibatch is told.
@@ -97,9 +98,10 @@ impl Builder<'_> {
     pub(super) fn kl_stop(&self, index: u32) -> (u32, f32) {
         let last_of_epoch = (index + 1).is_multiple_of(self.per_epoch());
         match self.config.kl_stop() {
-            None => (0, 0.0),
-            Some((KlStop::Minibatch | KlStop::RestOfEpoch, limit)) => (1, limit as f32),
-            Some((KlStop::Epoch, limit)) => (if last_of_epoch { 2 } else { 0 }, limit as f32),
+            None => (Stop::Never.code(), 0.0),
+            Some((KlStop::Minibatch | KlStop::RestOfEpoch, limit)) => (Stop::BeforeStep.code(), limit as f32),
+            Some((KlStop::Epoch, limit)) if last_of_epoch => (Stop::AfterStep.code(), limit as f32),
+            Some((KlStop::Epoch, limit)) => (Stop::Never.code(), limit as f32),
         }
     }
 

@@ -38,6 +38,16 @@ impl ReturnReset {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::AfterDone, Self::AtTermination, Self::AtDone, Self::AtTerminationAfterDone];
 
+    /// The number by which the shaders know it (`reset` of `advantage_discount`).
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::AfterDone => 0,
+            Self::AtTermination => 1,
+            Self::AtDone => 2,
+            Self::AtTerminationAfterDone => 3,
+        }
+    }
+
     /// Whether a step with these flags leaves the sum before it out.
     pub const fn begins(self, terminated: bool, truncated: bool) -> bool {
         match self {

@@ -26,9 +26,7 @@ kernel! {
         pub groups: u32,
         /// Number of the minibatch in the update, from 0: the row of `trace`.
         pub index: u32,
-        /// 0: weights, before `loss_ppo`; 1: learning rate, after `loss_statistics`; 2: β, over all rows at the end; 3: β, by the last
-        /// minibatch with a row that counts; 4: the end of an epoch, minibatches `first` to `index`; 5: the kept learning rate, before
-        /// the first step.
+        /// [`Phase::code`].
         pub phase: u32,
         /// 0: KL(old‖new), 1: KL(new‖old).
         pub direction: u32,
@@ -74,9 +72,9 @@ kernel! {
         pub valid_sample: u32,
     },
     io: {
-        /// `[groups]`, from `loss_trust_region`; any buffer will do in phases 1, 3, 4 and 5.
+        /// `[groups]`, from `loss_trust_region`; read for the weights and for β over all rows; else any buffer will do.
         trust_partials: Read [f32; 4],
-        /// `[CONTROL_WORDS]`; phases 1, 4 and 5 put the learning rate there.
+        /// `[CONTROL_WORDS]`; what decides the learning rate puts it there.
         control: ReadWrite u32,
         /// `[minibatches, TRACE_WIDTH]`.
         trace: ReadWrite f32,
@@ -95,6 +93,37 @@ pub const STATE_KL_COEF: usize = word(DEF.source, "STATE_KL_COEF");
 pub const STATE_LEARNING_RATE: usize = word(parts::RATE.source, "RATE_STATE");
 /// Of the KL of the last minibatch, or at the end of the last update.
 pub const STATE_KL: usize = word(DEF.source, "STATE_KL");
+
+/// What a call decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The penalty's weights, before `loss_ppo`.
+    Weights,
+    /// The learning rate, after `loss_statistics`.
+    Rate,
+    /// β, over all rows at the end.
+    Coefficient,
+    /// β, by the last minibatch with a row that counts.
+    CoefficientOfLast,
+    /// The end of an epoch, minibatches `first` to `index`.
+    EpochEnd,
+    /// The kept learning rate, before the first step.
+    RateAtStart,
+}
+
+impl Phase {
+    /// The number by which the shader knows it.
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Weights => 0,
+            Self::Rate => 1,
+            Self::Coefficient => 2,
+            Self::CoefficientOfLast => 3,
+            Self::EpochEnd => 4,
+            Self::RateAtStart => 5,
+        }
+    }
+}
 
 impl Params {
     /// The settings of `config`; index, phase and place remain.
@@ -135,7 +164,11 @@ pub fn bind(gpu: &Gpu, params: &[(Params, u32)], io: &Io<'_>, schedule: &Uniform
     let mut calls = Vec::with_capacity(params.len());
     for (p, rows) in params {
         // Only what measures a KL reads partial sums.
-        let groups = if matches!(p.phase, 0 | 2) { loss_trust_region::groups(*rows) } else { 0 };
+        let groups = if [Phase::Weights.code(), Phase::Coefficient.code()].contains(&p.phase) {
+            loss_trust_region::groups(*rows)
+        } else {
+            0
+        };
         elements(name, "trust_partials", io.trust_partials, u64::from(groups), || format!("groups {groups}"))?;
         elements(name, "control", io.control, CONTROL_WORDS, || "control words".to_owned())?;
         let shape = || format!("(index {} + 1) × {TRACE_WIDTH}", p.index);

@@ -19,7 +19,7 @@ kernel! {
         pub groups: u32,
         /// Number of the minibatch in the update, from 0: the row of `trace`.
         pub index: u32,
-        /// 0: never stop; 1: before this minibatch's step; 2: after it.
+        /// [`Stop::code`].
         pub kl_stop: u32,
         /// Largest k3 that does not stop the update.
         pub kl_limit: f32,
@@ -47,6 +47,28 @@ pub const CONTROL_WORDS: u64 = 8;
 
 /// Numbers per minibatch in the trace, [`minibatch_stats`].
 pub const TRACE_WIDTH: u64 = minibatch_stats::WIDTH as u64;
+
+/// What a k3 above the limit does to the update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Nothing.
+    Never,
+    /// It ends before this minibatch's step.
+    BeforeStep,
+    /// It ends after this minibatch's step.
+    AfterStep,
+}
+
+impl Stop {
+    /// The number by which the shaders know it (`kl_stop`).
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Never => 0,
+            Self::BeforeStep => 1,
+            Self::AfterStep => 2,
+        }
+    }
+}
 
 /// Binds one call per entry of `params`; `rows` are those of each minibatch.
 ///

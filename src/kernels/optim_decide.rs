@@ -19,7 +19,7 @@ kernel! {
         pub norm_groups: u32,
         /// Number of the minibatch in the update, from 0: the row of `trace`.
         pub index: u32,
-        /// 0: never stop; 1: before this minibatch's step; 2: after it.
+        /// [`Stop::code`](super::loss_statistics::Stop::code).
         pub kl_stop: u32,
         /// Largest k3 that does not stop the update.
         pub kl_limit: f32,
