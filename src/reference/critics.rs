@@ -4,6 +4,7 @@ use super::Real;
 use super::flat_mlp::{FlatMlp, gradient};
 use super::optim::{Adam, AdamSettings};
 use super::td_target::polyak;
+use crate::data::check_shape;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
@@ -45,6 +46,7 @@ impl<F: Real> Critics<F> {
     /// # Errors
     /// [`Error::Shape`] if a target has another length than its critic.
     pub fn follow(&mut self, tau: F) -> Result<()> {
+        check_shape("targets", &[self.targets.len()], &[self.online.len()])?;
         self.targets.iter_mut().zip(&self.online).try_for_each(|(target, online)| polyak(target, online, tau))
     }
 
@@ -103,6 +105,8 @@ pub fn critic_step<F: Real>(
     targets: Array1<F>,
     scale: F,
 ) -> Result<CriticStats<F>> {
+    check_shape("targets", &[targets.len()], &[seen.nrows()])?;
+    check_shape("adam", &[critics.adam.len()], &[critics.online.len()])?;
     let rows = F::count(seen.nrows());
     let mut q_values = Array2::zeros((critics.online.len(), seen.nrows()));
     let (mut loss, mut gradients) = (F::zero(), Vec::new());

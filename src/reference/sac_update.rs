@@ -83,7 +83,7 @@ pub fn sac_update<F: Real>(
     actions: ArrayView2<'_, F>,
     noise: [ArrayView2<'_, F>; 2],
 ) -> Result<SacStats<F>> {
-    let [critic, actor] = networks;
+    let [_, actor] = networks;
     if !actor.outputs().is_multiple_of(2) {
         let message = format!("has {} outputs, expected means and as many log_std", actor.outputs());
         return Err(Error::config("policy", message));
@@ -92,6 +92,25 @@ pub fn sac_update<F: Real>(
     batch.validate()?;
     check_shape("actions", actions.shape(), &[batch.rows(), dims])?;
     check_shape("log_alpha", &[state.log_alpha.len()], &[1])?;
+    // An error half way leaves the caller's state as it was.
+    let (before, state) = (state.clone(), state);
+    let stats = step(networks, settings, state, batch, actions, noise);
+    if stats.is_err() {
+        *state = before;
+    }
+    stats
+}
+
+/// The step itself, on arrays that fit each other.
+fn step<F: Real>(
+    [critic, actor]: [&FlatMlp; 2],
+    settings: &SacSettings,
+    state: &mut SacState<F>,
+    batch: &Transitions<'_, F>,
+    actions: ArrayView2<'_, F>,
+    noise: [ArrayView2<'_, F>; 2],
+) -> Result<SacStats<F>> {
+    let dims = actor.outputs() / 2;
     let rows = F::count(batch.rows());
     let draw = |raw: ArrayView2<'_, F>, noise: ArrayView2<'_, F>| {
         settings.squash.sample(raw.slice(s![.., ..dims]), raw.slice(s![.., dims..]), noise)

@@ -76,7 +76,7 @@ pub fn td3_update<F: Real>(
     actions: ArrayView2<'_, F>,
     noise: ArrayView2<'_, F>,
 ) -> Result<Td3Stats<F>> {
-    let [critic, actor] = networks;
+    let [_, actor] = networks;
     if settings.policy_frequency == 0 {
         return Err(Error::config("policy_frequency", "is 0, must be at least 1"));
     }
@@ -85,6 +85,24 @@ pub fn td3_update<F: Real>(
     check_shape("actions", actions.shape(), &shape)?;
     check_shape("noise", noise.shape(), &shape)?;
 
+    // An error half way leaves the caller's state as it was.
+    let (before, state) = (state.clone(), state);
+    let stats = step(networks, settings, state, batch, actions, noise);
+    if stats.is_err() {
+        *state = before;
+    }
+    stats
+}
+
+/// The step itself, on arrays that fit each other.
+fn step<F: Real>(
+    [critic, actor]: [&FlatMlp; 2],
+    settings: &Td3Settings,
+    state: &mut Td3State<F>,
+    batch: &Transitions<'_, F>,
+    actions: ArrayView2<'_, F>,
+    noise: ArrayView2<'_, F>,
+) -> Result<Td3Stats<F>> {
     let (sigma, clip) = (F::of(settings.policy_noise), F::of(settings.noise_clip));
     let within = |x: F, limit: F| x.max(-limit).min(limit);
     let mut next_actions = actor.with(&state.policy_target)?.forward(batch.next_obs)?.output().mapv(F::tanh);
@@ -116,4 +134,52 @@ pub fn td3_update<F: Real>(
         of_actor = Some((loss, by_policy));
     }
     Ok(Td3Stats { critics, next_actions, actor: of_actor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::policy::Activation;
+    use ndarray::array;
+
+    /// Moments of another length are found when the actor steps, after the critics did.
+    #[test]
+    fn an_error_half_way_changes_nothing() {
+        let [critic, actor] = [vec![2, 1], vec![1, 1]].map(|sizes| FlatMlp::new(sizes, Activation::Relu).unwrap());
+        let settings = Td3Settings {
+            policy_noise: 0.2,
+            noise_clip: 0.5,
+            policy_frequency: 1,
+            tau: 0.5,
+            adam: AdamSettings::new(&Config::cleanrl(), 0..0),
+            q_lr: 0.1,
+            policy_lr: 0.1,
+        };
+        let (q, pi) = (vec![0.5, -0.25, 0.125], vec![0.5, 0.25]);
+        let critics = Critics { online: vec![q.clone()], targets: vec![q], adam: vec![Adam::new(3)] };
+        let policy_adam = Adam::new(2);
+        let sound = Td3State { critics, policy: pi.clone(), policy_target: pi, policy_adam, updates: 0 };
+        let one = array![[1.0]];
+        let (rewards, terminated, discounts) = (array![1.0], array![0], array![0.9]);
+        let batch = Transitions {
+            obs: one.view(),
+            next_obs: one.view(),
+            rewards: rewards.view(),
+            terminated: terminated.view(),
+            discounts: discounts.view(),
+        };
+        let run = |state: &mut Td3State<f64>| {
+            td3_update([&critic, &actor], &settings, state, &batch, one.view(), one.view()).map(|_| ())
+        };
+        let mut moved = sound.clone();
+        run(&mut moved).unwrap();
+        assert!(moved.critics != sound.critics && moved.policy != sound.policy);
+        let broken = Td3State { policy_adam: Adam::new(1), ..sound.clone() };
+        let mut state = broken.clone();
+        assert!(run(&mut state).is_err());
+        assert_eq!(state, broken);
+        let mut lacking = Td3State { critics: Critics { adam: Vec::new(), ..sound.critics.clone() }, ..sound };
+        assert!(run(&mut lacking).is_err(), "a critic without moments would stand still");
+    }
 }
