@@ -3,8 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code, though not inside a #[test]
 
-#[path = "support/gpu.rs"]
-mod support;
+use crate::support::gpu as support;
 
 use ndarray::{Array1, Array2, Axis};
 use statrs::distribution::{Beta, ContinuousCDF, Normal};

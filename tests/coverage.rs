@@ -144,7 +144,7 @@ fn the_documents_list_every_kernel() {
     if std::env::var_os("WGPO_WRITE_TABLES").is_some() {
         std::fs::write(file, format!("{before}<!-- kernels -->{want}<!-- /kernels -->{after}")).unwrap();
     } else {
-        let hint = "docs/kernels.md: WGPO_WRITE_TABLES=1 cargo test --test coverage writes the table";
+        let hint = "docs/kernels.md: WGPO_WRITE_TABLES=1 cargo test --test structure coverage writes the table";
         assert!(table == want, "{hint}; it should be:\n{want}");
     }
 }
@@ -156,5 +156,27 @@ fn a_kernel_is_named_in_its_own_files() {
         let host = Path::new("src/kernels").join(format!("{}.rs", def.name));
         let text = std::fs::read_to_string(root().join(&host)).unwrap();
         assert!(text.contains(&format!("stem: \"{}\"", def.name)), "{}: stem", host.display());
+    }
+}
+
+/// Cargo looks for no test programs by itself, so that there are few of them. A file that no program names would never run.
+#[test]
+fn every_file_of_tests_is_in_a_program() {
+    for (folder, programs) in [("tests", &["computing", "structure"][..]), ("cli/tests", &["program"])] {
+        let mut named = set(programs.iter().copied());
+        for program in programs {
+            let text = std::fs::read_to_string(root().join(folder).join(format!("{program}.rs"))).unwrap();
+            named.extend(
+                text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')).map(str::to_owned),
+            );
+        }
+        let entries = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let files = entries.filter(|path| path.extension().is_some_and(|e| e == "rs"));
+        for stem in files.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()) {
+            assert!(
+                named.contains(&stem),
+                "{folder}/{stem}.rs is in none of {programs:?}: give one of them `mod {stem};`"
+            );
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Every golden file on every backend. `WGPO_GOLDEN_DIR` names another folder than `tests/golden`.
 
-mod support;
+use crate::support;
 
 use support::golden::gpu::Device;
 use support::golden::reference::Reference;

@@ -10,15 +10,13 @@
 //! made on, and are compared only there. Anywhere else this test prints its hashes (`--nocapture`), and checks what must hold on every machine:
 //! a second run has the same hashes, and different heads or algorithms have different ones.
 //!
-//! After a change of bits that is meant: `WGPO_WRITE_TABLES=1 cargo test --test hashes`. To compare two trees on a machine that the
+//! After a change of bits that is meant: `WGPO_WRITE_TABLES=1 cargo test --test computing hashes`. To compare two trees on a machine that the
 //! tables are not of, do that in the first and copy them to the second.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
-#[path = "hashes/old.rs"]
 mod old;
-#[path = "support/gpu.rs"]
-mod support;
+use crate::support::gpu as support;
 
 use ndarray::Array2;
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
-mod support;
+use crate::support;
 
 use support::gpu::gpu;
 use wgpo::Error;

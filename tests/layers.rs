@@ -9,15 +9,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
-#[path = "layers/allowed.rs"]
 mod allowed;
-#[path = "layers/dependencies.rs"]
 mod dependencies;
-#[path = "layers/imports.rs"]
 mod imports;
-#[path = "layers/lengths.rs"]
 mod lengths;
-#[path = "layers/source.rs"]
 mod source;
 
 use imports::Imports;

@@ -3,8 +3,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-#[path = "support/solved.rs"]
-mod support;
+use crate::support::solved as support;
 
 use support::solve;
 use wgpo::config::{ObsNorm, RewardNorm, ValueNorm};

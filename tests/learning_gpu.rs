@@ -5,10 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code, though not inside a #[test]
 
-#[path = "support/gpu.rs"]
-mod gpu;
-#[path = "support/solved.rs"]
-mod support;
+use crate::support::{gpu, solved as support};
 
 use wgpo::{AlgorithmKind, Env, GpuTrainer};
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
-mod support;
+use crate::support;
 
 use ndarray::{Array1, Array2};
 use std::path::{Path, PathBuf};

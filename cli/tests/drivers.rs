@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
-mod support;
+use crate::support;
 
 use serde_json::Value;
 use std::process::{Command, Output};

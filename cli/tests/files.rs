@@ -4,7 +4,7 @@
 #![cfg(unix)]
 
 #[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
-mod support;
+use crate::support;
 
 use safetensors::SafeTensors;
 use std::fs::{File, Permissions};

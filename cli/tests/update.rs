@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
-mod support;
+use crate::support;
 
 use ndarray::{Array1, Array2, s};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};

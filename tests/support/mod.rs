@@ -1,7 +1,7 @@
-//! What several test files share.
+//! What several modules of tests share.
 
-#![allow(dead_code)] // each test file uses its own part
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code, though not inside a #[test]
 
 pub mod golden;
 pub mod gpu;
+pub mod solved;
