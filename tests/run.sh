@@ -123,4 +123,6 @@ cargo run --locked --example own_env
 cargo run --locked --example frame_loop
 cargo run --locked --example cpu_only
 cargo run --locked --example trpo_arrays
+step "Agents inside Bevy"
+bash tests/examples.sh bevy
 step "All passed"
