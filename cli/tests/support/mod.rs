@@ -1,5 +1,7 @@
 //! The program as a user starts it, in a folder of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use assert_cmd::Command;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
