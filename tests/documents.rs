@@ -103,3 +103,23 @@ fn the_readme_leads_to_every_page() {
         );
     }
 }
+
+/// A row of the page names a test behind the link to its file: `[file](path) name`. Cells without a name are held by all tests of the file.
+#[test]
+fn the_lectures_tests_are_there() {
+    let page = read("docs/lecture.md");
+    let mut named = 0;
+    for cell in page.lines().flat_map(|line| line.split("](../").skip(1)) {
+        let Some((path, rest)) = cell.split_once(')') else { continue };
+        let Some(name) = rest.strip_prefix(" `").and_then(|rest| rest.split('`').next()) else { continue };
+        assert!(read(path).contains(&format!("fn {name}()")), "docs/lecture.md: {path} has no test {name}");
+        named += 1;
+    }
+    assert!(named > 15, "{named} tests are named");
+    for stem in page.split("/shaders/").skip(1).filter_map(|rest| rest.split(".wgsl").next()) {
+        assert!(
+            page.contains(&format!("[`{stem}`](../shaders/{stem}.wgsl)")),
+            "docs/lecture.md: {stem} under another name"
+        );
+    }
+}

@@ -18,6 +18,7 @@ mod files;
 mod folder;
 mod info;
 mod interval;
+mod lecture;
 mod place;
 mod program;
 mod quiet;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run::check(&args),
         Command::Update(args) => update::run::update(&args),
         Command::FailureModes(args) => failure_modes::run::failure_modes(&args),
+        Command::Lecture(args) => lecture::run::lecture(&args),
         Command::Bench(args) => bench::run::bench(&args),
         Command::Info(args) => info::info(&args),
     };

@@ -34,7 +34,7 @@ fn help_names_every_command_and_option() {
     ] {
         assert!(help.contains(word), "{word} is not in: {help}");
     }
-    for command in ["check", "update", "failure-modes", "info"] {
+    for command in ["check", "update", "failure-modes", "lecture", "info"] {
         place.run(&format!("{command} --help"));
     }
     place.wgpo("--version").assert().success().stdout(contains(env!("CARGO_PKG_VERSION")));
@@ -128,4 +128,20 @@ fn every_shader_can_be_written_out_whole() {
         assert!(text.contains("@compute") && text.contains(&entry), "{name}");
     }
     place.refused("info --wgsl shaders --json", 2, &["--json"]);
+}
+
+/// The pictures are whole, and a second run replaces them.
+#[test]
+fn the_lectures_pictures_are_drawn() {
+    let place = Place::new();
+    for _ in 0..2 {
+        let said = place.run("lecture --out pictures");
+        assert!(said.contains("trust_region.svg"), "{said}");
+    }
+    for (name, words) in
+        [("clip.svg", "a bad action: A = −1"), ("trust_region.svg", "gradient ascent, rate 2: J = 0.000 at last")]
+    {
+        let picture = std::fs::read_to_string(place.path("pictures").join(name)).unwrap();
+        assert!(picture.contains(words) && picture.trim_end().ends_with("</svg>"), "{name}");
+    }
 }

@@ -5,6 +5,7 @@ use super::check::CheckArgs;
 use super::eval::EvalArgs;
 use super::failure_modes::FailureModesArgs;
 use super::info::InfoArgs;
+use super::lecture::LectureArgs;
 use super::play::PlayArgs;
 use super::train::TrainArgs;
 use super::update::UpdateArgs;
@@ -38,6 +39,8 @@ pub enum Command {
     FailureModes(FailureModesArgs),
     /// Measure how fast policy optimisation runs here, kernel by kernel and as whole updates, against what the device can do
     Bench(BenchArgs),
+    /// Draw two pictures of the lecture from what the reference computes: a trust region on a ridge, and the clipped surrogate
+    Lecture(LectureArgs),
     /// List the adapters, their limits and features, and the kernel variants that would be chosen
     Info(InfoArgs),
 }
@@ -45,7 +48,7 @@ pub enum Command {
 impl Command {
     /// Whether the work is in files. Of the others nothing is left but what they print.
     pub const fn leaves_files(&self) -> bool {
-        matches!(self, Self::Train(_) | Self::Play(_) | Self::Update(_) | Self::FailureModes(_))
+        matches!(self, Self::Train(_) | Self::Play(_) | Self::Update(_) | Self::FailureModes(_) | Self::Lecture(_))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod eval;
 pub mod failure_modes;
 pub mod head;
 pub mod info;
+pub mod lecture;
 pub mod place;
 pub mod play;
 pub mod preset;
