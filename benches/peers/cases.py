@@ -16,6 +16,10 @@ NETS = {
 # Name: steps, environments.
 WINDOWS = {"wide": (128, 4096), "long": (4096, 64), "isaac": (24, 16384)}
 
+# Off-policy: observations, hidden layers, actions (or choices, of DQN), rows of a batch. Transitions are drawn from a full buffer.
+CRITICS = {"256": (17, (256, 256), 6, 256), "64": (17, (64, 64), 6, 256)}
+BUFFER, TAU, Q_LR, NOISE, NOISE_CLIP = 100_000, 0.005, 1e-5, 0.2, 0.5
+
 CLIP, ENT_COEF, VF_COEF, MAX_NORM, LR, EPS, BETA1, BETA2 = 0.2, 0.01, 0.5, 0.5, 1e-5, 1e-5, 0.9, 0.999
 GAMMA, LAMBDA = 0.99, 0.95
 
@@ -79,13 +83,30 @@ def window(name):
     )
 
 
+def transitions(name, discrete):
+    """Observations, next ones, actions, rewards and whether they terminated, as many as the buffer holds."""
+    obs, _, actions, _ = CRITICS[name]
+    rng = np.random.default_rng(3)
+    taken = rng.integers(0, actions, BUFFER).astype(np.int32) if discrete else rng.uniform(-1, 1, (BUFFER, actions)).astype(np.float32)
+    return (
+        rng.normal(size=(BUFFER, obs)).astype(np.float32),
+        rng.normal(size=(BUFFER, obs)).astype(np.float32),
+        taken,
+        rng.normal(size=BUFFER).astype(np.float32),
+        rng.random(BUFFER) < 0.01,
+    )
+
+
 def wanted(row):
     """Whether a command line without words, or with one that the row's name holds, asks for it."""
     return len(sys.argv) < 2 or any(word in row for word in sys.argv[1:])
 
 
-def report(row, call, seconds=1.5):
-    """Median of single calls, after some that are not counted, as a line of JSON. `call` returns when its result is there."""
+def report(row, call, seconds=1.5, share=1):
+    """Median of single calls, each of which does the row's work `share` times, after some that are not counted, as a line of JSON.
+
+    `call` returns when its result is there.
+    """
     for _ in range(3):
         call()
     times, start = [], time.perf_counter()
@@ -93,4 +114,4 @@ def report(row, call, seconds=1.5):
         before = time.perf_counter()
         call()
         times.append(time.perf_counter() - before)
-    print(json.dumps({"row": row, "median_ms": 1e3 * float(np.median(times)), "calls": len(times)}), flush=True)
+    print(json.dumps({"row": row, "median_ms": 1e3 * float(np.median(times)) / share, "calls": len(times)}), flush=True)
