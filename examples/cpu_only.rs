@@ -1,7 +1,7 @@
 //! No GPU: train CartPole on the CPU alone, save in the middle, go on from the file, and get the same bits as without the stop.
 //!
 //! You learn what a [`CpuTrainer`] is (a policy, its optimiser and its environments in one), what a checkpoint holds (everything that decides
-//! the future), and how good a policy is (greedy episodes from start states that no training sees). `algo::GpuTrainer` has the same trait
+//! the future), and how good a policy is (greedy episodes from start states that no training sees). `wgpo::GpuTrainer` has the same trait
 //! [`Trainer`], so the rest of the program stays as it is on a GPU.
 //!
 //! Run with `cargo run --release --example cpu_only`.

@@ -1,8 +1,8 @@
-//! Learning inside an engine's frames: the engine has the loop, takes one step of its world per frame at a fixed timestep, and nothing
-//! waits. wgpo gets the observation and gives the action; in the frame that fills a window, it updates the policy as well.
+//! Learning inside an engine's frames: the engine has the loop, takes one step of its world per frame at a fixed timestep, and no frame
+//! waits for a GPU, because wgpo computes on the CPU here. wgpo gets the observation and gives the action; in the frame that fills a window, it updates the policy as well.
 //!
 //! The "engine" is a plain loop without a window and does not sleep, so that the example is over soon. In a real one the body of
-//! `on_fixed_update` is a system of the fixed schedule (in Bevy, a resource for `Brain` and a system in `FixedUpdate`).
+//! `on_fixed_update` is a system of the fixed schedule. `examples/bevy` has it inside Bevy, on the engine's own device.
 //!
 //! Run with `cargo run --release --example frame_loop`.
 

@@ -13,12 +13,21 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// All documents that a reader is sent to: those at the root, and those of `docs`, `benches` and `tests`.
+/// All documents that a reader is sent to: those at the root, and those of `docs`, `benches`, `tests` and `examples`.
 fn documents() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = ["docs", "benches/record", "benches/peers", "tests/golden", "tests/campaign", "."]
-        .iter()
-        .map(|folder| root().join(folder))
-        .collect();
+    let mut folders: Vec<PathBuf> = [
+        "docs",
+        "benches/record",
+        "benches/peers",
+        "tests/golden",
+        "tests/campaign",
+        "examples/bevy",
+        "examples/burn",
+        ".",
+    ]
+    .iter()
+    .map(|folder| root().join(folder))
+    .collect();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());

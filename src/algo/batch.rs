@@ -25,9 +25,9 @@ pub struct BatchBuffers {
     /// Distribution rows of the old policy, `[rows, head.width()]`, for analytic KL divergences. Without, the policy at
     /// the start of the update is the old one.
     pub old_dist: Option<Buffer<f32>>,
-    /// `[rows]`: 1 where a row counts, 0 where it is padding or filler, whose numbers then mean nothing and need not be finite. All
-    /// count without. Means are over the rows of a minibatch that count; one where none does has loss 0 and steps with
-    /// gradient 0. At most 3.8 million rows in a minibatch.
+    /// `[rows]`: 0 where a row is masked: it is padding or filler, and its numbers mean nothing and need not be finite. 1 elsewhere. No row is
+    /// masked without. Means are over the other rows of a minibatch; one of masked rows alone has loss 0 and steps with gradient 0.
+    /// At most 3.8 million rows in a minibatch.
     pub valid: Option<Buffer<u32>>,
 }
 

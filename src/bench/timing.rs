@@ -30,7 +30,7 @@ impl Default for Options {
 pub enum Clock {
     /// The device, at the ends of each pass.
     Timestamps,
-    /// The host, round recording, submission and waiting; short runs are submitted together and the time shared out.
+    /// The host, around recording, submission and waiting; short runs are submitted together and the time shared out.
     Wall,
 }
 

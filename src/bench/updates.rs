@@ -65,7 +65,7 @@ fn ppo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         .on_cpu(move || on_cpu("ppo_update", &cpu))
 }
 
-/// sb3-contrib's settings, but for the critic's minibatches: four, as PPO has them.
+/// sb3-contrib's settings, except for the critic's minibatches: four, as PPO has them.
 fn trpo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let (num_minibatches, minibatch_size) = (4, None);
     let region = TrustRegion::sb3_contrib();

@@ -1,6 +1,6 @@
 //! Whether recorded log-probabilities are those of a policy, as far as f32 can tell.
 //!
-//! Before the first step of an update the policy is the one that acted, so that the ratio exp(logp − logp_old) of every row is 1 but for
+//! Before the first step of an update the policy is the one that acted, so that the ratio exp(logp − logp_old) of every row is 1 except for
 //! rounding. Another number is a mistake in the recording. How much rounding explains follows from the policy and the row, by a
 //! running error analysis (Higham 2002, chapter 3): each layer y = f(W x + b) of n inputs, whose x is known to e, is known to
 //!

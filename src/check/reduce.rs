@@ -32,7 +32,7 @@ fn moments_case(c: Moments) -> Case {
     let words = [
         if subtract { ", difference of two" } else { "" },
         if flat { ", equal numbers" } else { "" },
-        if masked { ", some do not count" } else { "" },
+        if masked { ", some rows masked" } else { "" },
         if lead > 0 { ", none of the first" } else { "" },
     ]
     .concat();
@@ -216,7 +216,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for rows in [1, 2, 63, 64, 1023, 1024, 1025, 5003] {
         let case = moments_case(Moments { rows, segment: rows, ..USUAL });
-        let centred = "numbers round 0, whose mean happens to be a ten-thousandth of their deviation";
+        let centred = "numbers around 0, whose mean happens to be a ten-thousandth of their deviation";
         cases.push(if rows == 1023 { case.loose(centred) } else { case });
     }
     for c in [

@@ -161,7 +161,7 @@ fn loss_case(head: Head, rows: usize, change: f32, which: Rows) -> Case {
         Rows::Usual => "",
         Rows::Wild => ", wild",
         Rows::Broken => ", not finite",
-        Rows::Padded => ", every third row does not count",
+        Rows::Padded => ", every third row masked",
     };
     let shape = format!("{rows} rows, {}, change {change}{why}", name(&head));
     let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &head, rows, change, which);

@@ -189,7 +189,7 @@ fn region(report: &Report, got: &TrustRegionStats, want: &TrustRegionStats) {
     let counts = |stats: &TrustRegionStats| [stats.tries, stats.cg_iterations, stats.head_hits];
     report.exact("tries, cg_iterations, head_hits", &counts(got), &counts(want));
     let number = |name: &str, got: f64, want: f64, scale: f64| report.floats(name, &[got as f32], &[want], |_| scale);
-    // 0 but for the oracle's own rounding; a rounding of the KL that a step is to have.
+    // 0 except for the oracle's own rounding; a rounding of the KL that a step is to have.
     number("kl_before", got.kl_before, 0.0, EPS / DIRECTION.0);
     let improvement = (want.surrogate_after - want.surrogate_before).abs();
     for (name, got, want, scale) in [

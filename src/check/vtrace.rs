@@ -121,7 +121,7 @@ fn vtrace_case_with(
 }
 
 fn log_rho_case(rows: usize, masked: bool) -> Case {
-    let shape = format!("{rows} rows{}", if masked { ", some do not count" } else { "" });
+    let shape = format!("{rows} rows{}", if masked { ", some rows masked" } else { "" });
     let tolerance = (EPS, "one subtraction; scale: the larger of the two");
     Case::new(advantage_log_rho::DEF.name, shape, tolerance, move |gpu, report| {
         let mut random = Random::new(rows as u64);

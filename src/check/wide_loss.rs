@@ -225,7 +225,7 @@ impl Loss {
 }
 
 fn case(loss: Loss) -> Case {
-    let padded = if loss.padded { ", every third row does not count" } else { "" };
+    let padded = if loss.padded { ", every third row masked" } else { "" };
     let kl = loss.kl.map_or(String::new(), |kl| format!(", KL {kl:?}"));
     let shape = format!("{} rows, wide {}{padded}{kl}", loss.rows, name(&loss.head));
     let cancels =

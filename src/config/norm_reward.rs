@@ -25,7 +25,7 @@ pub enum ReturnReset {
     AfterDone,
     /// G ← γ G (1 − terminated) + r, with the flag of the same step: the last reward of an episode begins the sum of the
     /// next one, and truncation resets nothing. Gymnasium's `NormalizeReward` since 0.26 for one environment, whatever resets it, and its
-    /// vector wrapper in NEXT_STEP mode, where the step that only resets is a row that does not count.
+    /// vector wrapper in NEXT_STEP mode, where the step that only resets is a masked row.
     AtTermination,
     /// G ← γ G (1 − done) + r, with the flag of the same step (PureJaxRL).
     AtDone,
@@ -113,7 +113,7 @@ impl RewardNorm {
         Self { reset: ReturnReset::AtTermination, ..Self::sb3() }
     }
 
-    /// Gymnasium's vector `NormalizeReward` round environments that are reset in the same step. In NEXT_STEP mode, and round single
+    /// Gymnasium's vector `NormalizeReward` around environments that are reset in the same step. In NEXT_STEP mode, and around single
     /// environments, it is [`cleanrl`](Self::cleanrl) without the clip.
     pub const fn gymnasium_same_step() -> Self {
         Self { reset: ReturnReset::AtTerminationAfterDone, clip: None, ..Self::sb3() }

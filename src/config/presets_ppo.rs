@@ -96,7 +96,7 @@ impl Config {
     }
 
     /// OpenAI baselines' `ppo2` with its settings for MuJoCo: CleanRL's arithmetic, except for TensorFlow's Adam and gradient
-    /// clip, NumPy's standard deviation, and the `VecNormalize` that its program puts round MuJoCo's tasks.
+    /// clip, NumPy's standard deviation, and the `VecNormalize` that its program puts around MuJoCo's tasks.
     pub fn baselines_ppo2() -> Self {
         Self {
             adv_ddof: 0,

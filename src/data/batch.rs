@@ -25,8 +25,8 @@ pub struct Batch {
     /// Distribution rows of the old policy, `[rows, head.width()]`, for analytic KL divergences (KL penalty, learning rate by
     /// KL). Where absent, the policy at the start of the update is the old one. TRPO measures from that one always.
     pub old_dist: Option<Array2<f32>>,
-    /// 1 where a row counts, 0 where it is padding, whose numbers then mean nothing, `[rows]`; all count without. Means are over the rows of
-    /// a minibatch that count; one where none does has loss 0 and steps with gradient 0.
+    /// 0 where a row is masked: it is padding, and its numbers mean nothing. 1 elsewhere; `[rows]`. No row is masked without. Means are over
+    /// the other rows of a minibatch; one of masked rows alone has loss 0 and steps with gradient 0.
     pub valid: Option<Array1<u32>>,
 }
 

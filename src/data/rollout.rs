@@ -36,7 +36,7 @@ pub struct Rollout {
     /// 1 where a row counts, 0 where it is to be left out of every mean, loss and gradient, `[steps, envs]`; all count without. Rewards
     /// and values of a row that is left out still take part in the advantages of those before it in its episode.
     pub valid: Option<Array2<u32>>,
-    /// How the environments are reset, which decides what the window holds after an end: rows that are no transitions do not count,
+    /// How the environments are reset, which decides what the window holds after an end: rows that are no transitions are masked,
     /// whatever `valid` says.
     pub autoreset: Autoreset,
     /// 1 where the transition before the window ended its episode, `[envs]`, so that the window begins with a filler or with padding;

@@ -46,7 +46,7 @@ pub struct MinibatchStats {
 /// What a natural-gradient step did. L is the mean of r A over all rows, to be maximised; g its gradient at the start.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrustRegionStats {
-    /// KL of the policy at the start against itself: 0 but for rounding.
+    /// KL of the policy at the start against itself: 0 except for rounding.
     pub kl_before: f64,
     /// KL after the step; `kl_before` if none was taken.
     pub kl_after: f64,

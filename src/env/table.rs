@@ -108,7 +108,7 @@ environments! {
         solved_at: 0.8,
         tuned: tuned::bandit,
     }
-    /// One action: a low bump of reward round 0 and a high one round 2.5, see [`crate::reference::env_bandit_bumps`].
+    /// One action: a low bump of reward around 0 and a high one around 2.5, see [`crate::reference::env_bandit_bumps`].
     BanditBumps "bandit-bumps" {
         gymnasium_id: None,
         about: "a bandit with a low bump of reward near 0 and a high one far from it",

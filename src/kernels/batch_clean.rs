@@ -31,7 +31,7 @@ kernel! {
     },
 }
 
-/// The `logp_old` of a row that does not count: no log-probability comes near it.
+/// The `logp_old` of a masked row: no log-probability comes near it.
 pub const INVALID_LOGP: f32 = 3e38;
 
 /// Binds one call per entry of `params`.

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Hestenes & Stiefel 1952. It knows F only by products that another kernel leaves in `product`, so any symmetric operator does. The calls go
-//! round that operator:
+//! around that operator:
 //!
 //! ```text
 //! [warm: product ← F x]  start(p)    then cg_iterations times:  product ← F p, iteration(p, i)    then  product ← F x, finish(p)

@@ -90,7 +90,7 @@ pub fn fits(spec: &PolicySpec, env: Env) -> bool {
 
 /// Loop iterations of an invocation in one step.
 fn step_iterations(spec: &PolicySpec, env: Env) -> u64 {
-    // Quads of inputs, and what goes on round them.
+    // Quads of inputs, and what goes on around them.
     let layer = |sizes: &[usize]| sizes[0].div_ceil(4) as u64 + 12;
     let layers: u64 = spec.path_sizes(Branch::POLICY).windows(2).map(layer).sum();
     // Ten rounds of a draw in each dimension and of a start; the environment's numbers, some loops over each.

@@ -94,7 +94,7 @@ impl PolicySpec {
         }
         if value < policy {
             return wrong(
-                "branch \"value\" comes before branch \"policy\": a learner takes them the other way round".to_owned(),
+                "branch \"value\" comes before branch \"policy\": list \"policy\" before \"value\"".to_owned(),
             );
         }
         let trunk = self.input_of(policy);

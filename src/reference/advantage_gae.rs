@@ -127,7 +127,7 @@ pub fn advantage_gae_into<F: Real>(
         returns.assign(&goals);
         return Ok(());
     }
-    // Step after step in memory, which they are already but for arrays of unusual strides.
+    // Step after step in memory, which they are already except for arrays of unusual strides.
     let (rewards, values) = (window.rewards.as_standard_layout(), window.values.as_standard_layout());
     let final_values = window.final_values.as_standard_layout();
     let (terminated, truncated) = (window.terminated.as_standard_layout(), window.truncated.as_standard_layout());

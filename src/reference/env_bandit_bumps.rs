@@ -13,8 +13,8 @@ pub fn observe<F: Real>(state: &[F]) -> Vec<F> {
     state.to_vec()
 }
 
-/// One step: reward ½ max(1 − a², 0) + max(1 − 4 (a − 2.5)², 0): a low bump round 0, where a Gaussian policy begins, and one of
-/// twice its height round 2.5.
+/// One step: reward ½ max(1 − a², 0) + max(1 − 4 (a − 2.5)², 0): a low bump around 0, where a Gaussian policy begins, and one of
+/// twice its height around 2.5.
 pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Outcome<F>> {
     let a = action.scalar()?;
     let a = F::of(a.value());

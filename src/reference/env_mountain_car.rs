@@ -30,7 +30,7 @@ pub fn observe<F: Real>(state: &[F]) -> Vec<F> {
 /// ```
 ///
 /// and whatever F is, so are the numbers here. A state that f32 does not hold is one of `reset()`, which draws in f64 and
-/// shows f32: the step from it is in f64 but for the force. So is a step by a force in f64 ([`EnvAction::Double`]) but for 3 · position.
+/// shows f32: the step from it is in f64 except for the force. So is a step by a force in f64 ([`EnvAction::Double`]), except for 3 · position.
 /// Under NumPy 1.26 only the new state is rounded, and the two versions part within a few steps.
 pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Outcome<F>> {
     let (&[position, velocity], Some(wanted)) = (state, action.scalar()) else { return None };

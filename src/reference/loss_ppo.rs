@@ -84,7 +84,7 @@ pub(super) fn loss_of_blocks<F: Real>(config: &Config, blocks: &[PpoLoss<F>], sh
     }
 }
 
-/// [`loss_ppo`] but for the KL penalty, of which its gradient alone is in it: `slope` · mean KL.
+/// [`loss_ppo`] without the value of the KL penalty, whose gradient alone is in it: `slope` · mean KL.
 pub(super) fn loss_of_block<F: Real>(
     head: &Head,
     config: &Config,

@@ -48,7 +48,7 @@ impl<F: Real> Tape<F> {
         &self.activations[self.activations.len() - 1]
     }
 
-    /// Gives its arrays back, but for those that others hold.
+    /// Gives its arrays back, except for those that others hold.
     pub(super) fn give(self) {
         for array in self.activations.into_iter().flat_map(ArcArray2::try_into_owned_nocopy) {
             give(array);

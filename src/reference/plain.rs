@@ -1,5 +1,6 @@
 //! What is done with many numbers at once, as the formulas have it: one after the other, on one thread, in any precision. It is what the
-//! oracle in `f64` does, and what a test holds [`fast`](super::fast) to.
+//! oracle in `f64` does, and what a test holds [`fast`](super::fast) to. Products of matrices alone are a library's: ndarray's, by the crate
+//! `matrixmultiply`, which uses the CPU's vector instructions.
 
 use super::activation::{activate, derivative};
 use super::real::{FlatWindow, Real};

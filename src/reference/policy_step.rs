@@ -47,7 +47,7 @@ pub struct PolicyStep<F> {
 /// NPG:  take θ + step unless its L or KL is not finite
 /// ```
 ///
-/// Rows that do not count have no part in it: means are over the others, and the Fisher matrix is over those of every
+/// Masked rows have no part in it: means are over the others, and the Fisher matrix is over those of every
 /// `fisher_subsample`-th row that do.
 ///
 /// There is no step where g is 0, or gᵀ x or xᵀ F x is not above 0 or not finite, or no row counts.

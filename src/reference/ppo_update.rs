@@ -75,7 +75,7 @@ pub fn minibatch_gradient<F: Real>(
 /// with a KL penalty: β for the next update, by the KL over all rows at the end, or by that of the last minibatch
 /// ```
 ///
-/// Rows that do not count are dropped from each minibatch, and means are over what is left of it.
+/// Masked rows are dropped from each minibatch, and means are over what is left of it.
 ///
 /// β of this update is [`KlPenalty::kl_coef`](crate::config::KlPenalty::kl_coef); the next one is in the statistics. A2C is the same with one epoch.
 ///

@@ -61,7 +61,7 @@ impl<F: Real> Rows<F> {
     }
 }
 
-/// log π(a) − log μ(a) of each row, π the policy at `parameters`, μ the one that acted; 0 in rows that do not count. `[rows]`.
+/// log π(a) − log μ(a) of each row, π the policy at `parameters`, μ the one that acted; 0 in masked rows. `[rows]`.
 fn log_rhos<F: Real>(spec: &PolicySpec, parameters: &[F], rows: &Rows<F>) -> Result<Array1<F>> {
     let layout = spec.layout();
     let kept = rows.counted();

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, Axis, s};
 use std::ops::Range;
 
-/// The rows of an update, in any order; fields as in [`Batch`].
+/// The rows of an update, in any order: a [`Batch`] in the precision of the arithmetic. Its fields are those.
 #[derive(Debug, Clone)]
 pub struct Rows<F> {
     /// `[rows, obs_dim]`.
@@ -27,7 +27,7 @@ pub struct Rows<F> {
     pub values_old: Array1<F>,
     /// `[rows, head.width()]`.
     pub old_dist: Option<Array2<F>>,
-    /// `[rows]`: 0 where a row does not count; all do without.
+    /// `[rows]`: 0 where a row is masked; none is without.
     pub valid: Option<Array1<u32>>,
 }
 

@@ -144,7 +144,7 @@ impl Sample {
         f64::from(uniform(block(self.seed(), Draw::Action, row as u32, d as u32, STEP)[0]))
     }
 
-    /// Whether the actions are those that the reference draws, but for what lies on an edge.
+    /// Whether the actions are those that the reference draws, except for what lies on an edge.
     fn is_drawn(&self, report: &Report, inputs: &Inputs, words: &[u32]) -> Result<bool> {
         let Self { head, rows, mode, .. } = self;
         let (p, dims, width) = (&inputs.p, head.action_dims(), head.action_words());
@@ -182,7 +182,7 @@ impl Sample {
         Ok(true)
     }
 
-    /// Whether each uniform lies within what the choice has of the distribution function, but for rounding.
+    /// Whether each uniform lies within what the choice has of the distribution function, except for rounding.
     fn is_within(&self, report: &Report, inputs: &Inputs, words: &[u32]) -> Result<bool> {
         let (head, p, width) = (&self.head, &inputs.p, self.head.action_words());
         let best = greedy(head, p.view())?;

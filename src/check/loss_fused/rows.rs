@@ -29,7 +29,7 @@ fn fused_case(c: Fused) -> Case {
         sizes(Branch::VALUE),
         loss.value_loss,
         ["", ", unclipped", ", no ratio"][loss.surrogate.code() as usize % 3],
-        if loss.padded { ", every third row does not count" } else { "" },
+        if loss.padded { ", every third row masked" } else { "" },
         if loss.broken { ", not finite" } else { "" },
     );
     Case::new(loss_ppo_fused::DEF.name, shape, (TOLERANCE, REASON), move |gpu, report| c.run(gpu, report))

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::gpu::{Buffer, Element, Gpu, Slot, UniformRing};
 use crate::kernels::per_update::PerUpdate;
 
-/// What lies round an input: a NaN, so that a number read past an end shows even where it is multiplied by 0. Not round
+/// What lies around an input: a NaN, so that a number read past an end shows even where it is multiplied by 0. Not around
 /// an output, as it would come through arithmetic unchanged.
 const OUTSIDE: u32 = 0x7fc5_a5a5;
 

@@ -94,7 +94,7 @@ fn init_decides_gains_and_log_std() {
     let of = |parameters: &[f32], name: &str| parameters[layout.get(name).unwrap().indices()].to_vec();
     let usual = initial_parameters(&spec, 3);
     assert_eq!(usual, initial_parameters_with(&spec, &Init::default(), 3));
-    // Gains only scale: each layer's numbers over its gain are the same, but for the rounding to f32.
+    // Gains only scale: each layer's numbers over its gain are the same, except for the rounding to f32.
     let init =
         Init { hidden_gain: 1.0, policy_gain: 0.5, value_gain: 2.0, log_std: -0.5, scheme: InitScheme::Orthogonal };
     let other = initial_parameters_with(&spec, &init, 3);

@@ -2,7 +2,7 @@
 //!
 //! The standard library calls the C library element by element. tanh here is a handful of products and sums without a branch, which the
 //! compiler does for several elements at a time: as many as the CPU's widest instructions take (0.49 ns an element with AVX-512, where
-//! the four at a time that every x86-64 has took 1.41). The others go by the same e^x − 1, but for GELU by erf, which goes element by
+//! the four at a time that every x86-64 has took 1.41). The others go by the same e^x − 1, except for GELU by erf, which goes element by
 //! element. No fused product is used, so every machine gets the same bits.
 
 use crate::policy::Activation;

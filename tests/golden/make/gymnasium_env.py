@@ -6,7 +6,7 @@
 
 A campaign's folder is read by the same tests, and what they say has the number of elements that differ:
 
-    WGPO_GOLDEN_DIR=FOLDER cargo test --test golden reference_in_f64
+    WGPO_GOLDEN_DIR=FOLDER cargo test --test computing golden::reference_in_f64
 
 With another NumPy a campaign says how far that one is from the cases; committed cases are made with the one above only.
 """
