@@ -147,8 +147,12 @@ pub use wgpu;
 /// - Masked rows, if there are any: [`kernels::batch_valid`] ([`algo::ValidPlan`]), [`kernels::batch_clean`],
 ///   [`kernels::batch_count`].
 /// - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
+/// - Off-policy algorithms: [`kernels::replay_store`] and [`kernels::replay_sample`] for the replay, [`kernels::loss_dqn`],
+///   [`kernels::loss_q`], [`kernels::loss_actor`] for the losses, [`kernels::policy_squash`], [`kernels::policy_tanh`],
+///   [`kernels::policy_squash_backward`] for the actors, [`kernels::optim_temperature`], [`kernels::optim_polyak`].
 /// - Networks: [`kernels::mlp_forward`], [`kernels::mlp_forward_fused`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
 ///   [`kernels::reduce_partials`].
+/// - Several networks of one shape: [`kernels::mlp_forward_networks`], [`kernels::mlp_backward_networks`].
 /// - Loss: [`kernels::loss_ppo`], [`kernels::loss_ppo_fused`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for your own losses.
 /// - Many choices: [`kernels::policy_sample_wide`], [`kernels::head_evaluate_wide`], [`kernels::head_fisher_wide`], with a workgroup per row
 ///   if one invocation cannot walk it ([`kernels::is_wide`]).

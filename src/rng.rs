@@ -19,6 +19,12 @@ pub enum Draw {
     Shuffle = 2,
     /// Weights: index = matrix, step = element.
     Initialisation = 3,
+    /// Transitions of a replayed batch ([`below`]): index = row of the batch, dimension = 0, step = gradient steps taken.
+    Replay = 4,
+    /// Noise of a gradient step: index = row, dimension = action dimension, step = gradient steps taken.
+    Noise = 5,
+    /// Noise of exploration: index = environment, dimension = action dimension, step = policy steps taken.
+    Exploration = 6,
 }
 
 /// Number of bits that a dimension may use in the counter's second word.
@@ -29,6 +35,14 @@ pub fn block(seed: u64, kind: Draw, index: u32, dimension: u32, step: u64) -> [u
     let key = [seed as u32, (seed >> 32) as u32];
     let counter = [index, (kind as u32) << DIMENSION_BITS | dimension, step as u32, (step >> 32) as u32];
     rand_philox::philox4x32_10(counter, key)
+}
+
+/// One of 0 .. `n`, by the first two words of a block: ⌊w n / 2⁶⁴⌋ of the 64-bit number w whose low word is the first. Every result has
+/// ⌊2⁶⁴ / n⌋ of the 2⁶⁴ numbers or one more, so no probability is off by more than n / 2⁶⁴ < 2⁻³² of itself: no number of draws that
+/// can be made shows that. `n` is at least 1.
+pub fn below(words: [u32; 4], n: u32) -> u32 {
+    let w = u64::from(words[1]) << 32 | u64::from(words[0]);
+    ((u128::from(w) * u128::from(n)) >> 64) as u32
 }
 
 /// A word as a number in the open interval (0, 1): ((w >> 9) + ½) · 2⁻²³, exact in f32.
@@ -107,3 +121,21 @@ const TAIL: [[f64; 8]; 2] = [
         1.050_750_071_644_416_9e-9,
     ],
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn below_cuts_the_words_into_equal_ranges() {
+        let of = |w: u64, n| below([w as u32, (w >> 32) as u32, 9, 9], n);
+        for n in [1, 2, 3, 10, 1_000_003, u32::MAX] {
+            assert_eq!((of(0, n), of(u64::MAX, n)), (0, n - 1), "{n}");
+            // The first number of each range: ⌈i 2⁶⁴ / n⌉.
+            for i in [1, n / 2, n - 1].into_iter().filter(|i| (1..n).contains(i)) {
+                let first = (u128::from(i) << 64).div_ceil(u128::from(n)) as u64;
+                assert_eq!((of(first, n), of(first - 1, n)), (i, i - 1), "{i} of {n}");
+            }
+        }
+    }
+}

@@ -50,7 +50,8 @@ fn every_kernel_has_a_shader_and_a_host_file_and_there_are_no_others() {
 fn kernels_are_listed_once_and_in_order() {
     let names: Vec<_> = wgpo::low_level::kernels::ALL.iter().map(|def| def.name).collect();
     assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
-    let stages = ["env", "policy", "advantage", "batch", "mlp", "head", "loss", "optim", "cg", "reduce", "rollout"];
+    let stages =
+        ["env", "policy", "advantage", "batch", "mlp", "head", "loss", "optim", "cg", "reduce", "replay", "rollout"];
     for name in names {
         assert!(stages.iter().any(|stage| name.starts_with(&format!("{stage}_"))), "{name} begins with no stage");
     }

@@ -3,6 +3,9 @@
 const PHILOX_ACTION: u32 = 0u;
 const PHILOX_RESET: u32 = 1u;
 const PHILOX_SHUFFLE: u32 = 2u;
+const PHILOX_REPLAY: u32 = 4u;
+const PHILOX_NOISE: u32 = 5u;
+const PHILOX_EXPLORATION: u32 = 6u;
 
 // High and low word of a * b, by 16-bit limbs: WGSL has neither 64-bit integers nor a high product.
 fn philox_product(a: u32, b: u32) -> vec2<u32> {
@@ -35,4 +38,11 @@ fn philox_counter(kind: u32, index: u32, dimension: u32, step: vec2<u32>) -> vec
 // In the open interval (0, 1), exact in f32.
 fn philox_uniform(word: u32) -> f32 {
     return (f32(word >> 9u) + 0.5) * 1.1920928955078125e-7;
+}
+
+// One of 0..n by the 64-bit number (low, high) of the first two words, times n and shifted by 64 bits; see `rng::below`.
+fn philox_below(words: vec4<u32>, n: u32) -> u32 {
+    let high = philox_product(words.y, n);
+    let low = philox_product(words.x, n).x;
+    return high.x + select(0u, 1u, high.y + low < low);
 }

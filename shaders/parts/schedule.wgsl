@@ -15,6 +15,10 @@ struct Schedule {
     policy_step_high: u32,
     env_step_low: u32,
     env_step_high: u32,
+    gradient_step_low: u32,
+    gradient_step_high: u32,
+    replay_place: u32,
+    replay_stored: u32,
 }
 
 // (low, high) of the 64-bit sum.

@@ -9,6 +9,12 @@ fn squash_log_slope(u: f32) -> f32 {
     return 2.0 * (SQUASH_LOG_2 - abs(u) - math_log1p(math_exp(-2.0 * abs(u))));
 }
 
+// 1 - tanh(u)^2, which does not cancel where tanh is near 1.
+fn squash_slope(u: f32) -> f32 {
+    let e = math_exp(-2.0 * abs(u));
+    return 4.0 * e / ((1.0 + e) * (1.0 + e));
+}
+
 // E log(1 - tanh(u)^2) for u = mean + deviation z, z a standard normal: its value, and its derivatives by the mean and by the
 // logarithm of the deviation. The trapezoidal rule, which converges exponentially for such integrands, over whichever of two
 // variables makes the integrand smooth. Error below 1e-6 of 1 + |mean| + deviation, all three.

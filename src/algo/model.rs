@@ -141,6 +141,7 @@ impl Model {
             policy_step_high: high(self.policy_step),
             env_step_low: low(env_step),
             env_step_high: high(env_step),
+            ..PerUpdate::default()
         };
         self.ring.push(gpu, &schedule)
     }

@@ -275,5 +275,6 @@ impl Div for Known {
     }
 }
 
+mod squash;
 #[cfg(test)]
 mod tests;

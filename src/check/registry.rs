@@ -6,8 +6,9 @@
 use super::case::Case;
 use super::entry::{Entry, Family};
 use super::{
-    advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_fused, loss_kl, loss_statistics, mlp,
-    normalize, optim, reduce, rollout_fused, tail, trust_region, update, valid, vtrace, wide,
+    advantage, advantage_normalize, batch, cg, env, head, line_search, loss, loss_fused, loss_kl, loss_q,
+    loss_statistics, mlp, normalize, optim, policy_squash, polyak, reduce, replay, rollout_fused, tail, trust_region,
+    update, valid, vtrace, wide,
 };
 
 /// All of them, in the order in which they are checked. One more file of cases is one more line here.
@@ -23,6 +24,7 @@ const FAMILIES: &[Family] = &[
     valid::FAMILY,
     mlp::plain::FAMILY,
     mlp::fused::FAMILY,
+    mlp::networks::FAMILY,
     loss_fused::FAMILY,
     mlp::jvp::FAMILY,
     mlp::tiled::FAMILY,
@@ -30,11 +32,15 @@ const FAMILIES: &[Family] = &[
     loss_statistics::FAMILY,
     tail::FAMILY,
     loss_kl::FAMILY,
+    loss_q::FAMILY,
+    polyak::FAMILY,
+    policy_squash::FAMILY,
     optim::FAMILY,
     trust_region::FAMILY,
     cg::FAMILY,
     line_search::FAMILY,
     reduce::FAMILY,
+    replay::FAMILY,
     rollout_fused::FAMILY,
     // Whole updates, of many kernels.
     Family { cases: update::cases, rows: &[] },

@@ -26,17 +26,22 @@ pub mod head_evaluate_wide;
 pub mod head_fisher;
 pub mod head_fisher_wide;
 mod limits;
+pub mod loss_actor;
+pub mod loss_dqn;
 pub mod loss_kl;
 pub mod loss_ppo;
 pub mod loss_ppo_fused;
+pub mod loss_q;
 pub mod loss_statistics;
 pub mod loss_trust_region;
 pub mod mlp_backward_input;
 pub mod mlp_backward_input_tiled;
+pub mod mlp_backward_networks;
 pub mod mlp_backward_weight;
 pub mod mlp_backward_weight_tiled;
 pub mod mlp_forward;
 pub mod mlp_forward_fused;
+pub mod mlp_forward_networks;
 pub mod mlp_forward_tiled;
 pub mod mlp_jvp;
 pub mod mlp_jvp_tiled;
@@ -44,17 +49,24 @@ pub mod optim_adam;
 pub mod optim_clip;
 pub mod optim_decide;
 pub mod optim_line_search;
+pub mod optim_polyak;
 pub mod optim_reduce;
 pub mod optim_rmsprop;
+pub mod optim_temperature;
 pub mod parts;
 pub mod per_update;
 pub mod policy_normalize;
 pub mod policy_sample;
 pub mod policy_sample_wide;
+pub mod policy_squash;
+pub mod policy_squash_backward;
+pub mod policy_tanh;
 pub mod reduce_episodes;
 pub mod reduce_moments;
 pub mod reduce_partials;
 pub mod reduce_running;
+pub mod replay_sample;
+pub mod replay_store;
 pub mod rollout_fused;
 pub mod tile;
 pub mod words;
@@ -91,17 +103,22 @@ macro_rules! for_every_kernel {
             head_evaluate_wide,
             head_fisher,
             head_fisher_wide,
+            loss_actor,
+            loss_dqn,
             loss_kl,
             loss_ppo,
             loss_ppo_fused,
+            loss_q,
             loss_statistics,
             loss_trust_region,
             mlp_backward_input,
             mlp_backward_input_tiled,
+            mlp_backward_networks,
             mlp_backward_weight,
             mlp_backward_weight_tiled,
             mlp_forward,
             mlp_forward_fused,
+            mlp_forward_networks,
             mlp_forward_tiled,
             mlp_jvp,
             mlp_jvp_tiled,
@@ -109,15 +126,22 @@ macro_rules! for_every_kernel {
             optim_clip,
             optim_decide,
             optim_line_search,
+            optim_polyak,
             optim_reduce,
             optim_rmsprop,
+            optim_temperature,
             policy_normalize,
             policy_sample,
             policy_sample_wide,
+            policy_squash,
+            policy_squash_backward,
+            policy_tanh,
             reduce_episodes,
             reduce_moments,
             reduce_partials,
             reduce_running,
+            replay_sample,
+            replay_store,
             rollout_fused,
         }
     };

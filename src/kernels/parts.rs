@@ -46,6 +46,14 @@ parts! {
     ACT = "act",
     /// A step of an environment with its episode's end and start.
     EPISODE = "episode",
+    /// Where the words of a replay ring lie.
+    REPLAY = "replay",
+    /// Noise of actions in [−1, 1]. Needs [`MATH`] and [`PHILOX`].
+    EXPLORE = "explore",
+    /// Sums over a workgroup.
+    PARTIAL = "partial",
+    /// The weight of the entropy in soft values. Needs [`MATH`].
+    TEMPERATURE = "temperature",
     /// Words of the control buffer.
     CONTROL = "control",
     /// Columns of the trace.

@@ -31,6 +31,14 @@ pub struct PerUpdate {
     pub env_step_low: u32,
     /// Environment steps, high word.
     pub env_step_high: u32,
+    /// Gradient steps of an off-policy algorithm taken before this recording, low word.
+    pub gradient_step_low: u32,
+    /// Gradient steps, high word.
+    pub gradient_step_high: u32,
+    /// Place of the replay ring that is written next, below its capacity.
+    pub replay_place: u32,
+    /// Places of it that are used, at most its capacity.
+    pub replay_stored: u32,
 }
 
 impl PerUpdate {
@@ -43,7 +51,7 @@ impl PerUpdate {
     }
 
     /// Names of the fields in order, for the test that compares them with the WGSL.
-    pub const FIELDS: [&'static str; 12] = [
+    pub const FIELDS: [&'static str; 16] = [
         "learning_rate",
         "clip_coef",
         "ent_coef",
@@ -56,5 +64,9 @@ impl PerUpdate {
         "policy_step_high",
         "env_step_low",
         "env_step_high",
+        "gradient_step_low",
+        "gradient_step_high",
+        "replay_place",
+        "replay_stored",
     ];
 }

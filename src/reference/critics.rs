@@ -79,10 +79,19 @@ fn least<F: Real>(network: &FlatMlp, all: &[Vec<F>], seen: ArrayView2<'_, F>) ->
         .iter()
         .map(|parameters| Ok(network.with(parameters)?.forward(seen)?.output().column(0).to_owned()))
         .collect::<Result<Vec<_>>>()?;
+    least_of(&values)
+}
+
+/// The least of several critics' values of each row, and which one has it, the first of equals.
+///
+/// # Errors
+/// [`Error::Config`] without a critic, [`Error::Shape`] if they have not as many rows.
+pub fn least_of<F: Real>(values: &[Array1<F>]) -> Result<(Array1<F>, Array1<usize>)> {
     let first = values.first().ok_or_else(|| Error::config("critics", "are none, must be at least one"))?;
     let mut least = first.clone();
     let mut which = Array1::zeros(least.len());
     for (index, values) in values.iter().enumerate().skip(1) {
+        check_shape("values", &[values.len()], &[least.len()])?;
         for (r, value) in values.iter().enumerate() {
             if *value < least[r] {
                 (least[r], which[r]) = (*value, index);
@@ -90,6 +99,18 @@ fn least<F: Real>(network: &FlatMlp, all: &[Vec<F>], seen: ArrayView2<'_, F>) ->
         }
     }
     Ok((least, which))
+}
+
+/// The loss `scale` · mean (`values` − `targets`)² of one critic, and its gradient by the values, `[rows]`.
+///
+/// # Errors
+/// [`Error::Shape`] if the lengths differ.
+pub fn critic_loss<F: Real>(values: &Array1<F>, targets: &Array1<F>, scale: F) -> Result<(F, Array1<F>)> {
+    check_shape("targets", &[targets.len()], &[values.len()])?;
+    let rows = F::count(values.len());
+    let d = values - targets;
+    let loss = scale * d.mapv(|d| d * d).sum() / rows;
+    Ok((loss, d.mapv(|d| scale * F::of(2.0) * d / rows)))
 }
 
 /// One Adam step of each critic on `scale · mean (Q(seen) − y)²`.
@@ -107,16 +128,15 @@ pub fn critic_step<F: Real>(
 ) -> Result<CriticStats<F>> {
     check_shape("targets", &[targets.len()], &[seen.nrows()])?;
     check_shape("adam", &[critics.adam.len()], &[critics.online.len()])?;
-    let rows = F::count(seen.nrows());
     let mut q_values = Array2::zeros((critics.online.len(), seen.nrows()));
     let (mut loss, mut gradients) = (F::zero(), Vec::new());
     for (index, parameters) in critics.online.iter().enumerate() {
         let q = network.with(parameters)?;
         let tape = q.forward(seen)?;
         let values = tape.output().column(0).to_owned();
-        let d = &values - &targets;
-        loss += scale * d.mapv(|d| d * d).sum() / rows;
-        let cotangent = d.mapv(|d| scale * F::of(2.0) * d / rows).insert_axis(Axis(1));
+        let (own, cotangent) = critic_loss(&values, &targets, scale)?;
+        loss += own;
+        let cotangent = cotangent.insert_axis(Axis(1));
         gradients.push(gradient(&q, &tape, cotangent.view())?.0);
         q_values.row_mut(index).assign(&values);
     }

@@ -89,31 +89,61 @@ pub fn dqn_update<F: Real>(
     actions: ArrayView1<'_, u32>,
 ) -> Result<DqnStats<F>> {
     batch.validate()?;
-    check_shape("actions", &[actions.len()], &[batch.rows()])?;
-    let choices = network.outputs();
+    let online = network.with(&state.q)?;
+    let next = network.with(&state.q_target)?.forward(batch.next_obs)?;
+    let chooser = if settings.double { Some(online.forward(batch.next_obs)?) } else { None };
+    let chooser = chooser.as_ref().unwrap_or(&next).output();
+    let tape = online.forward(batch.obs)?;
+    let DqnLoss { q_values, targets, loss, cotangent } =
+        dqn_loss(settings.loss, batch, actions, [tape.output(), next.output(), chooser])?;
+    let (by_q, _) = gradient(&online, &tape, cotangent.view())?;
+    let stepped = state.adam.step(&settings.adam, settings.lr, &mut state.q, &by_q)?;
+    Ok(DqnStats { q_values, targets, loss, gradient: by_q, stepped })
+}
+
+/// The loss of [`dqn_update`], without the networks.
+#[derive(Debug, Clone)]
+pub struct DqnLoss<F> {
+    /// Q of the stored actions, `[B]`.
+    pub q_values: Array1<F>,
+    /// y, `[B]`.
+    pub targets: Array1<F>,
+    /// Mean over the batch.
+    pub loss: F,
+    /// Its gradient by the online network's values, `[B, choices]`.
+    pub cotangent: Array2<F>,
+}
+
+/// The loss of `actions`, from tables `[B, choices]`: the online network's values of the observations, the target network's of the next
+/// ones, and those of the next ones that choose.
+///
+/// # Errors
+/// [`Error::Shape`] if arrays do not fit each other, [`Error::Value`] for an action that there is not.
+pub fn dqn_loss<F: Real>(
+    loss: TdLoss,
+    batch: &Transitions<'_, F>,
+    actions: ArrayView1<'_, u32>,
+    [q, next, chooser]: [ArrayView2<'_, F>; 3],
+) -> Result<DqnLoss<F>> {
+    check_shape("actions", &[actions.len()], &[q.nrows()])?;
+    check_shape("next", next.shape(), q.shape())?;
+    check_shape("chooser", chooser.shape(), q.shape())?;
+    let choices = q.ncols();
     if let Some((index, action)) = actions.iter().enumerate().find(|(_, action)| **action as usize >= choices) {
         let expected = format!("an action below {choices}");
         return Err(Error::Value { tensor: "actions".into(), index, value: action.to_string(), expected });
     }
-    let online = network.with(&state.q)?;
-    let next = network.with(&state.q_target)?.forward(batch.next_obs)?;
-    let chosen = if settings.double { greedy(online.forward(batch.next_obs)?.output()) } else { greedy(next.output()) };
-    let next_values: Array1<F> = chosen.iter().enumerate().map(|(r, action)| next.output()[[r, *action]]).collect();
+    let next_values: Array1<F> = greedy(chooser).iter().enumerate().map(|(r, action)| next[[r, *action]]).collect();
     let targets = batch.targets(next_values.view())?;
-
-    let tape = online.forward(batch.obs)?;
-    let q_values: Array1<F> = actions.iter().enumerate().map(|(r, a)| tape.output()[[r, *a as usize]]).collect();
-    let rows = F::count(batch.rows());
-    let mut cotangent = Array2::zeros(tape.output().dim());
-    let mut loss = F::zero();
+    let q_values: Array1<F> = actions.iter().enumerate().map(|(r, a)| q[[r, *a as usize]]).collect();
+    let rows = F::count(q.nrows());
+    let (mut cotangent, mut mean) = (Array2::zeros(q.dim()), F::zero());
     for (r, action) in actions.iter().enumerate() {
-        let (of_row, slope) = settings.loss.of(q_values[r] - targets[r]);
-        loss += of_row / rows;
+        let (of_row, slope) = loss.of(q_values[r] - targets[r]);
+        mean += of_row / rows;
         cotangent[[r, *action as usize]] = slope / rows;
     }
-    let (by_q, _) = gradient(&online, &tape, cotangent.view())?;
-    let stepped = state.adam.step(&settings.adam, settings.lr, &mut state.q, &by_q)?;
-    Ok(DqnStats { q_values, targets, loss, gradient: by_q, stepped })
+    Ok(DqnLoss { q_values, targets, loss: mean, cotangent })
 }
 
 /// The greatest of each row, the first of equals.

@@ -51,6 +51,7 @@ pub mod ppo_update;
 pub mod ratio_stats;
 pub mod real;
 pub mod reduce_moments;
+pub mod replay;
 mod rollout_rows;
 mod row_blocks;
 pub mod rows;

@@ -129,7 +129,7 @@ fn step<F: Real>(
 
     let mut alpha_loss = None;
     if let Some(target) = settings.target_entropy {
-        let by_log_alpha = -sample.log_prob.mapv(|log_prob| log_prob + F::of(target)).sum() / rows;
+        let by_log_alpha = temperature_gradient(&sample.log_prob, target);
         alpha_loss = Some((state.log_alpha[0] * by_log_alpha, by_log_alpha));
         state.alpha_adam.step(&settings.adam, settings.q_lr, &mut state.log_alpha, &[by_log_alpha])?;
     }
@@ -147,4 +147,10 @@ fn step<F: Real>(
     let (actor_gradient, _) = gradient(&policy, &tape, by_output.view())?;
     state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &actor_gradient)?;
     Ok(SacStats { critics, sample, next_sample, alpha, alpha_loss, actor_loss, actor_gradient })
+}
+
+/// Gradient of −log α · mean (log π + target entropy) by log α; 0 of no rows.
+pub fn temperature_gradient<F: Real>(log_prob: &Array1<F>, target_entropy: f64) -> F {
+    let rows = F::count(log_prob.len().max(1));
+    -log_prob.mapv(|log_prob| log_prob + F::of(target_entropy)).sum() / rows
 }

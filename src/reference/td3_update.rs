@@ -103,10 +103,8 @@ fn step<F: Real>(
     actions: ArrayView2<'_, F>,
     noise: ArrayView2<'_, F>,
 ) -> Result<Td3Stats<F>> {
-    let (sigma, clip) = (F::of(settings.policy_noise), F::of(settings.noise_clip));
-    let within = |x: F, limit: F| x.max(-limit).min(limit);
-    let mut next_actions = actor.with(&state.policy_target)?.forward(batch.next_obs)?.output().mapv(F::tanh);
-    next_actions.zip_mut_with(&noise, |a, noise| *a = within(*a + within(sigma * *noise, clip), F::one()));
+    let next = actor.with(&state.policy_target)?.forward(batch.next_obs)?;
+    let next_actions = noisy_actions(next.output(), noise, settings.policy_noise, settings.noise_clip)?;
     let next = state.critics.least_of_targets(critic, joined(batch.next_obs, next_actions.view())?.view())?;
     let targets = batch.targets(next.view())?;
     let seen = joined(batch.obs, actions)?;
@@ -134,6 +132,25 @@ fn step<F: Real>(
         of_actor = Some((loss, by_policy));
     }
     Ok(Td3Stats { critics, next_actions, actor: of_actor })
+}
+
+/// clip(tanh(outputs) + clip(`sigma` · noise, ±`clip`), ±1), `[rows, dims]`: the smoothed actions of TD3's target (Fujimoto et al. 2018,
+/// equation 14), and with an infinite `clip` those that TD3 and DDPG explore with.
+///
+/// # Errors
+/// [`Error::Shape`] if the noise has another shape.
+pub fn noisy_actions<F: Real>(
+    outputs: ArrayView2<'_, F>,
+    noise: ArrayView2<'_, F>,
+    sigma: f64,
+    clip: f64,
+) -> Result<Array2<F>> {
+    check_shape("noise", noise.shape(), outputs.shape())?;
+    let (sigma, clip) = (F::of(sigma), F::of(clip));
+    let within = |x: F, limit: F| x.max(-limit).min(limit);
+    let mut actions = outputs.mapv(F::tanh);
+    actions.zip_mut_with(&noise, |a, noise| *a = within(*a + within(sigma * *noise, clip), F::one()));
+    Ok(actions)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(super) mod fused;
 pub(super) mod jvp;
 mod layer;
+pub(super) mod networks;
 pub(super) mod plain;
 pub(super) mod tiled;
 mod tiled_weight;

@@ -2,7 +2,7 @@
 
 use super::library::{LibraryCase, LibraryRun};
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
-use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_normalize, gpu_trust};
+use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_normalize, gpu_off_policy, gpu_trust};
 use std::error::Error;
 use wgpo::gpu::{Buffer, Call, Gpu, Slot};
 use wgpo::low_level::algo::{AdvantagePlan, Estimator, RolloutBuffers};
@@ -53,24 +53,26 @@ impl Backend for Device {
             Kind::ObsNorm => gpu_normalize::obs(gpu, case),
             Kind::RewardScaling => gpu_normalize::reward(gpu, case),
             Kind::LibraryUpdate => library(gpu, &LibraryCase::read(case)?),
-            Kind::TdTarget
-            | Kind::Polyak
-            | Kind::SquashedReparam
-            | Kind::DqnUpdate
-            | Kind::DdpgUpdate
-            | Kind::Td3Update
-            | Kind::SacUpdate => return Err("off-policy updates have no kernels".to_owned()),
+            Kind::TdTarget => gpu_off_policy::td_target(gpu, case),
+            Kind::Polyak => gpu_off_policy::polyak(gpu, case),
+            Kind::SquashedReparam => gpu_off_policy::squashed(gpu, case),
+            Kind::DqnUpdate | Kind::DdpgUpdate | Kind::Td3Update | Kind::SacUpdate => {
+                return Err("whole off-policy updates have no plan".to_owned());
+            }
         };
         outputs.map_err(|error| error.to_string())
     }
 
     fn lacks(&self, kind: Kind) -> bool {
-        kind.is_off_policy()
+        kind.is_off_policy() && !matches!(kind, Kind::TdTarget | Kind::Polyak | Kind::SquashedReparam)
     }
 
     fn leaves_out(&self, kind: Kind, case: &Case, output: &str) -> bool {
         match kind {
             Kind::Surrogate => gpu_loss::leaves_out(case, output),
+            Kind::TdTarget => gpu_off_policy::is_walk(case),
+            // What lies before tanh is nowhere stored.
+            Kind::SquashedReparam => output == "out.pre_squash",
             // Moments of rows that count are those of a learner, which `tests/normalize.rs` holds to the reference.
             Kind::RewardScaling => case.has("in.valid") && output != "out.discounted_return",
             _ => false,

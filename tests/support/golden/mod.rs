@@ -6,6 +6,7 @@ pub mod gpu;
 mod gpu_env;
 mod gpu_loss;
 mod gpu_normalize;
+mod gpu_off_policy;
 mod gpu_trust;
 mod library;
 mod off_policy;

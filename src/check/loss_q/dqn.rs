@@ -1,0 +1,145 @@
+//! DQN's loss.
+
+use super::support::{REASON, compare, compare_sums, samples};
+use crate::check::accuracy::{Known, exact, rounded};
+use crate::check::case::Case;
+use crate::check::support::{Guarded, Random, Report, wide};
+use crate::data::check_shape;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Slot};
+use crate::kernels::loss_dqn;
+use crate::reference::dqn_update::{DqnLoss, TdLoss, dqn_loss};
+use crate::reference::transitions::Transitions;
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+#[derive(Clone, Copy)]
+pub(super) struct Dqn {
+    pub rows: usize,
+    pub choices: usize,
+    pub loss: TdLoss,
+    /// Whether the online network chooses.
+    pub double: bool,
+    /// The row whose Q of the action is not a number.
+    pub broken: Option<usize>,
+}
+
+pub(super) fn case(c: Dqn) -> Case {
+    let Dqn { rows, choices, loss, double, broken } = c;
+    let by = if double { "double" } else { "plain" };
+    let bad = if broken.is_some() { ", a NaN" } else { "" };
+    let shape = format!("{rows} rows of {choices}, {loss:?}, {by}{bad}");
+    Case::new(loss_dqn::DEF.name, shape, REASON, move |gpu, report| run(gpu, report, c))
+}
+
+fn run(gpu: &Gpu, report: &Report, c: Dqn) -> Result<()> {
+    let Dqn { rows, choices, loss, double, broken } = c;
+    let mut random = Random::new((rows * 7 + choices) as u64);
+    let count = rows * choices;
+    // Three tables, with a number before each.
+    let mut q = random.normals(3 * (count + 1), 1.5);
+    let place = |table: usize| table * (count + 1) + 1;
+    // The first of equals is chosen.
+    for table in [1, 2].into_iter().filter(|_| choices > 2) {
+        let first = place(table);
+        (q[first + 1], q[first + 2]) = (9.0, 9.0);
+    }
+    let actions: Vec<u32> = (0..rows).map(|_| random.below(choices as u32)).collect();
+    let mut batch = samples(&mut random, rows);
+    // What follows a terminal state need not be a number.
+    if choices == 1 && rows > 1 {
+        batch[1][2] = 1.0;
+        q[place(1) + 1] = f32::NAN;
+    }
+    if let Some(row) = broken {
+        q[place(0) + row * choices + actions[row] as usize] = f32::NAN;
+    }
+    let b = (
+        Guarded::holding(gpu, "q", &q)?,
+        Guarded::holding(gpu, "actions", &actions)?,
+        Guarded::holding(gpu, "samples", &batch)?,
+        Guarded::<f32>::output(gpu, "d_q", count)?,
+        Guarded::<[f32; 4]>::output(gpu, "loss_partials", loss_dqn::groups(rows as u32) as usize)?,
+    );
+    let chooser = if double { 2 } else { 1 };
+    let p = loss_dqn::Params {
+        rows: rows as u32,
+        choices: choices as u32,
+        q_offset: place(0) as u32,
+        next_offset: place(1) as u32,
+        chooser_offset: place(chooser) as u32,
+        huber: u32::from(loss == TdLoss::Huber),
+        ..Default::default()
+    };
+    let io = loss_dqn::Io { q: b.0.io(), actions: b.1.io(), samples: b.2.io(), d_q: b.3.io(), loss_partials: b.4.io() };
+    report.run(gpu, &loss_dqn::bind(gpu, &[p], &io)?, Slot::default())?;
+    let (d_q, partials) = (b.3.read(gpu, report)?, b.4.read(gpu, report)?);
+    if let Some(row) = broken {
+        let of_row = &d_q[row * choices..][..choices];
+        let numbers: Vec<bool> = of_row.iter().map(|x| x.is_nan()).collect();
+        let want: Vec<bool> = (0..choices).map(|a| a == actions[row] as usize).collect();
+        report.exact("d_q (no number)", &numbers, &want);
+        report.exact("loss_partials (not finite)", &[partials[row / 64][3]], &[1.0]);
+        return Ok(());
+    }
+    let table = |index: usize| {
+        let own = wide(&q[place(index)..][..count]);
+        check_shape("q", &[own.len()], &[count])?;
+        Array2::from_shape_vec((rows, choices), own).map_err(|_| Error::shape("q", &[count], &[rows, choices]))
+    };
+    let (online, next, chooser) = (table(0)?, table(1)?, table(chooser)?);
+    let of = oracle(loss, &batch, &actions, [online.view(), next.view(), chooser.view()])?;
+    let (slopes, bounds, terms) = known(loss, &batch, &of, next.view(), chooser.view());
+    let mut d_bounds = vec![0.0; count];
+    for (r, action) in actions.iter().enumerate() {
+        d_bounds[r * choices + *action as usize] =
+            (slopes[r] * rounded(1.0 / rows as f64)).error + bounds[r] / rows as f64;
+    }
+    compare(report, "d_q", &d_q, &of.cotangent.iter().copied().collect::<Vec<_>>(), &d_bounds);
+    let names = ["loss_partials (loss)", "loss_partials (Q)", "loss_partials (target)"];
+    compare_sums(report, &partials, names, [&terms[0], &terms[1], &terms[2]]);
+    Ok(())
+}
+
+fn oracle(loss: TdLoss, batch: &[[f32; 4]], actions: &[u32], tables: [ArrayView2<'_, f64>; 3]) -> Result<DqnLoss<f64>> {
+    let column = |i: usize| batch.iter().map(|row| f64::from(row[i])).collect::<Array1<f64>>();
+    let (rewards, discounts) = (column(0), column(1));
+    let terminated: Array1<u32> = batch.iter().map(|row| u32::from(row[2] != 0.0)).collect();
+    let none = Array2::zeros((batch.len(), 1));
+    let batch = Transitions {
+        obs: none.view(),
+        next_obs: none.view(),
+        rewards: rewards.view(),
+        terminated: terminated.view(),
+        discounts: discounts.view(),
+    };
+    dqn_loss(loss, &batch, Array1::from(actions.to_vec()).view(), tables)
+}
+
+/// The slope of each row, how far it may be off beyond its own roundings, and the terms of the three sums.
+fn known(
+    loss: TdLoss,
+    batch: &[[f32; 4]],
+    of: &DqnLoss<f64>,
+    next: ArrayView2<'_, f64>,
+    chooser: ArrayView2<'_, f64>,
+) -> (Vec<Known>, Vec<f64>, [Vec<Known>; 3]) {
+    let (mut slopes, mut bounds, mut terms) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new(), Vec::new()]);
+    for (r, [reward, discount, terminated, _]) in batch.iter().enumerate() {
+        let row = chooser.index_axis(Axis(0), r);
+        let best = (1..row.len()).fold(0, |best, a| if row[a] > row[best] { a } else { best });
+        let ahead = exact((*discount).into()) * exact(next[[r, best]]);
+        let y = if *terminated != 0.0 { exact((*reward).into()) } else { exact((*reward).into()) + ahead };
+        let d = exact(of.q_values[r]) - y;
+        let (value, slope) = loss.of(d.value);
+        // The slope goes with d at most as fast as this, on either side of Huber's bend.
+        let steep = if loss == TdLoss::Squared { 2.0 } else { 1.0 };
+        bounds.push(steep * d.error);
+        slopes.push(exact(slope));
+        // A product or two and a difference of numbers up to the loss and ½.
+        let own = Known { value, error: slope.abs() * d.error + 4.0 * crate::check::support::EPS * (value + 0.5) };
+        terms[0].push(own);
+        terms[1].push(exact(of.q_values[r]));
+        terms[2].push(y);
+    }
+    (slopes, bounds, terms)
+}
