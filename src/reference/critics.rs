@@ -145,3 +145,30 @@ pub fn critic_step<F: Real>(
     }
     Ok(CriticStats { q_values, targets, loss, gradients })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn the_first_of_equals_is_the_least() {
+        let (least, which) = least_of(&[array![1.0, 5.0, 2.0], array![1.0, 4.0, 3.0]]).unwrap();
+        assert_eq!((least, which), (array![1.0, 4.0, 2.0], array![0, 1, 0]));
+        assert!(least_of::<f64>(&[]).is_err() && least_of(&[array![1.0], array![1.0, 2.0]]).is_err());
+    }
+
+    #[test]
+    fn a_critics_gradient_is_that_of_its_loss() {
+        let (values, targets) = (array![1.0, -2.0], array![0.5, 1.0]);
+        let (loss, by_values) = critic_loss(&values, &targets, 0.5).unwrap();
+        assert_eq!(loss, 0.5 * (0.25 + 9.0) / 2.0);
+        for i in 0..2 {
+            let mut moved = values.clone();
+            moved[i] += 1e-6;
+            let change = (critic_loss(&moved, &targets, 0.5).unwrap().0 - loss) / 1e-6;
+            assert!((change - by_values[i]).abs() < 1e-5, "{i}: {change}");
+        }
+        assert!(critic_loss(&values, &array![1.0], 0.5).is_err());
+    }
+}

@@ -160,6 +160,15 @@ mod tests {
     use crate::policy::Activation;
     use ndarray::array;
 
+    #[test]
+    fn noise_and_actions_are_clipped() {
+        let (outputs, noise) = (array![[0.0, 3.0, -3.0]], array![[10.0, 1.0, -0.5]]);
+        let actions = noisy_actions(outputs.view(), noise.view(), 0.2, 0.5).unwrap();
+        assert_eq!(actions, array![[0.5, 1.0, -1.0]]);
+        assert_eq!(noisy_actions(outputs.view(), noise.view(), 0.0, 0.5).unwrap(), outputs.mapv(f64::tanh));
+        assert!(noisy_actions(outputs.view(), array![[1.0]].view(), 0.2, 0.5).is_err());
+    }
+
     /// Moments of another length are found when the actor steps, after the critics did.
     #[test]
     fn an_error_half_way_changes_nothing() {

@@ -1,7 +1,7 @@
 //! The gradient through an actor's actions.
 
-use super::REASON;
 use super::sample::{HIGH, LOW, raw, settings, table};
+use super::support::REASON;
 use crate::check::accuracy::{Known, exact, rounded};
 use crate::check::case::Case;
 use crate::check::support::{EPS, Guarded, Random, Report};

@@ -1,6 +1,6 @@
 //! Actions of a deterministic actor, with noise.
 
-use super::{REASON, STEP_OFFSET, counters, drawn, to_env};
+use super::support::{REASON, STEP_OFFSET, counters, drawn, to_env};
 use crate::check::accuracy::{Known, exact};
 use crate::check::case::Case;
 use crate::check::support::{EPS, Guarded, Random, Report, schedule};

@@ -149,7 +149,7 @@ fn run(gpu: &Gpu, report: &Report, [rows, steps]: [usize; 2], broken: bool) -> R
     Ok(())
 }
 
-/// How far log α may be off after so many steps, of which each moves it by at most some RATE.
+/// How far log α, which stays below 2, may be off after so many steps: each is rounded once, and moves it by some RATE.
 fn tolerance_of(steps: usize) -> f64 {
-    EPS * (2.0 + 64.0 * steps as f64 * f64::from(RATE))
+    EPS * (2.0 + steps as f64 * (2.0 + 64.0 * f64::from(RATE)))
 }

@@ -1,6 +1,6 @@
 //! Backward.
 
-use super::{Networks, REASON, SLACK};
+use super::shape::{Networks, REASON, SLACK};
 use crate::check::accuracy::FUNCTION;
 use crate::check::case::Case;
 use crate::check::mlp::fused::STEEPEST;
