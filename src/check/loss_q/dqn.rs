@@ -38,13 +38,13 @@ fn run(gpu: &Gpu, report: &Report, c: Dqn) -> Result<()> {
     // Three tables, with a number before each.
     let mut q = random.normals(3 * (count + 1), 1.5);
     let place = |table: usize| table * (count + 1) + 1;
-    // The first of equals is chosen.
-    for table in [1, 2].into_iter().filter(|_| choices > 2) {
-        let first = place(table);
-        (q[first + 1], q[first + 2]) = (9.0, 9.0);
+    // The first of equals chooses among numbers that differ.
+    if choices > 2 {
+        (q[place(2) + 1], q[place(2) + 2]) = (9.0, 9.0);
     }
     let actions: Vec<u32> = (0..rows).map(|_| random.below(choices as u32)).collect();
     let mut batch = samples(&mut random, rows);
+    batch[0][2] = 0.0;
     // What follows a terminal state need not be a number.
     if choices == 1 && rows > 1 {
         batch[1][2] = 1.0;
