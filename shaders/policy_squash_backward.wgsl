@@ -8,8 +8,8 @@
 // parameters log α at alpha_at, if it is tuned
 // d_outputs  [rows, 2 dims], or [rows, dims] if deterministic
 //
-// With w = α / rows, the weight of log π: d_u = w d log π/du + d_action (1 − tanh²u); by the mean d_u, by log_std d_u σ noise − w
-// within its limits and 0 beyond them.
+// With w = α / rows, the weight of log π: d_u = w d log π/du + d_action (1 − tanh²u). By the mean it is d_u, by log_std
+// d_u σ noise − w within the limits and 0 beyond them.
 //
 // Operations: 40 a dimension; bytes: 4 (5 + critics) a dimension.
 

@@ -1,4 +1,5 @@
-// Actions of a deterministic actor, tanh of its outputs, with noise that may be clipped: TD3's and DDPG's, for targets and to explore.
+// Actions of a deterministic actor, tanh of its outputs, with noise that may be clipped: TD3's and DDPG's, for targets and to
+// explore.
 //
 // Needs parts math, philox, schedule and explore.
 //
