@@ -3,7 +3,7 @@
 // Needs parts math and partial.
 //
 // q             Q of all actions, row by row: from q_offset on the online network's of the observations, from next_offset on
-//               the target network's of the next ones, and from chooser_offset on those whose greatest says which of these counts
+//               the target network's of the next ones, from chooser_offset on those whose greatest says which of these counts
 // actions       [rows] indices
 // samples       [rows] (reward, discount, 1 if terminated, ..) as replay_sample leaves them
 // d_q           [rows, choices] gradient of the mean loss

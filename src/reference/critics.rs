@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_critics_gradient_is_that_of_its_loss() {
-        let (values, targets) = (array![1.0, -2.0], array![0.5, 1.0]);
+        let (values, targets) = (array![1.0_f64, -2.0], array![0.5, 1.0]);
         let (loss, by_values) = critic_loss(&values, &targets, 0.5).unwrap();
         assert_eq!(loss, 0.5 * (0.25 + 9.0) / 2.0);
         for i in 0..2 {
