@@ -1,4 +1,5 @@
-// Advantages of each segment shifted to mean 0 and scaled to standard deviation 1, in place, from the segment's moments.
+// Advantages of each segment shifted to mean 0 and, unless told otherwise, scaled to standard deviation 1, in place, from the
+// segment's moments.
 //
 // Needs part twofloat.
 //
@@ -21,9 +22,10 @@ struct Params {
     std_floor: f32,
     // Element of moments for the first segment.
     place: u32,
+    // 1: shifted only, a segment of one row, too.
+    center: u32,
     pad_0: u32,
     pad_1: u32,
-    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -43,10 +45,14 @@ fn advantage_normalize(
         return;
     }
     let moment = moments[params.place + row / params.segment];
+    let i = row * params.stride + params.offset;
+    if (params.center == 1u) {
+        advantages[i] = twofloat_less(advantages[i], moment.yw, params.zero);
+        return;
+    }
     if (moment.x < 1.5) {
         return;
     }
-    let i = row * params.stride + params.offset;
     var deviation = moment.z;
     if (params.ddof == 1u) {
         deviation *= sqrt(moment.x / (moment.x - 1.0));

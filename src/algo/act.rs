@@ -22,7 +22,7 @@ pub struct ActPlan {
     pub env_actions: Buffer<u32>,
     /// `[rows]`.
     pub logp: Buffer<f32>,
-    /// V(obs), in the units of the rewards, `[rows]`.
+    /// V(obs), in the units of the rewards, `[rows]`; 0 without a critic.
     pub values: Buffer<f32>,
     sample: Vec<Call>,
     greedy: Vec<Call>,

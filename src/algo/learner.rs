@@ -11,7 +11,7 @@ use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack};
 use crate::memory::small;
-use crate::policy::{PolicySpec, initial_parameters_with};
+use crate::policy::{Branch, PolicySpec, initial_parameters_with};
 use crate::state::{LearnerState, NormalizerState};
 use ndarray::{Array1, Array2, ArrayView2};
 
@@ -234,6 +234,9 @@ impl Agent for GpuLearner {
 
     fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
         let rows = self.check_obs(obs)?;
+        if self.model.spec.branch(Branch::VALUE).is_none() {
+            return Ok(Array1::zeros(obs.nrows()));
+        }
         let plan = match self.values.take() {
             Some(plan) if plan.fits(rows) => plan,
             _ => ValuePlan::new(&self.gpu, &self.model, rows)?,

@@ -10,6 +10,7 @@
 //! | [`ValidPlan`] | ends of episodes, a mode of resetting | which rows count |
 //! | [`LogRhoPlan`] | recorded actions | how much more probable they are now |
 //! | [`AdvantagePlan`] | a rollout | advantages and returns |
+//! | [`ReturnPlan`] | a rollout | returns of whole episodes, which rows have one |
 //! | [`RolloutUpdate`] | a rollout | all of what follows, by the settings |
 //! | [`PpoUpdate`] | rows with advantages | updated parameters, statistics |
 //! | [`FisherPlan`] | observations, a vector v | F v |
@@ -36,6 +37,7 @@ mod normalize;
 mod plan;
 mod policy_step;
 mod prepare;
+mod returns;
 mod rollout;
 mod rollout_steps;
 pub(crate) mod rows;
@@ -71,6 +73,7 @@ pub use log_rho::LogRhoPlan;
 pub use model::Model;
 pub use normalize::NormalizerBuffers;
 pub use prepare::{RolloutRows, RolloutUpdate};
+pub use returns::ReturnPlan;
 pub use rollout::RolloutPlan;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::GpuTrainer;

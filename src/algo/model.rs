@@ -69,6 +69,7 @@ impl Model {
     pub(super) fn empty(gpu: &Gpu, spec: &PolicySpec, config: &Config, seed: u64) -> Result<Self> {
         spec.validate()?;
         config.validate()?;
+        config.check_branches(spec)?;
         let layout = spec.layout();
         let count = layout.len() as u64;
         Ok(Self {

@@ -5,6 +5,7 @@ use super::batch::BatchBuffers;
 use super::log_rho::LogRhoPlan;
 use super::model::Model;
 use super::plan::UpdatePlan;
+use super::returns::ReturnPlan;
 use super::valid::ValidPlan;
 use crate::config::Config;
 use crate::data::{Autoreset, UpdateStats};
@@ -134,16 +135,25 @@ pub(super) fn prepare(
         calls.extend(plan.calls().iter().cloned());
         rollout.log_rhos = Some(plan.log_rhos);
     }
-    let plan = AdvantagePlan::new(gpu, &rollout, config.gamma as f32, Estimator::from(config))?;
-    calls.extend(plan.calls().iter().cloned());
+    let gamma = config.gamma as f32;
+    let (advantages, returns) = if config.reinforce().is_some() {
+        let plan = ReturnPlan::new(gpu, &rollout, gamma, valid.as_ref())?;
+        calls.extend(plan.calls().iter().cloned());
+        valid = Some(plan.valid);
+        (plan.returns.clone(), plan.returns)
+    } else {
+        let plan = AdvantagePlan::new(gpu, &rollout, gamma, Estimator::from(config))?;
+        calls.extend(plan.calls().iter().cloned());
+        (plan.advantages, plan.returns)
+    };
     let RolloutRows { obs, actions, logp } = acted.clone();
     let batch = BatchBuffers {
         rows,
         obs,
         actions,
         logp_old: logp,
-        advantages: plan.advantages,
-        returns: plan.returns,
+        advantages,
+        returns,
         values_old: rollout.values.clone(),
         old_dist: None,
         valid,

@@ -14,7 +14,7 @@ use crate::policy::Branch;
 /// Most rows that go through the critic at once where its activations go through memory: bounds that.
 const VALUE_ROWS: u32 = 16_384;
 
-/// `steps` steps of `envs` environments, then the values of everything that was seen.
+/// `steps` steps of `envs` environments, then the values of everything that was seen (0 without a critic).
 ///
 /// Actions and `terminated` are ranges of one wgpu buffer, and so are rewards and `logp`: a kernel that writes one of a pair
 /// cannot bind the other.
@@ -104,9 +104,10 @@ impl RolloutPlan {
         };
 
         let networks = Networks { gpu, spec, layout: &model.layout, parameters: &model.parameters };
-        for (observations, values, all) in
-            [(&obs, &buffers.values, rows + n), (&final_obs, &buffers.final_values, rows)]
-        {
+        let values = [(&obs, &buffers.values, rows + n), (&final_obs, &buffers.final_values, rows)];
+        // Without a critic they stay 0.
+        let critic = spec.branch(Branch::VALUE).is_some();
+        for (observations, values, all) in values.into_iter().filter(|_| critic) {
             let most = if is_fused(gpu, spec) { all } else { u64::from(VALUE_ROWS).min(all) };
             let to = ForwardOnly::new(gpu, spec, most as u32, &[Branch::VALUE])?;
             let blocks: Vec<Block> = (0..all)

@@ -10,7 +10,7 @@ use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot, require_calls};
 use crate::kernels::{loss_kl, loss_statistics, reduce_moments};
 use std::ops::Range;
 
-/// An update of PPO (clipped, with a KL penalty, or both) or of A2C on rows of a fixed number. It reads nothing back: early
+/// An update of PPO (clipped, with a KL penalty, or both), of A2C or of REINFORCE on rows of a fixed number. It reads nothing back: early
 /// stop, clipping and the guard against non-finite gradients are decided on the device.
 #[derive(Debug)]
 pub struct PpoUpdate {
@@ -128,6 +128,7 @@ impl PpoUpdate {
         before: Vec<Call>,
     ) -> Result<Self> {
         config.validate()?;
+        config.check_branches(&model.spec)?;
         model.check_betas(config)?;
         let rows = batch.rows;
         if rows == 0 {

@@ -52,9 +52,9 @@ impl Builder<'_> {
         Ok(calls)
     }
 
-    /// Moments of all advantages, where they are normalised over the batch: before any epoch's order, which may leave rows out.
+    /// Moments of all advantages, where they are normalised over the batch or lose their mean: before any epoch's order, which may leave rows out.
     pub(super) fn batch_moments(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
-        if self.config.norm_adv != AdvantageNorm::Batch {
+        if self.config.norm_adv != AdvantageNorm::Batch && !self.config.centers() {
             return Ok(Vec::new());
         }
         let io = reduce_moments::Io {
@@ -76,7 +76,7 @@ impl Builder<'_> {
         if self.masked {
             calls.extend(self.weigh()?);
         }
-        if self.config.norm_adv != AdvantageNorm::None {
+        if self.config.norm_adv != AdvantageNorm::None || self.config.centers() {
             calls.extend(self.normalize(batch)?);
         }
         Ok(calls)
@@ -168,7 +168,7 @@ impl Builder<'_> {
         batch_count::bind(self.networks.gpu, &params, &io)
     }
 
-    /// Advantages, normalised in place: over the batch, whose moments are known since the update began, or over each minibatch.
+    /// Advantages, normalised in place, or less their mean: over the batch, whose moments are known since the update began, or over each minibatch.
     fn normalize(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
         let (gpu, rows) = (self.networks.gpu, self.split.rows() as u32);
         let mut calls = Vec::new();
@@ -208,6 +208,7 @@ impl Builder<'_> {
             eps: self.config.adv_eps as f32,
             std_floor: self.config.adv_std_floor as f32,
             place: index,
+            center: self.config.centers().into(),
             ..Default::default()
         };
         calls.extend(advantage_normalize::bind(gpu, &stretches.iter().map(of_stretch).collect::<Vec<_>>(), &io)?);

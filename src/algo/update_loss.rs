@@ -17,6 +17,8 @@ impl Builder<'_> {
         let surrogate = config.algorithm.surrogate().code();
         let dual_clip = config.ppo().and_then(|ppo| ppo.dual_clip).unwrap_or(0.0) as f32;
         let kl_sample = if config.kl_penalty().is_some() { self.rows } else { 0 };
+        // Without a critic there is no value loss.
+        let vf_loss_scale = if config.algorithm.kind().has_critic() { config.vf_loss_scale as f32 } else { 0.0 };
         (0_u32..)
             .zip(blocks)
             .zip(starts)
@@ -28,7 +30,7 @@ impl Builder<'_> {
                 row_offset: *start,
                 value_loss,
                 dual_clip,
-                vf_loss_scale: config.vf_loss_scale as f32,
+                vf_loss_scale,
                 vf_coef: config.vf_coef as f32,
                 ..Default::default()
             })

@@ -7,7 +7,7 @@ use super::work::Work;
 use crate::gpu::Slot;
 use crate::kernels::advantage_normalize;
 use crate::kernels::reduce_running::pair;
-use crate::reference::advantage_normalize::advantage_normalize as normalize;
+use crate::reference::advantage_normalize::{advantage_center as center_on_mean, advantage_normalize as normalize};
 use ndarray::Array1;
 
 #[derive(Clone, Copy)]
@@ -25,13 +25,16 @@ struct Normalize {
     place: usize,
     /// All advantages the same.
     flat: bool,
+    /// Nothing is divided.
+    center: bool,
 }
 
 fn normalize_case(c: Normalize) -> Case {
-    let Normalize { rows, segment, stride, offset, ddof, eps, mean, floor, place, flat } = c;
+    let Normalize { rows, segment, stride, offset, ddof, eps, mean, floor, place, flat, center } = c;
     let equal = if flat { ", equal advantages" } else { "" };
+    let alone = if center { ", the mean alone" } else { "" };
     let shape = format!(
-        "{rows} rows in segments of {segment}, stride {stride}, ddof {ddof}, ε {eps}, floor {floor}, mean {mean}{equal}"
+        "{rows} rows in segments of {segment}, stride {stride}, ddof {ddof}, ε {eps}, floor {floor}, mean {mean}{equal}{alone}"
     );
     let reason = "given the mean in two f32 and the deviation in one; a subtraction, a root and two divisions of at most 3 ulp each; \
                   scale: the result, and 0.1 where it is small";
@@ -54,7 +57,10 @@ fn normalize_case(c: Normalize) -> Case {
             let squares = column.mapv(|x| (x - mean) * (x - mean)).sum();
             let [first_part, rest] = pair(mean);
             moments.push([n as f32, first_part, (squares / n).sqrt() as f32, rest]);
-            let own = normalize(column.view(), ddof, f64::from(eps), f64::from(floor))?;
+            let own = match center {
+                true => center_on_mean(column.view()),
+                false => normalize(column.view(), ddof, f64::from(eps), f64::from(floor))?,
+            };
             for (row, value) in (first..last).zip(own) {
                 normalized[row] = value;
                 sizes[row] = 0.1;
@@ -65,6 +71,7 @@ fn normalize_case(c: Normalize) -> Case {
         let mut p = advantage_normalize::Params::default();
         (p.rows, p.segment, p.stride, p.offset) = (rows as u32, segment as u32, stride as u32, offset as u32);
         (p.ddof, p.eps, p.std_floor, p.place) = (ddof, eps, floor, place as u32);
+        p.center = center.into();
         let io = advantage_normalize::Io { moments: moments.io(), advantages: advantages.io() };
         report.run(gpu, &advantage_normalize::bind(gpu, &[p], &io)?, Slot::default())?;
         let got = advantages.read(gpu, report)?;
@@ -90,13 +97,14 @@ const USUAL: Normalize = Normalize {
     floor: 0.0,
     place: 0,
     flat: false,
+    center: false,
 };
 
 pub(super) const FAMILY: Family = Family {
     cases,
     rows: &[Entry {
         def: &advantage_normalize::DEF,
-        about: "advantages with mean 0 and deviation 1, per minibatch or batch",
+        about: "advantages with mean 0 and deviation 1, per minibatch or batch, or with mean 0 alone",
         oracle: oracle!(advantage_normalize::advantage_normalize),
         at_size: |s| Some(normalize_case(Normalize { rows: s.rows, segment: s.rows, stride: 4, offset: 1, ..USUAL })),
         sweep: Sweep::Nets,
@@ -119,6 +127,9 @@ pub(super) fn cases() -> Vec<Case> {
         Normalize { flat: true, floor: 1e-4, eps: 0.0, ..USUAL },
         Normalize { flat: true, ..USUAL },
         Normalize { flat: true, eps: 0.0, ddof: 0, ..USUAL },
+        Normalize { center: true, ..USUAL },
+        Normalize { rows: 1, segment: 1, center: true, ..USUAL },
+        Normalize { rows: 131, segment: 32, stride: 4, offset: 1, mean: 1e7, place: 3, center: true, ..USUAL },
     ] {
         cases.push(normalize_case(c).quick(c.rows == 131));
     }

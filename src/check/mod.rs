@@ -12,6 +12,7 @@
 mod accuracy;
 mod advantage;
 mod advantage_normalize;
+mod advantage_return;
 mod batch;
 mod case;
 mod cg;

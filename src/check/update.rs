@@ -4,7 +4,7 @@ use super::case::Case;
 use super::support::{EPS, Random, Report, wide};
 use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::algo::GpuLearner;
-use crate::config::{Algorithm, Config, TrustRegion, ValueLoss};
+use crate::config::{AdvantageNorm, Algorithm, Baseline, Config, Reinforce, TrustRegion, ValueLoss};
 use crate::cpu::CpuLearner;
 use crate::data::{Batch, MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::Result;
@@ -49,6 +49,9 @@ pub(super) fn cases() -> Vec<Case> {
             "separate 4-32 SiLU, Gaussian, 130 rows",
             PolicySpec::separate(4, &[32], Activation::Silu, continuous()),
         ),
+        reinforce("5-33-17-3 tanh, 130 rows", discrete(), Baseline::None, AdvantageNorm::None),
+        reinforce("5-33-17-2 tanh, Gaussian, 130 rows, baseline", continuous(), Baseline::Mean, AdvantageNorm::None),
+        reinforce("5-33-17-3 tanh, 130 rows, normalised", discrete(), Baseline::Mean, AdvantageNorm::Batch),
     ]
 }
 
@@ -73,6 +76,15 @@ fn trust_region(shape: &str, spec: PolicySpec) -> Case {
     let config = trust_region_config();
     let body = move |gpu: &Gpu, report: &Report| run(gpu, report, &spec, &config, 130);
     Case::new("trpo_update", shape.to_owned(), DIRECTION, body).quick(true)
+}
+
+fn reinforce(shape: &str, head: Head, baseline: Baseline, norm_adv: AdvantageNorm) -> Case {
+    let spec = PolicySpec::actor(5, &[33, 17], Activation::Tanh, head);
+    // With Spinning Up's ε of 1e-8 the step of a gradient near 0 would be noise (see STEP).
+    let config = Config { norm_adv, adam_eps: 1e-5, learning_rate: 1e-3, ..Config::reinforce_spinningup() }
+        .with_algorithm(Reinforce { baseline });
+    let body = move |gpu: &Gpu, report: &Report| run(gpu, report, &spec, &config, 130);
+    Case::new("reinforce_update", shape.to_owned(), STEP, body).quick(true)
 }
 
 fn case(shape: &str, spec: PolicySpec, config: Config, rows: usize) -> Case {

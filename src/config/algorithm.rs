@@ -2,6 +2,7 @@
 
 use super::a2c::A2c;
 use super::ppo::Ppo;
+use super::reinforce::Reinforce;
 use super::schedule::Anneal;
 use super::surrogate::Surrogate;
 use super::trust_region::TrustRegion;
@@ -24,13 +25,15 @@ pub enum AlgorithmKind {
     Npg,
     /// The plain policy gradient with a baseline (Mnih et al. 2016): one pass, no ratio.
     A2c,
+    /// The plain policy gradient by returns to go (Williams 1992): whole episodes, no critic.
+    Reinforce,
 }
 
 impl AlgorithmKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Ppo, Self::PpoPenalty, Self::Trpo, Self::Npg, Self::A2c];
+    pub const ALL: [Self; 6] = [Self::Ppo, Self::PpoPenalty, Self::Trpo, Self::Npg, Self::A2c, Self::Reinforce];
 
-    /// As the program spells it: `ppo`, `ppo-penalty`, `trpo`, `npg`, `a2c`.
+    /// As the program spells it: `ppo`, `ppo-penalty`, `trpo`, `npg`, `a2c`, `reinforce`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ppo => "ppo",
@@ -38,6 +41,7 @@ impl AlgorithmKind {
             Self::Trpo => "trpo",
             Self::Npg => "npg",
             Self::A2c => "a2c",
+            Self::Reinforce => "reinforce",
         }
     }
 
@@ -61,6 +65,8 @@ pub enum Algorithm {
     Npg(TrustRegion),
     /// [`AlgorithmKind::A2c`].
     A2c(A2c),
+    /// [`AlgorithmKind::Reinforce`].
+    Reinforce(Reinforce),
 }
 
 impl From<AlgorithmKind> for Algorithm {
@@ -72,6 +78,7 @@ impl From<AlgorithmKind> for Algorithm {
             AlgorithmKind::Trpo => Self::Trpo(TrustRegion::sb3_contrib()),
             AlgorithmKind::Npg => Self::Npg(TrustRegion::spinningup()),
             AlgorithmKind::A2c => Self::A2c(A2c::sb3()),
+            AlgorithmKind::Reinforce => Self::Reinforce(Reinforce::spinningup()),
         }
     }
 }
@@ -89,6 +96,12 @@ impl From<A2c> for Algorithm {
     }
 }
 
+impl From<Reinforce> for Algorithm {
+    fn from(settings: Reinforce) -> Self {
+        Self::Reinforce(settings)
+    }
+}
+
 impl Algorithm {
     /// Which one.
     pub const fn kind(&self) -> AlgorithmKind {
@@ -98,6 +111,7 @@ impl Algorithm {
             Self::Trpo(_) => AlgorithmKind::Trpo,
             Self::Npg(_) => AlgorithmKind::Npg,
             Self::A2c(_) => AlgorithmKind::A2c,
+            Self::Reinforce(_) => AlgorithmKind::Reinforce,
         }
     }
 
@@ -114,6 +128,7 @@ impl Algorithm {
             (Self::Trpo(region) | Self::Npg(region), AlgorithmKind::Trpo) => Some(Self::Trpo(region)),
             (Self::Trpo(region) | Self::Npg(region), AlgorithmKind::Npg) => Some(Self::Npg(region)),
             (Self::A2c(a2c), AlgorithmKind::A2c) => Some(Self::A2c(a2c)),
+            (Self::Reinforce(own), AlgorithmKind::Reinforce) => Some(Self::Reinforce(own)),
             _ => None,
         }
     }
@@ -122,7 +137,7 @@ impl Algorithm {
     pub const fn ppo(&self) -> Option<&Ppo> {
         match self {
             Self::Ppo(ppo) | Self::PpoPenalty(ppo) => Some(ppo),
-            Self::Trpo(_) | Self::Npg(_) | Self::A2c(_) => None,
+            Self::Trpo(_) | Self::Npg(_) | Self::A2c(_) | Self::Reinforce(_) => None,
         }
     }
 
@@ -130,7 +145,7 @@ impl Algorithm {
     pub const fn ppo_mut(&mut self) -> Option<&mut Ppo> {
         match self {
             Self::Ppo(ppo) | Self::PpoPenalty(ppo) => Some(ppo),
-            Self::Trpo(_) | Self::Npg(_) | Self::A2c(_) => None,
+            Self::Trpo(_) | Self::Npg(_) | Self::A2c(_) | Self::Reinforce(_) => None,
         }
     }
 
@@ -139,7 +154,7 @@ impl Algorithm {
     pub const fn trust_region(&self) -> Option<&TrustRegion> {
         match self {
             Self::Trpo(region) | Self::Npg(region) => Some(region),
-            Self::Ppo(_) | Self::PpoPenalty(_) | Self::A2c(_) => None,
+            Self::Ppo(_) | Self::PpoPenalty(_) | Self::A2c(_) | Self::Reinforce(_) => None,
         }
     }
 
@@ -147,16 +162,26 @@ impl Algorithm {
     pub const fn trust_region_mut(&mut self) -> Option<&mut TrustRegion> {
         match self {
             Self::Trpo(region) | Self::Npg(region) => Some(region),
-            Self::Ppo(_) | Self::PpoPenalty(_) | Self::A2c(_) => None,
+            Self::Ppo(_) | Self::PpoPenalty(_) | Self::A2c(_) | Self::Reinforce(_) => None,
         }
     }
 
-    /// `clip_coef` and its schedule. Trust regions clip nothing and have none.
+    /// REINFORCE's settings, if it is that.
+    pub const fn reinforce(&self) -> Option<&Reinforce> {
+        if let Self::Reinforce(own) = self { Some(own) } else { None }
+    }
+
+    /// [`reinforce`](Self::reinforce), to change them.
+    pub const fn reinforce_mut(&mut self) -> Option<&mut Reinforce> {
+        if let Self::Reinforce(own) = self { Some(own) } else { None }
+    }
+
+    /// `clip_coef` and its schedule. Trust regions and REINFORCE clip nothing and have none.
     pub const fn clip(&self) -> Option<(f64, Anneal)> {
         match self {
             Self::Ppo(ppo) | Self::PpoPenalty(ppo) => Some((ppo.clip_coef, ppo.clip_coef_schedule)),
             Self::A2c(a2c) => Some((a2c.clip_coef, a2c.clip_coef_schedule)),
-            Self::Trpo(_) | Self::Npg(_) => None,
+            Self::Trpo(_) | Self::Npg(_) | Self::Reinforce(_) => None,
         }
     }
 
@@ -167,7 +192,7 @@ impl Algorithm {
                 (ppo.clip_coef, ppo.clip_coef_schedule) = (range, Anneal::None);
             }
             (Self::A2c(a2c), Some(range)) => (a2c.clip_coef, a2c.clip_coef_schedule) = (range, Anneal::None),
-            (Self::Trpo(_) | Self::Npg(_), _) | (_, None) => {}
+            (Self::Trpo(_) | Self::Npg(_) | Self::Reinforce(_), _) | (_, None) => {}
         }
         self
     }
@@ -177,7 +202,7 @@ impl Algorithm {
     pub fn surrogate(&self) -> Surrogate {
         match self {
             Self::Ppo(ppo) | Self::PpoPenalty(ppo) => ppo.surrogate(),
-            Self::A2c(_) => Surrogate::LogProb,
+            Self::A2c(_) | Self::Reinforce(_) => Surrogate::LogProb,
             Self::Trpo(_) | Self::Npg(_) => Surrogate::Clip,
         }
     }
@@ -188,6 +213,7 @@ impl Algorithm {
             Self::Ppo(ppo) | Self::PpoPenalty(ppo) => ppo.validate(),
             Self::Trpo(region) | Self::Npg(region) => region.validate(),
             Self::A2c(a2c) => a2c.validate(),
+            Self::Reinforce(_) => Ok(()),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::policy::Init;
 /// alone reads.
 ///
 /// - `ppo`, `ppo_penalty` ([`Ppo`]) and `a2c` ([`A2c`](super::A2c)): the loss below.
+/// - `reinforce` ([`Reinforce`](super::Reinforce)): the loss below without its value loss; there is no critic.
 /// - `trpo`, `npg` ([`TrustRegion`]): their own step for the policy. The rest is the critic's: `update_epochs` passes
 ///   in minibatches over `vf_loss_scale · mean (v − R)²`, whatever `value_loss` and `vf_coef` say, on the parameters of
 ///   the value network alone.

@@ -11,6 +11,7 @@ use super::norm_obs::ObsNorm;
 use super::norm_reward::RewardNorm;
 use super::norm_value::ValueNorm;
 use super::ppo::Ppo;
+use super::reinforce::{Baseline, Reinforce};
 use super::schedule::Anneal;
 use super::trust_region::TrustRegion;
 use crate::policy::Init;
@@ -78,6 +79,8 @@ pub(super) struct Flat {
     advantage: AdvantageKind,
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     trust_region: Option<TrustRegion>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    baseline: Option<Baseline>,
     #[serde(default)]
     ent_coef_schedule: Anneal,
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
@@ -157,6 +160,7 @@ impl From<&Config> for Flat {
             kl_penalty: ppo.and_then(|ppo| ppo.kl_penalty),
             adaptive_lr: ppo.and_then(|ppo| ppo.adaptive_lr),
             trust_region: config.trust_region().copied(),
+            baseline: config.reinforce().map(|own| own.baseline),
         )
     }
 }
@@ -186,13 +190,19 @@ impl Flat {
                 adaptive_lr: self.adaptive_lr,
             })
         };
-        let region = || {
+        let no_clip = || {
             self.nothing_of_ppo()?;
             if clip_coef_schedule != Anneal::None {
                 return Err(Wrong::Asks("clip_coef_schedule: is set, but nothing is clipped by clip_coef".into()));
             }
-            Ok(self.trust_region.unwrap_or_default())
+            Ok(())
         };
+        let region = || no_clip().map(|()| self.trust_region.unwrap_or_default());
+        let baseline = self.baseline.unwrap_or_default();
+        if self.algorithm != AlgorithmKind::Reinforce && baseline != Baseline::None {
+            let name = self.algorithm.name();
+            return Err(Wrong::Asks(format!("baseline: is set, {name} compares with its critic")));
+        }
         Ok(match self.algorithm {
             AlgorithmKind::Ppo => Algorithm::Ppo(ppo()?),
             AlgorithmKind::PpoPenalty => Algorithm::PpoPenalty(ppo()?),
@@ -202,6 +212,7 @@ impl Flat {
                 self.nothing_of_ppo()?;
                 Algorithm::A2c(A2c { clip_coef: clip_coef()?, clip_coef_schedule })
             }
+            AlgorithmKind::Reinforce => no_clip().map(|()| Algorithm::Reinforce(Reinforce { baseline }))?,
         })
     }
 

@@ -3,6 +3,7 @@
 mod a2c;
 mod advantage;
 mod algorithm;
+mod branches;
 mod choices;
 #[expect(clippy::module_inception, reason = "the file of Config")]
 mod config;
@@ -19,6 +20,7 @@ mod presets;
 mod presets_ppo;
 mod progress;
 mod range;
+mod reinforce;
 mod schedule;
 mod surrogate;
 mod trust_region;
@@ -37,6 +39,7 @@ pub use norm_reward::{ReturnReset, RewardNorm, RewardNormKind};
 pub use norm_value::ValueNorm;
 pub use normalize::EpsPlacement;
 pub use ppo::Ppo;
+pub use reinforce::{Baseline, Reinforce};
 pub use schedule::Anneal;
 pub use surrogate::Surrogate;
 pub use trust_region::{Acceptance, FisherForm, TrustRegion};

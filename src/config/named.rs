@@ -5,8 +5,8 @@ use super::config::Config;
 use crate::error::{Error, Result};
 use crate::policy::{Activation, Std};
 
-/// Settings that another library publishes, and the networks that it publishes them with: actor and critic apart, each with
-/// these hidden layers.
+/// Settings that another library publishes, and the networks that it publishes them with: actor and critic apart (or the actor alone),
+/// each with these hidden layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preset {
     /// The settings.
@@ -39,6 +39,7 @@ impl Preset {
             AlgorithmKind::PpoPenalty => &["paper", "rllib-penalty"],
             AlgorithmKind::Trpo | AlgorithmKind::Npg => &["sb3-contrib", "baselines", "spinningup", "tianshou"],
             AlgorithmKind::A2c => &["sb3"],
+            AlgorithmKind::Reinforce => &["spinningup"],
         }
     }
 
@@ -50,6 +51,7 @@ impl Preset {
             AlgorithmKind::Trpo => "sb3-contrib",
             AlgorithmKind::Npg => "spinningup",
             AlgorithmKind::A2c => "sb3",
+            AlgorithmKind::Reinforce => "spinningup",
         }
     }
 
@@ -83,6 +85,7 @@ impl Preset {
             (AlgorithmKind::Trpo, "tianshou") => Config::trpo_tianshou(),
             (AlgorithmKind::Npg, "tianshou") => Config::npg_tianshou(),
             (AlgorithmKind::A2c, "sb3") => Config::a2c(),
+            (AlgorithmKind::Reinforce, "spinningup") => Config::reinforce_spinningup(),
             _ => {
                 let names: Vec<_> = Self::names(algorithm).iter().map(|name| format!("\"{name}\"")).collect();
                 let message = format!("is \"{name}\", must be {} for {}", names.join(" or "), algorithm.name());
@@ -90,6 +93,7 @@ impl Preset {
             }
         };
         let (hidden, activation) = match name {
+            _ if algorithm == AlgorithmKind::Reinforce => (vec![32], Activation::Tanh),
             "rsl_rl" => (vec![256, 256, 256], Activation::Elu),
             "rllib-penalty" => (vec![256, 256], Activation::Tanh),
             "baselines" => (vec![32, 32], Activation::Tanh),

@@ -1,10 +1,11 @@
-//! Settings that other libraries publish for TRPO, the natural policy gradient and A2C.
+//! Settings that other libraries publish for TRPO, the natural policy gradient, A2C and REINFORCE.
 
 use super::a2c::A2c;
 use super::algorithm::Algorithm;
 use super::choices::{AdvantageNorm, Optimizer};
 use super::config::Config;
 use super::minibatches::MinibatchRest;
+use super::reinforce::Reinforce;
 use super::trust_region::TrustRegion;
 
 impl Config {
@@ -94,6 +95,25 @@ impl Config {
             norm_adv: AdvantageNorm::None,
             optimizer: Optimizer::RmsProp,
             ..Self::sb3()
+        }
+    }
+
+    /// OpenAI Spinning Up's example of a plain policy gradient with returns to go (`examples/pytorch/pg_math/2_rtg_pg.py`): no discount,
+    /// no baseline, one step of Adam per 5000 steps. It waits for the last episode's end, where a window leaves that one out.
+    pub fn reinforce_spinningup() -> Self {
+        Self {
+            algorithm: Algorithm::Reinforce(Reinforce::spinningup()),
+            num_envs: 1,
+            num_steps: 5000,
+            total_timesteps: 50 * 5000,
+            learning_rate: 1e-2,
+            value_learning_rate: None,
+            gamma: 1.0,
+            gae_lambda: 1.0,
+            update_epochs: 1,
+            norm_adv: AdvantageNorm::None,
+            vf_coef: 0.0,
+            ..Self::spinningup()
         }
     }
 }

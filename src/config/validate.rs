@@ -104,6 +104,7 @@ impl Config {
                 return wrong("update_epochs", format!("is {epochs}, must be 1: a2c has no ratio for a second pass"));
             }
             Algorithm::A2c(_) => {}
+            Algorithm::Reinforce(own) => self.validate_reinforce(own)?,
             Algorithm::Trpo(TrustRegion { step_size: Some(_), .. }) => {
                 return wrong("trust_region.step_size", "is set, trpo's step is as long as max_kl lets it be".into());
             }

@@ -63,6 +63,7 @@ impl<F: Real> CpuLearner<F> {
     pub(super) fn empty(spec: PolicySpec, config: Config, seed: u64, draws: bool) -> Result<Self> {
         spec.validate()?;
         config.validate()?;
+        config.check_branches(&spec)?;
         let what = || format!("a learner with {} parameters", spec.parameter_count());
         require(what, needs::learner(&spec, &config, size_of::<F>(), draws))?;
         let (layout, parameters, adam) = (spec.layout(), Vec::new(), Adam::new(0));

@@ -6,6 +6,7 @@ use crate::data::{Batch, Rollout, UpdateStats};
 use crate::error::Result;
 use crate::memory::require;
 use crate::reference::Real;
+use crate::reference::advantage_return::whole_returns;
 use crate::reference::ppo_update::{Between, ppo_update_between};
 use crate::reference::rows::{Order, Rows};
 use crate::reference::trpo_update::trpo_update_between;
@@ -52,7 +53,13 @@ impl<F: Real> CpuLearner<F> {
         rollout.validate(&self.spec)?;
         NormalizerState::check_envs(&self.config, rollout.envs)?;
         let counted = rollout.counted();
-        self.check_update(rollout.rows(), counted.as_ref())?;
+        if self.config.reinforce().is_some() {
+            let given = counted.as_ref().map(|given| given.view());
+            let whole = whole_returns(rollout.terminated.view(), rollout.truncated.view(), given)?;
+            self.check_update(rollout.rows(), Some(&whole))?;
+        } else {
+            self.check_update(rollout.rows(), counted.as_ref())?;
+        }
         let mut normalizer = self.normalizer.clone();
         let ends = (rollout.terminated.view(), rollout.truncated.view());
         let valid = counted.as_ref().map(|valid| valid.view());

@@ -1,7 +1,9 @@
 //! Settings that we chose for each environment and algorithm.
 
 use super::table::Env;
-use crate::config::{AdvantageNorm, Algorithm, AlgorithmKind, Config, Ppo, RewardNorm, TrustRegion};
+use crate::config::{
+    AdvantageNorm, Algorithm, AlgorithmKind, Baseline, Config, Ppo, Reinforce, RewardNorm, TrustRegion,
+};
 
 impl Env {
     /// The step of TRPO and NPG.
@@ -84,6 +86,19 @@ impl Env {
                 norm_reward: ppo.norm_reward,
                 init: ppo.init,
                 ..Config::a2c()
+            },
+            AlgorithmKind::Reinforce => Config {
+                algorithm: Algorithm::Reinforce(Reinforce { baseline: Baseline::Mean }),
+                num_envs: 8,
+                num_steps: 1024,
+                total_timesteps: 819_200,
+                norm_adv: AdvantageNorm::Batch,
+                learning_rate: 1e-2,
+                gamma: ppo.gamma,
+                norm_obs: ppo.norm_obs,
+                norm_reward: ppo.norm_reward,
+                init: ppo.init,
+                ..Config::reinforce_spinningup()
             },
         };
         (config, hidden)

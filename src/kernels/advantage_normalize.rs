@@ -1,7 +1,8 @@
 //! Normalised advantages, A ← (A − mean) / (max(std, floor) + ε), in place, per segment.
 //!
 //! std = √(Σ (A − mean)² / (count − ddof)): ddof 1 is PyTorch's, 0 is NumPy's and JAX's. A segment of one row is left as it is; where the
-//! denominator is 0 the result is 0. The mean that is subtracted is the sum of two f32.
+//! denominator is 0 the result is 0. The mean that is subtracted is the sum of two f32. With `center` nothing is divided, A ← A − mean, whatever
+//! the rows.
 
 use super::span;
 use crate::error::{Error, Result};
@@ -32,12 +33,12 @@ kernel! {
         pub std_floor: f32,
         /// Element of `moments` for the first segment.
         pub place: u32,
+        /// 1: only the mean is subtracted.
+        pub center: u32,
         #[doc(hidden)]
         pub pad_0: u32,
         #[doc(hidden)]
         pub pad_1: u32,
-        #[doc(hidden)]
-        pub pad_2: u32,
     },
     io: {
         /// From [`super::reduce_moments`], `[place + segments]`.

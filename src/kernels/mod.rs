@@ -12,6 +12,7 @@ pub mod advantage_k_step;
 pub mod advantage_log_rho;
 pub mod advantage_normalize;
 pub mod advantage_rescale;
+pub mod advantage_return;
 pub mod advantage_vtrace;
 pub mod batch_clean;
 pub mod batch_count;
@@ -91,6 +92,7 @@ macro_rules! for_every_kernel {
             advantage_log_rho,
             advantage_normalize,
             advantage_rescale,
+            advantage_return,
             advantage_vtrace,
             batch_clean,
             batch_count,

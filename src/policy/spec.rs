@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// The activation follows every layer but the last of a branch whose output no other branch takes.
 ///
-/// [`separate`](Self::separate), [`shared`](Self::shared) and [`mlp`](Self::mlp) make the usual ones. The fields may be set at will;
+/// A policy without a critic has no branch `value`, for algorithms that have none ([`AlgorithmKind`](crate::AlgorithmKind)).
+///
+/// [`separate`](Self::separate), [`shared`](Self::shared), [`mlp`](Self::mlp) and [`actor`](Self::actor) make the usual ones. The fields may be set at will;
 /// [`validate`](Self::validate) says what does not fit. In files, what `mlp` can make is `obs_dim`, `trunk`, `policy_hidden` and
 /// `value_hidden`; the keys `obs_shape` and `branches` say the rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +61,18 @@ impl PolicySpec {
             Branch::dense(Branch::VALUE, input(), &[value_hidden, &[1]].concat()),
         ];
         Self { branches: shared.into_iter().chain(own).collect(), obs_shape: vec![obs_dim], activation, head }
+    }
+
+    /// An actor alone, on observations of `obs_dim` numbers: for algorithms without a critic.
+    pub fn actor(obs_dim: usize, hidden: &[usize], activation: Activation, head: Head) -> Self {
+        Self::mlp(obs_dim, &[], hidden, &[], activation, head).without_critic()
+    }
+
+    /// The same without the branch `value`, if there is one.
+    #[must_use]
+    pub fn without_critic(mut self) -> Self {
+        self.branches.retain(|branch| branch.name != Branch::VALUE);
+        self
     }
 
     /// The same with another head, and as many outputs of the actor as it takes.

@@ -12,7 +12,8 @@ impl PolicySpec {
     /// more than one, and more parameters than an index on a device can tell apart (2³² − 1).
     ///
     /// Refuses as well what no plan computes yet, on the device and on the CPU: `policy` and `value` must both take the observation, or both
-    /// the output of one further branch that takes the observation, and `policy` comes before `value`.
+    /// the output of one further branch that takes the observation, and `policy` comes before `value`. A policy may lack `value`; an
+    /// algorithm with a critic then refuses it.
     ///
     /// # Errors
     /// [`Error::Config`] naming the first bad width or branch, [`Error::OwnLimit`] with the number of parameters.
@@ -79,32 +80,32 @@ impl PolicySpec {
     /// What learners of an actor and a critic need, and what their plans cannot do.
     fn validate_actor_critic(&self) -> Result<()> {
         let wrong = |message: String| Err(Error::config("branches", message));
-        let find = |name: &str, what: &str| {
-            let missing = || Error::config("branches", format!("have no branch \"{name}\", which is the {what}"));
-            self.index(name).ok_or_else(missing)
+        let Some(policy) = self.index(Branch::POLICY) else {
+            return wrong("have no branch \"policy\", which is the actor".to_owned());
         };
-        let (policy, value) = (find(Branch::POLICY, "actor")?, find(Branch::VALUE, "critic")?);
+        let value = self.index(Branch::VALUE);
         let of_head = format!("outputs of its {} head", self.head.name());
-        for (index, needs, what) in [(policy, self.head.raw_outputs(), of_head.as_str()), (value, 1, "value")] {
-            let branch = &self.branches[index];
+        let outputs = [(Some(policy), self.head.raw_outputs(), of_head.as_str()), (value, 1, "value")];
+        for (index, needs, what) in outputs {
+            let Some(branch) = index.map(|index| &self.branches[index]) else { continue };
             let has = branch.widths().last().unwrap_or(0);
             if has != needs {
                 return wrong(format!("branch \"{}\" has {has} outputs, needs {needs}, the {what}", branch.name));
             }
         }
-        if value < policy {
+        if value.is_some_and(|value| value < policy) {
             return wrong(
                 "branch \"value\" comes before branch \"policy\": list \"policy\" before \"value\"".to_owned(),
             );
         }
         let trunk = self.input_of(policy);
-        if trunk != self.input_of(value) {
+        if value.is_some_and(|value| trunk != self.input_of(value)) {
             return wrong(
                 "branch \"policy\" and branch \"value\" take different inputs: a learner takes both from the observation, or both from one branch"
                     .to_owned(),
             );
         }
-        let other = (0..self.branches.len()).find(|index| ![Some(policy), Some(value), trunk].contains(&Some(*index)));
+        let other = (0..self.branches.len()).find(|index| ![Some(policy), value, trunk].contains(&Some(*index)));
         if let Some(other) = other {
             let name = &self.branches[other].name;
             return wrong(format!(

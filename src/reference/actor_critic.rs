@@ -7,7 +7,7 @@ use super::row_blocks::{BLOCK_ROWS, row_blocks};
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use crate::policy::{Branch, LayerRange, ParamLayout, PolicySpec};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
+use ndarray::{ArcArray2, Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -71,7 +71,7 @@ impl<'a, F: Real> ActorCritic<'a, F> {
         })
     }
 
-    /// Distribution rows and values of `obs` `[rows, obs_dim]`, with what [`backward`](Self::backward) needs.
+    /// Distribution rows and values (0 without a critic) of `obs` `[rows, obs_dim]`, with what [`backward`](Self::backward) needs.
     ///
     /// # Errors
     /// [`Error::Shape`] if `obs` has not the policy's width.
@@ -92,8 +92,13 @@ impl<'a, F: Real> ActorCritic<'a, F> {
     fn forward_block(&self, obs: ArrayView2<'_, F>) -> Result<[Tape<F>; 3]> {
         let trunk = self.trunk.forward(obs)?;
         let policy = self.policy.forward_from(trunk.last().clone())?;
-        let value = self.value.forward_from(trunk.last().clone())?;
+        let value = self.value.forward_from(self.critic_input(&trunk))?;
         Ok([trunk, policy, value])
+    }
+
+    /// What the critic takes; values of 0, which go through no layers, where there is none.
+    pub(super) fn critic_input(&self, trunk: &Tape<F>) -> ArcArray2<F> {
+        if self.value.layers.is_empty() { ArcArray2::zeros((trunk.last().nrows(), 1)) } else { trunk.last().clone() }
     }
 
     /// Raw outputs and the free parameters, row by row.
@@ -115,12 +120,15 @@ impl<'a, F: Real> ActorCritic<'a, F> {
         concatenate(Axis(1), &[raw.view(), log_std]).map_err(|_| Error::shape("log_std", log_std.shape(), raw.shape()))
     }
 
-    /// Values alone, `[rows]`.
+    /// Values alone, `[rows]`; 0 without a critic.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn values(&self, obs: ArrayView2<'_, F>) -> Result<Array1<F>> {
         check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
+        if self.value.layers.is_empty() {
+            return Ok(Array1::zeros(obs.nrows()));
+        }
         Ok(self.blocks_of(obs, &self.value)?.column(0).to_owned())
     }
 
@@ -164,7 +172,10 @@ impl<'a, F: Real> ActorCritic<'a, F> {
         let d_policy = Self::add_gradient(self.policy(), policy, d_dist.slice(s![.., ..raw]), sum)?;
         let d_value = Self::add_gradient(self.value(), value, d_values.insert_axis(Axis(1)), sum)?;
         if !self.trunk.layers.is_empty() {
-            let d_hidden = self.policy.input_gradient(d_policy) + self.value.input_gradient(d_value);
+            let mut d_hidden = self.policy.input_gradient(d_policy);
+            if !self.value.layers.is_empty() {
+                d_hidden = d_hidden + self.value.input_gradient(d_value);
+            }
             give(Self::add_gradient(self.trunk(), trunk, d_hidden.view(), sum)?);
         } else {
             give(d_policy);

@@ -114,7 +114,7 @@ impl<F: Real> ActorCritic<'_, F> {
         check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
         let blocks = row_blocks(obs.nrows(), |rows| {
             let trunk = self.trunk.forward(obs.slice(s![rows, ..]))?;
-            self.value.forward_from(trunk.last().clone())
+            self.value.forward_from(self.critic_input(&trunk))
         })?;
         let values = blocks.iter().flat_map(|block| block.output().column(0).to_vec()).collect();
         Ok(ValueTape { blocks, values })

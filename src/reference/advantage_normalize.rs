@@ -1,4 +1,4 @@
-//! Advantages with mean 0 and standard deviation 1.
+//! Advantages with mean 0, and standard deviation 1.
 
 use super::Real;
 use super::reduce_moments::wide_moments;
@@ -22,4 +22,10 @@ pub fn advantage_normalize<F: Real>(advantages: ArrayView1<'_, F>, ddof: u32, ep
     let (mean, variance) = wide_moments(advantages, ddof);
     let scale = variance.sqrt().max(floor.as_f64()) + eps.as_f64();
     Ok(advantages.mapv(|a| if scale == 0.0 { F::zero() } else { F::of((a.as_f64() - mean) / scale) }))
+}
+
+/// A − mean A over one scope, `[rows]`: a baseline that is the same for all rows.
+pub fn advantage_center<F: Real>(advantages: ArrayView1<'_, F>) -> Array1<F> {
+    let (mean, _) = wide_moments(advantages, 0);
+    advantages.mapv(|a| F::of(a.as_f64() - mean))
 }

@@ -1,4 +1,4 @@
-//! The loss of PPO, with or without a KL penalty, and of A2C over one minibatch: value, statistics and gradient at the heads.
+//! The loss of PPO, with or without a KL penalty, of A2C and of REINFORCE over one minibatch: value, statistics and gradient at the heads.
 
 use super::ratio_stats::ratio_stats;
 use super::reduce_moments::mean;
@@ -108,7 +108,7 @@ pub(super) fn loss_of_block<F: Real>(
     };
     let (half_value_loss, d_half) = half_value_loss(config, values, targets)?;
     // Those carry a factor of ½.
-    let scale = 2.0 * config.vf_loss_scale;
+    let scale = if config.algorithm.kind().has_critic() { 2.0 * config.vf_loss_scale } else { 0.0 };
     let value_loss = scale * half_value_loss;
     let entropy = mean(entropies.view());
     let ent_coef = F::of(config.ent_coef);

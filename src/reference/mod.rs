@@ -15,6 +15,7 @@ pub mod actor_critic_parts;
 pub mod advantage_gae;
 pub mod advantage_k_step;
 pub mod advantage_normalize;
+pub mod advantage_return;
 pub mod advantage_vtrace;
 pub mod batch_shuffle;
 pub mod batch_valid;

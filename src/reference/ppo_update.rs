@@ -1,7 +1,7 @@
-//! A whole update of PPO, with or without a KL penalty, or of A2C, as straight-line mathematics.
+//! A whole update of PPO, with or without a KL penalty, of A2C, or of REINFORCE, as straight-line mathematics.
 
 use super::actor_critic::ActorCritic;
-use super::advantage_normalize::advantage_normalize;
+use super::advantage_normalize::{advantage_center, advantage_normalize};
 use super::loss_ppo::{PpoLoss, current_kl, loss_of_block, loss_of_blocks, penalty_slope};
 use super::optim::{Adam, AdamSettings};
 use super::reduce_moments::explained_variance;
@@ -63,7 +63,7 @@ pub fn minibatch_gradient<F: Real>(
 /// One update (Schulman et al. 2017, algorithm 1, the inner loop): `update_epochs` passes over the rows in minibatches.
 ///
 /// ```text
-/// normalise advantages over the batch, if so set
+/// normalise advantages over the batch, or take off their mean (a baseline), if so set
 /// for each epoch, for each minibatch (Config::minibatches) in the epoch's order:
 ///     normalise advantages over the minibatch, if so set
 ///     loss, statistics
@@ -77,7 +77,8 @@ pub fn minibatch_gradient<F: Real>(
 ///
 /// Masked rows are dropped from each minibatch, and means are over what is left of it.
 ///
-/// β of this update is [`KlPenalty::kl_coef`](crate::config::KlPenalty::kl_coef); the next one is in the statistics. A2C is the same with one epoch.
+/// β of this update is [`KlPenalty::kl_coef`](crate::config::KlPenalty::kl_coef); the next one is in the statistics. A2C and REINFORCE are the same with one epoch.
+/// REINFORCE's batch may be without a row that counts, if no episode ended: a step with gradient 0.
 ///
 /// # Errors
 /// [`Error::Config`], [`Error::Shape`] or [`Error::Value`] if the inputs do not fit; nothing was changed then.
@@ -113,9 +114,10 @@ pub fn ppo_update_between<F: Real>(
     between: &mut Between<'_, F>,
 ) -> Result<UpdateStats> {
     config.validate()?;
+    config.check_branches(spec)?;
     order.validate(rows.len(), config.update_epochs)?;
     let counted = rows.only_counted();
-    if counted.is_empty() {
+    if counted.is_empty() && config.reinforce().is_none() {
         return Err(Error::config("batch", "has 0 rows that count"));
     }
     let layout = spec.layout();
@@ -151,10 +153,12 @@ fn whole_batch<F: Real>(
     counted: &Rows<F>,
 ) -> Result<Rows<F>> {
     let mut whole = rows.clone();
-    if config.norm_adv == AdvantageNorm::Batch {
-        for (row, advantage) in rows.counted().into_iter().zip(normalized(config, &counted.advantages)?) {
-            whole.advantages[row] = advantage;
-        }
+    let advantages = match config.norm_adv {
+        AdvantageNorm::Batch => Some(normalized(config, &counted.advantages)?),
+        _ => config.centers().then(|| advantage_center(counted.advantages.view())),
+    };
+    for (row, advantage) in rows.counted().into_iter().zip(advantages.into_iter().flatten()) {
+        whole.advantages[row] = advantage;
     }
     if config.kl_direction().is_some() && whole.old_dist.is_none() {
         whole.old_dist = Some(ActorCritic::new(spec, layout, parameters)?.distribution(rows.obs.view())?);

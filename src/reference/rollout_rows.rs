@@ -3,6 +3,7 @@
 use super::Real;
 use super::actor_critic::ActorCritic;
 use super::advantage_gae::{Window, advantage_gae};
+use super::advantage_return::advantage_return;
 use super::advantage_vtrace::{VtraceBars, puff, vtrace};
 use super::head;
 use super::real::cast;
@@ -14,7 +15,7 @@ use crate::policy::PolicySpec;
 use ndarray::{Array1, Array2, Axis};
 
 impl<F: Real> Rows<F> {
-    /// A rollout's rows with the advantages that `config` asks for. `parameters` are the present ones: where advantages are corrected
+    /// A rollout's rows with the advantages that `config` asks for: REINFORCE's are returns to go, before a baseline. `parameters` are the present ones: where advantages are corrected
     /// for the policy that acted, log π(a) is theirs.
     ///
     /// # Errors
@@ -41,6 +42,15 @@ impl<F: Real> Rows<F> {
             valid: rollout.counted().map(|valid| valid.into_iter().collect()),
         };
         let (gamma, lambda) = (F::of(config.gamma), F::of(config.gae_lambda));
+        if config.reinforce().is_some() {
+            let given = rollout.counted();
+            let given = given.as_ref().map(|given| given.view());
+            let (returns, valid) = advantage_return(window.rewards, window.terminated, window.truncated, given, gamma)?;
+            rows.returns = returns.into_iter().collect();
+            rows.advantages = rows.returns.clone();
+            rows.valid = Some(valid.into_iter().collect());
+            return Ok(rows);
+        }
         let log_rhos = || {
             let flat = log_rhos(spec, parameters, &rows)?;
             Ok::<_, crate::error::Error>(Array2::from_shape_fn(window.dim(), |(t, n)| flat[t * rollout.envs + n]))

@@ -30,6 +30,7 @@ impl Named for AlgorithmKind {
             Self::Trpo => "Trust region: natural gradient, then a line search",
             Self::Npg => "Natural policy gradient: TRPO without its line search",
             Self::A2c => "Advantage actor-critic: one pass, no ratio",
+            Self::Reinforce => "The plain policy gradient: returns of whole episodes, no critic",
             _ => "",
         }
     }

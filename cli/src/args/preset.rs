@@ -50,7 +50,7 @@ fn about(name: &str) -> &'static str {
         "paper" => "Those of the paper, Schulman et al. 2017",
         "sb3-contrib" => "sb3-contrib's TRPO defaults",
         "baselines" => "OpenAI baselines' trpo_mpi",
-        "spinningup" => "OpenAI Spinning Up's ppo and trpo",
+        "spinningup" => "OpenAI Spinning Up's ppo and trpo, and its policy gradient with returns to go",
         _ => "",
     }
 }
@@ -82,6 +82,9 @@ mod tests {
             assert!(preset.published().is_none_or(|name| !about(name).is_empty()), "{preset:?}");
         }
         let help = Preset::Published("spinningup").to_possible_value().unwrap();
-        assert_eq!(help.get_help().unwrap().to_string(), "OpenAI Spinning Up's ppo and trpo (ppo, trpo, npg)");
+        assert_eq!(
+            help.get_help().unwrap().to_string(),
+            "OpenAI Spinning Up's ppo and trpo, and its policy gradient with returns to go (ppo, trpo, npg, reinforce)"
+        );
     }
 }

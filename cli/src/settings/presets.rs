@@ -19,10 +19,10 @@ pub fn of_task(preset: Preset, algorithm: AlgorithmKind, env: Env) -> Result<Con
 /// The networks of `preset` for `env` under `algorithm`, with the usual head of the environment.
 pub fn policy(preset: Preset, algorithm: AlgorithmKind, env: Env) -> Result<PolicySpec> {
     Ok(match preset.published() {
-        None => env.policy(&env.tuned_for(algorithm).1),
+        None => algorithm.fitted(env.policy(&env.tuned_for(algorithm).1)),
         Some(name) => {
             let named = wgpo::Preset::named(name, algorithm, env.head().is_discrete())?;
-            let usual = env.policy(&named.hidden);
+            let usual = algorithm.fitted(env.policy(&named.hidden));
             {
                 let head = usual.head.clone().with_std(named.std);
                 PolicySpec { activation: named.activation, ..usual.with_head(head) }
@@ -65,6 +65,10 @@ pub fn complete(kind: AlgorithmKind) -> Result<Config> {
         ppo.target_kl = Some(1.0);
         ppo.adaptive_lr = Some(AdaptiveLr::default());
         ppo.kl_penalty = Some(KlPenalty { hinge: Some(KlHinge::default()), ..KlPenalty::adaptive() });
+    }
+    if !kind.has_critic() {
+        let advantage = AdvantageKind::Gae;
+        config = Config { clip_coef_vf: None, value_learning_rate: None, norm_value: None, advantage, ..config };
     }
     if let Some(region) = config.trust_region_mut() {
         region.step_size = Some(1.0);
