@@ -47,7 +47,10 @@ fn advantage_normalize(
     let moment = moments[params.place + row / params.segment];
     let i = row * params.stride + params.offset;
     if (params.center == 1u) {
-        advantages[i] = twofloat_less(advantages[i], moment.yw, params.zero);
+        // Where no row counts there is no mean.
+        if (moment.x > 0.5) {
+            advantages[i] = twofloat_less(advantages[i], moment.yw, params.zero);
+        }
         return;
     }
     if (moment.x < 1.5) {

@@ -46,7 +46,7 @@
 //!
 //! - The distribution over actions: a [`policy::Head`], with masks, bounds, and the source and limit of a deviation. Each works with every
 //!   algorithm.
-//! - The algorithm: [`Config::algorithm`] selects PPO, PPO with a KL penalty, TRPO, the natural policy gradient or A2C. Every learner takes
+//! - The algorithm: [`Config::algorithm`] selects PPO, PPO with a KL penalty, TRPO, the natural policy gradient, A2C or REINFORCE. Every learner takes
 //!   each of them, on the device and on the CPU. The other fields of [`Config`] are its tricks; [`Preset::named`] has what other libraries
 //!   publish.
 //! - Running statistics of observations, rewards and value targets: [`config::ObsNorm`], [`config::RewardNorm`], [`config::ValueNorm`]. They are part of a
@@ -143,7 +143,8 @@ pub use wgpu;
 ///   [`kernels::reduce_running`], [`kernels::advantage_rescale`] for rewards and value targets ([`algo::NormalizerBuffers`]).
 /// - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
 ///   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`]. For rollouts of an older
-///   policy [`kernels::advantage_log_rho`] ([`algo::LogRhoPlan`]) and [`kernels::advantage_vtrace`].
+///   policy [`kernels::advantage_log_rho`] ([`algo::LogRhoPlan`]) and [`kernels::advantage_vtrace`]. Returns of whole episodes, without a critic:
+///   [`kernels::advantage_return`] ([`algo::ReturnPlan`]).
 /// - Masked rows, if there are any: [`kernels::batch_valid`] ([`algo::ValidPlan`]), [`kernels::batch_clean`],
 ///   [`kernels::batch_count`].
 /// - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].

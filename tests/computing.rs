@@ -18,6 +18,7 @@ mod own_envs;
 mod plans;
 mod products;
 mod reference;
+mod reinforce;
 mod rollout_fused;
 mod sizes;
 mod support;

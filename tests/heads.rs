@@ -7,7 +7,7 @@ use crate::support::gpu as support;
 
 use ndarray::{Array1, Array2};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
-use wgpo::config::AdvantageNorm;
+use wgpo::config::{AdvantageNorm, Baseline, Reinforce};
 use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Batch};
 use wgpo::low_level::reference::{head, head_actions};
@@ -100,6 +100,11 @@ fn config(algorithm: AlgorithmKind) -> Config {
             norm_adv: AdvantageNorm::Batch,
             ..Config::preset("sb3-contrib", algorithm, true).unwrap()
         },
+        AlgorithmKind::Reinforce => Config {
+            norm_adv: AdvantageNorm::Batch,
+            adam_eps: 1e-5,
+            ..Config::reinforce_spinningup().with_algorithm(Reinforce { baseline: Baseline::Mean })
+        },
         _ => base.with_algorithm(algorithm),
     }
 }
@@ -112,9 +117,10 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 fn every_head_learns_by_every_algorithm_as_the_reference_does() {
     let Some(gpu) = support::gpu(true) else { return };
     for head in heads() {
-        let spec = PolicySpec::separate(4, &[17], Activation::Tanh, head.clone());
-        let batch = batch(&spec, 66);
+        let both = PolicySpec::separate(4, &[17], Activation::Tanh, head.clone());
         for algorithm in AlgorithmKind::ALL {
+            let spec = algorithm.fitted(both.clone());
+            let batch = batch(&spec, 66);
             let name = format!("{head:?} by {}", algorithm.name());
             let config = config(algorithm);
             let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();

@@ -66,6 +66,11 @@ fn trpo_update() {
     run("trpo_update");
 }
 
+#[test]
+fn reinforce_update() {
+    run("reinforce_update");
+}
+
 /// Loss, its derivative by logp and its derivative by v, of one Gaussian row whose action is its mean, so that
 /// logp = −log_std − ½ log 2π and the derivative by log_std is minus that by logp.
 struct Row {

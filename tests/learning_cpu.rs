@@ -19,7 +19,8 @@ fn gate(env: Env, algorithm: AlgorithmKind) {
 fn gate_of(env: Env, algorithm: AlgorithmKind, seeds: impl IntoIterator<Item = u64>) {
     for seed in seeds {
         let (config, hidden) = env.tuned_for(algorithm);
-        let mut trainer = CpuTrainer::new(env, env.policy(&hidden), config, seed).unwrap();
+        let spec = algorithm.fitted(env.policy(&hidden));
+        let mut trainer = CpuTrainer::new(env, spec, config, seed).unwrap();
         solve(&format!("{} {}", algorithm.name(), env.name()), &mut trainer, seed);
     }
 }
@@ -62,6 +63,11 @@ fn cartpole_is_solved_by_the_kl_penalty() {
 #[test]
 fn cartpole_is_solved_by_a2c() {
     gate(Env::CartPole, AlgorithmKind::A2c);
+}
+
+#[test]
+fn cartpole_is_solved_by_reinforce() {
+    gate(Env::CartPole, AlgorithmKind::Reinforce);
 }
 
 /// The other pairs that `wgpo train --help` offers, from one seed each: one with which no setting was chosen or measured. docs/tuned.md has more seeds.

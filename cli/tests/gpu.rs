@@ -45,7 +45,7 @@ fn a_run_on_the_device_stops_and_goes_on_bit_for_bit() {
 fn every_algorithm_stops_on_the_device_and_goes_on_bit_for_bit() {
     let place = Place::new();
     let Some(index) = adapter(&place) else { return };
-    for algo in ["ppo-penalty", "npg", "a2c"] {
+    for algo in ["ppo-penalty", "npg", "a2c", "reinforce"] {
         let small = format!(
             "train cartpole --algo {algo} --adapter {index} --envs 4 --rollout 16 --steps 192 --hidden 8 --eval-episodes 0"
         );

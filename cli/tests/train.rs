@@ -125,7 +125,7 @@ fn column(place: &Place, csv: &str, name: &str) -> Vec<Option<f64>> {
 fn every_algorithm_trains_measures_and_goes_on_bit_for_bit() {
     let place = Place::new();
     let small = SMALL.replace("640", "256");
-    for algo in ["ppo-penalty", "trpo", "npg", "a2c"] {
+    for algo in ["ppo-penalty", "trpo", "npg", "a2c", "reinforce"] {
         let said = place.run(&format!("{small} --algo {algo} --out {algo}"));
         assert!(said.contains(&format!("CartPole-v1: {algo},")), "{said}");
         place.run(&format!("{small} --algo {algo} --out {algo}-parts --pause-after 2"));

@@ -279,6 +279,9 @@ fn every_algorithm_updates() {
         assert_eq!(stats["trust_region"].is_object(), region, "{stats}");
         assert!(stats["grad_norm"].as_f64() > Some(0.0), "{stats}");
     }
+    // The policy has a critic, which this one would never move.
+    std::fs::write(place.path("c.toml"), "algorithm = \"reinforce\"").unwrap();
+    place.refused(UPDATE, 1, &["branches: have a branch \"value\", but reinforce has no critic"]);
 }
 
 #[test]

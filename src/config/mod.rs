@@ -3,10 +3,10 @@
 mod a2c;
 mod advantage;
 mod algorithm;
-mod branches;
 mod choices;
 #[expect(clippy::module_inception, reason = "the file of Config")]
 mod config;
+mod critic;
 mod flat;
 mod kl_penalty;
 mod minibatches;

@@ -3,7 +3,7 @@
 //! `tests/hashes/old` was written by that version and stays as it is, whatever becomes of names and types here. `WGPO_WRITE_TABLES=1` only adds
 //! files that are not there.
 
-use super::{Case, Hashes, SEED, head_cases, learn, other_cases, parameters, rest, train};
+use super::{Case, Hashes, SEED, WITH_CRITIC, head_cases, learn, other_cases, parameters, rest, train};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use wgpo::checkpoint::{load_learner, load_trainer};
 use wgpo::cpu::{CpuLearner, CpuTrainer};
 use wgpo::policy::PolicySpec;
 use wgpo::state::LearnerState;
-use wgpo::{Agent, AlgorithmKind, Config, SaveAgent, SaveTrainer, Trainer};
+use wgpo::{Agent, Config, SaveAgent, SaveTrainer, Trainer};
 
 /// Cases whose state is kept as a file, by what it has: running statistics and environments; a trunk, an adapted β and deviations as
 /// they are; deviations from the state and RMSProp; a rate that follows the KL; a solution of conjugate gradients.
@@ -33,7 +33,7 @@ fn file(case: &Case) -> PathBuf {
 
 /// What is there: a case of each head, and what goes through presets and environments.
 fn cases() -> Vec<Case> {
-    let algorithms = AlgorithmKind::ALL.len();
+    let algorithms = WITH_CRITIC.len();
     let of_heads = head_cases().into_iter().enumerate();
     let mut cases: Vec<_> = of_heads
         .filter(|(index, case)| {

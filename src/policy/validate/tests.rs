@@ -62,7 +62,7 @@ fn a_branch_has_layers_with_outputs() {
 fn actor_and_critic_are_found_by_name() {
     let gone = |name| move |spec: &mut PolicySpec| spec.branches.retain(|branch| branch.name != name);
     assert_eq!(refused(gone("policy")).1, "have no branch \"policy\", which is the actor");
-    // An algorithm asks for a critic, a policy does not (`src/config/tests/reinforce.rs`).
+    // An algorithm asks for a critic, a policy does not (`tests/reinforce.rs`).
     let mut alone = spec();
     gone("value")(&mut alone);
     assert!(alone.validate().is_ok() && alone == spec().without_critic());

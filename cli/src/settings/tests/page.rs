@@ -140,7 +140,12 @@ fn choices_are_read_and_explained() {
             let plain = form.starts_with('{') || ["true", "false"].contains(&form.as_str());
             let form = if plain { form } else { format!("\"{form}\"") };
             for text in forms(key, &form) {
-                let base = if readers(key).contains(&AlgorithmKind::Ppo) { Config::cleanrl() } else { Config::npg() };
+                let readers = readers(key);
+                let base = match readers.first() {
+                    _ if readers.contains(&AlgorithmKind::Ppo) => Config::cleanrl(),
+                    Some(AlgorithmKind::Reinforce) => Config::reinforce_spinningup(),
+                    _ => Config::npg(),
+                };
                 let read = parsed_alone(&text, &base);
                 assert!(read.is_ok(), "{text}: {read:?}");
             }
