@@ -13,8 +13,8 @@ use ndarray::{Array2, ArrayView2};
 /// An episode ends in one of `one_in` transitions in each way; 0: none does. With a mask, one row in three does not count, and its
 /// reward is no number.
 fn return_case(steps: usize, envs: usize, gamma: f32, one_in: u32, masked: bool) -> Case {
-    let words = [if one_in == 0 { ", no end" } else { "" }, if masked { ", a mask" } else { "" }].concat();
-    let shape = format!("{steps} × {envs}, γ {gamma}{words}");
+    let ends = if one_in == 0 { "no end".to_owned() } else { format!("an end in {one_in}") };
+    let shape = format!("{steps} × {envs}, γ {gamma}, {ends}{}", if masked { ", a mask" } else { "" });
     let reason = "two roundings per step of the sum from there on, discounted; scale: these sums of |rewards|";
     Case::new(advantage_return::DEF.name, shape, (2.0 * EPS, reason), move |gpu, report| {
         let rows = steps * envs;

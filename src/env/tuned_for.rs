@@ -25,7 +25,8 @@ impl Env {
     }
 
     /// [`tuned`](Self::tuned) for any algorithm. docs/tuned.md says on how many seeds each pair reaches its mark, and in how many steps;
-    /// `tests/learning_cpu.rs` holds each pair to it from one seed or three.
+    /// `tests/learning_cpu.rs` holds each pair to it from one seed or three. REINFORCE's settings are for CartPole; elsewhere they are the same
+    /// with the environment's discount and normalisation, and nothing is known of them.
     pub fn tuned_for(self, algorithm: AlgorithmKind) -> (Config, Vec<usize>) {
         let (ppo, hidden) = self.tuned();
         let config = match algorithm {
@@ -87,6 +88,7 @@ impl Env {
                 init: ppo.init,
                 ..Config::a2c()
             },
+            // Windows of twice CartPole's longest episode. Half as long ones, and rates of half and twice this one, learn it as well.
             AlgorithmKind::Reinforce => Config {
                 algorithm: Algorithm::Reinforce(Reinforce { baseline: Baseline::Mean }),
                 num_envs: 8,

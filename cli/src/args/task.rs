@@ -64,8 +64,9 @@ mod tests {
         let mut rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).filter_map(cells).collect();
         let tasks = Task::value_variants().iter().map(|task| task.0.name().to_owned());
         let algorithms = AlgorithmKind::ALL.map(AlgorithmKind::name);
-        let mut wanted: Vec<_> =
-            tasks.flat_map(|task| algorithms.iter().map(move |name| (task.clone(), (*name).to_owned()))).collect();
+        let pairs = tasks.flat_map(|task| algorithms.iter().map(move |name| (task.clone(), (*name).to_owned())));
+        // REINFORCE's settings are for CartPole, as the page says.
+        let mut wanted: Vec<_> = pairs.filter(|(task, name)| name != "reinforce" || task == "cartpole").collect();
         // Until the script has written it, it has none.
         if !rows.is_empty() {
             rows.sort();

@@ -62,7 +62,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("preset = 3", &[":1: preset: is 3, expected a name in quotes"]),
     (
         "algorithm = \"sac\"",
-        &[":1: algorithm: is \"sac\", expected \"ppo\", \"ppo_penalty\", \"trpo\", \"npg\" or \"a2c\""],
+        &[":1: algorithm: is \"sac\", expected \"ppo\", \"ppo_penalty\", \"trpo\", \"npg\", \"a2c\" or \"reinforce\""],
     ),
     ("algorithm = \"ppo-penalty\"", &["did you mean ppo_penalty?"]),
     ("dual_clip = 2.0\nkl_penalty.clip = false", &[":1: dual_clip: is set, but the ratio is not clipped"]),
