@@ -65,8 +65,10 @@ mod tests {
         let tasks = Task::value_variants().iter().map(|task| task.0.name().to_owned());
         let algorithms = AlgorithmKind::ALL.map(AlgorithmKind::name);
         let pairs = tasks.flat_map(|task| algorithms.iter().map(move |name| (task.clone(), (*name).to_owned())));
-        // REINFORCE's settings are for CartPole, as the page says.
-        let mut wanted: Vec<_> = pairs.filter(|(task, name)| name != "reinforce" || task == "cartpole").collect();
+        // REINFORCE's settings are for CartPole alone: the page says so below the table.
+        let in_table = |(_, name): &(String, String)| name != "reinforce";
+        rows.retain(in_table);
+        let mut wanted: Vec<_> = pairs.filter(in_table).collect();
         // Until the script has written it, it has none.
         if !rows.is_empty() {
             rows.sort();
