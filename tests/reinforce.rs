@@ -134,7 +134,7 @@ fn returns_are_those_of_whole_episodes() {
     for case in cases().iter().filter(|case| case.config.norm_reward.is_none()) {
         let rollout = case.rollout();
         let (returns, valid) = by_hand(&rollout, case.config.gamma);
-        assert!(valid.iter().any(|valid| *valid == 0) && valid.iter().filter(|valid| **valid == 1).count() > 4);
+        assert!(valid.contains(&0) && valid.iter().filter(|valid| **valid == 1).count() > 4);
         let returns: Array1<f32> = returns.iter().map(|g| *g as f32).collect();
         let batch = Batch {
             obs: rollout.obs.clone(),
