@@ -67,10 +67,13 @@ impl Backend for Device {
         kind.is_off_policy() && !matches!(kind, Kind::TdTarget | Kind::Polyak | Kind::SquashedReparam)
     }
 
+    fn lacks_case(&self, kind: Kind, case: &Case) -> bool {
+        kind == Kind::TdTarget && gpu_off_policy::is_walk(case)
+    }
+
     fn leaves_out(&self, kind: Kind, case: &Case, output: &str) -> bool {
         match kind {
             Kind::Surrogate => gpu_loss::leaves_out(case, output),
-            Kind::TdTarget => gpu_off_policy::is_walk(case),
             // What lies before tanh is nowhere stored.
             Kind::SquashedReparam => output == "out.pre_squash",
             // Moments of rows that count are those of a learner, which `tests/normalize.rs` holds to the reference.

@@ -40,6 +40,11 @@ pub trait Backend {
         false
     }
 
+    /// Cases of other kinds that it does not compute; a reason each time it is not empty.
+    fn lacks_case(&self, _kind: Kind, _case: &Case) -> bool {
+        false
+    }
+
     /// Outputs of a case that this backend does not compute; a reason each time it is not empty.
     fn leaves_out(&self, _kind: Kind, _case: &Case, _output: &str) -> bool {
         false
@@ -106,7 +111,7 @@ pub fn run_all(backend: &mut dyn Backend) {
 
 fn run_one(backend: &mut dyn Backend, case: &Case) -> Result<Option<Kind>, Vec<String>> {
     let Some(kind) = kind_of(case).map_err(|message| vec![message])? else { return Ok(None) };
-    if backend.lacks(kind) {
+    if backend.lacks(kind) || backend.lacks_case(kind, case) {
         return Ok(None);
     }
     let outputs = backend.run(kind, case).map_err(|message| vec![message])?;
