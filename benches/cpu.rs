@@ -18,8 +18,7 @@ use wgpo::low_level::reference::advantage_gae::{Window, advantage_gae_into};
 use wgpo::low_level::reference::fisher::Fisher;
 use wgpo::low_level::reference::optim::{Adam, AdamSettings};
 use wgpo::low_level::reference::ppo_update::{Rows, minibatch_gradient};
-use wgpo::low_level::reference::trpo_update::value_range;
-use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
+use wgpo::policy::{Activation, Branch, Head, PolicySpec, initial_parameters};
 use wgpo::{ActMode, Agent, Config};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -69,7 +68,7 @@ fn steps(criterion: &mut Criterion) -> Outcome<()> {
         let rows = minibatch(&spec, &config, rows)?;
         let mut parameters = initial_parameters(&spec, 1);
         let mut adam = Adam::new(parameters.len());
-        let settings = AdamSettings::new(&config, value_range(&layout));
+        let settings = AdamSettings::new(&config, layout.own_range(Branch::VALUE));
         group.bench_function(BenchmarkId::from_parameter(name), |bench| {
             bench.iter(|| {
                 let step = minibatch_gradient(&spec, &layout, &config, &parameters, &rows)

@@ -14,9 +14,7 @@ struct Params {
     steps: u32,
     envs: u32,
     gamma: f32,
-    // 0: the sum is 0 after a step that ends its episode. 1: a step that terminates begins a sum, with its own reward.
-    // 2: so does any step that ends its episode. 3: both 0 and 1.
-    reset: u32,
+    reset: u32,  // RESET_
     masked: u32,
     pad_0: u32,
     pad_1: u32,
@@ -30,6 +28,11 @@ struct Params {
 @group(0) @binding(4) var<storage, read> valid: array<u32>;
 @group(0) @binding(5) var<storage, read_write> carried: array<f32>;
 @group(0) @binding(6) var<storage, read_write> discounted: array<f32>;
+
+const RESET_AFTER_DONE: u32 = 0u;                 // the sum is 0 after a step that ends its episode
+const RESET_AT_TERMINATION: u32 = 1u;             // a step that terminates begins a sum, with its own reward
+const RESET_AT_DONE: u32 = 2u;                    // so does any step that ends its episode
+const RESET_AT_TERMINATION_AFTER_DONE: u32 = 3u;  // the first two
 
 override WG: u32 = 64u;
 
@@ -50,15 +53,16 @@ fn advantage_discount(
         let ended = fell || truncated[i] != 0u;
         if (params.masked == 1u && valid[i] == 0u) {
             discounted[i] = 0.0;
-            sum = select(sum, 0.0, select(ended, fell, params.reset == 1u));
+            sum = select(sum, 0.0, select(ended, fell, params.reset == RESET_AT_TERMINATION));
             continue;
         }
-        if ((fell && (params.reset == 1u || params.reset == 3u)) || (ended && params.reset == 2u)) {
+        let at_termination = params.reset == RESET_AT_TERMINATION || params.reset == RESET_AT_TERMINATION_AFTER_DONE;
+        if ((fell && at_termination) || (ended && params.reset == RESET_AT_DONE)) {
             sum = 0.0;
         }
         sum = params.gamma * sum + rewards[i];
         discounted[i] = sum;
-        if (ended && (params.reset == 0u || params.reset == 3u)) {
+        if (ended && (params.reset == RESET_AFTER_DONE || params.reset == RESET_AT_TERMINATION_AFTER_DONE)) {
             sum = 0.0;
         }
     }

@@ -1,8 +1,8 @@
 // Rows of 32-bit words in a new order: that of a shuffle keyed by seed, update and epoch, or one that is given.
 //
-// Needs parts philox, shuffle and schedule.
+// Needs parts philox, shuffle, schedule and order.
 //
-// order    [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is 1
+// order    [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is ORDER_GIVEN
 // source   [rows, width]
 // gathered [taken, width]; row j starts at j * stride
 //
@@ -11,7 +11,7 @@
 struct Params {
     rows: u32,
     width: u32,
-    use_order: u32,  // 0: the shuffle, 1: order, 2: rows stay where they are
+    use_order: u32,  // ORDER_
     order_offset: u32,
     epoch: u32,
     stride: u32,  // at least the width; what lies between rows is left as it is
@@ -27,21 +27,6 @@ struct Params {
 
 override WG: u32 = 64u;
 
-// The source of row j.
-fn source_row(j: u32) -> u32 {
-    if (params.use_order == 2u) {
-        return j;
-    }
-    if (params.use_order == 1u) {
-        return min(order[params.order_offset + j], params.rows - 1u);
-    }
-    let key = philox_block(
-        philox_counter(PHILOX_SHUFFLE, params.epoch, 0u, vec2<u32>(schedule.update_low, schedule.update_high)),
-        vec2<u32>(schedule.seed_low, schedule.seed_high),
-    );
-    return shuffle_index(j, params.rows, key);
-}
-
 @compute @workgroup_size(WG)
 fn batch_gather(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -55,5 +40,6 @@ fn batch_gather(
     }
     let row = index / params.width;
     let word = index % params.width;
-    gathered[row * params.stride + word] = source[source_row(row) * params.width + word];
+    let from_row = order_source(row, params.rows, params.use_order, params.order_offset, params.epoch);
+    gathered[row * params.stride + word] = source[from_row * params.width + word];
 }

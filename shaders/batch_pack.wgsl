@@ -1,8 +1,8 @@
 // The four numbers that a loss needs of every row, side by side and in the order of batch_gather.
 //
-// Needs parts philox, shuffle and schedule.
+// Needs parts philox, shuffle, schedule and order.
 //
-// order   [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is 1
+// order   [..] u32; row j takes source row order[order_offset + j]; not read unless use_order is ORDER_GIVEN
 // logp_old, advantages, returns, values_old  [rows]
 // samples [taken] of (logp_old, advantage, return, value_old)
 //
@@ -10,7 +10,7 @@
 
 struct Params {
     rows: u32,
-    use_order: u32,  // 0: the shuffle, 1: order, 2: rows stay where they are
+    use_order: u32,  // ORDER_
     order_offset: u32,
     epoch: u32,
     taken: u32,      // rows packed, the first of the order
@@ -30,21 +30,6 @@ struct Params {
 
 override WG: u32 = 64u;
 
-// The source of row j.
-fn source_row(j: u32) -> u32 {
-    if (params.use_order == 2u) {
-        return j;
-    }
-    if (params.use_order == 1u) {
-        return min(order[params.order_offset + j], params.rows - 1u);
-    }
-    let key = philox_block(
-        philox_counter(PHILOX_SHUFFLE, params.epoch, 0u, vec2<u32>(schedule.update_low, schedule.update_high)),
-        vec2<u32>(schedule.seed_low, schedule.seed_high),
-    );
-    return shuffle_index(j, params.rows, key);
-}
-
 @compute @workgroup_size(WG)
 fn batch_pack(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -55,6 +40,6 @@ fn batch_pack(
     if (row >= params.taken) {
         return;
     }
-    let from_row = source_row(row);
+    let from_row = order_source(row, params.rows, params.use_order, params.order_offset, params.epoch);
     samples[row] = vec4<f32>(logp_old[from_row], advantages[from_row], returns[from_row], values_old[from_row]);
 }

@@ -1,7 +1,7 @@
 // Which rows of a window are transitions, by how its environments are reset; with next-step resets also the values of the
 // real last observations. One invocation per environment, forward in time.
 //
-// At most 60,000 steps.
+// At most 60,000 steps. Needs part autoreset.
 //
 // terminated, truncated [steps, envs] 0 or 1
 // ended_before [envs] 1: the transition before the window ended its episode; not read unless use_ended is 1
@@ -15,8 +15,7 @@
 struct Params {
     steps: u32,
     envs: u32,
-    // 0 in the same step, 1 in the next step, 2 disabled.
-    autoreset: u32,
+    autoreset: u32,  // AUTORESET_
     use_ended: u32,
     use_given: u32,
     pad_0: u32,
@@ -49,14 +48,14 @@ fn batch_valid(
     var after_end = params.use_ended == 1u && ended_before[env] != 0u;
     for (var t = 0u; t < params.steps; t += 1u) {
         let i = t * params.envs + env;
-        var counts = params.autoreset == 0u || !after_end;
+        var counts = params.autoreset == AUTORESET_SAME_STEP || !after_end;
         if (params.use_given == 1u) {
             counts = counts && given[i] != 0u;
         }
         valid[i] = select(0u, 1u, counts);
         let ended = terminated[i] != 0u || truncated[i] != 0u;
-        after_end = ended || (params.autoreset == 2u && after_end);
-        if (params.autoreset == 1u) {
+        after_end = ended || (params.autoreset == AUTORESET_DISABLED && after_end);
+        if (params.autoreset == AUTORESET_NEXT_STEP) {
             final_values[i] = values[i + params.envs];
         }
     }

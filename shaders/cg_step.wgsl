@@ -3,20 +3,20 @@
 // Needs parts math, cg and loops. Operations: 16 a parameter, of the start and an iteration; bytes: 60.
 //
 // gradient     [count]               of the loss: b = −gradient
-// product      [count]               in: F p (phase 2) or F x (phase 7; with `warm` also 0); out: the damped product
+// product      [count]               in: F p (DAMP) or F x (DAMP_X; with `warm` also RESIDUAL); out: the damped product
 // direction    [count]               p
 // solution     [count]               x; with `warm` it holds the first guess
 // residual     [count]               r
 // cg_partials  [groups]              two sums of 4,096 elements each
 // cg           [32 + cg_iterations]  scalars, parts/cg.wgsl
 //
-// Phases, in order: start 0, 1; each iteration 2, 3, 4, 5, 6; finish 7, 8, 9. In 1, 3, 5 and 8 a single workgroup adds partials
-// and its lane 0 decides; the others only read the scalars. Once done, iterations change neither x, r nor p.
+// Phases, in order: CG_PHASE_ of part cg. In START, ALPHA, BETA and LENGTH a single workgroup adds partials and its lane 0
+// decides; the others only read the scalars. Once done, iterations change neither x, r nor p.
 
 struct Params {
     count: u32,
     groups: u32,
-    phase: u32,
+    phase: u32,      // CG_PHASE_
     cg_iterations: u32,
     iteration: u32,
     damping: f32,
@@ -39,14 +39,13 @@ struct Params {
 
 const WG: u32 = 64u;
 const SPAN: u32 = 4096u;  // elements of one partial
-
 var<workgroup> sums: array<vec2<f32>, 64>;
 
 // What one element does in a phase, and its terms of the phase's sums.
 fn element(i: u32) -> vec2<f32> {
     let done = cg[CG_DONE] != 0.0;
     switch params.phase {
-        case 0u: {
+        case CG_PHASE_RESIDUAL: {
             let b = -gradient[i];
             var r = b;
             if (params.warm == 0u) { solution[i] = 0.0; } else { r -= product[i] + params.damping * solution[i]; }
@@ -54,23 +53,23 @@ fn element(i: u32) -> vec2<f32> {
             direction[i] = r;
             return vec2<f32>(r * r, b * b);
         }
-        case 9u: {  // nothing to begin at next time
+        case CG_PHASE_CLEAR: {  // nothing to begin at next time
             if (cg[CG_BB] == 0.0 || !math_is_finite(cg[CG_XHX])) { solution[i] = 0.0; }
             return vec2<f32>();
         }
-        case 2u: {
+        case CG_PHASE_DAMP: {
             if (done) { return vec2<f32>(); }
             let p = direction[i];
             product[i] += params.damping * p;
             return vec2<f32>(p * product[i], 0.0);
         }
-        case 4u: {
+        case CG_PHASE_ADVANCE: {
             if (done) { return vec2<f32>(); }
             solution[i] += cg[CG_ALPHA] * direction[i];
             residual[i] -= cg[CG_ALPHA] * product[i];
             return vec2<f32>(residual[i] * residual[i], 0.0);
         }
-        case 6u: {
+        case CG_PHASE_DIRECTION: {
             if (!done) { direction[i] = residual[i] + cg[CG_BETA] * direction[i]; }
             return vec2<f32>();
         }
@@ -88,13 +87,13 @@ fn ends(rr: f32, bb: f32) -> f32 {
 }
 
 fn decide(total: vec2<f32>) {
-    if (params.phase == 1u) {
+    if (params.phase == CG_PHASE_START) {
         for (var i = 0u; i < 32u + params.cg_iterations; i++) { cg[i] = 0.0; }
         cg[CG_RR] = total.x;
         cg[CG_BB] = total.y;
         cg[CG_TRACE] = total.x;
         cg[CG_DONE] = ends(total.x, total.y);
-    } else if (params.phase == 8u) {
+    } else if (params.phase == CG_PHASE_LENGTH) {
         cg[CG_XHX] = total.x;
         cg[CG_BX] = total.y;
         // Also 0 where x does not lead uphill: a zero gradient, or a first guess of another update.
@@ -104,7 +103,7 @@ fn decide(total: vec2<f32>) {
         cg[CG_STEP_SCALE] = select(0.0, scale, steps && math_is_finite(scale));
     } else if (cg[CG_DONE] != 0.0) {
         cg[CG_ALPHA] = 0.0;
-    } else if (params.phase == 3u) {
+    } else if (params.phase == CG_PHASE_ALPHA) {
         cg[CG_PAP] = total.x;
         let curved = total.x > 0.0 && math_is_finite(total.x);
         let alpha = cg[CG_RR] / select(1.0, total.x, curved);
@@ -131,7 +130,8 @@ fn cg_step(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let group = workgroup.y * groups.x + workgroup.x;
-    let decides = params.phase == 1u || params.phase == 3u || params.phase == 5u || params.phase == 8u;
+    let decides = params.phase == CG_PHASE_START || params.phase == CG_PHASE_ALPHA
+        || params.phase == CG_PHASE_BETA || params.phase == CG_PHASE_LENGTH;
     var own = vec2<f32>();
     if (decides) {
         for (var i = lane; i < params.groups; i += WG) { own += cg_partials[i]; }

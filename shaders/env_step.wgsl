@@ -1,6 +1,6 @@
 // One step per environment with autoreset, or only a reset or an observation, from actions.
 //
-// Needs parts math, philox, schedule, episode and one of the environment parts (env_*), which say what a step does:
+// Needs parts math, philox, schedule, autoreset, episode and one of the environment parts (env_*), which say what a step does:
 // S = ENV_STATE numbers of state, O = ENV_OBS of an observation, A = ENV_ACTIONS words of an action.
 //
 // env_state  [envs, S + 2] u32 words, see part episode
@@ -14,8 +14,7 @@
 
 struct Params {
     envs: u32,
-    // 0: step. 1: reset all and observe. 2: observe only. 3: reset those that have ended and observe.
-    mode: u32,
+    mode: u32,  // MODE_
     // Added to the schedule's environment step: this kernel runs once per step of a window.
     step_offset: u32,
     obs_offset: u32,
@@ -36,6 +35,11 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> truncated: array<u32>;
 @group(0) @binding(9) var<storage, read_write> episodes: array<vec2<f32>>;
 
+const MODE_STEP: u32 = 0u;
+const MODE_RESET: u32 = 1u;        // all, and observe
+const MODE_OBSERVE: u32 = 2u;
+const MODE_RESET_ENDED: u32 = 3u;  // those that have ended, and observe all
+
 override WG: u32 = 64u;
 
 @compute @workgroup_size(WG)
@@ -49,10 +53,10 @@ fn env_step(
         return;
     }
     var now = episode_load(env);
-    if (params.mode == 1u || (params.mode == 3u && now.ended)) {
+    if (params.mode == MODE_RESET || (params.mode == MODE_RESET_ENDED && now.ended)) {
         now = episode_start(env, params.step_offset);
     }
-    if (params.mode == 0u) {
+    if (params.mode == MODE_STEP) {
         var action: array<u32, ENV_ACTIONS>;
         for (var i = 0u; i < ENV_ACTIONS; i += 1u) {
             action[i] = actions[params.action_offset + env * ENV_ACTIONS + i];
@@ -68,7 +72,7 @@ fn env_step(
         episodes[row] = s.outcome;
         now = s.now;
     }
-    if (params.mode != 2u) {
+    if (params.mode != MODE_OBSERVE) {
         episode_store(env, now);
     }
     var seen = env_observe(now.state);

@@ -1,25 +1,21 @@
 // What the mean KL of a minibatch or of a whole batch decides: weights of the penalty, learning rate, the next β.
 //
-// trust_partials  [groups]                   sums over rows from loss_trust_region; read in phases 0 and 2
+// trust_partials  [groups]                   sums over rows from loss_trust_region; read for WEIGHTS and COEFFICIENT
 // control         [8]                        parts/control.wgsl
 // trace           [minibatches, TRACE_WIDTH] parts/trace.wgsl; row params.index
 // samples         [kl_sample + 1]            element kl_sample: weights of KL(old‖new) and KL(new‖old) in the loss;
 //                                            valid_sample, unless 0: what a row weighs, 0 where none counts
 // kl_state        [4]                        β and learning rate of the next update (0: the configuration's), KL at the end, 0
 //
-// Needs parts rate, loops. One workgroup. Phase 0 before the loss: KL and penalty go to the trace, their derivative to samples.
-// Phase 1, after the early stop was decided: the learning rate. Phase 2, after the last minibatch and over all rows: KL and β.
-// Phase 3, in its place: β by the KL that the last minibatch with a row that counts left in kl_state; if none did that is NaN,
-// and β stays. Phase 4, after an epoch: the learning rate by the mean KL of the minibatches visited, and the end of a stop
-// that is only the epoch's. Phase 5, before the first step: the learning rate that was kept.
+// Needs parts divergence, rate and loops. One workgroup.
 //
 // Operations: 3 a partial sum, of 64 rows; bytes: 16.
 
 struct Params {
     groups: u32,
     index: u32,         // minibatch of this update
-    phase: u32,
-    direction: u32,     // 0 KL(old‖new), 1 KL(new‖old)
+    phase: u32,         // PHASE_
+    direction: u32,     // DIVERGENCE_
     kl_sample: u32,
     adaptive: u32,      // 1: β is adapted
     inverse_rows: f32,
@@ -36,7 +32,7 @@ struct Params {
     kl_raise: f32,      // factor of β above kl_high
     kl_lower: f32,      // and below kl_low
     column: u32,        // of the trace: the KL that the learning rate follows
-    raises: u32,        // whether the rate rises: 0 never, 1 where KL > 0, 2 at 0, too, and at the end of an epoch only
+    raises: u32,        // RATE_RAISES_; RATE_RAISES_AT_ZERO: at the end of an epoch only
     first: u32,         // first minibatch of the epoch
     reopens: u32,       // 1: an early stop ends with its epoch
     valid_sample: u32,
@@ -50,6 +46,12 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> samples: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> kl_state: array<f32>;
 
+const PHASE_WEIGHTS: u32 = 0u;              // before the loss: KL and penalty to the trace, their derivative to samples
+const PHASE_RATE: u32 = 1u;                 // after the early stop was decided: the learning rate
+const PHASE_COEFFICIENT: u32 = 2u;          // after the last minibatch and over all rows: KL and β
+const PHASE_COEFFICIENT_OF_LAST: u32 = 3u;  // β by what the last minibatch that counts left in kl_state; by a NaN β stays
+const PHASE_EPOCH_END: u32 = 4u;            // the learning rate by the epoch's mean KL; a stop that is only the epoch's ends
+const PHASE_RATE_AT_START: u32 = 5u;        // before the first step: the learning rate that was kept
 const WG: u32 = 64u;
 const MIN_KL_COEF: f32 = 1.4901161193847656e-8;  // 2^-26
 const MAX_KL_COEF: f32 = 67108864.0;             // 2^26
@@ -66,26 +68,24 @@ fn rate_rule() -> RateRule {
 
 fn current_kl_coef() -> f32 {
     let kept = kl_state[STATE_KL_COEF];
-    if (params.adaptive != 0u && kept > 0.0) {
-        return clamp(kept, MIN_KL_COEF, MAX_KL_COEF);
-    }
+    if (params.adaptive != 0u && kept > 0.0) { return clamp(kept, MIN_KL_COEF, MAX_KL_COEF); }
     return params.kl_coef;
 }
 
 @compute @workgroup_size(64)
 fn loss_kl(@builtin(local_invocation_index) lane: u32) {
     var own = vec2<f32>();
-    if (params.phase == 4u) {
+    if (params.phase == PHASE_EPOCH_END) {
         let until = rate_visited_until(params.index, params.reopens);
         for (var index = params.first + lane; index < until; index += WG) {
             let row = index * TRACE_WIDTH;
             own += vec2<f32>(trace[row + params.column], select(0.0, 1.0, trace[row + TRACE_ROWS] > 0.0));
         }
     }
-    if (params.phase == 0u || params.phase == 2u) {
+    if (params.phase == PHASE_WEIGHTS || params.phase == PHASE_COEFFICIENT) {
         for (var group = lane; group < params.groups; group += WG) {
             let partial = trust_partials[group];
-            own.x += select(partial.y, partial.z, params.direction == 1u);
+            own.x += select(partial.y, partial.z, params.direction == DIVERGENCE_NEW_OLD);
         }
     }
     sums[lane] = own;
@@ -97,7 +97,7 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
     if (lane != 0u) { return; }
 
     let row = params.index * TRACE_WIDTH;
-    if (params.phase == 0u) {
+    if (params.phase == PHASE_WEIGHTS) {
         let kl = sums[0].x * params.inverse_rows;
         let kl_coef = current_kl_coef();
         var penalty = kl_coef * kl;
@@ -107,8 +107,8 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
             penalty += params.hinge_coef * over * over;
             slope += 2.0 * params.hinge_coef * over;
         }
-        samples[params.kl_sample] = vec4<f32>(
-            select(slope, 0.0, params.direction == 1u), select(0.0, slope, params.direction == 1u), 0.0, 0.0);
+        let reversed = params.direction == DIVERGENCE_NEW_OLD;
+        samples[params.kl_sample] = vec4<f32>(select(slope, 0.0, reversed), select(0.0, slope, reversed), 0.0, 0.0);
         if (!control_stopped_before(control[CONTROL_STOP], params.index)) {
             trace[row + TRACE_KL] = kl;
             trace[row + TRACE_PENALTY] = penalty;
@@ -119,21 +119,21 @@ fn loss_kl(@builtin(local_invocation_index) lane: u32) {
                 kl_state[STATE_KL] = bitcast<f32>(0x7fc00000u | params.phase);
             }
         }
-    } else if (params.phase == 1u) {
+    } else if (params.phase == PHASE_RATE) {
         if (!control_stopped_before(control[CONTROL_STOP], params.index)) {
             rate_move(trace[row + params.column], rate_rule());
         }
-    } else if (params.phase == 4u) {
+    } else if (params.phase == PHASE_EPOCH_END) {
         // An update that had stopped before this epoch has no KL of it; a minibatch without a row that counts has a sum of 0.
-        if (params.raises == 2u && sums[0].y > 0.0) {
+        if (params.raises == RATE_RAISES_AT_ZERO && sums[0].y > 0.0) {
             rate_move(sums[0].x / sums[0].y, rate_rule());
         }
         if (params.reopens != 0u) { control[CONTROL_STOP] = 0u; }
-    } else if (params.phase == 5u) {
+    } else if (params.phase == PHASE_RATE_AT_START) {
         rate_begin();
     } else {
         var kl = kl_state[STATE_KL];
-        if (params.phase == 2u) {
+        if (params.phase == PHASE_COEFFICIENT) {
             kl = sums[0].x * params.inverse_rows;
             kl_state[STATE_KL] = kl;
         }

@@ -4,15 +4,15 @@
 // control        [8]                         parts/control.wgsl
 // trace          [minibatches, TRACE_WIDTH]  parts/trace.wgsl; row params.index, unless the update had stopped before
 //
-// A single workgroup. approx_kl (k3) above kl_limit stops the update: before this minibatch's step (kl_stop 1), or, looked at
-// in an epoch's last minibatch only, after it (kl_stop 2).
+// A single workgroup. approx_kl (k3) above kl_limit stops the update: before this minibatch's step, or, looked at in an epoch's
+// last minibatch only, after it (kl_stop).
 //
 // Operations: 12 a partial sum, of 64 rows; bytes: 48.
 
 struct Params {
     groups: u32,
     index: u32,         // minibatch of this update
-    kl_stop: u32,       // 0 never, 1 before this step, 2 after this step
+    kl_stop: u32,       // LOSS_TOTALS_NEVER, _BEFORE_STEP or _AFTER_STEP
     kl_limit: f32,
     inverse_rows: f32,
     vf_coef: f32,

@@ -7,8 +7,8 @@
 // optimizer_step  [1]       steps taken since the start; counted on here
 // trace           [minibatches, TRACE_WIDTH]  the norm and whether a step was taken go to row params.index
 //
-// Phase 0 makes the partials, one workgroup each; phase 1, a single workgroup, decides. A NaN or an infinity, or a norm
-// beyond f32, forbids the step. So does an early stop at or before this minibatch. With a value range each side is clipped by
+// Needs part phases. PARTIALS makes the partials, one workgroup each; TOTAL, a single workgroup, decides. A NaN or an infinity,
+// or a norm beyond f32, forbids the step. So does an early stop at or before this minibatch. With a value range each side is clipped by
 // its own norm; an empty one leaves a single group. The trace has the norm of both together.
 //
 // Operations: 2 a parameter; bytes: 4.
@@ -17,11 +17,11 @@ struct Params {
     count: u32,
     groups: u32,
     index: u32,          // minibatch of this update
-    phase: u32,
+    phase: u32,          // PHASES_
     max_grad_norm: f32,  // 0: do not clip
     value_begin: u32,    // the second group: elements value_begin .. value_end
     value_end: u32,
-    formula: u32,        // 0: min(1, max / (norm + 1e-6)), 1: max / max(norm, max)
+    formula: u32,        // CLIP_TORCH or CLIP_TENSORFLOW
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,7 +39,7 @@ fn optim_clip(
 ) {
     let group = workgroup.y * groups.x + workgroup.x;
     var own = vec4<f32>();
-    if (params.phase == 0u) {
+    if (params.phase == PHASES_PARTIALS) {
         let end = min((group + 1u) * NORM_SPAN, params.count);
         for (var i = group * NORM_SPAN + lane; i < end; i += 64u) {
             own = norm_add(own, gradient[i], i >= params.value_begin && i < params.value_end);
@@ -53,7 +53,7 @@ fn optim_clip(
     if (lane != 0u) {
         return;
     }
-    if (params.phase == 1u) {
+    if (params.phase == PHASES_TOTAL) {
         clip_decide(total, params.index, params.max_grad_norm, params.formula);
     } else if (group < params.groups) {
         norm_partials[group] = total;

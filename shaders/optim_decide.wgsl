@@ -15,7 +15,7 @@ struct Params {
     loss_groups: u32,
     norm_groups: u32,
     index: u32,         // minibatch of this update
-    kl_stop: u32,       // 0 never, 1 before this step, 2 after this step
+    kl_stop: u32,       // LOSS_TOTALS_NEVER, _BEFORE_STEP or _AFTER_STEP
     kl_limit: f32,
     inverse_rows: f32,
     vf_coef: f32,

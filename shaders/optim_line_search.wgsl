@@ -1,16 +1,16 @@
 // One phase of a backtracking line search along x, which accepts or refuses candidates on the device.
 //
-// Needs parts math, cg and loops.
+// Needs parts math, cg, divergence and loops.
 //
 // parameters      [count]                    the candidate, at the end the outcome
-// parameters_old  [count]                    kept in phase 0
+// parameters_old  [count]                    kept in phase KEEP
 // solution        [count]                    x, from cg_step
 // cg              [32 + cg_iterations]       scalars, parts/cg.wgsl
 // trust_partials  [groups]                   from loss_trust_region: sums (surrogate, KL(old‖new), KL(new‖old), not finite)
 // search          [8 + 2 line_search_steps]  SEARCH_ below
 //
-// Phases, in order: 0 keep; 1 objective before, from partials of the untouched policy; each try 2 candidate, (network and
-// loss), 3 decide; 4 restore, unless accepted. In 1 and 3 a single workgroup adds the partials and its lane 0 decides.
+// Phases, in order: KEEP; BEFORE, the objective from partials of the untouched policy; each try CANDIDATE, (network and
+// loss), DECIDE; RESTORE, unless accepted. In BEFORE and DECIDE a single workgroup adds the partials and its lane 0 decides.
 // Once accepted, or where the step scale is 0, tries do nothing. Parameters are copied, so a refusal leaves the same bits.
 //
 // Operations: 2 a parameter and candidate; bytes: 8 to keep, 12 a candidate, 8 to restore.
@@ -18,14 +18,14 @@
 struct Params {
     count: u32,
     groups: u32,
-    phase: u32,
+    phase: u32,              // PHASE_
     index: u32,              // number of the try, from 0
     line_search_steps: u32,
     factor: f32,             // of the full step in this try
     max_kl: f32,
     kl_margin: f32,          // accepted up to max_kl * kl_margin
-    kl_direction: u32,       // 0 KL(old‖new), 1 KL(new‖old)
-    acceptance: u32,         // improvement: 0 above 0, 1 at least 0, 2 above 0 and ratio * expected
+    kl_direction: u32,       // DIVERGENCE_
+    acceptance: u32,         // of the improvement, ACCEPTANCE_
     ratio: f32,
     inverse_rows: f32,
     line_search: u32,        // 0: accept whatever is finite
@@ -52,16 +52,26 @@ const SEARCH_EXPECTED: u32 = 6u;   // expected improvement of the last try
 const SEARCH_KL_BEFORE: u32 = 7u;
 const SEARCH_OF_TRIES: u32 = 8u;   // (KL, objective) of each try
 
+const PHASE_KEEP: u32 = 0u;
+const PHASE_BEFORE: u32 = 1u;
+const PHASE_CANDIDATE: u32 = 2u;
+const PHASE_DECIDE: u32 = 3u;
+const PHASE_RESTORE: u32 = 4u;
+
+const ACCEPTANCE_IMPROVES: u32 = 0u;   // above 0
+const ACCEPTANCE_NOT_WORSE: u32 = 1u;  // at least 0
+const ACCEPTANCE_RATIO: u32 = 2u;      // above 0 and above ratio * expected
+
 const WG: u32 = 64u;
 
 var<workgroup> sums: array<vec4<f32>, 64>;
 
-// Phases 0, 2 and 4, element by element.
+// KEEP, CANDIDATE and RESTORE, element by element.
 fn move_parameters(i: u32) {
     let accepted = search[SEARCH_ACCEPTED] != 0.0;
-    if (params.phase == 0u) {
+    if (params.phase == PHASE_KEEP) {
         parameters_old[i] = parameters[i];
-    } else if (params.phase == 4u) {
+    } else if (params.phase == PHASE_RESTORE) {
         if (!accepted) { parameters[i] = parameters_old[i]; }
     } else if (!accepted) {
         let change = params.factor * cg[CG_STEP_SCALE] * solution[i];
@@ -72,8 +82,8 @@ fn move_parameters(i: u32) {
 
 fn decide(total: vec4<f32>) {
     let objective = total.x * params.inverse_rows;
-    let kl = select(total.y, total.z, params.kl_direction == 1u) * params.inverse_rows;
-    if (params.phase == 1u) {
+    let kl = select(total.y, total.z, params.kl_direction == DIVERGENCE_NEW_OLD) * params.inverse_rows;
+    if (params.phase == PHASE_BEFORE) {
         for (var i = 0u; i < SEARCH_OF_TRIES + 2u * params.line_search_steps; i++) { search[i] = 0.0; }
         search[SEARCH_OBJECTIVE_BEFORE] = objective;
         search[SEARCH_KL_BEFORE] = kl;
@@ -92,8 +102,8 @@ fn decide(total: vec4<f32>) {
     var accepts = math_is_finite(improvement) && math_is_finite(kl) && total.w == 0.0;
     if (params.line_search != 0u) {
         var improves = improvement > 0.0;
-        if (params.acceptance == 1u) { improves = improvement >= 0.0; }
-        if (params.acceptance == 2u) { improves = improves && improvement > params.ratio * expected; }
+        if (params.acceptance == ACCEPTANCE_NOT_WORSE) { improves = improvement >= 0.0; }
+        if (params.acceptance == ACCEPTANCE_RATIO) { improves = improves && improvement > params.ratio * expected; }
         accepts = accepts && improves && kl <= params.max_kl * params.kl_margin;
     }
     if (accepts) {
@@ -110,7 +120,7 @@ fn optim_line_search(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let decides = params.phase == 1u || params.phase == 3u;
+    let decides = params.phase == PHASE_BEFORE || params.phase == PHASE_DECIDE;
     let i = (workgroup.y * groups.x + workgroup.x) * WG + lane;
     if (!decides && i < params.count) { move_parameters(i); }
 

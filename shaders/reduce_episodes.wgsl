@@ -1,6 +1,7 @@
 // Number, return and length of the episodes that ended within a window, from the marks that environments leave per step.
 //
-// Phase 0: one workgroup per chunk of entries; phase 1: one workgroup for all partials. The trees are fixed by the shape.
+// Needs parts phases and loops. PARTIALS: one workgroup per chunk of entries; TOTAL: one workgroup for all partials.
+// The trees are fixed by the shape.
 //
 // episodes [count] of (return, length); length 0 where no episode ended
 // partials [chunks, 5], chunks = ceil(count / chunk)
@@ -52,11 +53,11 @@ fn reduce_episodes(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let group = workgroup.y * groups.x + workgroup.x;
-    if (group >= select(1u, params.chunks, params.phase == 0u)) {
+    if (group >= select(1u, params.chunks, params.phase == PHASES_PARTIALS)) {
         return;
     }
     var own = Summary(0.0, 0.0, 0.0, 3.4e38, -3.4e38);
-    if (params.phase == 0u) {
+    if (params.phase == PHASES_PARTIALS) {
         let end = min((group + 1u) * params.chunk, params.count);
         for (var i = group * params.chunk + lane; i < end; i += WG) {
             let episode = episodes[i];
@@ -82,7 +83,7 @@ fn reduce_episodes(
         return;
     }
     let all = scratch[0];
-    if (params.phase == 0u) {
+    if (params.phase == PHASES_PARTIALS) {
         let i = group * 5u;
         partials[i] = all.episodes;
         partials[i + 1u] = all.return_sum;

@@ -1,9 +1,9 @@
 // Mean and standard deviation of each segment of a column of numbers, or of the differences of two columns.
 //
-// Phase 0: one workgroup per (segment, chunk); phase 1: one workgroup per segment, which merges the chunks by Chan's
+// PARTIALS: one workgroup per (segment, chunk); TOTAL: one workgroup per segment, which merges the chunks by Chan's
 // formula (Chan, Golub, LeVeque 1979). The trees are fixed by the shape. Counts are exact up to 2^24 rows a segment.
 // Operations: 4 a row; bytes: 4, 4 more of the subtrahend, 4 of marks, and 32 a chunk.
-// Needs parts sample, moments, twofloat and loops. Only rows that count enter; without one all numbers are 0.
+// Needs parts phases, sample, moments, twofloat and loops. Only rows that count enter; without one all numbers are 0.
 //
 // minuend    [..]; row i's element is at i * stride + offset
 // subtrahend [rows]; not read unless subtract is 1
@@ -126,7 +126,7 @@ fn reduce_moments(
     // Everything that decides a barrier is the same for the whole workgroup.
     let group = workgroup.y * groups.x + workgroup.x;
     let segments = (params.rows + params.segment - 1u) / params.segment;
-    if (params.phase == 0u) {
+    if (params.phase == PHASES_PARTIALS) {
         if (group >= segments * params.chunks_per_segment) {
             return;
         }

@@ -133,37 +133,7 @@ pub use wgpu;
 ///
 /// **Not stable.** Names and signatures here may change in any version; those outside of `low_level` change as Semantic Versioning says.
 ///
-/// # Kernels by stage
-///
-/// `ARCHITECTURE.md` in the repository has the flow as a picture, and `docs/kernels.md` says what each kernel computes.
-///
-/// - Collect: [`kernels::env_step`], [`kernels::policy_sample`], or both and the actor in [`kernels::rollout_fused`]; put together in
-///   [`algo::RolloutPlan`]. [`kernels::reduce_episodes`] sums up the episodes that ended.
-/// - Running statistics, if enabled: [`kernels::policy_normalize`] for observations; [`kernels::advantage_discount`],
-///   [`kernels::reduce_running`], [`kernels::advantage_rescale`] for rewards and value targets ([`algo::NormalizerBuffers`]).
-/// - Advantages: [`kernels::advantage_gae`], [`kernels::advantage_gae_chunked`], [`kernels::advantage_k_step`]; picked by shape in
-///   [`algo::AdvantagePlan`]. Normalised by [`kernels::reduce_moments`] and [`kernels::advantage_normalize`]. For rollouts of an older
-///   policy [`kernels::advantage_log_rho`] ([`algo::LogRhoPlan`]) and [`kernels::advantage_vtrace`]. Returns of whole episodes, without a critic:
-///   [`kernels::advantage_return`] ([`algo::ReturnPlan`]).
-/// - Masked rows, if there are any: [`kernels::batch_valid`] ([`algo::ValidPlan`]), [`kernels::batch_clean`],
-///   [`kernels::batch_count`].
-/// - Minibatches: [`kernels::batch_gather`], [`kernels::batch_pack`].
-/// - Off-policy algorithms: [`kernels::replay_store`] and [`kernels::replay_sample`] for the replay, [`kernels::loss_dqn`],
-///   [`kernels::loss_q`], [`kernels::loss_actor`] for the losses, [`kernels::policy_squash`], [`kernels::policy_tanh`],
-///   [`kernels::policy_squash_backward`] for the actors, [`kernels::optim_temperature`], [`kernels::optim_polyak`].
-/// - Networks: [`kernels::mlp_forward`], [`kernels::mlp_forward_fused`], [`kernels::mlp_backward_input`], [`kernels::mlp_backward_weight`],
-///   [`kernels::reduce_partials`].
-/// - Several networks of one shape: [`kernels::mlp_forward_networks`], [`kernels::mlp_backward_networks`].
-/// - Loss: [`kernels::loss_ppo`], [`kernels::loss_ppo_fused`], [`kernels::loss_statistics`]; [`kernels::head_evaluate`] for your own losses.
-/// - Many choices: [`kernels::policy_sample_wide`], [`kernels::head_evaluate_wide`], [`kernels::head_fisher_wide`], with a workgroup per row
-///   if one invocation cannot walk it ([`kernels::is_wide`]).
-/// - Optimiser: [`kernels::optim_reduce`], [`kernels::optim_decide`], [`kernels::optim_clip`], [`kernels::optim_adam`], [`kernels::optim_rmsprop`];
-///   [`kernels::loss_kl`] sets the weight of a KL penalty and the learning rate by KL.
-/// - Networks in large tiles: [`kernels::mlp_forward_tiled`], [`kernels::mlp_backward_input_tiled`],
-///   [`kernels::mlp_backward_weight_tiled`], [`kernels::mlp_jvp_tiled`].
-/// - Trust region: [`kernels::mlp_jvp`] and [`kernels::head_fisher`] for a Fisher product ([`algo::FisherPlan`]),
-///   [`kernels::cg_step`], [`kernels::loss_trust_region`], [`kernels::optim_line_search`]; put together in
-///   [`algo::TrustRegionUpdate`].
+/// [`kernels`] has a list of them by stage. `ARCHITECTURE.md` in the repository has the flow as a picture.
 pub mod low_level {
     #[doc(inline)]
     pub use crate::algo;

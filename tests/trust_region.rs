@@ -16,9 +16,9 @@ use wgpo::low_level::reference::cg::{CgSettings, conjugate_gradient};
 use wgpo::low_level::reference::fisher::{Fisher, fisher_vector_product};
 use wgpo::low_level::reference::optim::Adam;
 use wgpo::low_level::reference::ppo_update::{Order, Rows, minibatch_gradient, ppo_update};
-use wgpo::low_level::reference::trpo_update::{mean_kl, policy_step, trpo_update, value_range};
+use wgpo::low_level::reference::trpo_update::{mean_kl, policy_step, trpo_update};
 use wgpo::low_level::reference::{head, head_actions};
-use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
+use wgpo::policy::{Activation, Branch, Head, PolicySpec, initial_parameters};
 use wgpo::{Agent, Algorithm, AlgorithmKind, Config, OnPolicy, SaveAgent};
 
 fn specs() -> Vec<PolicySpec> {
@@ -92,7 +92,7 @@ fn fisher_is_symmetric_and_positive_semi_definite() {
                 let (a, b) = (dot(&u, &fv), dot(&v, &fu));
                 assert!((a - b).abs() <= 1e-12 * (norm(&u) * norm(&fv)), "{form:?}: {a} and {b}");
                 assert!(dot(&v, &fv) >= 0.0);
-                assert!(fv[value_range(&layout)].iter().all(|x| *x == 0.0), "nothing of the critic");
+                assert!(fv[layout.own_range(Branch::VALUE)].iter().all(|x| *x == 0.0), "nothing of the critic");
             }
         }
     }
@@ -298,7 +298,7 @@ fn an_accepted_step_improves_within_the_trust_region() {
                 );
                 // Exactly solved, the direction's length is the trust region's: ½ scale² xᵀFx = max_kl.
                 assert!((0.5 * stats.step_scale.powi(2) * stats.quadratic_form - 0.01).abs() < 1e-12);
-                let range = value_range(&layout);
+                let range = layout.own_range(Branch::VALUE);
                 assert_eq!(bits(&step.parameters[range.clone()]), bits(&parameters[range]), "the critic waits");
             }
         }
@@ -330,7 +330,7 @@ fn a_line_search_may_backtrack_or_fail() {
         let step = stats.trust_region.unwrap();
         assert_eq!((step.accepted, step.accepted_try, step.tries), (false, None, last as u32));
         assert_eq!((step.kl_after, step.surrogate_after), (step.kl_before, step.surrogate_before));
-        let range = value_range(&layout);
+        let range = layout.own_range(Branch::VALUE);
         for index in 0..after.len() {
             let same = after[index].to_bits() == parameters[index].to_bits();
             assert_eq!(same, !range.contains(&index), "{index}: the policy stays bit for bit, the critic learns");
@@ -463,7 +463,7 @@ fn a_part_of_the_rows_makes_the_whole_step_of_the_policy() {
         let stats = trpo_update(&spec, config, 1e-2, &mut after, &mut adam, &mut direction, rows, order).unwrap();
         (after, stats.trust_region.unwrap())
     };
-    let value = value_range(&layout);
+    let value = layout.own_range(Branch::VALUE);
     let config = subsample(4);
     assert_eq!((base.order_epochs(), config.order_epochs()), (2, 3));
     let keyed = |update| Order::Keyed { seed: 5, update };

@@ -11,9 +11,8 @@ use wgpo::data::Batch;
 use wgpo::gpu::Gpu;
 use wgpo::low_level::algo::{FisherPlan, TrustRegionUpdate};
 use wgpo::low_level::reference::fisher::Fisher;
-use wgpo::low_level::reference::trpo_update::value_range;
 use wgpo::low_level::rng::{Draw, block, normal};
-use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
+use wgpo::policy::{Activation, Branch, Head, PolicySpec, initial_parameters};
 use wgpo::{
     ActMode, Agent, Algorithm, AlgorithmKind, BatchBuffers, Config, Env, GpuLearner, GpuTrainer, Model, OnPolicy,
     SaveTrainer, Trainer,
@@ -75,7 +74,7 @@ fn compare_steps(start: &[f32], got: &[f32], want: &[f32], indices: &[usize]) ->
 /// All parameters but the critic's own.
 fn of_policy(spec: &PolicySpec) -> Vec<usize> {
     let layout = spec.layout();
-    let value = value_range(&layout);
+    let value = layout.own_range(Branch::VALUE);
     (0..layout.len()).filter(|i| !value.contains(i)).collect()
 }
 
@@ -176,7 +175,7 @@ fn whole_updates_agree_with_the_f64_reference() {
                 assert!((length - 1.0).abs() < 1e-3, "{name}: length {length}");
             }
             // The critic: Adam's steps on its own parameters.
-            let value: Vec<_> = value_range(&spec.layout()).collect();
+            let value: Vec<_> = spec.layout().own_range(Branch::VALUE).collect();
             let (cosine, length) = compare_steps(&start, &a, &b, &value);
             assert!(cosine > 1.0 - 1e-6 && (length - 1.0).abs() < 1e-4, "{name}: critic {cosine} {length}");
             assert_eq!((got.optimizer_steps, got.minibatches.len()), (want.optimizer_steps, want.minibatches.len()));

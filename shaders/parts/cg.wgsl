@@ -1,4 +1,4 @@
-// Places of the scalars of a conjugate-gradient solve.
+// A conjugate-gradient solve: places of its scalars, why it ended, and its phases in the order in which they run.
 const CG_RR: u32 = 0u;                  // r . r
 const CG_PAP: u32 = 1u;                 // p . A p of the last iteration
 const CG_ALPHA: u32 = 2u;               // step along p; 0 once done
@@ -15,3 +15,17 @@ const CG_TRACE: u32 = 16u;              // r . r before the first iteration and 
 const CG_RESIDUAL: f32 = 1.0;
 const CG_CURVATURE: f32 = 2.0;
 const CG_NOT_FINITE: f32 = 3.0;
+
+// The start.
+const CG_PHASE_RESIDUAL: u32 = 0u;   // r, p
+const CG_PHASE_START: u32 = 1u;      // r . r, b . b
+// An iteration, after F p.
+const CG_PHASE_DAMP: u32 = 2u;       // A p
+const CG_PHASE_ALPHA: u32 = 3u;
+const CG_PHASE_ADVANCE: u32 = 4u;    // x, r
+const CG_PHASE_BETA: u32 = 5u;
+const CG_PHASE_DIRECTION: u32 = 6u;  // p
+// The end, after F x.
+const CG_PHASE_DAMP_X: u32 = 7u;     // A x
+const CG_PHASE_LENGTH: u32 = 8u;     // of the step
+const CG_PHASE_CLEAR: u32 = 9u;      // x that no later solve begins at

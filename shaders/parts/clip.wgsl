@@ -6,13 +6,15 @@ const CLIP_MOST: f32 = 9223372036854775808.0;
 // The least factor that a device may not flush to 0: 2^-126.
 const CLIP_LEAST: f32 = 1.1754943508222875e-38;
 
-// The factor for a group of this norm. formula 0: min(1, max / (norm + 1e-6)), 1: max / max(norm, max); a max_grad_norm of 0
-// does not clip.
+const CLIP_TORCH: u32 = 0u;       // min(1, max / (norm + 1e-6))
+const CLIP_TENSORFLOW: u32 = 1u;  // max / max(norm, max)
+
+// The factor for a group of this norm, by one of these formulas; a max_grad_norm of 0 does not clip.
 fn clip_factor(norm: f32, max_grad_norm: f32, formula: u32) -> f32 {
     if (max_grad_norm <= 0.0) {
         return 1.0;
     }
-    if (formula == 1u) {
+    if (formula == CLIP_TENSORFLOW) {
         return max_grad_norm / max(norm, max_grad_norm);
     }
     return min(1.0, max_grad_norm / (norm + 1e-6));

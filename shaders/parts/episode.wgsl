@@ -1,6 +1,6 @@
 // An environment's episode: the state with return and length so far, its start, its end, and the three kinds of autoreset.
 //
-// Needs parts philox, schedule, one environment part, and of the kernel the uniform `schedule` and the buffer
+// Needs parts philox, schedule, autoreset, one environment part, and of the kernel the uniform `schedule` and the buffer
 // env_state [envs, S + 2] u32 words: the state, the episode's return so far (f32 bits); the episode's steps so far (u32), with
 // the highest bit set where the episode has ended and nothing was reset yet.
 
@@ -57,7 +57,7 @@ fn episode_start(env: u32, step_offset: u32) -> Episode {
     return Episode(env_start(u), 0.0, 0u, false);
 }
 
-// autoreset 0: the step that ends an episode resets. 1: the step after it does, whatever its action. 2: none does.
+// autoreset: AUTORESET_ of part autoreset.
 fn episode_step(
     env: u32, before: Episode, action: array<u32, ENV_ACTIONS>, step_offset: u32, time_limit: u32, autoreset: u32,
 ) -> EpisodeStep {
@@ -80,7 +80,7 @@ fn episode_step(
     }
     // A reset by the step that ends, or by the one after it; that one has nothing of its own to tell.
     let just_now = s.terminated || s.truncated;
-    if (s.now.ended && (autoreset == 0u || (autoreset == 1u && !just_now))) {
+    if (s.now.ended && (autoreset == AUTORESET_SAME_STEP || (autoreset == AUTORESET_NEXT_STEP && !just_now))) {
         // The new episode begins at the next step's count: no two starts share a draw.
         s.now = episode_start(env, step_offset + 1u);
     }

@@ -8,6 +8,11 @@ var<workgroup> loss_totals_c: array<vec4<f32>, 64>;
 // Part value's unit of errors.
 const LOSS_TOTALS_VALUE: f32 = 16777216.0;
 
+// What kl_stop says; CONTROL_STOP counts on by it.
+const LOSS_TOTALS_NEVER: u32 = 0u;
+const LOSS_TOTALS_BEFORE_STEP: u32 = 1u;
+const LOSS_TOTALS_AFTER_STEP: u32 = 2u;
+
 // Leaves the sums over all groups in the first element of each. With `bits` rows that are not finite are bits behind the sums,
 // as loss_ppo_fused leaves them, and rows that count are in their place.
 fn loss_totals(lane: u32, groups: u32, bits: u32) {
@@ -44,8 +49,7 @@ fn loss_totals(lane: u32, groups: u32, bits: u32) {
 }
 
 // Row `index` of the trace from those sums, by one invocation, unless the update had stopped before. approx_kl (k3) above
-// kl_limit stops it: before this minibatch's step (kl_stop 1), or after it (kl_stop 2). with_kl: loss_kl left a penalty in
-// the trace.
+// kl_limit stops it: before this minibatch's step, or after it, as kl_stop says. with_kl: loss_kl left a penalty in the trace.
 fn loss_totals_store(index: u32, inverse_rows: f32, vf_coef: f32, with_kl: u32, kl_stop: u32, kl_limit: f32) {
     if (control_stopped_before(control[CONTROL_STOP], index)) {
         return;
@@ -70,7 +74,7 @@ fn loss_totals_store(index: u32, inverse_rows: f32, vf_coef: f32, with_kl: u32, 
     trace[row + TRACE_HEAD_HITS] = loss_totals_c[0].z;
     trace[row + TRACE_ROWS] = loss_totals_c[0].w;
     control[CONTROL_VISITED] += 1u;
-    if (kl_stop != 0u && mean_b.y > kl_limit) {
+    if (kl_stop != LOSS_TOTALS_NEVER && mean_b.y > kl_limit) {
         control[CONTROL_STOP] = index + kl_stop;
     }
 }

@@ -1,5 +1,10 @@
 // A learning rate that follows the KL. Needs parts math, schedule and control; a kernel provides control and kl_state.
 
+// Whether the rate rises at a KL below the range.
+const RATE_RAISES_NEVER: u32 = 0u;
+const RATE_RAISES_ABOVE_ZERO: u32 = 1u;  // where it is above 0
+const RATE_RAISES_AT_ZERO: u32 = 2u;     // at 0, too
+
 const RATE_STATE: u32 = 1u;  // of kl_state: the learning rate of the next step, 0: the configuration's
 
 struct RateRule {
@@ -8,7 +13,7 @@ struct RateRule {
     factor: f32,
     least: f32,
     most: f32,
-    raises: u32,  // 0 never, 1 where KL > 0, 2 at 0, too
+    raises: u32,  // RATE_RAISES_
 }
 
 // The rate from the one before and what the KL says; a KL that is no number says nothing.
@@ -20,7 +25,7 @@ fn rate_move(kl: f32, rule: RateRule) {
     if (!math_is_nan(kl)) {
         if (kl > rule.high) {
             rate = max(rate / rule.factor, rule.least);
-        } else if (kl < rule.low && (rule.raises == 2u || (rule.raises == 1u && kl > 0.0))) {
+        } else if (kl < rule.low && (rule.raises == RATE_RAISES_AT_ZERO || (rule.raises == RATE_RAISES_ABOVE_ZERO && kl > 0.0))) {
             rate = min(rate * rule.factor, rule.most);
         }
     }

@@ -2,8 +2,9 @@
 // At a tie the gradient is what automatic differentiation gives: a clamp passes it on its closed range, a min or max of equals
 // hands each half. Needs part math.
 
+const SURROGATE_CLIP: u32 = 0u;
 const SURROGATE_RATIO: u32 = 1u;  // −r A
-const SURROGATE_PLAIN: u32 = 2u;  // −A logp, without a ratio; any other form is clipped
+const SURROGATE_PLAIN: u32 = 2u;  // −A logp, without a ratio
 const SURROGATE_LOG_RATIO_LIMIT: f32 = 20.0;
 
 struct Surrogate {
@@ -23,7 +24,7 @@ fn surrogate_clipped(form: u32, clip_coef: f32, dual_clip: f32, r: f32, advantag
     let clipped = select(math_clamp(r, low, high), r, inside) * advantage;
     var surrogate = min(plain, clipped);  // both are NaN or none is
     var share = select(0.0, 1.0, inside || plain < clipped);
-    if (dual_clip > 0.0 && form == 0u && advantage < 0.0) {
+    if (dual_clip > 0.0 && form == SURROGATE_CLIP && advantage < 0.0) {
         let bound = dual_clip * advantage;
         share *= select(select(0.0, 0.5, surrogate == bound), 1.0, surrogate > bound);
         surrogate = select(max(surrogate, bound), surrogate, math_is_nan(surrogate));

@@ -1,9 +1,10 @@
 // The value's error in each of its forms, and the derivative. Needs part math.
 
+const VALUE_PLAIN: u32 = 0u;        // the square
 const VALUE_CLIP_MAX: u32 = 1u;     // maximum of the plain and the clipped one
 const VALUE_CLIP_ONLY: u32 = 2u;    // the clipped one
 const VALUE_HUBER: u32 = 3u;        // square up to the limit, a line beyond
-const VALUE_CLAMP_ERROR: u32 = 4u;  // square, at most the limit; any other form is the plain square
+const VALUE_CLAMP_ERROR: u32 = 4u;  // square, at most the limit
 
 // 2^-12: errors are in units of 2^24, so that sums of up to 2^24 of them end where their mean does. Powers of two change no
 // digit; part loss_totals puts it right.

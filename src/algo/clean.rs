@@ -6,6 +6,7 @@ use super::model::Model;
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::batch_clean::INVALID_LOGP;
+use crate::kernels::words::Order;
 use crate::kernels::{batch_count, batch_pack};
 
 /// `batch` with masked rows blanked out and marked by [`INVALID_LOGP`], and the calls that copy it so. Without masked rows
@@ -44,7 +45,7 @@ pub(super) fn pack_in_order(
         values_old: &batch.values_old,
         samples,
     };
-    let params = batch_pack::Params { rows, use_order: 1, ..Default::default() };
+    let params = batch_pack::Params { rows, use_order: Order::Given.code(), ..Default::default() };
     let mut calls = batch_pack::bind(gpu, &[params], &io, &model.ring)?;
     if batch.valid.is_some() {
         let params = batch_count::Params { rows, segment: rows, stride: 1, place: rows, ..Default::default() };

@@ -34,6 +34,7 @@ mod log_rho;
 mod model;
 mod network;
 mod normalize;
+mod normalized;
 mod plan;
 mod policy_step;
 mod prepare;

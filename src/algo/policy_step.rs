@@ -6,14 +6,14 @@ use super::fisher::{FisherPlan, networks, sum_partials};
 use super::forward::ForwardOnly;
 use super::model::Model;
 use super::network::{Activations, Block, Gradients};
+use super::normalized::{Normalized, Stretch};
 use super::rows;
 use super::update_build::ACTOR;
 use crate::config::{Acceptance, AdvantageNorm, Algorithm, Config, TrustRegion};
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{
-    advantage_normalize, batch_count, cg_step, loss_ppo, loss_statistics, loss_trust_region, optim_line_search,
-    reduce_moments,
+    batch_count, cg_step, loss_ppo, loss_statistics, loss_trust_region, optim_line_search, reduce_moments,
 };
 use crate::memory::small;
 
@@ -74,32 +74,11 @@ impl<'a> PolicyStep<'a> {
         let (gpu, rows, config) = (self.gpu, self.rows, self.config);
         let mut calls = pack_in_order(gpu, self.model, batch, &self.samples)?;
         if config.norm_adv != AdvantageNorm::None {
-            // The advantage is the second of a sample's four numbers.
-            let (stride, offset, segment) = (4, 1, rows);
-            let samples = self.samples.cast();
-            let moments = gpu.buffer("moments", 1)?;
-            let io = reduce_moments::Io {
-                minuend: &samples,
-                subtrahend: &batch.advantages,
-                marks: &samples,
-                partials: &gpu.buffer("moment partials", reduce_moments::partials(rows, rows))?,
-                moments: &moments,
-            };
-            let mark_stride = if batch.valid.is_some() { stride } else { 0 };
-            let params = reduce_moments::Params { rows, segment, stride, offset, mark_stride, ..Default::default() };
-            calls.extend(reduce_moments::bind(gpu, &[params], &io)?);
-            let io = advantage_normalize::Io { moments: &moments, advantages: &samples };
-            let params = advantage_normalize::Params {
-                rows,
-                segment,
-                stride,
-                offset,
-                ddof: config.adv_ddof,
-                eps: config.adv_eps as f32,
-                std_floor: config.adv_std_floor as f32,
-                ..Default::default()
-            };
-            calls.extend(advantage_normalize::bind(gpu, &[params], &io)?);
+            let (moments, all) = (gpu.buffer("moments", 1)?, [Stretch::whole(rows)]);
+            let partials = gpu.buffer("moment partials", reduce_moments::partials(rows, rows))?;
+            let of = Normalized { gpu, config, samples: &self.samples, moments: &moments };
+            calls.extend(of.measure(&partials, batch.valid.is_some(), &all)?);
+            calls.extend(of.apply(&all)?);
         }
         Ok(calls)
     }

@@ -8,6 +8,7 @@ use super::rows;
 use crate::env::Env;
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Element, Gpu, ProductPath, require_calls};
+use crate::kernels::env_step::Mode;
 use crate::kernels::{env_step, policy_sample, rollout_fused};
 use crate::policy::{Branch, PolicySpec};
 
@@ -99,8 +100,12 @@ impl Steps<'_> {
         let normalizes = model.normalizer.has_obs();
         let raw =
             if normalizes { gpu.buffer("raw obs", u64::from(envs) * u64::from(obs_dim))? } else { self.obs.clone() };
-        let base = env_step::Params { envs, time_limit: env.time_limit(), ..Default::default() };
-        let mut params = vec![env_step::Params { mode: 1, ..base }, env_step::Params { mode: 2, ..base }];
+        let base =
+            env_step::Params { mode: Mode::Step.code(), envs, time_limit: env.time_limit(), ..Default::default() };
+        let mut params = vec![
+            env_step::Params { mode: Mode::Reset.code(), ..base },
+            env_step::Params { mode: Mode::Observe.code(), ..base },
+        ];
         params.extend((0..steps).map(|t| env_step::Params {
             step_offset: t,
             obs_offset: if normalizes { 0 } else { (t + 1) * envs * obs_dim },
@@ -178,7 +183,7 @@ impl Steps<'_> {
             truncated: self.truncated,
             episodes: self.episodes,
         };
-        let params = env_step::Params { envs: self.envs, mode: 1, ..Default::default() };
+        let params = env_step::Params { envs: self.envs, mode: Mode::Reset.code(), ..Default::default() };
         env_step::bind(self.gpu, self.env, &[params], &io, &self.model.ring)
     }
 }

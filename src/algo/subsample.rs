@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::batch_gather;
+use crate::kernels::words::Order;
 use crate::memory::small;
 
 /// The rows that the policy's step is made on, and the calls that copy them: the batch itself, or with
@@ -31,6 +32,7 @@ pub(super) fn subsampled(
         needs: place,
         has: u64::from(u32::MAX),
     })?;
+    let from = if order.is_some() { Order::Given } else { Order::Shuffled };
     let mut calls = Vec::new();
     let mut gather = |source: &Buffer<u32>, width: usize| -> Result<Buffer<u32>> {
         let gathered = gpu.buffer("the policy's rows", u64::from(taken) * width as u64)?;
@@ -38,7 +40,7 @@ pub(super) fn subsampled(
         let params = batch_gather::Params {
             rows,
             width,
-            use_order: order.is_some().into(),
+            use_order: from.code(),
             order_offset,
             epoch,
             stride: width,

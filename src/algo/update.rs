@@ -7,7 +7,8 @@ use super::update_build::Builder;
 use crate::config::{AdvantageNorm, Config, KlPenalty, ValueLoss};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call, Gpu, ReadBack, Slot, require_calls};
-use crate::kernels::{loss_kl, loss_statistics, reduce_moments};
+use crate::kernels::reduce_moments::MOMENTS;
+use crate::kernels::{loss_kl, loss_statistics};
 use std::ops::Range;
 
 /// An update of PPO (clipped, with a KL penalty, or both), of A2C or of REINFORCE on rows of a fixed number. It reads nothing back: early
@@ -270,7 +271,7 @@ impl PpoUpdate {
 
     /// Words of the statistics, for a [`ReadBack`] of the caller's.
     pub fn statistics_len(&self) -> u64 {
-        loss_statistics::CONTROL_WORDS + 2 * reduce_moments::MOMENTS as u64 + self.trace.len() + loss_kl::STATE_WORDS
+        loss_statistics::CONTROL_WORDS + 2 * MOMENTS as u64 + self.trace.len() + loss_kl::STATE_WORDS
     }
 
     /// Records a copy of the statistics into `staging`, from its word `at` on.
@@ -284,12 +285,21 @@ impl PpoUpdate {
         at: u64,
     ) -> Result<()> {
         staging.check(at, self.statistics_len())?;
-        let words = loss_statistics::CONTROL_WORDS;
-        staging.copy(encoder, &self.control, 0, at, words)?;
-        let variances = self.variances.cast();
-        staging.copy(encoder, &variances, 0, at + words, 4)?;
-        staging.copy(encoder, &variances, Builder::SECOND_VARIANCE * 4, at + words + 4, 4)?;
-        staging.copy(encoder, &self.trace.cast(), 0, at + words + 8, self.trace.len())?;
-        staging.copy(encoder, &self.kl_state.cast(), 0, at + words + 8 + self.trace.len(), loss_kl::STATE_WORDS)
+        let (variances, trace) = (self.variances.cast(), self.trace.cast());
+        let (moments, second) = (MOMENTS as u64, Builder::SECOND_VARIANCE * MOMENTS as u64);
+        // In the order in which [`finish`](Self::finish) takes them apart.
+        let parts = [
+            (&self.control, 0, loss_statistics::CONTROL_WORDS),
+            (&variances, 0, moments),
+            (&variances, second, moments),
+            (&trace, 0, trace.len()),
+            (&self.kl_state.cast(), 0, loss_kl::STATE_WORDS),
+        ];
+        let mut to = at;
+        for (buffer, from, words) in parts {
+            staging.copy(encoder, buffer, from, to, words)?;
+            to += words;
+        }
+        Ok(())
     }
 }

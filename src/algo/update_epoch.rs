@@ -1,25 +1,20 @@
 //! What an update does once for all rows, and once an epoch: moments, order, weights, normalised advantages.
 
 use super::batch::BatchBuffers;
+use super::normalized::{Normalized, Stretch};
 use super::update_build::{Builder, Divergence};
 use crate::config::{AdvantageNorm, MinibatchRest, Shuffle};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Call};
-use crate::kernels::{advantage_normalize, batch_count, batch_gather, batch_pack, reduce_moments};
-
-/// Rows `first` .. `first + rows` of an epoch, minibatches of `segment` rows (the last may have fewer), from minibatch `index` on.
-struct Stretch {
-    first: u32,
-    rows: u32,
-    segment: u32,
-    index: u32,
-}
+use crate::kernels::reduce_moments::MOMENTS;
+use crate::kernels::words::Order;
+use crate::kernels::{batch_count, batch_gather, batch_pack, reduce_moments};
 
 /// How the rows of an epoch are ordered.
 struct EpochOrder<'o> {
     order: &'o Buffer<u32>,
-    /// As the kernels have it: 0 the keyed shuffle, 1 `order`, 2 as they came.
-    use_order: u32,
+    /// Where it is from.
+    from: Order,
     /// Rows that are shuffled.
     among: u32,
     /// First element of the epoch in `order`.
@@ -34,8 +29,8 @@ impl Builder<'_> {
     /// Moments of the returns and of what the old values left unexplained, over the whole batch.
     pub(super) fn explained_variance(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
         let mut calls = Vec::new();
-        for (subtract, place) in [(0, 0), (1, Self::SECOND_VARIANCE * 16)] {
-            let moments = Buffer::from_wgpu(self.variances.raw(), place, 1)?;
+        for (subtract, place) in [(0, 0), (1, Self::SECOND_VARIANCE)] {
+            let moments = Buffer::from_wgpu(self.variances.raw(), place * size_of::<[f32; MOMENTS]>() as u64, 1)?;
             let io = reduce_moments::Io {
                 minuend: &batch.returns,
                 subtrahend: &batch.values_old,
@@ -77,7 +72,7 @@ impl Builder<'_> {
             calls.extend(self.weigh()?);
         }
         if self.config.norm_adv != AdvantageNorm::None || self.config.centers() {
-            calls.extend(self.normalize(batch)?);
+            calls.extend(self.normalize()?);
         }
         Ok(calls)
     }
@@ -91,13 +86,13 @@ impl Builder<'_> {
     ) -> Result<Option<EpochOrder<'o>>> {
         let (all, rows) = (self.rows, self.split.rows() as u32);
         // An order that is given is the caller's answer to how to shuffle.
-        let use_order = match (order, self.config.shuffle) {
-            (Some(_), _) => 1,
+        let from = match (order, self.config.shuffle) {
+            (Some(_), _) => Order::Given,
             // One order for all epochs: rows, weights and advantages lie as the first epoch needed them.
             (None, Shuffle::Update | Shuffle::Never) if epoch > 0 => return Ok(None),
-            (None, Shuffle::Never) => 2,
-            (None, Shuffle::AfterFirst) if epoch == 0 => 2,
-            (None, Shuffle::Epoch | Shuffle::Update | Shuffle::AfterFirst) => 0,
+            (None, Shuffle::Never) => Order::InPlace,
+            (None, Shuffle::AfterFirst) if epoch == 0 => Order::InPlace,
+            (None, Shuffle::Epoch | Shuffle::Update | Shuffle::AfterFirst) => Order::Shuffled,
         };
         let among = if order.is_none() && self.config.minibatch_rest == MinibatchRest::Cut { rows } else { all };
         let offset = u64::from(epoch) * u64::from(if order.is_some() { all } else { 0 });
@@ -109,13 +104,14 @@ impl Builder<'_> {
         })?;
         // Without an order any buffer stands in for it: it is not read.
         let order = order.unwrap_or(&batch.actions);
-        Ok(Some(EpochOrder { order, use_order, among, offset, epoch }))
+        Ok(Some(EpochOrder { order, from, among, offset, epoch }))
     }
 
     /// The rows in their order: observations, actions, distributions where they are compared, and what the loss is told of each.
     fn gather(&self, batch: &BatchBuffers, of: &EpochOrder<'_>) -> Result<Vec<Call>> {
         let (gpu, spec, ring) = (self.networks.gpu, self.networks.spec, &self.model.ring);
-        let EpochOrder { order, use_order, among, offset: order_offset, epoch } = *of;
+        let EpochOrder { order, from, among, offset: order_offset, epoch } = *of;
+        let use_order = from.code();
         let taken = self.split.rows() as u32;
         let gather = |width: usize| batch_gather::Params {
             rows: among,
@@ -169,49 +165,15 @@ impl Builder<'_> {
     }
 
     /// Advantages, normalised in place, or less their mean: over the batch, whose moments are known since the update began, or over each minibatch.
-    fn normalize(&self, batch: &BatchBuffers) -> Result<Vec<Call>> {
-        let (gpu, rows) = (self.networks.gpu, self.split.rows() as u32);
-        let mut calls = Vec::new();
-        // The advantage is the second of a sample's four numbers.
-        let (stride, offset) = (4, 1);
-        let samples = self.samples.cast();
-        let mut stretches = vec![Stretch { first: 0, rows, segment: rows, index: 0 }];
-        if self.config.norm_adv == AdvantageNorm::Minibatch {
-            stretches = self.stretches().collect();
-            let io = reduce_moments::Io {
-                minuend: &samples,
-                subtrahend: &batch.advantages,
-                marks: &samples,
-                partials: &self.moment_partials,
-                moments: &self.moments,
-            };
-            let mark_stride = if self.masked { stride } else { 0 };
-            let of_stretch = |&Stretch { first, rows, segment, index }: &Stretch| reduce_moments::Params {
-                rows,
-                segment,
-                stride,
-                offset: first * stride + offset,
-                mark_stride,
-                mark_offset: first * stride,
-                place: index,
-                ..Default::default()
-            };
-            calls.extend(reduce_moments::bind(gpu, &stretches.iter().map(of_stretch).collect::<Vec<_>>(), &io)?);
+    fn normalize(&self) -> Result<Vec<Call>> {
+        let gpu = self.networks.gpu;
+        let of = Normalized { gpu, config: self.config, samples: &self.samples, moments: &self.moments };
+        if self.config.norm_adv != AdvantageNorm::Minibatch {
+            return of.apply(&[Stretch::whole(self.split.rows() as u32)]);
         }
-        let io = advantage_normalize::Io { moments: &self.moments, advantages: &samples };
-        let of_stretch = |&Stretch { first, rows, segment, index }: &Stretch| advantage_normalize::Params {
-            rows,
-            segment,
-            stride,
-            offset: first * stride + offset,
-            ddof: self.config.adv_ddof,
-            eps: self.config.adv_eps as f32,
-            std_floor: self.config.adv_std_floor as f32,
-            place: index,
-            center: self.config.centers().into(),
-            ..Default::default()
-        };
-        calls.extend(advantage_normalize::bind(gpu, &stretches.iter().map(of_stretch).collect::<Vec<_>>(), &io)?);
+        let stretches: Vec<_> = self.stretches().collect();
+        let mut calls = of.measure(&self.moment_partials, self.masked, &stretches)?;
+        calls.extend(of.apply(&stretches)?);
         Ok(calls)
     }
 

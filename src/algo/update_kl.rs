@@ -9,7 +9,7 @@ use super::update_build::{ACTOR, Builder};
 use crate::config::{KlEstimator, KlMeasure, KlPenalty, KlStop, RateStep};
 use crate::error::Result;
 use crate::gpu::Call;
-use crate::kernels::loss_kl::{self, Phase};
+use crate::kernels::loss_kl::{self, Phase, Raises};
 use crate::kernels::loss_trust_region;
 
 impl Builder<'_> {
@@ -90,7 +90,7 @@ impl Builder<'_> {
         let phase = |phase: Phase| {
             let of_minibatch = |(index, block): (u32, &Block)| {
                 // k3 of the first minibatch is 0 except for rounding.
-                let raises = if k3 && index == 0 { 0 } else { base.raises };
+                let raises = if k3 && index == 0 { Raises::Never.code() } else { base.raises };
                 let valid_sample = self.valid_sample(index);
                 (loss_kl::Params { index, phase: phase.code(), raises, valid_sample, ..base }, block.rows)
             };

@@ -97,13 +97,13 @@ impl Builder<'_> {
     }
 
     /// Where the KL stops the update in minibatch `index` ([`loss_statistics::Params`]), and from which one on.
-    pub(super) fn kl_stop(&self, index: u32) -> (u32, f32) {
+    pub(super) fn kl_stop(&self, index: u32) -> (Stop, f32) {
         let last_of_epoch = (index + 1).is_multiple_of(self.per_epoch());
         match self.config.kl_stop() {
-            None => (Stop::Never.code(), 0.0),
-            Some((KlStop::Minibatch | KlStop::RestOfEpoch, limit)) => (Stop::BeforeStep.code(), limit as f32),
-            Some((KlStop::Epoch, limit)) if last_of_epoch => (Stop::AfterStep.code(), limit as f32),
-            Some((KlStop::Epoch, limit)) => (Stop::Never.code(), limit as f32),
+            None => (Stop::Never, 0.0),
+            Some((KlStop::Minibatch | KlStop::RestOfEpoch, limit)) => (Stop::BeforeStep, limit as f32),
+            Some((KlStop::Epoch, limit)) if last_of_epoch => (Stop::AfterStep, limit as f32),
+            Some((KlStop::Epoch, limit)) => (Stop::Never, limit as f32),
         }
     }
 
@@ -116,7 +116,7 @@ impl Builder<'_> {
                 let (kl_stop, kl_limit) = self.kl_stop(index);
                 let params = loss_statistics::Params {
                     index,
-                    kl_stop,
+                    kl_stop: kl_stop.code(),
                     kl_limit,
                     vf_coef: config.vf_coef as f32,
                     with_kl: u32::from(self.divergence.is_some()),

@@ -6,7 +6,7 @@ use crate::config::{AdamEps, GradClip, Optimizer};
 use crate::error::Result;
 use crate::gpu::Call;
 use crate::kernels::{optim_adam, optim_clip, optim_decide, optim_reduce, optim_rmsprop, reduce_partials};
-use crate::policy::{Branch, ParamLayout};
+use crate::policy::Branch;
 
 impl Builder<'_> {
     /// Statistics, clipping and step of each minibatch in three dispatches; in four where something may change the gradient in between, after
@@ -27,7 +27,7 @@ impl Builder<'_> {
                 let (kl_stop, kl_limit) = self.kl_stop(index);
                 let params = optim_decide::Params {
                     index,
-                    kl_stop,
+                    kl_stop: kl_stop.code(),
                     kl_limit,
                     vf_coef: config.vf_coef as f32,
                     bits: self.fused.into(),
@@ -111,9 +111,15 @@ impl Builder<'_> {
         block.rows.div_ceil(crate::kernels::mlp_backward_weight::slice_rows(block.rows, count))
     }
 
+    /// Where the critic's own parameters lie.
+    fn value_range(&self) -> std::ops::Range<u32> {
+        let own = self.networks.layout.own_range(Branch::VALUE);
+        own.start as u32..own.end as u32
+    }
+
     /// Elements that are clipped by themselves.
     fn clipped_apart(&self) -> std::ops::Range<u32> {
-        if self.config.grad_clip == GradClip::Separate { value_range(self.networks.layout) } else { 0..0 }
+        if self.config.grad_clip == GradClip::Separate { self.value_range() } else { 0..0 }
     }
 
     /// From partial gradients to new parameters, for each minibatch.
@@ -126,7 +132,7 @@ impl Builder<'_> {
     /// The optimiser's step, the same for all minibatches.
     fn step(&self) -> Result<Vec<Call>> {
         let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
-        let value = value_range(self.networks.layout);
+        let value = self.value_range();
         let range = if self.critic_only { value.clone() } else { 0..self.networks.layout.len() as u32 };
         if config.optimizer == Optimizer::RmsProp {
             let params = optim_rmsprop::Params {
@@ -156,7 +162,7 @@ impl Builder<'_> {
 
     fn adam(&self, range: std::ops::Range<u32>) -> Result<Vec<Call>> {
         let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
-        let value = value_range(self.networks.layout);
+        let value = self.value_range();
         let params = optim_adam::Params {
             count: range.len() as u32,
             offset: range.start,
@@ -185,10 +191,4 @@ impl Builder<'_> {
         };
         optim_adam::bind(gpu, &[params], &io, &model.ring)
     }
-}
-
-/// Where the critic's own parameters lie.
-fn value_range(layout: &ParamLayout) -> std::ops::Range<u32> {
-    let own = layout.own_range(Branch::VALUE);
-    own.start as u32..own.end as u32
 }

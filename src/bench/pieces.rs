@@ -18,7 +18,6 @@ use crate::reference::head::log_prob;
 use crate::reference::head_actions::greedy;
 use crate::reference::optim::{Adam, AdamSettings};
 use crate::reference::ppo_update::{Rows, minibatch_gradient};
-use crate::reference::trpo_update::value_range;
 use ndarray::Array2;
 use std::sync::Arc;
 use std::time::Instant;
@@ -132,7 +131,7 @@ pub(super) fn ppo_step(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         let normalize = crate::reference::advantage_normalize::advantage_normalize;
         rows.advantages =
             normalize(rows.advantages.view(), config.adv_ddof, config.adv_eps as f32, config.adv_std_floor as f32)?;
-        let settings = AdamSettings::new(&config, value_range(&layout));
+        let settings = AdamSettings::new(&config, layout.own_range(Branch::VALUE));
         let (mut parameters, mut adam) = (setup.parameters().clone(), Adam::new(setup.parameters().len()));
         let (spec, rate) = (setup.spec.clone(), config.learning_rate_at(0.0));
         let mut run = move || {

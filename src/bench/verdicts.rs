@@ -9,7 +9,7 @@ use crate::cpu::{CpuLearner, CpuTrainer};
 use crate::data::{Actions, Batch, Rollout};
 use crate::env::Env;
 use crate::error::Result;
-use crate::policy::PolicySpec;
+use crate::policy::{Branch, PolicySpec};
 use crate::reference::actor_critic::ActorCritic;
 use crate::reference::advantage_gae::{Window, advantage_gae};
 use crate::reference::advantage_normalize::advantage_normalize;
@@ -19,7 +19,6 @@ use crate::reference::head::log_prob;
 use crate::reference::head_actions::greedy;
 use crate::reference::optim::{Adam, AdamSettings};
 use crate::reference::ppo_update::{Rows, minibatch_gradient};
-use crate::reference::trpo_update::value_range;
 use crate::trainer::Trainer;
 use ndarray::{Array2, ArrayView2};
 
@@ -82,7 +81,7 @@ pub(super) fn step_of(setup: &Setup, batch: &Batch, gradient: &[f32], parameters
     // was there.
     let (mut adam, mut after) = (Adam::<f64>::new(before.len()), before);
     let rate = config.learning_rate_at(0.0);
-    adam.step(&AdamSettings::new(config, value_range(&layout)), rate, &mut after, &wide(gradient))?;
+    adam.step(&AdamSettings::new(config, layout.own_range(Branch::VALUE)), rate, &mut after, &wide(gradient))?;
     report.floats("parameters", parameters, &after, |i| after[i].abs() + rate);
     Ok(report.row())
 }

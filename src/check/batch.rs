@@ -5,7 +5,7 @@ use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{Guarded, Random, schedule};
 use super::work::Work;
 use crate::kernels::per_update::PerUpdate;
-use crate::kernels::{batch_gather, batch_pack};
+use crate::kernels::{batch_gather, batch_pack, words};
 use crate::reference::batch_shuffle::BatchShuffle;
 
 const EXACT: (f64, &str) = (0.0, "words are copied; the order is integer arithmetic");
@@ -52,10 +52,11 @@ impl Order {
 
     fn use_order(self) -> u32 {
         match self {
-            Self::Keyed(..) => 0,
-            Self::Given(_) | Self::Beyond => 1,
-            Self::InPlace => 2,
+            Self::Keyed(..) => words::Order::Shuffled,
+            Self::Given(_) | Self::Beyond => words::Order::Given,
+            Self::InPlace => words::Order::InPlace,
         }
+        .code()
     }
 
     fn schedule(self) -> PerUpdate {

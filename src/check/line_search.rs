@@ -4,6 +4,7 @@ use super::case::Case;
 use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::support::{EPS, Guarded, Random, Report, wide};
 use super::work::Work;
+use crate::config::{Acceptance, KlDirection};
 use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::optim_line_search::{self, Io, Params};
@@ -12,7 +13,7 @@ use crate::kernels::{cg_step, optim_line_search as search};
 const MAX_KL: f32 = 0.02;
 const MARGIN: f32 = 1.5;
 const SHRINK: f32 = 0.5;
-const RATIO: f32 = 0.1;
+const RATIO: f64 = 0.1;
 /// Expected improvement of the full step, as step scale · b·x.
 const STEP_SCALE: f32 = 0.5;
 const BX: f32 = 0.4;
@@ -24,8 +25,8 @@ type Found = (f64, f64, f64, f64);
 #[derive(Clone)]
 struct Search {
     why: &'static str,
-    acceptance: u32,
-    kl_direction: u32,
+    acceptance: Acceptance,
+    kl_direction: KlDirection,
     line_search: bool,
     step_scale: f32,
     tries: Vec<Found>,
@@ -81,8 +82,9 @@ fn run(gpu: &Gpu, report: &Report, count: usize, groups: usize, c: &Search) -> R
     };
     let mut p = Params::default();
     (p.count, p.groups, p.line_search_steps) = (count as u32, groups as u32, steps as u32);
-    (p.max_kl, p.kl_margin, p.kl_direction, p.acceptance) = (MAX_KL, MARGIN, c.kl_direction, c.acceptance);
-    (p.ratio, p.inverse_rows, p.line_search) = (RATIO, (1.0 / rows) as f32, c.line_search.into());
+    (p.max_kl, p.kl_margin, p.kl_direction, p.acceptance) =
+        (MAX_KL, MARGIN, c.kl_direction.code(), c.acceptance.code());
+    (p.ratio, p.inverse_rows, p.line_search) = (RATIO as f32, (1.0 / rows) as f32, c.line_search.into());
     let go = |p: Params| report.run(gpu, &optim_line_search::bind(gpu, &[p], &io)?, Slot::default());
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
 
@@ -113,7 +115,7 @@ fn run(gpu: &Gpu, report: &Report, count: usize, groups: usize, c: &Search) -> R
         gpu.write(trust_partials.io(), 0, &own)?;
         go(search::decide(p, j as u32, factor))?;
         if looked {
-            let kl = means[1 + c.kl_direction as usize];
+            let kl = means[if c.kl_direction == KlDirection::OldNew { 1 } else { 2 }];
             want[search::TRIES] += 1.0;
             want[search::EXPECTED] = f64::from(factor * c.step_scale * BX);
             (want[search::OF_TRIES + 2 * j], want[search::OF_TRIES + 2 * j + 1]) = (kl, means[0]);
@@ -146,8 +148,8 @@ fn case(count: usize, groups: usize, search: Search) -> Case {
 fn sized(count: usize, rows: usize) -> Case {
     let search = Search {
         why: "the first",
-        acceptance: 0,
-        kl_direction: 0,
+        acceptance: Acceptance::Improves,
+        kl_direction: KlDirection::OldNew,
         line_search: true,
         step_scale: STEP_SCALE,
         tries: vec![(0.1, 0.02, 0.02, 0.0)],
@@ -173,8 +175,8 @@ pub(super) const FAMILY: Family = Family {
 pub(super) fn cases() -> Vec<Case> {
     let plain = Search {
         why: "",
-        acceptance: 0,
-        kl_direction: 0,
+        acceptance: Acceptance::Improves,
+        kl_direction: KlDirection::OldNew,
         line_search: true,
         step_scale: STEP_SCALE,
         tries: vec![],
@@ -195,7 +197,7 @@ pub(super) fn cases() -> Vec<Case> {
         Search { why: "no step", step_scale: 0.0, tries: vec![good, good], ..plain.clone() },
         Search {
             why: "the other divergence",
-            kl_direction: 1,
+            kl_direction: KlDirection::NewOld,
             tries: vec![(0.1, 0.01, 0.04, 0.0), (0.1, 0.04, 0.01, 0.0)],
             accepted: Some(1),
             ..plain.clone()
@@ -209,12 +211,18 @@ pub(super) fn cases() -> Vec<Case> {
         // At 0.2 and 0.1 expected, a tenth of it.
         Search {
             why: "ratio",
-            acceptance: 2,
+            acceptance: Acceptance::Ratio(RATIO),
             tries: vec![(0.015, 0.01, 0.01, 0.0), (0.015, 0.01, 0.01, 0.0)],
             accepted: Some(1),
             ..plain.clone()
         },
-        Search { why: "not worse", acceptance: 1, tries: vec![worse, good], accepted: Some(1), ..plain.clone() },
+        Search {
+            why: "not worse",
+            acceptance: Acceptance::NotWorse,
+            tries: vec![worse, good],
+            accepted: Some(1),
+            ..plain.clone()
+        },
         Search {
             why: "no search",
             line_search: false,

@@ -10,6 +10,7 @@ use super::work::Work;
 use crate::config::{AdaptiveLr, Algorithm, Config, KlAdaptation, KlDirection, KlHinge, KlPenalty, Ppo};
 use crate::error::Result;
 use crate::gpu::Gpu;
+use crate::kernels::loss_kl::Phase;
 use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::per_update::PerUpdate;
 use crate::kernels::{loss_kl, loss_trust_region};
@@ -22,7 +23,7 @@ const PENALTY: usize = 14;
 #[derive(Clone, Copy)]
 struct Decision {
     rows: usize,
-    phase: u32,
+    phase: Phase,
     direction: KlDirection,
     adaptive: bool,
     adapt: KlAdaptation,
@@ -44,7 +45,13 @@ const WEIGHT: usize = 1;
 fn case(c: Decision) -> Case {
     let shape = format!(
         "{} rows, phase {}, {:?}, adaptive {}, kept {:?}, KL {} × target, stop {}",
-        c.rows, c.phase, c.direction, c.adaptive, c.kept, c.kl, c.stopped
+        c.rows,
+        c.phase.code(),
+        c.direction,
+        c.adaptive,
+        c.kept,
+        c.kl,
+        c.stopped
     );
     let shape = c.weight.map_or(shape.clone(), |weight| format!("{shape}, rows weigh {weight}"));
     let shape = if c.index == 1 { shape } else { format!("{shape}, minibatch {}", c.index) };
@@ -113,16 +120,16 @@ impl Decision {
     }
 
     fn before(self) -> Before {
-        let mut random = Random::new((self.rows * 10 + self.phase as usize) as u64);
+        let mut random = Random::new((self.rows * 10 + self.phase.code() as usize) as u64);
         let groups = self.groups();
         let size = self.kl * 0.01 * self.rows as f32 / groups as f32;
         let mut each = || size * random.range(0.9, 1.1);
         let partials: Vec<[f32; 4]> = (0..groups).map(|_| [f32::NAN, each(), 3.0 * each(), 0.0]).collect();
         let kl = partials.iter().map(|partial| f64::from(partial[self.column()])).sum::<f64>() / self.rows as f64;
         let mut trace = vec![0.0_f32; (self.index + 2) * TRACE_WIDTH as usize];
-        trace[self.row() + KL] = if self.phase == 1 { kl as f32 } else { 0.0 };
-        // What phase 0 of the last minibatch left.
-        let met = if self.phase == 3 { kl as f32 } else { 0.0 };
+        trace[self.row() + KL] = if self.phase == Phase::Rate { kl as f32 } else { 0.0 };
+        // What the weights of the last minibatch left.
+        let met = if self.phase == Phase::CoefficientOfLast { kl as f32 } else { 0.0 };
         let mut packed = [[0.0_f32; 4]; 4];
         packed[WEIGHT][0] = self.weight.unwrap_or(0.0);
         let (control, state) = ([self.stopped, 0, 0, 5, 0, 0, 0, 0], [self.kept[0], self.kept[1], met, 0.0]);
@@ -135,7 +142,7 @@ impl Decision {
         let (mut trace, mut sample) = (wide(&before.trace), [0.0; 4]);
         let mut state = before.state.map(f64::from);
         match self.phase {
-            0 => {
+            Phase::Weights => {
                 let over = (kl - 2.0 * penalty.target_kl).max(0.0);
                 sample[self.column() - 1] = kl_coef + 100.0 * over;
                 if !self.is_over() {
@@ -145,8 +152,8 @@ impl Decision {
                     }
                 }
             }
-            1 if self.is_over() => {}
-            1 => {
+            Phase::Rate if self.is_over() => {}
+            Phase::Rate => {
                 let last = if self.kept[1] > 0.0 { self.kept[1] } else { RATE };
                 state[1] = AdaptiveLr::default().next(last.into(), kl);
             }
@@ -183,7 +190,7 @@ fn run(gpu: &Gpu, report: &Report, c: Decision) -> Result<()> {
         kl_state: buffers.4.io(),
     };
     let (ring, slot) = schedule(gpu, &PerUpdate { learning_rate: RATE, ..PerUpdate::default() })?;
-    let (index, phase, kl_sample) = (c.index as u32, c.phase, PLACE as u32);
+    let (index, phase, kl_sample) = (c.index as u32, c.phase.code(), PLACE as u32);
     let valid_sample = if c.weight.is_some() { WEIGHT as u32 } else { 0 };
     let params = loss_kl::Params { index, phase, kl_sample, valid_sample, ..loss_kl::Params::new(&c.config()) };
     report.run(gpu, &loss_kl::bind(gpu, &[(params, c.rows as u32)], &io, &ring)?, slot)?;
@@ -191,11 +198,11 @@ fn run(gpu: &Gpu, report: &Report, c: Decision) -> Result<()> {
     let Expected { trace, sample, state } = c.expected(&before);
     let (kl, mut words) = (before.kl, before.control);
     let mut got = buffers.4.read(gpu, report)?;
-    if c.phase == 0 && !c.is_over() && c.weight == Some(0.0) && c.index == 0 {
+    if c.phase == Phase::Weights && !c.is_over() && c.weight == Some(0.0) && c.index == 0 {
         report.exact("kl_state (no row counts)", &[got[2].is_nan()], &[true]);
         got[2] = 0.0;
     }
-    if c.phase == 1 && !c.is_over() {
+    if c.phase == Phase::Rate && !c.is_over() {
         words[6] = got[1].to_bits();
     }
     report.floats("kl_state", &got, &state, |_| 1e-30);
@@ -214,7 +221,7 @@ fn sized(rows: usize) -> Case {
     let (direction, adapt) = (KlDirection::OldNew, KlAdaptation::PAPER);
     case(Decision {
         rows,
-        phase: 0,
+        phase: Phase::Weights,
         direction,
         adaptive: true,
         adapt,
@@ -249,30 +256,30 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for direction in [KlDirection::OldNew, KlDirection::NewOld] {
         for (rows, phase, adaptive, kept, kl, stopped) in [
-            (65, 0, false, [0.0, 0.0], 0.8, 0),
-            (65, 0, true, [3.0, 0.0], 4.0, 0),
-            (1, 0, true, [0.0, 0.0], 1.0, 2),
-            (10_007, 0, true, [0.0, 0.0], 4.0, 3),
-            (64, 1, true, [0.0, 0.0], 4.0, 0),
-            (64, 1, true, [0.0, 2e-3], 0.1, 0),
-            (64, 1, true, [0.0, 1.1e-5], 9.0, 0),
-            (64, 1, true, [0.0, 9e-3], 0.1, 3),
-            (64, 1, true, [0.0, 2e-3], 4.0, 2),
-            (64, 1, true, [0.0, 2e-3], 0.0, 0),
-            (4097, 2, true, [0.0, 0.0], 2.5, 0),
-            (4097, 2, true, [5.0, 0.0], 0.1, 1),
-            (63, 2, true, [5.0, 0.0], 0.0, 0),
-            (63, 2, true, [5e7, 0.0], 9.0, 0),
-            (63, 2, false, [5.0, 0.0], 9.0, 0),
+            (65, Phase::Weights, false, [0.0, 0.0], 0.8, 0),
+            (65, Phase::Weights, true, [3.0, 0.0], 4.0, 0),
+            (1, Phase::Weights, true, [0.0, 0.0], 1.0, 2),
+            (10_007, Phase::Weights, true, [0.0, 0.0], 4.0, 3),
+            (64, Phase::Rate, true, [0.0, 0.0], 4.0, 0),
+            (64, Phase::Rate, true, [0.0, 2e-3], 0.1, 0),
+            (64, Phase::Rate, true, [0.0, 1.1e-5], 9.0, 0),
+            (64, Phase::Rate, true, [0.0, 9e-3], 0.1, 3),
+            (64, Phase::Rate, true, [0.0, 2e-3], 4.0, 2),
+            (64, Phase::Rate, true, [0.0, 2e-3], 0.0, 0),
+            (4097, Phase::Coefficient, true, [0.0, 0.0], 2.5, 0),
+            (4097, Phase::Coefficient, true, [5.0, 0.0], 0.1, 1),
+            (63, Phase::Coefficient, true, [5.0, 0.0], 0.0, 0),
+            (63, Phase::Coefficient, true, [5e7, 0.0], 9.0, 0),
+            (63, Phase::Coefficient, false, [5.0, 0.0], 9.0, 0),
         ] {
             let adapt = KlAdaptation::PAPER;
             let c = Decision { rows, phase, direction, adaptive, adapt, kept, kl, stopped, index: 1, weight: None };
             cases.push(case(c).quick(rows > 4000));
-            if phase == 2 {
+            if phase == Phase::Coefficient {
                 cases.push(case(Decision { adapt: KlAdaptation::RLLIB, ..c }));
-                cases.push(case(Decision { adapt: KlAdaptation::RLLIB, phase: 3, ..c }));
+                cases.push(case(Decision { adapt: KlAdaptation::RLLIB, phase: Phase::CoefficientOfLast, ..c }));
             }
-            if phase == 0 {
+            if phase == Phase::Weights {
                 cases.push(case(Decision { weight: Some(0.0), ..c }));
                 cases.push(case(Decision { weight: Some(0.0), index: 0, ..c }));
                 cases.push(case(Decision { weight: Some(1.5), ..c }));

@@ -5,6 +5,7 @@ use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::size::Size;
 use super::support::{EPS, Guarded, Random, schedule};
 use super::work::Work;
+use crate::kernels::loss_statistics::Stop;
 use crate::kernels::per_update::PerUpdate;
 use crate::kernels::{loss_ppo, loss_statistics};
 
@@ -68,8 +69,8 @@ impl Expected {
     }
 }
 
-fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Case {
-    let shape = format!("{rows} rows, stop {kl_stop} at {kl_limit}, control {stopped}");
+fn statistics_case(rows: usize, kl_stop: Stop, kl_limit: f32, stopped: u32) -> Case {
+    let shape = format!("{rows} rows, stop {} at {kl_limit}, control {stopped}", kl_stop.code());
     let groups = loss_ppo::groups(rows as u32) as usize;
     let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 6.0);
     let reason = "partial sums in 64 chains and a tree of 6 levels, then the mean; scale: sum of |terms|";
@@ -84,7 +85,7 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
         let trace = Guarded::<f32>::output(gpu, "trace", (index + 2) * width)?;
         let (ring, slot) = schedule(gpu, &PerUpdate { ent_coef: ENT_COEF, ..PerUpdate::default() })?;
         let mut p = loss_statistics::Params::default();
-        (p.index, p.kl_stop, p.kl_limit, p.vf_coef) = (index as u32, kl_stop, kl_limit, VF_COEF);
+        (p.index, p.kl_stop, p.kl_limit, p.vf_coef) = (index as u32, kl_stop.code(), kl_limit, VF_COEF);
         let io = loss_statistics::Io { loss_partials: loss_partials.io(), control: control.io(), trace: trace.io() };
         report.run(gpu, &loss_statistics::bind(gpu, &[(p, rows as u32)], &io, &ring)?, slot)?;
 
@@ -105,8 +106,8 @@ fn statistics_case(rows: usize, kl_stop: u32, kl_limit: f32, stopped: u32) -> Ca
         report.floats("trace (rows)", &got[counted..=counted], &[want.rows], |_| 0.0);
         let others = got.iter().enumerate().filter(|(i, _)| !mine.contains(i) && *i != hits && *i != counted);
         report.untouched("trace", others);
-        let stop =
-            if kl_stop != 0 && want.columns[KL_3] > f64::from(kl_limit) { index as u32 + kl_stop } else { stopped };
+        let stops = kl_stop != Stop::Never && want.columns[KL_3] > f64::from(kl_limit);
+        let stop = if stops { index as u32 + kl_stop.code() } else { stopped };
         report.exact("control", &words, &[stop, 0, 0, 6, 0, 0, 0, 0]);
         Ok(())
     })
@@ -124,7 +125,7 @@ pub(super) const FAMILY: Family = Family {
         def: &loss_statistics::DEF,
         about: "losses, KL estimates, clip fraction; decides the early stop",
         oracle: oracle!(loss_ppo::loss_ppo),
-        at_size: |s| Some(statistics_case(s.rows, 1, 1e6, 0)),
+        at_size: |s| Some(statistics_case(s.rows, Stop::BeforeStep, 1e6, 0)),
         sweep: Sweep::Nets,
         timed: Timed::Last,
         work,
@@ -134,13 +135,13 @@ pub(super) const FAMILY: Family = Family {
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (rows, kl_stop, kl_limit, stopped) in [
-        (1, 0, 0.01, 0),
-        (64, 1, 0.01, 0),
-        (65, 2, 0.01, 0),
-        (4097, 1, 1e6, 0),
-        (10_007, 2, 1e-3, 9),
-        (130, 1, 0.01, 3),
-        (130, 1, 0.01, 1),
+        (1, Stop::Never, 0.01, 0),
+        (64, Stop::BeforeStep, 0.01, 0),
+        (65, Stop::AfterStep, 0.01, 0),
+        (4097, Stop::BeforeStep, 1e6, 0),
+        (10_007, Stop::AfterStep, 1e-3, 9),
+        (130, Stop::BeforeStep, 0.01, 3),
+        (130, Stop::BeforeStep, 0.01, 1),
     ] {
         cases.push(statistics_case(rows, kl_stop, kl_limit, stopped).quick(rows == 10_007));
     }

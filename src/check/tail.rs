@@ -9,7 +9,7 @@ use super::work::Work;
 use crate::config::ClipFormula;
 use crate::error::Result;
 use crate::gpu::{Gpu, Slot};
-use crate::kernels::loss_statistics::TRACE_WIDTH;
+use crate::kernels::loss_statistics::{Stop, TRACE_WIDTH};
 use crate::kernels::per_update::PerUpdate;
 use crate::kernels::{loss_ppo, optim_clip, optim_decide, optim_reduce};
 
@@ -78,7 +78,7 @@ struct Decide {
     rows: usize,
     /// Elements of the gradient.
     count: usize,
-    kl_stop: u32,
+    kl_stop: Stop,
     kl_limit: f32,
     /// The control word of an early stop before.
     stopped: u32,
@@ -93,7 +93,8 @@ struct Decide {
 fn decide_case(c: Decide) -> Case {
     let Decide { rows, count, kl_stop, kl_limit, stopped, max_grad_norm, formula, bits, broken } = c;
     let shape = format!(
-        "{rows} rows, {count} numbers, stop {kl_stop} at {kl_limit}, control {stopped}, limit {max_grad_norm} by {formula:?}{}{}",
+        "{rows} rows, {count} numbers, stop {} at {kl_limit}, control {stopped}, limit {max_grad_norm} by {formula:?}{}{}",
+        kl_stop.code(),
         if bits { ", bits" } else { "" },
         if broken > 0.0 { ", not finite" } else { "" },
     );
@@ -154,7 +155,7 @@ fn decide(gpu: &Gpu, report: &Report, c: &Decide) -> Result<()> {
     let (ring, slot) = schedule(gpu, &PerUpdate { ent_coef: ENT_COEF, ..PerUpdate::default() })?;
     let p = optim_decide::Params {
         index: INDEX as u32,
-        kl_stop: c.kl_stop,
+        kl_stop: c.kl_stop.code(),
         kl_limit: c.kl_limit,
         vf_coef: VF_COEF,
         bits: c.bits.into(),
@@ -181,9 +182,9 @@ fn decide(gpu: &Gpu, report: &Report, c: &Decide) -> Result<()> {
 fn decided(report: &Report, c: &Decide, sums: &Sums, control: &[u32], trace: &[f32]) -> bool {
     let (want, width) = (&sums.want, TRACE_WIDTH as usize);
     let before = c.stopped != 0 && INDEX as u32 + 1 >= c.stopped;
-    let stops = !before && c.kl_stop != 0 && want.columns[KL_3] > f64::from(c.kl_limit);
+    let stops = !before && c.kl_stop != Stop::Never && want.columns[KL_3] > f64::from(c.kl_limit);
     // An early stop before this minibatch's step, found just now, forbids that step.
-    let reached = !(before || stops && c.kl_stop == 1);
+    let reached = !(before || stops && c.kl_stop == Stop::BeforeStep);
     let steps = reached && c.broken == 0.0;
     let row = &trace[INDEX * width..][..width];
     let mut mine = Vec::new();
@@ -209,7 +210,7 @@ fn decided(report: &Report, c: &Decide, sums: &Sums, control: &[u32], trace: &[f
     let mine = |i: usize| i / width == INDEX && mine.contains(&(i % width));
     report.untouched("trace", trace.iter().enumerate().filter(|(i, _)| !mine(*i)));
     let words = [
-        if stops { INDEX as u32 + c.kl_stop } else { c.stopped },
+        if stops { INDEX as u32 + c.kl_stop.code() } else { c.stopped },
         u32::from(steps),
         control[2],
         3 + u32::from(!before),
@@ -225,7 +226,7 @@ fn decided(report: &Report, c: &Decide, sums: &Sums, control: &[u32], trace: &[f
 const USUAL: Decide = Decide {
     rows: 65,
     count: 1000,
-    kl_stop: 0,
+    kl_stop: Stop::Never,
     kl_limit: 0.01,
     stopped: 0,
     max_grad_norm: 0.5,
@@ -275,14 +276,14 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(decide_case(Decide { rows, count: 30 * rows, ..USUAL }).quick(rows == 10_007));
     }
     let others = [
-        Decide { kl_stop: 1, ..USUAL },
-        Decide { kl_stop: 2, bits: true, ..USUAL },
-        Decide { kl_stop: 1, kl_limit: 1e6, max_grad_norm: 1e4, ..USUAL },
+        Decide { kl_stop: Stop::BeforeStep, ..USUAL },
+        Decide { kl_stop: Stop::AfterStep, bits: true, ..USUAL },
+        Decide { kl_stop: Stop::BeforeStep, kl_limit: 1e6, max_grad_norm: 1e4, ..USUAL },
         Decide { stopped: 3, ..USUAL },
         Decide { stopped: 1, bits: true, ..USUAL },
-        Decide { stopped: 9, kl_stop: 2, formula: ClipFormula::Tensorflow, ..USUAL },
+        Decide { stopped: 9, kl_stop: Stop::AfterStep, formula: ClipFormula::Tensorflow, ..USUAL },
         Decide { broken: 1.0, max_grad_norm: 0.0, ..USUAL },
-        Decide { broken: 2.0, kl_stop: 1, ..USUAL },
+        Decide { broken: 2.0, kl_stop: Stop::BeforeStep, ..USUAL },
         Decide { max_grad_norm: 0.0, bits: true, rows: 1_000, ..USUAL },
     ];
     cases.extend(others.map(|c| decide_case(c).quick(c.bits)));

@@ -1,10 +1,10 @@
 //! Rolling discounted sums of past rewards, one invocation per environment, for [reward scaling](crate::config::RewardNorm).
 //!
 //! ```text
-//! G_t = γ G_{t−1} + r_t,  then 0 where the episode ended           reset 0: Stable-Baselines3, OpenAI baselines
-//! G_t = γ G_{t−1} (1 − terminated_t) + r_t                         reset 1: Gymnasium, except for
-//! G_t = γ G_{t−1} (1 − (terminated_t or truncated_t)) + r_t        reset 2: PureJaxRL
-//! G_t = γ G_{t−1} (1 − terminated_t) + r_t,  then 0 where it ended  reset 3: Gymnasium's vectors in SAME_STEP mode
+//! G_t = γ G_{t−1} + r_t,  then 0 where the episode ended           AfterDone: Stable-Baselines3, OpenAI baselines
+//! G_t = γ G_{t−1} (1 − terminated_t) + r_t                         AtTermination: Gymnasium, except for
+//! G_t = γ G_{t−1} (1 − (terminated_t or truncated_t)) + r_t        AtDone: PureJaxRL
+//! G_t = γ G_{t−1} (1 − terminated_t) + r_t,  then 0 where it ended  AtTerminationAfterDone: Gymnasium's vectors in SAME_STEP mode
 //! ```
 //!
 //! `carried` keeps the sum, so a window continues where the last one stopped.
@@ -26,7 +26,7 @@ kernel! {
         pub envs: u32,
         /// γ in [0, 1].
         pub gamma: f32,
-        /// 0 to 3, as above.
+        /// [`ReturnReset::code`](crate::config::ReturnReset::code).
         pub reset: u32,
         /// 1: what `valid` has as 0 is passed over.
         pub masked: u32,

@@ -2,16 +2,17 @@
 //!
 //! σ is a keyed bijection computed on the fly (a Feistel network over ⌈log₂ rows⌉ bits with cycle walking; Mitchell et al.
 //! 2021): no sort and no index buffer. Its key is the draw (seed, update, epoch), see [`crate::rng`]. A caller's own order
-//! is taken with `use_order`; indices out of range are clamped, so check them on the host.
+//! is taken with [`Order::Given`]; indices out of range are clamped, so check them on the host.
 
 use super::span;
+use super::words::Order;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
 use crate::kernels::define::kernel;
 
 kernel! {
     stem: "batch_gather",
-    parts: [PHILOX, SHUFFLE, SCHEDULE],
+    parts: [PHILOX, SHUFFLE, SCHEDULE, ORDER],
     schedule: true,
     head: false,
     params: {
@@ -19,7 +20,7 @@ kernel! {
         pub rows: u32,
         /// Words of a row.
         pub width: u32,
-        /// 1: take σ from `order`; 2: rows stay where they are.
+        /// Where σ is from, [`Order::code`].
         pub use_order: u32,
         /// First element of this epoch in `order`.
         pub order_offset: u32,
@@ -33,7 +34,7 @@ kernel! {
         pub pad_0: u32,
     },
     io: {
-        /// `[order_offset + taken]`; not read without `use_order`.
+        /// `[order_offset + taken]`; read with [`Order::Given`] only.
         order: Read u32,
         /// `[rows, width]`.
         source: Read u32,
@@ -53,7 +54,7 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &UniformRing) -
         if taken > p.rows {
             return Err(Error::config("taken", format!("is {taken}, more than the {} rows", p.rows)));
         }
-        if p.use_order == 1 {
+        if p.use_order == Order::Given.code() {
             let needs = u64::from(p.order_offset) + u64::from(taken);
             elements(DEF.name, "order", io.order, needs, || format!("offset {} + rows {taken}", p.order_offset))?;
         }

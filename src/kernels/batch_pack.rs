@@ -2,19 +2,20 @@
 //!
 //! The same order as [`super::batch_gather`] with the same key.
 
+use super::words::Order;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
 use crate::kernels::define::kernel;
 
 kernel! {
     stem: "batch_pack",
-    parts: [PHILOX, SHUFFLE, SCHEDULE],
+    parts: [PHILOX, SHUFFLE, SCHEDULE, ORDER],
     schedule: true,
     head: false,
     params: {
         /// Rows.
         pub rows: u32,
-        /// 1: take the order from `order`; 2: rows stay where they are.
+        /// [`Order::code`].
         pub use_order: u32,
         /// First element of this epoch in `order`.
         pub order_offset: u32,
@@ -30,7 +31,7 @@ kernel! {
         pub pad_2: u32,
     },
     io: {
-        /// `[order_offset + taken]`; not read without `use_order`.
+        /// `[order_offset + taken]`; read with [`Order::Given`] only.
         order: Read u32,
         /// `[rows]`.
         logp_old: Read f32,
@@ -57,7 +58,7 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>, schedule: &UniformRing) -
         if taken > p.rows {
             return Err(Error::config("taken", format!("is {taken}, more than the {rows} rows")));
         }
-        if p.use_order == 1 {
+        if p.use_order == Order::Given.code() {
             let needs = u64::from(p.order_offset) + u64::from(taken);
             elements(DEF.name, "order", io.order, needs, || format!("offset {} + rows {taken}", p.order_offset))?;
         }

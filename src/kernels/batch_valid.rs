@@ -9,13 +9,14 @@
 //!
 //! `ended_before` stands for transition −1. With a mask of the caller's, only rows that it has count.
 
+use crate::env::Autoreset;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
 use crate::kernels::define::kernel;
 
 kernel! {
     stem: "batch_valid",
-    parts: [],
+    parts: [AUTORESET],
     schedule: false,
     head: false,
     params: {
@@ -23,7 +24,7 @@ kernel! {
         pub steps: u32,
         /// N.
         pub envs: u32,
-        /// [`crate::env::Autoreset::code`].
+        /// [`Autoreset::code`].
         pub autoreset: u32,
         /// 1: `ended_before` is read; else no window begins after an end.
         pub use_ended: u32,
@@ -61,7 +62,7 @@ kernel! {
 pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
-        if p.autoreset > 2 {
+        if Autoreset::ALL.iter().all(|mode| mode.code() != p.autoreset) {
             return Err(Error::config("autoreset", format!("is {}, must be 0, 1 or 2", p.autoreset)));
         }
         iterations(DEF.name, u64::from(p.steps), || format!("steps {}", p.steps))?;
@@ -75,7 +76,7 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         if p.use_given != 0 {
             elements(DEF.name, "given", io.given, t * n, shape)?;
         }
-        if p.autoreset == 1 {
+        if p.autoreset == Autoreset::NextStep.code() {
             elements(DEF.name, "values", io.values, (t + 1) * n, || format!("(steps {t} + 1) × envs {n}"))?;
             elements(DEF.name, "final_values", io.final_values, t * n, shape)?;
         }

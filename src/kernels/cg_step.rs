@@ -18,7 +18,7 @@
 //! or b·x is not above 0 or not finite.
 
 use super::parts::CG;
-use super::words::word;
+use super::words::{codes, word};
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements};
 use crate::kernels::define::kernel;
@@ -33,7 +33,7 @@ kernel! {
         pub count: u32,
         /// Partial sums; set by `bind`.
         pub groups: u32,
-        /// See [`start`], [`iteration`] and [`finish`], which set it.
+        /// [`Phase::code`]; [`start`], [`iteration`] and [`finish`] set it.
         pub phase: u32,
         /// Largest number of iterations.
         pub cg_iterations: u32,
@@ -97,6 +97,41 @@ pub const STEP_SCALE: usize = word(CG.source, "CG_STEP_SCALE");
 /// First of `cg_iterations` + 1 values of r·r: before the first iteration and after each; 0 where none was.
 pub const TRACE: usize = word(CG.source, "CG_TRACE");
 
+codes! {
+    /// What a call does. [`start`], [`iteration`] and [`finish`] have them in order.
+    Phase of CG.source => {
+        /// r and p, and terms of r·r and b·b.
+        Residual = "CG_PHASE_RESIDUAL",
+        /// r·r and b·b, and whether anything is left to do.
+        Start = "CG_PHASE_START",
+        /// A p, and terms of p·Ap.
+        Damp = "CG_PHASE_DAMP",
+        /// α.
+        Alpha = "CG_PHASE_ALPHA",
+        /// x and r, and terms of r·r.
+        Advance = "CG_PHASE_ADVANCE",
+        /// β, and whether it is done.
+        Beta = "CG_PHASE_BETA",
+        /// p.
+        Direction = "CG_PHASE_DIRECTION",
+        /// A x, and terms of x·Ax and b·x.
+        DampX = "CG_PHASE_DAMP_X",
+        /// The step's length.
+        Length = "CG_PHASE_LENGTH",
+        /// x is 0 where no later solve may begin at it.
+        Clear = "CG_PHASE_CLEAR",
+    }
+}
+
+impl Phase {
+    /// Those in which one workgroup adds partial sums and decides by them.
+    const DECIDE: [u32; 4] = [Self::Start.code(), Self::Alpha.code(), Self::Beta.code(), Self::Length.code()];
+
+    const fn of(self, params: Params) -> Params {
+        Params { phase: self.code(), ..params }
+    }
+}
+
 /// Length of `cg`.
 pub const fn scalars(cg_iterations: u32) -> u64 {
     32 + cg_iterations as u64
@@ -109,25 +144,19 @@ pub const fn groups(count: u32) -> u32 {
 
 /// The two calls before the first iteration. With `warm`, `product` holds F x before them.
 pub const fn start(params: Params) -> [Params; 2] {
-    [Params { phase: 0, ..params }, Params { phase: 1, ..params }]
+    [Phase::Residual.of(params), Phase::Start.of(params)]
 }
 
 /// The five calls of iteration `index`, after `product` ← F `direction`.
 pub const fn iteration(params: Params, index: u32) -> [Params; 5] {
     let p = Params { iteration: index, ..params };
-    [
-        Params { phase: 2, ..p },
-        Params { phase: 3, ..p },
-        Params { phase: 4, ..p },
-        Params { phase: 5, ..p },
-        Params { phase: 6, ..p },
-    ]
+    [Phase::Damp.of(p), Phase::Alpha.of(p), Phase::Advance.of(p), Phase::Beta.of(p), Phase::Direction.of(p)]
 }
 
 /// The calls that give the step's length, after `product` ← F `solution`, and then put the solution to 0 where the gradient
 /// was 0 or the solution is not finite, so that no later solve begins at it.
 pub const fn finish(params: Params) -> [Params; 3] {
-    [Params { phase: 7, ..params }, Params { phase: 8, ..params }, Params { phase: 9, ..params }]
+    [Phase::DampX.of(params), Phase::Length.of(params), Phase::Clear.of(params)]
 }
 
 /// Binds one call per entry of `params`: what [`start`], [`iteration`] and [`finish`] give, in any selection.
@@ -150,7 +179,7 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         elements(name, "cg", io.cg, needs, || {
             format!("32 + cg_iterations {}, for iteration {}", p.cg_iterations, p.iteration)
         })?;
-        let decides = matches!(p.phase, 1 | 3 | 5 | 8);
+        let decides = Phase::DECIDE.contains(&p.phase);
         calls.push((Params { groups, ..*p }, Grid::Groups(if decides { 1 } else { groups.into() })));
     }
     gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)

@@ -5,6 +5,7 @@
 //! is here: episodes, time limits, which are truncation, and the three kinds of autoreset, see [`crate::env::Autoreset`].
 //! Start states are the draw (seed, environment step, environment), see [`crate::rng`].
 
+use super::words::codes;
 use super::{parts, span};
 use crate::env::Env;
 use crate::error::Result;
@@ -13,14 +14,14 @@ use crate::kernels::define::kernel;
 
 kernel! {
     stem: "env_step",
-    parts: [MATH, PHILOX, SCHEDULE, EPISODE],
+    parts: [MATH, PHILOX, SCHEDULE, AUTORESET, EPISODE],
     schedule: true,
     head: false,
     env: true,
     params: {
         /// N.
         pub envs: u32,
-        /// 0: step; 1: reset all and observe; 2: observe only; 3: reset those that have ended and observe.
+        /// [`Mode::code`].
         pub mode: u32,
         /// Added to the schedule's environment step.
         pub step_offset: u32,
@@ -55,6 +56,20 @@ kernel! {
     },
 }
 
+codes! {
+    /// What a call does. All leave observations.
+    Mode of DEF.source => {
+        /// A step of each environment.
+        Step = "MODE_STEP",
+        /// All begin an episode.
+        Reset = "MODE_RESET",
+        /// Nothing but to observe.
+        Observe = "MODE_OBSERVE",
+        /// Those whose episode has ended begin another.
+        ResetEnded = "MODE_RESET_ENDED",
+    }
+}
+
 /// Binds one call per entry of `params`, all of `env`.
 ///
 /// # Errors
@@ -69,7 +84,7 @@ pub fn bind(gpu: &Gpu, env: Env, params: &[Params], io: &Io<'_>, schedule: &Unif
         elements(name, "env_state", io.env_state, span(0, n, words, words), || format!("envs {n} × words {words}"))?;
         let shape = || format!("offset {} + envs {n} × obs_dim {obs_dim}", p.obs_offset);
         elements(name, "obs", io.obs, span(p.obs_offset, n, obs_dim, obs_dim), shape)?;
-        if p.mode == 0 {
+        if p.mode == Mode::Step.code() {
             let shape = || format!("offset {} + envs {n} × action_dims {action_dims}", p.action_offset);
             elements(name, "actions", io.actions, span(p.action_offset, n, action_dims, action_dims), shape)?;
             let rows = u64::from(p.row_offset) + u64::from(n);

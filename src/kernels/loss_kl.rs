@@ -9,7 +9,7 @@
 //! Schulman et al. 2017, section 4; see [`crate::config::KlPenalty`] and [`crate::config::AdaptiveLr`].
 
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
-use super::words::{minibatch_stats, word};
+use super::words::{codes, minibatch_stats, word};
 use super::{loss_trust_region, parts};
 use crate::config::{Config, KlDirection, KlEstimator, RateStep};
 use crate::error::Result;
@@ -18,7 +18,7 @@ use crate::kernels::define::kernel;
 
 kernel! {
     stem: "loss_kl",
-    parts: [MATH, CONTROL, TRACE, SCHEDULE, RATE, LOOPS],
+    parts: [MATH, CONTROL, TRACE, SCHEDULE, DIVERGENCE, RATE, LOOPS],
     schedule: true,
     head: false,
     params: {
@@ -28,7 +28,7 @@ kernel! {
         pub index: u32,
         /// [`Phase::code`].
         pub phase: u32,
-        /// 0: KL(old‖new), 1: KL(new‖old).
+        /// [`KlDirection::code`].
         pub direction: u32,
         /// Element of `samples` for the weights.
         pub kl_sample: u32,
@@ -62,7 +62,7 @@ kernel! {
         pub kl_lower: f32,
         /// Column of `trace` with the KL that the learning rate follows.
         pub column: u32,
-        /// Whether the rate rises: 0 never, 1 where the KL is above 0, 2 at 0, too, and then at the end of an epoch only.
+        /// Whether the rate rises, [`Raises::code`].
         pub raises: u32,
         /// First minibatch of the epoch.
         pub first: u32,
@@ -94,34 +94,33 @@ pub const STATE_LEARNING_RATE: usize = word(parts::RATE.source, "RATE_STATE");
 /// Of the KL of the last minibatch, or at the end of the last update.
 pub const STATE_KL: usize = word(DEF.source, "STATE_KL");
 
-/// What a call decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// The penalty's weights, before `loss_ppo`.
-    Weights,
-    /// The learning rate, after `loss_statistics`.
-    Rate,
-    /// β, over all rows at the end.
-    Coefficient,
-    /// β, by the last minibatch with a row that counts.
-    CoefficientOfLast,
-    /// The end of an epoch, minibatches `first` to `index`.
-    EpochEnd,
-    /// The kept learning rate, before the first step.
-    RateAtStart,
+codes! {
+    /// What a call decides.
+    Phase of DEF.source => {
+        /// The penalty's weights, before `loss_ppo`.
+        Weights = "PHASE_WEIGHTS",
+        /// The learning rate, after `loss_statistics`.
+        Rate = "PHASE_RATE",
+        /// β, over all rows at the end.
+        Coefficient = "PHASE_COEFFICIENT",
+        /// β, by the last minibatch with a row that counts.
+        CoefficientOfLast = "PHASE_COEFFICIENT_OF_LAST",
+        /// The end of an epoch, minibatches `first` to `index`.
+        EpochEnd = "PHASE_EPOCH_END",
+        /// The kept learning rate, before the first step.
+        RateAtStart = "PHASE_RATE_AT_START",
+    }
 }
 
-impl Phase {
-    /// The number by which the shader knows it.
-    pub const fn code(self) -> u32 {
-        match self {
-            Self::Weights => 0,
-            Self::Rate => 1,
-            Self::Coefficient => 2,
-            Self::CoefficientOfLast => 3,
-            Self::EpochEnd => 4,
-            Self::RateAtStart => 5,
-        }
+codes! {
+    /// Whether the learning rate rises at a low KL.
+    Raises of parts::RATE.source => {
+        /// It does not.
+        Never = "RATE_RAISES_NEVER",
+        /// Where the KL is above 0.
+        AboveZero = "RATE_RAISES_ABOVE_ZERO",
+        /// At 0, too, and then at the end of an epoch only.
+        AtZero = "RATE_RAISES_AT_ZERO",
     }
 }
 
@@ -147,7 +146,11 @@ impl Params {
                 KlEstimator::K3 => minibatch_stats::APPROX_KL as u32,
                 KlEstimator::Analytic => minibatch_stats::KL as u32,
             };
-            params.raises = if rate.step == RateStep::Epoch { 2 } else { 1 };
+            params.raises = match rate.step {
+                RateStep::Epoch => Raises::AtZero,
+                RateStep::Minibatch => Raises::AboveZero,
+            }
+            .code();
             params.rate_factor = rate.factor as f32;
             (params.rate_min, params.rate_max) = (rate.min as f32, rate.max as f32);
         }

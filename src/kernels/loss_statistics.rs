@@ -3,8 +3,8 @@
 //! KL estimators of old‖new with log r = logp − logp_old (Schulman, "Approximating KL divergence", 2020):
 //! k1 = −log r, k2 = ½ (log r)², k3 = r − 1 − log r. The stop looks at k3.
 
-use super::loss_ppo;
-use super::words::minibatch_stats;
+use super::words::{codes, minibatch_stats};
+use super::{loss_ppo, parts};
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, UniformRing, Variant, elements};
 use crate::kernels::define::kernel;
@@ -48,25 +48,15 @@ pub const CONTROL_WORDS: u64 = 8;
 /// Numbers per minibatch in the trace, [`minibatch_stats`].
 pub const TRACE_WIDTH: u64 = minibatch_stats::WIDTH as u64;
 
-/// What a k3 above the limit does to the update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// Nothing.
-    Never,
-    /// It ends before this minibatch's step.
-    BeforeStep,
-    /// It ends after this minibatch's step.
-    AfterStep,
-}
-
-impl Stop {
-    /// The number by which the shaders know it (`kl_stop`).
-    pub const fn code(self) -> u32 {
-        match self {
-            Self::Never => 0,
-            Self::BeforeStep => 1,
-            Self::AfterStep => 2,
-        }
+codes! {
+    /// What a k3 above the limit does to the update.
+    Stop of parts::LOSS_TOTALS.source => {
+        /// Nothing.
+        Never = "LOSS_TOTALS_NEVER",
+        /// It ends before this minibatch's step.
+        BeforeStep = "LOSS_TOTALS_BEFORE_STEP",
+        /// It ends after this minibatch's step.
+        AfterStep = "LOSS_TOTALS_AFTER_STEP",
     }
 }
 

@@ -4,6 +4,37 @@
 //! and returns one [`crate::gpu::Call`] per entry of `params`; recording them is then free of allocation.
 //!
 //! The modules below are the kernels and what they share ([`define`], `limits`, [`parts`], [`per_update`], [`tile`], [`words`]); a stem begins with its stage. docs/kernels.md says in a few words what each computes.
+//!
+//! # Kernels by stage
+//!
+//! `ARCHITECTURE.md` in the repository has the flow as a picture, and `docs/kernels.md` says what each kernel computes.
+//!
+//! - Collect: [`env_step`], [`policy_sample`], or both and the actor in [`rollout_fused`]; put together in
+//!   [`crate::algo::RolloutPlan`]. [`reduce_episodes`] sums up the episodes that ended.
+//! - Running statistics, if enabled: [`policy_normalize`] for observations; [`advantage_discount`],
+//!   [`reduce_running`], [`advantage_rescale`] for rewards and value targets ([`crate::algo::NormalizerBuffers`]).
+//! - Advantages: [`advantage_gae`], [`advantage_gae_chunked`], [`advantage_k_step`]; picked by shape in
+//!   [`crate::algo::AdvantagePlan`]. Normalised by [`reduce_moments`] and [`advantage_normalize`]. For rollouts of an older
+//!   policy [`advantage_log_rho`] ([`crate::algo::LogRhoPlan`]) and [`advantage_vtrace`]. Returns of whole episodes, without a critic:
+//!   [`advantage_return`] ([`crate::algo::ReturnPlan`]).
+//! - Masked rows, if there are any: [`batch_valid`] ([`crate::algo::ValidPlan`]), [`batch_clean`],
+//!   [`batch_count`].
+//! - Minibatches: [`batch_gather`], [`batch_pack`].
+//! - Off-policy algorithms: [`replay_store`] and [`replay_sample`] for the replay, [`loss_dqn`], [`loss_q`], [`loss_actor`] for the losses,
+//!   [`policy_squash`], [`policy_tanh`], [`policy_squash_backward`] for the actors, [`optim_temperature`], [`optim_polyak`].
+//! - Networks: [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`],
+//!   [`reduce_partials`].
+//! - Several networks of one shape: [`mlp_forward_networks`], [`mlp_backward_networks`].
+//! - Loss: [`loss_ppo`], [`loss_ppo_fused`], [`loss_statistics`]; [`head_evaluate`] for your own losses.
+//! - Many choices: [`policy_sample_wide`], [`head_evaluate_wide`], [`head_fisher_wide`], with a workgroup per row
+//!   if one invocation cannot walk it ([`is_wide`]).
+//! - Optimiser: [`optim_reduce`], [`optim_decide`], [`optim_clip`], [`optim_adam`], [`optim_rmsprop`];
+//!   [`loss_kl`] sets the weight of a KL penalty and the learning rate by KL.
+//! - Networks in large tiles: [`mlp_forward_tiled`], [`mlp_backward_input_tiled`],
+//!   [`mlp_backward_weight_tiled`], [`mlp_jvp_tiled`].
+//! - Trust region: [`mlp_jvp`] and [`head_fisher`] for a Fisher product ([`crate::algo::FisherPlan`]),
+//!   [`cg_step`], [`loss_trust_region`], [`optim_line_search`]; put together in
+//!   [`crate::algo::TrustRegionUpdate`].
 
 pub mod advantage_discount;
 pub mod advantage_gae;

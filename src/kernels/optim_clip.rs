@@ -6,6 +6,8 @@
 //! [`LARGEST`] after clipping forbids the step and is counted; so does an early stop.
 
 use super::loss_statistics::{CONTROL_WORDS, TRACE_WIDTH};
+use super::parts::CLIP;
+use super::words::{Phases, word};
 use crate::config::ClipFormula;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements};
@@ -13,7 +15,7 @@ use crate::kernels::define::kernel;
 
 kernel! {
     stem: "optim_clip",
-    parts: [MATH, CONTROL, TRACE, NORM, CLIP, LOOPS],
+    parts: [MATH, PHASES, CONTROL, TRACE, NORM, CLIP, LOOPS],
     schedule: false,
     head: false,
     params: {
@@ -23,7 +25,7 @@ kernel! {
         pub groups: u32,
         /// Number of the minibatch in the update, from 0.
         pub index: u32,
-        /// 0: partial sums, 1: decide; set by `bind`.
+        /// [`Phases::code`]; set by `bind`.
         pub phase: u32,
         /// Largest norm; 0: do not clip.
         pub max_grad_norm: f32,
@@ -31,7 +33,7 @@ kernel! {
         pub value_begin: u32,
         /// The element after its last; not above `value_begin`: there is one group, the whole gradient.
         pub value_end: u32,
-        /// 0: PyTorch's factor, 1: TensorFlow's; [`formula`].
+        /// [`formula`].
         pub formula: u32,
     },
     io: {
@@ -57,8 +59,8 @@ pub const LARGEST: f64 = 9_223_372_036_854_775_808.0;
 /// The number of a formula in [`Params`].
 pub const fn formula(formula: ClipFormula) -> u32 {
     match formula {
-        ClipFormula::Torch => 0,
-        ClipFormula::Tensorflow => 1,
+        ClipFormula::Torch => const { word(CLIP.source, "CLIP_TORCH") as u32 },
+        ClipFormula::Tensorflow => const { word(CLIP.source, "CLIP_TENSORFLOW") as u32 },
     }
 }
 
@@ -82,8 +84,8 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         elements(name, "optimizer_step", io.optimizer_step, 1, || "1".to_owned())?;
         let shape = || format!("(index {} + 1) × {TRACE_WIDTH}", p.index);
         elements(name, "trace", io.trace, (u64::from(p.index) + 1) * TRACE_WIDTH, shape)?;
-        calls.push((Params { groups, phase: 0, ..*p }, Grid::Groups(u64::from(groups))));
-        calls.push((Params { groups, phase: 1, ..*p }, Grid::Groups(1)));
+        calls.push((Params { groups, phase: Phases::Partials.code(), ..*p }, Grid::Groups(u64::from(groups))));
+        calls.push((Params { groups, phase: Phases::Total.code(), ..*p }, Grid::Groups(1)));
     }
     gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)
 }

@@ -11,14 +11,14 @@
 //! ```
 
 use super::cg_step;
-use super::words::word;
+use super::words::{codes, word};
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements};
 use crate::kernels::define::kernel;
 
 kernel! {
     stem: "optim_line_search",
-    parts: [MATH, CG, LOOPS],
+    parts: [MATH, CG, DIVERGENCE, LOOPS],
     schedule: false,
     head: false,
     params: {
@@ -26,7 +26,7 @@ kernel! {
         pub count: u32,
         /// Partial sums of the loss, [`groups`](super::loss_trust_region::groups).
         pub groups: u32,
-        /// See [`keep`], [`before`], [`candidate`], [`decide`] and [`restore`], which set it.
+        /// [`Phase::code`]; [`keep`], [`before`], [`candidate`], [`decide`] and [`restore`] set it.
         pub phase: u32,
         /// Number of the try, from 0.
         pub index: u32,
@@ -38,11 +38,11 @@ kernel! {
         pub max_kl: f32,
         /// A try is accepted up to a KL of `max_kl` · `kl_margin`.
         pub kl_margin: f32,
-        /// 0: KL(old‖new), 1: KL(new‖old).
+        /// [`KlDirection::code`](crate::config::KlDirection::code).
         pub kl_direction: u32,
-        /// Improvement: 0 above 0, 1 at least 0, 2 above 0 and above `ratio` · expected.
+        /// What the improvement must be, [`Acceptance::code`](crate::config::Acceptance::code); with a ratio above 0, too.
         pub acceptance: u32,
-        /// See `acceptance`.
+        /// Of the improvement to what was expected; read with [`Acceptance::Ratio`](crate::config::Acceptance::Ratio).
         pub ratio: f32,
         /// 1 / rows of the loss.
         pub inverse_rows: f32,
@@ -90,6 +90,22 @@ pub const KL_BEFORE: usize = word(DEF.source, "SEARCH_KL_BEFORE");
 /// First of a (KL, surrogate) per candidate; 0 if it was not evaluated.
 pub const OF_TRIES: usize = word(DEF.source, "SEARCH_OF_TRIES");
 
+codes! {
+    /// What a call does; each has a function of this module.
+    Phase of DEF.source => {
+        /// [`keep`].
+        Keep = "PHASE_KEEP",
+        /// [`before`].
+        Before = "PHASE_BEFORE",
+        /// [`candidate`].
+        Candidate = "PHASE_CANDIDATE",
+        /// [`decide`].
+        Decide = "PHASE_DECIDE",
+        /// [`restore`].
+        Restore = "PHASE_RESTORE",
+    }
+}
+
 /// Length of `search`.
 pub const fn words(line_search_steps: u32) -> u64 {
     OF_TRIES as u64 + 2 * line_search_steps as u64
@@ -97,27 +113,27 @@ pub const fn words(line_search_steps: u32) -> u64 {
 
 /// θ_old = θ.
 pub const fn keep(params: Params) -> Params {
-    Params { phase: 0, ..params }
+    Params { phase: Phase::Keep.code(), ..params }
 }
 
 /// Clears `search` and takes the surrogate of before from the partial sums at θ_old.
 pub const fn before(params: Params) -> Params {
-    Params { phase: 1, ..params }
+    Params { phase: Phase::Before.code(), ..params }
 }
 
 /// θ of try `index`.
 pub const fn candidate(params: Params, index: u32, factor: f32) -> Params {
-    Params { phase: 2, index, factor, ..params }
+    Params { phase: Phase::Candidate.code(), index, factor, ..params }
 }
 
 /// Accepts or refuses try `index` by the partial sums at θ.
 pub const fn decide(params: Params, index: u32, factor: f32) -> Params {
-    Params { phase: 3, index, factor, ..params }
+    Params { phase: Phase::Decide.code(), index, factor, ..params }
 }
 
 /// θ = θ_old unless a try was accepted.
 pub const fn restore(params: Params) -> Params {
-    Params { phase: 4, ..params }
+    Params { phase: Phase::Restore.code(), ..params }
 }
 
 /// Binds one call per entry of `params`.
@@ -137,7 +153,8 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         elements(name, "trust_partials", io.trust_partials, p.groups.into(), || format!("groups {}", p.groups))?;
         let steps = p.line_search_steps.max(p.index.saturating_add(1));
         elements(name, "search", io.search, words(steps), || format!("8 + 2 × line_search_steps {steps}"))?;
-        let grid = if matches!(p.phase, 1 | 3) { Grid::Groups(1) } else { Grid::Items(count) };
+        let decides = [Phase::Before.code(), Phase::Decide.code()].contains(&p.phase);
+        let grid = if decides { Grid::Groups(1) } else { Grid::Items(count) };
         calls.push((*p, grid));
     }
     gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)

@@ -40,10 +40,14 @@ parts! {
     PHILOX = "philox",
     /// The keyed bijection of row numbers.
     SHUFFLE = "shuffle",
+    /// The order of an epoch's rows. Needs [`PHILOX`], [`SHUFFLE`] and [`SCHEDULE`].
+    ORDER = "order",
     /// The per-update uniform, [`super::per_update::PerUpdate`].
     SCHEDULE = "schedule",
     /// Words and log-probability of an action.
     ACT = "act",
+    /// Who resets an environment, by [`crate::env::Autoreset::code`].
+    AUTORESET = "autoreset",
     /// A step of an environment with its episode's end and start.
     EPISODE = "episode",
     /// Where the words of a replay ring lie.
@@ -58,7 +62,7 @@ parts! {
     CONTROL = "control",
     /// Columns of the trace.
     TRACE = "trace",
-    /// Places of the scalars of conjugate gradients.
+    /// Scalars and phases of conjugate gradients.
     CG = "cg",
     /// The value's error in each form, by [`crate::config::ValueLoss::code`].
     VALUE = "value",
@@ -74,6 +78,10 @@ parts! {
     NORM = "norm",
     /// Clip factors and the permission to step.
     CLIP = "clip",
+    /// Which way the KL is taken, by [`crate::config::KlDirection::code`].
+    DIVERGENCE = "divergence",
+    /// The two phases of a sum over more than a workgroup.
+    PHASES = "phases",
     /// A learning rate that follows the KL.
     RATE = "rate",
     /// Numbers of 48 bits as pairs of f32: sums, products, quotients and roots that survive a compiler's liberties.

@@ -1,12 +1,13 @@
 //! Number, returns and lengths of the episodes that ended in a window, in a fixed tree.
 
+use super::words::Phases;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, Grid, Variant, elements};
 use crate::kernels::define::kernel;
 
 kernel! {
     stem: "reduce_episodes",
-    parts: [LOOPS],
+    parts: [PHASES, LOOPS],
     schedule: false,
     head: false,
     params: {
@@ -16,7 +17,7 @@ kernel! {
         pub chunk: u32,
         /// Partials; set by `bind`.
         pub chunks: u32,
-        /// Set by `bind`.
+        /// [`Phases::code`]; set by `bind`.
         pub phase: u32,
     },
     io: {
@@ -61,8 +62,8 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         elements(DEF.name, "episodes", io.episodes, u64::from(p.count), || format!("count {}", p.count))?;
         elements(DEF.name, "partials", io.partials, partials(p.count), || format!("chunks {chunks} × {SUMMARY}"))?;
         elements(DEF.name, "summary", io.summary, SUMMARY, || format!("{SUMMARY}"))?;
-        for (phase, groups) in [(0, u64::from(chunks)), (1, 1)] {
-            calls.push((Params { chunk: CHUNK, chunks, phase, ..*p }, Grid::Groups(groups)));
+        for (phase, groups) in [(Phases::Partials, u64::from(chunks)), (Phases::Total, 1)] {
+            calls.push((Params { chunk: CHUNK, chunks, phase: phase.code(), ..*p }, Grid::Groups(groups)));
         }
     }
     gpu.bind(&DEF, &Variant::default(), None, &io.buffers(), &calls)

@@ -5,13 +5,14 @@
 //! to 10³⁴ have no square beyond f32; and the mean is the sum of two f32, of which the second is what rounding left.
 
 use super::span;
+use super::words::Phases;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, elements};
 use crate::kernels::define::kernel;
 
 kernel! {
     stem: "reduce_moments",
-    parts: [SAMPLE, MOMENTS, TWOFLOAT, LOOPS],
+    parts: [PHASES, SAMPLE, MOMENTS, TWOFLOAT, LOOPS],
     schedule: false,
     head: false,
     params: {
@@ -29,7 +30,7 @@ kernel! {
         pub offset: u32,
         /// 1: the numbers are minuend − subtrahend.
         pub subtract: u32,
-        /// Set by `bind`.
+        /// [`Phases::code`]; set by `bind`.
         pub phase: u32,
         /// Elements from one row's mark to the next in `marks`; 0: every row counts.
         pub mark_stride: u32,
@@ -96,9 +97,9 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         elements(name, "partials", io.partials, all, || format!("segments {segments} × chunks {chunks_per_segment}"))?;
         let shape = || format!("place {} + segments {segments}", p.place);
         elements(name, "moments", io.moments, u64::from(p.place) + u64::from(segments), shape)?;
-        for (phase, groups) in [(0, all), (1, u64::from(segments))] {
+        for (phase, groups) in [(Phases::Partials, all), (Phases::Total, u64::from(segments))] {
             calls.push((
-                Params { segment, zero: 0, chunk: CHUNK, chunks_per_segment, phase, ..*p },
+                Params { segment, zero: 0, chunk: CHUNK, chunks_per_segment, phase: phase.code(), ..*p },
                 Grid::Groups(groups),
             ));
         }

@@ -21,7 +21,7 @@ pub const ENVS: u32 = mlp_forward_fused::ROWS;
 
 kernel! {
     stem: "rollout_fused",
-    parts: [MATH, ACTIVATION, LOOPS, CHAIN, DENSE, NETWORK, PHILOX, SCHEDULE, ACT, EPISODE],
+    parts: [MATH, ACTIVATION, LOOPS, CHAIN, DENSE, NETWORK, PHILOX, SCHEDULE, ACT, AUTORESET, EPISODE],
     schedule: true,
     head: true,
     env: true,

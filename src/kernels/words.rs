@@ -1,4 +1,5 @@
-//! Places of words in buffers that kernels share with the host, by the names that WGSL gives them. What the library reads, it reads by these.
+//! Places of words in buffers that kernels share with the host, and numbers in their parameters that stand for a choice, by the names that WGSL
+//! gives them. What the library reads, it reads by these; what it chooses, it chooses by enums whose numbers are the shaders' own.
 
 use super::parts;
 
@@ -39,6 +40,52 @@ const fn follows(source: &[u8], at: usize, text: &[u8]) -> usize {
         i += 1;
     }
     at + text.len()
+}
+
+/// An enum whose numbers are constants of a shader, read from there when this crate is compiled.
+macro_rules! codes {
+    (
+        $(#[$meta:meta])*
+        $name:ident of $source:expr => { $($(#[$doc:meta])* $choice:ident = $word:literal),* $(,)? }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$doc])* $choice),*
+        }
+
+        impl $name {
+            /// The number by which the shader knows it.
+            pub const fn code(self) -> u32 {
+                match self {
+                    $(Self::$choice => const { $crate::kernels::words::word($source, $word) as u32 }),*
+                }
+            }
+        }
+    };
+}
+pub(super) use codes;
+
+codes! {
+    /// The two phases of a sum over more than a workgroup can add, `shaders/parts/phases.wgsl`.
+    Phases of parts::PHASES.source => {
+        /// A workgroup for each partial.
+        Partials = "PHASES_PARTIALS",
+        /// What follows from all partials.
+        Total = "PHASES_TOTAL",
+    }
+}
+
+codes! {
+    /// In which order an epoch takes its rows, `shaders/parts/order.wgsl`.
+    Order of parts::ORDER.source => {
+        /// A shuffle keyed by seed, update and epoch.
+        Shuffled = "ORDER_SHUFFLED",
+        /// The caller's, in the buffer `order`.
+        Given = "ORDER_GIVEN",
+        /// Rows stay where they are.
+        InPlace = "ORDER_IN_PLACE",
+    }
 }
 
 /// Columns of the statistics of a minibatch, `shaders/parts/trace.wgsl`; all are f32.
@@ -115,12 +162,45 @@ pub mod decisions {
 
 #[cfg(test)]
 mod tests {
-    use super::word;
+    use super::{parts, word};
+    use crate::config::{Acceptance, KlDirection, ReturnReset, Surrogate, ValueLoss};
+    use crate::env::Autoreset;
+    use crate::kernels::{advantage_discount, optim_line_search};
 
     #[test]
     fn a_word_is_found_by_its_whole_name() {
         let source = "const KL_BEFORE: u32 = 7u;\nconst OLD_KL: u32 = 3u;\nconst KL: u32 = 12u;  // last\n";
         assert_eq!([word(source, "KL_BEFORE"), word(source, "OLD_KL"), word(source, "KL")], [7, 3, 12]);
+    }
+
+    /// Settings that shaders know by number: each is the constant of its name.
+    #[test]
+    fn settings_have_the_numbers_of_the_shaders() {
+        let (search, discount) = (optim_line_search::DEF.source, advantage_discount::DEF.source);
+        for (source, name, code) in [
+            (parts::DIVERGENCE.source, "DIVERGENCE_OLD_NEW", KlDirection::OldNew.code()),
+            (parts::DIVERGENCE.source, "DIVERGENCE_NEW_OLD", KlDirection::NewOld.code()),
+            (search, "ACCEPTANCE_IMPROVES", Acceptance::Improves.code()),
+            (search, "ACCEPTANCE_NOT_WORSE", Acceptance::NotWorse.code()),
+            (search, "ACCEPTANCE_RATIO", Acceptance::Ratio(0.1).code()),
+            (discount, "RESET_AFTER_DONE", ReturnReset::AfterDone.code()),
+            (discount, "RESET_AT_TERMINATION", ReturnReset::AtTermination.code()),
+            (discount, "RESET_AT_DONE", ReturnReset::AtDone.code()),
+            (discount, "RESET_AT_TERMINATION_AFTER_DONE", ReturnReset::AtTerminationAfterDone.code()),
+            (parts::AUTORESET.source, "AUTORESET_SAME_STEP", Autoreset::SameStep.code()),
+            (parts::AUTORESET.source, "AUTORESET_NEXT_STEP", Autoreset::NextStep.code()),
+            (parts::AUTORESET.source, "AUTORESET_DISABLED", Autoreset::Disabled.code()),
+            (parts::SURROGATE.source, "SURROGATE_CLIP", Surrogate::Clip.code()),
+            (parts::SURROGATE.source, "SURROGATE_RATIO", Surrogate::Ratio.code()),
+            (parts::SURROGATE.source, "SURROGATE_PLAIN", Surrogate::LogProb.code()),
+            (parts::VALUE.source, "VALUE_PLAIN", ValueLoss::Plain.code()),
+            (parts::VALUE.source, "VALUE_CLIP_MAX", ValueLoss::ClipMax.code()),
+            (parts::VALUE.source, "VALUE_CLIP_ONLY", ValueLoss::ClipOnly.code()),
+            (parts::VALUE.source, "VALUE_HUBER", ValueLoss::Huber { delta: 1.0 }.code()),
+            (parts::VALUE.source, "VALUE_CLAMP_ERROR", ValueLoss::ClampError { max: 1.0 }.code()),
+        ] {
+            assert_eq!(word(source, name), code as usize, "{name}");
+        }
     }
 
     #[test]

@@ -13,15 +13,9 @@ use crate::data::{MinibatchStats, UpdateStats};
 use crate::error::{Error, Result};
 use crate::policy::{Branch, ParamLayout, PolicySpec};
 use ndarray::Array1;
-use std::ops::Range;
 
 pub use super::head::mean_kl;
 pub use super::policy_step::{PolicyStep, Try, policy_step};
-
-/// Where the critic's own parameters lie: [`ParamLayout::own_range`].
-pub fn value_range(layout: &ParamLayout) -> Range<usize> {
-    layout.own_range(Branch::VALUE)
-}
 
 /// The critic's part: `update_epochs` passes in minibatches over `vf_loss_scale · mean (v − R)²`, each a step of the
 /// optimiser on the critic's own parameters. Adds to `stats`.
@@ -43,7 +37,7 @@ pub fn critic_update<F: Real>(
 }
 
 /// [`critic_update`] with something between gradient and step of each minibatch. The gradient is flat over all parameters, and 0 outside of
-/// [`value_range`]; the statistics have rows, loss and rows that are not finite.
+/// the critic's own parameters; the statistics have rows, loss and rows that are not finite.
 ///
 /// # Errors
 /// As [`critic_update`], and those of `between`.

@@ -9,7 +9,7 @@ use crate::check::work::Work;
 use crate::env::{ActionSpace, Autoreset, Env};
 use crate::error::Result;
 use crate::gpu::{Call, Gpu, UniformRing};
-use crate::kernels::env_step;
+use crate::kernels::env_step::{self, Mode};
 use crate::kernels::per_update::PerUpdate;
 
 /// The low word overflows within a window.
@@ -43,7 +43,7 @@ impl World {
 /// One call: mode, step of the window, row of its first environment.
 #[derive(Clone, Copy)]
 struct Place {
-    mode: u32,
+    mode: Mode,
     step: u32,
     row: u32,
 }
@@ -58,7 +58,7 @@ fn bind(
 ) -> Result<Vec<Call>> {
     let of = |place: &Place| env_step::Params {
         envs,
-        mode: place.mode,
+        mode: place.mode.code(),
         step_offset: place.step,
         obs_offset: place.row * env.obs_dim() as u32,
         row_offset: place.row,
@@ -113,10 +113,10 @@ fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usi
     };
     let (ring, slot) = schedule(gpu, &values)?;
     let mut places: Vec<Place> =
-        (0..steps).map(|t| Place { mode: 0, step: t as u32, row: (t * envs) as u32 }).collect();
-    places.push(Place { mode: 2, step: 0, row: 0 });
-    places.push(Place { mode: 3, step: 4, row: 0 });
-    places.push(Place { mode: 1, step: 5, row: 0 });
+        (0..steps).map(|t| Place { mode: Mode::Step, step: t as u32, row: (t * envs) as u32 }).collect();
+    places.push(Place { mode: Mode::Observe, step: 0, row: 0 });
+    places.push(Place { mode: Mode::ResetEnded, step: 4, row: 0 });
+    places.push(Place { mode: Mode::Reset, step: 5, row: 0 });
     let calls = bind(gpu, (env, autoreset), envs as u32, &world, &ring, &places)?;
     let width = env.state_words();
     let mut now = initial;
@@ -127,13 +127,13 @@ fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usi
             let at = FIRST_STEP + u64::from(place.step);
             let own_state = before(env, own);
             match place.mode {
-                0 => {
+                Mode::Step => {
                     let action = action(env, actions[place.row as usize + index]);
                     want.step((env, autoreset), index, own, action, at)?;
                 }
-                1 => want.fresh(env, index, at),
-                3 if own_state.ended => want.fresh(env, index, at),
-                _ => want.stays(env, own_state),
+                Mode::Reset => want.fresh(env, index, at),
+                Mode::ResetEnded if own_state.ended => want.fresh(env, index, at),
+                Mode::Observe | Mode::ResetEnded => want.stays(env, own_state),
             }
         }
         let seen = world.read(gpu, report)?;

@@ -4,7 +4,7 @@ use crate::check::case::Case;
 use crate::check::loss_statistics::{KL_3, ROWS};
 use crate::check::support::{EPS, Guarded, schedule};
 use crate::config::{AdaptiveLr, Config, KlEstimator, Ppo, RateStep};
-use crate::kernels::loss_kl;
+use crate::kernels::loss_kl::{self, Phase};
 use crate::kernels::loss_statistics::TRACE_WIDTH;
 use crate::kernels::per_update::PerUpdate;
 
@@ -61,8 +61,13 @@ fn epoch_case(c: EpochEnd) -> Case {
             kl_state: buffers.4.io(),
         };
         let (ring, slot) = schedule(gpu, &PerUpdate { learning_rate: RATE, ..PerUpdate::default() })?;
-        let of_epoch =
-            loss_kl::Params { phase: 4, first: 2, index: 4, reopens: reopens.into(), ..loss_kl::Params::new(&config) };
+        let of_epoch = loss_kl::Params {
+            phase: Phase::EpochEnd.code(),
+            first: 2,
+            index: 4,
+            reopens: reopens.into(),
+            ..loss_kl::Params::new(&config)
+        };
         report.run(gpu, &loss_kl::bind(gpu, &[(of_epoch, 1)], &io, &ring)?, slot)?;
         let got = buffers.4.read(gpu, report)?;
         let last = if kept > 0.0 { kept } else { RATE };
@@ -77,7 +82,7 @@ fn epoch_case(c: EpochEnd) -> Case {
         words[6] = if moves { got[1].to_bits() } else { 0 };
         report.exact("control", &buffers.1.read(gpu, report)?, &words);
         // The next update's steps begin at what was kept.
-        let start = loss_kl::Params { phase: 5, ..of_epoch };
+        let start = loss_kl::Params { phase: Phase::RateAtStart.code(), ..of_epoch };
         report.run(gpu, &loss_kl::bind(gpu, &[(start, 1)], &io, &ring)?, slot)?;
         if got[1] > 0.0 {
             words[6] = got[1].to_bits();
