@@ -5,22 +5,19 @@
 #[allow(dead_code, clippy::unwrap_used, reason = "shared by test programs that each use a part of it")]
 use crate::support;
 
-use ndarray::{Array1, Array2, s};
+use ndarray::Array2;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use support::{Place, adapter};
 use wgpo::checkpoint::{load_learner, write_rollout};
-use wgpo::cpu::CpuLearner;
 use wgpo::data::{Actions, Rollout};
 use wgpo::env::Autoreset;
 use wgpo::env::Env;
 use wgpo::low_level::reference::actor_critic::ActorCritic;
 use wgpo::low_level::reference::head;
-use wgpo::policy::{Activation, Bounds, Head, PolicySpec, Std};
-use wgpo::{ActMode, Agent, Config, OnPolicy, SaveAgent};
 
-const STEPS: usize = 7;
-const ENVS: usize = 3;
-const UPDATE: &str =
+pub(crate) const STEPS: usize = 7;
+pub(crate) const ENVS: usize = 3;
+pub(crate) const UPDATE: &str =
     "update r.safetensors --policy p/policy.safetensors --config c.toml --out o.safetensors --backend cpu";
 
 /// A policy, settings and a rollout for it.
@@ -64,9 +61,9 @@ fn place(env: Env) -> Place {
 }
 
 /// The rollout's tensors, to be changed.
-type Tensors = Vec<(String, Dtype, Vec<usize>, Vec<u8>)>;
+pub(crate) type Tensors = Vec<(String, Dtype, Vec<usize>, Vec<u8>)>;
 
-fn spoil(place: &Place, change: impl Fn(&mut Tensors)) {
+pub(crate) fn spoil(place: &Place, change: impl Fn(&mut Tensors)) {
     let bytes = place.bytes("r.safetensors");
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let mut tensors: Tensors = file
@@ -80,7 +77,7 @@ fn spoil(place: &Place, change: impl Fn(&mut Tensors)) {
     std::fs::write(place.path("r.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
-fn tensor<'a>(tensors: &'a mut Tensors, name: &str) -> &'a mut (String, Dtype, Vec<usize>, Vec<u8>) {
+pub(crate) fn tensor<'a>(tensors: &'a mut Tensors, name: &str) -> &'a mut (String, Dtype, Vec<usize>, Vec<u8>) {
     tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap()
 }
 
@@ -130,136 +127,6 @@ fn numbers_beyond_f32_are_an_error() {
         scaled(3e17);
         place.run(&line);
         std::fs::remove_file(place.path("o.safetensors")).unwrap();
-    }
-}
-
-/// A learner with a head that no task has by itself, and a window that it acted in; the second row of a masked head allows
-/// nothing.
-fn acted(head: Head) -> (CpuLearner<f32>, Rollout) {
-    let spec = PolicySpec::separate(4, &[8], Activation::Tanh, head);
-    let config = settings(&spec.head);
-    let mut learner = CpuLearner::<f32>::new(spec, config, 3).unwrap();
-    let rows = STEPS * ENVS;
-    let wave = |k: usize| (k as f32 * 0.7).sin();
-    let obs = Array2::from_shape_fn((rows + ENVS, 4), |(row, column)| wave(row * 5 + column));
-    let raw = learner.spec().head.raw_outputs();
-    let allowed = Array2::from_shape_fn((rows, raw), |(row, i)| row != 1 && (row * 7 + i * 3) % 5 < 3);
-    let allowed = learner.spec().head.is_masked().then_some(allowed);
-    let window = obs.slice(s![..rows, ..]);
-    let acted = learner.act_masked(window, allowed.as_ref().map(|flags| flags.view()), ActMode::Sample).unwrap();
-    let last = learner.values(obs.slice(s![rows.., ..])).unwrap();
-    let values = Array1::from_iter(acted.values.iter().chain(&last).copied());
-    let rollout = Rollout {
-        steps: STEPS,
-        envs: ENVS,
-        // As the network saw them, where observations are normalised.
-        obs: acted.obs,
-        actions: acted.actions,
-        logp: acted.logp,
-        rewards: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| wave(t + 11 * n)),
-        values: values.into_shape_with_order((STEPS + 1, ENVS)).unwrap(),
-        final_values: Some(Array2::zeros((STEPS, ENVS))),
-        terminated: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t == 3 && n == 1)),
-        truncated: Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t == 5 && n == 2)),
-        valid: None,
-        autoreset: Autoreset::SameStep,
-        ended_before: None,
-    };
-    (learner, rollout)
-}
-
-/// The file of settings for [`acted`].
-const SETTINGS: &str = "learning_rate = 1e-3\nnum_minibatches = 2\nupdate_epochs = 3";
-
-/// The same for the library: over what is published for the kind of action.
-fn settings(head: &Head) -> Config {
-    let base = if head.env_is_discrete() { Config::cleanrl() } else { Config::cleanrl_continuous() };
-    Config { num_envs: ENVS, num_steps: STEPS, learning_rate: 1e-3, num_minibatches: 2, update_epochs: 3, ..base }
-}
-
-/// Writes policy, settings and rollout, updates with the program and with the library, and compares the whole state bit for bit.
-/// Returns the program's statistics and its new policy.
-#[track_caller]
-fn agree(place: &Place, learner: &CpuLearner<f32>, rollout: &Rollout) -> (serde_json::Value, Vec<u8>) {
-    std::fs::create_dir_all(place.path("p")).unwrap();
-    learner.save(&place.path("p/policy.safetensors")).unwrap();
-    write_rollout(&place.path("r.safetensors"), rollout).unwrap();
-    std::fs::write(place.path("c.toml"), SETTINGS).unwrap();
-    let said: serde_json::Value = serde_json::from_str(&place.run(&format!("{UPDATE} --json"))).unwrap();
-    let mut learner = learner.clone();
-    let stats = learner.update(rollout).unwrap();
-    let saved = load_learner(&place.path("o.safetensors")).unwrap();
-    assert_eq!(&saved.spec, learner.spec());
-    assert!(saved.state == learner.state().unwrap(), "the program's policy is not the library's");
-    let minibatches = said["minibatches"].as_array().unwrap();
-    assert_eq!(minibatches.len(), stats.minibatches.len());
-    for (said, stats) in minibatches.iter().zip(&stats.minibatches) {
-        assert_eq!(said["policy_loss"].as_f64(), Some(stats.policy_loss));
-        assert_eq!(said["head_hits"].as_u64(), Some(stats.head_hits.into()));
-    }
-    (said, place.bytes("o.safetensors"))
-}
-
-#[test]
-fn every_kind_of_head_goes_through_the_files() {
-    let bounds = || Bounds { low: vec![-2.0, 0.0], high: vec![2.0, 0.5] };
-    let heads = [
-        Head::MultiDiscrete { nvec: vec![4, 33, 2], masked: true },
-        Head::Categorical { actions: 5, masked: true },
-        Head::bernoulli(3),
-        Head::Beta { dims: 2, bounds: bounds() },
-        Head::Discretised { dims: 2, bins: 5, bounds: bounds() },
-        Head::TanhGaussian { dims: 2, std: Std { from_state: true, ..Std::default() }, bounds: bounds() },
-    ];
-    for head in heads {
-        let (place, masked, dims) = (Place::new(), head.is_masked(), head.action_dims());
-        let (learner, rollout) = acted(head);
-        let (stats, _) = agree(&place, &learner, &rollout);
-        let hits = stats["minibatches"].as_array().unwrap().iter().map(|one| one["head_hits"].as_u64().unwrap());
-        let hits: u64 = hits.sum();
-        // The one row without a choice, in each of three epochs; other rows may have dimensions without one.
-        assert!(if masked { hits >= 3 * dims as u64 } else { hits == 0 }, "{hits}");
-        assert_eq!(place.run(UPDATE).contains("head_hits"), masked);
-        if masked {
-            // What was allowed belongs to the rollout, and an action that was not allowed is no action.
-            let good = place.bytes("r.safetensors");
-            std::fs::remove_file(place.path("o.safetensors")).unwrap();
-            spoil(&place, |all| all.retain(|tensor| tensor.0 != "allowed"));
-            place.refused(UPDATE, 1, &["r.safetensors", "\"allowed\""]);
-            std::fs::write(place.path("r.safetensors"), good).unwrap();
-            spoil(&place, |all| {
-                let Actions::Masked { indices, allowed } = &rollout.actions else { return };
-                let flags = &mut tensor(all, "allowed").3;
-                flags[4 * indices[[0, 0]] as usize] = 0;
-                assert!(allowed[[0, indices[[0, 0]] as usize]]);
-            });
-            place.refused(UPDATE, 1, &["r.safetensors", "a choice that its mask allows"]);
-            assert_eq!(place.list(""), ["c.toml", "p", "r.safetensors"], "a refused update wrote something");
-        }
-    }
-}
-
-#[test]
-fn rows_that_do_not_count_and_resets_go_through_the_files() {
-    let place = Place::new();
-    let (learner, plain) = acted(Head::gaussian(1));
-    let (_, all) = agree(&place, &learner, &plain);
-
-    let mut padded = plain.clone();
-    padded.valid = Some(Array2::from_shape_fn((STEPS, ENVS), |(t, n)| u32::from(t < 5 || n != 0)));
-    let (_, counted) = agree(&place, &learner, &padded);
-    assert!(counted != all, "padding is counted");
-    // What padding holds is nobody's affair.
-    padded.obs.row_mut(6 * ENVS).fill(1e30);
-    padded.logp[6 * ENVS] = -7.0;
-    assert!(agree(&place, &learner, &padded).1 == counted, "padding is read");
-
-    for autoreset in [Autoreset::NextStep, Autoreset::Disabled] {
-        let mut rollout = plain.clone();
-        rollout.autoreset = autoreset;
-        rollout.ended_before = Some(Array1::from_vec(vec![1, 0, 0]));
-        let (_, reset) = agree(&place, &learner, &rollout);
-        assert!(reset != all && reset != counted, "{autoreset:?} is the same as SameStep");
     }
 }
 
@@ -318,119 +185,6 @@ fn a_bad_rollout_is_refused_and_nothing_is_written() {
         place.refused(UPDATE, 1, &["r.safetensors", "not a whole safetensors file"]);
     }
     assert_eq!(place.list(""), ["c.toml", "p", "r.safetensors"], "a refused update wrote something");
-}
-
-/// Three permutations of the 21 rows, as another trainer recorded them.
-fn add_order(place: &Place, order: &[u32]) {
-    let bytes = order.iter().flat_map(|row| i64::from(*row).to_le_bytes()).collect::<Vec<u8>>();
-    let rows = STEPS * ENVS;
-    spoil(place, |all| all.push(("order".to_owned(), Dtype::I64, vec![order.len() / rows, rows], bytes.clone())));
-}
-
-#[test]
-fn a_recorded_order_is_followed() {
-    let place = Place::new();
-    let (learner, rollout) = acted(Head::gaussian(1));
-    let (_, keyed) = agree(&place, &learner, &rollout);
-    let rows = (STEPS * ENVS) as u32;
-    let order: Vec<u32> =
-        (0..3).flat_map(|epoch| (0..rows).map(move |i| (i * (2 + 3 * epoch) + epoch) % rows)).collect();
-    add_order(&place, &order);
-    let said = place.run(UPDATE);
-    assert!(said.contains("order: that of the file, 3 permutations"), "{said}");
-    let ordered = place.bytes("o.safetensors");
-    assert!(ordered != keyed, "the order is not read");
-    let mut own = learner.clone();
-    own.update_in_order(&rollout, Some(&order)).unwrap();
-    assert!(load_learner(&place.path("o.safetensors")).unwrap().state == own.state().unwrap());
-    // The batch's own order, given and by its setting.
-    write_rollout(&place.path("r.safetensors"), &rollout).unwrap();
-    add_order(&place, &(0..3).flat_map(|_| 0..rows).collect::<Vec<u32>>());
-    place.run(UPDATE);
-    let given = load_learner(&place.path("o.safetensors")).unwrap().state;
-    write_rollout(&place.path("r.safetensors"), &rollout).unwrap();
-    std::fs::write(place.path("c.toml"), format!("{SETTINGS}\nshuffle = \"never\"")).unwrap();
-    place.run(UPDATE);
-    assert!(load_learner(&place.path("o.safetensors")).unwrap().state == given);
-    // Other epochs than those of the settings.
-    std::fs::write(place.path("c.toml"), SETTINGS).unwrap();
-    std::fs::remove_file(place.path("o.safetensors")).unwrap();
-    add_order(&place, &order[rows as usize..]);
-    place.refused(
-        UPDATE,
-        1,
-        &["r.safetensors: \"order\" has shape [2, 21], expected [3, 21]", "3 update_epochs of c.toml"],
-    );
-    assert_eq!(place.list(""), ["c.toml", "p", "r.safetensors"], "a refused update wrote something");
-}
-
-/// What it writes beside its results.
-fn warnings(place: &Place) -> String {
-    let output = place.wgpo(UPDATE).assert().success();
-    String::from_utf8(output.get_output().stderr.clone()).unwrap()
-}
-
-#[test]
-fn log_probabilities_of_another_policy_are_said() {
-    let bounds = || Bounds { low: vec![-0.5, -0.5], high: vec![0.5, 0.5] };
-    for head in [
-        Head::Gaussian { dims: 2, std: Std::default(), bounds: Some(bounds()) },
-        Head::TanhGaussian { dims: 2, std: Std::default(), bounds: bounds() },
-        Head::Categorical { actions: 5, masked: true },
-    ] {
-        let place = Place::new();
-        let (learner, rollout) = acted(head.clone());
-        let (said, after) = agree(&place, &learner, &rollout);
-        assert_eq!((said["ratio_before"]["rows"].as_u64(), said["ratio_before"]["off"].as_u64()), (Some(21), Some(0)));
-        assert_eq!(warnings(&place), "");
-        let words = [
-            "warning: before the first step the ratio is not 1",
-            "of 21 rows",
-            "raw observations stored",
-            "another policy",
-        ];
-        let warned = |why: &str| {
-            let text = warnings(&place);
-            assert!(words.iter().all(|word| text.contains(word)) && text.lines().count() == 1, "{why}: {text}");
-        };
-        // Raw observations where normalised ones were acted on.
-        let raw = Rollout { obs: rollout.obs.mapv(|x| 3.0 * x + 1.0), ..rollout.clone() };
-        write_rollout(&place.path("r.safetensors"), &raw).unwrap();
-        warned("raw observations");
-        // What the environment got, in place of what was drawn.
-        if !head.is_discrete() {
-            let acted = Rollout {
-                actions: wgpo::low_level::reference::head_actions::to_env(&head, &rollout.actions).unwrap(),
-                ..rollout.clone()
-            };
-            write_rollout(&place.path("r.safetensors"), &acted).unwrap();
-            warned("the environment's actions");
-        }
-        // The policy after the update.
-        write_rollout(&place.path("r.safetensors"), &rollout).unwrap();
-        std::fs::write(place.path("p/policy.safetensors"), &after).unwrap();
-        warned("another policy");
-        // Where an older policy is meant to have acted, nothing is to be said.
-        std::fs::write(place.path("c.toml"), format!("{SETTINGS}\nadvantage = \"puff\"")).unwrap();
-        assert_eq!(warnings(&place), "");
-        // Half the digits: said once as converted, and not as another policy.
-        learner.save(&place.path("p/policy.safetensors")).unwrap();
-        std::fs::write(place.path("c.toml"), SETTINGS).unwrap();
-        spoil(&place, |all| {
-            for name in ["obs", "logp"] {
-                let (_, dtype, _, bytes) = tensor(all, name);
-                *dtype = Dtype::BF16;
-                // To the nearest; no tie is broken right, which is nothing here.
-                let rounded =
-                    |word: &[u8]| (u32::from_le_bytes(word.try_into().unwrap()) + 0x8000).to_le_bytes()[2..].to_vec();
-                *bytes = bytes.chunks(4).flat_map(rounded).collect();
-            }
-        });
-        assert_eq!(warnings(&place), "");
-        let said = place.run(UPDATE);
-        assert_eq!(said.matches("converted: ").count(), 1, "{said}");
-        assert!(said.contains("obs (BF16)") && said.contains("logp (BF16)"), "{said}");
-    }
 }
 
 #[test]
