@@ -8,8 +8,8 @@
 // trace           [minibatches, TRACE_WIDTH]  the norm and whether a step was taken go to row params.index
 //
 // Needs part phases. PARTIALS makes the partials, one workgroup each; TOTAL, a single workgroup, decides. A NaN or an infinity,
-// or a norm beyond f32, forbids the step. So does an early stop at or before this minibatch. With a value range each side is clipped by
-// its own norm; an empty one leaves a single group. The trace has the norm of both together.
+// or a norm beyond f32, forbids the step. So does an early stop at or before this minibatch. With a value range each side is
+// clipped by its own norm; an empty one leaves a single group. The trace has the norm of both together.
 //
 // Operations: 2 a parameter; bytes: 4.
 

@@ -285,21 +285,17 @@ impl PpoUpdate {
         at: u64,
     ) -> Result<()> {
         staging.check(at, self.statistics_len())?;
-        let (variances, trace) = (self.variances.cast(), self.trace.cast());
-        let (moments, second) = (MOMENTS as u64, Builder::SECOND_VARIANCE * MOMENTS as u64);
+        let (variances, trace, moments) = (self.variances.cast(), self.trace.cast(), MOMENTS as u64);
         // In the order in which [`finish`](Self::finish) takes them apart.
-        let parts = [
-            (&self.control, 0, loss_statistics::CONTROL_WORDS),
-            (&variances, 0, moments),
-            (&variances, second, moments),
-            (&trace, 0, trace.len()),
-            (&self.kl_state.cast(), 0, loss_kl::STATE_WORDS),
-        ];
         let mut to = at;
-        for (buffer, from, words) in parts {
-            staging.copy(encoder, buffer, from, to, words)?;
+        let mut copy = |buffer: &Buffer<u32>, from, words| {
             to += words;
-        }
-        Ok(())
+            staging.copy(encoder, buffer, from, to - words, words)
+        };
+        copy(&self.control, 0, loss_statistics::CONTROL_WORDS)?;
+        copy(&variances, 0, moments)?;
+        copy(&variances, Builder::SECOND_VARIANCE * moments, moments)?;
+        copy(&trace, 0, trace.len())?;
+        copy(&self.kl_state.cast(), 0, loss_kl::STATE_WORDS)
     }
 }

@@ -9,7 +9,8 @@
 //!
 //! `ended_before` stands for transition −1. With a mask of the caller's, only rows that it has count.
 
-use crate::env::Autoreset;
+use super::parts::AUTORESET;
+use super::words::word;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Grid, Variant, elements, iterations};
 use crate::kernels::define::kernel;
@@ -24,7 +25,7 @@ kernel! {
         pub steps: u32,
         /// N.
         pub envs: u32,
-        /// [`Autoreset::code`].
+        /// [`crate::env::Autoreset::code`].
         pub autoreset: u32,
         /// 1: `ended_before` is read; else no window begins after an end.
         pub use_ended: u32,
@@ -55,6 +56,10 @@ kernel! {
     },
 }
 
+/// Modes by the shaders' numbers.
+const NEXT_STEP: u32 = word(AUTORESET.source, "AUTORESET_NEXT_STEP") as u32;
+const DISABLED: u32 = word(AUTORESET.source, "AUTORESET_DISABLED") as u32;
+
 /// Binds one call per entry of `params`.
 ///
 /// # Errors
@@ -62,7 +67,7 @@ kernel! {
 pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(params.len());
     for p in params {
-        if Autoreset::ALL.iter().all(|mode| mode.code() != p.autoreset) {
+        if p.autoreset > DISABLED {
             return Err(Error::config("autoreset", format!("is {}, must be 0, 1 or 2", p.autoreset)));
         }
         iterations(DEF.name, u64::from(p.steps), || format!("steps {}", p.steps))?;
@@ -76,7 +81,7 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
         if p.use_given != 0 {
             elements(DEF.name, "given", io.given, t * n, shape)?;
         }
-        if p.autoreset == Autoreset::NextStep.code() {
+        if p.autoreset == NEXT_STEP {
             elements(DEF.name, "values", io.values, (t + 1) * n, || format!("(steps {t} + 1) × envs {n}"))?;
             elements(DEF.name, "final_values", io.final_values, t * n, shape)?;
         }
