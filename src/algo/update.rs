@@ -286,8 +286,7 @@ impl PpoUpdate {
     ) -> Result<()> {
         staging.check(at, self.statistics_len())?;
         let (variances, trace, moments) = (self.variances.cast(), self.trace.cast(), MOMENTS as u64);
-        // In the order in which [`finish`](Self::finish) takes them apart.
-        let mut to = at;
+        let mut to = at; // in the order in which `finish` takes them apart
         let mut copy = |buffer: &Buffer<u32>, from, words| {
             to += words;
             staging.copy(encoder, buffer, from, to - words, words)
