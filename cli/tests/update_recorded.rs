@@ -7,8 +7,9 @@ use crate::update::{ENVS, STEPS, UPDATE, spoil, tensor};
 use crate::update_heads::{SETTINGS, acted, agree};
 use safetensors::tensor::Dtype;
 use wgpo::checkpoint::{load_learner, write_rollout};
+use wgpo::data::Rollout;
 use wgpo::policy::{Bounds, Head, Std};
-use wgpo::{Agent, OnPolicy};
+use wgpo::{Agent, OnPolicy, SaveAgent};
 
 /// Three permutations of the 21 rows, as another trainer recorded them.
 fn add_order(place: &Place, order: &[u32]) {
