@@ -23,7 +23,7 @@ for example in ${*:-burn bevy}; do
     (
         cd "$example"
         cargo fmt --check
-        # A dependency of Bevy's states a newer Rust than it needs, see bevy/README.md; Burn's do not.
+        # Bevy states a newer Rust than it needs, see bevy/README.md.
         cargo build --locked --ignore-rust-version
         timeout 600 cargo run --locked --ignore-rust-version --quiet
     )
