@@ -118,9 +118,9 @@ fn every_head_learns_by_every_algorithm_as_the_reference_does() {
     let Some(gpu) = support::gpu(true) else { return };
     for head in heads() {
         let both = PolicySpec::separate(4, &[17], Activation::Tanh, head.clone());
+        let batch = batch(&both, 66);
         for algorithm in AlgorithmKind::ALL {
             let spec = algorithm.fitted(both.clone());
-            let batch = batch(&spec, 66);
             let name = format!("{head:?} by {}", algorithm.name());
             let config = config(algorithm);
             let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7).unwrap();
