@@ -13,7 +13,7 @@ pub const STAGES: [(&str, &str, &[&str]); 10] = [
     ("optimiser", "#3cc79c", &["optim"]),
     ("conjugate gradients", "#d78fc0", &["cg"]),
     ("sums", "#b9a37e", &["reduce"]),
-    ("minibatches", "#b5b5b5", &["batch"]),
+    ("minibatches", "#b5b5b5", &["batch", "replay"]),
     ("advantages", "#f0e442", &["advantage"]),
     ("acting", "#a3cf62", &["policy", "env", "rollout"]),
 ];
