@@ -25,7 +25,8 @@ fn rate_move(kl: f32, rule: RateRule) {
     if (!math_is_nan(kl)) {
         if (kl > rule.high) {
             rate = max(rate / rule.factor, rule.least);
-        } else if (kl < rule.low && (rule.raises == RATE_RAISES_AT_ZERO || (rule.raises == RATE_RAISES_ABOVE_ZERO && kl > 0.0))) {
+        } else if (kl < rule.low
+            && (rule.raises == RATE_RAISES_AT_ZERO || (rule.raises == RATE_RAISES_ABOVE_ZERO && kl > 0.0))) {
             rate = min(rate * rule.factor, rule.most);
         }
     }
