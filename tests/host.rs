@@ -93,7 +93,8 @@ fn a_foreign_ring_is_refused() {
     let mut p = batch_gather::Params::default();
     (p.rows, p.width, p.stride) = (4, 3, 3);
     let said = message(batch_gather::bind(&gpu, &[p], &io, &ring));
-    assert!(said.contains("batch_gather") && said.contains("\"ring\" holds 16 elements, needs 48"), "{said}");
+    let needs = format!("\"ring\" holds 16 elements, needs {}", size_of::<PerUpdate>());
+    assert!(said.contains("batch_gather") && said.contains(&needs), "{said}");
 }
 
 #[test]
