@@ -98,6 +98,13 @@ fn no_code_asks_for_a_kernel_by_a_string() {
                     let asks = arm || ["==", "!=", "|", "_with("].iter().any(|sign| before.ends_with(sign));
                     assert!(!asks, "{}:{number}: asks for {} by its name", file.display(), around[1]);
                 }
+                let ends =
+                    ["_wide", "_tiled", "_fused"].iter().any(|end| line.contains(&format!(".ends_with(\"{end}\")")));
+                let asks = ends
+                    || ["DEF.name].contains", "DEF.name ==", "DEF.name !=", "match def.name"]
+                        .iter()
+                        .any(|by| line.contains(by));
+                assert!(!asks, "{}:{number}: asks for a kernel by its name", file.display());
             }
         }
     }

@@ -189,14 +189,7 @@ fn specialised_shaders_are_valid_and_within_webgpu_defaults() {
             let [entry] = special.entry_points.as_slice() else { panic!("{name}: one entry point") };
             assert_eq!(entry.name, def.name);
             let invocations = entry.workgroup_size.iter().product::<u32>();
-            // The gradients of a block's weights fill the registers of so many.
-            // A long row is walked by as many as there may be.
-            let usual = match def.name {
-                "loss_ppo_fused" => 128,
-                name if name.ends_with("_wide") => INVOCATIONS,
-                _ => wgpo::low_level::kernels::WORKGROUP,
-            };
-            assert_eq!(invocations, usual, "{name}");
+            assert_eq!(invocations, def.invocations, "{name}");
             assert!(invocations <= INVOCATIONS);
 
             let mut layouter = naga::proc::Layouter::default();

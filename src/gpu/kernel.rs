@@ -76,6 +76,10 @@ pub struct KernelDef {
     pub ring: usize,
     /// What it is composed with beside its own parts: a name for each part that a [`Variant`] chooses.
     pub choices: &'static [&'static str],
+    /// The parts that the first of those may be, where they are not all that there are of its kind.
+    pub options: &'static [Part],
+    /// Invocations of a workgroup.
+    pub invocations: u32,
     /// Name and most elements of a uniform table of `vec4<u32>`, after the uniforms above.
     pub table: Option<(&'static str, usize)>,
     /// Made for hardware: where a driver computes on the CPU, it is run only to be checked. So its code there is short, not fast.

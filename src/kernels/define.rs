@@ -18,6 +18,11 @@ pub(crate) const fn choices(head: bool, env: bool) -> &'static [&'static str] {
     }
 }
 
+/// What a kernel says itself, or what there is before it.
+pub(crate) const fn last<T: Copy>(values: &[T]) -> T {
+    values[values.len() - 1]
+}
+
 /// Writes a kernel's `Params`, `Io` and `DEF` from one list of names, so that the three cannot differ.
 macro_rules! kernel {
     (
@@ -25,7 +30,9 @@ macro_rules! kernel {
         parts: [$($part:ident),* $(,)?],
         schedule: $schedule:literal,
         head: $head:literal,
+        $(heads: $heads:ident,)?
         $(env: $env:literal,)?
+        $(invocations: $invocations:literal,)?
         $(for_hardware: $for_hardware:literal,)?
         params: { $($(#[$pdoc:meta])* $pvis:vis $param:ident : $pkind:ty),* $(,)? },
         io: { $($(#[$bdoc:meta])* $binding:ident : $access:ident $element:ty),* $(,)? } $(,)?
@@ -57,6 +64,8 @@ macro_rules! kernel {
             parts: &[$($crate::kernels::parts::$part),*],
             ring: if $schedule { size_of::<$crate::kernels::per_update::PerUpdate>() } else { 0 },
             choices: $crate::kernels::define::choices($head, false $(|| $env)?),
+            options: $crate::kernels::define::last(&[&[], $($crate::kernels::parts::$heads)?]),
+            invocations: $crate::kernels::define::last(&[$crate::kernels::limits::WORKGROUP, $($invocations)?]),
             table: if $head { Some(("head_table", $crate::kernels::define::HEAD_TABLE)) } else { None },
             for_hardware: false $(|| $for_hardware)?,
             bindings: &[$($crate::gpu::Binding {

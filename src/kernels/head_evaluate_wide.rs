@@ -16,6 +16,8 @@ kernel! {
     parts: [MATH, PHILOX, WIDE, LOOPS],
     schedule: false,
     head: true,
+    heads: HEADS_WALKED,
+    invocations: 256,
     params: {
         /// Rows.
         pub rows: u32,

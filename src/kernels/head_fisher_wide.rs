@@ -13,6 +13,8 @@ kernel! {
     parts: [MATH, PHILOX, SAMPLE, WIDE, LOOPS],
     schedule: false,
     head: true,
+    heads: HEADS_WALKED,
+    invocations: 256,
     params: {
         /// Rows of the product.
         pub rows: u32,

@@ -23,6 +23,7 @@ kernel! {
     parts: [MATH, PHILOX, SCHEDULE, VALUE, SAMPLE, SURROGATE, LOOPS],
     schedule: true,
     head: true,
+    heads: HEADS_OR_KNOWN,
     params: {
         /// Rows of the minibatch.
         pub rows: u32,

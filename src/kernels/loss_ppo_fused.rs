@@ -24,6 +24,7 @@ kernel! {
     parts: [MATH, PHILOX, SCHEDULE, VALUE, SAMPLE, SURROGATE, ACTIVATION, LOOPS, BLOCK, BLOCK_LAYERS, BLOCK_TERMS, BLOCK_WEIGHTS],
     schedule: true,
     head: true,
+    invocations: 128,
     for_hardware: true,
     params: {
         /// `(inputs, outputs, weight, bias)` of first and second hidden layer and of the last, of policy and critic; all 0 for a

@@ -17,6 +17,7 @@ kernel! {
     parts: [MATH, PHILOX, SAMPLE, LOOPS],
     schedule: false,
     head: true,
+    heads: HEADS_OR_KNOWN,
     params: {
         /// Rows.
         pub rows: u32,

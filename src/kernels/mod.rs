@@ -57,7 +57,7 @@ pub mod head_evaluate;
 pub mod head_evaluate_wide;
 pub mod head_fisher;
 pub mod head_fisher_wide;
-mod limits;
+pub(crate) mod limits;
 pub mod loss_actor;
 pub mod loss_dqn;
 pub mod loss_kl;
@@ -193,13 +193,7 @@ for_every_kernel!(all);
 pub fn variants(def: &KernelDef) -> Vec<Variant> {
     let variant = |chosen: Vec<Part>| Variant { chosen, ..Variant::default() };
     let part = parts::env;
-    let heads = || {
-        // A workgroup walks rows of choices only, and a loss also takes rows that were walked before.
-        let wide = def.name.ends_with("_wide");
-        let known = [loss_ppo::DEF.name, loss_trust_region::DEF.name].contains(&def.name);
-        let all = if wide { &[parts::HEAD_CATEGORICAL] } else { parts::HEADS };
-        all.iter().copied().chain(known.then_some(parts::HEAD_KNOWN))
-    };
+    let heads = || if def.options.is_empty() { parts::HEADS } else { def.options }.iter().copied();
     let envs = || Env::ALL.into_iter();
     match def.choices {
         [HEAD, ENV] => {

@@ -164,6 +164,12 @@ pub const fn env(env: Env) -> Part {
 /// All head parts, for the tests that walk them.
 pub const HEADS: &[Part] = &[HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN, HEAD_BETA];
 
+/// Those whose rows a workgroup walks.
+pub const HEADS_WALKED: &[Part] = &[HEAD_CATEGORICAL];
+
+/// Those of a loss, which also takes rows that were walked before.
+pub const HEADS_OR_KNOWN: &[Part] = &[HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN, HEAD_BETA, HEAD_KNOWN];
+
 /// How a kernel with `head: true` is specialised and what it is told of the action dimensions: `(dimensions, mask words, 0, 0)`,
 /// then per dimension `(first raw output, choices, low, high)` with the bits of the bounds, ±the largest float where there are none.
 pub fn variant(head: &Head) -> Variant {

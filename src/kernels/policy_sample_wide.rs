@@ -15,6 +15,8 @@ kernel! {
     parts: [MATH, PHILOX, SCHEDULE, WIDE, DRAW, LOOPS],
     schedule: true,
     head: true,
+    heads: HEADS_WALKED,
+    invocations: 256,
     params: {
         /// Rows.
         pub rows: u32,

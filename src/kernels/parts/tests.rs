@@ -28,6 +28,8 @@ macro_rules! probe {
             parts: const { &[$($part),*] as &[Part] },
             ring: 0,
             choices: &[],
+            options: &[],
+            invocations: 64,
             table: None,
             for_hardware: false,
             bindings: &[
