@@ -1,7 +1,7 @@
 //! What every implementation of an algorithm can do, wherever it runs.
 
 use crate::config::Config;
-use crate::data::{Acted, Batch, Rollout, UpdateStats};
+use crate::data::{Acted, Batch, EnvStep, Rollout, UpdateStats};
 use crate::error::Result;
 use crate::policy::PolicySpec;
 use crate::state::LearnerState;
@@ -18,14 +18,16 @@ pub enum ActMode {
 }
 
 /// A policy that acts: an actor with a critic beside it, whatever moves its parameters. The device ([`crate::algo::GpuLearner`]) and the CPU
-/// ([`crate::cpu::CpuLearner`]) are behind it, so that one can be swapped for the other. [`OnPolicy`] is how those learn. An `OffPolicy: Agent`
-/// would have its own settings, and an update on transitions drawn from a replay memory in place of a rollout's; acting, parameters and state
-/// would be these.
+/// ([`crate::cpu::CpuLearner`]) are behind it, so that one can be swapped for the other. [`OnPolicy`] and [`OffPolicy`] are the two ways in which
+/// they learn: from rollouts of their own policy, and from a replay memory.
 ///
 /// An agent can be sent to another thread. A call that returns an error has changed nothing.
 pub trait Agent: Send {
     /// The policy's shape.
     fn spec(&self) -> &PolicySpec;
+
+    /// The settings.
+    fn config(&self) -> &Config;
 
     /// Actions, their log-probabilities and the values for `obs` `[rows, obs_dim]`, as the environment gave them: if observations
     /// are normalised, the agent does it. With a masked head, every choice is allowed.
@@ -86,9 +88,6 @@ pub trait Agent: Send {
 ///
 /// Files and bytes are in [`SaveAgent`](crate::checkpoint::SaveAgent).
 pub trait OnPolicy: Agent {
-    /// The settings.
-    fn config(&self) -> &Config;
-
     /// Advantages and one update on `rollout`, with the environment's own rewards: if rewards are scaled or value targets
     /// normalised, the agent does it.
     ///
@@ -114,9 +113,33 @@ pub trait OnPolicy: Agent {
     fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats>;
 }
 
+/// An [`Agent`] that learns from a replay memory: DQN, DDPG, TD3 and SAC.
+///
+/// With environments of your own: [`act`](Agent::act) with [`ActMode::Sample`], step them, [`store`](Self::store) what came of it, and
+/// [`learn`](Self::learn) for as many gradient steps as [`Replay::due`](crate::config::Replay::due) says. Sampled actions explore: ε-greedy with DQN,
+/// with noise with DDPG and TD3, by the policy's own distribution with SAC; the last three are uniform until
+/// [`learning_starts`](crate::config::Replay::learning_starts) environment steps are stored.
+pub trait OffPolicy: Agent {
+    /// Takes a step of all [`num_envs`](Config::num_envs) environments into the memory, over the oldest one if that is full.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] or [`crate::Error::Value`] if it does not fit the policy or is not finite; a device error.
+    fn store(&mut self, step: &EnvStep) -> Result<()>;
+
+    /// `gradient_steps` gradient steps, each on a batch drawn anew. One update: it counts one up in [`LearnerState::update`]. Statistics are of the
+    /// last gradient step. With 0 steps nothing is done or counted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] if nothing was stored yet; a device error.
+    fn learn(&mut self, gradient_steps: u64) -> Result<UpdateStats>;
+
+    /// Transitions in the memory, of all environments.
+    fn stored(&self) -> u64;
+}
+
 #[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
 mod tests {
-    use super::{Agent, OnPolicy};
+    use super::{Agent, OffPolicy, OnPolicy};
     use crate::algo::{GpuLearner, GpuTrainer};
     use crate::cpu::{CpuLearner, CpuTrainer};
     use crate::host::HostTrainer;
@@ -135,6 +158,7 @@ mod tests {
         sent::<HostTrainer<CpuLearner>>();
         sent::<dyn Agent>();
         sent::<dyn OnPolicy>();
+        sent::<dyn OffPolicy>();
         sent::<dyn Trainer>();
     }
 }

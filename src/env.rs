@@ -8,6 +8,7 @@ mod info;
 mod table;
 mod tuned;
 mod tuned_for;
+mod tuned_off_policy;
 
 pub use crate::data::Autoreset;
 pub use info::{ActionSpace, EnvInfo};

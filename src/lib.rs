@@ -111,7 +111,7 @@ pub mod solved;
 pub mod state;
 pub mod trainer;
 
-pub use agent::{ActMode, Agent, OnPolicy};
+pub use agent::{ActMode, Agent, OffPolicy, OnPolicy};
 pub use algo::{ActPlan, BatchBuffers, Model, PpoUpdate, RolloutBuffers, RolloutRows, RolloutUpdate};
 #[cfg(not(target_arch = "wasm32"))]
 pub use algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};

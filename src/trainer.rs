@@ -1,6 +1,6 @@
 //! Rollouts and updates in a loop, with the built-in environments or with your own, on the device or on the CPU.
 
-use crate::agent::OnPolicy;
+use crate::agent::Agent;
 use crate::data::UpdateStats;
 use crate::env::Env;
 use crate::error::Result;
@@ -30,12 +30,13 @@ pub trait Trainer: Send {
     fn env(&self) -> Option<Env>;
 
     /// The learner inside.
-    fn learner(&self) -> &dyn OnPolicy;
+    fn learner(&self) -> &dyn Agent;
 
     /// The learner inside, to evaluate it or to change its parameters.
-    fn learner_mut(&mut self) -> &mut dyn OnPolicy;
+    fn learner_mut(&mut self) -> &mut dyn Agent;
 
-    /// One rollout of `num_steps × num_envs` and one update on it.
+    /// One rollout of `num_steps × num_envs` and one update on it; with an off-policy algorithm as many steps, each with the gradient steps
+    /// that are then due.
     ///
     /// # Errors
     /// A device error.

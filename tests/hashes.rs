@@ -300,8 +300,10 @@ fn rest(state: &LearnerState) -> Vec<u8> {
         learning_rate,
         search_direction,
         normalizer: NormalizerState { obs, reward, discounted_returns, value },
+        off_policy,
     } = state;
     let mut bytes = Vec::new();
+    assert!(off_policy.is_none(), "rows of off-policy learners have their own numbers");
     for values in [exp_avg, exp_avg_sq, search_direction, discounted_returns] {
         bytes.extend(floats(values));
     }

@@ -217,6 +217,10 @@ impl Agent for GpuLearner {
         &self.model.spec
     }
 
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
     fn act_masked(
         &mut self,
         obs: ArrayView2<'_, f32>,
@@ -267,10 +271,6 @@ impl Agent for GpuLearner {
 }
 
 impl OnPolicy for GpuLearner {
-    fn config(&self) -> &Config {
-        &self.config
-    }
-
     fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
         rollout.validate(&self.model.spec)?;
         if let Some(order) = order {

@@ -69,6 +69,7 @@ impl Model {
     pub(super) fn empty(gpu: &Gpu, spec: &PolicySpec, config: &Config, seed: u64) -> Result<Self> {
         spec.validate()?;
         config.validate()?;
+        config.expect_on_policy()?;
         config.check_branches(spec)?;
         let layout = spec.layout();
         let count = layout.len() as u64;
@@ -169,6 +170,7 @@ impl Model {
             normalizer: self.normalizer.state(gpu)?,
             // Before the first update there is none.
             search_direction: if self.warm && self.update > 0 { gpu.read(&self.search_direction)? } else { Vec::new() },
+            off_policy: None,
         })
     }
 

@@ -6,7 +6,7 @@ use super::prepare::{RolloutRows, prepare};
 use super::rollout::RolloutPlan;
 use super::statistics::{float, words_are};
 use super::submit::submit;
-use crate::agent::{Agent, OnPolicy};
+use crate::agent::Agent;
 use crate::config::Config;
 use crate::data::Autoreset;
 use crate::env::Env;
@@ -172,11 +172,11 @@ impl Trainer for GpuTrainer {
         Some(self.env)
     }
 
-    fn learner(&self) -> &dyn OnPolicy {
+    fn learner(&self) -> &dyn Agent {
         &self.learner
     }
 
-    fn learner_mut(&mut self) -> &mut dyn OnPolicy {
+    fn learner_mut(&mut self) -> &mut dyn Agent {
         &mut self.learner
     }
 

@@ -129,6 +129,7 @@ impl PpoUpdate {
         before: Vec<Call>,
     ) -> Result<Self> {
         config.validate()?;
+        config.expect_on_policy()?;
         config.check_branches(&model.spec)?;
         model.check_betas(config)?;
         let rows = batch.rows;

@@ -143,6 +143,7 @@ pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
             kl_coef: 0.0,
             learning_rate: 0.0,
             search_direction: Vec::new(),
+            off_policy: None,
             normalizer: normalizer::read(file, spec.obs_dim())?,
         };
         return Ok(Saved { spec, config, state, labels });
@@ -179,6 +180,7 @@ pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
             Vec::new()
         },
         normalizer: normalizer::read(file, spec.obs_dim())?,
+        off_policy: None,
     };
     Ok(Saved { spec, config, state, labels })
 }

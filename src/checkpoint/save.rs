@@ -4,14 +4,14 @@ use super::format::format_error;
 use super::learner::{learner_from_bytes, learner_to_bytes, load_learner, save_learner};
 use super::saved::{Labels, Saved};
 use super::trainer::{load_trainer, save_trainer, trainer_from_bytes, trainer_to_bytes};
-use crate::agent::OnPolicy;
+use crate::agent::Agent;
 use crate::error::Result;
 use crate::state::{LearnerState, TrainerState, env_name};
 use crate::trainer::Trainer;
 use std::path::Path;
 
-/// Files and bytes of an agent. Every [`OnPolicy`] has it: import it to use it.
-pub trait SaveAgent: OnPolicy {
+/// Files and bytes of an agent. Every [`Agent`] has it: import it to use it.
+pub trait SaveAgent: Agent {
     /// Writes spec, config and state as one safetensors file, whole or not at all.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ pub trait SaveAgent: OnPolicy {
     }
 }
 
-impl<A: OnPolicy + ?Sized> SaveAgent for A {}
+impl<A: Agent + ?Sized> SaveAgent for A {}
 
 /// Files and bytes of a trainer. Every [`Trainer`] has it: import it to use it.
 pub trait SaveTrainer: Trainer {
@@ -88,7 +88,7 @@ pub trait SaveTrainer: Trainer {
 
 impl<T: Trainer + ?Sized> SaveTrainer for T {}
 
-fn restore_agent<A: OnPolicy + ?Sized>(agent: &mut A, name: &Path, saved: &Saved<LearnerState>) -> Result<()> {
+fn restore_agent<A: Agent + ?Sized>(agent: &mut A, name: &Path, saved: &Saved<LearnerState>) -> Result<()> {
     saved.expect_spec(name, agent.spec())?;
     agent.set_state(&saved.state)
 }

@@ -44,6 +44,7 @@ fn state(len: usize) -> LearnerState {
         learning_rate: 1.0 / 3.0,
         search_direction: (0..len).map(|i| i as f32 * 0.01).collect(),
         normalizer: normalizer(),
+        off_policy: None,
     }
 }
 

@@ -1,55 +1,16 @@
-//! The algorithms, and what each of them alone reads.
+//! The algorithms with what each of them alone reads.
 
 use super::a2c::A2c;
+use super::dqn::Dqn;
+use super::kind::AlgorithmKind;
 use super::ppo::Ppo;
 use super::reinforce::Reinforce;
+use super::sac::Sac;
 use super::schedule::Anneal;
 use super::surrogate::Surrogate;
+use super::td3::Td3;
 use super::trust_region::TrustRegion;
 use crate::error::Result;
-use serde::{Deserialize, Serialize};
-
-/// Which algorithm: its name, as files and the program have it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum AlgorithmKind {
-    /// The clipped surrogate (Schulman et al. 2017), with [`KlPenalty`](super::KlPenalty) on top if it is set.
-    #[default]
-    Ppo,
-    /// The surrogate with a KL penalty in place of the clip (the same paper, section 4).
-    PpoPenalty,
-    /// Trust region policy optimisation (Schulman et al. 2015): natural gradient, then a line search.
-    Trpo,
-    /// Natural policy gradient (Kakade 2001) with TRPO's step length and no line search.
-    Npg,
-    /// The plain policy gradient with a baseline (Mnih et al. 2016): one pass, no ratio.
-    A2c,
-    /// The plain policy gradient by returns to go (Williams 1992): whole episodes, no critic.
-    Reinforce,
-}
-
-impl AlgorithmKind {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::Ppo, Self::PpoPenalty, Self::Trpo, Self::Npg, Self::A2c, Self::Reinforce];
-
-    /// As the program spells it: `ppo`, `ppo-penalty`, `trpo`, `npg`, `a2c`, `reinforce`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ppo => "ppo",
-            Self::PpoPenalty => "ppo-penalty",
-            Self::Trpo => "trpo",
-            Self::Npg => "npg",
-            Self::A2c => "a2c",
-            Self::Reinforce => "reinforce",
-        }
-    }
-
-    /// Whether the policy's step is a natural gradient, with the settings of a [`TrustRegion`].
-    pub const fn is_trust_region(self) -> bool {
-        matches!(self, Self::Trpo | Self::Npg)
-    }
-}
 
 /// How a batch becomes new parameters, and the settings that only this way of doing it reads.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +28,14 @@ pub enum Algorithm {
     A2c(A2c),
     /// [`AlgorithmKind::Reinforce`].
     Reinforce(Reinforce),
+    /// [`AlgorithmKind::Dqn`].
+    Dqn(Dqn),
+    /// [`AlgorithmKind::Ddpg`]: TD3's settings, of which `policy_noise` has to be 0.
+    Ddpg(Td3),
+    /// [`AlgorithmKind::Td3`].
+    Td3(Td3),
+    /// [`AlgorithmKind::Sac`].
+    Sac(Sac),
 }
 
 impl From<AlgorithmKind> for Algorithm {
@@ -79,6 +48,10 @@ impl From<AlgorithmKind> for Algorithm {
             AlgorithmKind::Npg => Self::Npg(TrustRegion::spinningup()),
             AlgorithmKind::A2c => Self::A2c(A2c::sb3()),
             AlgorithmKind::Reinforce => Self::Reinforce(Reinforce::spinningup()),
+            AlgorithmKind::Dqn => Self::Dqn(Dqn::cleanrl()),
+            AlgorithmKind::Ddpg => Self::Ddpg(Td3::ddpg_cleanrl()),
+            AlgorithmKind::Td3 => Self::Td3(Td3::cleanrl()),
+            AlgorithmKind::Sac => Self::Sac(Sac::cleanrl()),
         }
     }
 }
@@ -102,6 +75,25 @@ impl From<Reinforce> for Algorithm {
     }
 }
 
+impl From<Dqn> for Algorithm {
+    fn from(settings: Dqn) -> Self {
+        Self::Dqn(settings)
+    }
+}
+
+impl From<Td3> for Algorithm {
+    /// [`Algorithm::Td3`].
+    fn from(settings: Td3) -> Self {
+        Self::Td3(settings)
+    }
+}
+
+impl From<Sac> for Algorithm {
+    fn from(settings: Sac) -> Self {
+        Self::Sac(settings)
+    }
+}
+
 impl Algorithm {
     /// Which one.
     pub const fn kind(&self) -> AlgorithmKind {
@@ -112,6 +104,10 @@ impl Algorithm {
             Self::Npg(_) => AlgorithmKind::Npg,
             Self::A2c(_) => AlgorithmKind::A2c,
             Self::Reinforce(_) => AlgorithmKind::Reinforce,
+            Self::Dqn(_) => AlgorithmKind::Dqn,
+            Self::Ddpg(_) => AlgorithmKind::Ddpg,
+            Self::Td3(_) => AlgorithmKind::Td3,
+            Self::Sac(_) => AlgorithmKind::Sac,
         }
     }
 
@@ -129,6 +125,10 @@ impl Algorithm {
             (Self::Trpo(region) | Self::Npg(region), AlgorithmKind::Npg) => Some(Self::Npg(region)),
             (Self::A2c(a2c), AlgorithmKind::A2c) => Some(Self::A2c(a2c)),
             (Self::Reinforce(own), AlgorithmKind::Reinforce) => Some(Self::Reinforce(own)),
+            (Self::Dqn(own), AlgorithmKind::Dqn) => Some(Self::Dqn(own)),
+            (Self::Ddpg(own), AlgorithmKind::Ddpg) => Some(Self::Ddpg(own)),
+            (Self::Td3(own), AlgorithmKind::Td3) => Some(Self::Td3(own)),
+            (Self::Sac(own), AlgorithmKind::Sac) => Some(Self::Sac(own)),
             _ => None,
         }
     }
@@ -137,7 +137,7 @@ impl Algorithm {
     pub const fn ppo(&self) -> Option<&Ppo> {
         match self {
             Self::Ppo(ppo) | Self::PpoPenalty(ppo) => Some(ppo),
-            Self::Trpo(_) | Self::Npg(_) | Self::A2c(_) | Self::Reinforce(_) => None,
+            _ => None,
         }
     }
 
@@ -145,7 +145,7 @@ impl Algorithm {
     pub const fn ppo_mut(&mut self) -> Option<&mut Ppo> {
         match self {
             Self::Ppo(ppo) | Self::PpoPenalty(ppo) => Some(ppo),
-            Self::Trpo(_) | Self::Npg(_) | Self::A2c(_) | Self::Reinforce(_) => None,
+            _ => None,
         }
     }
 
@@ -154,7 +154,7 @@ impl Algorithm {
     pub const fn trust_region(&self) -> Option<&TrustRegion> {
         match self {
             Self::Trpo(region) | Self::Npg(region) => Some(region),
-            Self::Ppo(_) | Self::PpoPenalty(_) | Self::A2c(_) | Self::Reinforce(_) => None,
+            _ => None,
         }
     }
 
@@ -162,7 +162,7 @@ impl Algorithm {
     pub const fn trust_region_mut(&mut self) -> Option<&mut TrustRegion> {
         match self {
             Self::Trpo(region) | Self::Npg(region) => Some(region),
-            Self::Ppo(_) | Self::PpoPenalty(_) | Self::A2c(_) | Self::Reinforce(_) => None,
+            _ => None,
         }
     }
 
@@ -181,7 +181,7 @@ impl Algorithm {
         match self {
             Self::Ppo(ppo) | Self::PpoPenalty(ppo) => Some((ppo.clip_coef, ppo.clip_coef_schedule)),
             Self::A2c(a2c) => Some((a2c.clip_coef, a2c.clip_coef_schedule)),
-            Self::Trpo(_) | Self::Npg(_) | Self::Reinforce(_) => None,
+            _ => None,
         }
     }
 
@@ -192,18 +192,18 @@ impl Algorithm {
                 (ppo.clip_coef, ppo.clip_coef_schedule) = (range, Anneal::None);
             }
             (Self::A2c(a2c), Some(range)) => (a2c.clip_coef, a2c.clip_coef_schedule) = (range, Anneal::None),
-            (Self::Trpo(_) | Self::Npg(_) | Self::Reinforce(_), _) | (_, None) => {}
+            _ => {}
         }
         self
     }
 
     /// The policy's part of a minibatch's loss. The minibatches of a trust region are the critic's alone: the loss's policy gradient is
-    /// thrown away there.
+    /// thrown away there. Off-policy algorithms have no such loss, and nothing asks them.
     pub fn surrogate(&self) -> Surrogate {
         match self {
             Self::Ppo(ppo) | Self::PpoPenalty(ppo) => ppo.surrogate(),
             Self::A2c(_) | Self::Reinforce(_) => Surrogate::LogProb,
-            Self::Trpo(_) | Self::Npg(_) => Surrogate::Clip,
+            _ => Surrogate::Clip,
         }
     }
 
@@ -214,6 +214,9 @@ impl Algorithm {
             Self::Trpo(region) | Self::Npg(region) => region.validate(),
             Self::A2c(a2c) => a2c.validate(),
             Self::Reinforce(_) => Ok(()),
+            Self::Dqn(own) => own.validate(),
+            Self::Ddpg(own) | Self::Td3(own) => own.validate(),
+            Self::Sac(own) => own.validate(),
         }
     }
 }

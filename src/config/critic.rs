@@ -1,22 +1,27 @@
 //! Which algorithm has a critic, and what is refused where there is none.
 
-use super::algorithm::AlgorithmKind;
 use super::choices::{AdvantageNorm, GradClip};
 use super::config::Config;
+use super::kind::AlgorithmKind;
 use super::reinforce::{Baseline, Reinforce};
 use crate::error::{Error, Result};
-use crate::policy::{Branch, PolicySpec};
+use crate::policy::{Branch, Input, PolicySpec};
 
 impl AlgorithmKind {
-    /// Whether it learns a critic, the branch `value`. All but REINFORCE do.
+    /// Whether it learns a critic of observations, the branch `value`: all that learn from rollouts but REINFORCE.
     pub const fn has_critic(self) -> bool {
-        !matches!(self, Self::Reinforce)
+        !matches!(self, Self::Reinforce) && !self.is_off_policy()
     }
 
-    /// `spec` as it learns it: without the critic if it has none.
+    /// `spec` as it learns it. REINFORCE and DQN drop the branch `value`. DDPG, TD3 and SAC take their critics in its place, as deep and wide as the
+    /// actor, and of a Gaussian with bounds the tanh-Gaussian: its mean with DDPG and TD3, with a deviation from the state with SAC.
     #[must_use]
     pub fn fitted(self, spec: PolicySpec) -> PolicySpec {
-        if self.has_critic() { spec } else { spec.without_critic() }
+        match self.critics() {
+            Some(critics) => self.fitted_off_policy(spec, critics),
+            None if self.has_critic() => spec,
+            None => spec.without_critic(),
+        }
     }
 }
 
@@ -70,9 +75,17 @@ impl Config {
         Ok(())
     }
 
-    /// Refuses a policy that lacks a branch that the algorithm needs, or has one that it would never move.
+    /// Refuses a policy that lacks a branch that the algorithm needs, or has one that it would never move, or has another head.
     pub(crate) fn check_branches(&self, spec: &PolicySpec) -> Result<()> {
         let kind = self.algorithm.kind();
+        if let Some(critics) = kind.critics() {
+            return self.check_off_policy(spec, critics);
+        }
+        if let Some(branch) = spec.branches.iter().find(|branch| branch.input == Input::ObsAction) {
+            let (name, algorithm) = (&branch.name, kind.name());
+            let message = format!("have a branch \"{name}\" on observation and action, {algorithm} has no such critic");
+            return Err(Error::config("branches", message));
+        }
         let message = match (kind.has_critic(), spec.branch(Branch::VALUE).is_some()) {
             (true, false) => format!("have no branch \"value\", which is the critic of {}", kind.name()),
             (false, true) => {

@@ -1,124 +1,17 @@
-//! Settings as files have them: every key beside every other one, whoever reads it.
+//! Settings from their form in files and back.
 
 use super::a2c::A2c;
-use super::advantage::AdvantageKind;
-use super::algorithm::{Algorithm, AlgorithmKind};
-use super::choices::{AdamEps, AdvantageNorm, ClipFormula, GradClip, KlStop, Optimizer, ValueLoss};
+use super::algorithm::Algorithm;
+use super::choices::GradClip;
 use super::config::Config;
-use super::kl_penalty::{AdaptiveLr, KlPenalty};
+use super::flat_keys::Flat;
+use super::kind::AlgorithmKind;
 use super::minibatches::{MinibatchRest, Shuffle};
-use super::norm_obs::ObsNorm;
-use super::norm_reward::RewardNorm;
-use super::norm_value::ValueNorm;
 use super::ppo::Ppo;
 use super::reinforce::{Baseline, Reinforce};
 use super::schedule::Anneal;
-use super::trust_region::TrustRegion;
-use crate::policy::Init;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-/// The keys of all algorithms. Of those that an algorithm alone reads, a file holds that one's; older files hold all.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Flat {
-    num_envs: usize,
-    num_steps: usize,
-    total_timesteps: u64,
-    learning_rate: f64,
-    anneal_lr: bool,
-    gamma: f64,
-    gae_lambda: f64,
-    num_minibatches: usize,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    minibatch_size: Option<usize>,
-    #[serde(default)]
-    minibatch_rest: MinibatchRest,
-    #[serde(default)]
-    shuffle: Shuffle,
-    update_epochs: usize,
-    norm_adv: AdvantageNorm,
-    adv_ddof: u32,
-    adv_eps: f64,
-    #[serde(default)]
-    adv_std_floor: f64,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    clip_coef: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    dual_clip: Option<f64>,
-    value_loss: ValueLoss,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    clip_coef_vf: Option<f64>,
-    vf_loss_scale: f64,
-    ent_coef: f64,
-    vf_coef: f64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    max_grad_norm: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    target_kl: Option<f64>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    target_kl_factor: Option<f64>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    kl_stop: Option<KlStop>,
-    optimizer: Optimizer,
-    adam_eps: f64,
-    adam_beta1: f64,
-    adam_beta2: f64,
-    weight_decay: f64,
-    #[serde(default = "rmsprop_alpha")]
-    rmsprop_alpha: f64,
-    #[serde(default = "rmsprop_eps")]
-    rmsprop_eps: f64,
-    #[serde(default)]
-    algorithm: AlgorithmKind,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    kl_penalty: Option<KlPenalty>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    adaptive_lr: Option<AdaptiveLr>,
-    #[serde(default, skip_serializing_if = "AdvantageKind::is_gae")]
-    advantage: AdvantageKind,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    trust_region: Option<TrustRegion>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    baseline: Option<Baseline>,
-    #[serde(default)]
-    ent_coef_schedule: Anneal,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    clip_coef_schedule: Option<Anneal>,
-    #[serde(default)]
-    clip_coef_vf_schedule: Anneal,
-    #[serde(default)]
-    grad_clip: GradClip,
-    #[serde(default)]
-    grad_clip_formula: ClipFormula,
-    #[serde(default)]
-    adam_eps_placement: AdamEps,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    value_learning_rate: Option<f64>,
-    #[serde(default)]
-    init: Init,
-    #[serde(default, alias = "obs_norm", skip_serializing_if = "Option::is_none")]
-    norm_obs: Option<ObsNorm>,
-    #[serde(default, alias = "reward_norm", skip_serializing_if = "Option::is_none")]
-    norm_reward: Option<RewardNorm>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    norm_value: Option<ValueNorm>,
-}
-
-/// A key that may be absent, but that cannot be off where it is there.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
-/// PyTorch's.
-const fn rmsprop_alpha() -> f64 {
-    0.99
-}
-
-/// Stable-Baselines3's for A2C.
-const fn rmsprop_eps() -> f64 {
-    1e-5
-}
 
 /// One form of the settings from the other: what all algorithms share is copied, the rest is given.
 macro_rules! copied {
@@ -126,21 +19,69 @@ macro_rules! copied {
         $form {
             $($own: $value,)*
             num_envs: $from.num_envs, num_steps: $from.num_steps, total_timesteps: $from.total_timesteps,
-            learning_rate: $from.learning_rate, anneal_lr: $from.anneal_lr, gamma: $from.gamma,
-            gae_lambda: $from.gae_lambda, num_minibatches: $from.num_minibatches,
-            minibatch_size: $from.minibatch_size, minibatch_rest: $from.minibatch_rest, shuffle: $from.shuffle,
-            update_epochs: $from.update_epochs, norm_adv: $from.norm_adv, adv_ddof: $from.adv_ddof,
-            adv_eps: $from.adv_eps, adv_std_floor: $from.adv_std_floor, value_loss: $from.value_loss,
-            clip_coef_vf: $from.clip_coef_vf, vf_loss_scale: $from.vf_loss_scale, ent_coef: $from.ent_coef,
-            vf_coef: $from.vf_coef, max_grad_norm: $from.max_grad_norm, optimizer: $from.optimizer,
+            learning_rate: $from.learning_rate, gamma: $from.gamma, minibatch_size: $from.minibatch_size,
+            clip_coef_vf: $from.clip_coef_vf, max_grad_norm: $from.max_grad_norm, optimizer: $from.optimizer,
             adam_eps: $from.adam_eps, adam_beta1: $from.adam_beta1, adam_beta2: $from.adam_beta2,
-            weight_decay: $from.weight_decay, rmsprop_alpha: $from.rmsprop_alpha, rmsprop_eps: $from.rmsprop_eps,
-            advantage: $from.advantage, ent_coef_schedule: $from.ent_coef_schedule,
-            clip_coef_vf_schedule: $from.clip_coef_vf_schedule, grad_clip: $from.grad_clip,
-            grad_clip_formula: $from.grad_clip_formula, adam_eps_placement: $from.adam_eps_placement,
-            value_learning_rate: $from.value_learning_rate, init: $from.init, norm_obs: $from.norm_obs,
-            norm_reward: $from.norm_reward, norm_value: $from.norm_value,
+            weight_decay: $from.weight_decay, advantage: $from.advantage, grad_clip_formula: $from.grad_clip_formula,
+            adam_eps_placement: $from.adam_eps_placement, value_learning_rate: $from.value_learning_rate,
+            init: $from.init, norm_obs: $from.norm_obs, norm_reward: $from.norm_reward, norm_value: $from.norm_value,
         }
+    };
+}
+
+/// The keys that whatever learns from rollouts has and what learns from a replay memory leaves aside, each with what stands for it in a file that
+/// lacks it; without that, such a file is not whole.
+macro_rules! rollout_keys {
+    ($then:ident!($($before:tt)*)) => {
+        $then!(
+            $($before)*
+            anneal_lr, gae_lambda, num_minibatches, update_epochs, norm_adv, adv_ddof, adv_eps, value_loss, vf_loss_scale, ent_coef, vf_coef;
+            minibatch_rest = MinibatchRest::default(), shuffle = Shuffle::default(), adv_std_floor = 0.0,
+            // PyTorch's, and Stable-Baselines3's for A2C.
+            rmsprop_alpha = 0.99, rmsprop_eps = 1e-5,
+            ent_coef_schedule = Anneal::default(), clip_coef_vf_schedule = Anneal::default(), grad_clip = GradClip::default()
+        )
+    };
+}
+
+macro_rules! to_flat {
+    ($config:ident, $clip:ident, $ppo:ident; $($needed:ident),*; $($default:ident = $value:expr),*) => {{
+        let rollouts = !$config.algorithm.kind().is_off_policy();
+        copied!(Flat from $config,
+            $($needed: rollouts.then_some($config.$needed),)*
+            $($default: rollouts.then_some($config.$default),)*
+            algorithm: $config.algorithm.kind(),
+            clip_coef: $clip.map(|(range, _)| range),
+            clip_coef_schedule: $clip.map(|(_, schedule)| schedule),
+            dual_clip: $ppo.and_then(|ppo| ppo.dual_clip),
+            target_kl: $ppo.and_then(|ppo| ppo.target_kl),
+            target_kl_factor: $ppo.map(|ppo| ppo.target_kl_factor),
+            kl_stop: $ppo.map(|ppo| ppo.kl_stop),
+            kl_penalty: $ppo.and_then(|ppo| ppo.kl_penalty),
+            adaptive_lr: $ppo.and_then(|ppo| ppo.adaptive_lr),
+            trust_region: $config.trust_region().copied(),
+            baseline: $config.reinforce().map(|own| own.baseline),
+            buffer_size: None, batch_size: None, learning_starts: None, train_frequency: None,
+            gradient_steps: None, n_steps: None, compact: None, double: None, td_loss: None,
+            target_network_frequency: None, tau: None, start_e: None, end_e: None,
+            exploration_fraction: None, policy_lr: None, policy_noise: None, noise_clip: None,
+            policy_frequency: None, exploration_noise: None, alpha: None, autotune: None, alpha_lr:
+            None, target_entropy: None, squash_epsilon: None,
+        )
+    }};
+}
+
+macro_rules! from_flat {
+    ($flat:ident, $algorithm:ident, $neutral:ident; $($needed:ident),*; $($default:ident = $value:expr),*) => {
+        copied!(Config from $flat,
+            algorithm: $algorithm,
+            $($needed: match ($flat.$needed, &$neutral) {
+                (Some(value), _) => value,
+                (None, Some(neutral)) => neutral.$needed,
+                (None, None) => return Err(Wrong::Missing(stringify!($needed))),
+            },)*
+            $($default: $flat.$default.unwrap_or($value),)*
+        )
     };
 }
 
@@ -149,24 +90,14 @@ impl From<&Config> for Flat {
         let clip = config.algorithm.clip();
         let ppo = config.ppo();
         let config = config.clone();
-        copied!(Self from config,
-            algorithm: config.algorithm.kind(),
-            clip_coef: clip.map(|(range, _)| range),
-            clip_coef_schedule: clip.map(|(_, schedule)| schedule),
-            dual_clip: ppo.and_then(|ppo| ppo.dual_clip),
-            target_kl: ppo.and_then(|ppo| ppo.target_kl),
-            target_kl_factor: ppo.map(|ppo| ppo.target_kl_factor),
-            kl_stop: ppo.map(|ppo| ppo.kl_stop),
-            kl_penalty: ppo.and_then(|ppo| ppo.kl_penalty),
-            adaptive_lr: ppo.and_then(|ppo| ppo.adaptive_lr),
-            trust_region: config.trust_region().copied(),
-            baseline: config.reinforce().map(|own| own.baseline),
-        )
+        let mut flat = rollout_keys!(to_flat!(config, clip, ppo;));
+        flat.put_off_policy(&config.algorithm);
+        flat
     }
 }
 
 /// What is wrong with a file for its algorithm.
-enum Wrong {
+pub(super) enum Wrong {
     /// It lacks a key.
     Missing(&'static str),
     /// It asks for what the algorithm does not do.
@@ -174,6 +105,14 @@ enum Wrong {
 }
 
 impl Flat {
+    /// The settings.
+    fn config(self) -> Result<Config, Wrong> {
+        let algorithm = self.algorithm()?;
+        let neutral = self.algorithm.is_off_policy().then(|| Config::of_replay(algorithm));
+        let flat = self;
+        Ok(rollout_keys!(from_flat!(flat, algorithm, neutral;)))
+    }
+
     /// The algorithm with its own settings. Those of others are left aside if they ask for nothing.
     fn algorithm(&self) -> Result<Algorithm, Wrong> {
         let clip_coef = || self.clip_coef.ok_or(Wrong::Missing("clip_coef"));
@@ -203,6 +142,7 @@ impl Flat {
             let name = self.algorithm.name();
             return Err(Wrong::Asks(format!("baseline: is set, {name} compares with its critic")));
         }
+        self.nothing_of_others()?;
         Ok(match self.algorithm {
             AlgorithmKind::Ppo => Algorithm::Ppo(ppo()?),
             AlgorithmKind::PpoPenalty => Algorithm::PpoPenalty(ppo()?),
@@ -213,6 +153,10 @@ impl Flat {
                 Algorithm::A2c(A2c { clip_coef: clip_coef()?, clip_coef_schedule })
             }
             AlgorithmKind::Reinforce => no_clip().map(|()| Algorithm::Reinforce(Reinforce { baseline }))?,
+            AlgorithmKind::Dqn | AlgorithmKind::Ddpg | AlgorithmKind::Td3 | AlgorithmKind::Sac => {
+                no_clip()?;
+                return self.off_policy();
+            }
         })
     }
 
@@ -242,10 +186,9 @@ impl Serialize for Config {
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let flat = Flat::deserialize(deserializer)?;
-        let algorithm = flat.algorithm().map_err(|wrong| match wrong {
+        flat.config().map_err(|wrong| match wrong {
             Wrong::Missing(field) => D::Error::missing_field(field),
             Wrong::Asks(message) => D::Error::custom(message),
-        })?;
-        Ok(copied!(Self from flat, algorithm: algorithm))
+        })
     }
 }

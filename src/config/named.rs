@@ -1,7 +1,7 @@
 //! Presets by name, with the networks that go with them.
 
-use super::algorithm::AlgorithmKind;
 use super::config::Config;
+use super::kind::AlgorithmKind;
 use crate::error::{Error, Result};
 use crate::policy::{Activation, Std};
 
@@ -40,6 +40,7 @@ impl Preset {
             AlgorithmKind::Trpo | AlgorithmKind::Npg => &["sb3-contrib", "baselines", "spinningup", "tianshou"],
             AlgorithmKind::A2c => &["sb3"],
             AlgorithmKind::Reinforce => &["spinningup"],
+            AlgorithmKind::Dqn | AlgorithmKind::Ddpg | AlgorithmKind::Td3 | AlgorithmKind::Sac => &["cleanrl", "sb3"],
         }
     }
 
@@ -52,6 +53,7 @@ impl Preset {
             AlgorithmKind::Npg => "spinningup",
             AlgorithmKind::A2c => "sb3",
             AlgorithmKind::Reinforce => "spinningup",
+            AlgorithmKind::Dqn | AlgorithmKind::Ddpg | AlgorithmKind::Td3 | AlgorithmKind::Sac => "cleanrl",
         }
     }
 
@@ -86,6 +88,14 @@ impl Preset {
             (AlgorithmKind::Npg, "tianshou") => Config::npg_tianshou(),
             (AlgorithmKind::A2c, "sb3") => Config::a2c(),
             (AlgorithmKind::Reinforce, "spinningup") => Config::reinforce_spinningup(),
+            (AlgorithmKind::Dqn, "cleanrl") => Config::dqn_cleanrl(),
+            (AlgorithmKind::Dqn, "sb3") => Config::dqn_sb3(),
+            (AlgorithmKind::Ddpg, "cleanrl") => Config::ddpg_cleanrl(),
+            (AlgorithmKind::Ddpg, "sb3") => Config::ddpg_sb3(),
+            (AlgorithmKind::Td3, "cleanrl") => Config::td3_cleanrl(),
+            (AlgorithmKind::Td3, "sb3") => Config::td3_sb3(),
+            (AlgorithmKind::Sac, "cleanrl") => Config::sac_cleanrl(),
+            (AlgorithmKind::Sac, "sb3") => Config::sac_sb3(),
             _ => {
                 let names: Vec<_> = Self::names(algorithm).iter().map(|name| format!("\"{name}\"")).collect();
                 let message = format!("is \"{name}\", must be {} for {}", names.join(" or "), algorithm.name());
@@ -94,6 +104,12 @@ impl Preset {
         };
         let (hidden, activation) = match name {
             _ if algorithm == AlgorithmKind::Reinforce => (vec![32], Activation::Tanh),
+            "cleanrl" if algorithm == AlgorithmKind::Dqn => (vec![120, 84], Activation::Relu),
+            _ if algorithm == AlgorithmKind::Dqn => (vec![64, 64], Activation::Relu),
+            "sb3" if matches!(algorithm, AlgorithmKind::Ddpg | AlgorithmKind::Td3) => {
+                (vec![400, 300], Activation::Relu)
+            }
+            _ if algorithm.is_off_policy() => (vec![256, 256], Activation::Relu),
             "rsl_rl" => (vec![256, 256, 256], Activation::Elu),
             "rllib-penalty" => (vec![256, 256], Activation::Tanh),
             "baselines" => (vec![32, 32], Activation::Tanh),

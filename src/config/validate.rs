@@ -105,6 +105,9 @@ impl Config {
             }
             Algorithm::A2c(_) => {}
             Algorithm::Reinforce(own) => self.validate_reinforce(own)?,
+            Algorithm::Dqn(_) | Algorithm::Ddpg(_) | Algorithm::Td3(_) | Algorithm::Sac(_) => {
+                return self.replay().map_or(Ok(()), |replay| self.validate_off_policy(replay));
+            }
             Algorithm::Trpo(TrustRegion { step_size: Some(_), .. }) => {
                 return wrong("trust_region.step_size", "is set, trpo's step is as long as max_kl lets it be".into());
             }

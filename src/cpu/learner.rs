@@ -63,6 +63,7 @@ impl<F: Real> CpuLearner<F> {
     pub(super) fn empty(spec: PolicySpec, config: Config, seed: u64, draws: bool) -> Result<Self> {
         spec.validate()?;
         config.validate()?;
+        config.expect_on_policy()?;
         config.check_branches(&spec)?;
         let what = || format!("a learner with {} parameters", spec.parameter_count());
         require(what, needs::learner(&spec, &config, size_of::<F>(), draws))?;
@@ -178,6 +179,10 @@ impl<F: Real> Agent for CpuLearner<F> {
         &self.spec
     }
 
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
     fn act_masked(
         &mut self,
         obs: ArrayView2<'_, f32>,
@@ -222,6 +227,7 @@ impl<F: Real> Agent for CpuLearner<F> {
             learning_rate: self.learning_rate.as_f32(),
             search_direction: narrow(&self.search_direction),
             normalizer: self.normalizer.state(),
+            off_policy: None,
         })
     }
 
@@ -241,10 +247,6 @@ impl<F: Real> Agent for CpuLearner<F> {
 }
 
 impl<F: Real> OnPolicy for CpuLearner<F> {
-    fn config(&self) -> &Config {
-        &self.config
-    }
-
     fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
         self.on_rollout(rollout, order, &mut |_, _| Ok(()))
     }

@@ -163,11 +163,11 @@ impl Trainer for CpuTrainer {
         Some(self.env)
     }
 
-    fn learner(&self) -> &dyn OnPolicy {
+    fn learner(&self) -> &dyn Agent {
         &self.learner
     }
 
-    fn learner_mut(&mut self) -> &mut dyn OnPolicy {
+    fn learner_mut(&mut self) -> &mut dyn Agent {
         &mut self.learner
     }
 

@@ -5,7 +5,7 @@ use super::checks::{check_shape, flags};
 use super::counted::Counted;
 use crate::error::{Error, Result};
 use crate::policy::PolicySpec;
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2};
 
 /// Rows ready for an update, in any order: a flattened rollout with its advantages.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +47,7 @@ impl Batch {
         }
         if let Some(valid) = &self.valid {
             check_shape("valid", valid.shape(), &[rows])?;
-            flags("valid", valid.view().insert_axis(Axis(0)))?;
+            flags("valid", valid.iter())?;
         }
         let counts = Counted::new("valid", self.valid.as_ref(), rows)?;
         check_shape("obs", self.obs.shape(), &[rows, spec.obs_dim()])?;

@@ -1,7 +1,6 @@
 //! Whether arrays are what they should be: shapes, numbers, indices.
 
 use crate::error::{Error, Result};
-use ndarray::ArrayView2;
 
 pub(crate) fn check_shape(tensor: &str, got: &[usize], expected: &[usize]) -> Result<()> {
     if got == expected { Ok(()) } else { Err(Error::shape(tensor, got, expected)) }
@@ -21,8 +20,9 @@ pub(crate) fn finite<'a>(tensor: &str, mut values: impl Iterator<Item = &'a f32>
     }
 }
 
-pub(super) fn flags(tensor: &str, array: ArrayView2<'_, u32>) -> Result<()> {
-    match array.iter().enumerate().find(|(_, flag)| **flag > 1) {
+/// The first flag other than 0 and 1, as an error.
+pub(super) fn flags<'a>(tensor: &str, flags: impl Iterator<Item = &'a u32>) -> Result<()> {
+    match flags.enumerate().find(|(_, flag)| **flag > 1) {
         Some((index, flag)) => {
             Err(Error::Value { tensor: tensor.into(), index, value: flag.to_string(), expected: "0 or 1".into() })
         }

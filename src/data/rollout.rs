@@ -6,7 +6,7 @@ use super::counted::Counted;
 use super::valid::{Autoreset, batch_valid, final_values};
 use crate::error::{Error, Result};
 use crate::policy::PolicySpec;
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2};
 
 /// Transitions of `steps × envs`, time-major: row `t · envs + n` is step t of environment n.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,15 +112,15 @@ impl Rollout {
         }
         check_shape("terminated", self.terminated.shape(), &window)?;
         check_shape("truncated", self.truncated.shape(), &window)?;
-        flags("terminated", self.terminated.view())?;
-        flags("truncated", self.truncated.view())?;
+        flags("terminated", self.terminated.iter())?;
+        flags("truncated", self.truncated.iter())?;
         if let Some(valid) = &self.valid {
             check_shape("valid", valid.shape(), &window)?;
-            flags("valid", valid.view())?;
+            flags("valid", valid.iter())?;
         }
         if let Some(ended) = &self.ended_before {
             check_shape("ended_before", ended.shape(), &[self.envs])?;
-            flags("ended_before", ended.view().insert_axis(Axis(0)))?;
+            flags("ended_before", ended.iter())?;
         }
         self.check_final_values()?;
         let counted = self.counted().map(|valid| valid.into_iter().collect::<Array1<u32>>());

@@ -80,6 +80,25 @@ pub struct TrustRegionStats {
     pub head_hits: u32,
 }
 
+/// What gradient steps of an off-policy algorithm did, of the last one unless it says otherwise.
+///
+/// The minibatch beside it has `rows` (B), `value_loss` (of all critics, with the algorithm's own factor), `policy_loss` (of the actor's last step; 0
+/// with DQN), `entropy` (SAC's estimate −mean log π of the actor's actions, else 0), `loss` (the same as `value_loss`), `non_finite_rows`,
+/// `grad_norm` (of the critics together, before clipping) and `stepped`; the rest is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct OffPolicyStats {
+    /// Gradient steps since the start.
+    pub gradient_steps: u64,
+    /// Mean Q of the stored actions, over rows and critics, before the step.
+    pub q_values: f64,
+    /// Mean target y.
+    pub targets: f64,
+    /// α after the step, with SAC.
+    pub alpha: Option<f64>,
+    /// ε of the last action, with DQN.
+    pub epsilon: Option<f64>,
+}
+
 /// What one update did.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UpdateStats {
@@ -103,6 +122,9 @@ pub struct UpdateStats {
     pub kl_coef: Option<f64>,
     /// The policy's step, with TRPO and the natural gradient.
     pub trust_region: Option<TrustRegionStats>,
+    /// With DQN, DDPG, TD3 and SAC; [`minibatches`](Self::minibatches) is then the last gradient step alone, and
+    /// [`optimizer_steps`](Self::optimizer_steps) counts the steps of the critics.
+    pub off_policy: Option<OffPolicyStats>,
 }
 
 impl UpdateStats {
@@ -174,8 +196,12 @@ impl UpdateStats {
                 ("entropy", region.entropy),
             ])
         };
+        let off_policy = || {
+            let stats = self.off_policy.as_ref()?;
+            first(&[("q_values", stats.q_values), ("targets", stats.targets), ("alpha", stats.alpha.unwrap_or(0.0))])
+        };
         let of_kl = || first(&[("kl", self.kl.unwrap_or(0.0)), ("kl_coef", self.kl_coef.unwrap_or(0.0))]);
-        in_minibatches.or_else(region).or_else(of_kl)
+        in_minibatches.or_else(region).or_else(off_policy).or_else(of_kl)
     }
 
     /// How often a limit of the head was met: in all minibatches, or at the start of a natural-gradient step.

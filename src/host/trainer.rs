@@ -2,7 +2,7 @@
 
 use super::Collector;
 use super::window::check_window;
-use crate::agent::{ActMode, OnPolicy};
+use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::state::{EpisodeStats, TrainerState};
@@ -69,11 +69,11 @@ impl<L: OnPolicy> Trainer for HostTrainer<L> {
         None
     }
 
-    fn learner(&self) -> &dyn OnPolicy {
+    fn learner(&self) -> &dyn Agent {
         &self.learner
     }
 
-    fn learner_mut(&mut self) -> &mut dyn OnPolicy {
+    fn learner_mut(&mut self) -> &mut dyn Agent {
         &mut self.learner
     }
 

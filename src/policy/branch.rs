@@ -21,6 +21,9 @@ impl Branch {
     /// The critic's, with one output.
     pub const VALUE: &'static str = "value";
 
+    /// The critics of DDPG, TD3 and SAC, on observation and action, with one output each. An algorithm with one critic has the first.
+    pub const CRITICS: [&'static str; 2] = ["q1", "q2"];
+
     /// Actor and critic.
     pub const OUTPUTS: [&'static str; 2] = [Self::POLICY, Self::VALUE];
 
@@ -49,6 +52,8 @@ impl Branch {
 pub enum Input {
     /// The observation.
     Obs,
+    /// The observation, and behind it the action: D numbers in [−1, 1], whatever the environment's bounds.
+    ObsAction,
     /// The output of the branch with this name, which comes earlier, after the activation.
     Branch(String),
 }

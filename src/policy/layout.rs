@@ -49,7 +49,7 @@ pub struct LayerRange {
 pub struct BranchRange {
     /// The branch's name.
     pub name: String,
-    /// Which branch it takes the output of, as an index into [`ParamLayout::branches`]; `None` for the observation.
+    /// Which branch it takes the output of, as an index into [`ParamLayout::branches`]; `None` for the observation, with or without an action.
     pub input: Option<usize>,
     /// Whether another branch takes its output, so that the activation follows its last layer, too.
     pub feeds: bool,

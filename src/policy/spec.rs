@@ -15,9 +15,12 @@ use serde::{Deserialize, Serialize};
 ///
 /// The activation follows every layer but the last of a branch whose output no other branch takes.
 ///
+/// DDPG, TD3 and SAC have critics of observation and action in place of `value`: `q1`, and `q2`.
+///
 /// A policy without a critic has no branch `value`, for algorithms that have none ([`AlgorithmKind`](crate::AlgorithmKind)).
 ///
-/// [`separate`](Self::separate), [`shared`](Self::shared), [`mlp`](Self::mlp) and [`actor`](Self::actor) make the usual ones. The fields may be set at will;
+/// [`separate`](Self::separate), [`shared`](Self::shared), [`mlp`](Self::mlp), [`actor`](Self::actor) and
+/// [`actor_critics`](Self::actor_critics) make the usual ones. The fields may be set at will;
 /// [`validate`](Self::validate) says what does not fit. In files, what `mlp` can make is `obs_dim`, `trunk`, `policy_hidden` and
 /// `value_hidden`; the keys `obs_shape` and `branches` say the rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,6 +69,16 @@ impl PolicySpec {
     /// An actor alone, on observations of `obs_dim` numbers: for algorithms without a critic.
     pub fn actor(obs_dim: usize, hidden: &[usize], activation: Activation, head: Head) -> Self {
         Self::mlp(obs_dim, &[], hidden, &[], activation, head).without_critic()
+    }
+
+    /// An actor with `critics` (1 or 2) of the same hidden widths on observation and action, for DDPG, TD3 and SAC: branches `policy`, `q1`, `q2`.
+    /// The head is a [`Head::TanhGaussian`].
+    pub fn actor_critics(obs_dim: usize, hidden: &[usize], activation: Activation, head: Head, critics: usize) -> Self {
+        let mut spec = Self::actor(obs_dim, hidden, activation, head);
+        let widths = [hidden, &[1]].concat();
+        let critic = |name: &&str| Branch::dense(name, Input::ObsAction, &widths);
+        spec.branches.extend(Branch::CRITICS.iter().take(critics).map(critic));
+        spec
     }
 
     /// The same without the branch `value`, if there is one.
@@ -150,14 +163,17 @@ impl PolicySpec {
 
     /// Widths of branch `index`.
     pub(super) fn sizes_at(&self, index: usize) -> Vec<usize> {
-        let input = self.input_of(index).and_then(|before| self.branches[before].widths().last());
+        let input = match self.branches[index].input {
+            Input::ObsAction => Some(self.obs_dim().saturating_add(self.head.action_dims())),
+            _ => self.input_of(index).and_then(|before| self.branches[before].widths().last()),
+        };
         std::iter::once(input.unwrap_or_else(|| self.obs_dim())).chain(self.branches[index].widths()).collect()
     }
 
-    /// The branch that branch `index` takes the output of; `None` for the observation, and for a name that no earlier branch has.
+    /// The branch that branch `index` takes the output of; `None` for the observation, with or without an action, and for a name that no earlier branch has.
     pub(super) fn input_of(&self, index: usize) -> Option<usize> {
         match &self.branches.get(index)?.input {
-            Input::Obs => None,
+            Input::Obs | Input::ObsAction => None,
             Input::Branch(name) => self.index(name).filter(|before| *before < index),
         }
     }

@@ -1,6 +1,7 @@
 //! What a policy may be.
 
 use super::branch::{Branch, Input};
+use super::head::Head;
 use super::spec::PolicySpec;
 use crate::error::{Error, Result};
 use crate::memory::{total, word};
@@ -13,7 +14,8 @@ impl PolicySpec {
     ///
     /// Refuses as well what no plan computes yet, on the device and on the CPU: `policy` and `value` must both take the observation, or both
     /// the output of one further branch that takes the observation, and `policy` comes before `value`. A policy may lack `value`; an
-    /// algorithm with a critic then refuses it.
+    /// algorithm with a critic then refuses it. Only `q1` and `q2` take the action; they have one output and the same layers, and the head is a
+    /// tanh-Gaussian.
     ///
     /// # Errors
     /// [`Error::Config`] naming the first bad width or branch, [`Error::OwnLimit`] with the number of parameters.
@@ -105,12 +107,42 @@ impl PolicySpec {
                     .to_owned(),
             );
         }
-        let other = (0..self.branches.len()).find(|index| ![Some(policy), value, trunk].contains(&Some(*index)));
+        self.validate_critics(policy)?;
+        let is_critic = |index: &usize| self.branches[*index].input == Input::ObsAction;
+        let mut others = (0..self.branches.len()).filter(|index| !is_critic(index));
+        let other = others.find(|index| ![Some(policy), value, trunk].contains(&Some(*index)));
         if let Some(other) = other {
             let name = &self.branches[other].name;
             return wrong(format!(
                 "branch \"{name}\" is one too many: a learner takes \"policy\", \"value\" and one branch that both take the output of"
             ));
+        }
+        Ok(())
+    }
+
+    /// That critics of observation and action are what their algorithms learn.
+    fn validate_critics(&self, policy: usize) -> Result<()> {
+        let wrong = |message: String| Err(Error::config("branches", message));
+        let critics: Vec<_> =
+            (0..self.branches.len()).filter(|index| self.branches[*index].input == Input::ObsAction).collect();
+        for (place, index) in critics.iter().enumerate() {
+            let name = self.branches[*index].name.as_str();
+            let wants = Branch::CRITICS.get(place).copied();
+            if wants != Some(name) || *index < policy {
+                return wrong(format!(
+                    "branch \"{name}\" takes observation and action: \"q1\" does, and then \"q2\", both behind \"policy\""
+                ));
+            }
+            if !matches!(self.head, Head::TanhGaussian { .. }) {
+                let head = self.head.name();
+                return wrong(format!("branch \"{name}\" takes actions in [-1, 1], which a {head} head has not"));
+            }
+            let (widths, first) = (self.sizes_at(*index), self.sizes_at(critics[0]));
+            if widths.last() != Some(&1) || widths != first {
+                return wrong(format!(
+                    "branch \"{name}\" has widths {widths:?}, \"q1\" has {first:?}: both the same, and one output"
+                ));
+            }
         }
         Ok(())
     }

@@ -4,29 +4,18 @@ use super::Real;
 use super::flat_mlp::{FlatMlp, gradient};
 use super::optim::{Adam, AdamSettings, Stepped};
 use super::transitions::Transitions;
+use crate::config::TdLoss;
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
-/// Loss of a difference d between Q and its target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TdLoss {
-    /// ½ d² where |d| < 1, else |d| − ½: Stable-Baselines3's `smooth_l1`. Its gradient is d clipped to [−1, 1], as Mnih et al. 2015
-    /// have it.
-    Huber,
-    /// d², without ½: CleanRL.
-    Squared,
-}
-
-impl TdLoss {
-    /// The loss and its derivative.
-    pub fn of<F: Real>(self, d: F) -> (F, F) {
-        let half = F::of(0.5);
-        match self {
-            Self::Huber if d.abs() < F::one() => (half * d * d, d),
-            Self::Huber => (d.abs() - half, d.signum()),
-            Self::Squared => (d * d, F::of(2.0) * d),
-        }
+/// The loss of a difference `d` between Q and its target, and its derivative.
+pub fn td_loss<F: Real>(loss: TdLoss, d: F) -> (F, F) {
+    let half = F::of(0.5);
+    match loss {
+        TdLoss::Huber if d.abs() < F::one() => (half * d * d, d),
+        TdLoss::Huber => (d.abs() - half, d.signum()),
+        TdLoss::Squared => (d * d, F::of(2.0) * d),
     }
 }
 
@@ -139,7 +128,7 @@ pub fn dqn_loss<F: Real>(
     let rows = F::count(q.nrows());
     let (mut cotangent, mut mean) = (Array2::zeros(q.dim()), F::zero());
     for (r, action) in actions.iter().enumerate() {
-        let (of_row, slope) = loss.of(q_values[r] - targets[r]);
+        let (of_row, slope) = td_loss(loss, q_values[r] - targets[r]);
         mean += of_row / rows;
         cotangent[[r, *action as usize]] = slope / rows;
     }

@@ -114,6 +114,7 @@ pub fn ppo_update_between<F: Real>(
     between: &mut Between<'_, F>,
 ) -> Result<UpdateStats> {
     config.validate()?;
+    config.expect_on_policy()?;
     config.check_branches(spec)?;
     order.validate(rows.len(), config.update_epochs)?;
     let counted = rows.only_counted();

@@ -129,6 +129,7 @@ pub fn trpo_update_between<F: Real>(
     between: &mut Between<'_, F>,
 ) -> Result<UpdateStats> {
     config.validate()?;
+    config.expect_on_policy()?;
     config.check_branches(spec)?;
     order.validate(rows.len(), config.order_epochs())?;
     let counted = rows.only_counted();

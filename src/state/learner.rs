@@ -1,6 +1,7 @@
 //! What decides a learner's future.
 
 use super::normalizer::NormalizerState;
+use super::off_policy::OffPolicyState;
 use crate::data::{check_shape, finite};
 use crate::error::Result;
 
@@ -15,10 +16,11 @@ pub struct LearnerState {
     pub exp_avg_sq: Vec<f32>,
     /// Optimiser steps taken since the start.
     pub optimizer_step: u32,
-    /// Updates done; position in the shuffle's keys.
+    /// Updates done; position in the shuffle's keys. Of an off-policy learner a trainer's iterations, or calls of
+    /// [`learn`](crate::agent::OffPolicy::learn).
     pub update: u64,
     /// Rows that they took in, masked rows included; position in all schedules
-    /// ([`Config::progress`](crate::Config::progress)).
+    /// ([`Config::progress`](crate::Config::progress)). Of an off-policy learner the transitions that were stored since the start.
     pub env_steps: u64,
     /// Policy steps taken; position in the action draws.
     pub policy_step: u64,
@@ -32,6 +34,8 @@ pub struct LearnerState {
     pub search_direction: Vec<f32>,
     /// Running statistics of observations, rewards and value targets, if they are normalised.
     pub normalizer: NormalizerState,
+    /// Targets, temperature and memory of an off-policy learner; `None` of others.
+    pub off_policy: Option<OffPolicyState>,
 }
 
 impl LearnerState {
@@ -47,6 +51,7 @@ impl LearnerState {
         vectors().try_for_each(|(name, vector)| check_shape(name, &[vector.len()], &[parameters]))?;
         vectors().try_for_each(|(name, vector)| finite(name, vector.iter()))?;
         finite("kl_coef", [self.kl_coef].iter())?;
-        finite("learning_rate", [self.learning_rate].iter())
+        finite("learning_rate", [self.learning_rate].iter())?;
+        self.off_policy.iter().try_for_each(|own| own.check(parameters))
     }
 }

@@ -5,10 +5,12 @@
 mod episodes;
 mod learner;
 mod normalizer;
+mod off_policy;
 mod trainer;
 
 pub use episodes::EpisodeStats;
 pub use learner::LearnerState;
 pub use normalizer::{NormalizerState, RunningMoments};
+pub use off_policy::{OffPolicyState, ReplayState};
 pub use trainer::TrainerState;
 pub(crate) use trainer::env_name;

@@ -4,11 +4,12 @@ use super::support::{REASON, compare, compare_sums, samples};
 use crate::check::accuracy::{Known, exact, rounded};
 use crate::check::case::Case;
 use crate::check::support::{Guarded, Random, Report, wide};
+use crate::config::TdLoss;
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Slot};
 use crate::kernels::loss_dqn;
-use crate::reference::dqn_update::{DqnLoss, TdLoss, dqn_loss};
+use crate::reference::dqn_update::{DqnLoss, dqn_loss, td_loss};
 use crate::reference::transitions::Transitions;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
@@ -130,7 +131,7 @@ fn known(
         let ahead = exact((*discount).into()) * exact(next[[r, best]]);
         let y = if *terminated != 0.0 { exact((*reward).into()) } else { exact((*reward).into()) + ahead };
         let d = exact(of.q_values[r]) - y;
-        let (value, slope) = loss.of(d.value);
+        let (value, slope) = td_loss(loss, d.value);
         // The slope goes with d at most as fast as this, on either side of Huber's bend.
         let steep = if loss == TdLoss::Squared { 2.0 } else { 1.0 };
         bounds.push(steep * d.error);

@@ -8,9 +8,9 @@ use crate::check::case::Case;
 use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
 use crate::check::size::Size;
 use crate::check::work::Work;
+use crate::config::TdLoss;
 use crate::kernels::loss_q::Temperature;
 use crate::kernels::{loss_actor, loss_dqn, loss_q};
-use crate::reference::dqn_update::TdLoss;
 
 const TUNED: Temperature = Temperature::Tuned(ALPHA_AT);
 

@@ -3,9 +3,10 @@
 use super::{Case, Kind, Outputs};
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, Ix3};
 use wgpo::Config;
+use wgpo::config::TdLoss;
 use wgpo::low_level::reference::Real;
 use wgpo::low_level::reference::critics::{CriticStats, Critics};
-use wgpo::low_level::reference::dqn_update::{DqnSettings, DqnState, TdLoss, dqn_update};
+use wgpo::low_level::reference::dqn_update::{DqnSettings, DqnState, dqn_update};
 use wgpo::low_level::reference::flat_mlp::FlatMlp;
 use wgpo::low_level::reference::optim::{Adam, AdamSettings};
 use wgpo::low_level::reference::sac_update::{SacSettings, SacState, sac_update};

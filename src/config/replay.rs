@@ -1,0 +1,76 @@
+//! What DQN, DDPG, TD3 and SAC share: a memory of transitions, and how often gradient steps are taken on it.
+
+use super::range::{Range, check};
+use crate::error::{Error, Result};
+
+/// The replay memory of an off-policy algorithm, and the ratio of gradient steps to environment steps.
+///
+/// Environment steps are those of all environments together, as CleanRL's `global_step` counts them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Replay {
+    /// Most transitions that are kept, of all environments together, at least one of each. It is rounded down to whole steps of all environments.
+    /// The oldest are written over.
+    pub buffer_size: usize,
+    /// Transitions of a gradient step (B), drawn uniformly and with replacement, at least 1.
+    pub batch_size: usize,
+    /// Environment steps before the first gradient step. Until then actions are uniform in the action space, but DQN's follow ε.
+    pub learning_starts: u64,
+    /// Environment steps between two times that the algorithm learns, at least 1.
+    pub train_frequency: u64,
+    /// Gradient steps each time, at least 1.
+    pub gradient_steps: u64,
+    /// n of the n-step returns that a drawn transition begins, from 1 to 32: Σ_{i<n} γ^i r_i, then γ^n times the target's value.
+    pub n_steps: usize,
+    /// Whether what followed a transition is the observation of the next place, and not stored a second time: about half of the memory at
+    /// wide observations, with the same numbers.
+    pub compact: bool,
+}
+
+impl Replay {
+    /// Most steps of a return.
+    pub const MOST_STEPS: usize = 32;
+
+    /// Gradient steps that are due once the count of environment steps has gone from `before` to `now`: for each multiple of
+    /// `train_frequency` that was reached on the way, `gradient_steps`; none up to `learning_starts`.
+    ///
+    /// ```
+    /// let replay = wgpo::config::Sac::cleanrl().replay;
+    /// assert_eq!((replay.learning_starts, replay.due(4999, 5000), replay.due(5000, 5001), replay.due(5001, 5005)), (5000, 0, 1, 4));
+    /// ```
+    pub const fn due(&self, before: u64, now: u64) -> u64 {
+        if now <= self.learning_starts {
+            return 0;
+        }
+        let before = if before < self.learning_starts { self.learning_starts } else { before };
+        (now / self.train_frequency - before / self.train_frequency).saturating_mul(self.gradient_steps)
+    }
+
+    /// Places of the ring for `envs` environments: each holds a step of all of them.
+    pub const fn places(&self, envs: usize) -> usize {
+        if envs == 0 { 0 } else { self.buffer_size / envs }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        let at_least_one = [
+            ("buffer_size", self.buffer_size as u64),
+            ("batch_size", self.batch_size as u64),
+            ("train_frequency", self.train_frequency),
+            ("gradient_steps", self.gradient_steps),
+        ];
+        for (field, value) in at_least_one {
+            if value == 0 {
+                return Err(Error::config(field, "is 0, must be at least 1"));
+            }
+        }
+        // Indices are 32 bits wide on a device.
+        check(&[
+            Range::closed("buffer_size", self.buffer_size as f64, 1.0, f64::from(u32::MAX)),
+            Range::closed("batch_size", self.batch_size as f64, 1.0, f64::from(u32::MAX)),
+        ])?;
+        if !(1..=Self::MOST_STEPS).contains(&self.n_steps) {
+            let message = format!("is {}, must be from 1 to {}", self.n_steps, Self::MOST_STEPS);
+            return Err(Error::config("n_steps", message));
+        }
+        Ok(())
+    }
+}
