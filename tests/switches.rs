@@ -474,7 +474,12 @@ fn complete(kind: AlgorithmKind) -> Config {
         region.step_size = Some(1.0);
         region.cg_absolute_tolerance = Some(1e-10);
     }
-    if !kind.has_critic() {
+    if kind.is_off_policy() {
+        config = Config { max_grad_norm: Some(1.0), ..Config::preset(Preset::usual(kind), kind, true).unwrap() };
+        if let Some(sac) = config.sac_mut() {
+            sac.target_entropy = Some(-1.0);
+        }
+    } else if !kind.has_critic() {
         // What is refused is not read.
         let advantage = AdvantageKind::Gae;
         config = Config { clip_coef_vf: None, value_learning_rate: None, norm_value: None, advantage, ..config };
@@ -533,7 +538,9 @@ fn rows(config: &Config) -> BTreeMap<String, String> {
     let mut rows_of = BTreeMap::new();
     walk("", &serde_json::to_value(config).unwrap(), &mut rows_of);
     // The one choice that a file leaves out where it is the usual one.
-    rows_of.entry("advantage".to_owned()).or_insert_with(|| "gae".to_owned());
+    if config.replay().is_none() {
+        rows_of.entry("advantage".to_owned()).or_insert_with(|| "gae".to_owned());
+    }
     rows_of
 }
 
@@ -604,8 +611,22 @@ fn the_documents_tables_are_the_codes() {
         ],
         &["norm_obs", "norm_reward", "norm_value"],
     );
+    let off = |title, name, algorithm| (title, named(name, algorithm, algorithm == AlgorithmKind::Dqn));
+    let third = table(
+        &[
+            off("cleanrl, dqn", "cleanrl", AlgorithmKind::Dqn),
+            off("sb3, dqn", "sb3", AlgorithmKind::Dqn),
+            off("cleanrl, ddpg", "cleanrl", AlgorithmKind::Ddpg),
+            off("sb3, ddpg", "sb3", AlgorithmKind::Ddpg),
+            off("cleanrl, td3", "cleanrl", AlgorithmKind::Td3),
+            off("sb3, td3", "sb3", AlgorithmKind::Td3),
+            off("cleanrl, sac", "cleanrl", AlgorithmKind::Sac),
+            off("sb3, sac", "sb3", AlgorithmKind::Sac),
+        ],
+        &[],
+    );
     if std::env::var_os("WGPO_WRITE_TABLES").is_some() {
-        std::fs::write(path, replaced(&replaced(&document, &first), &second)).unwrap();
+        std::fs::write(path, replaced(&replaced(&replaced(&document, &first), &second), &third)).unwrap();
         panic!("the tables in docs/presets.md were written anew; run this again without WGPO_WRITE_TABLES");
     }
     // What the tables leave out is off.
@@ -618,14 +639,14 @@ fn the_documents_tables_are_the_codes() {
             assert!(*name != "cleanrl" || (discrete.norm_obs, discrete.norm_reward) == (None, None));
         }
     }
-    let has_both = document.contains(&first) && document.contains(&second);
-    assert!(has_both, "WGPO_WRITE_TABLES=1 writes these tables:\n\n{first}\n===\n\n{second}\n===\n");
+    let tables = [&first, &second, &third];
+    let has_all = tables.iter().all(|table| document.contains(table.as_str()));
+    assert!(has_all, "WGPO_WRITE_TABLES=1 writes these tables:\n\n{first}\n===\n\n{second}\n===\n\n{third}\n===\n");
     // Each switch is explained, and no field was forgotten above.
     let explained: Vec<_> = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     for switch in switches() {
         let times = explained.iter().filter(|name| **name == switch).count();
-        let tables =
-            usize::from(first.contains(&format!("`{switch}`"))) + usize::from(second.contains(&format!("`{switch}`")));
+        let tables = tables.iter().filter(|table| table.contains(&format!("`{switch}`"))).count();
         assert_eq!(times, tables + 1, "`{switch}` must have one line with what it does and where its default is from");
     }
     for kind in AlgorithmKind::ALL {
@@ -633,7 +654,12 @@ fn the_documents_tables_are_the_codes() {
         let (shared, own) = (format!("{complete:#?}"), format!("{:#?}", complete.algorithm));
         // The fields themselves, none of what is in them: of the settings, and of the algorithm's one behind its name.
         let fields = shared.lines().filter_map(|line| line.strip_prefix("    ").map(|field| ("", field)));
-        let own = own.lines().filter_map(|line| line.strip_prefix("        ").map(|field| (region, field)));
+        // The memory's settings stand beside the others in files.
+        let depth = if kind.is_off_policy() { "            " } else { "        " };
+        let inner = own.lines().filter_map(|line| line.strip_prefix(depth)).filter(|line| line.contains(": "));
+        let outer =
+            own.lines().filter_map(|line| line.strip_prefix("        ")).filter(|field| !field.starts_with("replay:"));
+        let own = inner.chain(outer).map(|field| (region, field));
         for (table, field) in fields.chain(own).filter(|(_, rest)| !rest.starts_with([' ', '}', ')', ']'])) {
             let field = format!("{table}{}", field.split(':').next().unwrap());
             let is = |key: &String| *key == field || key.starts_with(&format!("{field}."));

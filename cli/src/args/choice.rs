@@ -31,6 +31,10 @@ impl Named for AlgorithmKind {
             Self::Npg => "Natural policy gradient: TRPO without its line search",
             Self::A2c => "Advantage actor-critic: one pass, no ratio",
             Self::Reinforce => "The plain policy gradient: returns of whole episodes, no critic",
+            Self::Dqn => "Deep Q-learning, for choices: replay memory and target network",
+            Self::Ddpg => "Deep deterministic policy gradient, for floats",
+            Self::Td3 => "DDPG with two critics, delays and noise on the target",
+            Self::Sac => "Soft actor-critic, for floats: two critics and a trained temperature",
             _ => "",
         }
     }

@@ -38,7 +38,7 @@ impl Preset {
 /// Whose settings those called `name` are; nothing where the name says it.
 fn about(name: &str) -> &'static str {
     match name {
-        "cleanrl" => "CleanRL's ppo.py and ppo_continuous_action.py",
+        "cleanrl" => "CleanRL's defaults",
         "sb3" => "Stable-Baselines3's defaults",
         "baselines-ppo2" => "OpenAI baselines' ppo2 for MuJoCo",
         "rsl_rl" => "rsl_rl's defaults; 4096 environments",

@@ -63,7 +63,8 @@ mod tests {
         };
         let mut rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).filter_map(cells).collect();
         let tasks = Task::value_variants().iter().map(|task| task.0.name().to_owned());
-        let algorithms = AlgorithmKind::ALL.map(AlgorithmKind::name);
+        // Off-policy algorithms are for choices or for floats, not for every task: docs/training.md says what is known of their settings.
+        let algorithms = AlgorithmKind::ON_POLICY.map(AlgorithmKind::name);
         let pairs = tasks.flat_map(|task| algorithms.iter().map(move |name| (task.clone(), (*name).to_owned())));
         // REINFORCE's settings are for CartPole alone: the page says so below the table.
         let in_table = |(_, name): &(String, String)| name != "reinforce";

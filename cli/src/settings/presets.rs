@@ -66,7 +66,13 @@ pub fn complete(kind: AlgorithmKind) -> Result<Config> {
         ppo.adaptive_lr = Some(AdaptiveLr::default());
         ppo.kl_penalty = Some(KlPenalty { hinge: Some(KlHinge::default()), ..KlPenalty::adaptive() });
     }
-    if !kind.has_critic() {
+    if kind.is_off_policy() {
+        // It reads nothing else of those.
+        config = Config { max_grad_norm: Some(1.0), ..Config::preset(wgpo::Preset::usual(kind), kind, true)? };
+        if let Some(sac) = config.sac_mut() {
+            sac.target_entropy = Some(-1.0);
+        }
+    } else if !kind.has_critic() {
         let advantage = AdvantageKind::Gae;
         config = Config { clip_coef_vf: None, value_learning_rate: None, norm_value: None, advantage, ..config };
     }

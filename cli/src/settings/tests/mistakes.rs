@@ -61,8 +61,10 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("preset = \"clean_rl\"", &["did you mean cleanrl?"]),
     ("preset = 3", &[":1: preset: is 3, expected a name in quotes"]),
     (
-        "algorithm = \"sac\"",
-        &[":1: algorithm: is \"sac\", expected \"ppo\", \"ppo_penalty\", \"trpo\", \"npg\", \"a2c\" or \"reinforce\""],
+        "algorithm = \"impala\"",
+        &[
+            ":1: algorithm: is \"impala\", expected \"ppo\", \"ppo_penalty\", \"trpo\", \"npg\", \"a2c\", \"reinforce\", \"dqn\", \"ddpg\", \"td3\" or \"sac\"",
+        ],
     ),
     ("algorithm = \"ppo-penalty\"", &["did you mean ppo_penalty?"]),
     ("dual_clip = 2.0\nkl_penalty.clip = false", &[":1: dual_clip: is set, but the ratio is not clipped"]),
@@ -102,7 +104,7 @@ fn mistakes_say_line_key_table_and_what_was_meant() {
 
 #[test]
 fn all_mistakes_come_at_once() {
-    let text = "lerning_rate = 1\ngamma = \"0.9\"\nnum_envs = 1.5\nalgorithm = \"sac\"\npreset = \"best\"\n[kl_penalty]\nkl_coeff = 1";
+    let text = "lerning_rate = 1\ngamma = \"0.9\"\nnum_envs = 1.5\nalgorithm = \"impala\"\npreset = \"best\"\n[kl_penalty]\nkl_coeff = 1";
     let message = message(text);
     let lines: Vec<&str> = message.lines().collect();
     assert!(lines[0].ends_with("c.toml: 6 mistakes"), "{message}");

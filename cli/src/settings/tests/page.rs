@@ -141,9 +141,15 @@ fn choices_are_read_and_explained() {
             let form = if plain { form } else { format!("\"{form}\"") };
             for text in forms(key, &form) {
                 let readers = readers(key);
+                // An algorithm's name chooses what the file starts from.
+                let named = AlgorithmKind::ALL
+                    .into_iter()
+                    .find(|kind| key == "algorithm" && form == format!("\"{}\"", kind.name().replace('-', "_")));
                 let base = match readers.first() {
+                    _ if named.is_some_and(AlgorithmKind::is_off_policy) => complete(named.unwrap()).unwrap(),
                     _ if readers.contains(&AlgorithmKind::Ppo) => Config::cleanrl(),
                     Some(AlgorithmKind::Reinforce) => Config::reinforce_spinningup(),
+                    Some(kind) if kind.is_off_policy() => complete(*kind).unwrap(),
                     _ => Config::npg(),
                 };
                 let read = parsed_alone(&text, &base);
