@@ -141,7 +141,7 @@ pub trait OffPolicy: Agent {
 mod tests {
     use super::{Agent, OffPolicy, OnPolicy};
     use crate::algo::{GpuLearner, GpuTrainer};
-    use crate::cpu::{CpuLearner, CpuTrainer};
+    use crate::cpu::{CpuLearner, CpuOffPolicy, CpuTrainer};
     use crate::host::HostTrainer;
     use crate::trainer::Trainer;
 
@@ -152,6 +152,7 @@ mod tests {
         sent::<GpuLearner>();
         sent::<CpuLearner<f32>>();
         sent::<CpuLearner<f64>>();
+        sent::<CpuOffPolicy<f32>>();
         sent::<GpuTrainer>();
         sent::<CpuTrainer>();
         sent::<HostTrainer<GpuLearner>>();

@@ -118,7 +118,7 @@ pub use algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
 pub use checkpoint::{SaveAgent, SaveTrainer};
 pub use config::{Algorithm, AlgorithmKind, Config, Preset};
 #[cfg(feature = "cpu")]
-pub use cpu::{CpuLearner, CpuTrainer};
+pub use cpu::{CpuLearner, CpuOffPolicy, CpuTrainer};
 pub use data::{Batch, Rollout, UpdateStats};
 pub use env::Env;
 pub use error::{Error, Result};

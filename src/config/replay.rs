@@ -47,7 +47,10 @@ impl Replay {
 
     /// Places of the ring for `envs` environments: each holds a step of all of them.
     pub const fn places(&self, envs: usize) -> usize {
-        if envs == 0 { 0 } else { self.buffer_size / envs }
+        match self.buffer_size.checked_div(envs) {
+            Some(places) => places,
+            None => 0,
+        }
     }
 
     pub(super) fn validate(&self) -> Result<()> {

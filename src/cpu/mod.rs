@@ -5,10 +5,14 @@ pub mod evaluate;
 mod host;
 pub mod learner;
 mod needs;
+pub mod off_policy;
+mod on_policy;
+mod suits;
 pub mod trainer;
 mod update;
 
 pub use evaluate::evaluate;
 pub use host::BuiltIn;
 pub use learner::CpuLearner;
+pub use off_policy::CpuOffPolicy;
 pub use trainer::CpuTrainer;

@@ -157,3 +157,32 @@ pub(super) fn act(spec: &PolicySpec, size: usize, rows: usize) -> u128 {
     let outputs = spec.head.raw_outputs().saturating_add(spec.head.width());
     total(&[&[rows, spec.obs_dim(), 4], &[rows, spec.obs_dim().saturating_add(outputs), size]])
 }
+
+/// An off-policy learner: parameters, both moments and the targets of all networks; and its ring, of which each transition has two
+/// observations, a reward, the action's words and two flags.
+pub(super) fn off_policy_learner(spec: &PolicySpec, config: &Config, size: usize, draws: bool) -> u128 {
+    let targets = spec.parameter_count().saturating_mul(size as u128);
+    learner(spec, config, size, draws).saturating_add(targets).saturating_add(ring(spec, config, size, usize::MAX))
+}
+
+/// An off-policy iteration: the numbers and places that are kept for the case of an error, and a gradient step.
+pub(super) fn off_policy_iteration(spec: &PolicySpec, config: &Config, size: usize) -> u128 {
+    let numbers = spec.parameter_count().saturating_mul(4 * size as u128);
+    let rows = config.replay().map_or(0, |replay| replay.batch_size);
+    numbers.saturating_add(ring(spec, config, size, config.num_steps)).saturating_add(gradient_step(spec, size, rows))
+}
+
+/// At most `most` places of the ring.
+fn ring(spec: &PolicySpec, config: &Config, size: usize, most: usize) -> u128 {
+    let places = config.replay().map_or(0, |replay| replay.places(config.num_envs)).min(most);
+    let numbers = spec.obs_dim().saturating_mul(2).saturating_add(1);
+    let words = spec.head.action_words().saturating_add(2);
+    total(&[&[places, config.num_envs, numbers, size], &[places, config.num_envs, words, 4]])
+}
+
+/// A gradient step on `rows` transitions: the outputs of the policy's layers at the observations.
+pub(super) fn gradient_step(spec: &PolicySpec, size: usize, rows: usize) -> u128 {
+    let widths = spec.path_sizes(Branch::POLICY).into_iter().fold(0, usize::saturating_add);
+    let kept = if size == size_of::<f32>() { scratch::most_kept(spec.widest()) } else { 0 };
+    product(&[rows, widths, size]).saturating_sub(kept)
+}

@@ -1,25 +1,29 @@
-//! [`Trainer`] on the CPU.
+//! [`Trainer`] on the CPU, whatever the algorithm.
 
-use super::{learner::CpuLearner, needs};
-use crate::agent::{ActMode, Agent, OnPolicy};
+use super::off_policy::OffPolicyTrainer;
+use super::on_policy::OnPolicyTrainer;
+use crate::agent::Agent;
 use crate::config::Config;
-use crate::data::{Actions, Autoreset, Rollout, check_shape};
+use crate::data::Rollout;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::memory::require;
 use crate::policy::PolicySpec;
-use crate::reference::head_actions;
-use crate::reference::vec_env::VecEnv;
 use crate::state::{EpisodeStats, TrainerState};
 use crate::trainer::{IterationStats, Trainer};
-use ndarray::{Array1, Array2, s};
 
-/// A [`CpuLearner`] with `num_envs` copies of an environment.
+/// `num_envs` copies of an environment with the learner that the algorithm asks for: a [`CpuLearner`](super::CpuLearner), or off-policy a
+/// [`CpuOffPolicy`](super::CpuOffPolicy).
+///
+/// Off-policy, an iteration is `num_steps` steps of all environments, each followed by the gradient steps that are due
+/// ([`Replay::due`](crate::config::Replay::due)). It begins with a copy of all networks, moments and targets, for the case of an error:
+/// windows of some hundred steps cost nothing by it.
 #[derive(Debug, Clone)]
-pub struct CpuTrainer {
-    env: Env,
-    learner: CpuLearner<f32>,
-    envs: VecEnv,
+pub struct CpuTrainer(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    On(Box<OnPolicyTrainer>),
+    Off(Box<OffPolicyTrainer>),
 }
 
 impl CpuTrainer {
@@ -29,9 +33,11 @@ impl CpuTrainer {
     /// [`Error::Config`] if `spec` or `config` is out of range or `spec` does not suit `env`, [`Error::OwnLimit`] or [`Error::Memory`] if
     /// they are too large, all before any weight is drawn.
     pub fn new(env: Env, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
-        Self::check(env, &spec, &config, 1)?;
-        let envs = VecEnv::new(env, config.num_envs, seed)?;
-        Ok(Self { env, learner: CpuLearner::new(spec, config, seed)?, envs })
+        Ok(Self(if config.algorithm.kind().is_off_policy() {
+            Kind::Off(Box::new(OffPolicyTrainer::new(env, spec, config, seed)?))
+        } else {
+            Kind::On(Box::new(OnPolicyTrainer::new(env, spec, config, seed)?))
+        }))
     }
 
     /// One trainer per seed, in the order of `seeds`, to be iterated side by side on this pool's threads.
@@ -39,7 +45,7 @@ impl CpuTrainer {
     /// # Errors
     /// As [`new`](Self::new); [`Error::Memory`] also where there is memory for one, but not for all together, before any is made.
     pub fn group(env: Env, spec: &PolicySpec, config: &Config, seeds: &[u64]) -> Result<Vec<Self>> {
-        Self::check(env, spec, config, seeds.len())?;
+        Self::check_group(env, spec, config, seeds.len())?;
         seeds.iter().map(|seed| Self::new(env, spec.clone(), config.clone(), *seed)).collect()
     }
 
@@ -49,7 +55,11 @@ impl CpuTrainer {
     /// # Errors
     /// As [`group`](Self::group).
     pub fn check_group(env: Env, spec: &PolicySpec, config: &Config, count: usize) -> Result<()> {
-        Self::check(env, spec, config, count)
+        if config.algorithm.kind().is_off_policy() {
+            OffPolicyTrainer::check(env, spec, config, count)
+        } else {
+            OnPolicyTrainer::check(env, spec, config, count)
+        }
     }
 
     /// A trainer that goes on from `state`, in its environment; no weights are drawn.
@@ -57,148 +67,78 @@ impl CpuTrainer {
     /// # Errors
     /// As [`new`](Self::new), and as [`Trainer::set_state`].
     pub fn from_state(spec: PolicySpec, config: Config, state: &TrainerState) -> Result<Self> {
-        let (env, seed) = (state.built_in()?, state.learner.seed);
-        Self::check(env, &spec, &config, 1)?;
-        let envs = VecEnv::from_words(env, config.num_envs, &state.env_words, state.env_step, seed)?;
-        Ok(Self { env, learner: CpuLearner::from_state(spec, config, &state.learner)?, envs })
-    }
-
-    /// That `spec` suits `env`, and that there is memory for an iteration of `count` trainers, of which each thread has one at work.
-    fn check(env: Env, spec: &PolicySpec, config: &Config, count: usize) -> Result<()> {
-        if spec.obs_dim() != env.obs_dim() {
-            let (got, want) = (spec.obs_dim(), env.obs_dim());
-            return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
-        }
-        env.check_head(&spec.head)?;
-        spec.validate()?;
-        config.validate()?;
-        let rows = config.batch_size();
-        let (learner, update) = (needs::learner(spec, config, 4, false), needs::update(spec, config, 4, rows, rows));
-        let iteration = update.saturating_add(needs::rollout(spec, config));
-        let at_work = if count > 1 { count.min(rayon::current_num_threads()) } else { 1 };
-        let all = learner.saturating_mul(count as u128).saturating_add(iteration.saturating_mul(at_work as u128));
-        let what = || {
-            let each = format!("training {} parameters on batches of {rows} rows", spec.parameter_count());
-            if count > 1 { format!("{each}, of {count} seeds, {at_work} of them at once,") } else { each }
-        };
-        require(what, all)
+        let env = state.built_in()?;
+        Ok(Self(if config.algorithm.kind().is_off_policy() {
+            Kind::Off(Box::new(OffPolicyTrainer::from_state(env, spec, config, state)?))
+        } else {
+            Kind::On(Box::new(OnPolicyTrainer::from_state(env, spec, config, state)?))
+        }))
     }
 
     /// `num_steps` steps of all environments, and the episodes that ended.
     ///
     /// # Errors
-    /// [`Error::Value`] if an environment's state is not finite.
+    /// [`Error::Value`] if an environment's state is not finite, [`Error::Config`] for an algorithm that learns from no rollout.
     pub fn rollout(&mut self) -> Result<(Rollout, EpisodeStats)> {
-        let config = self.learner.config();
-        let (steps, envs) = (config.num_steps, config.num_envs);
-        let width = self.env.obs_dim();
-        let mut obs = Array2::zeros((steps * envs, width));
-        let mut words = Vec::with_capacity(steps * envs);
-        let mut logp = Array1::zeros(steps * envs);
-        let mut rewards = Array2::zeros((steps, envs));
-        let (mut terminated, mut truncated) = (Array2::zeros((steps, envs)), Array2::zeros((steps, envs)));
-        // Where truncated: the place in the window, and the observation before the reset.
-        let (mut cut, mut final_obs) = (Vec::new(), Vec::new());
-        let mut episodes = EpisodeStats::NONE;
-        let mut current = self.envs.obs();
-        for t in 0..steps {
-            let rows = s![t * envs..(t + 1) * envs];
-            let (actions, row_logp, seen) = self.learner.choose(current.view(), None, ActMode::Sample)?;
-            let step = self.envs.step(&head_actions::to_env(&self.learner.spec().head, &actions)?)?;
-            obs.slice_mut(s![t * envs..(t + 1) * envs, ..]).assign(&seen);
-            words.extend(actions.words());
-            logp.slice_mut(rows).assign(&row_logp);
-            rewards.row_mut(t).assign(&step.rewards);
-            for n in 0..envs {
-                if step.truncated[n] != 0 && step.terminated[n] == 0 {
-                    cut.push([t, n]);
-                    // With the statistics of this step: the next one moves them on.
-                    final_obs.extend(self.learner.seen(step.final_obs.slice(s![n..=n, ..])));
-                }
+        match &mut self.0 {
+            Kind::On(trainer) => trainer.rollout(),
+            Kind::Off(trainer) => {
+                let name = trainer.learner().config().algorithm.kind().name();
+                Err(Error::config("algorithm", format!("is {name}, which learns from no rollout")))
             }
-            terminated.row_mut(t).assign(&step.terminated);
-            truncated.row_mut(t).assign(&step.truncated);
-            episodes = episodes.merge(step.episodes);
-            current = self.envs.obs();
         }
-        let mut values = Array2::zeros((steps + 1, envs));
-        for (place, value) in values.iter_mut().zip(self.learner.values_of_seen(obs.view())?) {
-            *place = value;
+    }
+
+    /// [`state`](Trainer::state) without the transitions of an off-policy learner, as
+    /// [`CpuOffPolicy::state_without_replay`](super::CpuOffPolicy::state_without_replay) says.
+    ///
+    /// # Errors
+    /// As [`Trainer::state`].
+    pub fn state_without_replay(&self) -> Result<TrainerState> {
+        match &self.0 {
+            Kind::On(trainer) => trainer.state(),
+            Kind::Off(trainer) => trainer.state_without_replay(),
         }
-        values.row_mut(steps).assign(&self.learner.values(current.view())?);
-        let final_values = if cut.is_empty() {
-            None
-        } else {
-            let final_obs = Array2::from_shape_vec((cut.len(), width), final_obs)
-                .map_err(|_| Error::shape("final_obs", &[cut.len()], &[cut.len(), width]))?;
-            let mut final_values = Array2::zeros((steps, envs));
-            for (place, value) in cut.into_iter().zip(self.learner.values_of_seen(final_obs.view())?) {
-                final_values[place] = value;
-            }
-            Some(final_values)
-        };
-        let actions = Actions::from_words(&self.learner.spec().head, steps * envs, &words)?;
-        let (valid, autoreset, ended_before) = (None, Autoreset::SameStep, None);
-        let rollout = Rollout {
-            steps,
-            envs,
-            obs,
-            actions,
-            logp,
-            rewards,
-            values,
-            final_values,
-            terminated,
-            truncated,
-            valid,
-            autoreset,
-            ended_before,
-        };
-        Ok((rollout, episodes))
+    }
+
+    fn kind(&self) -> &dyn Trainer {
+        match &self.0 {
+            Kind::On(trainer) => trainer.as_ref(),
+            Kind::Off(trainer) => trainer.as_ref(),
+        }
+    }
+
+    fn kind_mut(&mut self) -> &mut dyn Trainer {
+        match &mut self.0 {
+            Kind::On(trainer) => trainer.as_mut(),
+            Kind::Off(trainer) => trainer.as_mut(),
+        }
     }
 }
 
 impl Trainer for CpuTrainer {
     fn env(&self) -> Option<Env> {
-        Some(self.env)
+        self.kind().env()
     }
 
     fn learner(&self) -> &dyn Agent {
-        &self.learner
+        self.kind().learner()
     }
 
     fn learner_mut(&mut self) -> &mut dyn Agent {
-        &mut self.learner
+        self.kind_mut().learner_mut()
     }
 
     fn iterate(&mut self) -> Result<IterationStats> {
-        let (envs, policy_step) = (self.envs.clone(), self.learner.policy_step());
-        let normalizer = self.learner.normalizer();
-        let outcome = self.rollout().and_then(|(rollout, episodes)| Ok((self.learner.update(&rollout)?, episodes)));
-        let (update, episodes) = outcome.inspect_err(|_| {
-            self.envs = envs;
-            self.learner.set_policy_step(policy_step);
-            self.learner.set_normalizer(normalizer);
-        })?;
-        let env_steps = self.envs.steps_taken().saturating_mul(self.learner.config().num_envs as u64);
-        Ok(IterationStats { update, episodes, env_steps, updates: self.learner.updates() })
+        self.kind_mut().iterate()
     }
 
     fn state(&self) -> Result<TrainerState> {
-        Ok(TrainerState {
-            learner: self.learner.state()?,
-            env: Some(self.env),
-            env_words: self.envs.words().to_vec(),
-            env_step: self.envs.steps_taken(),
-        })
+        self.kind().state()
     }
 
     fn set_state(&mut self, state: &TrainerState) -> Result<()> {
-        state.expect_env(Some(self.env))?;
-        let words = self.learner.config().num_envs.saturating_mul(self.env.state_words());
-        check_shape("env.state", &[state.env_words.len()], &[words])?;
-        self.learner.set_state(&state.learner)?;
-        self.envs.restore(&state.env_words, state.env_step, state.learner.seed)
+        self.kind_mut().set_state(state)
     }
 }
 
@@ -219,7 +159,7 @@ mod tests {
             "a unit has 13 parameters: 7 of the policy, 6 of the critic"
         );
         let seeds: Vec<u64> = (0..1000).collect();
-        CpuTrainer::check(env, &spec, &config, 1).unwrap();
+        CpuTrainer::check_group(env, &spec, &config, 1).unwrap();
         let error = CpuTrainer::group(env, &spec, &config, &seeds).unwrap_err();
         let again = CpuTrainer::check_group(env, &spec, &config, 1000).unwrap_err();
         assert!(matches!(again, Error::Memory { .. }), "{again}");

@@ -282,7 +282,7 @@ impl<'a, F: Real> ActorCritic<'a, F> {
 }
 
 /// Adds each row of `rows` `[rows, columns]` to `sum` `[columns]`.
-fn add_rows<F: Real>(rows: ArrayView2<'_, F>, sum: &mut [F]) {
+pub(super) fn add_rows<F: Real>(rows: ArrayView2<'_, F>, sum: &mut [F]) {
     match rows.to_slice() {
         Some(all) => F::add_rows(all, sum),
         None => rows.rows().into_iter().for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, term)| *sum += *term)),

@@ -1,8 +1,10 @@
 //! The critics of DDPG, TD3 and SAC: one or two, each with its target.
 
 use super::Real;
-use super::flat_mlp::{FlatMlp, gradient};
-use super::optim::{Adam, AdamSettings};
+use super::flat_mlp::{FlatMlp, by_input, by_numbers};
+use super::mlp::{Mlp, Tape, give};
+use super::optim::{Adam, AdamSettings, Stepped};
+use super::row_blocks::each_of;
 use super::td_target::polyak;
 use crate::data::check_shape;
 use crate::error::{Error, Result};
@@ -30,15 +32,41 @@ pub struct CriticStats<F> {
     pub loss: F,
     /// Of each critic.
     pub gradients: Vec<Vec<F>>,
+    /// Norm of each one's before clipping, and whether its step was taken.
+    pub stepped: Vec<Stepped<F>>,
 }
 
 impl<F: Real> Critics<F> {
+    /// That there are as many targets and moments as critics, all of `network`'s size, so that no step ends half way.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] naming what does not fit, [`Error::Config`] without a critic.
+    pub fn validate(&self, network: &FlatMlp) -> Result<()> {
+        if self.online.is_empty() {
+            return Err(Error::config("critics", "are none, must be at least one"));
+        }
+        check_shape("targets", &[self.targets.len()], &[self.online.len()])?;
+        check_shape("adam", &[self.adam.len()], &[self.online.len()])?;
+        let all = self.online.iter().zip(&self.targets).zip(&self.adam);
+        all.into_iter().try_for_each(|((online, target), adam)| {
+            check_shape("critic", &[online.len()], &[network.len()])?;
+            check_shape("target", &[target.len()], &[network.len()])?;
+            adam.validate(network.len())
+        })
+    }
+
     /// The least of the targets' values of `seen` `[rows, inputs]`, `[rows]` (clipped double Q-learning).
     ///
     /// # Errors
     /// [`Error::Shape`] if `seen` has not the critics' width, [`Error::Config`] without a critic.
     pub fn least_of_targets(&self, network: &FlatMlp, seen: ArrayView2<'_, F>) -> Result<Array1<F>> {
-        Ok(least(network, &self.targets, seen)?.0)
+        let values = each_of(network.len() * seen.nrows(), self.targets.len(), |index| {
+            let tape = network.with(&self.targets[index])?.forward(seen)?;
+            let values = tape.output().column(0).to_owned();
+            tape.give();
+            Ok(values)
+        })?;
+        Ok(least_of(&values)?.0)
     }
 
     /// All targets follow by τ.
@@ -61,25 +89,29 @@ impl<F: Real> Critics<F> {
         seen: ArrayView2<'_, F>,
         w: F,
     ) -> Result<(Array1<F>, Array2<F>)> {
-        let (values, which) = least(network, &self.online, seen)?;
-        let mut by_seen = Array2::zeros(seen.dim());
-        for (index, parameters) in self.online.iter().enumerate() {
-            let q = network.with(parameters)?;
-            let tape = q.forward(seen)?;
+        let size = network.len() * seen.nrows();
+        let passes = each_of(size, self.online.len(), |index| self.pass(network, index, seen))?;
+        let values: Vec<_> = passes.iter().map(|(_, tape)| tape.output().column(0).to_owned()).collect();
+        let (least, which) = least_of(&values)?;
+        let gradients = each_of(size, passes.len(), |index| {
             let ours = which.mapv(|which| if which == index { w } else { F::zero() });
-            by_seen += &gradient(&q, &tape, ours.insert_axis(Axis(1)).view())?.1;
+            by_input(&passes[index].0, &passes[index].1, ours.insert_axis(Axis(1)).view())
+        })?;
+        passes.into_iter().for_each(|(_, tape)| tape.give());
+        let mut by_seen = Array2::zeros(seen.dim());
+        for gradient in gradients {
+            by_seen += &gradient;
+            give(gradient);
         }
-        Ok((values, by_seen))
+        Ok((least, by_seen))
     }
-}
 
-/// The least value of each row, and which network gave it.
-fn least<F: Real>(network: &FlatMlp, all: &[Vec<F>], seen: ArrayView2<'_, F>) -> Result<(Array1<F>, Array1<usize>)> {
-    let values = all
-        .iter()
-        .map(|parameters| Ok(network.with(parameters)?.forward(seen)?.output().column(0).to_owned()))
-        .collect::<Result<Vec<_>>>()?;
-    least_of(&values)
+    /// A critic and its forward pass.
+    fn pass(&self, network: &FlatMlp, index: usize, seen: ArrayView2<'_, F>) -> Result<(Mlp<'_, F>, Tape<F>)> {
+        let q = network.with(&self.online[index])?;
+        let tape = q.forward(seen)?;
+        Ok((q, tape))
+    }
 }
 
 /// The least of several critics' values of each row, and which one has it, the first of equals.
@@ -128,22 +160,26 @@ pub fn critic_step<F: Real>(
 ) -> Result<CriticStats<F>> {
     check_shape("targets", &[targets.len()], &[seen.nrows()])?;
     check_shape("adam", &[critics.adam.len()], &[critics.online.len()])?;
-    let mut q_values = Array2::zeros((critics.online.len(), seen.nrows()));
-    let (mut loss, mut gradients) = (F::zero(), Vec::new());
-    for (index, parameters) in critics.online.iter().enumerate() {
-        let q = network.with(parameters)?;
-        let tape = q.forward(seen)?;
+    let of_one = |index: usize| {
+        let (q, tape) = critics.pass(network, index, seen)?;
         let values = tape.output().column(0).to_owned();
-        let (own, cotangent) = critic_loss(&values, &targets, scale)?;
-        loss += own;
-        let cotangent = cotangent.insert_axis(Axis(1));
-        gradients.push(gradient(&q, &tape, cotangent.view())?.0);
+        let (loss, cotangent) = critic_loss(&values, &targets, scale)?;
+        let gradient = by_numbers(&q, &tape, cotangent.insert_axis(Axis(1)).view())?;
+        tape.give();
+        Ok((values, loss, gradient))
+    };
+    let all = each_of(network.len() * seen.nrows(), critics.online.len(), of_one)?;
+    let mut q_values = Array2::zeros((critics.online.len(), seen.nrows()));
+    let (mut loss, mut gradients, mut stepped) = (F::zero(), Vec::new(), Vec::new());
+    for (index, (values, own, gradient)) in all.into_iter().enumerate() {
         q_values.row_mut(index).assign(&values);
+        loss += own;
+        gradients.push(gradient);
     }
     for ((parameters, adam), gradient) in critics.online.iter_mut().zip(&mut critics.adam).zip(&gradients) {
-        adam.step(settings, lr, parameters, gradient)?;
+        stepped.push(adam.step(settings, lr, parameters, gradient)?);
     }
-    Ok(CriticStats { q_values, targets, loss, gradients })
+    Ok(CriticStats { q_values, targets, loss, gradients, stepped })
 }
 
 #[cfg(test)]

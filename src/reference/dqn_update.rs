@@ -1,8 +1,10 @@
 //! A gradient step of DQN.
 
 use super::Real;
-use super::flat_mlp::{FlatMlp, gradient};
+use super::flat_mlp::{FlatMlp, by_numbers};
+use super::mlp::Tape;
 use super::optim::{Adam, AdamSettings, Stepped};
+use super::row_blocks::both;
 use super::transitions::Transitions;
 use crate::config::TdLoss;
 use crate::data::check_shape;
@@ -79,13 +81,17 @@ pub fn dqn_update<F: Real>(
 ) -> Result<DqnStats<F>> {
     batch.validate()?;
     let online = network.with(&state.q)?;
-    let next = network.with(&state.q_target)?.forward(batch.next_obs)?;
-    let chooser = if settings.double { Some(online.forward(batch.next_obs)?) } else { None };
-    let chooser = chooser.as_ref().unwrap_or(&next).output();
-    let tape = online.forward(batch.obs)?;
+    let target = network.with(&state.q_target)?;
+    let choose = || settings.double.then(|| online.forward(batch.next_obs)).transpose();
+    let size = batch.rows() * network.len();
+    let (tape, (next, chosen)) =
+        both(size, || online.forward(batch.obs), || both(size, || target.forward(batch.next_obs), choose));
+    let (tape, next, chosen) = (tape?, next?, chosen?);
+    let chooser = chosen.as_ref().unwrap_or(&next).output();
     let DqnLoss { q_values, targets, loss, cotangent } =
         dqn_loss(settings.loss, batch, actions, [tape.output(), next.output(), chooser])?;
-    let (by_q, _) = gradient(&online, &tape, cotangent.view())?;
+    let by_q = by_numbers(&online, &tape, cotangent.view())?;
+    [Some(tape), Some(next), chosen].into_iter().flatten().for_each(Tape::give);
     let stepped = state.adam.step(&settings.adam, settings.lr, &mut state.q, &by_q)?;
     Ok(DqnStats { q_values, targets, loss, gradient: by_q, stepped })
 }
@@ -136,7 +142,7 @@ pub fn dqn_loss<F: Real>(
 }
 
 /// The greatest of each row, the first of equals.
-fn greedy<F: Real>(q: ArrayView2<'_, F>) -> Vec<usize> {
+pub fn greedy<F: Real>(q: ArrayView2<'_, F>) -> Vec<usize> {
     let best = |row: ArrayView1<'_, F>| (1..row.len()).fold(0, |best, a| if row[a] > row[best] { a } else { best });
     q.outer_iter().map(best).collect()
 }

@@ -2,11 +2,12 @@
 //! algorithms are.
 
 use super::Real;
-use super::mlp::{Dense, Mlp, Tape};
+use super::actor_critic::add_rows;
+use super::mlp::{Dense, Mlp, Tape, give};
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use crate::policy::Activation;
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 
 /// The shape of a network: widths from input to output, and the activation after every layer but the last.
 ///
@@ -73,14 +74,53 @@ impl FlatMlp {
 ///
 /// # Errors
 /// [`Error::Shape`] if `cotangent` has not the output's shape.
-pub(super) fn gradient<F: Real>(
+#[cfg(test)]
+fn gradient<F: Real>(
     network: &Mlp<'_, F>,
     tape: &Tape<F>,
     cotangent: ArrayView2<'_, F>,
 ) -> Result<(Vec<F>, Array2<F>)> {
-    let back = network.backward(tape, cotangent)?;
-    let flat = back.layers.iter().flat_map(|(weight, bias)| weight.iter().chain(bias).copied());
-    Ok((flat.collect(), back.input))
+    Ok((by_numbers(network, tape, cotangent)?, by_input(network, tape, cotangent)?))
+}
+
+/// Gradient of Σ cotangent · y by the flat numbers alone. [`Real::give`] takes the vector's room back.
+///
+/// # Errors
+/// [`Error::Shape`] if `cotangent` has not the output's shape.
+pub(super) fn by_numbers<F: Real>(
+    network: &Mlp<'_, F>,
+    tape: &Tape<F>,
+    cotangent: ArrayView2<'_, F>,
+) -> Result<Vec<F>> {
+    let len = |layer: &Dense<'_, F>| layer.weight.len() + layer.bias.len();
+    let mut flat = F::take(network.layers.iter().map(len).sum());
+    let mut end = flat.len();
+    let rest = network.backward_layers(tape, cotangent, |index, d_sums, hidden| {
+        let (outputs, inputs) = network.layers[index].weight.dim();
+        let start = end - outputs * (inputs + 1);
+        let (weight, bias) = flat[start..end].split_at_mut(outputs * inputs);
+        end = start;
+        let weight = ArrayViewMut2::from_shape((outputs, inputs), weight)
+            .map_err(|_| Error::shape("weight", &[d_sums.ncols(), hidden.ncols()], &[outputs, inputs]))?;
+        F::product(false, d_sums.t(), hidden, weight);
+        bias.fill(F::zero());
+        add_rows(d_sums, bias);
+        Ok(())
+    })?;
+    give(rest);
+    Ok(flat)
+}
+
+/// Gradient of Σ cotangent · y by the input alone, `[rows, inputs]`.
+///
+/// # Errors
+/// As [`by_numbers`].
+pub(super) fn by_input<F: Real>(
+    network: &Mlp<'_, F>,
+    tape: &Tape<F>,
+    cotangent: ArrayView2<'_, F>,
+) -> Result<Array2<F>> {
+    Ok(network.input_gradient(network.backward_layers(tape, cotangent, |_, _, _| Ok(()))?))
 }
 
 #[cfg(test)]

@@ -74,9 +74,7 @@ pub fn to_env(head: &Head, actions: &Actions) -> Result<Actions> {
             let last = (bins - 1) as f32;
             Array2::from_shape_fn(indices.dim(), |(r, d)| within(d, indices[[r, d]] as f32 / last))
         }
-        (Head::TanhGaussian { .. }, Actions::Continuous(array)) => {
-            Array2::from_shape_fn(array.dim(), |(r, d)| within(d, 0.5 * (array[[r, d]].tanh() + 1.0)))
-        }
+        (Head::TanhGaussian { .. }, Actions::Continuous(array)) => squashed_to_env(head, &array.mapv(f32::tanh)),
         (Head::Beta { .. }, Actions::Continuous(array)) => {
             Array2::from_shape_fn(array.dim(), |(r, d)| within(d, array[[r, d]]))
         }
@@ -87,4 +85,14 @@ pub fn to_env(head: &Head, actions: &Actions) -> Result<Actions> {
         _ => return Ok(actions.clone()),
     };
     Ok(Actions::Continuous(mapped))
+}
+
+/// low + (a + 1)/2 · (high − low) of actions a in [−1, 1], `[rows, dims]`: of a head with bounds that squashes; elsewhere they stay.
+pub fn squashed_to_env(head: &Head, actions: &Array2<f32>) -> Array2<f32> {
+    let Some(bounds) = head.bounds() else { return actions.clone() };
+    Array2::from_shape_fn(actions.dim(), |(r, d)| {
+        let (low, high) = bounds.of(d);
+        // Rounding may lead beyond the upper end.
+        (low + 0.5 * (actions[[r, d]] + 1.0) * (high - low)).clamp(low, high)
+    })
 }

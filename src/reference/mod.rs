@@ -31,6 +31,7 @@ pub mod env_bandit_sparse;
 pub mod env_cartpole;
 pub mod env_mountain_car;
 pub mod env_pendulum;
+pub mod exploration;
 pub(crate) mod fast;
 pub mod fisher;
 pub mod flat_mlp;

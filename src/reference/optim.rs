@@ -89,6 +89,15 @@ impl<F: Real> Adam<F> {
         Self { exp_avg: vec![F::zero(); parameters], exp_avg_sq: vec![F::zero(); parameters], step: 0 }
     }
 
+    /// That both moments have the length of what they are of.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if not.
+    pub fn validate(&self, parameters: usize) -> Result<()> {
+        check_shape("exp_avg", &[self.exp_avg.len()], &[parameters])?;
+        check_shape("exp_avg_sq", &[self.exp_avg_sq.len()], &[parameters])
+    }
+
     /// One step of Adam (Kingma and Ba 2015, algorithm 1), AdamW (Loshchilov and Hutter 2019, algorithm 2) or RMSProp
     /// (Tieleman and Hinton 2012), with clipping before it:
     ///

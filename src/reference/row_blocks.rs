@@ -7,6 +7,31 @@ use std::ops::Range;
 /// Rows of one block. It fixes the order of the sums over rows, so it is a constant and not a function of the threads.
 pub const BLOCK_ROWS: usize = 256;
 
+/// Products of numbers of which a thread is worth its waking.
+const WORTH_A_THREAD: usize = 1 << 20;
+
+/// Both, side by side where `size`, the products of numbers of one of them, is worth it; neither sees the other, so the results are the
+/// same.
+pub(super) fn both<A: Send, B: Send>(
+    size: usize,
+    first: impl FnOnce() -> A + Send,
+    second: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if size < WORTH_A_THREAD { (first(), second()) } else { rayon::join(first, second) }
+}
+
+/// `work` of each of `count`, as [`both`].
+pub(super) fn each_of<T: Send>(
+    size: usize,
+    count: usize,
+    work: impl Fn(usize) -> Result<T> + Sync + Send,
+) -> Result<Vec<T>> {
+    if size < WORTH_A_THREAD || count < 2 {
+        return (0..count).map(work).collect();
+    }
+    (0..count).into_par_iter().map(work).collect()
+}
+
 /// `work` on each block of rows, in parallel, results in order.
 pub(super) fn row_blocks<T: Send>(
     rows: usize,

@@ -2,8 +2,10 @@
 
 use super::Real;
 use super::critics::{CriticStats, Critics, critic_step};
-use super::flat_mlp::{FlatMlp, gradient};
+use super::flat_mlp::{FlatMlp, by_numbers};
+use super::mlp::give;
 use super::optim::{Adam, AdamSettings};
+use super::row_blocks::both;
 use super::squashed_sample::{SquashSettings, SquashedSample};
 use super::transitions::{Transitions, joined};
 use crate::data::check_shape;
@@ -19,10 +21,14 @@ pub struct SacSettings {
     pub target_entropy: Option<f64>,
     /// The optimiser of critics, actor and temperature.
     pub adam: AdamSettings,
-    /// Learning rate of critics and temperature.
+    /// Learning rate of the critics.
     pub q_lr: f64,
     /// Learning rate of the actor.
     pub policy_lr: f64,
+    /// Learning rate of the temperature.
+    pub alpha_lr: f64,
+    /// Whether actor and temperature step, and not the critics alone.
+    pub moves_policy: bool,
 }
 
 /// What SAC trains. The targets move by [`Critics::follow`].
@@ -45,18 +51,25 @@ pub struct SacState<F> {
 pub struct SacStats<F> {
     /// The critics' part.
     pub critics: CriticStats<F>,
-    /// Actions drawn for the observations.
-    pub sample: SquashedSample<F>,
     /// Actions drawn for the next observations.
     pub next_sample: SquashedSample<F>,
     /// α with which all losses were computed.
     pub alpha: F,
+    /// The actor's part, if it stepped.
+    pub actor: Option<SacActorStats<F>>,
+}
+
+/// What a step of actor and temperature saw, before it changed anything.
+#[derive(Debug, Clone)]
+pub struct SacActorStats<F> {
+    /// Actions drawn for the observations.
+    pub sample: SquashedSample<F>,
     /// −log α · mean (log π + target entropy), and its gradient, if the temperature is tuned.
     pub alpha_loss: Option<(F, F)>,
     /// mean (α log π − min Q), by the critics just updated.
-    pub actor_loss: F,
+    pub loss: F,
     /// By the actor's numbers.
-    pub actor_gradient: Vec<F>,
+    pub gradient: Vec<F>,
 }
 
 /// One gradient step on `batch` (Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications", algorithm 1; in the order of
@@ -83,7 +96,7 @@ pub fn sac_update<F: Real>(
     actions: ArrayView2<'_, F>,
     noise: [ArrayView2<'_, F>; 2],
 ) -> Result<SacStats<F>> {
-    let [_, actor] = networks;
+    let [critic, actor] = networks;
     if !actor.outputs().is_multiple_of(2) {
         let message = format!("has {} outputs, expected means and as many log_std", actor.outputs());
         return Err(Error::config("policy", message));
@@ -91,14 +104,18 @@ pub fn sac_update<F: Real>(
     let dims = actor.outputs() / 2;
     batch.validate()?;
     check_shape("actions", actions.shape(), &[batch.rows(), dims])?;
+    check_shape("noise", noise[0].shape(), &[batch.rows(), dims])?;
+    check_shape("noise", noise[1].shape(), &[batch.rows(), dims])?;
     check_shape("log_alpha", &[state.log_alpha.len()], &[1])?;
-    // An error half way leaves the caller's state as it was.
-    let (before, state) = (state.clone(), state);
-    let stats = step(networks, settings, state, batch, actions, noise);
-    if stats.is_err() {
-        *state = before;
-    }
-    stats
+    check_shape("obs", &[batch.obs.ncols()], &[actor.inputs()])?;
+    check_shape("critic", &[critic.inputs(), critic.outputs()], &[actor.inputs() + dims, 1])?;
+    check_shape("policy", &[state.policy.len()], &[actor.len()])?;
+    settings.squash.validate()?;
+    state.alpha_adam.validate(1)?;
+    state.policy_adam.validate(actor.len())?;
+    state.critics.validate(critic)?;
+    // Nothing is left that could end the step half way.
+    step(networks, settings, state, batch, actions, noise)
 }
 
 /// The step itself, on arrays that fit each other.
@@ -115,38 +132,49 @@ fn step<F: Real>(
     let draw = |raw: ArrayView2<'_, F>, noise: ArrayView2<'_, F>| {
         settings.squash.sample(raw.slice(s![.., ..dims]), raw.slice(s![.., dims..]), noise)
     };
-    let old_policy = state.policy.clone();
-    let policy = actor.with(&old_policy)?;
-    let tape = policy.forward(batch.obs)?;
-    let sample = draw(tape.output(), noise[0])?;
-    let next_sample = draw(policy.forward(batch.next_obs)?.output(), noise[1])?;
+    let size = batch.rows() * actor.len();
+    let policy = actor.with(&state.policy)?;
+    let forward = |obs, noise| {
+        let tape = policy.forward(obs)?;
+        let sample = draw(tape.output(), noise)?;
+        Ok((tape, sample))
+    };
+    let own = || settings.moves_policy.then(|| forward(batch.obs, noise[0])).transpose();
+    let (own, next): (Result<_>, Result<_>) = both(size, own, || forward(batch.next_obs, noise[1]));
+    let (own, (next_tape, next_sample)) = (own?, next?);
+    next_tape.give();
 
     let alpha = state.log_alpha[0].exp();
     let seen_next = joined(batch.next_obs, next_sample.action.view())?;
     let least = state.critics.least_of_targets(critic, seen_next.view())?;
     let next: Array1<F> = &least - &next_sample.log_prob.mapv(|log_prob| alpha * log_prob);
     let targets = batch.targets(next.view())?;
+    let seen = joined(batch.obs, actions)?;
+    let half = F::of(0.5);
+    let critics = critic_step(critic, &mut state.critics, &settings.adam, settings.q_lr, seen.view(), targets, half)?;
+    let Some((tape, sample)) = own else {
+        return Ok(SacStats { critics, next_sample, alpha, actor: None });
+    };
 
     let mut alpha_loss = None;
     if let Some(target) = settings.target_entropy {
         let by_log_alpha = temperature_gradient(&sample.log_prob, target);
         alpha_loss = Some((state.log_alpha[0] * by_log_alpha, by_log_alpha));
-        state.alpha_adam.step(&settings.adam, settings.q_lr, &mut state.log_alpha, &[by_log_alpha])?;
+        state.alpha_adam.step(&settings.adam, settings.alpha_lr, &mut state.log_alpha, &[by_log_alpha])?;
     }
-    let seen = joined(batch.obs, actions)?;
-    let half = F::of(0.5);
-    let critics = critic_step(critic, &mut state.critics, &settings.adam, settings.q_lr, seen.view(), targets, half)?;
-
     let seen = joined(batch.obs, sample.action.view())?;
     let (least, by_seen) = state.critics.least_and_gradient(critic, seen.view(), -F::one() / rows)?;
-    let actor_loss = (&sample.log_prob.mapv(|log_prob| alpha * log_prob) - &least).sum() / rows;
+    let loss = (&sample.log_prob.mapv(|log_prob| alpha * log_prob) - &least).sum() / rows;
     let weights = Array1::from_elem(batch.rows(), alpha / rows);
     let (by_mean, by_log_std) = sample.gradient(weights.view(), by_seen.slice(s![.., batch.obs.ncols()..]))?;
+    give(by_seen);
     let by_output = concatenate(Axis(1), &[by_mean.view(), by_log_std.view()])
         .map_err(|_| Error::shape("log_std", by_log_std.shape(), by_mean.shape()))?;
-    let (actor_gradient, _) = gradient(&policy, &tape, by_output.view())?;
-    state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &actor_gradient)?;
-    Ok(SacStats { critics, sample, next_sample, alpha, alpha_loss, actor_loss, actor_gradient })
+    let gradient = by_numbers(&policy, &tape, by_output.view())?;
+    tape.give();
+    state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &gradient)?;
+    let actor = Some(SacActorStats { sample, alpha_loss, loss, gradient });
+    Ok(SacStats { critics, next_sample, alpha, actor })
 }
 
 /// Gradient of −log α · mean (log π + target entropy) by log α; 0 of no rows.

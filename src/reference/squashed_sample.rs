@@ -37,6 +37,18 @@ pub struct SquashedSample<F> {
 }
 
 impl SquashSettings {
+    /// That the limits are in order, and ε at least 0.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if not.
+    pub fn validate(&self) -> Result<()> {
+        if self.log_std_min <= self.log_std_max && self.epsilon >= 0.0 {
+            return Ok(());
+        }
+        let message = format!("is {} to {}, epsilon {}", self.log_std_min, self.log_std_max, self.epsilon);
+        Err(Error::config("log_std", message))
+    }
+
     /// Draws with given standard normal `noise` (Haarnoja et al. 2018, appendix C):
     ///
     /// ```text
@@ -57,10 +69,7 @@ impl SquashSettings {
     ) -> Result<SquashedSample<F>> {
         check_shape("log_std", log_std.shape(), mean.shape())?;
         check_shape("noise", noise.shape(), mean.shape())?;
-        if !(self.log_std_min <= self.log_std_max && self.epsilon >= 0.0) {
-            let message = format!("is {} to {}, epsilon {}", self.log_std_min, self.log_std_max, self.epsilon);
-            return Err(Error::config("log_std", message));
-        }
+        self.validate()?;
         let zeros = || Array2::zeros(mean.dim());
         let mut all = SquashedSample {
             pre_squash: zeros(),

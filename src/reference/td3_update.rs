@@ -2,7 +2,8 @@
 
 use super::Real;
 use super::critics::{CriticStats, Critics, critic_step};
-use super::flat_mlp::{FlatMlp, gradient};
+use super::flat_mlp::{FlatMlp, by_input, by_numbers};
+use super::mlp::give;
 use super::optim::{Adam, AdamSettings};
 use super::td_target::polyak;
 use super::transitions::{Transitions, joined};
@@ -76,7 +77,7 @@ pub fn td3_update<F: Real>(
     actions: ArrayView2<'_, F>,
     noise: ArrayView2<'_, F>,
 ) -> Result<Td3Stats<F>> {
-    let [_, actor] = networks;
+    let [critic, actor] = networks;
     if settings.policy_frequency == 0 {
         return Err(Error::config("policy_frequency", "is 0, must be at least 1"));
     }
@@ -84,14 +85,14 @@ pub fn td3_update<F: Real>(
     let shape = [batch.rows(), actor.outputs()];
     check_shape("actions", actions.shape(), &shape)?;
     check_shape("noise", noise.shape(), &shape)?;
-
-    // An error half way leaves the caller's state as it was.
-    let (before, state) = (state.clone(), state);
-    let stats = step(networks, settings, state, batch, actions, noise);
-    if stats.is_err() {
-        *state = before;
-    }
-    stats
+    check_shape("next_obs", &[batch.obs.ncols()], &[actor.inputs()])?;
+    check_shape("critic", &[critic.inputs(), critic.outputs()], &[actor.inputs() + actor.outputs(), 1])?;
+    check_shape("policy", &[state.policy.len()], &[actor.len()])?;
+    check_shape("policy_target", &[state.policy_target.len()], &[actor.len()])?;
+    state.policy_adam.validate(actor.len())?;
+    state.critics.validate(critic)?;
+    // Nothing is left that could end the step half way.
+    step(networks, settings, state, batch, actions, noise)
 }
 
 /// The step itself, on arrays that fit each other.
@@ -103,8 +104,9 @@ fn step<F: Real>(
     actions: ArrayView2<'_, F>,
     noise: ArrayView2<'_, F>,
 ) -> Result<Td3Stats<F>> {
-    let next = actor.with(&state.policy_target)?.forward(batch.next_obs)?;
-    let next_actions = noisy_actions(next.output(), noise, settings.policy_noise, settings.noise_clip)?;
+    let tape = actor.with(&state.policy_target)?.forward(batch.next_obs)?;
+    let next_actions = noisy_actions(tape.output(), noise, settings.policy_noise, settings.noise_clip)?;
+    tape.give();
     let next = state.critics.least_of_targets(critic, joined(batch.next_obs, next_actions.view())?.view())?;
     let targets = batch.targets(next.view())?;
     let seen = joined(batch.obs, actions)?;
@@ -121,10 +123,13 @@ fn step<F: Real>(
         let q_tape = q.forward(joined(batch.obs, a.view())?.view())?;
         let rows = F::count(batch.rows());
         let loss = -q_tape.output().sum() / rows;
-        let (_, by_input) = gradient(&q, &q_tape, Array2::from_elem((batch.rows(), 1), -F::one() / rows).view())?;
-        let mut by_output = by_input.slice(s![.., batch.obs.ncols()..]).to_owned();
+        let by_seen = by_input(&q, &q_tape, Array2::from_elem((batch.rows(), 1), -F::one() / rows).view())?;
+        q_tape.give();
+        let mut by_output = by_seen.slice(s![.., batch.obs.ncols()..]).to_owned();
+        give(by_seen);
         by_output.zip_mut_with(&a, |d, a| *d *= F::one() - *a * *a);
-        let (by_policy, _) = gradient(&policy, &tape, by_output.view())?;
+        let by_policy = by_numbers(&policy, &tape, by_output.view())?;
+        tape.give();
         state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &by_policy)?;
         let tau = F::of(settings.tau);
         state.critics.follow(tau)?;

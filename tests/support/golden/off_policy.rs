@@ -367,6 +367,8 @@ pub fn sac<F: Real>(case: &Case) -> Result<Outputs, String> {
         adam: adam_settings(case)?,
         q_lr: lr,
         policy_lr: lr,
+        alpha_lr: lr,
+        moves_policy: true,
     };
     let log_alpha = if case.has("in.log_ent_coef") {
         case.values("in.log_ent_coef")?
@@ -392,20 +394,21 @@ pub fn sac<F: Real>(case: &Case) -> Result<Outputs, String> {
             state.critics.follow(tau).map_err(text)?;
         }
         trace_critics(&mut out, &nets, k, &seen.critics);
+        let actor = seen.actor.ok_or("the actor did not step")?;
         if k == 0 {
-            pi.put(&mut out, "grad1.", "", &seen.actor_gradient);
+            pi.put(&mut out, "grad1.", "", &actor.gradient);
         }
-        out.trace("actor_loss", &[seen.actor_loss]);
+        out.trace("actor_loss", &[actor.loss]);
         out.trace("ent_coef", &[seen.alpha]);
-        if let Some((loss, gradient)) = seen.alpha_loss {
+        if let Some((loss, gradient)) = actor.alpha_loss {
             out.trace("ent_coef_loss", &[loss]);
             if k == 0 {
                 out.add("grad1.log_ent_coef", &[gradient]);
             }
         }
-        out.trace("actions_pi", &seen.sample.action);
+        out.trace("actions_pi", &actor.sample.action);
         out.trace("next_actions", &seen.next_sample.action);
-        out.trace("log_prob_pi", &seen.sample.log_prob);
+        out.trace("log_prob_pi", &actor.sample.log_prob);
         out.trace("log_prob_next", &seen.next_sample.log_prob);
     }
     put_critics(&mut out, &nets, &state.critics);

@@ -1,0 +1,103 @@
+//! Batches that are drawn from the ring, and a gradient step's noise.
+
+use crate::error::Result;
+use crate::policy::Head;
+use crate::reference::Real;
+use crate::reference::exploration::update_noise;
+use crate::reference::replay::Replay;
+use crate::reference::transitions::Transitions;
+use ndarray::{Array1, Array2, s};
+
+/// A batch of B transitions with their actions. Its arrays are filled anew for each step.
+#[derive(Debug, Clone)]
+pub(super) struct Batch<F> {
+    obs: Array2<F>,
+    next_obs: Array2<F>,
+    rewards: Array1<F>,
+    terminated: Array1<u32>,
+    discounts: Array1<F>,
+    /// `[B]`, where actions are choices.
+    pub indices: Array1<u32>,
+    /// `[B, dims]` in [−1, 1], where they are floats.
+    pub floats: Array2<F>,
+}
+
+impl<F: Real> Batch<F> {
+    /// Room for `rows` transitions.
+    pub fn new(rows: usize, obs_dim: usize, head: &Head) -> Self {
+        let dims = if head.is_discrete() { 0 } else { head.action_dims() };
+        Self {
+            obs: Array2::zeros((rows, obs_dim)),
+            next_obs: Array2::zeros((rows, obs_dim)),
+            rewards: Array1::zeros(rows),
+            terminated: Array1::zeros(rows),
+            discounts: Array1::zeros(rows),
+            indices: Array1::zeros(if head.is_discrete() { rows } else { 0 }),
+            floats: Array2::zeros((rows, dims)),
+        }
+    }
+
+    /// The rows of gradient step `step`.
+    ///
+    /// # Errors
+    /// As [`Replay::draw`].
+    pub fn draw(&mut self, ring: &Replay<F>, seed: u64, step: u64, n_steps: usize, gamma: f64) -> Result<()> {
+        for row in 0..self.rewards.len() {
+            // A batch's rows are within u32: `Config::validate`.
+            let drawn = ring.draw(seed, step, row as u32, n_steps, F::of(gamma))?;
+            let (start, env, sum) = (drawn.start, drawn.env, drawn.sum);
+            self.obs.row_mut(row).assign(&ring.obs.slice(s![start, env, ..]));
+            self.next_obs.row_mut(row).assign(&ring.next_obs.slice(s![sum.last, env, ..]));
+            self.rewards[row] = sum.reward;
+            self.terminated[row] = sum.terminated.into();
+            self.discounts[row] = sum.discount;
+            if let Some(index) = self.indices.get_mut(row) {
+                *index = ring.actions[[start, env, 0]];
+            }
+            for (d, float) in self.floats.row_mut(row).iter_mut().enumerate() {
+                *float = F::of(f64::from(f32::from_bits(ring.actions[[start, env, d]])));
+            }
+        }
+        Ok(())
+    }
+
+    /// B.
+    pub fn rows(&self) -> usize {
+        self.rewards.len()
+    }
+
+    /// As the reference takes it.
+    pub fn transitions(&self) -> Transitions<'_, F> {
+        Transitions {
+            obs: self.obs.view(),
+            next_obs: self.next_obs.view(),
+            rewards: self.rewards.view(),
+            terminated: self.terminated.view(),
+            discounts: self.discounts.view(),
+        }
+    }
+}
+
+/// Standard normals of a gradient step, `[B, dims]` each or empty.
+#[derive(Debug, Clone)]
+pub(super) struct Noise<F> {
+    /// For actions at the next observations.
+    pub next: Array2<F>,
+    /// For actions at the observations.
+    pub own: Array2<F>,
+}
+
+impl<F: Real> Noise<F> {
+    /// Room for `rows` rows of `dims` numbers; `own` is empty unless `both`.
+    pub fn new(rows: usize, dims: usize, both: bool) -> Self {
+        let own = if both { rows } else { 0 };
+        Self { next: Array2::zeros((rows, dims)), own: Array2::zeros((own, dims)) }
+    }
+
+    /// The draws of gradient step `step`: row r of the next observations has index r, own rows come after them.
+    pub fn draw(&mut self, seed: u64, step: u64) {
+        let first = self.next.nrows();
+        update_noise(self.next.view_mut(), 0, seed, step);
+        update_noise(self.own.view_mut(), first, seed, step);
+    }
+}

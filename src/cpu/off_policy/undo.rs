@@ -1,0 +1,53 @@
+//! What an iteration changes, kept so that an error changes nothing.
+
+use super::learner::CpuOffPolicy;
+use super::method::Method;
+use crate::reference::Real;
+use crate::reference::replay::Replay;
+use ndarray::Axis;
+
+/// A learner as it was: everything but the ring, and of that the places that some steps will write.
+pub(super) struct Undo<F> {
+    method: Method<F>,
+    counters: [u64; 4],
+    next_write: usize,
+    stored: usize,
+    /// As many places as there are steps, or all, in the order in which they are written.
+    places: Replay<F>,
+}
+
+impl<F: Real> CpuOffPolicy<F> {
+    /// What to keep before `steps` steps are stored.
+    pub(super) fn keep(&self, steps: usize) -> Undo<F> {
+        let ring = &self.ring;
+        let (places, envs, obs_dim) = ring.obs.dim();
+        let mut kept = Replay::new([steps.min(places), envs], obs_dim, ring.actions.dim().2);
+        copy_places(&mut kept, ring, |index| (index, (ring.next_write + index) % places.max(1)));
+        let counters = [self.update, self.gradient_steps, self.env_steps, self.policy_step];
+        let method = self.method.clone();
+        Undo { method, counters, next_write: ring.next_write, stored: ring.stored, places: kept }
+    }
+
+    /// Puts everything back.
+    pub(super) fn put_back(&mut self, undo: Undo<F>) {
+        let places = self.ring.rewards.nrows().max(1);
+        (self.ring.next_write, self.ring.stored) = (undo.next_write, undo.stored);
+        copy_places(&mut self.ring, &undo.places, |index| ((undo.next_write + index) % places, index));
+        self.method = undo.method;
+        [self.update, self.gradient_steps, self.env_steps, self.policy_step] = undo.counters;
+    }
+}
+
+/// Copies places of `from` to `to`: `pair(i)` is where the i-th goes and where it is, as many as the smaller of the two has.
+fn copy_places<F: Real>(to: &mut Replay<F>, from: &Replay<F>, pair: impl Fn(usize) -> (usize, usize)) {
+    let at = Axis(0);
+    for index in 0..to.rewards.nrows().min(from.rewards.nrows()) {
+        let (goal, source) = pair(index);
+        to.obs.index_axis_mut(at, goal).assign(&from.obs.index_axis(at, source));
+        to.next_obs.index_axis_mut(at, goal).assign(&from.next_obs.index_axis(at, source));
+        to.actions.index_axis_mut(at, goal).assign(&from.actions.index_axis(at, source));
+        to.rewards.row_mut(goal).assign(&from.rewards.row(source));
+        to.terminated.row_mut(goal).assign(&from.terminated.row(source));
+        to.truncated.row_mut(goal).assign(&from.truncated.row(source));
+    }
+}
