@@ -1,7 +1,6 @@
 // Target parameters follow the online ones: target += τ (online − target).
 //
-// online  [offset + count]
-// targets [offset + count]
+// parameters [..]  `count` of a network from `online` on, those of its target from `targets` on
 //
 // Equal numbers stay equal whatever τ is, which (1 − τ) target + τ online, rounded, does not promise. τ = 1 copies.
 //
@@ -9,14 +8,13 @@
 
 struct Params {
     count: u32,
-    offset: u32,  // first element that follows
+    online: u32,   // first element that is followed
+    targets: u32,  // first that follows
     tau: f32,
-    pad_0: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> online: array<f32>;
-@group(0) @binding(2) var<storage, read_write> targets: array<f32>;
+@group(0) @binding(1) var<storage, read_write> parameters: array<f32>;
 
 override WG: u32 = 64u;
 
@@ -30,8 +28,8 @@ fn optim_polyak(
     if (item >= params.count) {
         return;
     }
-    let index = params.offset + item;
-    let goal = online[index];
-    let before = targets[index];
-    targets[index] = select(before + params.tau * (goal - before), goal, params.tau == 1.0);
+    let index = params.targets + item;
+    let goal = parameters[params.online + item];
+    let before = parameters[index];
+    parameters[index] = select(before + params.tau * (goal - before), goal, params.tau == 1.0);
 }

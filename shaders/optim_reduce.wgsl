@@ -2,7 +2,7 @@
 // dispatch, with their bits.
 //
 // partials       [slices, count]  as the backward kernels left them
-// gradient       [count]
+// gradient       [offset + count]
 // norm_partials  [groups]         over 256 elements each, as in optim_clip
 //
 // A workgroup has one span. Operations: slices + 2 an element; bytes: 4 (slices + 1): the gradient is not read again. With
@@ -13,11 +13,11 @@ struct Params {
     count: u32,
     slices: u32,
     groups: u32,
-    value_begin: u32,  // elements value_begin .. value_end are clipped by themselves
+    value_begin: u32,  // elements value_begin .. value_end of the gradient are clipped by themselves
     value_end: u32,
+    offset: u32,       // first element of the gradient that is written
     pad_0: u32,
     pad_1: u32,
-    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -38,8 +38,9 @@ fn optim_reduce(
     let end = min((group + 1u) * NORM_SPAN, params.count);
     for (var i = group * NORM_SPAN + lane; i < end; i += 64u) {
         let g = slices_sum(i, params.count, params.slices);
-        gradient[i] = g;
-        own = norm_add(own, g, i >= params.value_begin && i < params.value_end);
+        let to = params.offset + i;
+        gradient[to] = g;
+        own = norm_add(own, g, to >= params.value_begin && to < params.value_end);
     }
     let total = norm_total(lane, own);
     if (lane == 0u && group < params.groups) {

@@ -18,6 +18,7 @@ mod case;
 mod cg;
 mod entry;
 mod env;
+mod epsilon;
 mod head;
 mod head_accuracy;
 mod line_search;

@@ -20,11 +20,15 @@ fn case(offset: usize, count: usize, tau: f32) -> Case {
         if tau == 1.0 {
             before[offset] = f32::NAN;
         }
-        let (online, targets) = (Guarded::holding(gpu, "online", &own)?, Guarded::updated(gpu, "targets", &before)?);
-        let p = optim_polyak::Params { count: count as u32, offset: offset as u32, tau, pad_0: 0 };
-        let io = optim_polyak::Io { online: online.io(), targets: targets.io() };
+        // The targets behind what they follow, with some numbers before each.
+        let parameters = Guarded::updated(gpu, "parameters", &[own.as_slice(), &before].concat())?;
+        let (online, targets) = (offset as u32, (all + offset) as u32);
+        let p = optim_polyak::Params { count: count as u32, online, targets, tau };
+        let io = optim_polyak::Io { parameters: parameters.io() };
         report.run(gpu, &optim_polyak::bind(gpu, &[p], &io)?, Slot::default())?;
-        let got = targets.read(gpu, report)?;
+        let got = parameters.read(gpu, report)?;
+        report.exact("parameters (online)", &got[..all], &own);
+        let got = &got[all..];
         report.exact("targets (before the first)", &got[..offset], &before[..offset]);
         if tau == 1.0 {
             report.exact("targets (copied)", &got[offset..], &own[offset..]);

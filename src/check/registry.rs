@@ -6,9 +6,9 @@
 use super::case::Case;
 use super::entry::{Entry, Family};
 use super::{
-    advantage, advantage_normalize, advantage_return, batch, cg, env, head, line_search, loss, loss_fused, loss_kl,
-    loss_q, loss_statistics, mlp, normalize, optim, policy_squash, polyak, reduce, replay, rollout_fused, tail,
-    trust_region, update, valid, vtrace, wide,
+    advantage, advantage_normalize, advantage_return, batch, cg, env, epsilon, head, line_search, loss, loss_fused,
+    loss_kl, loss_q, loss_statistics, mlp, normalize, optim, policy_squash, polyak, reduce, replay, rollout_fused,
+    tail, trust_region, update, valid, vtrace, wide,
 };
 
 /// All of them, in the order in which they are checked. One more file of cases is one more line here.
@@ -36,6 +36,7 @@ const FAMILIES: &[Family] = &[
     loss_q::FAMILY,
     polyak::FAMILY,
     policy_squash::FAMILY,
+    epsilon::FAMILY,
     optim::FAMILY,
     trust_region::FAMILY,
     cg::FAMILY,

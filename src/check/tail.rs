@@ -16,8 +16,9 @@ use crate::kernels::{loss_ppo, optim_clip, optim_decide, optim_reduce};
 /// Elements of a partial sum of the norm.
 const SPAN: usize = 256;
 
-/// `apart`: a range is clipped by itself. `broken`: one element is not finite.
+/// `apart`: a range is clipped by itself, and the gradient begins further on. `broken`: one element is not finite.
 fn reduce_case(count: usize, slices: usize, apart: bool, broken: bool) -> Case {
+    let offset = if apart { 37 } else { 0 };
     let shape = format!(
         "{count} numbers of {slices} slices{}{}",
         if apart { ", clipped apart" } else { "" },
@@ -35,20 +36,23 @@ fn reduce_case(count: usize, slices: usize, apart: bool, broken: bool) -> Case {
         }
         let groups = optim_clip::groups(count as u32) as usize;
         let partials = Guarded::holding(gpu, "partials", &data)?;
-        let gradient = Guarded::<f32>::output(gpu, "gradient", count)?;
+        let gradient = Guarded::<f32>::output(gpu, "gradient", offset + count)?;
         let norm_partials = Guarded::<[f32; 4]>::output(gpu, "norm_partials", groups)?;
         let value = if apart { count / 3..count - count / 5 } else { 0..0 };
         let p = optim_reduce::Params {
             count: count as u32,
             slices: slices as u32,
-            value_begin: value.start as u32,
-            value_end: value.end as u32,
+            value_begin: (offset + value.start) as u32,
+            value_end: (offset + value.end) as u32,
+            offset: offset as u32,
             ..Default::default()
         };
         let io =
             optim_reduce::Io { partials: partials.io(), gradient: gradient.io(), norm_partials: norm_partials.io() };
         report.run(gpu, &optim_reduce::bind(gpu, &[p], &io)?, Slot::default())?;
         let (got, norms) = (gradient.read(gpu, report)?, norm_partials.read(gpu, report)?);
+        report.untouched("gradient (before the first)", got[..offset].iter().enumerate());
+        let got = &got[offset..];
         let terms = |i: usize| (0..slices).map(move |slice| slice * count + i);
         let finite = |i: &usize| !broken || *i != count / 2;
         let kept: Vec<usize> = (0..count).filter(finite).collect();
@@ -59,7 +63,7 @@ fn reduce_case(count: usize, slices: usize, apart: bool, broken: bool) -> Case {
             report.fault("\"gradient\" hides what is not finite".to_owned());
         }
         // Of the gradient that it stored, so that only the norm's own roundings count.
-        let stored = wide(&got);
+        let stored = wide(got);
         let sum = |group: usize, of_value: bool| {
             let range = group * SPAN..count.min((group + 1) * SPAN);
             range.filter(|i| finite(i) && value.contains(i) == of_value).map(|i| stored[i] * stored[i]).sum::<f64>()

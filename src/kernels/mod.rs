@@ -21,7 +21,7 @@
 //!   [`batch_count`].
 //! - Minibatches: [`batch_gather`], [`batch_pack`].
 //! - Off-policy algorithms: [`replay_store`] and [`replay_sample`] for the replay, [`loss_dqn`], [`loss_q`], [`loss_actor`] for the losses,
-//!   [`policy_squash`], [`policy_tanh`], [`policy_squash_backward`] for the actors, [`optim_temperature`], [`optim_polyak`].
+//!   [`policy_squash`], [`policy_tanh`], [`policy_squash_backward`] for the actors, [`policy_epsilon`] for DQN, [`optim_temperature`], [`optim_polyak`].
 //! - Networks: [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`],
 //!   [`reduce_partials`].
 //! - Several networks of one shape: [`mlp_forward_networks`], [`mlp_backward_networks`].
@@ -87,6 +87,7 @@ pub mod optim_rmsprop;
 pub mod optim_temperature;
 pub mod parts;
 pub mod per_update;
+pub mod policy_epsilon;
 pub mod policy_normalize;
 pub mod policy_sample;
 pub mod policy_sample_wide;
@@ -163,6 +164,7 @@ macro_rules! for_every_kernel {
             optim_reduce,
             optim_rmsprop,
             optim_temperature,
+            policy_epsilon,
             policy_normalize,
             policy_sample,
             policy_sample_wide,

@@ -18,21 +18,21 @@ kernel! {
         pub slices: u32,
         /// Partial sums; set by `bind`.
         pub groups: u32,
-        /// First element of the group that is clipped by itself.
+        /// First element of the gradient's group that is clipped by itself.
         pub value_begin: u32,
         /// The element after its last; not above `value_begin`: there is one group, the whole gradient.
         pub value_end: u32,
+        /// First element of the gradient that is written: not 0 where the slices are those of some networks alone.
+        pub offset: u32,
         #[doc(hidden)]
         pub pad_0: u32,
         #[doc(hidden)]
         pub pad_1: u32,
-        #[doc(hidden)]
-        pub pad_2: u32,
     },
     io: {
         /// `[slices, count]`.
         partials: Read f32,
-        /// `[count]`.
+        /// `[offset + count]`.
         gradient: ReadWrite f32,
         /// [`optim_clip::groups`]`(count)`.
         norm_partials: ReadWrite [f32; 4],
@@ -49,7 +49,8 @@ pub fn bind(gpu: &Gpu, params: &[Params], io: &Io<'_>) -> Result<Vec<Call>> {
     for p in params {
         let needs = u64::from(p.slices) * u64::from(p.count);
         elements(name, "partials", io.partials, needs, || format!("slices {} × count {}", p.slices, p.count))?;
-        elements(name, "gradient", io.gradient, u64::from(p.count), || format!("count {}", p.count))?;
+        let needs = u64::from(p.offset) + u64::from(p.count);
+        elements(name, "gradient", io.gradient, needs, || format!("offset {} + count {}", p.offset, p.count))?;
         let groups = optim_clip::groups(p.count);
         elements(name, "norm_partials", io.norm_partials, u64::from(groups), || format!("groups {groups}"))?;
         calls.push((Params { groups, ..*p }, Grid::Groups(u64::from(groups))));

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn draws_go_by_row_dimension_and_step() {
         let noise = exploration_noise::<f64>((3, 2), 5, 1);
-        assert!(noise != exploration_noise((3, 2), 5, 2) && noise != exploration_noise((3, 2), 6, 1));
+        assert!(noise != exploration_noise::<f64>((3, 2), 5, 2) && noise != exploration_noise::<f64>((3, 2), 6, 1));
         assert_eq!(noise.row(2), exploration_noise::<f64>((9, 2), 5, 1).row(2));
         assert!(uniform_actions((500, 2), 5, 1).iter().all(|a| a.abs() < 1.0));
         let mut all = Array2::<f64>::zeros((4, 2));

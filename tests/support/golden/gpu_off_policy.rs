@@ -21,14 +21,14 @@ pub fn is_walk(case: &Case) -> bool {
 pub fn polyak(gpu: &Gpu, case: &Case) -> Result<Outputs> {
     let (target, online) = (case.values::<f32>("in.target")?, case.matrix::<f32>("in.online")?);
     let count = target.len() as u32;
-    let targets = gpu.upload("targets", &target)?;
+    let parameters = gpu.upload("parameters", &[target.as_slice(), &target].concat())?;
+    let p = optim_polyak::Params { count, online: count, targets: 0, tau: case.number("tau")? as f32 };
+    let calls = optim_polyak::bind(gpu, &[p], &optim_polyak::Io { parameters: &parameters })?;
     let mut outputs = Outputs::new();
     for online in online.outer_iter() {
-        let online = gpu.upload("online", &online.to_vec())?;
-        let p = optim_polyak::Params { count, tau: case.number("tau")? as f32, ..Default::default() };
-        let calls = optim_polyak::bind(gpu, &[p], &optim_polyak::Io { online: &online, targets: &targets })?;
+        gpu.write(&parameters, u64::from(count), &online.to_vec())?;
         gpu.run("optim_polyak", &calls, Slot::default())?;
-        put(&mut outputs, "target", gpu.read(&targets)?);
+        put(&mut outputs, "target", gpu.read(&parameters)?[..count as usize].to_vec());
     }
     Ok(outputs)
 }
