@@ -114,7 +114,10 @@ pub mod trainer;
 pub use agent::{ActMode, Agent, OffPolicy, OnPolicy};
 pub use algo::{ActPlan, BatchBuffers, Model, PpoUpdate, RolloutBuffers, RolloutRows, RolloutUpdate};
 #[cfg(not(target_arch = "wasm32"))]
-pub use algo::{GpuLearner, GpuTrainer, GpuTrainerGroup};
+pub use algo::{
+    BatchRows, GpuLearner, GpuOffPolicy, GpuOffPolicyTrainer, GpuTrainer, GpuTrainerGroup, Moves, StepBuffers,
+    StorePlan,
+};
 pub use checkpoint::{SaveAgent, SaveTrainer};
 pub use config::{Algorithm, AlgorithmKind, Config, Preset};
 #[cfg(feature = "cpu")]

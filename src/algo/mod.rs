@@ -16,6 +16,8 @@
 //! | [`FisherPlan`] | observations, a vector v | F v |
 //! | [`TrustRegionUpdate`] | rows with advantages | a TRPO or NPG step, the critic's steps, statistics |
 //!
+//! [`GpuOffPolicy`] and [`GpuOffPolicyTrainer`] are DQN, DDPG, TD3 and SAC, whose gradient steps they bind and record themselves.
+//!
 //! [`GpuLearner`] and [`GpuTrainer`] put them behind the traits that the CPU reference has, too; [`GpuTrainerGroup`] advances
 //! several seeds at once.
 
@@ -35,6 +37,8 @@ mod model;
 mod network;
 mod normalize;
 mod normalized;
+#[cfg(not(target_arch = "wasm32"))] // waits for statistics
+mod off_policy;
 mod plan;
 mod policy_step;
 mod prepare;
@@ -73,6 +77,8 @@ pub use learner::GpuLearner;
 pub use log_rho::LogRhoPlan;
 pub use model::Model;
 pub use normalize::NormalizerBuffers;
+#[cfg(not(target_arch = "wasm32"))]
+pub use off_policy::{BatchRows, GpuOffPolicy, GpuOffPolicyTrainer, Moves, StepBuffers, StorePlan};
 pub use prepare::{RolloutRows, RolloutUpdate};
 pub use returns::ReturnPlan;
 pub use rollout::RolloutPlan;

@@ -7,6 +7,7 @@ mod counted;
 mod env_step;
 mod rollout;
 mod stats;
+mod transition_batch;
 pub mod valid;
 
 pub use actions::{Acted, Actions};
@@ -16,4 +17,5 @@ pub(crate) use checks::{check_order, check_shape, finite};
 pub use env_step::EnvStep;
 pub use rollout::Rollout;
 pub use stats::{MinibatchStats, OffPolicyStats, TrustRegionStats, UpdateStats};
+pub use transition_batch::TransitionBatch;
 pub use valid::Autoreset;

@@ -125,7 +125,8 @@ impl<F: Real> Method<F> {
             Self::Dqn(DqnState { q_target: target, .. }) | Self::Td3(Td3State { policy_target: target, .. }) => {
                 networks.put_policy(&mut own.targets, target);
             }
-            Self::Sac(_) => {}
+            // The actor has none.
+            Self::Sac(SacState { policy, .. }) => networks.put_policy(&mut own.targets, policy),
         }
         state.optimizer_step = policy_adam.step;
         if let Some(critics) = critics {

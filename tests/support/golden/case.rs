@@ -65,12 +65,6 @@ impl Kind {
         Self::SacUpdate,
     ];
 
-    /// Whether it is of an update from a replay buffer.
-    pub fn is_off_policy(self) -> bool {
-        use Kind::{DdpgUpdate, DqnUpdate, Polyak, SacUpdate, SquashedReparam, Td3Update, TdTarget};
-        matches!(self, TdTarget | Polyak | SquashedReparam | DqnUpdate | DdpgUpdate | Td3Update | SacUpdate)
-    }
-
     /// As the file spells it.
     pub fn name(self) -> &'static str {
         match self {

@@ -2,7 +2,10 @@
 
 use super::library::{LibraryCase, LibraryRun};
 use super::ppo::{PpoCase, PpoRun, actions, activation, head};
-use super::{Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_normalize, gpu_off_policy, gpu_trust};
+use super::{
+    Backend, Case, Kind, Outputs, Rule, check, gpu_env, gpu_loss, gpu_normalize, gpu_off_policy,
+    gpu_off_policy_updates, gpu_trust,
+};
 use std::error::Error;
 use wgpo::gpu::{Buffer, Call, Gpu, Slot};
 use wgpo::low_level::algo::{AdvantagePlan, Estimator, RolloutBuffers};
@@ -57,14 +60,10 @@ impl Backend for Device {
             Kind::Polyak => gpu_off_policy::polyak(gpu, case),
             Kind::SquashedReparam => gpu_off_policy::squashed(gpu, case),
             Kind::DqnUpdate | Kind::DdpgUpdate | Kind::Td3Update | Kind::SacUpdate => {
-                return Err("whole off-policy updates have no plan".to_owned());
+                gpu_off_policy_updates::run(gpu, kind, case)
             }
         };
         outputs.map_err(|error| error.to_string())
-    }
-
-    fn lacks(&self, kind: Kind) -> bool {
-        kind.is_off_policy() && !matches!(kind, Kind::TdTarget | Kind::Polyak | Kind::SquashedReparam)
     }
 
     fn lacks_case(&self, kind: Kind, case: &Case) -> bool {
@@ -74,6 +73,8 @@ impl Backend for Device {
     fn leaves_out(&self, kind: Kind, case: &Case, output: &str) -> bool {
         match kind {
             Kind::Surrogate => gpu_loss::leaves_out(case, output),
+            // Where Huber's error is clipped, its gradient does not say the target; the mean of them is a statistic (tests/off_policy_gpu.rs).
+            Kind::DqnUpdate => output == "out.trace.targets" && case.text("loss").is_ok_and(|loss| loss == "smooth_l1"),
             // What lies before tanh is nowhere stored.
             Kind::SquashedReparam => output == "out.pre_squash",
             // Moments of rows that count are those of a learner, which `tests/normalize.rs` holds to the reference.

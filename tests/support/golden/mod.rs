@@ -7,6 +7,7 @@ mod gpu_env;
 mod gpu_loss;
 mod gpu_normalize;
 mod gpu_off_policy;
+mod gpu_off_policy_updates;
 mod gpu_trust;
 mod library;
 mod off_policy;
