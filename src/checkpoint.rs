@@ -9,7 +9,14 @@
 //! updates took in; where it is absent, `update` times the configured batch), `policy_step`, `optimizer_step`, `kl_coef`,
 //! `learning_rate` (both 0 where nothing adapts them; they may be absent), and for a
 //! trainer `env_step` and, if it is a built-in environment's, `env`. The best policy of a run has its score beside it, `evaluation` (JSON). Running statistics, where there are any, are `normalizer.<obs, reward, value>.mean` and `.variance`
-//! with the keys `.count` and `.initial_count`, and `normalizer.discounted_returns` `[num_envs]`. A file with `contents` = `policy` needs only `format`, `spec` and the parameters: that is what
+//! with the keys `.count` and `.initial_count`, and `normalizer.discounted_returns` `[num_envs]`.
+//!
+//! An off-policy learner's file adds the targets as `target.<name>` and the keys `gradient_steps`, `policy_optimizer_step`, `log_alpha`, `alpha_exp_avg`,
+//! `alpha_exp_avg_sq` and `alpha_optimizer_step`. If its transitions were saved they are `replay.obs` and `replay.next_obs` `[rows, obs_dim]`,
+//! `replay.rewards` `[rows]` as `f32` and `replay.actions` `[rows, words]`, `replay.terminated` and `replay.truncated` `[rows]` as `u32`, place
+//! after place with its environments, with the keys `replay.next_write` and `replay.stored` in places.
+//!
+//! A file with `contents` = `policy` needs only `format`, `spec` and the parameters: that is what
 //! other trainers write; moments and counters begin at 0.
 //!
 //! The key `checksum` is over all of that, so a damaged file is refused; a file without the key is not checked. Keys that begin with
@@ -27,6 +34,7 @@ mod format;
 mod learner;
 mod normalizer;
 mod numbers;
+mod off_policy;
 mod read;
 mod rollout;
 mod save;

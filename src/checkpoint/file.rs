@@ -5,6 +5,7 @@ use super::format::format_error;
 use super::numbers::{Converted, chunks, integers};
 use super::read;
 use crate::error::{Error, Result};
+use crate::policy::ParamLayout;
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 use std::cell::RefCell;
@@ -176,6 +177,15 @@ impl<'a> File<'a> {
             _ => return Err(self.error(format!("\"{name}\" is {dtype}, expected F32 or F64"))),
         };
         self.finite(name, &values)?;
+        Ok(values)
+    }
+
+    /// A vector in the order of `layout`, of the tensors whose names begin with `prefix`.
+    pub(super) fn flat(&self, layout: &ParamLayout, prefix: &str) -> Result<Vec<f32>> {
+        let mut values = Vec::with_capacity(layout.len());
+        for range in layout.ranges() {
+            values.extend(self.f32(&format!("{prefix}{}", range.name), &range.shape)?);
+        }
         Ok(values)
     }
 

@@ -3,6 +3,7 @@
 use super::file::File;
 use super::format::{FORMAT, json};
 use super::normalizer;
+use super::off_policy;
 use super::read::read;
 use super::saved::{LABEL, Labels, Saved, labelled};
 use super::write::write_atomically;
@@ -11,7 +12,7 @@ use crate::config::Config;
 use crate::data::check_shape;
 use crate::error::Result;
 use crate::memory::require;
-use crate::policy::{Branch, ParamLayout, PolicySpec};
+use crate::policy::{Branch, PolicySpec};
 use crate::state::LearnerState;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -81,7 +82,9 @@ pub(super) fn learner_writer(name: &Path, spec: &PolicySpec, config: &Config, st
     spec.validate()?;
     config.validate()?;
     // Three vectors, or four, as bytes, in the file's order, and behind their header.
-    require(|| "saving a learner".to_owned(), spec.parameter_count().saturating_mul(3 * 3 * 4))?;
+    let own = state.off_policy.as_ref();
+    let bytes = spec.parameter_count().saturating_mul(3 * 3 * 4).saturating_add(3 * off_policy::bytes(own));
+    require(|| "saving a learner".to_owned(), bytes)?;
     let layout = spec.layout();
     let writer = Writer::default()
         .text("format", FORMAT)
@@ -110,7 +113,7 @@ pub(super) fn learner_writer(name: &Path, spec: &PolicySpec, config: &Config, st
             writer = writer.f32(format!("{prefix}{}", range.name), range.shape.clone(), &values[range.indices()]);
         }
     }
-    Ok(writer)
+    off_policy::write(writer, spec, &layout, config, own)
 }
 
 pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
@@ -130,7 +133,7 @@ pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
     let labels = file.texts(LABEL);
     let layout = spec.layout();
     if bare {
-        let (parameters, zeros) = (flat(file, &layout, "")?, vec![0.0; layout.len()]);
+        let (parameters, zeros) = (file.flat(&layout, "")?, vec![0.0; layout.len()]);
         let state = LearnerState {
             parameters,
             exp_avg: zeros.clone(),
@@ -148,7 +151,7 @@ pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
         };
         return Ok(Saved { spec, config, state, labels });
     }
-    let exp_avg_sq = flat(file, &layout, "optimizer.exp_avg_sq.")?;
+    let exp_avg_sq = file.flat(&layout, "optimizer.exp_avg_sq.")?;
     if exp_avg_sq.iter().any(|square| *square < 0.0) {
         return Err(file.error("\"optimizer.exp_avg_sq\" has a negative element, expected mean squares"));
     }
@@ -160,8 +163,8 @@ pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
         update.saturating_mul(config.num_steps as u64).saturating_mul(config.num_envs as u64)
     };
     let state = LearnerState {
-        parameters: flat(file, &layout, "")?,
-        exp_avg: flat(file, &layout, "optimizer.exp_avg.")?,
+        parameters: file.flat(&layout, "")?,
+        exp_avg: file.flat(&layout, "optimizer.exp_avg.")?,
         exp_avg_sq,
         optimizer_step: file.number("optimizer_step")?,
         update,
@@ -175,12 +178,12 @@ pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
             .first()
             .is_some_and(|range| file.has(&format!("{DIRECTION}{}", range.name)))
         {
-            flat(file, &layout, DIRECTION)?
+            file.flat(&layout, DIRECTION)?
         } else {
             Vec::new()
         },
         normalizer: normalizer::read(file, spec.obs_dim())?,
-        off_policy: None,
+        off_policy: off_policy::read(file, &spec, &layout, &config)?,
     };
     Ok(Saved { spec, config, state, labels })
 }
@@ -205,12 +208,4 @@ fn weights(spec: &PolicySpec) -> usize {
 /// A value of the metadata that is JSON.
 pub(super) fn from_json<T: DeserializeOwned>(file: &File<'_>, key: &str) -> Result<T> {
     serde_json::from_str(file.text(key)?).map_err(|error| file.error(format!("key \"{key}\" cannot be read: {error}")))
-}
-
-fn flat(file: &File<'_>, layout: &ParamLayout, prefix: &str) -> Result<Vec<f32>> {
-    let mut values = Vec::with_capacity(layout.len());
-    for range in layout.ranges() {
-        values.extend(file.f32(&format!("{prefix}{}", range.name), &range.shape)?);
-    }
-    Ok(values)
 }

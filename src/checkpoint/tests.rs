@@ -9,6 +9,7 @@ use ndarray::{Array1, array};
 
 mod bytes;
 mod learner;
+mod off_policy;
 mod rollout;
 
 fn spec() -> PolicySpec {

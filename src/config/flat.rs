@@ -80,7 +80,7 @@ macro_rules! from_flat {
                 (None, Some(neutral)) => neutral.$needed,
                 (None, None) => return Err(Wrong::Missing(stringify!($needed))),
             },)*
-            $($default: $flat.$default.unwrap_or($value),)*
+            $($default: $flat.$default.unwrap_or_else(|| $neutral.as_ref().map_or($value, |neutral| neutral.$default)),)*
         )
     };
 }
