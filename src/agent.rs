@@ -1,7 +1,7 @@
 //! What every implementation of an algorithm can do, wherever it runs.
 
 use crate::config::Config;
-use crate::data::{Acted, Batch, EnvStep, Rollout, UpdateStats};
+use crate::data::{Acted, Batch, EnvStep, Rollout, TransitionBatch, UpdateStats};
 use crate::error::Result;
 use crate::policy::PolicySpec;
 use crate::state::LearnerState;
@@ -132,6 +132,14 @@ pub trait OffPolicy: Agent {
     /// # Errors
     /// [`crate::Error::Config`] if nothing was stored yet; a device error.
     fn learn(&mut self, gradient_steps: u64) -> Result<UpdateStats>;
+
+    /// A gradient step on a batch and noise of the caller's, to compare with another trainer's; the memory has no part in it. It counts as a gradient
+    /// step and as an update. What moves besides the critics follows from the count of gradient steps, as in [`learn`](Self::learn).
+    ///
+    /// # Errors
+    /// Whatever [`TransitionBatch::validate`] finds, [`crate::Error::Config`] for noise that the algorithm draws actions by and the batch lacks; a
+    /// device error.
+    fn learn_batch(&mut self, batch: &TransitionBatch) -> Result<UpdateStats>;
 
     /// Transitions in the memory, of all environments.
     fn stored(&self) -> u64;

@@ -40,6 +40,7 @@ mod rollout;
 mod save;
 mod saved;
 mod trainer;
+mod transitions;
 mod write;
 mod writer;
 
@@ -53,6 +54,7 @@ pub use saved::{Labels, Saved};
 pub use trainer::{
     load_learner_and_env, load_trainer, save_trainer, save_trainer_labelled, trainer_from_bytes, trainer_to_bytes,
 };
+pub use transitions::{read_batches, write_batches};
 pub use write::{remove_stale, separate, write_atomically};
 
 #[cfg(test)]

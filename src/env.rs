@@ -14,7 +14,7 @@ pub use crate::data::Autoreset;
 pub use info::{ActionSpace, EnvInfo};
 pub use table::Env;
 
-use crate::config::Config;
+use crate::config::{AlgorithmKind, Config};
 use crate::error::{Error, Result};
 use crate::policy::{Activation, Bounds, Head, PolicySpec, Std};
 
@@ -96,6 +96,14 @@ impl Env {
     /// networks and few rows, so that they are cheap on a software GPU too.
     pub fn tuned(self) -> (Config, Vec<usize>) {
         (self.info().tuned)()
+    }
+
+    /// Networks of the given widths as `algorithm` learns them here ([`AlgorithmKind::fitted`]): with tanh if it learns from rollouts, with ReLU if
+    /// from a replay memory, as is usual for either. Not every algorithm suits every environment: DQN wants choices, and DDPG, TD3 and SAC
+    /// want floats.
+    pub fn policy_for(self, algorithm: AlgorithmKind, hidden: &[usize]) -> PolicySpec {
+        let activation = if algorithm.is_off_policy() { Activation::Relu } else { Activation::Tanh };
+        algorithm.fitted(PolicySpec { activation, ..self.policy(hidden) })
     }
 
     /// Separate tanh networks of the given widths.

@@ -6,6 +6,7 @@ mod eval;
 mod failure_modes;
 mod files;
 mod gpu;
+mod off_policy;
 mod resume;
 mod sizes;
 mod support;

@@ -129,8 +129,7 @@ impl PpoUpdate {
         before: Vec<Call>,
     ) -> Result<Self> {
         config.validate()?;
-        config.expect_on_policy()?;
-        config.check_branches(&model.spec)?;
+        config.expect_on_policy().and_then(|()| config.check_branches(&model.spec))?;
         model.check_betas(config)?;
         let rows = batch.rows;
         if rows == 0 {

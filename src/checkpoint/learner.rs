@@ -134,6 +134,7 @@ pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
     let layout = spec.layout();
     if bare {
         let (parameters, zeros) = (file.flat(&layout, "")?, vec![0.0; layout.len()]);
+        let own = off_policy::read_bare(file, &layout, &parameters)?;
         let state = LearnerState {
             parameters,
             exp_avg: zeros.clone(),
@@ -146,7 +147,7 @@ pub(super) fn learner_from(file: &File<'_>) -> Result<Saved<LearnerState>> {
             kl_coef: 0.0,
             learning_rate: 0.0,
             search_direction: Vec::new(),
-            off_policy: None,
+            off_policy: own,
             normalizer: normalizer::read(file, spec.obs_dim())?,
         };
         return Ok(Saved { spec, config, state, labels });

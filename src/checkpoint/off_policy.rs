@@ -87,6 +87,34 @@ pub(super) fn read(
     }))
 }
 
+/// What a policy's file of another program says of targets and temperature: tensors `target.<name>`, each for a parameter of that name, and the key
+/// `log_alpha`, 0 without. Targets that it leaves out are the parameters. `None` where it has no target.
+pub(super) fn read_bare(file: &File<'_>, layout: &ParamLayout, parameters: &[f32]) -> Result<Option<OffPolicyState>> {
+    let mut targets = parameters.to_vec();
+    let given = |name: &str| file.has(&format!("{TARGET}{name}"));
+    if !layout.ranges().iter().any(|range| given(&range.name)) {
+        return Ok(None);
+    }
+    for range in layout.ranges().iter().filter(|range| given(&range.name)) {
+        let values = file.f32(&format!("{TARGET}{}", range.name), &range.shape)?;
+        targets[range.indices()].copy_from_slice(&values);
+    }
+    let log_alpha: f32 = if file.has_text("log_alpha") { file.number("log_alpha")? } else { 0.0 };
+    if !log_alpha.is_finite() {
+        return Err(file.error(format!("key \"log_alpha\" is {log_alpha}, expected a finite number")));
+    }
+    Ok(Some(OffPolicyState {
+        targets,
+        gradient_steps: 0,
+        policy_optimizer_step: 0,
+        log_alpha,
+        alpha_exp_avg: 0.0,
+        alpha_exp_avg_sq: 0.0,
+        alpha_optimizer_step: 0,
+        replay: None,
+    }))
+}
+
 fn read_replay(file: &File<'_>, spec: &PolicySpec, config: &Config) -> Result<ReplayState> {
     let in_file = |error: Error| file.error(error.to_string());
     let places = config.expect_replay().map_err(in_file)?.places(config.num_envs);

@@ -1,9 +1,10 @@
 mod files;
+mod off_policy;
 mod refused;
 
 use super::*;
 
-fn presets() -> [Config; 14] {
+fn presets() -> [Config; 22] {
     [
         Config::cleanrl(),
         Config::cleanrl_continuous(),
@@ -19,6 +20,14 @@ fn presets() -> [Config; 14] {
         Config::spinningup(),
         Config::ten_tricks(),
         Config::rllib_penalty(),
+        Config::dqn_cleanrl(),
+        Config::dqn_sb3(),
+        Config::ddpg_cleanrl(),
+        Config::ddpg_sb3(),
+        Config::td3_cleanrl(),
+        Config::td3_sb3(),
+        Config::sac_cleanrl(),
+        Config::sac_sb3(),
     ]
 }
 

@@ -88,9 +88,6 @@ impl Env {
                 init: ppo.init,
                 ..Config::a2c()
             },
-            AlgorithmKind::Dqn | AlgorithmKind::Ddpg | AlgorithmKind::Td3 | AlgorithmKind::Sac => {
-                return self.tuned_off_policy(algorithm);
-            }
             // Windows of twice CartPole's longest episode. Half as long ones, and rates of half and twice this one, learn it as well.
             AlgorithmKind::Reinforce => Config {
                 algorithm: Algorithm::Reinforce(Reinforce { baseline: Baseline::Mean }),
@@ -105,6 +102,7 @@ impl Env {
                 init: ppo.init,
                 ..Config::reinforce_spinningup()
             },
+            _ => return self.tuned_off_policy(algorithm),
         };
         (config, hidden)
     }

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 /// Options of `wgpo update`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The files are described in docs/rollout-format.md, with an example that makes a rollout from Python.
+The files are described in docs/rollout-format.md, with examples that make a rollout or batches from Python.
 If anything is wrong with them, nothing is written.")]
 pub struct UpdateArgs {
-    /// The rollout
-    #[arg(value_name = "ROLLOUT.safetensors")]
+    /// The rollout, or for dqn, ddpg, td3 and sac batches of transitions
+    #[arg(value_name = "FILE.safetensors")]
     pub rollout: PathBuf,
 
     /// The policy before the update, with or without optimiser state

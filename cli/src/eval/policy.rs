@@ -9,7 +9,7 @@ use wgpo::env::{Autoreset, Env};
 use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::solved::evaluation_seed;
 use wgpo::state::LearnerState;
-use wgpo::{ActMode, OnPolicy, checkpoint};
+use wgpo::{ActMode, Agent, checkpoint};
 
 /// A count of observations beside which those of an evaluation are nothing: running statistics stay as they are to the last digit.
 const FROZEN: u64 = 1 << 60;
@@ -25,7 +25,7 @@ pub struct Policy {
     /// The seed that it was trained with.
     pub seed: u64,
     state: LearnerState,
-    learner: Box<dyn OnPolicy>,
+    learner: Box<dyn Agent>,
 }
 
 /// A whole episode.
@@ -66,7 +66,7 @@ impl Policy {
         }
         env.check_head(&saved.spec.head).with_context(at)?;
         let learner = place
-            .learner_from(saved.spec, saved.config, &saved.state)
+            .agent_from(saved.spec, saved.config, &saved.state)
             .with_context(|| format!("{}: cannot be used", path.display()))?;
         Ok(Self { path, env, update: saved.state.update, seed: saved.state.seed, state: saved.state, learner })
     }

@@ -19,6 +19,8 @@ pub enum Start<'s> {
 /// Several trainers: on the device in one submission, on the CPU spread over its cores.
 pub enum Group {
     Gpu(GpuTrainerGroup),
+    /// Off-policy trainers on the device, one after the other.
+    Each(Vec<Box<dyn Trainer>>),
     Cpu(Vec<CpuTrainer>),
 }
 
@@ -39,6 +41,14 @@ impl Group {
                 let each = runs.iter_mut().zip(group.trainers_mut()).zip(all);
                 every(each.filter_map(|((run, trainer), stats)| Some(after(run, trainer, &stats?, elapsed))))
             }
+            Self::Each(trainers) => {
+                let each = runs.iter_mut().zip(trainers).zip(active).filter(|(_, active)| **active);
+                every(each.map(|((run, trainer), _)| {
+                    let start = Instant::now();
+                    let stats = trainer.iterate()?;
+                    after(run, trainer.as_mut(), &stats, start.elapsed().as_secs_f64())
+                }))
+            }
             Self::Cpu(trainers) => {
                 let each = runs.par_iter_mut().zip(trainers.par_iter_mut()).zip(active.par_iter());
                 let outcomes: Vec<Result<()>> = each
@@ -58,6 +68,7 @@ impl Group {
     pub fn trainer(&mut self, index: usize) -> Result<&mut dyn Trainer> {
         let trainer = match self {
             Self::Gpu(group) => group.trainers_mut().get_mut(index).map(|trainer| trainer as &mut dyn Trainer),
+            Self::Each(trainers) => trainers.get_mut(index).map(|trainer| trainer.as_mut() as &mut dyn Trainer),
             Self::Cpu(trainers) => trainers.get_mut(index).map(|trainer| trainer as &mut dyn Trainer),
         };
         trainer.with_context(|| format!("there is no trainer {index}"))
@@ -67,6 +78,7 @@ impl Group {
     pub fn iterate(&mut self) -> Result<Vec<IterationStats>> {
         Ok(match self {
             Self::Gpu(group) => group.iterate()?,
+            Self::Each(trainers) => trainers.iter_mut().map(|trainer| trainer.iterate()).collect::<Result<_, _>>()?,
             Self::Cpu(trainers) => trainers.par_iter_mut().map(Trainer::iterate).collect::<Result<_, _>>()?,
         })
     }

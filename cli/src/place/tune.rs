@@ -7,15 +7,21 @@ use crate::files;
 use crate::program::one_line;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
+use wgpo::Config;
 use wgpo::bench::{Options, Tuning, Tunings};
 use wgpo::place::Place;
 use wgpo::policy::PolicySpec;
 
 impl ChosenPlace {
-    /// With `--kernels tuned` the fastest kernels for `spec` and minibatches of `rows`, from the file of tunings or, where it
+    /// With `--kernels tuned` the fastest kernels for `spec` and the minibatches of a batch of `rows`, from the file of tunings or, where it
     /// does not know, measured and added to it.
-    pub fn tune(&mut self, args: &PlaceArgs, spec: &PolicySpec, rows: usize) -> Result<()> {
+    pub fn tune(&mut self, args: &PlaceArgs, spec: &PolicySpec, config: &Config, rows: usize) -> Result<()> {
         let (Place::Gpu(gpu), Kernels::Tuned) = (self.place(), args.kernels) else { return Ok(()) };
+        if config.replay().is_some() {
+            let name = config.algorithm.name();
+            bail!("--kernels tuned measures updates on rollouts, {name} learns from a replay memory; leave it out");
+        }
+        let rows = config.minibatch_rows(rows);
         // A file that was named must do, and is tried before anything takes its time. Our own spares time, no more.
         let kept = match &args.tuning {
             Some(path) => Some((path.clone(), opened(path)?)),

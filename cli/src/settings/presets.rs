@@ -19,14 +19,14 @@ pub fn of_task(preset: Preset, algorithm: AlgorithmKind, env: Env) -> Result<Con
 /// The networks of `preset` for `env` under `algorithm`, with the usual head of the environment.
 pub fn policy(preset: Preset, algorithm: AlgorithmKind, env: Env) -> Result<PolicySpec> {
     Ok(match preset.published() {
-        None => algorithm.fitted(env.policy(&env.tuned_for(algorithm).1)),
+        None => env.policy_for(algorithm, &env.tuned_for(algorithm).1),
         Some(name) => {
             let named = wgpo::Preset::named(name, algorithm, env.head().is_discrete())?;
-            let usual = algorithm.fitted(env.policy(&named.hidden));
-            {
-                let head = usual.head.clone().with_std(named.std);
-                PolicySpec { activation: named.activation, ..usual.with_head(head) }
-            }
+            let usual = env.policy_for(algorithm, &named.hidden);
+            // The deviation of an off-policy actor is the algorithm's own.
+            let head = usual.head.clone();
+            let head = if algorithm.is_off_policy() { head } else { head.with_std(named.std) };
+            PolicySpec { activation: named.activation, ..usual.with_head(head) }
         }
     })
 }

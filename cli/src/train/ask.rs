@@ -43,8 +43,12 @@ pub fn asked(args: &TrainArgs) -> Result<(Config, PolicySpec)> {
     check_steps(&config)?;
     // A run's own file may hold another algorithm than the preset is for; its networks are then the task's.
     let kind = config.algorithm.kind();
+    refuse_other_actions(kind, env)?;
     let mut policy = presets::policy(preset, kind, env).or_else(|_| presets::policy(Preset::Tuned, kind, env))?;
     if let Some(head) = named {
+        if kind.is_off_policy() {
+            bail!("--head: {}'s actor is the algorithm's own; leave --head out", kind.name());
+        }
         // A name says where the deviation comes from, the preset what it is.
         let head = match (policy.head.std(), head.std()) {
             (Some(usual), Some(own)) => head.clone().with_std(Std { from_state: own.from_state, ..*usual }),
@@ -54,10 +58,28 @@ pub fn asked(args: &TrainArgs) -> Result<(Config, PolicySpec)> {
     }
     policy.activation = args.activation.map_or(policy.activation, |activation| activation.0);
     if let Some(hidden) = &args.hidden {
-        policy = policy.with_hidden(Branch::POLICY, hidden).with_hidden(Branch::VALUE, hidden);
+        let branches = [Branch::POLICY, Branch::VALUE].into_iter().chain(Branch::CRITICS);
+        policy = branches.fold(policy, |policy, name| policy.with_hidden(name, hidden));
     }
     policy.validate()?;
     Ok((config, policy))
+}
+
+/// Refuses an algorithm whose actions are of another kind than the task's.
+fn refuse_other_actions(kind: AlgorithmKind, env: Env) -> Result<()> {
+    let choices = env.head().is_discrete();
+    match (kind, choices) {
+        (AlgorithmKind::Dqn, false) => {
+            bail!(
+                "--algo dqn chooses among a number of actions, {} takes floats: ddpg, td3 and sac are for those",
+                env.name()
+            )
+        }
+        (AlgorithmKind::Ddpg | AlgorithmKind::Td3 | AlgorithmKind::Sac, true) => {
+            bail!("--algo {} takes floats as actions, {} has choices: dqn is for those", kind.name(), env.name())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a run of fewer steps than one update takes: it would take them all the same, perhaps a million times as many as were asked for.

@@ -84,7 +84,12 @@ impl Judge {
         let evaluation = self.solved.evaluate_if_due(trainer.learner_mut(), last).context("greedy evaluation")?;
         let Some(evaluation) = evaluation.filter(|_| self.solved.best() != before) else { return Ok(()) };
         let (spec, config) = (trainer.learner().spec(), trainer.learner().config());
-        checkpoint::save_best(&self.path, spec, config, &trainer.state()?, &evaluation, &self.labels)
+        let mut state = trainer.state()?;
+        if let Some(own) = &mut state.learner.off_policy {
+            // Who plays the best policy, or learns on from it, needs no copy of the run's memory, which may be most of the file.
+            own.replay = None;
+        }
+        checkpoint::save_best(&self.path, spec, config, &state, &evaluation, &self.labels)
             .context("the best policy cannot be saved")
     }
 

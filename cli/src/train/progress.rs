@@ -80,12 +80,19 @@ impl Progress {
     /// Shows the latest iteration.
     pub fn show(&mut self, row: &Row) {
         let number = |value: Option<f64>, digits| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
-        let mut message = format!(
-            "return {} │ KL {} │ {} steps/s",
-            number(row.mean_return, 1),
-            number(row.kl.or(row.approx_kl), 4),
-            HumanCount(row.steps_per_second as u64),
-        );
+        // How far the policy moved, or what it is thought to be worth.
+        let how = match row.gradient_steps {
+            Some(_) => format!("Q {}", number(row.q_values, 2)),
+            None => format!("KL {}", number(row.kl.or(row.approx_kl), 4)),
+        };
+        let speed = HumanCount(row.steps_per_second as u64);
+        let mut message = format!("return {} │ {how} │ {speed} steps/s", number(row.mean_return, 1));
+        if let Some(alpha) = row.alpha {
+            message += &format!(" │ α {alpha:.3}");
+        }
+        if let Some(epsilon) = row.epsilon {
+            message += &format!(" │ ε {epsilon:.2}");
+        }
         if let (Some(tries), Some(accepted)) = (row.line_search_tries, row.step_accepted) {
             let (plural, verdict) =
                 (if tries == 1 { "y" } else { "ies" }, if accepted == 1 { "taken" } else { "refused" });

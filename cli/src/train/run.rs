@@ -43,7 +43,7 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
         let (folder, config) = plan::plan(args, &place)?;
         (folder, config, place, None)
     };
-    place.tune(&args.place, &config.policy, config.settings.minibatch_rows(config.settings.batch_size()))?;
+    place.tune(&args.place, &config.policy, &config.settings, config.settings.batch_size())?;
     config.kernels = place.kernels();
     let (trainer, files) = if let Some(lock) = lock {
         let trainer = load(&folder, &place, &mut config)?;

@@ -1,4 +1,5 @@
 //! `wgpo update`.
 
+mod batches;
 mod report;
 pub mod run;

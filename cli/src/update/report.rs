@@ -1,9 +1,25 @@
 //! What is said of an update: as text, and as JSON.
 
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use wgpo::check::RecordedRatio;
 use wgpo::checkpoint::Recording;
 use wgpo::data::{MinibatchStats, TrustRegionStats, UpdateStats};
+
+/// An error if a number of the update is beyond f32.
+pub fn refuse_not_finite(stats: &UpdateStats) -> Result<()> {
+    if stats.skipped_steps > 0 {
+        bail!(
+            "{} optimiser steps had a gradient that was not finite, a norm of it beyond f32, or one above 9.2e18 after clipping; \
+             nothing was written",
+            stats.skipped_steps
+        );
+    }
+    if let Some(words) = stats.not_finite() {
+        bail!("{words}: a number of this update is beyond f32; nothing was written");
+    }
+    Ok(())
+}
 
 /// The tensors that were not stored as they are used.
 pub fn converted(recording: &Recording) -> Vec<String> {

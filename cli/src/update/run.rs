@@ -1,6 +1,7 @@
 //! `wgpo update`.
 
-use super::report::{as_json, as_text, converted};
+use super::batches;
+use super::report::{as_json, as_text, converted, refuse_not_finite};
 use crate::args::place::Kernels;
 use crate::args::update::UpdateArgs;
 use crate::files;
@@ -19,11 +20,14 @@ use wgpo::{Config, OnPolicy, SaveAgent};
 pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     let saved = checkpoint::load_learner(&args.policy)?;
     let config = settings(args, &saved)?;
-    let recording = checkpoint::read_recording(&args.rollout, &saved.spec)?;
-    let Recording { rollout, order, .. } = &recording;
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         bail!("{}: no such folder, so {} cannot be written", folder.display(), args.out.display());
     }
+    if config.replay().is_some() {
+        return batches::update(args, config, &saved);
+    }
+    let recording = checkpoint::read_recording(&args.rollout, &saved.spec)?;
+    let Recording { rollout, order, .. } = &recording;
     files::tidy(&args.out);
     let mut place = ChosenPlace::choose(&args.place)?;
     // The rollout's own size, so that a schedule counts this trainer's updates.
@@ -32,7 +36,7 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
     if args.place.kernels == Kernels::Tuned {
         // What does not go together is refused before anything is measured and kept.
         drop(learner(args, &place, &config, &saved)?);
-        place.tune(&args.place, &saved.spec, config.minibatch_rows(rollout.rows()))?;
+        place.tune(&args.place, &saved.spec, &config, rollout.rows())?;
     }
     let mut learner = learner(args, &place, &config, &saved)?;
     // Corrected advantages are for rollouts of an older policy: there, ratios are what they are.
@@ -88,21 +92,6 @@ fn learner(
             args.config.display()
         ))
     })
-}
-
-/// An error if a number of the update is beyond f32.
-fn refuse_not_finite(stats: &UpdateStats) -> Result<()> {
-    if stats.skipped_steps > 0 {
-        bail!(
-            "{} optimiser steps had a gradient that was not finite, a norm of it beyond f32, or one above 9.2e18 after clipping; \
-             nothing was written",
-            stats.skipped_steps
-        );
-    }
-    if let Some(words) = stats.not_finite() {
-        bail!("{words}: a number of this update is beyond f32; nothing was written");
-    }
-    Ok(())
 }
 
 fn print(

@@ -3,7 +3,7 @@
 use super::super::submit::CALLS_PER_SUBMISSION;
 use super::learner::{GpuOffPolicy, Learning};
 use crate::agent::OffPolicy;
-use crate::data::{EnvStep, OffPolicyStats, UpdateStats};
+use crate::data::{EnvStep, OffPolicyStats, TransitionBatch, UpdateStats};
 use crate::error::{Error, Result};
 use crate::gpu::UniformRing;
 
@@ -100,6 +100,10 @@ impl OffPolicy for GpuOffPolicy {
         let stats = stats?;
         self.model.update = self.model.update.saturating_add(1);
         Ok(stats)
+    }
+
+    fn learn_batch(&mut self, batch: &TransitionBatch) -> Result<UpdateStats> {
+        self.learn_batch(batch, None)
     }
 
     fn stored(&self) -> u64 {

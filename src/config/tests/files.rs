@@ -65,7 +65,8 @@ fn a_file_with_the_keys_of_all_algorithms_is_read() {
         }
         all
     };
-    for preset in presets() {
+    // Off-policy algorithms are of a later version.
+    for preset in presets().into_iter().filter(|preset| preset.replay().is_none()) {
         assert_eq!(serde_json::from_value::<Config>(every(&preset)).unwrap(), preset);
     }
     // A file of today has those of its own algorithm.

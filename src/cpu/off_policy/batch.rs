@@ -11,11 +11,13 @@ use ndarray::{Array1, Array2, s};
 /// A batch of B transitions with their actions. Its arrays are filled anew for each step.
 #[derive(Debug, Clone)]
 pub(super) struct Batch<F> {
-    obs: Array2<F>,
-    next_obs: Array2<F>,
-    rewards: Array1<F>,
-    terminated: Array1<u32>,
-    discounts: Array1<F>,
+    /// `[B, obs_dim]`, and what followed them.
+    pub obs: Array2<F>,
+    pub next_obs: Array2<F>,
+    /// `[B]`.
+    pub rewards: Array1<F>,
+    pub terminated: Array1<u32>,
+    pub discounts: Array1<F>,
     /// `[B]`, where actions are choices.
     pub indices: Array1<u32>,
     /// `[B, dims]` in [−1, 1], where they are floats.

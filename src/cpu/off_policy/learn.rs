@@ -1,10 +1,11 @@
 //! [`OffPolicy`]: storing transitions and learning from them.
 
+use super::batch::{Batch, Noise};
 use super::learner::CpuOffPolicy;
 use super::method::Seen;
 use crate::agent::OffPolicy;
 use crate::cpu::needs;
-use crate::data::{EnvStep, MinibatchStats, OffPolicyStats, UpdateStats};
+use crate::data::{EnvStep, MinibatchStats, OffPolicyStats, TransitionBatch, UpdateStats};
 use crate::error::{Error, Result};
 use crate::memory::require;
 use crate::reference::Real;
@@ -25,9 +26,7 @@ impl<F: Real> CpuOffPolicy<F> {
         require(|| format!("a gradient step on {rows} transitions"), bytes)?;
         for _ in 0..count {
             let seen = self.gradient_step()?;
-            tally.steps = tally.steps.saturating_add(u32::from(seen.stepped));
-            tally.skipped = tally.skipped.saturating_add(u32::from(!seen.stepped));
-            tally.last = Some(seen);
+            tally.count(seen);
         }
         Ok(())
     }
@@ -40,11 +39,23 @@ impl<F: Real> CpuOffPolicy<F> {
             self.noise.draw(self.seed, number);
         }
         let seen = self.method.step(&self.networks, &self.spec, &self.config, number, &self.batch, &self.noise)?;
-        self.gradient_steps = number.saturating_add(1);
+        self.count_step(&seen);
+        Ok(seen)
+    }
+
+    /// The next gradient step, on `batch` with `noise`.
+    pub(super) fn take_step(&mut self, batch: &Batch<F>, noise: &Noise<F>) -> Result<Seen> {
+        let number = self.gradient_steps;
+        let seen = self.method.step(&self.networks, &self.spec, &self.config, number, batch, noise)?;
+        self.count_step(&seen);
+        Ok(seen)
+    }
+
+    fn count_step(&mut self, seen: &Seen) {
+        self.gradient_steps = self.gradient_steps.saturating_add(1);
         if let Some(loss) = seen.policy_loss {
             self.of_actor = [loss, seen.entropy.unwrap_or(0.0)];
         }
-        Ok(seen)
     }
 
     /// Ends an update, which took the gradient steps of `tally`.
@@ -93,6 +104,15 @@ pub(super) struct Tally {
     last: Option<Seen>,
 }
 
+impl Tally {
+    /// Takes in a gradient step.
+    pub(super) fn count(&mut self, seen: Seen) {
+        self.steps = self.steps.saturating_add(u32::from(seen.stepped));
+        self.skipped = self.skipped.saturating_add(u32::from(!seen.stepped));
+        self.last = Some(seen);
+    }
+}
+
 impl<F: Real> OffPolicy for CpuOffPolicy<F> {
     fn store(&mut self, step: &EnvStep) -> Result<()> {
         step.validate(&self.spec, self.config.num_envs)?;
@@ -118,6 +138,10 @@ impl<F: Real> OffPolicy for CpuOffPolicy<F> {
         let mut tally = Tally::default();
         self.take_steps(gradient_steps, &mut tally)?;
         Ok(if gradient_steps == 0 { self.stats(tally) } else { self.end_update(tally) })
+    }
+
+    fn learn_batch(&mut self, batch: &TransitionBatch) -> Result<UpdateStats> {
+        self.on_batch(batch)
     }
 
     fn stored(&self) -> u64 {

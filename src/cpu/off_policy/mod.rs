@@ -2,6 +2,7 @@
 
 mod act;
 mod batch;
+mod given;
 mod learn;
 pub mod learner;
 mod method;

@@ -80,6 +80,18 @@ pub struct Row {
     /// Its largest return.
     #[serde(default)]
     pub greedy_return_max: Option<f64>,
+    /// Gradient steps since the start, of an off-policy algorithm.
+    #[serde(default)]
+    pub gradient_steps: Option<u64>,
+    /// Mean Q of the last batch's stored actions.
+    #[serde(default)]
+    pub q_values: Option<f64>,
+    /// α of SAC.
+    #[serde(default)]
+    pub alpha: Option<f64>,
+    /// ε of DQN.
+    #[serde(default)]
+    pub epsilon: Option<f64>,
     /// The run that it is of. After it, the file has a checksum of the row.
     #[serde(default)]
     pub run: Option<u64>,
@@ -93,13 +105,20 @@ impl Row {
         let last = update.last_counted();
         let region = update.trust_region.as_ref();
         // A critic's minibatch has no ratio, hence no estimate and no clip.
-        let of_ratio = |value: f64| if region.is_none() { finite(value) } else { None };
+        let of_ratio = |value: f64| if region.is_none() && update.off_policy.is_none() { finite(value) } else { None };
         // Before this update.
         let rows = config.batch_size();
         let progress = config.progress(stats.env_steps.saturating_sub(rows as u64), rows);
         let moves = |schedule| schedule != Anneal::None;
         let clip = config.algorithm.clip();
         let greedy = solved.current();
+        let off_policy = update.off_policy.as_ref();
+        // Before `learning_starts` there is no gradient step that could have losses.
+        let learnt = off_policy.filter(|_| update.optimizer_steps > 0);
+        let idle = off_policy.is_some() && learnt.is_none();
+        // What only rollouts have: ratios, and values that are compared with returns.
+        let of_rollout = |value: f64| if off_policy.is_some() { None } else { finite(value) };
+        let of_step = |value: f64| if idle { None } else { finite(value) };
         Self {
             update: stats.updates,
             env_steps: stats.env_steps,
@@ -111,12 +130,12 @@ impl Row {
             episode_return_min: finite(episodes.return_min),
             episode_return_max: finite(episodes.return_max),
             episode_length: episodes.mean_length(),
-            policy_loss: finite(region.map_or(last.policy_loss, |region| -region.surrogate_before)),
-            value_loss: finite(last.value_loss),
-            entropy: finite(region.map_or(last.entropy, |region| region.entropy)),
+            policy_loss: of_step(region.map_or(last.policy_loss, |region| -region.surrogate_before)),
+            value_loss: of_step(last.value_loss),
+            entropy: of_step(region.map_or(last.entropy, |region| region.entropy)),
             approx_kl: of_ratio(last.approx_kl),
             clipfrac: of_ratio(update.mean(|minibatch| minibatch.clipfrac)),
-            explained_variance: finite(update.explained_variance),
+            explained_variance: of_rollout(update.explained_variance),
             grad_norm: update.mean_grad_norm().and_then(finite),
             learning_rate: update.learning_rate,
             optimizer_steps: update.optimizer_steps,
@@ -127,12 +146,16 @@ impl Row {
             step_accepted: region.map(|region| region.accepted.into()),
             line_search_tries: region.map(|region| region.tries),
             surrogate_improvement: region.and_then(|region| finite(region.surrogate_after - region.surrogate_before)),
-            head_hits: Some(update.head_hits()),
+            head_hits: off_policy.is_none().then(|| update.head_hits()),
             ent_coef: moves(config.ent_coef_schedule).then(|| config.ent_coef_at(progress)),
             clip_coef: clip.filter(|(_, schedule)| moves(*schedule)).and_then(|_| config.clip_coef_at(progress)),
             greedy_return: greedy.and_then(|greedy| finite(greedy.mean_return)),
             greedy_return_min: greedy.and_then(|greedy| finite(greedy.return_min)),
             greedy_return_max: greedy.and_then(|greedy| finite(greedy.return_max)),
+            gradient_steps: off_policy.map(|own| own.gradient_steps),
+            q_values: learnt.and_then(|own| finite(own.q_values)),
+            alpha: off_policy.and_then(|own| own.alpha).and_then(finite),
+            epsilon: off_policy.and_then(|own| own.epsilon),
             run: None,
         }
     }

@@ -5,8 +5,20 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// Columns that the files of earlier versions lack.
-pub const NEW: [&str; 8] =
-    ["head_hits", "ent_coef", "clip_coef", "greedy_return", "greedy_return_min", "greedy_return_max", "run", CHECKSUM];
+pub const NEW: [&str; 12] = [
+    "head_hits",
+    "ent_coef",
+    "clip_coef",
+    "greedy_return",
+    "greedy_return_min",
+    "greedy_return_max",
+    "gradient_steps",
+    "q_values",
+    "alpha",
+    "epsilon",
+    "run",
+    CHECKSUM,
+];
 /// CRC-32 of the row's text before the last comma.
 const CHECKSUM: &str = "checksum";
 

@@ -108,7 +108,7 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
         }
     }
     let mut place = fresh.map_or_else(|| ChosenPlace::choose_again(&args.place, &saved), Ok)?;
-    place.tune(&args.place, &saved.policy, saved.settings.minibatch_rows(saved.settings.batch_size()))?;
+    place.tune(&args.place, &saved.policy, &saved.settings, saved.settings.batch_size())?;
     // Runs that go on are locked already. Those that begin have no state, whatever an earlier run left there.
     let states = plans.iter().map(|plan| match plan.lock {
         Some(_) => plan.folder.saved(&plan.config),
