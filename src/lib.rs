@@ -45,9 +45,9 @@
 //! # What can be chosen
 //!
 //! - The distribution over actions: a [`policy::Head`], with masks, bounds, and the source and limit of a deviation. Each works with every
-//!   algorithm.
-//! - The algorithm: [`Config::algorithm`] selects PPO, PPO with a KL penalty, TRPO, the natural policy gradient, A2C or REINFORCE. Every learner takes
-//!   each of them, on the device and on the CPU. The other fields of [`Config`] are its tricks; [`Preset::named`] has what other libraries
+//!   algorithm that learns from rollouts; [`AlgorithmKind::fitted`] gives the others theirs.
+//! - The algorithm: [`Config::algorithm`] selects PPO, PPO with a KL penalty, TRPO, the natural policy gradient, A2C or REINFORCE, which every learner
+//!   from rollouts ([`OnPolicy`]) takes, or DQN, DDPG, TD3 or SAC, which every learner from a replay memory ([`OffPolicy`]) takes; on the device and on the CPU. The other fields of [`Config`] are its tricks; [`Preset::named`] has what other libraries
 //!   publish.
 //! - Running statistics of observations, rewards and value targets: [`config::ObsNorm`], [`config::RewardNorm`], [`config::ValueNorm`]. They are part of a
 //!   learner's state.

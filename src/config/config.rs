@@ -19,6 +19,8 @@ use crate::policy::Init;
 ///
 /// - `ppo`, `ppo_penalty` ([`Ppo`]) and `a2c` ([`A2c`](super::A2c)): the loss below.
 /// - `reinforce` ([`Reinforce`](super::Reinforce)): the loss below without its value loss; there is no critic.
+/// - `dqn`, `ddpg`, `td3`, `sac` ([`Dqn`](super::Dqn), [`Td3`](super::Td3), [`Sac`](super::Sac)): losses of their own on a replay memory. They read `num_envs`, `num_steps`,
+///   `total_timesteps`, `learning_rate`, `gamma`, `max_grad_norm`, the optimiser and `init` of what is here; the rest must be as their presets have it.
 /// - `trpo`, `npg` ([`TrustRegion`]): their own step for the policy. The rest is the critic's: `update_epochs` passes
 ///   in minibatches over `vf_loss_scale · mean (v − R)²`, whatever `value_loss` and `vf_coef` say, on the parameters of
 ///   the value network alone.
