@@ -545,6 +545,34 @@ fn the_device_learns_as_the_reference_does() {
 }
 
 #[test]
+fn a_state_of_other_environments_is_refused_and_changes_nothing() {
+    fn sent<T: Send>() {}
+    (sent::<GpuOffPolicy>(), sent::<GpuOffPolicyTrainer>());
+    let Some(gpu) = support::gpu(false) else { return };
+    let [(env, config, _), ..] = kinds();
+    let mut device = trainer(&gpu, env, &config);
+    device.iterate().unwrap();
+    let before = device.state().unwrap();
+    let without = device.state_without_replay().unwrap();
+    assert!(without.learner.off_policy.as_ref().unwrap().replay.is_none());
+    for change in [
+        (|state| state.env = Some(Env::Acrobot)) as fn(&mut wgpo::state::TrainerState),
+        |state| state.env_words.truncate(3),
+        |state| state.learner.exp_avg[0] = f32::NAN,
+    ] {
+        let mut wrong = before.clone();
+        change(&mut wrong);
+        assert!(device.set_state(&wrong).is_err());
+    }
+    assert_eq!(device.state().unwrap(), before);
+    // Without its transitions it begins to fill the memory anew, and goes on.
+    device.set_state(&without).unwrap();
+    assert_eq!(device.iterate().unwrap().env_steps, 200);
+    let spec = config.algorithm.kind().fitted(Env::Acrobot.policy(&[8]));
+    assert!(GpuOffPolicyTrainer::new(&gpu, env, spec, config, 1).is_err());
+}
+
+#[test]
 fn the_largest_buffer_is_known_beforehand() {
     let [_, _, _, (env, config, _)] = kinds();
     let spec = config.algorithm.kind().fitted(env.policy(&[24, 16]));
