@@ -547,7 +547,8 @@ fn the_device_learns_as_the_reference_does() {
 #[test]
 fn a_state_of_other_environments_is_refused_and_changes_nothing() {
     fn sent<T: Send>() {}
-    (sent::<GpuOffPolicy>(), sent::<GpuOffPolicyTrainer>());
+    sent::<GpuOffPolicy>();
+    sent::<GpuOffPolicyTrainer>();
     let Some(gpu) = support::gpu(false) else { return };
     let [(env, config, _), ..] = kinds();
     let mut device = trainer(&gpu, env, &config);
