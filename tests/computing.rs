@@ -14,6 +14,7 @@ mod kernels;
 mod learning_cpu;
 mod learning_gpu;
 mod normalize;
+mod off_policy;
 mod off_policy_gpu;
 mod own_envs;
 mod plans;

@@ -7,10 +7,10 @@ use crate::support::solved as support;
 
 use support::solve;
 use wgpo::config::{ObsNorm, RewardNorm, ValueNorm};
-use wgpo::cpu::CpuTrainer;
+use wgpo::cpu::{CpuTrainer, evaluate};
 use wgpo::env::Env;
 use wgpo::policy::{Bounds, Head, Std};
-use wgpo::{AlgorithmKind, Config};
+use wgpo::{ActMode, AlgorithmKind, Config, Trainer};
 
 fn gate(env: Env, algorithm: AlgorithmKind) {
     gate_of(env, algorithm, 1..=3);
@@ -68,6 +68,44 @@ fn cartpole_is_solved_by_a2c() {
 #[test]
 fn cartpole_is_solved_by_reinforce() {
     gate(Env::CartPole, AlgorithmKind::Reinforce);
+}
+
+/// Off-policy: greedy evaluations at every tenth of the run, one of which reaches the mark. Returns of training, in which actions explore, are not
+/// asked for. DQN has no gate yet: with its settings two of these three seeds came to the mark on CartPole (475) and on Acrobot (−100).
+fn off_policy_gate(env: Env, algorithm: AlgorithmKind, mark: f64) {
+    for seed in 1..=3 {
+        let (config, hidden) = env.tuned_for(algorithm);
+        let (updates, spec) = (config.num_updates(), algorithm.fitted(env.policy(&hidden)));
+        let mut trainer = CpuTrainer::new(env, spec, config, seed).unwrap();
+        let mut best = f64::NEG_INFINITY;
+        for update in 1..=updates {
+            let steps = trainer.iterate().unwrap().env_steps;
+            if update % (updates / 10).max(1) == 0 {
+                let greedy = evaluate(trainer.learner_mut(), env, 100, !seed, ActMode::Greedy).unwrap();
+                best = best.max(greedy.mean_return().unwrap());
+                println!("{} {}: seed {seed}: {steps} steps: {greedy:?}", algorithm.name(), env.name());
+                if best >= mark {
+                    break;
+                }
+            }
+        }
+        assert!(best >= mark, "{} {}: seed {seed}: {best}", algorithm.name(), env.name());
+    }
+}
+
+#[test]
+fn pendulum_is_learnt_by_ddpg() {
+    off_policy_gate(Env::Pendulum, AlgorithmKind::Ddpg, -200.0);
+}
+
+#[test]
+fn pendulum_is_learnt_by_td3() {
+    off_policy_gate(Env::Pendulum, AlgorithmKind::Td3, -200.0);
+}
+
+#[test]
+fn pendulum_is_learnt_by_sac() {
+    off_policy_gate(Env::Pendulum, AlgorithmKind::Sac, -200.0);
 }
 
 /// The other pairs that `wgpo train --help` offers, from one seed each: one with which no setting was chosen or measured. docs/tuned.md has more seeds.

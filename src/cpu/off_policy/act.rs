@@ -4,7 +4,7 @@ use super::learner::CpuOffPolicy;
 use super::method::{Method, squash};
 use crate::agent::ActMode;
 use crate::data::{Acted, Actions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::reference::Real;
 use crate::reference::critics::least_of;
 use crate::reference::dqn_update::greedy;
@@ -19,6 +19,10 @@ impl<F: Real> CpuOffPolicy<F> {
         let seen: Array2<F> = obs.mapv(|value| F::of(f64::from(value)));
         let raw = self.networks.policy.with(self.method.policy())?.forward(seen.view())?;
         let (raw, rows) = (raw.output(), obs.nrows());
+        if let Some(index) = raw.iter().position(|output| output.is_nan()) {
+            let (tensor, value, expected) = ("the policy's outputs".into(), "NaN".into(), "numbers".into());
+            return Err(Error::Value { tensor, index, value, expected });
+        }
         let obs = obs.to_owned();
         if let Method::Dqn(_) = &self.method {
             let best = greedy(raw);

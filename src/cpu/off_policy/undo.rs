@@ -51,3 +51,42 @@ fn copy_places<F: Real>(to: &mut Replay<F>, from: &Replay<F>, pair: impl Fn(usiz
         to.truncated.row_mut(goal).assign(&from.truncated.row(source));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{ActMode, Agent, OffPolicy};
+    use crate::config::{AlgorithmKind, Config, Replay, Sac};
+    use crate::data::EnvStep;
+    use crate::env::Env;
+    use ndarray::{Array1, Array2};
+
+    /// More steps than the ring has places, fewer, and over its end.
+    #[test]
+    fn all_is_put_back() {
+        let replay = Replay { buffer_size: 10, batch_size: 3, ..Sac::sb3().replay };
+        let config = Config { num_envs: 2, ..Config::sac_sb3() }.with_algorithm(Sac { replay, ..Sac::sb3() });
+        let spec = AlgorithmKind::Sac.fitted(Env::Pendulum.policy(&[4]));
+        for (first, then) in [(0, 3), (3, 4), (7, 2), (7, 9)] {
+            let mut learner = CpuOffPolicy::<f32>::new(spec.clone(), config.clone(), 3).unwrap();
+            let store = |learner: &mut CpuOffPolicy, count| {
+                for _ in 0..count {
+                    let obs = Array2::from_elem((2, 3), learner.policy_step as f32);
+                    let acted = learner.act(obs.view(), ActMode::Sample).unwrap();
+                    let (rewards, flags) = (Array1::from_elem(2, 0.5 * learner.policy_step as f32), Array1::ones(2));
+                    let (actions, next_obs) = (acted.actions, &obs + 1.0);
+                    let (terminated, truncated) = (flags.clone(), flags);
+                    learner.store(&EnvStep { obs, actions, rewards, next_obs, terminated, truncated }).unwrap();
+                    learner.learn(2).unwrap();
+                }
+            };
+            store(&mut learner, first);
+            let before = learner.state().unwrap();
+            let undo = learner.keep(then);
+            store(&mut learner, then);
+            assert!(learner.state().unwrap() != before);
+            learner.put_back(undo);
+            assert_eq!(learner.state().unwrap(), before, "{first} and {then}");
+        }
+    }
+}
