@@ -165,12 +165,17 @@ fn cases() -> Vec<Case> {
         case(
             "sac, trained temperature, delays, compact",
             critics(&[24, 12], Activation::Tanh, 2, sac_std()),
-            shared(Algorithm::Sac(Sac {
-                policy_frequency: 2,
-                target_entropy: Some(-0.5),
-                replay: Replay { compact: true, ..sac.replay },
-                ..sac
-            })),
+            Config {
+                // A gradient of the temperature is above this, and is not clipped by it.
+                max_grad_norm: Some(0.3),
+                weight_decay: 0.01,
+                ..shared(Algorithm::Sac(Sac {
+                    policy_frequency: 2,
+                    target_entropy: Some(-0.5),
+                    replay: Replay { compact: true, ..sac.replay },
+                    ..sac
+                }))
+            },
         ),
     ]
 }

@@ -23,7 +23,7 @@ fn small(algo: &str, task: &str, more: &str) -> String {
 
 fn place() -> Place {
     let place = Place::new();
-    let text = "num_envs = 2\nbuffer_size = 64\nbatch_size = 8\nlearning_starts = 40\ntrain_frequency = 4\n";
+    let text = "num_envs = 2\nbuffer_size = 64\nbatch_size = 8\nlearning_starts = 40\ntrain_frequency = 4\ngradient_steps = 1\n";
     std::fs::write(place.path("small.toml"), text).unwrap();
     place
 }

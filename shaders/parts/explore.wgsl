@@ -16,7 +16,7 @@ fn explore_word(source: u32, row: u32, dimension: u32, step: vec2<u32>, key: vec
 
 fn explore_normal(word: u32) -> f32 { return math_normal_quantile(philox_uniform(word)); }
 
-// The environment's action, from (least, greatest).
+// The environment's action, from (least, greatest), beyond which rounding may lead.
 fn explore_to_env(action: f32, bounds: vec2<f32>) -> f32 {
-    return bounds.x + 0.5 * (action + 1.0) * (bounds.y - bounds.x);
+    return math_clamp(bounds.x + 0.5 * (action + 1.0) * (bounds.y - bounds.x), bounds.x, bounds.y);
 }

@@ -249,7 +249,6 @@ impl Config {
     }
 
     /// The replay memory's settings for what cannot do without.
-    #[allow(dead_code, reason = "for the learners")]
     pub(crate) fn expect_replay(&self) -> Result<&Replay> {
         let message = || format!("is {}, which learns from rollouts, not from a replay memory", self.algorithm.name());
         self.replay().ok_or_else(|| Error::config("algorithm", message()))

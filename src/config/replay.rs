@@ -22,7 +22,8 @@ pub struct Replay {
     /// n of the n-step returns that a drawn transition begins, from 1 to 32: Σ_{i<n} γ^i r_i, then γ^n times the target's value.
     pub n_steps: usize,
     /// Whether what followed a transition is the observation of the next place, and not stored a second time: about half of the memory at
-    /// wide observations, with the same numbers.
+    /// wide observations, with the same numbers where episodes are truncated at least 8 steps apart and each step begins where the last one ended. On the CPU it
+    /// changes nothing.
     pub compact: bool,
 }
 
@@ -38,7 +39,7 @@ impl Replay {
     /// assert_eq!((replay.learning_starts, replay.due(4999, 5000), replay.due(5000, 5001), replay.due(5001, 5005)), (5000, 0, 1, 4));
     /// ```
     pub const fn due(&self, before: u64, now: u64) -> u64 {
-        if now <= self.learning_starts {
+        if now <= self.learning_starts || self.train_frequency == 0 {
             return 0;
         }
         let before = if before < self.learning_starts { self.learning_starts } else { before };

@@ -162,7 +162,16 @@ pub(super) fn act(spec: &PolicySpec, size: usize, rows: usize) -> u128 {
 /// observations, a reward, the action's words and two flags.
 pub(super) fn off_policy_learner(spec: &PolicySpec, config: &Config, size: usize, draws: bool) -> u128 {
     let targets = spec.parameter_count().saturating_mul(size as u128);
-    learner(spec, config, size, draws).saturating_add(targets).saturating_add(ring(spec, config, size, usize::MAX))
+    let own = learner(spec, config, size, draws).saturating_add(targets);
+    own.saturating_add(ring(spec, config, size, usize::MAX)).saturating_add(batch(spec, config, size))
+}
+
+/// The arrays of a batch and of its noise.
+fn batch(spec: &PolicySpec, config: &Config, size: usize) -> u128 {
+    let rows = config.replay().map_or(0, |replay| replay.batch_size);
+    // Observations twice, actions, noise of both kinds, rewards, discounts, flags.
+    let numbers = spec.obs_dim().saturating_mul(2).saturating_add(spec.head.action_dims().saturating_mul(3));
+    product(&[rows, numbers.saturating_add(3), size])
 }
 
 /// An off-policy iteration: the numbers and places that are kept for the case of an error, and a gradient step.

@@ -4,12 +4,12 @@ use super::table::Env;
 use crate::config::{AlgorithmKind, Config, Dqn, Replay, Sac, Td3};
 
 impl Env {
-    /// Small networks and a gradient step for every environment step or two, so that they learn in few steps. `tests/learning_cpu.rs` says what is
-    /// reached with them; on MountainCar nothing is known of them.
+    /// Small networks, and of the algorithms for floats a gradient step for every environment step, so that they learn in few steps. docs/training.md and
+    /// `tests/learning_cpu.rs` say what is reached with them; on MountainCar nothing is known of them.
     pub(super) fn tuned_off_policy(self, algorithm: AlgorithmKind) -> (Config, Vec<usize>) {
         let replay = Replay { buffer_size: 50_000, batch_size: 128, learning_starts: 1_000, ..Sac::sb3().replay };
         let td3 = Td3 { replay, policy_lr: 1e-3, exploration_noise: 0.1, ..Td3::cleanrl() };
-        let continuous = |config| Config { total_timesteps: 10_240, learning_rate: 1e-3, ..config };
+        let continuous = |config| Config { total_timesteps: 40_960, learning_rate: 1e-3, ..config };
         let config = match algorithm {
             AlgorithmKind::Dqn => return self.tuned_dqn(replay),
             AlgorithmKind::Ddpg => {
@@ -25,21 +25,20 @@ impl Env {
         (config, vec![64, 64])
     }
 
-    /// Targets that follow slowly and returns of five steps. With hard copies and single steps CartPole was learnt and lost again: most runs
-    /// ended between 70 and 160, and a discount of 0.99 lost two of four. With these, two of three fresh seeds had a policy of 475 at one tenth of
-    /// the run or another on CartPole, and two of three ended above −100 on Acrobot; the third of each had not learnt it.
+    /// Targets that follow slowly, and returns of a few steps. With hard copies and single steps CartPole was learnt and lost again, and so it was with
+    /// more gradient steps for each environment step or a higher rate.
     fn tuned_dqn(self, replay: Replay) -> (Config, Vec<usize>) {
-        let own = Dqn {
-            replay: Replay { train_frequency: 2, n_steps: 5, ..replay },
-            double: true,
-            target_network_frequency: 1,
-            tau: 0.005,
-            exploration_fraction: 0.3,
-            ..Dqn::sb3()
-        };
-        let (total_timesteps, gamma, width) =
-            if self == Self::CartPole { (60_160, 0.98, 128) } else { (40_960, 0.99, 64) };
-        let config = Config { total_timesteps, gamma, learning_rate: 5e-4, ..Config::dqn_sb3() }.with_algorithm(own);
-        (config, vec![width, width])
+        let replay = Replay { train_frequency: 8, learning_starts: 2_000, ..replay };
+        let own =
+            Dqn { double: true, target_network_frequency: 1, end_e: 0.02, exploration_fraction: 0.2, ..Dqn::sb3() };
+        let base = Config { num_envs: 8, num_steps: 64, ..Config::dqn_sb3() };
+        if self == Self::CartPole {
+            let replay = Replay { buffer_size: 100_000, gradient_steps: 2, n_steps: 3, ..replay };
+            let config = Config { total_timesteps: 300_032, learning_rate: 3e-4, ..base };
+            return (config.with_algorithm(Dqn { replay, tau: 0.01, ..own }), vec![128, 128]);
+        }
+        let replay = Replay { gradient_steps: 4, n_steps: 5, ..replay };
+        let config = Config { total_timesteps: 160_256, learning_rate: 5e-4, ..base };
+        (config.with_algorithm(Dqn { replay, tau: 0.005, ..own }), vec![64, 64])
     }
 }

@@ -1,5 +1,5 @@
 //! One step of Adam on the logarithm of SAC's temperature α, from the log-probabilities of a batch (Haarnoja et al. 2018, "Soft Actor-Critic
-//! Algorithms and Applications", equation 18, with log α in place of α, as Stable-Baselines3 and CleanRL have it):
+//! Algorithms and Applications", equation 18, with log α in place of α, as Stable-Baselines3 has it; CleanRL's gradient is α times this one):
 //!
 //! ```text
 //! loss = −log α · mean (log π + target entropy);   g = −(mean log π + target entropy)

@@ -125,7 +125,8 @@ pub fn least_of<F: Real>(values: &[Array1<F>]) -> Result<(Array1<F>, Array1<usiz
     for (index, values) in values.iter().enumerate().skip(1) {
         check_shape("values", &[values.len()], &[least.len()])?;
         for (r, value) in values.iter().enumerate() {
-            if *value < least[r] {
+            // A value that is no number is the least, so that it is not lost.
+            if *value < least[r] || value.is_nan() {
                 (least[r], which[r]) = (*value, index);
             }
         }
@@ -145,7 +146,7 @@ pub fn critic_loss<F: Real>(values: &Array1<F>, targets: &Array1<F>, scale: F) -
     Ok((loss, d.mapv(|d| scale * F::of(2.0) * d / rows)))
 }
 
-/// One Adam step of each critic on `scale · mean (Q(seen) − y)²`.
+/// One Adam step of each critic on `scale · mean (Q(seen) − y)²`; of none if the optimiser refuses the gradient of one.
 ///
 /// # Errors
 /// [`Error::Shape`] if arrays do not fit. Nothing has changed then.
@@ -176,6 +177,12 @@ pub fn critic_step<F: Real>(
         loss += own;
         gradients.push(gradient);
     }
+    // All or none, so that they stay at the same step of their optimiser.
+    let would: Vec<_> = gradients.iter().map(|gradient| Adam::would_step(settings, gradient)).collect();
+    if would.iter().any(|one| !one.stepped) {
+        stepped.extend(would.into_iter().map(|one| Stepped { stepped: false, ..one }));
+        return Ok(CriticStats { q_values, targets, loss, gradients, stepped });
+    }
     for ((parameters, adam), gradient) in critics.online.iter_mut().zip(&mut critics.adam).zip(&gradients) {
         stepped.push(adam.step(settings, lr, parameters, gradient)?);
     }
@@ -191,7 +198,29 @@ mod tests {
     fn the_first_of_equals_is_the_least() {
         let (least, which) = least_of(&[array![1.0, 5.0, 2.0], array![1.0, 4.0, 3.0]]).unwrap();
         assert_eq!((least, which), (array![1.0, 4.0, 2.0], array![0, 1, 0]));
+        for values in [[array![f64::NAN], array![1.0]], [array![1.0], array![f64::NAN]]] {
+            assert!(least_of(&values).unwrap().0[0].is_nan());
+        }
         assert!(least_of::<f64>(&[]).is_err() && least_of(&[array![1.0], array![1.0, 2.0]]).is_err());
+    }
+
+    /// The first critic's gradient is within what the optimiser takes, the second's beyond.
+    #[test]
+    fn a_gradient_that_is_refused_stops_both() {
+        let network = FlatMlp::new(vec![1, 1], crate::policy::Activation::Identity).unwrap();
+        let settings = AdamSettings::new(&crate::config::Config::sac_sb3(), 0..0);
+        let online = vec![vec![1.0, 0.0], vec![1e20, 0.0]];
+        let adam = vec![Adam::new(2), Adam::new(2)];
+        let mut critics = Critics { targets: online.clone(), online, adam };
+        let before = critics.clone();
+        let step = |critics: &mut Critics<f64>| {
+            critic_step(&network, critics, &settings, 0.1, array![[1.0]].view(), array![0.0], 1.0).unwrap()
+        };
+        let stats = step(&mut critics);
+        assert!(stats.stepped.iter().all(|one| !one.stepped) && stats.stepped[1].grad_norm > 1e20);
+        assert_eq!(critics, before);
+        critics.online[1][0] = 2.0;
+        assert!(step(&mut critics).stepped.iter().all(|one| one.stepped) && critics.adam[1].step == 1);
     }
 
     #[test]

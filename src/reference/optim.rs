@@ -125,6 +125,12 @@ impl<F: Real> Adam<F> {
         self.step_within(0..self.exp_avg.len(), settings, lr, parameters, gradient)
     }
 
+    /// What [`step`](Self::step) would say of `gradient`, without taking it.
+    pub fn would_step(settings: &AdamSettings, gradient: &[F]) -> Stepped<F> {
+        let grad_norm = reduce_norm(ArrayView1::from(gradient));
+        Stepped { grad_norm, stepped: clip_scales(settings, 0, gradient, grad_norm).is_some() }
+    }
+
     /// [`step`](Self::step) of the elements `range` alone; the norms are theirs.
     ///
     /// # Errors

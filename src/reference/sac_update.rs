@@ -8,6 +8,7 @@ use super::optim::{Adam, AdamSettings};
 use super::row_blocks::both;
 use super::squashed_sample::{SquashSettings, SquashedSample};
 use super::transitions::{Transitions, joined};
+use crate::config::Optimizer;
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use ndarray::{Array1, ArrayView2, Axis, concatenate, s};
@@ -19,7 +20,7 @@ pub struct SacSettings {
     pub squash: SquashSettings,
     /// The temperature's target of the entropy, −D in the paper; `None` leaves the temperature as it is.
     pub target_entropy: Option<f64>,
-    /// The optimiser of critics, actor and temperature.
+    /// The optimiser of critics, actor and temperature; the last is neither clipped nor decayed, and is Adam's either way.
     pub adam: AdamSettings,
     /// Learning rate of the critics.
     pub q_lr: f64,
@@ -70,6 +71,8 @@ pub struct SacActorStats<F> {
     pub loss: F,
     /// By the actor's numbers.
     pub gradient: Vec<F>,
+    /// Whether its optimiser stepped.
+    pub stepped: bool,
 }
 
 /// One gradient step on `batch` (Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications", algorithm 1; in the order of
@@ -160,7 +163,14 @@ fn step<F: Real>(
     if let Some(target) = settings.target_entropy {
         let by_log_alpha = temperature_gradient(&sample.log_prob, target);
         alpha_loss = Some((state.log_alpha[0] * by_log_alpha, by_log_alpha));
-        state.alpha_adam.step(&settings.adam, settings.alpha_lr, &mut state.log_alpha, &[by_log_alpha])?;
+        // One number is not clipped, and a temperature does not decay.
+        let plain = AdamSettings {
+            optimizer: Optimizer::Adam,
+            max_grad_norm: None,
+            weight_decay: 0.0,
+            ..settings.adam.clone()
+        };
+        state.alpha_adam.step(&plain, settings.alpha_lr, &mut state.log_alpha, &[by_log_alpha])?;
     }
     let seen = joined(batch.obs, sample.action.view())?;
     let (least, by_seen) = state.critics.least_and_gradient(critic, seen.view(), -F::one() / rows)?;
@@ -172,8 +182,8 @@ fn step<F: Real>(
         .map_err(|_| Error::shape("log_std", by_log_std.shape(), by_mean.shape()))?;
     let gradient = by_numbers(&policy, &tape, by_output.view())?;
     tape.give();
-    state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &gradient)?;
-    let actor = Some(SacActorStats { sample, alpha_loss, loss, gradient });
+    let stepped = state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &gradient)?.stepped;
+    let actor = Some(SacActorStats { sample, alpha_loss, loss, gradient, stepped });
     Ok(SacStats { critics, next_sample, alpha, actor })
 }
 

@@ -54,6 +54,8 @@ pub struct Td3Stats<F> {
     pub next_actions: Array2<F>,
     /// −mean Q₁(s, π(s)) and its gradient by the actor, before the actor's step, if there was one.
     pub actor: Option<(F, Vec<F>)>,
+    /// False if the actor's optimiser refused its gradient.
+    pub actor_stepped: bool,
 }
 
 /// One gradient step on `batch` (Fujimoto et al. 2018, algorithm 1; of DDPG Lillicrap et al. 2016, algorithm 1):
@@ -113,8 +115,8 @@ fn step<F: Real>(
     let critics =
         critic_step(critic, &mut state.critics, &settings.adam, settings.q_lr, seen.view(), targets, F::one())?;
 
-    state.updates += 1;
-    let mut of_actor = None;
+    state.updates = state.updates.wrapping_add(1);
+    let (mut of_actor, mut actor_stepped) = (None, true);
     if state.updates.is_multiple_of(settings.policy_frequency) {
         let policy = actor.with(&state.policy)?;
         let tape = policy.forward(batch.obs)?;
@@ -130,13 +132,14 @@ fn step<F: Real>(
         by_output.zip_mut_with(&a, |d, a| *d *= F::one() - *a * *a);
         let by_policy = by_numbers(&policy, &tape, by_output.view())?;
         tape.give();
-        state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &by_policy)?;
+        actor_stepped =
+            state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &by_policy)?.stepped;
         let tau = F::of(settings.tau);
         state.critics.follow(tau)?;
         polyak(&mut state.policy_target, &state.policy, tau)?;
         of_actor = Some((loss, by_policy));
     }
-    Ok(Td3Stats { critics, next_actions, actor: of_actor })
+    Ok(Td3Stats { critics, next_actions, actor: of_actor, actor_stepped })
 }
 
 /// clip(tanh(outputs) + clip(`sigma` · noise, ±`clip`), ±1), `[rows, dims]`: the smoothed actions of TD3's target (Fujimoto et al. 2018,

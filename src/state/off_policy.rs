@@ -35,7 +35,12 @@ impl OffPolicyState {
         finite("targets", self.targets.iter())?;
         finite("log_alpha", [self.log_alpha].iter())?;
         finite("alpha_exp_avg", [self.alpha_exp_avg].iter())?;
-        finite("alpha_exp_avg_sq", [self.alpha_exp_avg_sq].iter())
+        finite("alpha_exp_avg_sq", [self.alpha_exp_avg_sq].iter())?;
+        if self.alpha_exp_avg_sq < 0.0 {
+            let (tensor, value) = ("alpha_exp_avg_sq".to_owned(), self.alpha_exp_avg_sq.to_string());
+            return Err(Error::Value { tensor, index: 0, value, expected: "a number from 0".into() });
+        }
+        Ok(())
     }
 }
 
@@ -63,7 +68,6 @@ pub struct ReplayState {
 }
 
 impl ReplayState {
-    #[allow(dead_code, reason = "for the learners")]
     /// Refuses a memory that is not one of `[places, envs]` with observations of `obs_dim` numbers and actions of `action_words`.
     ///
     /// # Errors

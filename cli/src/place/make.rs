@@ -106,7 +106,16 @@ impl ChosenPlace {
         if config.replay().is_none() {
             return Ok(self.learner_from(spec, config, state)?);
         }
-        Ok(self.off_policy_from(spec, config, state)?)
+        // The memory has no part in acting: there is one of the smallest size.
+        let (mut config, mut state) = (config, state.clone());
+        let envs = config.num_envs;
+        if let Some(replay) = config.replay_mut() {
+            (replay.buffer_size, replay.batch_size) = (envs, 1);
+        }
+        if let Some(own) = &mut state.off_policy {
+            own.replay = None;
+        }
+        Ok(self.off_policy_from(spec, config, &state)?)
     }
 
     /// A learner from a replay memory that goes on from `state`.

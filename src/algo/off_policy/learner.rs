@@ -72,6 +72,7 @@ impl GpuOffPolicy {
     /// memory, before any weight is drawn.
     pub fn new(gpu: &Gpu, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
         let mut learner = Self::empty(gpu, spec, config, seed, LEAST_STEPS)?;
+        learner.bind_steps()?;
         learner.draw()?;
         Ok(learner)
     }
@@ -82,6 +83,7 @@ impl GpuOffPolicy {
     /// As [`new`](Self::new), and as [`Agent::set_state`].
     pub fn from_state(gpu: &Gpu, spec: PolicySpec, config: Config, state: &LearnerState) -> Result<Self> {
         let mut learner = Self::empty(gpu, spec, config, state.seed, LEAST_STEPS)?;
+        learner.bind_steps()?;
         learner.set_state(state)?;
         Ok(learner)
     }
@@ -136,6 +138,12 @@ impl GpuOffPolicy {
         let step = GradientStep::new(&self.gpu, &self.model, &self.config, Some(&self.ring), rows)?;
         let staging = ReadBack::new(&self.gpu, "statistics", step.statistics_len())?;
         Ok(Learning { step, staging })
+    }
+
+    /// Binds a gradient step, so that networks and batches that the kernels do not take are refused before anything is stored.
+    fn bind_steps(&mut self) -> Result<()> {
+        self.learning = Some(self.learning()?);
+        Ok(())
     }
 
     /// How actions are sampled now: uniform before learning starts.

@@ -16,7 +16,7 @@ impl GpuOffPolicy {
 
     /// Records the dispatch of `plan`, a plan of this learner's, into your encoder, and counts the step: it is stored once the encoder is submitted.
     /// What the buffers hold is not checked: flags of episodes that ended, actions that there are, and numbers that are finite are up to
-    /// you. At most 256 recordings may wait for one submission.
+    /// you. Submit the encoder before any other call of this learner's, and after at most 256 recordings: they share slots of one ring.
     ///
     /// # Errors
     /// A wgpu error; nothing is counted then.

@@ -52,7 +52,7 @@ impl<F: Real> CpuOffPolicy<F> {
     }
 
     fn count_step(&mut self, seen: &Seen) {
-        self.gradient_steps = self.gradient_steps.saturating_add(1);
+        self.gradient_steps = self.gradient_steps.wrapping_add(1);
         if let Some(loss) = seen.policy_loss {
             self.of_actor = [loss, seen.entropy.unwrap_or(0.0)];
         }
@@ -108,7 +108,7 @@ impl Tally {
     /// Takes in a gradient step.
     pub(super) fn count(&mut self, seen: Seen) {
         self.steps = self.steps.saturating_add(u32::from(seen.stepped));
-        self.skipped = self.skipped.saturating_add(u32::from(!seen.stepped));
+        self.skipped = self.skipped.saturating_add(u32::from(!seen.stepped) + u32::from(seen.actor_skipped));
         self.last = Some(seen);
     }
 }

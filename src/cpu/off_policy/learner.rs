@@ -146,7 +146,7 @@ impl<F: Real> Agent for CpuOffPolicy<F> {
         check_mask(&self.spec.head, obs.nrows(), allowed)?;
         let acted = self.choose(obs, mode)?;
         if mode == ActMode::Sample {
-            self.policy_step += 1;
+            self.policy_step = self.policy_step.wrapping_add(1);
         }
         Ok(acted)
     }

@@ -42,8 +42,10 @@ pub(super) struct Seen {
     pub alpha: Option<f64>,
     /// Of all critics' gradients together, before clipping.
     pub grad_norm: f64,
-    /// Whether every critic stepped.
+    /// Whether the critics stepped.
     pub stepped: bool,
+    /// Whether the actor's optimiser refused its gradient.
+    pub actor_skipped: bool,
 }
 
 /// How SAC's actor outputs become actions.
@@ -190,7 +192,7 @@ impl<F: Real> Method<F> {
         noise: &Noise<F>,
     ) -> Result<Seen> {
         let (adam, lr) = (AdamSettings::new(config, 0..0), config.learning_rate);
-        let due = |frequency: u64| (update + 1).is_multiple_of(frequency.max(1));
+        let due = |frequency: u64| update.wrapping_add(1).is_multiple_of(frequency.max(1));
         match (self, &config.algorithm) {
             (Self::Dqn(state), Algorithm::Dqn(dqn)) => {
                 let settings = DqnSettings { double: dqn.double, loss: dqn.td_loss, adam, lr };
@@ -220,7 +222,8 @@ impl<F: Real> Method<F> {
                     F::give(gradient);
                     loss.as_f64()
                 });
-                Ok(Seen { policy_loss, ..Seen::of_critics(stats.critics) })
+                let actor_skipped = !stats.actor_stepped;
+                Ok(Seen { policy_loss, actor_skipped, ..Seen::of_critics(stats.critics) })
             }
             (Self::Sac(state), Algorithm::Sac(sac)) => {
                 let settings = SacSettings {
@@ -244,6 +247,7 @@ impl<F: Real> Method<F> {
                 if let Some(actor) = stats.actor {
                     F::give(actor.gradient);
                     seen.policy_loss = Some(actor.loss.as_f64());
+                    seen.actor_skipped = !actor.stepped;
                     seen.entropy = Some(-mean(actor.sample.log_prob.view()).as_f64());
                 }
                 Ok(seen)
@@ -268,6 +272,7 @@ impl Seen {
             alpha: None,
             grad_norm: stepped.iter().map(square).sum::<f64>().sqrt(),
             stepped: stepped.iter().all(|stepped| stepped.stepped),
+            actor_skipped: false,
         }
     }
 

@@ -10,6 +10,7 @@ use ndarray::Axis;
 pub(super) struct Undo<F> {
     method: Method<F>,
     counters: [u64; 4],
+    of_actor: [f64; 2],
     next_write: usize,
     stored: usize,
     /// As many places as there are steps, or all, in the order in which they are written.
@@ -25,7 +26,8 @@ impl<F: Real> CpuOffPolicy<F> {
         copy_places(&mut kept, ring, |index| (index, (ring.next_write + index) % places.max(1)));
         let counters = [self.update, self.gradient_steps, self.env_steps, self.policy_step];
         let method = self.method.clone();
-        Undo { method, counters, next_write: ring.next_write, stored: ring.stored, places: kept }
+        let of_actor = self.of_actor;
+        Undo { method, counters, of_actor, next_write: ring.next_write, stored: ring.stored, places: kept }
     }
 
     /// Puts everything back.
@@ -33,7 +35,7 @@ impl<F: Real> CpuOffPolicy<F> {
         let places = self.ring.rewards.nrows().max(1);
         (self.ring.next_write, self.ring.stored) = (undo.next_write, undo.stored);
         copy_places(&mut self.ring, &undo.places, |index| ((undo.next_write + index) % places, index));
-        self.method = undo.method;
+        (self.method, self.of_actor) = (undo.method, undo.of_actor);
         [self.update, self.gradient_steps, self.env_steps, self.policy_step] = undo.counters;
     }
 }
