@@ -70,7 +70,7 @@ fn cartpole_is_solved_by_reinforce() {
     gate(Env::CartPole, AlgorithmKind::Reinforce);
 }
 
-/// Off-policy: greedy evaluations at every tenth of the run, one of which reaches the mark. Returns of training, in which actions explore, are not
+/// Off-policy: greedy evaluations at every twentieth of the run, one of which reaches the mark. Returns of training, in which actions explore, are not
 /// asked for. No setting was chosen by these seeds.
 fn off_policy_gate(env: Env, algorithm: AlgorithmKind, mark: f64) {
     for seed in 1..=3 {
@@ -80,7 +80,7 @@ fn off_policy_gate(env: Env, algorithm: AlgorithmKind, mark: f64) {
         let mut best = f64::NEG_INFINITY;
         for update in 1..=updates {
             let steps = trainer.iterate().unwrap().env_steps;
-            if update % (updates / 10).max(1) == 0 {
+            if update % (updates / 20).max(1) == 0 {
                 let greedy = evaluate(trainer.learner_mut(), env, 100, !seed, ActMode::Greedy).unwrap();
                 best = best.max(greedy.mean_return().unwrap());
                 println!("{} {}: seed {seed}: {steps} steps: {greedy:?}", algorithm.name(), env.name());
