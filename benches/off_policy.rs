@@ -44,7 +44,7 @@ fn step(number: usize, discrete: bool) -> EnvStep {
         },
         rewards: Array1::from_shape_fn(ENVS, |r| wave(r, phase + 0.5)),
         next_obs: matrix(OBS, phase + 0.7),
-        terminated: Array1::from_shape_fn(ENVS, |r| u32::from((r + number) % 100 == 0)),
+        terminated: Array1::from_shape_fn(ENVS, |r| u32::from((r + number).is_multiple_of(100))),
         truncated: Array1::zeros(ENVS),
     }
 }

@@ -67,7 +67,7 @@ impl AlgorithmKind {
         }
     }
 
-    /// Whether the policy's step is a natural gradient, with the settings of a [`TrustRegion`].
+    /// Whether the policy's step is a natural gradient, with the settings of a [`TrustRegion`](super::TrustRegion).
     pub const fn is_trust_region(self) -> bool {
         matches!(self, Self::Trpo | Self::Npg)
     }

@@ -33,7 +33,7 @@ pub struct StepBuffers<'a> {
     pub row_offset: u32,
 }
 
-/// The dispatch that stores a step from buffers, bound once ([`GpuOffPolicy::store_plan`]).
+/// The dispatch that stores a step from buffers, bound once ([`GpuOffPolicy::store_plan`](crate::algo::GpuOffPolicy::store_plan)).
 #[derive(Debug)]
 pub struct StorePlan {
     pub(super) calls: Vec<Call>,
