@@ -70,6 +70,18 @@ impl Env {
         }
     }
 
+    /// Refuses a policy whose observations or actions are not the environment's.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with both.
+    pub fn check_policy(self, spec: &PolicySpec) -> Result<()> {
+        let (got, want) = (spec.obs_dim(), self.obs_dim());
+        if got != want {
+            return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", self.name())));
+        }
+        self.check_head(&spec.head)
+    }
+
     /// Refuses a head whose actions, as the environment gets them, are not the environment's.
     ///
     /// # Errors

@@ -5,11 +5,27 @@ use super::update::PpoUpdate;
 use crate::data::{MinibatchStats, TrustRegionStats, UpdateStats};
 use crate::error::{Error, Result};
 use crate::kernels::words::{decisions, minibatch_stats as of};
-use crate::kernels::{cg_step, loss_kl, loss_statistics, optim_line_search, reduce_moments};
+use crate::kernels::{cg_step, loss_kl, loss_statistics, optim_line_search, reduce_episodes, reduce_moments};
+use crate::state::EpisodeStats;
 
 /// An f32 of the statistics.
 pub(super) fn float(word: u32) -> f64 {
     f64::from(f32::from_bits(word))
+}
+
+/// The episodes that ended, from the words of [`reduce_episodes`]' summary.
+pub(super) fn episodes_of(summary: &[u32]) -> EpisodeStats {
+    let number = |column: usize| float(summary[column]);
+    if number(reduce_episodes::COUNT) <= 0.0 {
+        return EpisodeStats::NONE;
+    }
+    EpisodeStats {
+        count: number(reduce_episodes::COUNT) as u64,
+        return_sum: number(reduce_episodes::RETURN_SUM),
+        length_sum: number(reduce_episodes::LENGTH_SUM),
+        return_min: number(reduce_episodes::RETURN_MIN),
+        return_max: number(reduce_episodes::RETURN_MAX),
+    }
 }
 
 /// That a copy of statistics has all of them.

@@ -4,18 +4,18 @@ use super::learner::GpuLearner;
 use super::plan::UpdatePlan;
 use super::prepare::{RolloutRows, prepare};
 use super::rollout::RolloutPlan;
-use super::statistics::{float, words_are};
+use super::statistics::{episodes_of, words_are};
 use super::submit::submit;
 use crate::agent::Agent;
 use crate::config::Config;
 use crate::data::Autoreset;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, ReadBack, Slot};
-use crate::kernels::reduce_episodes::{self as of, SUMMARY};
+use crate::kernels::reduce_episodes::SUMMARY;
 use crate::memory::small;
 use crate::policy::PolicySpec;
-use crate::state::{EpisodeStats, TrainerState};
+use crate::state::TrainerState;
 use crate::trainer::{IterationStats, Trainer};
 
 /// Rollouts and updates on the device; the host sees one small buffer of statistics per iteration.
@@ -56,11 +56,7 @@ impl GpuTrainer {
 
     /// Allocates and binds everything; parameters and environments are 0.
     fn empty(gpu: &Gpu, env: Env, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
-        if spec.obs_dim() != env.obs_dim() {
-            let (got, want) = (spec.obs_dim(), env.obs_dim());
-            return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
-        }
-        env.check_head(&spec.head)?;
+        env.check_policy(&spec)?;
         let learner = GpuLearner::empty(gpu, spec, config.clone(), seed)?;
         let (steps, envs) = (small("num_steps", config.num_steps)?, small("num_envs", config.num_envs)?);
         small("batch rows", config.batch_size().saturating_add(config.num_envs))?;
@@ -151,17 +147,7 @@ impl GpuTrainer {
         model.count_update(rows);
         model.policy_step = model.policy_step.wrapping_add(steps);
         self.env_step = self.env_step.wrapping_add(steps);
-        let episodes = if float(summary[of::COUNT]) > 0.0 {
-            EpisodeStats {
-                count: float(summary[of::COUNT]) as u64,
-                return_sum: float(summary[of::RETURN_SUM]),
-                length_sum: float(summary[of::LENGTH_SUM]),
-                return_min: float(summary[of::RETURN_MIN]),
-                return_max: float(summary[of::RETURN_MAX]),
-            }
-        } else {
-            EpisodeStats::NONE
-        };
+        let episodes = episodes_of(summary);
         let (env_steps, updates) = (self.env_step.saturating_mul(envs), model.update);
         Ok(IterationStats { update, episodes, env_steps, updates })
     }

@@ -2,11 +2,29 @@
 
 use super::network::Block;
 use super::update_build::{Builder, Step};
-use crate::config::{AdamEps, GradClip, Optimizer};
+use crate::config::{AdamEps, Config, GradClip, Optimizer};
 use crate::error::Result;
 use crate::gpu::Call;
 use crate::kernels::{optim_adam, optim_clip, optim_decide, optim_reduce, optim_rmsprop, reduce_partials};
 use crate::policy::Branch;
+
+/// Adam's parameters for the numbers `range` by the settings, without a range that differs.
+pub(super) fn adam_params(config: &Config, range: &std::ops::Range<u32>) -> optim_adam::Params {
+    optim_adam::Params {
+        count: range.len() as u32,
+        offset: range.start,
+        decoupled: u32::from(config.optimizer == Optimizer::AdamW),
+        weight_decay: config.weight_decay as f32,
+        beta1: config.adam_beta1 as f32,
+        one_minus_beta1: (1.0 - config.adam_beta1) as f32,
+        beta2: config.adam_beta2 as f32,
+        one_minus_beta2: (1.0 - config.adam_beta2) as f32,
+        eps: config.adam_eps as f32,
+        hat_eps: u32::from(config.adam_eps_placement == AdamEps::Baselines),
+        value_rate: 1.0,
+        ..Default::default()
+    }
+}
 
 impl Builder<'_> {
     /// Statistics, clipping and step of each minibatch in three dispatches; in four where something may change the gradient in between, after
@@ -164,21 +182,11 @@ impl Builder<'_> {
         let (gpu, config, model) = (self.networks.gpu, self.config, self.model);
         let value = self.value_range();
         let params = optim_adam::Params {
-            count: range.len() as u32,
-            offset: range.start,
-            decoupled: u32::from(config.optimizer == Optimizer::AdamW),
-            weight_decay: config.weight_decay as f32,
-            beta1: config.adam_beta1 as f32,
-            one_minus_beta1: (1.0 - config.adam_beta1) as f32,
-            beta2: config.adam_beta2 as f32,
-            one_minus_beta2: (1.0 - config.adam_beta2) as f32,
-            eps: config.adam_eps as f32,
-            hat_eps: u32::from(config.adam_eps_placement == AdamEps::Baselines),
             value_begin: value.start,
             value_end: value.end,
             value_scale: u32::from(config.grad_clip == GradClip::Separate),
             value_rate: config.value_rate_factor() as f32,
-            ..Default::default()
+            ..adam_params(config, &range)
         };
         let io = optim_adam::Io {
             gradient: &self.gradient,

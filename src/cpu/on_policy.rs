@@ -1,13 +1,12 @@
 //! [`Trainer`] on the CPU, for algorithms that learn from rollouts of their own.
 
-use super::suits::check_env;
+use super::suits::{check_env, check_memory};
 use super::{learner::CpuLearner, needs};
 use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::config::Config;
 use crate::data::{Actions, Autoreset, Rollout, check_shape};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::memory::require;
 use crate::policy::PolicySpec;
 use crate::reference::head_actions;
 use crate::reference::vec_env::VecEnv;
@@ -44,13 +43,9 @@ impl OnPolicyTrainer {
         let rows = config.batch_size();
         let (learner, update) = (needs::learner(spec, config, 4, false), needs::update(spec, config, 4, rows, rows));
         let iteration = update.saturating_add(needs::rollout(spec, config));
-        let at_work = if count > 1 { count.min(rayon::current_num_threads()) } else { 1 };
-        let all = learner.saturating_mul(count as u128).saturating_add(iteration.saturating_mul(at_work as u128));
-        let what = || {
-            let each = format!("training {} parameters on batches of {rows} rows", spec.parameter_count());
-            if count > 1 { format!("{each}, of {count} seeds, {at_work} of them at once,") } else { each }
-        };
-        require(what, all)
+        check_memory(count, learner, iteration, || {
+            format!("training {} parameters on batches of {rows} rows", spec.parameter_count())
+        })
     }
 
     /// As [`CpuTrainer::rollout`](super::CpuTrainer::rollout).

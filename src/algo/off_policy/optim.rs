@@ -1,7 +1,8 @@
 //! From partial gradients of some networks to their new parameters.
 
+use super::super::update_optim::adam_params;
 use super::model::{OffPolicyModel, Optimizer};
-use crate::config::{AdamEps, Config, Optimizer as Kind};
+use crate::config::Config;
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::{optim_adam, optim_clip, optim_polyak, optim_reduce};
@@ -52,28 +53,17 @@ impl StepOf<'_> {
         };
         // The partial sums are there already.
         calls.extend(optim_clip::bind(gpu, &[params], &io)?.into_iter().skip(1));
-        calls.extend(self.adam(count)?);
+        calls.extend(self.adam()?);
         Ok(calls)
     }
 
-    fn adam(&self, count: u32) -> Result<Vec<Call>> {
+    fn adam(&self) -> Result<Vec<Call>> {
         let Self { gpu, model, config, optimizer, range, apart } = self;
         let params = optim_adam::Params {
-            count,
-            offset: range.start,
-            decoupled: u32::from(config.optimizer == Kind::AdamW),
-            weight_decay: config.weight_decay as f32,
-            beta1: config.adam_beta1 as f32,
-            one_minus_beta1: (1.0 - config.adam_beta1) as f32,
-            beta2: config.adam_beta2 as f32,
-            one_minus_beta2: (1.0 - config.adam_beta2) as f32,
-            eps: config.adam_eps as f32,
-            hat_eps: u32::from(config.adam_eps_placement == AdamEps::Baselines),
             value_begin: apart.start,
             value_end: apart.end,
             value_scale: 1,
-            value_rate: 1.0,
-            ..Default::default()
+            ..adam_params(config, range)
         };
         let io = optim_adam::Io {
             gradient: &model.gradient,

@@ -1,6 +1,6 @@
 //! Off-policy learning with environments, wholly on the device.
 
-use super::super::statistics::{float, words_are};
+use super::super::statistics::{episodes_of, words_are};
 use super::super::submit::CALLS_PER_SUBMISSION;
 use super::learn::STEPS_PER_SUBMISSION;
 use super::learner::{GpuOffPolicy, Learning};
@@ -9,12 +9,12 @@ use super::window::Window;
 use crate::agent::Agent;
 use crate::config::Config;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{Call, Gpu, ReadBack, Slot};
-use crate::kernels::reduce_episodes::{self as of, SUMMARY};
+use crate::kernels::reduce_episodes::SUMMARY;
 use crate::memory::small;
 use crate::policy::PolicySpec;
-use crate::state::{EpisodeStats, TrainerState};
+use crate::state::TrainerState;
 use crate::trainer::{IterationStats, Trainer};
 
 /// DQN, DDPG, TD3 or SAC with built-in environments on the device. An iteration is `num_steps` steps of all environments, each with the gradient
@@ -64,11 +64,7 @@ impl GpuOffPolicyTrainer {
     }
 
     fn empty(gpu: &Gpu, env: Env, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
-        if spec.obs_dim() != env.obs_dim() {
-            let (got, want) = (spec.obs_dim(), env.obs_dim());
-            return Err(Error::config("obs_dim", format!("is {got}, {} has {want}", env.name())));
-        }
-        env.check_head(&spec.head)?;
+        env.check_policy(&spec)?;
         let (steps, envs) = (small("num_steps", config.num_steps)?, small("num_envs", config.num_envs)?);
         let mut learner = GpuOffPolicy::empty(gpu, spec, config, seed, env.time_limit())?;
         let window = Window::new(&learner, env, steps, envs)?;
@@ -81,7 +77,7 @@ impl GpuOffPolicyTrainer {
     /// [`GpuOptions::binding_bytes`](crate::gpu::GpuOptions::binding_bytes) must be where it is above WebGPU's 128 MiB.
     ///
     /// # Errors
-    /// [`Error::Config`] for an algorithm that learns from rollouts, [`Error::OwnLimit`] for sizes beyond 32 bits.
+    /// [`Error::Config`](crate::Error::Config) for an algorithm that learns from rollouts, [`Error::OwnLimit`](crate::Error::OwnLimit) for sizes beyond 32 bits.
     pub fn binding_bytes(env: Env, spec: &PolicySpec, config: &Config) -> Result<u64> {
         let ring = shape(config, spec, env.time_limit())?;
         let rows = config.expect_replay()?.batch_size as u64;
@@ -210,18 +206,7 @@ impl Trainer for GpuOffPolicyTrainer {
         self.env_step = self.env_step.wrapping_add(steps);
         let learner = &self.learner;
         let update = if taken == 0 { learner.idle() } else { learner.finish(&self.learning, statistics)? };
-        let number = |column: usize| float(summary[column]);
-        let episodes = if number(of::COUNT) > 0.0 {
-            EpisodeStats {
-                count: number(of::COUNT) as u64,
-                return_sum: number(of::RETURN_SUM),
-                length_sum: number(of::LENGTH_SUM),
-                return_min: number(of::RETURN_MIN),
-                return_max: number(of::RETURN_MAX),
-            }
-        } else {
-            EpisodeStats::NONE
-        };
+        let episodes = episodes_of(summary);
         Ok(IterationStats { update, episodes, env_steps: learner.model.env_steps, updates: learner.model.update })
     }
 

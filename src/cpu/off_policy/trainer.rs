@@ -5,11 +5,10 @@ use super::learner::CpuOffPolicy;
 use crate::agent::{ActMode, Agent, OffPolicy};
 use crate::config::Config;
 use crate::cpu::needs;
-use crate::cpu::suits::check_env;
+use crate::cpu::suits::{check_env, check_memory};
 use crate::data::{EnvStep, UpdateStats, check_shape};
 use crate::env::Env;
 use crate::error::Result;
-use crate::memory::require;
 use crate::policy::PolicySpec;
 use crate::reference::vec_env::VecEnv;
 use crate::state::{EpisodeStats, TrainerState};
@@ -45,14 +44,10 @@ impl OffPolicyTrainer {
         let size = size_of::<f32>();
         let learner = needs::off_policy_learner(spec, config, size, false);
         let iteration = needs::off_policy_iteration(spec, config, size);
-        let at_work = if count > 1 { count.min(rayon::current_num_threads()) } else { 1 };
-        let all = learner.saturating_mul(count as u128).saturating_add(iteration.saturating_mul(at_work as u128));
-        let what = || {
+        check_memory(count, learner, iteration, || {
             let kept = config.replay().map_or(0, |replay| replay.buffer_size);
-            let each = format!("training {} parameters with a ring of {kept} transitions", spec.parameter_count());
-            if count > 1 { format!("{each}, of {count} seeds, {at_work} of them at once,") } else { each }
-        };
-        require(what, all)
+            format!("training {} parameters with a ring of {kept} transitions", spec.parameter_count())
+        })
     }
 
     /// As [`CpuTrainer::state_without_replay`](crate::cpu::CpuTrainer::state_without_replay).
