@@ -73,9 +73,20 @@ fn cartpole_is_solved_by_reinforce() {
 /// Off-policy: greedy evaluations at every twentieth of the run, one of which reaches the mark. Returns of training, in which actions explore, are not
 /// asked for. No setting was chosen by these seeds.
 fn off_policy_gate(env: Env, algorithm: AlgorithmKind, mark: f64) {
-    for seed in 1..=3 {
-        let (config, hidden) = env.tuned_for(algorithm);
-        let (updates, spec) = (config.num_updates(), env.policy_for(algorithm, &hidden));
+    off_policy_gate_with(env, algorithm, mark, 1..=3, |_| {});
+}
+
+fn off_policy_gate_with(
+    env: Env,
+    algorithm: AlgorithmKind,
+    mark: f64,
+    seeds: impl IntoIterator<Item = u64>,
+    change: fn(&mut Config),
+) {
+    for seed in seeds {
+        let (mut config, hidden) = env.tuned_for(algorithm);
+        change(&mut config);
+        let (updates, spec) = (config.num_updates(), config.fitted(env.policy_for(algorithm, &hidden)));
         let mut trainer = CpuTrainer::new(env, spec, config, seed).unwrap();
         let mut best = f64::NEG_INFINITY;
         for update in 1..=updates {
@@ -96,6 +107,14 @@ fn off_policy_gate(env: Env, algorithm: AlgorithmKind, mark: f64) {
 #[test]
 fn cartpole_is_learnt_by_dqn() {
     off_policy_gate(Env::CartPole, AlgorithmKind::Dqn, 475.0);
+}
+
+/// With the settings of the plain network.
+#[test]
+fn cartpole_is_learnt_by_a_dueling_dqn() {
+    off_policy_gate_with(Env::CartPole, AlgorithmKind::Dqn, 475.0, 1..=3, |config| {
+        config.dqn_mut().unwrap().dueling = true;
+    });
 }
 
 #[test]

@@ -12,6 +12,7 @@ use wgpo::low_level::reference::critics::Critics;
 use wgpo::low_level::reference::dqn_update::{DqnSettings, DqnState, dqn_update};
 use wgpo::low_level::reference::flat_mlp::FlatMlp;
 use wgpo::low_level::reference::optim::{Adam, AdamSettings};
+use wgpo::low_level::reference::q_network::QNetwork;
 use wgpo::low_level::reference::sac_update::{SacSettings, SacState, sac_update};
 use wgpo::low_level::reference::squashed_sample::SquashSettings;
 use wgpo::low_level::reference::td_target::polyak;
@@ -247,7 +248,7 @@ impl Oracle {
             Self::Dqn(state) => {
                 let own = config.dqn().unwrap();
                 let settings = DqnSettings { double: own.double, loss: own.td_loss, adam, lr: config.learning_rate };
-                dqn_update(&actor, &settings, state, &batch, words.view()).unwrap();
+                dqn_update(&QNetwork::from(actor), &settings, state, &batch, words.view()).unwrap();
                 if due(own.target_network_frequency) {
                     polyak(&mut state.q_target, &state.q, own.tau).unwrap();
                 }
@@ -598,4 +599,97 @@ fn what_does_not_fit_is_refused() {
         CpuTrainer::group(Env::Pendulum, &spec(AlgorithmKind::Sac), &config(AlgorithmKind::Sac), &[SEED, 3]).unwrap();
     let mut first = group.into_iter().next().unwrap();
     assert_eq!(first.iterate().unwrap(), trainer(AlgorithmKind::Sac, config(AlgorithmKind::Sac)).iterate().unwrap());
+}
+
+/// Two choices, linear streams, a transition that is worked out by hand: x = 1, x' = 2, reward 0.5, discount 0.9.
+#[test]
+fn a_dueling_step_is_what_a_hand_finds() {
+    let linear = |outputs| FlatMlp::new(vec![1, outputs], Activation::Identity).unwrap();
+    let network = QNetwork::dueling(linear(2), linear(1)).unwrap();
+    // A = (x + 1, 3 x − 1), V = 0.5 x + 0.25: at 1 A = (2, 2), V = 0.75, so both Q are 0.75.
+    let q = vec![1.0, 3.0, 1.0, -1.0, 0.5, 0.25];
+    // The target's at 2: A = (0.5, −0.5), V = 1, so Q = (1.5, 0.5). The online network's at 2: A = (3, 5), which chooses the second.
+    let q_target = vec![0.25, -0.25, 0.0, 0.0, 0.5, 0.0];
+    let (obs, next_obs) = (ndarray::array![[1.0]], ndarray::array![[2.0]]);
+    let (rewards, discounts, terminated) = (ndarray::array![0.5], ndarray::array![0.9], ndarray::array![0]);
+    let batch = Transitions {
+        obs: obs.view(),
+        next_obs: next_obs.view(),
+        rewards: rewards.view(),
+        terminated: terminated.view(),
+        discounts: discounts.view(),
+    };
+    for (double, next) in [(false, 1.5), (true, 0.5)] {
+        let adam = AdamSettings::new(&Config { max_grad_norm: None, ..Config::dqn_sb3() }, 0..0);
+        let settings = DqnSettings { double, loss: TdLoss::Squared, adam, lr: 0.1 };
+        let mut state = DqnState { q: q.clone(), q_target: q_target.clone(), adam: Adam::new(6) };
+        let seen = dqn_update(&network, &settings, &mut state, &batch, ndarray::array![1].view()).unwrap();
+        let d: f64 = 0.75 - (0.5 + 0.9 * next);
+        assert_eq!(seen.q_values[0], 0.75);
+        assert!((seen.loss - d * d).abs() < 1e-15);
+        // By Q of the second choice 2 d; by A (−d, d), by V 2 d; x is 1, so by weights as by biases.
+        for (got, want) in seen.gradient.iter().zip([-d, d, -d, d, 2.0 * d, 2.0 * d]) {
+            assert!((got - want).abs() < 1e-15, "{:?}", seen.gradient);
+        }
+        // A first step of Adam is the rate, against the gradient's sign.
+        for ((after, before), by) in state.q.iter().zip(&q).zip(&seen.gradient) {
+            assert!((before - after - 0.1 * by.signum()).abs() < 1e-6);
+        }
+    }
+}
+
+/// A trainer with two streams is one network of the same Q, of which the learner knows nothing.
+#[test]
+fn a_dueling_learner_acts_by_both_streams() {
+    let base = config(AlgorithmKind::Dqn);
+    let own = Dqn { dueling: true, ..*base.dqn().unwrap() };
+    let config = base.with_algorithm(own);
+    let spec = config.fitted(Env::CartPole.policy_for(AlgorithmKind::Dqn, &[9, 7]));
+    assert_eq!(spec.sizes("value"), [4, 9, 7, 1]);
+    let mut learner = CpuOffPolicy::<f64>::new(spec.clone(), config.clone(), SEED).unwrap();
+    let mut envs = VecEnv::new(Env::CartPole, ENVS, SEED).unwrap();
+    for _ in 0..12 {
+        let step = step(&mut learner, &mut envs);
+        learner.store(&step).unwrap();
+    }
+    let before = learner.state().unwrap();
+    learner.learn(4).unwrap();
+    let state = learner.state().unwrap();
+    let layout = spec.layout();
+    for name in ["policy", "value"] {
+        let own = layout.own_range(name);
+        assert!(state.parameters[own.clone()] != before.parameters[own.clone()], "{name} learns");
+        assert!(state.off_policy.as_ref().unwrap().targets[own.clone()] != before.parameters[own], "{name} follows");
+    }
+    let obs = envs.obs();
+    let acted = learner.act(obs.view(), ActMode::Greedy).unwrap();
+    // By plain sums over the layers.
+    let pass = |name: &str, row: usize| {
+        let layers = layout.layers(name);
+        layers.iter().enumerate().fold(obs.row(row).mapv(f64::from).to_vec(), |input, (index, layer)| {
+            let number = |at: usize| f64::from(state.parameters[at]);
+            let output = |o: usize| {
+                let sum: f64 = (0..layer.inputs).map(|i| number(layer.weight + o * layer.inputs + i) * input[i]).sum();
+                let sum = sum + number(layer.bias + o);
+                if index + 1 < layers.len() { sum.max(0.0) } else { sum }
+            };
+            (0..layer.outputs).map(output).collect()
+        })
+    };
+    for row in 0..ENVS {
+        let (advantages, value) = (pass("policy", row), pass("value", row)[0]);
+        let q: Vec<f64> = advantages.iter().map(|a| value + a - (advantages[0] + advantages[1]) / 2.0).collect();
+        let best = usize::from(q[1] > q[0]);
+        // The state is f32.
+        assert!((f64::from(acted.values[row]) - q[best]).abs() < 1e-5);
+        assert_eq!(acted.actions.indices().unwrap()[[row, 0]] as usize, best);
+    }
+    let restored = CpuOffPolicy::<f32>::from_state(spec.clone(), config.clone(), &state).unwrap();
+    assert_eq!(restored.state().unwrap(), state);
+    // A policy without the stream, and a stream that nothing asks for.
+    let plain = Env::CartPole.policy_for(AlgorithmKind::Dqn, &[9, 7]);
+    let refused = CpuOffPolicy::<f32>::new(plain, config.clone(), 1).unwrap_err().to_string();
+    assert!(refused.contains("no branch \"value\", which dqn has with dueling"), "{refused}");
+    let off = config.clone().with_algorithm(Dqn { dueling: false, ..*config.dqn().unwrap() });
+    assert!(CpuOffPolicy::<f32>::new(spec, off, 1).unwrap_err().to_string().contains("\"value\""));
 }

@@ -72,6 +72,31 @@ fn every_algorithm_stops_on_the_device_and_goes_on_bit_for_bit() {
     assert!(place.bytes("seeds/seed-1/policy.safetensors") == place.bytes("sac-whole/policy.safetensors"));
 }
 
+/// One key makes the networks, too; what is learnt stops, goes on, is evaluated, and takes recorded batches.
+#[test]
+fn a_dueling_network_is_asked_for_by_a_key() {
+    let place = place();
+    let text = std::fs::read_to_string(place.path("small.toml")).unwrap() + "dueling = true\n";
+    std::fs::write(place.path("small.toml"), text).unwrap();
+    place.run(&small("dqn", "cartpole", "--backend cpu --out whole"));
+    place.run(&small("dqn", "cartpole", "--backend cpu --out parts --pause-after 2"));
+    place.run("train cartpole --resume --out parts");
+    assert!(place.bytes("whole/policy.safetensors") == place.bytes("parts/policy.safetensors"));
+    place.run("eval whole --episodes 3 --backend cpu --json");
+    let saved = load_learner(&place.path("whole/policy.safetensors")).unwrap();
+    assert_eq!((saved.spec.sizes("policy"), saved.spec.sizes("value")), (vec![4, 8, 2], vec![4, 8, 1]));
+    write_batches(&place.path("b.safetensors"), &batches("dqn")).unwrap();
+    std::fs::write(place.path("c.toml"), "algorithm = \"dqn\"\ndueling = true").unwrap();
+    let line =
+        "update b.safetensors --policy whole/policy.safetensors --config c.toml --backend cpu --out o.safetensors";
+    place.run(line);
+    let after = load_learner(&place.path("o.safetensors")).unwrap();
+    let value = saved.spec.layout().own_range("value");
+    assert!(after.state.parameters[value.clone()] != saved.state.parameters[value]);
+    std::fs::write(place.path("c.toml"), "algorithm = \"dqn\"").unwrap();
+    place.refused(line, 1, &["branch \"value\", but dqn has none"]);
+}
+
 #[test]
 fn what_does_not_go_together_is_refused() {
     let place = place();

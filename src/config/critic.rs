@@ -13,7 +13,7 @@ impl AlgorithmKind {
         !matches!(self, Self::Reinforce) && !self.is_off_policy()
     }
 
-    /// `spec` as it learns it. REINFORCE and DQN drop the branch `value`. DDPG, TD3 and SAC take their critics in its place, as deep and wide as the
+    /// `spec` as it learns it. REINFORCE and DQN drop the branch `value` (a dueling DQN has one: [`Config::fitted`]). DDPG, TD3 and SAC take their critics in its place, as deep and wide as the
     /// actor, and of a Gaussian with bounds the tanh-Gaussian: its mean with DDPG and TD3, with a deviation from the state with SAC.
     #[must_use]
     pub fn fitted(self, spec: PolicySpec) -> PolicySpec {

@@ -24,13 +24,22 @@ pub enum TdLoss {
 /// ```
 ///
 /// The policy's branch `policy` gives Q of each choice; its greedy action is the greatest. [`Config::learning_rate`](super::Config::learning_rate)
-/// is the network's.
+/// is the network's. With [`dueling`](Self::dueling) that branch gives advantages A, and the branch `value` beside it V:
+///
+/// ```text
+/// Q(s, a) = V(s) + A(s, a) − mean_b A(s, b)          (Wang et al. 2016, equation 9)
+/// ```
+///
+/// The two streams are two networks on the observation; they share no layers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dqn {
     /// The memory, and how often it learns.
     pub replay: Replay,
     /// Whether the online network chooses the action that the target network values (van Hasselt et al. 2016).
     pub double: bool,
+    /// Whether Q is the sum of a value and of advantages whose mean is 0 (Wang et al. 2016). The policy then has a branch `value`
+    /// ([`Config::fitted`](super::Config::fitted)).
+    pub dueling: bool,
     /// The loss.
     pub td_loss: TdLoss,
     /// The target network moves after every so-many-th gradient step, at least 1. CleanRL and Stable-Baselines3 count environment steps here:
@@ -60,6 +69,7 @@ impl Dqn {
                 compact: false,
             },
             double: false,
+            dueling: false,
             td_loss: TdLoss::Squared,
             target_network_frequency: 50,
             tau: 1.0,

@@ -128,6 +128,8 @@ pub(super) struct Flat {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub double: Option<bool>,
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub dueling: Option<bool>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub td_loss: Option<TdLoss>,
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub target_network_frequency: Option<u64>,

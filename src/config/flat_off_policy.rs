@@ -32,7 +32,11 @@ impl Flat {
         );
         match algorithm {
             Algorithm::Dqn(own) => {
-                put!(self, own, [double, td_loss, target_network_frequency, tau, start_e, end_e, exploration_fraction])
+                put!(
+                    self,
+                    own,
+                    [double, dueling, td_loss, target_network_frequency, tau, start_e, end_e, exploration_fraction]
+                )
             }
             Algorithm::Ddpg(own) | Algorithm::Td3(own) => {
                 put!(self, own, [policy_lr, policy_noise, noise_clip, policy_frequency, tau, exploration_noise])
@@ -84,6 +88,8 @@ impl Flat {
                 Dqn from self,
                 [double, td_loss, target_network_frequency, tau, start_e, end_e, exploration_fraction],
                 replay: replay,
+                // Files of 0.2.0's first days have no such key.
+                dueling: self.dueling.unwrap_or(false),
             )),
         })
     }
@@ -103,6 +109,7 @@ impl Flat {
             (self.compact.is_some(), "compact", all),
             (self.tau.is_some(), "tau", all),
             (self.double.is_some(), "double", dqn),
+            (self.dueling.is_some(), "dueling", dqn),
             (self.td_loss.is_some(), "td_loss", dqn),
             (self.target_network_frequency.is_some(), "target_network_frequency", &[Dqn, Sac]),
             (self.start_e.is_some(), "start_e", dqn),

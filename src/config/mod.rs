@@ -8,6 +8,7 @@ mod choices;
 mod config;
 mod critic;
 mod dqn;
+mod fitted;
 mod flat;
 mod flat_keys;
 mod flat_off_policy;

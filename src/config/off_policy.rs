@@ -1,4 +1,4 @@
-//! What the off-policy algorithms share: who has which settings, which policies they take, and what of the rest they leave aside.
+//! What the off-policy algorithms share: who has which settings, and what of the rest they leave aside.
 
 use super::algorithm::Algorithm;
 use super::choices::{AdamEps, AdvantageNorm, Optimizer, ValueLoss};
@@ -9,7 +9,7 @@ use super::replay::Replay;
 use super::sac::Sac;
 use super::td3::Td3;
 use crate::error::{Error, Result};
-use crate::policy::{Branch, Head, Init, InitScheme, PolicySpec, Std, StdLimit, StdType};
+use crate::policy::{Init, InitScheme};
 
 impl AlgorithmKind {
     /// Whether it learns from a replay memory: DQN, DDPG, TD3 and SAC.
@@ -27,27 +27,7 @@ impl AlgorithmKind {
             Self::Ppo | Self::PpoPenalty | Self::Trpo | Self::Npg | Self::A2c | Self::Reinforce => None,
         }
     }
-
-    /// `spec` as an off-policy algorithm with `critics` learns it: critics as deep and wide as the actor, and its head.
-    pub(super) fn fitted_off_policy(self, spec: PolicySpec, critics: usize) -> PolicySpec {
-        if critics == 0 {
-            return spec.without_critic();
-        }
-        let head = match spec.head.clone() {
-            Head::Gaussian { dims, bounds: Some(bounds), .. } | Head::TanhGaussian { dims, bounds, .. } => {
-                let std = if self == Self::Sac { SAC_STD } else { Std::FREE };
-                Head::TanhGaussian { dims, std, bounds }
-            }
-            other => other,
-        };
-        let (obs_dim, hidden) = (spec.obs_dim(), spec.hidden(Branch::POLICY));
-        let fitted = PolicySpec::actor_critics(obs_dim, &hidden, spec.activation, head, critics);
-        PolicySpec { obs_shape: spec.obs_shape, ..fitted }
-    }
 }
-
-/// The deviation of SAC's actor, with the limits of the paper's code.
-const SAC_STD: Std = Std { from_state: true, std_type: StdType::Log, limit: StdLimit::Clamp { low: -20.0, high: 2.0 } };
 
 impl Algorithm {
     /// The replay memory's settings, if it is an off-policy algorithm.
@@ -199,44 +179,6 @@ impl Config {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Refuses a policy that an off-policy algorithm cannot have; `critics` as [`AlgorithmKind::critics`].
-    pub(super) fn check_off_policy(&self, spec: &PolicySpec, critics: usize) -> Result<()> {
-        let (kind, head) = (self.algorithm.kind(), &spec.head);
-        let name = kind.name();
-        let has = spec.branches.iter().filter(|branch| Branch::CRITICS.contains(&branch.name.as_str())).count();
-        let wrong_head = |wants: &str| Err(Error::config("head", format!("is {}, {name} takes {wants}", head.name())));
-        match (kind, head) {
-            (AlgorithmKind::Dqn, Head::Categorical { masked: false, .. }) => {}
-            (AlgorithmKind::Dqn, _) => return wrong_head("categorical without masks: a number of choices"),
-            (_, Head::TanhGaussian { std, .. }) if kind == AlgorithmKind::Sac => {
-                let clamped = matches!(std.limit, StdLimit::Clamp { .. });
-                if !(std.from_state && std.std_type == StdType::Log && clamped) {
-                    let wants = "its logarithm from the state, within a clamp";
-                    return Err(Error::config("head.std", format!("is {std:?}, {name} takes {wants}")));
-                }
-            }
-            (_, Head::TanhGaussian { std, .. }) => {
-                if std.from_state {
-                    let message = format!("is from the state, {name}'s actor has no deviation");
-                    return Err(Error::config("head.std", message));
-                }
-            }
-            _ => return wrong_head("tanh_gaussian: floats within bounds"),
-        }
-        if spec.branch(Branch::VALUE).is_some() {
-            let message = format!("have a branch \"value\", but {name} has none (AlgorithmKind::fitted)");
-            return Err(Error::config("branches", message));
-        }
-        if spec.trunk().is_some() {
-            return Err(Error::config("branches", format!("have a trunk, {name}'s networks share no layers")));
-        }
-        if has != critics {
-            let message = format!("have {has} critics, {name} has {critics} (AlgorithmKind::fitted)");
-            return Err(Error::config("branches", message));
-        }
-        Ok(())
     }
 
     /// Refuses an off-policy algorithm, for what learns from rollouts.

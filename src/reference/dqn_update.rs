@@ -1,9 +1,8 @@
 //! A gradient step of DQN.
 
 use super::Real;
-use super::flat_mlp::{FlatMlp, by_numbers};
-use super::mlp::Tape;
 use super::optim::{Adam, AdamSettings, Stepped};
+use super::q_network::{QNetwork, QTape};
 use super::row_blocks::both;
 use super::transitions::Transitions;
 use crate::config::TdLoss;
@@ -73,25 +72,24 @@ pub struct DqnStats<F> {
 /// # Errors
 /// [`Error::Shape`] if arrays do not fit the network, [`Error::Value`] for an action that there is not. Nothing has changed then.
 pub fn dqn_update<F: Real>(
-    network: &FlatMlp,
+    network: &QNetwork,
     settings: &DqnSettings,
     state: &mut DqnState<F>,
     batch: &Transitions<'_, F>,
     actions: ArrayView1<'_, u32>,
 ) -> Result<DqnStats<F>> {
     batch.validate()?;
-    let online = network.with(&state.q)?;
-    let target = network.with(&state.q_target)?;
-    let choose = || settings.double.then(|| online.forward(batch.next_obs)).transpose();
+    let online = |obs| network.forward(&state.q, obs);
+    let target = |obs| network.forward(&state.q_target, obs);
+    let choose = || settings.double.then(|| online(batch.next_obs)).transpose();
     let size = batch.rows() * network.len();
-    let (tape, (next, chosen)) =
-        both(size, || online.forward(batch.obs), || both(size, || target.forward(batch.next_obs), choose));
+    let (tape, (next, chosen)) = both(size, || online(batch.obs), || both(size, || target(batch.next_obs), choose));
     let (tape, next, chosen) = (tape?, next?, chosen?);
     let chooser = chosen.as_ref().unwrap_or(&next).output();
     let DqnLoss { q_values, targets, loss, cotangent } =
         dqn_loss(settings.loss, batch, actions, [tape.output(), next.output(), chooser])?;
-    let by_q = by_numbers(&online, &tape, cotangent.view())?;
-    [Some(tape), Some(next), chosen].into_iter().flatten().for_each(Tape::give);
+    let by_q = network.by_numbers(&state.q, &tape, cotangent.view())?;
+    [Some(tape), Some(next), chosen].into_iter().flatten().for_each(QTape::give);
     let stepped = state.adam.step(&settings.adam, settings.lr, &mut state.q, &by_q)?;
     Ok(DqnStats { q_values, targets, loss, gradient: by_q, stepped })
 }

@@ -50,6 +50,7 @@ pub mod optim;
 pub(crate) mod plain;
 mod policy_step;
 pub mod ppo_update;
+pub mod q_network;
 pub mod ratio_stats;
 pub mod real;
 pub mod reduce_moments;

@@ -45,6 +45,7 @@ pub fn asked(args: &TrainArgs) -> Result<(Config, PolicySpec)> {
     let kind = config.algorithm.kind();
     refuse_other_actions(kind, env)?;
     let mut policy = presets::policy(preset, kind, env).or_else(|_| presets::policy(Preset::Tuned, kind, env))?;
+    policy = config.fitted(policy);
     if let Some(head) = named {
         if kind.is_off_policy() {
             bail!("--head: {}'s actor is the algorithm's own; leave --head out", kind.name());

@@ -25,7 +25,7 @@ pub(super) enum Way {
 #[derive(Debug)]
 pub(super) struct Acting {
     rows: u32,
-    /// Raw outputs of the actor, or Q of all choices, `[rows, raw_outputs]`.
+    /// Raw outputs of the actor, or Q of all choices, `[rows, raw_outputs]`; of a dueling DQN advantages, and behind them V, `[rows]`.
     pub outputs: Buffer<f32>,
     /// As transitions have them: words, `[rows, action_words]` of each step.
     pub actions: Buffer<u32>,
@@ -57,13 +57,14 @@ impl Acting {
         let head = &model.spec.head;
         let (n, dims) = (u64::from(rows), head.action_dims() as u64);
         let actions: Buffer<u32> = gpu.buffer("actions", u64::from(steps) * n * head.action_words() as u64)?;
+        let of_value = u64::from(model.arrangement.value().is_some());
         let bounds = head.bounds().map_or_else(
             || vec![[0.0; 2]],
             |bounds| (0..head.action_dims()).map(|d| bounds.of(d)).map(|(low, high)| [low, high]).collect(),
         );
         Ok(Self {
             rows,
-            outputs: gpu.buffer("outputs", n * head.raw_outputs() as u64)?,
+            outputs: gpu.buffer("outputs", n * (head.raw_outputs() as u64 + of_value))?,
             env_actions: if head.is_discrete() { actions.clone() } else { gpu.buffer("env_actions", n * dims)? },
             actions,
             logp: gpu.buffer("logp", n)?,
@@ -99,6 +100,18 @@ impl Acting {
         let lists: Vec<&[[u32; 4]]> = passes.iter().map(<[_; 1]>::as_slice).collect();
         let forward = chain.forward_each(&model.parameters, inputs, &self.outputs, &self.unused, &lists)?;
         Ok(forward.into_iter().zip(acts).map(|(forward, act)| vec![forward, act]).collect())
+    }
+
+    /// V of the observations behind the advantages, of a dueling DQN: actions do not ask for it.
+    ///
+    /// # Errors
+    /// As [`calls`](Self::calls).
+    pub fn value_calls(&self, gpu: &Gpu, model: &OffPolicyModel, obs: &Buffer<f32>) -> Result<Vec<Call>> {
+        let Some(network) = model.arrangement.value() else { return Ok(Vec::new()) };
+        let chain = Chain { gpu, activation: model.spec.activation, network, rows: self.rows };
+        let inputs = Inputs { buffer: obs, stride: model.spec.obs_dim() as u32 };
+        let at = self.rows * model.spec.head.raw_outputs() as u32;
+        chain.forward(&model.parameters, inputs, &self.outputs, &self.unused, &[[network.first, 0, at, NOT_KEPT]])
     }
 
     /// From outputs to actions, a call for each step.

@@ -82,9 +82,20 @@ impl Arrangement {
         found.ok_or_else(|| Error::config("branches", "have no \"policy\""))
     }
 
-    /// The critics: all other networks.
+    /// A dueling DQN's stream of values.
+    pub fn value(&self) -> Option<&Network> {
+        self.networks.iter().find(|network| network.name == Branch::VALUE)
+    }
+
+    /// All networks.
+    pub fn range(&self) -> Range<u32> {
+        0..self.networks.last().map_or(0, |last| last.range().end)
+    }
+
+    /// The critics: `q1` and `q2`.
     pub fn critics(&self) -> Vec<&Network> {
-        self.networks.iter().filter(|network| network.name != Branch::POLICY).collect()
+        let is_critic = |network: &&Network| Branch::CRITICS.contains(&network.name.as_str());
+        self.networks.iter().filter(is_critic).collect()
     }
 
     /// `flat`, which lies as the layout says, as it lies here.

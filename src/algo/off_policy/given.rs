@@ -26,6 +26,17 @@ pub struct BatchRows {
     pub temperature: [f32; 4],
 }
 
+/// Q from advantages and V of each row, and the gradient by Q from those by both.
+fn dueling_rows(q: &mut [f32], values: &[f32], d_q: &mut [f32], d_values: &[f32]) {
+    let choices = q.len() / d_values.len().max(1);
+    let rows = q.chunks_mut(choices.max(1)).zip(d_q.chunks_mut(choices.max(1)));
+    for ((q, d_q), (value, d_value)) in rows.zip(values.iter().zip(d_values)) {
+        let shift = value - q.iter().sum::<f32>() / choices as f32;
+        q.iter_mut().for_each(|q| *q += shift);
+        d_q.iter_mut().for_each(|d_q| *d_q += d_value / choices as f32);
+    }
+}
+
 impl GpuOffPolicy {
     /// A gradient step on `batch`, which counts as one and as an update. `moves` says what moves besides the critics; without it the counters do, as in
     /// [`learn`](crate::OffPolicy::learn). Targets follow after the step.
@@ -98,8 +109,15 @@ impl GpuOffPolicy {
     pub fn batch_rows(&self) -> Result<BatchRows> {
         let Some(Learning { step, .. }) = &self.given else { return Ok(BatchRows::default()) };
         let (gpu, sampled) = (&self.gpu, &step.sampled);
-        let d_q_values = gpu.read(&step.d_q)?;
+        let mut d_q_values = gpu.read(&step.d_q)?;
         let mut q_values = gpu.read(&step.q)?;
+        let behind = (sampled.rows * self.model.spec.head.raw_outputs() as u32) as usize;
+        if self.model.arrangement.value().is_some() {
+            let values = q_values.split_off(3 * behind);
+            q_values.truncate(behind);
+            let d_values = d_q_values.split_off(behind);
+            dueling_rows(&mut q_values, &values, &mut d_q_values, &d_values);
+        }
         q_values.truncate(d_q_values.len());
         if !sampled.with_actions {
             return Ok(BatchRows { q_values, d_q_values, ..BatchRows::default() });

@@ -176,7 +176,10 @@ impl GpuOffPolicy {
         let acting = Acting::new(gpu, model, rows, 1)?;
         let step = [ActStep { step_offset: 0, obs_offset: 0 }];
         let list = |way| -> Result<Vec<Call>> {
-            Ok(acting.calls(gpu, model, &self.config, &obs, way, &step)?.into_iter().flatten().collect())
+            let mut calls: Vec<Call> =
+                acting.calls(gpu, model, &self.config, &obs, way, &step)?.into_iter().flatten().collect();
+            calls.extend(acting.value_calls(gpu, model, &obs)?);
+            Ok(calls)
         };
         let calls = [list(Way::Greedy)?, list(Way::Explore)?, list(Way::Uniform)?];
         let words = acting.actions.len() + acting.env_actions.len() + acting.logp.len() + acting.outputs.len();
@@ -208,13 +211,12 @@ impl GpuOffPolicy {
         let (head, rows) = (&self.model.spec.head, obs.nrows());
         let acted_by_sac = self.config.sac().is_some() && way == Way::Explore;
         let float = |word: &u32| f32::from_bits(*word);
-        let greatest = |row: &[u32]| row.iter().map(float).fold(f32::NEG_INFINITY, f32::max);
         let acted = Acted {
             actions: Actions::from_words(head, rows, actions)?,
             env_actions: Actions::env_from_words(head, rows, env_actions)?,
             logp: if acted_by_sac { logp.iter().map(float).collect() } else { Array1::zeros(rows) },
             values: match self.config.dqn() {
-                Some(_) => outputs.chunks(head.raw_outputs()).map(greatest).collect(),
+                Some(_) => greatest_values(outputs, rows, head.raw_outputs()),
                 None => Array1::zeros(rows),
             },
             obs: obs.to_owned(),
@@ -224,6 +226,17 @@ impl GpuOffPolicy {
         }
         Ok(acted)
     }
+}
+
+/// The greatest Q of each of `rows` rows: tables of Q, or advantages with V of all rows behind them.
+fn greatest_values(outputs: &[u32], rows: usize, choices: usize) -> Array1<f32> {
+    let numbers: Vec<f32> = outputs.iter().map(|word| f32::from_bits(*word)).collect();
+    let (table, values) = numbers.split_at(rows * choices);
+    let greatest = |(r, row): (usize, &[f32])| {
+        let shift = values.get(r).map_or(0.0, |value| value - row.iter().sum::<f32>() / choices as f32);
+        row.iter().copied().fold(f32::NEG_INFINITY, f32::max) + shift
+    };
+    table.chunks(choices).enumerate().map(greatest).collect()
 }
 
 impl Agent for GpuOffPolicy {

@@ -19,6 +19,8 @@ mod settings;
 mod state;
 mod stats;
 mod step;
+mod step_dqn;
+mod step_learn;
 mod step_sac;
 mod step_td3;
 mod store;

@@ -1,9 +1,9 @@
 //! One gradient step as lists of dispatches, bound once.
 
-use super::chain::{Between, Chain, Inputs, WeightJob};
+use super::chain::Inputs;
 use super::model::OffPolicyModel;
 use super::moves::Moves;
-use super::optim::{StepOf, follow};
+use super::optim::follow;
 use super::ring::ReplayRing;
 use super::sampled::Sampled;
 use super::settings::{Method, StepSettings};
@@ -11,9 +11,8 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::loss_dqn::groups;
-use crate::kernels::mlp_forward_networks::NOT_KEPT;
 use crate::kernels::policy_squash::Source;
-use crate::kernels::{loss_dqn, replay_sample};
+use crate::kernels::replay_sample;
 
 /// A gradient step on a batch of one size. Recording it costs its dispatches alone; each needs a slot of the schedule of its own.
 #[derive(Debug)]
@@ -75,7 +74,12 @@ impl GradientStep {
         let sampled = Sampled::new(gpu, rows, obs_dim, words, !of_dqn)?;
         let (b, dims) = (u64::from(rows), head.action_dims() as u64);
         // DQN: three tables; else online and target values of each critic, and those of the actor's actions.
-        let values = if of_dqn { 3 * head.raw_outputs() as u64 } else { 3 * model.arrangement.critics().len() as u64 };
+        let values = if of_dqn {
+            // A stream of values adds a column to each.
+            3 * (head.raw_outputs() as u64 + u64::from(model.arrangement.value().is_some()))
+        } else {
+            3 * model.arrangement.critics().len() as u64
+        };
         let noise = gpu.buffer("noise", 2 * b * dims)?;
         let q = gpu.buffer("q", values.max(1) * b)?;
         let d_q = gpu.buffer("d_q", (values / 3).max(1) * b)?;
@@ -97,7 +101,7 @@ impl GradientStep {
             actor_partials: &actor_partials,
         };
         let (steps, followed) = match settings.method {
-            Method::Dqn { double, huber } => (parts.dqn(double, huber)?, model.arrangement.policy()?.range()),
+            Method::Dqn { double, huber } => (parts.dqn(double, huber)?, model.arrangement.range()),
             Method::Td3 { .. } => (parts.td3()?, 0..model.arrangement.len),
             Method::Sac { .. } => (parts.sac()?, parts.critic_range()),
         };
@@ -166,79 +170,5 @@ impl Parts<'_> {
         let critics = self.model.arrangement.critics();
         let (first, last) = (critics.first(), critics.last());
         first.map_or(0, |first| first.first)..last.map_or(0, |last| last.range().end)
-    }
-
-    /// From the gradient by the outputs of networks of the shape of `chain`, one or two that lie in a row, to their step.
-    pub fn learn(
-        &self,
-        chain: &Chain<'_>,
-        networks: u32,
-        inputs_at: u32,
-        d_output: &Buffer<f32>,
-        between: &Between,
-        of_actor: bool,
-    ) -> Result<Vec<Call>> {
-        let (gpu, model) = (self.gpu, self.model);
-        let (own, outputs) = (chain.network, chain.network.layers.last().map_or(0, |layer| layer[1]));
-        let kept = chain.kept() as u32;
-        let unused = gpu.buffer("no d_input", 1)?;
-        let passes: Vec<_> =
-            (0..networks).map(|n| [own.first + n * own.count, n * chain.rows * outputs, n * kept, NOT_KEPT]).collect();
-        let mut calls = chain.backward(&model.parameters, d_output, between, (&unused, 0), &passes)?;
-        let count = networks * own.count;
-        let (_, slices) = chain.slices(count);
-        let partials = gpu.buffer("partials", u64::from(slices) * u64::from(count))?;
-        let jobs: Vec<_> = (0..networks)
-            .map(|n| WeightJob {
-                partial: n * own.count,
-                input: inputs_at,
-                d_output: n * chain.rows * outputs,
-                kept: n * kept,
-            })
-            .collect();
-        calls.extend(chain.weights(&jobs, self.inputs(), d_output, between, (&partials, count))?);
-        let (begin, end) = (own.first, own.first + count);
-        let apart = if networks == 2 { begin + own.count..end } else { 0..0 };
-        let optimizer = if of_actor { &model.actor } else { &model.critics };
-        let step = StepOf { gpu, model, config: self.config, optimizer, range: begin..end, apart };
-        calls.extend(step.calls(&partials, slices)?);
-        Ok(calls)
-    }
-
-    /// DQN: one network of values, and its target.
-    fn dqn(&self, double: bool, huber: bool) -> Result<Steps> {
-        let (gpu, model, sampled) = (self.gpu, self.model, self.sampled);
-        let network = model.arrangement.policy()?;
-        let rows = sampled.rows;
-        let choices = model.spec.head.raw_outputs() as u32;
-        let chain = Chain { gpu, activation: model.spec.activation, network, rows };
-        let between = chain.between("q", 1)?;
-        let (online, target) = (network.first, model.targets() + network.first);
-        let table = rows * choices;
-        let mut passes = vec![
-            [online, sampled.copy(0), 0, 0],
-            [target, sampled.copy(1), table, NOT_KEPT],
-            [online, sampled.copy(1), 2 * table, NOT_KEPT],
-        ];
-        passes.truncate(if double { 3 } else { 2 });
-        let mut calls = chain.forward(&model.parameters, self.inputs(), self.q, &between.kept, &passes)?;
-        let params = loss_dqn::Params {
-            rows,
-            choices,
-            next_offset: table,
-            chooser_offset: if double { 2 * table } else { table },
-            huber: huber.into(),
-            ..Default::default()
-        };
-        let io = loss_dqn::Io {
-            q: self.q,
-            actions: &sampled.actions,
-            samples: &sampled.samples,
-            d_q: self.d_q,
-            loss_partials: self.critic_partials,
-        };
-        calls.extend(loss_dqn::bind(gpu, &[params], &io)?);
-        calls.extend(self.learn(&chain, 1, sampled.copy(0), self.d_q, &between, false)?);
-        Ok([calls.clone(), calls])
     }
 }

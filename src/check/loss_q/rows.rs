@@ -23,11 +23,11 @@ pub(in crate::check) const FAMILY: Family = Family {
     rows: &[
         Entry {
             def: &loss_dqn::DEF,
-            about: "DQN's targets and loss, Huber or squared, double or not: gradients at the network's outputs",
+            about: "DQN's targets and loss, Huber or squared, double or not, dueling or not: gradients at the network's outputs",
             oracle: oracle!(dqn_update::dqn_loss),
             at_size: |s| {
                 let (rows, choices) = (s.rows, choices(s));
-                Some(dqn::case(Dqn { rows, choices, loss: TdLoss::Huber, double: true, broken: None }))
+                Some(dqn::case(Dqn { rows, choices, loss: TdLoss::Huber, double: true, dueling: false, broken: None }))
             },
             sweep: Sweep::Nets,
             timed: Timed::Last,
@@ -71,9 +71,11 @@ fn cases() -> Vec<Case> {
         (130, 1, TdLoss::Squared, true),
         (3, 1009, TdLoss::Huber, true),
     ] {
-        let c = Dqn { rows, choices, loss, double, broken: None };
+        let c = Dqn { rows, choices, loss, double, dueling: false, broken: None };
         cases.push(dqn::case(c).quick(rows == 65));
         cases.push(dqn::case(Dqn { broken: Some(rows / 2), ..c }));
+        cases.push(dqn::case(Dqn { dueling: true, ..c }).quick(rows == 65));
+        cases.push(dqn::case(Dqn { dueling: true, broken: Some(rows / 2), ..c }));
     }
     for (rows, critics, temperature, scale) in [
         (1, 1, Temperature::None, 1.0),

@@ -138,6 +138,15 @@ fn policies_are_fitted_and_others_refused() {
         }
         assert!(of(kind).expect_on_policy().is_err() && of(kind).expect_replay().is_ok());
     }
+    let dueling = dqn(|own| own.dueling = true);
+    let fitted = dueling.fitted(choices.clone());
+    assert_eq!(fitted, choices);
+    assert_eq!(dueling.fitted(AlgorithmKind::Dqn.fitted(choices.clone())), fitted);
+    fitted.validate().and_then(|()| dueling.check_branches(&fitted)).unwrap();
+    assert!(dueling.check_branches(&AlgorithmKind::Dqn.fitted(fitted)).is_err());
+    assert_eq!(of(AlgorithmKind::Td3).fitted(floats.clone()), AlgorithmKind::Td3.fitted(floats.clone()));
+    let shared = PolicySpec::shared(3, &[8], Activation::Relu, Head::categorical(5));
+    assert!(dueling.check_branches(&shared).unwrap_err().to_string().contains("share no layers"));
     let soft = Std { from_state: true, std_type: StdType::Log, limit: StdLimit::default() };
     let sac = AlgorithmKind::Sac.fitted(floats.clone());
     let softly = sac.clone().with_head(Head::TanhGaussian { dims: 2, std: soft, bounds: bounds() });

@@ -17,7 +17,7 @@ impl<F: Real> CpuOffPolicy<F> {
     /// Actions for `obs`, which was checked.
     pub(super) fn choose(&self, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted> {
         let seen: Array2<F> = obs.mapv(|value| F::of(f64::from(value)));
-        let raw = self.networks.policy.with(self.method.policy())?.forward(seen.view())?;
+        let raw = self.networks.q.forward(self.method.policy(), seen.view())?;
         let (raw, rows) = (raw.output(), obs.nrows());
         if let Some(index) = raw.iter().position(|output| output.is_nan()) {
             let (tensor, value, expected) = ("the policy's outputs".into(), "NaN".into(), "numbers".into());

@@ -197,7 +197,7 @@ impl<F: Real> Method<F> {
             (Self::Dqn(state), Algorithm::Dqn(dqn)) => {
                 let settings = DqnSettings { double: dqn.double, loss: dqn.td_loss, adam, lr };
                 let actions = batch.indices.view();
-                let stats = dqn_update(&networks.policy, &settings, state, &batch.transitions(), actions)?;
+                let stats = dqn_update(&networks.q, &settings, state, &batch.transitions(), actions)?;
                 if due(dqn.target_network_frequency) {
                     polyak(&mut state.q_target, &state.q, F::of(dqn.tau))?;
                 }

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::policy::{Branch, ParamLayout, PolicySpec};
 use crate::reference::Real;
 use crate::reference::flat_mlp::FlatMlp;
+use crate::reference::q_network::QNetwork;
 use std::ops::Range;
 
 /// Shapes and places of all networks of a policy.
@@ -11,6 +12,8 @@ use std::ops::Range;
 pub(super) struct Networks {
     /// DQN's Q of each action, or the actor.
     pub policy: FlatMlp,
+    /// What acts: `policy`, or with dueling that and the stream of values.
+    pub q: QNetwork,
     /// One critic; all have this shape. Without one it is the policy's.
     pub critic: FlatMlp,
     policy_at: Vec<Range<usize>>,
@@ -37,6 +40,11 @@ impl Networks {
             layout.layers(name).iter().flat_map(of_layer).collect()
         };
         let policy = shape(Branch::POLICY)?;
+        let (mut policy_at, mut q) = (places(Branch::POLICY), QNetwork::from(policy.clone()));
+        if layout.branch(Branch::VALUE).is_some() {
+            q = QNetwork::dueling(policy.clone(), shape(Branch::VALUE)?)?;
+            policy_at.extend(places(Branch::VALUE));
+        }
         let names: Vec<_> = Branch::CRITICS.into_iter().filter(|name| layout.branch(name).is_some()).collect();
         let critics = names.iter().map(|name| shape(name)).collect::<Result<Vec<_>>>()?;
         if critics.iter().any(|critic| *critic != critics[0]) {
@@ -44,13 +52,14 @@ impl Networks {
         }
         Ok(Self {
             critic: critics.into_iter().next().unwrap_or_else(|| policy.clone()),
-            policy_at: places(Branch::POLICY),
+            policy_at,
+            q,
             critics_at: names.into_iter().map(places).collect(),
             policy,
         })
     }
 
-    /// The policy's numbers of a flat vector.
+    /// The policy's numbers of a flat vector; of a dueling DQN those of both streams.
     pub fn policy_of<F: Real>(&self, flat: &[f32]) -> Vec<F> {
         taken(&self.policy_at, flat)
     }

@@ -266,7 +266,8 @@ pub fn dqn<F: Real>(case: &Case) -> Result<Outputs, String> {
     let mut out = Out::default();
     for k in 0..batches.steps() {
         follow(&mut state, k)?;
-        let seen = dqn_update(&net.flat, &settings, &mut state, &batches.at(k), actions.row(k)).map_err(text)?;
+        let seen = dqn_update(&net.flat.clone().into(), &settings, &mut state, &batches.at(k), actions.row(k))
+            .map_err(text)?;
         if k == 0 {
             net.put(&mut out, "grad1.", "", &seen.gradient);
         }
