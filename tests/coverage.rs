@@ -84,7 +84,7 @@ fn the_page_of_the_kernels_links_every_one() {
 #[test]
 fn no_code_asks_for_a_kernel_by_a_string() {
     let stems = kernels();
-    for folder in ["src", "cli/src"] {
+    for folder in ["src", "cli/src", "python/src"] {
         for file in rust_files(&root().join(folder)) {
             let text = std::fs::read_to_string(&file).unwrap();
             // Tests at a file's end may name what they like.

@@ -3,10 +3,10 @@
 use crate::args::info::InfoArgs;
 use crate::files;
 use crate::place::adapters;
+use crate::program::{SUCCESS, Status};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::ExitCode;
 use wgpo::bench::KERNELS;
 use wgpo::gpu::AdapterSummary;
 use wgpo::low_level::kernels::{ALL, variants};
@@ -32,7 +32,7 @@ const VARIANTS: [(&str, &str); 3] = [
 ];
 
 /// Lists what wgpu finds.
-pub fn info(args: &InfoArgs) -> Result<ExitCode> {
+pub fn info(args: &InfoArgs) -> Result<Status> {
     if let Some(folder) = &args.wgsl {
         return wgsl(folder);
     }
@@ -44,7 +44,7 @@ pub fn info(args: &InfoArgs) -> Result<ExitCode> {
             VARIANTS.iter().map(|(kernel, form)| ((*kernel).to_owned(), json!(form))).collect();
         let version = env!("CARGO_PKG_VERSION");
         say!("{:#}", json!({ "version": version, "automatic": best, "adapters": adapters, "kernels": variants }));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(SUCCESS);
     }
     say!("wgpo {}", env!("CARGO_PKG_VERSION"));
     if adapters.is_empty() {
@@ -61,11 +61,11 @@ pub fn info(args: &InfoArgs) -> Result<ExitCode> {
         "\n`--backend auto` takes {}",
         best.as_deref().unwrap_or("the CPU reference, because there is no hardware GPU")
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(SUCCESS)
 }
 
 /// Writes every text that a kernel may have, `mlp_forward.wgsl` or `loss_ppo.head_gaussian.wgsl`.
-fn wgsl(folder: &Path) -> Result<ExitCode> {
+fn wgsl(folder: &Path) -> Result<Status> {
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
     files::tidy(&folder.join("any"));
     let mut count = 0;
@@ -78,7 +78,7 @@ fn wgsl(folder: &Path) -> Result<ExitCode> {
         }
     }
     say!("{count} files written: {}", folder.display());
-    Ok(ExitCode::SUCCESS)
+    Ok(SUCCESS)
 }
 
 /// The limits that decide what fits.

@@ -1,7 +1,16 @@
 //! How the program was started, and how it ends.
 
+/// What a shell is told of how the program ended. Not [`std::process::ExitCode`], which cannot be looked at, as the Python package does.
+pub type Status = u8;
+
+/// All went well.
+pub const SUCCESS: Status = 0;
+
+/// Something did not.
+pub const FAILURE: Status = 1;
+
 /// What a shell expects of a program that Ctrl-C ended.
-pub const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: Status = 130;
 
 /// How the program was started. Started by `cargo run`, it is not on the user's path.
 pub fn program() -> &'static str {

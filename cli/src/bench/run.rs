@@ -6,12 +6,12 @@ use super::{compare, report};
 use crate::args::bench::BenchArgs;
 use crate::place::choose::bench_place;
 use crate::place::tune::binding_bytes;
+use crate::program::{FAILURE, SUCCESS, Status};
 use crate::{files, say, width};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 use wgpo::bench::{Case, Moment, Options, Row, cases, roof, rows};
 use wgpo::gpu::Gpu;
@@ -24,7 +24,7 @@ const FEW_ROUNDS: usize = 3;
 const QUICK_SECONDS: f64 = 0.02;
 
 /// Compares and times the rows that are asked for.
-pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
+pub fn bench(args: &BenchArgs) -> Result<Status> {
     let whole = args.table();
     for (name, spec, _) in &whole.nets {
         spec.validate().with_context(|| format!("the net `{name}`"))?;
@@ -45,7 +45,7 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
     }
     if args.list {
         say!("{}", width::wrap(&list(&cases, &place), width::columns(), "    "));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(SUCCESS);
     }
     // A file that cannot be read is said before minutes of work, not after.
     let old = args.compare.as_deref().map(Record::read).transpose()?;
@@ -97,7 +97,7 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode> {
         say!("\nwritten: {}", path.display());
     }
     let passed = found.iter().all(|row| row.found.is_some());
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if passed { SUCCESS } else { FAILURE })
 }
 
 /// How long to measure, and how often.

@@ -3,9 +3,9 @@
 use super::progress::{Pipelines, Progress};
 use crate::args::check::CheckArgs;
 use crate::place::adapters;
+use crate::program::{FAILURE, SUCCESS, Status};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
-use std::process::ExitCode;
 use wgpo::check::{CheckRow, check_on, compile_all};
 use wgpo::gpu::{Gpu, GpuOptions};
 
@@ -13,7 +13,7 @@ use wgpo::gpu::{Gpu, GpuOptions};
 const MOST_DEVICES: usize = 4;
 
 /// Compares every kernel and a whole update with the reference, on one adapter or on all.
-pub fn check(args: &CheckArgs) -> Result<ExitCode> {
+pub fn check(args: &CheckArgs) -> Result<Status> {
     let mut reports = Vec::new();
     let mut passed = true;
     let places = places(args)?;
@@ -40,7 +40,7 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
     if args.json {
         say!("{:#}", json!({ "passed": passed, "adapters": reports }));
     }
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if passed { SUCCESS } else { FAILURE })
 }
 
 /// One adapter: its rows, printed as they come unless JSON is wanted.

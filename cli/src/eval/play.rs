@@ -6,9 +6,9 @@ use crate::args::play::PlayArgs;
 use crate::files;
 use crate::folder::run::picture;
 use crate::place::choose::ChosenPlace;
+use crate::program::{SUCCESS, Status};
 use anyhow::Result;
 use std::fmt::Write as _;
-use std::process::ExitCode;
 use wgpo::ActMode;
 
 /// Lines that are printed of an episode, unless more are asked for.
@@ -25,7 +25,7 @@ const DARK: &str = "\
 .link{stroke:#e0a060}.second{stroke:#6ea8e8}.body{fill:#6ea8e8}.words{fill:#ddd}.bar{fill:#444}.done{fill:#6ea8e8}}";
 
 /// Plays an episode, prints it and draws it.
-pub fn play(args: &PlayArgs) -> Result<ExitCode> {
+pub fn play(args: &PlayArgs) -> Result<Status> {
     let place = ChosenPlace::choose(&args.place)?;
     let mut policy = Policy::open(&args.run, args.env.map(|task| task.0), &place)?;
     let words = scene::words(policy.env)?;
@@ -52,7 +52,7 @@ pub fn play(args: &PlayArgs) -> Result<ExitCode> {
     let svg = if args.still { strip(&nodes, &title, &moments) } else { film(&nodes, &title, steps, words.seconds) };
     files::write(&path, svg.as_bytes())?;
     say!("drawn: {}{}", path.display(), if earlier { ", in place of what was there" } else { "" });
-    Ok(ExitCode::SUCCESS)
+    Ok(SUCCESS)
 }
 
 /// State, action and reward of every `every`th step and of the last; by default about [`LINES`] lines, with 0 none.

@@ -3,13 +3,13 @@
 use super::policy::{Episode, Policy};
 use crate::args::eval::EvalArgs;
 use crate::place::choose::ChosenPlace;
+use crate::program::{SUCCESS, Status};
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::process::ExitCode;
 use wgpo::ActMode;
 
 /// Plays the episodes, and says what came out.
-pub fn eval(args: &EvalArgs) -> Result<ExitCode> {
+pub fn eval(args: &EvalArgs) -> Result<Status> {
     let place = ChosenPlace::choose(&args.place)?;
     let mut policy = Policy::open(&args.run, args.env.map(|task| task.0), &place)?;
     let mode = if args.sampled { ActMode::Sample } else { ActMode::Greedy };
@@ -51,7 +51,7 @@ pub fn eval(args: &EvalArgs) -> Result<ExitCode> {
             "seeds": seeds,
         });
         say!("{text:#}");
-        return Ok(ExitCode::SUCCESS);
+        return Ok(SUCCESS);
     }
     say!("backend: {}", place.reason());
     say!("policy: {}", policy.describe());
@@ -71,7 +71,7 @@ pub fn eval(args: &EvalArgs) -> Result<ExitCode> {
     say!("return: {}", total.returns.text());
     say!("length: {}", total.lengths.text());
     say!("mark of {mark}: {}", if reached { "reached" } else { "not reached" });
-    Ok(ExitCode::SUCCESS)
+    Ok(SUCCESS)
 }
 
 /// Returns and lengths of some episodes.

@@ -11,15 +11,15 @@ use super::outcome::Outcome;
 use crate::args::failure_modes::FailureModesArgs;
 use crate::place::choose::{ChosenPlace, one_for_all};
 use crate::place::group::Group;
+use crate::program::{SUCCESS, Status};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
-use std::process::ExitCode;
 use std::time::Instant;
 use wgpo::policy::{Activation, PolicySpec};
 
 /// Runs all variants of the modes that were asked for, and leaves figure and tables.
-pub fn failure_modes(args: &FailureModesArgs) -> Result<ExitCode> {
+pub fn failure_modes(args: &FailureModesArgs) -> Result<Status> {
     one_for_all(&args.place)?;
     let place = ChosenPlace::choose(&args.place)?;
     let folder = Folder::prepare(args, &place)?;
@@ -44,7 +44,7 @@ pub fn failure_modes(args: &FailureModesArgs) -> Result<ExitCode> {
     report(&done);
     say!("{} seeds each, {} updates, {:.1} s", args.seeds, args.updates, start.elapsed().as_secs_f64());
     say!("run folder: {} ({FIGURE}, {REWARDS}, {SUMMARY})", folder.path().display());
-    Ok(ExitCode::SUCCESS)
+    Ok(SUCCESS)
 }
 
 fn run(

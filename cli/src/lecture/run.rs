@@ -5,11 +5,11 @@ use super::figure;
 use super::ridge::{MAX_KL, Method, RATE, STEPS, objective, walk};
 use crate::args::lecture::LectureArgs;
 use crate::files;
+use crate::program::{SUCCESS, Status};
 use anyhow::{Context, Result};
-use std::process::ExitCode;
 
 /// Computes and draws both pictures.
-pub fn lecture(args: &LectureArgs) -> Result<ExitCode> {
+pub fn lecture(args: &LectureArgs) -> Result<Status> {
     let terms = [Term::new(1.0)?, Term::new(-1.0)?];
     let paths = [walk(Method::GradientAscent)?, walk(Method::TrustRegion)?];
     std::fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot make the folder", args.out.display()))?;
@@ -22,5 +22,5 @@ pub fn lecture(args: &LectureArgs) -> Result<ExitCode> {
     );
     say!("pictures: {}", args.out.join("clip.svg").display());
     say!("          {}", args.out.join("trust_region.svg").display());
-    Ok(ExitCode::SUCCESS)
+    Ok(SUCCESS)
 }

@@ -94,7 +94,7 @@ fn starting_point(
 }
 
 /// Takes out of the file the settings that only other algorithms than `kind` read, and says so: nobody would read them.
-fn of_others(settings: &mut Item, kind: AlgorithmKind, known: &Known) -> Vec<Mistake> {
+pub fn of_others(settings: &mut Item, kind: AlgorithmKind, known: &Known) -> Vec<Mistake> {
     let Value::Table(keys) = &mut settings.value else { return Vec::new() };
     let mut mistakes = Vec::new();
     for (key, item) in keys.iter() {
@@ -126,7 +126,11 @@ fn beside_config(given: &Item, known: &Item) -> Vec<Mistake> {
 }
 
 /// Reads and checks settings; `mistakes` are those that were found before.
-fn of_keys(reader: &Reader<'_>, given: &Item, mut mistakes: Vec<Mistake>) -> std::result::Result<Config, Vec<Mistake>> {
+pub fn of_keys(
+    reader: &Reader<'_>,
+    given: &Item,
+    mut mistakes: Vec<Mistake>,
+) -> std::result::Result<Config, Vec<Mistake>> {
     match reader.read::<Config>(given) {
         Ok(config) if mistakes.is_empty() => in_range(reader, given, config),
         Ok(_) => Err(mistakes),

@@ -2,12 +2,13 @@
 
 mod document;
 mod fault;
-pub mod file;
+pub(crate) mod file;
+pub mod given;
 mod layered;
-pub mod mistake;
+pub(crate) mod mistake;
 mod old_keys;
-pub mod presets;
+pub(crate) mod presets;
 mod reader;
-pub mod run_config;
+pub(crate) mod run_config;
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,10 @@ use crate::folder::lock::Lock;
 use crate::folder::metrics::file::Metrics;
 use crate::folder::run::Folder;
 use crate::place::choose::ChosenPlace;
-use crate::program::{INTERRUPTED, program};
+use crate::program::{INTERRUPTED, SUCCESS, Status, program};
 use crate::settings::run_config::RunConfig;
 use anyhow::{Context, Result};
 use indicatif::HumanCount;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use wgpo::trainer::Trainer;
@@ -31,7 +30,7 @@ enum End {
 }
 
 /// Learns, evaluates, and leaves the run folder.
-pub fn train(args: &TrainArgs) -> Result<ExitCode> {
+pub fn train(args: &TrainArgs) -> Result<Status> {
     let (folder, mut config, mut place, lock) = if args.resume {
         let (folder, saved, lock) = plan::find(args)?;
         let place = ChosenPlace::choose_again(&args.place, &saved)?;
@@ -61,7 +60,7 @@ pub fn train(args: &TrainArgs) -> Result<ExitCode> {
     say!("{}", session.describe());
     let end = session.run()?;
     session.report(end);
-    Ok(if end == End::Interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    Ok(if end == End::Interrupted { INTERRUPTED } else { SUCCESS })
 }
 
 struct Session<'a> {

@@ -5,16 +5,16 @@ use crate::args::place::Kernels;
 use crate::args::update::UpdateArgs;
 use crate::files;
 use crate::place::choose::ChosenPlace;
+use crate::program::{SUCCESS, Status};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use std::process::ExitCode;
 use wgpo::Config;
 use wgpo::checkpoint::{self, Saved};
 use wgpo::data::UpdateStats;
 use wgpo::state::LearnerState;
 
 /// A gradient step on each batch of the file, in their order; only then is anything written.
-pub fn update(args: &UpdateArgs, config: Config, saved: &Saved<LearnerState>) -> Result<ExitCode> {
+pub fn update(args: &UpdateArgs, config: Config, saved: &Saved<LearnerState>) -> Result<Status> {
     let batches = checkpoint::read_batches(&args.rollout, &saved.spec, config.gamma as f32)?;
     if args.place.kernels == Kernels::Tuned {
         let name = config.algorithm.name();
@@ -53,7 +53,7 @@ pub fn update(args: &UpdateArgs, config: Config, saved: &Saved<LearnerState>) ->
         say!("{}", as_text(&steps).trim_end());
         say!("written: {}", args.out.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(SUCCESS)
 }
 
 /// A number of a gradient step by its name; `None` where the algorithm has none.

@@ -6,10 +6,10 @@ use crate::args::place::Kernels;
 use crate::args::update::UpdateArgs;
 use crate::files;
 use crate::place::choose::ChosenPlace;
+use crate::program::{SUCCESS, Status};
 use crate::settings::{file, presets};
 use anyhow::{Context, Result, bail};
 use ndarray::Array2;
-use std::process::ExitCode;
 use wgpo::check::{RecordedRatio, recorded_ratio};
 use wgpo::checkpoint::{self, Recording, Saved};
 use wgpo::data::UpdateStats;
@@ -17,7 +17,7 @@ use wgpo::state::LearnerState;
 use wgpo::{Config, OnPolicy, SaveAgent};
 
 /// Reads everything, checks everything, updates, and only then writes.
-pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
+pub fn update(args: &UpdateArgs) -> Result<Status> {
     let saved = checkpoint::load_learner(&args.policy)?;
     let config = settings(args, &saved)?;
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
@@ -57,7 +57,7 @@ pub fn update(args: &UpdateArgs) -> Result<ExitCode> {
         let scales_rewards = config.norm_reward.is_some();
         print(args, place.reason(), &recording, order.as_deref(), scales_rewards, &stats);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(SUCCESS)
 }
 
 /// The settings of the file. What another trainer recorded has been through its own wrappers: nothing is normalised again, unless the settings

@@ -8,7 +8,7 @@ use crate::folder::group::{FIGURE, SUMMARY};
 use crate::folder::run::Folder;
 use crate::place::choose::ChosenPlace;
 use crate::place::group::{Group, Start, every};
-use crate::program::INTERRUPTED;
+use crate::program::{INTERRUPTED, SUCCESS, Status};
 use crate::settings::run_config::RunConfig;
 use crate::train::curve;
 use crate::train::files::{Files, SAVE_EVERY};
@@ -18,7 +18,6 @@ use crate::train::words::{title, warning};
 use anyhow::{Context, Result, bail};
 use indicatif::HumanCount;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use wgpo::trainer::{IterationStats, Trainer};
@@ -83,7 +82,7 @@ impl Seed {
 }
 
 /// Learns with seeds S to S + N − 1, where S is `--seed`, and leaves a folder with a run of each, one figure and a summary.
-pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
+pub fn train(args: &TrainArgs, count: usize) -> Result<Status> {
     let first = args.seed.unwrap_or(1);
     let seeds: Vec<u64> = (first..).take(count).collect();
     if seeds.last().is_none_or(|last| *last > i64::MAX as u64) {
@@ -158,7 +157,7 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<ExitCode> {
     let start = Instant::now();
     let interrupted = all.run()?;
     all.report(interrupted, start.elapsed().as_secs_f64());
-    Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    Ok(if interrupted { INTERRUPTED } else { SUCCESS })
 }
 
 pub struct Seeds<'a> {

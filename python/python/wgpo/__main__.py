@@ -1,0 +1,7 @@
+"""``python -m wgpo``: the whole Rust program."""
+
+import sys
+
+from ._main import main
+
+sys.exit(main())
