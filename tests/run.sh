@@ -129,4 +129,23 @@ if [[ $(rustc --version | cut -d. -f2) -ge 95 ]]; then
 else
     step "SKIPPED: agents inside Bevy (it needs Rust 1.95, this is $(rustc --version))"
 fi
+
+# The Python package, with the real Gymnasium, Stable-Baselines3, sb3-contrib and rsl-rl-lib.
+python_tests() {
+    local venv=target/python/venv
+    "$python" -m venv "$venv"
+    "$venv"/bin/pip install --quiet --extra-index-url https://download.pytorch.org/whl/cpu -r python/tests/requirements.txt
+    (cd python && VIRTUAL_ENV="$PWD/../$venv" "../$venv/bin/maturin" develop --profile dev)
+    "$venv"/bin/python -m mypy --strict python/python/wgpo
+    "$venv"/bin/python -m mypy.stubtest wgpo._native
+    "$venv"/bin/python -m pytest -q python/tests
+}
+python=${PYTHON:-python3}
+if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+    step "Python package"
+    python_tests
+else
+    [[ -z ${REQUIRE_PYTHON:-} ]] || fail "no Python 3.10 or later with venv: install it (Debian: python3-venv), or name it with PYTHON"
+    step "SKIPPED: the Python package (no Python 3.10 or later with venv here)"
+fi
 step "All passed"

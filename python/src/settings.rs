@@ -18,6 +18,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(config_keys, module)?)?;
     module.add_function(wrap_pyfunction!(config_with, module)?)?;
     module.add_function(wrap_pyfunction!(default_spec, module)?)?;
+    module.add_function(wrap_pyfunction!(fitted_spec, module)?)?;
     module.add_function(wrap_pyfunction!(envs, module)?)?;
     module.add_function(wrap_pyfunction!(env_info, module)?)?;
     module.add_function(wrap_pyfunction!(tuned, module)?)
@@ -177,6 +178,13 @@ fn default_spec(
     }
     spec.validate().map_err(|error| errors::raise(py, &error))?;
     json::write(py, &spec)
+}
+
+/// `spec` (JSON) as the algorithm of `config` (JSON) learns it: with its critics, its head, and of a dueling DQN with its stream of values.
+#[pyfunction]
+fn fitted_spec(py: Python<'_>, spec: &str, config: &str) -> PyResult<String> {
+    let (spec, config): (PolicySpec, Config) = (json::read(py, "spec", spec)?, json::read(py, "config", config)?);
+    json::write(py, &config.fitted(spec))
 }
 
 /// The names of the built-in environments.
