@@ -1,0 +1,45 @@
+"""Networks and settings of an algorithm for an environment."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from . import _native
+
+
+def off(value: Any) -> Any:
+    """``"off"`` as ``None``, in tables too: what the library takes for an absent setting."""
+    if isinstance(value, dict):
+        return {key: off(inner) for key, inner in value.items()}
+    return None if isinstance(value, str) and value == "off" else value
+
+
+def config_with(algorithm: str, base: str | dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with ``settings`` over it.
+
+    Raises:
+        ConfigError: all that is wrong, with the nearest name.
+    """
+    text = base if isinstance(base, str) else json.dumps(base)
+    found: dict[str, Any] = json.loads(_native.config_with(algorithm, text, off(settings)) if settings else text)
+    return found
+
+
+def make_spec(
+    algorithm: str,
+    obs_dim: int,
+    head: dict[str, Any],
+    preset: str | None,
+    hidden: list[int] | tuple[int, ...] | None,
+    activation: str | None,
+    settings: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The policy and the settings, as docs/rollout-format.md has them."""
+    discrete = head["kind"] in ("categorical", "multi_discrete", "bernoulli", "discretised")
+    config = config_with(algorithm, _native.default_config(algorithm, preset, discrete), settings)
+    widths = list(hidden) if hidden is not None else None
+    spec: dict[str, Any] = json.loads(
+        _native.default_spec(algorithm, obs_dim, json.dumps(head), widths, activation, preset)
+    )
+    return spec, config
