@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from . import _native
 from ._envs import Envs, as_vector
+from ._evaluation import Evaluation, evaluate
 from ._files import Metadata, fitted, read_metadata
 from ._log import RunLog, Scalars, train_tags
 from ._spaces import ActionCodec, Array, ObsCodec
@@ -42,37 +43,6 @@ class Progress:
 
 #: Called after each update; ``False`` ends ``learn``.
 Callback = Callable[[Progress], "bool | None"]
-
-
-@dataclass
-class Evaluation:
-    """Whole episodes that were played to measure a policy."""
-
-    #: How many.
-    episodes: int
-    #: Mean return, undiscounted.
-    mean: float
-    #: Smallest return.
-    min: float
-    #: Largest return.
-    max: float
-    #: Mean steps of an episode.
-    mean_length: float
-    #: The return of each; empty where the device kept their sums alone.
-    returns: list[float] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, returns: list[float], lengths: list[int]) -> Evaluation:
-        """The summary of these episodes."""
-        return cls(len(returns), float(np.mean(returns)), min(returns), max(returns), float(np.mean(lengths)), returns)
-
-    @property
-    def std(self) -> float:
-        """Standard deviation of the returns, with n − 1; NaN where they are not known."""
-        return float(np.std(self.returns, ddof=1)) if len(self.returns) > 1 else math.nan
-
-    def __str__(self) -> str:
-        return f"mean return {self.mean:.2f} over {self.episodes} episodes, from {self.min:.2f} to {self.max:.2f}"
 
 
 class Algorithm(ABC):
@@ -342,25 +312,9 @@ class Algorithm(ABC):
             return self._evaluate_without(episodes, deterministic)
         where = self.envs if own else Envs(as_vector(envs))
         assert where is not None
-        where.reset(seed=(2**31 - 1 - self.seed) % 2**31 if seed is None else seed)
-        before, where.episodes = where.episodes, []
-        share = [episodes // where.num_envs + (n < episodes % where.num_envs) for n in range(where.num_envs)]
-        returns: list[float] = []
-        played: list[int] = []
-        totals, lengths = np.zeros(where.num_envs), np.zeros(where.num_envs, np.int64)
-        while any(share):
-            acted = self._act(where.obs, where.allowed, "greedy" if deterministic else "sample")
-            step = where.step(np.asarray(acted["env_actions"]))
-            totals += step.rewards
-            lengths += ~step.filler
-            for n in np.flatnonzero(step.terminated | step.truncated):
-                if share[n]:
-                    share[n] -= 1
-                    returns.append(float(totals[n]))
-                    played.append(int(lengths[n]))
-                totals[n], lengths[n] = 0.0, 0
-        where.episodes, where.started = before, False
-        return Evaluation.of(returns, played)
+        return evaluate(
+            where, self._act, episodes, deterministic, (2**31 - 1 - self.seed) % 2**31 if seed is None else seed
+        )
 
     def _evaluate_without(self, episodes: int, deterministic: bool) -> Evaluation:
         raise ValueError("there is no environment to play in: give envs")

@@ -6,10 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from ._evaluation import Evaluation
 from ._spec import config_with
 
 if TYPE_CHECKING:
-    from ._base import Algorithm, Evaluation
+    from ._base import Algorithm
 
     Base = Algorithm
 else:
@@ -60,8 +61,6 @@ class OnDevice(Base):
     def _evaluate_without(self, episodes: int, deterministic: bool) -> Evaluation:
         if self._trainer is None:
             return super()._evaluate_without(episodes, deterministic)
-        from ._base import Evaluation
-
         found = self._trainer.evaluate(episodes, deterministic)
         return Evaluation(
             found["count"], found["mean_return"], found["min_return"], found["max_return"], found["mean_length"]

@@ -1,0 +1,204 @@
+"""Policies of Stable-Baselines3 and sb3-contrib."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import _native
+from ._base import Algorithm
+from ._foreign import ACTIVATIONS, array, assemble, linear, load, named, networks
+from ._on_policy import A2C, PPO, TRPO
+from ._sb3_model import UnsupportedModel
+from ._spaces import Array
+from ._spec import config_with
+
+
+def _numbers(text: Any) -> list[float]:
+    """The numbers of an array as NumPy prints it."""
+    if isinstance(text, (int, float)):
+        return [float(text)]
+    if isinstance(text, list):
+        return [float(one) for one in np.asarray(text, np.float64).reshape(-1)]
+    if "..." in str(text):
+        raise UnsupportedModel(
+            "the file's spaces are too long to be read from their text: give the loaded model in place of the file"
+        )
+    return [float(one) for one in str(text).replace("[", " ").replace("]", " ").split()]
+
+
+def _sb3_head(space: dict[str, Any], outputs: int) -> dict[str, Any]:
+    kind = str(space[":type:"])
+    if "Discrete'" in kind and "Multi" not in kind:
+        return {"kind": "categorical", "actions": outputs}
+    if "MultiDiscrete" in kind:
+        return {"kind": "multi_discrete", "nvec": [int(n) for n in _numbers(space["nvec"])]}
+    if "MultiBinary" in kind:
+        return {"kind": "bernoulli", "dims": outputs}
+    if "Box" in kind:
+        head: dict[str, Any] = {"kind": "gaussian", "dims": outputs, "std": {"from_state": False, "limit": "free"}}
+        low, high = _numbers(space["low"]), _numbers(space["high"])
+        if np.all(np.isfinite(low + high)):
+            head["bounds"] = {"low": low, "high": high}
+        return head
+    raise UnsupportedModel(f"the action space is a {kind}")
+
+
+def _constant(value: Any, name: str) -> float | None:
+    """A schedule's number if it is constant; else nothing."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    match = re.fullmatch(r"ConstantSchedule\(val=(.*)\)", str((value or {}).get("value_schedule", "")))
+    return float(match.group(1)) if match else None
+
+
+def from_sb3(model: Any, **arguments: Any) -> Any:
+    """The policy of Stable-Baselines3's ``PPO`` or ``A2C``, or sb3-contrib's ``TRPO``, with its settings and its optimiser's moments.
+
+    Args:
+        model: the file that its ``save`` wrote, or the loaded model. Of a file only texts and tensors are read (``weights_only=True``): no code in it runs,
+            and Stable-Baselines3 is not needed.
+        **arguments: ``backend``, ``seed``, ``verbose``, … of :class:`wgpo.PPO`.
+
+    Returns:
+        A :class:`wgpo.PPO`, :class:`wgpo.A2C` or :class:`wgpo.TRPO`. A learning rate or clip range that follows a schedule has its preset's value, as a schedule is
+        code.
+
+    Raises:
+        UnsupportedModel: images, gSDE, or a distribution that wgpo has not.
+    """
+    if isinstance(model, (str, Path)):
+        return _from_sb3_file(Path(model), arguments)
+    from ._sb3_model import PolicyMap, config_of, get_moments, kind_of, optimizer_of
+
+    kind, mapping = kind_of(model), PolicyMap(model.policy)
+    optimizer, _ = optimizer_of(model.policy)
+    moments, steps = get_moments(mapping, optimizer)
+    preset = "sb3-contrib" if kind == "trpo" else "sb3"
+    base = _native.default_config(kind, preset, mapping.spec["head"]["kind"] != "gaussian")
+    config = config_with(kind, base, config_of(model, kind))
+    table = {"optimizer_step": str(steps), "env_steps": str(int(model.num_timesteps))}
+    return assemble(
+        {"ppo": PPO, "a2c": A2C, "trpo": TRPO}[kind],
+        mapping.spec,
+        config,
+        {**mapping.get(), **moments},
+        table,
+        arguments,
+    )
+
+
+def _from_sb3_file(path: Path, arguments: dict[str, Any]) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        data = json.loads(archive.read("data"))
+        policy = load(io.BytesIO(archive.read("policy.pth")))
+        optimizer = load(io.BytesIO(archive.read("policy.optimizer.pth")))
+    if "rollout_buffer_class" not in data:
+        raise UnsupportedModel(f"{path} is of an off-policy algorithm, expected PPO, A2C or TRPO")
+    kind: type[Algorithm] = TRPO if "cg_max_steps" in data else PPO if "clip_range" in data else A2C
+    if data.get("use_sde"):
+        raise UnsupportedModel("the policy explores by gSDE (use_sde=True), which wgpo has not")
+    actor = [
+        *linear(policy, r"mlp_extractor\.policy_net\.#"),
+        (array(policy["action_net.weight"]), array(policy["action_net.bias"])),
+    ]
+    critic = [
+        *linear(policy, r"mlp_extractor\.value_net\.#"),
+        (array(policy["value_net.weight"]), array(policy["value_net.bias"])),
+    ]
+    tensors = {**named("policy", actor), **named("value", critic)}
+    if "log_std" in policy:
+        tensors["log_std"] = array(policy["log_std"])
+    theirs = sum(int(np.size(array(value))) for value in policy.values())
+    if theirs != sum(value.size for value in tensors.values()):
+        raise UnsupportedModel(
+            f"{path} has parts beside actor and critic that wgpo does not know: {', '.join(sorted(policy))}"
+        )
+    words = str((data.get("policy_kwargs") or {}).get("activation_fn", "Tanh'>"))
+    module = words.removesuffix("'>").rsplit(".", 1)[-1]
+    if module not in ACTIVATIONS:
+        raise UnsupportedModel(f"the activation is {module}, expected one of {', '.join(ACTIVATIONS)}")
+    spec = networks(actor, critic, ACTIVATIONS[module], _sb3_head(data["action_space"], int(actor[-1][0].shape[0])))
+    moments, steps = _sb3_moments(policy, optimizer)
+    config = _sb3_settings(kind.algorithm, data, optimizer, spec)
+    table = {"optimizer_step": str(steps), "env_steps": str(int(data["num_timesteps"]))}
+    return assemble(kind, spec, config, {**tensors, **moments}, table, arguments)
+
+
+def _sb3_names(policy: Mapping[str, Any]) -> dict[str, str]:
+    """Our name of each of its tensors."""
+    names = {"log_std": "log_std"}
+    for ours, net, last in (("policy", "policy_net", "action_net"), ("value", "value_net", "value_net")):
+        numbers = sorted({int(key.split(".")[2]) for key in policy if key.startswith(f"mlp_extractor.{net}.")})
+        for part in ("weight", "bias"):
+            for index, number in enumerate(numbers):
+                names[f"mlp_extractor.{net}.{number}.{part}"] = f"{ours}.{index}.{part}"
+            names[f"{last}.{part}"] = f"{ours}.{len(numbers)}.{part}"
+    return names
+
+
+def _sb3_moments(policy: Mapping[str, Any], optimizer: dict[str, Any]) -> tuple[dict[str, Array], int]:
+    names, moments, steps = _sb3_names(policy), {}, 0
+    # The optimiser counts parameters in the order of the policy's.
+    for index, key in enumerate(policy):
+        own = optimizer["state"].get(index, {})
+        for theirs, ours in (("exp_avg", "exp_avg"), ("exp_avg_sq", "exp_avg_sq"), ("square_avg", "exp_avg_sq")):
+            if theirs in own:
+                moments[f"optimizer.{ours}.{names[key]}"] = array(own[theirs])
+        if "step" in own:
+            steps = max(steps, int(own["step"]))
+    return moments, steps
+
+
+def _sb3_settings(
+    algorithm: str, data: dict[str, Any], optimizer: dict[str, Any], spec: dict[str, Any]
+) -> dict[str, Any]:
+    preset = "sb3-contrib" if algorithm == "trpo" else "sb3"
+    given: dict[str, Any] = {"num_envs": data["n_envs"], "num_steps": data["n_steps"], "anneal_lr": False}
+    given |= {key: data[key] for key in ("gamma", "gae_lambda")}
+    rate = _constant(data["learning_rate"], "learning_rate") or _constant(data.get("lr_schedule"), "lr_schedule")
+    if rate is not None:
+        given["learning_rate"] = rate
+    if algorithm != "trpo":
+        given |= {key: data[key] for key in ("ent_coef", "vf_coef", "max_grad_norm")}
+    given["norm_adv"] = "minibatch" if data["normalize_advantage"] else "none"
+    if algorithm == "ppo":
+        given |= {"minibatch_size": data["batch_size"], "update_epochs": data["n_epochs"]}
+        clip = _constant(data["clip_range"], "clip_range")
+        if clip is not None:
+            given["clip_coef"] = clip
+        clip_vf = _constant(data["clip_range_vf"], "clip_range_vf") if data["clip_range_vf"] is not None else None
+        if clip_vf is not None:
+            given |= {"value_loss": "clip_only", "clip_coef_vf": clip_vf}
+        if data["target_kl"] is not None:
+            given["target_kl"] = data["target_kl"]
+    if algorithm == "trpo":
+        dims = spec["head"]["dims"] if spec["head"]["kind"] in ("gaussian", "bernoulli") else 1
+        given |= {"minibatch_size": data["batch_size"], "update_epochs": data["n_critic_updates"]}
+        given["trust_region"] = {
+            "max_kl": data["target_kl"] * dims,
+            "damping": data["cg_damping"] * dims,
+            "cg_iterations": data["cg_max_steps"],
+            "line_search_steps": data["line_search_max_iter"],
+            "line_search_factor": data["line_search_shrinking_factor"],
+            "subsample": data["sub_sampling_factor"],
+        }
+    group = optimizer["param_groups"][0]
+    if "betas" in group:
+        given |= {
+            "optimizer": "adam",
+            "adam_beta1": group["betas"][0],
+            "adam_beta2": group["betas"][1],
+            "adam_eps": group["eps"],
+        }
+    elif "alpha" in group:
+        given |= {"optimizer": "rmsprop", "rmsprop_alpha": group["alpha"], "rmsprop_eps": group["eps"]}
+    base = _native.default_config(algorithm, preset, spec["head"]["kind"] != "gaussian")
+    return config_with(algorithm, base, given)
