@@ -73,7 +73,7 @@ class CrossCheck:
         return "\n".join(lines)
 
 
-def crosscheck(model: Any, *, backend: str = "cpu", rtol: float = 1e-4, verbose: bool = True) -> CrossCheck:
+def crosscheck(model: Any, *, backend: str = "cpu", rtol: float = 2e-5, verbose: bool = True) -> CrossCheck:
     """Lets ``model`` do one update, repeats it here in the same minibatch order, and compares every statistic and parameter.
 
     Args:
