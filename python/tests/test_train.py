@@ -239,10 +239,13 @@ def test_off_policy(algorithm: Any, env: str, mode: AutoresetMode, tmp_path: Pat
     envs = gym.make_vec(env, num_envs=2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode})
     model = algorithm(
         envs, verbose=0, backend="cpu", hidden=[16], learning_starts=100, buffer_size=1000, batch_size=16, num_steps=50
-    ).learn(400)
+    ).learn(400, log_dir=tmp_path)
     assert model.num_timesteps == 400 and model.learner.stored >= 340
     assert np.isfinite(model.history[-1]["loss" if algorithm is wgpo.DQN else "critic_loss"])
     assert model.history[-1]["n_updates"] > 0
+    with (tmp_path / "metrics.csv").open() as opened:
+        last = list(csv.DictReader(opened))[-1]
+    assert float(last["n_updates"]) > 0 and np.isfinite(float(last["loss" if algorithm is wgpo.DQN else "critic_loss"]))
     model.save(tmp_path / "model.safetensors")
     obs = np.random.default_rng(0).normal(size=(9, model.spec["obs_dim"])).astype(np.float32)
     loaded = algorithm.load(tmp_path / "model.safetensors", backend="cpu", verbose=0)
@@ -303,3 +306,11 @@ def test_other_environments() -> None:
         wgpo.PPO("CartPole-v1", verbose=0, backend="cpu").set_envs(
             vector([lambda: __import__("toys").Spaces(gym.spaces.Box(-1, 1, (4,), np.float32), gym.spaces.Discrete(3))])
         )
+
+
+def test_a_dueling_network(tmp_path: Path) -> None:
+    few = {"learning_starts": 50, "buffer_size": 500, "batch_size": 16, "num_steps": 50}
+    model = wgpo.DQN(cartpole(envs=2), dueling=True, hidden=[16], verbose=0, backend="cpu", **few).learn(200)
+    assert {"policy.1.bias", "value.1.bias"} <= set(model.parameters())
+    pytest.importorskip("onnxruntime")
+    wgpo.to_onnx(model, tmp_path / "policy.onnx")

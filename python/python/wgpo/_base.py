@@ -22,6 +22,7 @@ from ._files import Metadata, fitted, read_metadata
 from ._log import RunLog, Scalars, train_tags
 from ._spaces import ActionCodec, Array, ObsCodec
 from ._spec import config_with, make_spec
+from ._spec import fitted as fitted_spec
 from ._words import check_settings
 
 Self = TypeVar("Self", bound="Algorithm")
@@ -154,11 +155,13 @@ class Algorithm(ABC):
                 )
             spec, config = (json.loads(text) for text in _native.tuned(known, self.algorithm))
             if hidden is None and activation is None and head is None:
-                return spec, config_with(self.algorithm, config, settings)
+                config = config_with(self.algorithm, config, settings)
+                return fitted_spec(spec, config), config
             own, _ = make_spec(
                 self.algorithm, self.obs_codec.obs_dim, head or self._head(), None, hidden, activation, {}
             )
-            return own, config_with(self.algorithm, config, settings)
+            config = config_with(self.algorithm, config, settings)
+            return fitted_spec(own, config), config
         return make_spec(
             self.algorithm, self.obs_codec.obs_dim, head or self._head(), preset, hidden, activation, settings
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._evaluation import Evaluation
-from ._spec import config_with
+from ._spec import config_with, fitted
 
 if TYPE_CHECKING:
     from ._base import Algorithm
@@ -42,13 +42,22 @@ class OnDevice(Base):
             )
         if num_envs is not None:
             settings = {"num_envs": num_envs, **settings}
-        self.spec, self.config = spec, config_with(self.algorithm, config, settings)
+        self.config = config_with(self.algorithm, config, settings)
+        self.spec = fitted(spec, self.config)
         self._make_trainer()
 
     def _make_trainer(self) -> None:
         self._trainer = _native.Trainer(
             self._env_name, json.dumps(self.spec), json.dumps(self.config), backend=self.backend, seed=self.seed
         )
+
+    def _trainer_until(self, total_timesteps: int) -> None:
+        """Schedules end where the training does, if it has not begun yet."""
+        if self.num_timesteps == 0 and self.config["total_timesteps"] != total_timesteps:
+            parameters = self._trainer.parameters()
+            self.config = {**self.config, "total_timesteps": total_timesteps}
+            self._make_trainer()
+            self._trainer.set_parameters(parameters)
 
     def _iterate_on_device(self) -> tuple[dict[str, Any], list[tuple[float, int]]]:
         stats = self._trainer.iterate()

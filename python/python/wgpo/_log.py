@@ -41,13 +41,10 @@ def train_tags(algorithm: str, stats: dict[str, Any], clip_range: float | None =
         tags["train/loss" if algorithm == "dqn" else "train/critic_loss"] = _mean(get("value_loss"))
         if algorithm != "dqn":
             tags["train/actor_loss"] = _mean(get("policy_loss"))
-        for key, tag in (
-            ("alpha", "train/ent_coef"),
-            ("epsilon", "rollout/exploration_rate"),
-            ("gradient_steps", "train/n_updates"),
-        ):
-            if off.get(key) is not None:
-                tags[tag] = float(off[key])
+        # Before the first gradient step these are NaN, so that a table has their columns from its first row on.
+        own = {"dqn": ("epsilon", "rollout/exploration_rate"), "sac": ("alpha", "train/ent_coef")}
+        for key, tag in (*([own[algorithm]] if algorithm in own else []), ("gradient_steps", "train/n_updates")):
+            tags[tag] = float(off[key]) if off.get(key) is not None else math.nan
         tags["train/learning_rate"] = float(stats["learning_rate"])
         return tags
     tags["train/explained_variance"] = float(stats["explained_variance"])

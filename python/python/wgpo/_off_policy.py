@@ -76,6 +76,7 @@ class OffPolicyAlgorithm(OnDevice, Algorithm):
         if self.dtype != "f32":
             raise _native.ConfigError(f"dtype: is {self.dtype!r}, {self.algorithm} computes in f32")
         if self._trainer is not None:
+            self._trainer_until(total_timesteps)
             return
         total = self.num_timesteps + total_timesteps
         if self.config["total_timesteps"] != total and self.learner.stored == 0:

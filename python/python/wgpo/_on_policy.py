@@ -22,6 +22,7 @@ class OnPolicyAlgorithm(OnDevice, Algorithm):
 
     def _before_learning(self, total_timesteps: int) -> None:
         if self._trainer is not None:
+            self._trainer_until(total_timesteps)
             return
         total = self.num_timesteps + total_timesteps
         if self.config["total_timesteps"] != total:

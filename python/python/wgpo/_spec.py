@@ -39,7 +39,12 @@ def make_spec(
     discrete = head["kind"] in ("categorical", "multi_discrete", "bernoulli", "discretised")
     config = config_with(algorithm, _native.default_config(algorithm, preset, discrete), settings)
     widths = list(hidden) if hidden is not None else None
-    spec: dict[str, Any] = json.loads(
-        _native.default_spec(algorithm, obs_dim, json.dumps(head), widths, activation, preset)
-    )
-    return spec, config
+    spec = _native.default_spec(algorithm, obs_dim, json.dumps(head), widths, activation, preset)
+    return fitted(spec, config), config
+
+
+def fitted(spec: str | dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """``spec`` with the networks that these settings learn, such as a dueling DQN's branch of values."""
+    text = spec if isinstance(spec, str) else json.dumps(spec)
+    found: dict[str, Any] = json.loads(_native.fitted_spec(text, json.dumps(config)))
+    return found
