@@ -111,8 +111,8 @@ impl Env {
     }
 
     /// Networks of the given widths as `algorithm` learns them here ([`AlgorithmKind::fitted`]): with tanh if it learns from rollouts, with ReLU if
-    /// from a replay memory, as is usual for either. Not every algorithm suits every environment: DQN wants choices, and DDPG, TD3 and SAC
-    /// want floats.
+    /// from a replay memory, as is usual for either. Not every algorithm suits every environment: DQN wants choices, DDPG and TD3
+    /// want floats, and SAC takes either.
     pub fn policy_for(self, algorithm: AlgorithmKind, hidden: &[usize]) -> PolicySpec {
         let activation = if algorithm.is_off_policy() { Activation::Relu } else { Activation::Tanh };
         algorithm.fitted(PolicySpec { activation, ..self.policy(hidden) })

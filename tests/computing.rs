@@ -15,6 +15,7 @@ mod learning_cpu;
 mod learning_gpu;
 mod normalize;
 mod off_policy;
+mod off_policy_choices;
 mod off_policy_gpu;
 mod own_envs;
 mod plans;

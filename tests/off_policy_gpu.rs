@@ -93,6 +93,8 @@ fn cases() -> Vec<Case> {
     let critics = |hidden: &[usize], activation, critics, std| {
         PolicySpec::actor_critics(OBS, hidden, activation, tanh_head(std), critics)
     };
+    let of_choices =
+        |hidden: &[usize], activation| PolicySpec::actor_critics(OBS, hidden, activation, Head::categorical(3), 2);
     let dqn = Dqn { replay: replay(Dqn::sb3().replay), target_network_frequency: 2, ..Dqn::sb3() };
     let td3 = Td3 { replay: replay(Td3::sb3().replay), policy_lr: 3e-3, tau: 0.1, ..Td3::sb3() };
     let sac = Sac { replay: replay(Sac::sb3().replay), policy_lr: 3e-3, alpha_lr: 2e-3, tau: 0.1, ..Sac::sb3() };
@@ -182,6 +184,36 @@ fn cases() -> Vec<Case> {
                     ..sac
                 }))
             },
+        ),
+        case(
+            "sac of choices, trained temperature",
+            of_choices(&[24, 12], Activation::Tanh),
+            shared(Algorithm::Sac(sac)),
+        ),
+        case(
+            "sac of choices, fixed temperature, delays, compact, 3 steps, clipped",
+            of_choices(&[17], Activation::Silu),
+            Config {
+                max_grad_norm: Some(0.3),
+                ..shared(Algorithm::Sac(Sac {
+                    autotune: false,
+                    alpha: 0.15,
+                    policy_frequency: 3,
+                    target_network_frequency: 2,
+                    replay: Replay { n_steps: 3, compact: true, batch_size: 63, ..sac.replay },
+                    ..sac
+                }))
+            },
+        ),
+        case(
+            "sac of choices, trained temperature, delays, a row",
+            of_choices(&[8], Activation::Relu),
+            shared(Algorithm::Sac(Sac {
+                policy_frequency: 2,
+                target_entropy: Some(0.4),
+                replay: Replay { batch_size: 1, ..sac.replay },
+                ..sac
+            })),
         ),
         case(
             "sac, trained temperature, delays, compact",
@@ -326,7 +358,7 @@ fn the_same_inputs_give_the_same_bits_also_by_other_kernels_and_after_a_resume()
 #[test]
 fn a_gradient_step_of_sac_is_at_most_24_dispatches_in_one_submission() {
     let Some(gpu) = support::gpu(false) else { return };
-    for (case, want) in cases().into_iter().zip([10, 10, 9, 14, 14, 23, 24, 23, 24, 30, 24]) {
+    for (case, want) in cases().into_iter().zip([10, 10, 9, 14, 14, 23, 24, 23, 24, 30, 21, 19, 22, 24]) {
         let mut device = filled(&gpu, &case, 40);
         let count = device.dispatches().unwrap();
         println!("{}: {count} dispatches", case.name);
@@ -475,7 +507,7 @@ fn transitions_may_come_from_the_callers_buffers() {
     }
 }
 
-fn kinds() -> [(Env, Config, usize); 4] {
+fn kinds() -> [(Env, Config, usize); 5] {
     let config = |config: Config| {
         let mut config = Config { num_envs: 4, num_steps: 25, total_timesteps: 1000, adam_eps: 1e-5, ..config };
         let replay = config.replay_mut().unwrap();
@@ -495,6 +527,7 @@ fn kinds() -> [(Env, Config, usize); 4] {
         (Env::Pendulum, config(Config::ddpg_sb3()), 1),
         (Env::Pendulum, config(Config::td3_sb3()), 2),
         (Env::Pendulum, config(Config::sac_sb3()), 2),
+        (Env::CartPole, config(Config::sac_sb3()), 2),
     ]
 }
 
@@ -601,7 +634,7 @@ fn a_state_of_other_environments_is_refused_and_changes_nothing() {
 
 #[test]
 fn the_largest_buffer_is_known_beforehand() {
-    let [_, _, _, (env, config, _)] = kinds();
+    let [_, _, _, (env, config, _), _] = kinds();
     let spec = config.algorithm.kind().fitted(env.policy(&[24, 16]));
     // 57 places of 4 environments; a record has 2 words, an action's and 3 numbers.
     let bytes = GpuOffPolicyTrainer::binding_bytes(env, &spec, &config).unwrap();

@@ -12,7 +12,8 @@ use wgpo::data::{Actions, TransitionBatch};
 use wgpo::{Agent, OffPolicy};
 
 /// Each algorithm with a task whose actions suit it.
-const PAIRS: [(&str, &str); 4] = [("dqn", "cartpole"), ("ddpg", "pendulum"), ("td3", "pendulum"), ("sac", "pendulum")];
+const PAIRS: [(&str, &str); 5] =
+    [("dqn", "cartpole"), ("ddpg", "pendulum"), ("td3", "pendulum"), ("sac", "cartpole"), ("sac", "pendulum")];
 
 /// A run of 160 environment steps in five updates, of which gradient steps are due in the last four.
 fn small(algo: &str, task: &str, more: &str) -> String {
@@ -31,7 +32,7 @@ fn place() -> Place {
 /// Trains whole and in parts with each algorithm, on `backend`.
 fn stops_and_goes_on(place: &Place, backend: &str) {
     for (algo, task) in PAIRS {
-        let (whole, parts) = (format!("{algo}-whole"), format!("{algo}-parts"));
+        let (whole, parts) = (format!("{algo}-{task}-whole"), format!("{algo}-{task}-parts"));
         let said = place.run(&small(algo, task, &format!("{backend} --out {whole}")));
         assert!(said.contains("over 2 greedy episodes"), "{said}");
         place.run(&small(algo, task, &format!("{backend} --out {parts} --pause-after 2")));
@@ -51,7 +52,7 @@ fn stops_and_goes_on(place: &Place, backend: &str) {
         assert!(best < bytes(&whole).len() as u64, "the best policy comes without the memory");
         let json = place.run(&format!("eval {whole} --episodes 3 {backend} --json"));
         assert!(serde_json::from_str::<Value>(&json).unwrap()["mark_reached"].is_boolean(), "{json}");
-        place.run(&format!("play {whole} --every 0 {backend} --out {algo}.svg"));
+        place.run(&format!("play {whole} --every 0 {backend} --out {algo}-{task}.svg"));
     }
 }
 
@@ -60,7 +61,7 @@ fn every_algorithm_stops_and_goes_on_bit_for_bit() {
     let place = place();
     stops_and_goes_on(&place, "--backend cpu");
     place.run(&small("sac", "pendulum", "--backend cpu --seeds 2 --out seeds"));
-    assert!(place.bytes("seeds/seed-1/policy.safetensors") == place.bytes("sac-whole/policy.safetensors"));
+    assert!(place.bytes("seeds/seed-1/policy.safetensors") == place.bytes("sac-pendulum-whole/policy.safetensors"));
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn every_algorithm_stops_on_the_device_and_goes_on_bit_for_bit() {
     let Some(index) = adapter(&place) else { return };
     stops_and_goes_on(&place, &format!("--adapter {index}"));
     place.run(&small("sac", "pendulum", &format!("--adapter {index} --seeds 2 --out seeds")));
-    assert!(place.bytes("seeds/seed-1/policy.safetensors") == place.bytes("sac-whole/policy.safetensors"));
+    assert!(place.bytes("seeds/seed-1/policy.safetensors") == place.bytes("sac-pendulum-whole/policy.safetensors"));
 }
 
 /// One key makes the networks, too; what is learnt stops, goes on, is evaluated, and takes recorded batches.
@@ -85,7 +86,7 @@ fn a_dueling_network_is_asked_for_by_a_key() {
     place.run("eval whole --episodes 3 --backend cpu --json");
     let saved = load_learner(&place.path("whole/policy.safetensors")).unwrap();
     assert_eq!((saved.spec.sizes("policy"), saved.spec.sizes("value")), (vec![4, 8, 2], vec![4, 8, 1]));
-    write_batches(&place.path("b.safetensors"), &batches("dqn")).unwrap();
+    write_batches(&place.path("b.safetensors"), &batches("dqn", "cartpole")).unwrap();
     std::fs::write(place.path("c.toml"), "algorithm = \"dqn\"\ndueling = true").unwrap();
     let line =
         "update b.safetensors --policy whole/policy.safetensors --config c.toml --backend cpu --out o.safetensors";
@@ -100,7 +101,7 @@ fn a_dueling_network_is_asked_for_by_a_key() {
 #[test]
 fn what_does_not_go_together_is_refused() {
     let place = place();
-    place.refused("train cartpole --algo sac", 1, &["sac takes floats", "cartpole has choices", "dqn"]);
+    place.refused("train cartpole --algo td3", 1, &["td3 takes floats", "cartpole has choices", "dqn and sac"]);
     place.refused("train pendulum --algo dqn", 1, &["dqn chooses", "pendulum takes floats"]);
     place.refused("train pendulum --algo sac --head beta", 1, &["--head", "sac's actor is the algorithm's own"]);
     std::fs::write(place.path("c.toml"), "gae_lambda = 0.9").unwrap();
@@ -111,10 +112,10 @@ fn what_does_not_go_together_is_refused() {
     place.refused("train pendulum --algo sac --config c.toml", 1, &["n_steps: is 40, must be from 1 to 32"]);
 }
 
-/// Two batches for a policy of `algo`, with noise.
-fn batches(algo: &str) -> Vec<TransitionBatch> {
+/// Two batches for a policy of `algo` on `task`, with noise.
+fn batches(algo: &str, task: &str) -> Vec<TransitionBatch> {
     let (rows, wave) = (5, |k: usize| (0.9 * k as f32).sin());
-    let (obs_dim, discrete) = if algo == "dqn" { (4, true) } else { (3, false) };
+    let (obs_dim, discrete) = if task == "cartpole" { (4, true) } else { (3, false) };
     let matrix = |first: usize, columns: usize| {
         Array2::from_shape_fn((rows, columns), |(row, column)| wave(first + 7 * row + 3 * column))
     };
@@ -130,7 +131,7 @@ fn batches(algo: &str) -> Vec<TransitionBatch> {
         terminated: Array1::from_shape_fn(rows, |row| u32::from(row == 2)),
         discounts: Array1::from_elem(rows, 0.9),
         next_noise: (!discrete).then(|| matrix(first + 4, 1)),
-        noise: (algo == "sac").then(|| matrix(first + 5, 1)),
+        noise: (algo == "sac" && !discrete).then(|| matrix(first + 5, 1)),
     };
     vec![batch(10), batch(100)]
 }
@@ -141,13 +142,14 @@ fn recorded_batches_are_repeated() {
     let place = place();
     let index = adapter(&place);
     for (algo, task) in PAIRS {
-        place.run(&small(algo, task, &format!("--backend cpu --out {algo} --pause-after 2")));
-        let own = batches(algo);
+        place.run(&small(algo, task, &format!("--backend cpu --out {algo}-{task} --pause-after 2")));
+        let own = batches(algo, task);
         write_batches(&place.path("b.safetensors"), &own).unwrap();
         std::fs::write(place.path("c.toml"), format!("algorithm = \"{algo}\"\nlearning_rate = 1e-3")).unwrap();
-        let line = format!("update b.safetensors --policy {algo}/policy.safetensors --config c.toml --json --out");
+        let line =
+            format!("update b.safetensors --policy {algo}-{task}/policy.safetensors --config c.toml --json --out");
         let json: Value = serde_json::from_str(&place.run(&format!("{line} o.safetensors --backend cpu"))).unwrap();
-        let saved = load_learner(&place.path(format!("{algo}/policy.safetensors"))).unwrap();
+        let saved = load_learner(&place.path(format!("{algo}-{task}/policy.safetensors"))).unwrap();
         let mut state = saved.state.clone();
         state.off_policy.as_mut().unwrap().replay = None;
         let after = load_learner(&place.path("o.safetensors")).unwrap();
@@ -174,12 +176,12 @@ fn recorded_batches_are_repeated() {
         }
     }
     // A file that lacks what the algorithm draws by, and one with an action out of range.
-    let mut lacking = batches("sac");
+    let mut lacking = batches("sac", "pendulum");
     lacking.iter_mut().for_each(|batch| batch.noise = None);
     write_batches(&place.path("b.safetensors"), &lacking).unwrap();
-    let line = "update b.safetensors --policy sac/policy.safetensors --config c.toml --out no --backend cpu";
+    let line = "update b.safetensors --policy sac-pendulum/policy.safetensors --config c.toml --out no --backend cpu";
     place.refused(line, 1, &["batch 0", "noise: is missing"]);
-    let mut far = batches("sac");
+    let mut far = batches("sac", "pendulum");
     far[1].actions = Actions::Continuous(Array2::from_elem((5, 1), 1.5));
     write_batches(&place.path("b.safetensors"), &far).unwrap();
     place.refused(line, 1, &["b.safetensors", "batch 1", "actions"]);

@@ -13,8 +13,9 @@ impl AlgorithmKind {
         !matches!(self, Self::Reinforce) && !self.is_off_policy()
     }
 
-    /// `spec` as it learns it. REINFORCE and DQN drop the branch `value` (a dueling DQN has one: [`Config::fitted`]). DDPG, TD3 and SAC take their critics in its place, as deep and wide as the
-    /// actor, and of a Gaussian with bounds the tanh-Gaussian: its mean with DDPG and TD3, with a deviation from the state with SAC.
+    /// `spec` as it learns it. REINFORCE and DQN drop the branch `value` (a dueling DQN has one: [`Config::fitted`]). DDPG, TD3 and SAC take their
+    /// critics in its place, as deep and wide as the actor, and of a Gaussian with bounds the tanh-Gaussian: its mean with DDPG and TD3, with a
+    /// deviation from the state with SAC. With a categorical head SAC's critics are those of choices.
     #[must_use]
     pub fn fitted(self, spec: PolicySpec) -> PolicySpec {
         match self.critics() {
@@ -81,9 +82,10 @@ impl Config {
         if let Some(critics) = kind.critics() {
             return self.check_off_policy(spec, critics);
         }
-        if let Some(branch) = spec.branches.iter().find(|branch| branch.input == Input::ObsAction) {
+        if let Some(branch) = spec.critics().first().and_then(|index| spec.branches.get(*index)) {
             let (name, algorithm) = (&branch.name, kind.name());
-            let message = format!("have a branch \"{name}\" on observation and action, {algorithm} has no such critic");
+            let what = if branch.input == Input::ObsAction { "on observation and action" } else { "of choices" };
+            let message = format!("have a branch \"{name}\" {what}, {algorithm} has no such critic");
             return Err(Error::config("branches", message));
         }
         let message = match (kind.has_critic(), spec.branch(Branch::VALUE).is_some()) {

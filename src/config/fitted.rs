@@ -60,7 +60,8 @@ impl Config {
         match (kind, head) {
             (AlgorithmKind::Dqn, Head::Categorical { masked: false, .. }) => {}
             (AlgorithmKind::Dqn, _) => return wrong_head("categorical without masks: a number of choices"),
-            (_, Head::TanhGaussian { std, .. }) if kind == AlgorithmKind::Sac => {
+            (AlgorithmKind::Sac, Head::Categorical { masked: false, .. }) => {}
+            (AlgorithmKind::Sac, Head::TanhGaussian { std, .. }) => {
                 let clamped = matches!(std.limit, StdLimit::Clamp { .. });
                 if !(std.from_state && std.std_type == StdType::Log && clamped) {
                     let wants = "its logarithm from the state, within a clamp";
@@ -72,6 +73,11 @@ impl Config {
                     let message = format!("is from the state, {name}'s actor has no deviation");
                     return Err(Error::config("head.std", message));
                 }
+            }
+            (AlgorithmKind::Sac, _) => {
+                return wrong_head(
+                    "tanh_gaussian (floats within bounds) or categorical without masks (a number of choices)",
+                );
             }
             _ => return wrong_head("tanh_gaussian: floats within bounds"),
         }

@@ -26,7 +26,7 @@ pub enum AlgorithmKind {
     Ddpg,
     /// The same with two critics, delays and noise on the target (Fujimoto et al. 2018).
     Td3,
-    /// The soft actor-critic (Haarnoja et al. 2018), for floats within bounds.
+    /// The soft actor-critic (Haarnoja et al. 2018), for floats within bounds, and for choices (Christodoulou 2019).
     Sac,
 }
 

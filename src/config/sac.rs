@@ -3,6 +3,7 @@
 use super::range::{Range, check};
 use super::replay::Replay;
 use crate::error::{Error, Result};
+use crate::policy::Head;
 
 /// SAC (Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications"), two critics and a tanh-Gaussian actor whose deviation depends on
 /// the state.
@@ -14,7 +15,16 @@ use crate::error::{Error, Result};
 /// temperature: −log α · mean (log π(ã|s) + target_entropy)   if autotune
 /// ```
 ///
-/// Actions are in [−1, 1] here, and so is what log π is of, whatever the environment's bounds. The limits of log σ are the head's: a
+/// Where actions are choices (a categorical head), the actor's outputs are logits, each critic has a value of each choice from the observation alone,
+/// and every expectation over actions is a sum, so that nothing is drawn (Christodoulou 2019, "Soft Actor-Critic for Discrete Action Settings"):
+///
+/// ```text
+/// y = r + (1 − terminated) · γ · Σ_a π(a|s') (min_i Q_i,target(s', a) − α log π(a|s'))
+/// actor:       mean Σ_a π(a|s) (α log π(a|s) − min_i Q_i(s, a))
+/// temperature: −log α · mean (Σ_a π log π + target_entropy)   if autotune
+/// ```
+///
+/// Actions that are floats are in [−1, 1] here, and so is what log π is of, whatever the environment's bounds. The limits of log σ are the head's: a
 /// [`StdLimit::Clamp`](crate::policy::StdLimit::Clamp), [−20, 2] in the paper's code. [`Config::learning_rate`](super::Config::learning_rate) is
 /// the critics' (CleanRL's `q_lr`).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,13 +46,16 @@ pub struct Sac {
     pub autotune: bool,
     /// Step size of its optimiser.
     pub alpha_lr: f64,
-    /// Entropy, in nats, that α is trained to keep; −D, the action's dimensions, if absent.
+    /// Entropy, in nats, that α is trained to keep. If absent, −D of D dimensions; of n choices [`CHOICES_ENTROPY`](Self::CHOICES_ENTROPY) · log n.
     pub target_entropy: Option<f64>,
-    /// Added inside log(1 − a²): 0 is the exact form, 1e-6 Stable-Baselines3's and CleanRL's.
+    /// Added inside log(1 − a²): 0 is the exact form, 1e-6 Stable-Baselines3's and CleanRL's. Choices are not squashed, and ask nothing of it.
     pub squash_epsilon: f64,
 }
 
 impl Sac {
+    /// Share of the greatest entropy, log n of n choices, that is the target by default: CleanRL's `target_entropy_scale`.
+    pub const CHOICES_ENTROPY: f64 = 0.89;
+
     /// CleanRL's `sac_continuous_action.py`.
     pub const fn cleanrl() -> Self {
         Self {
@@ -79,9 +92,13 @@ impl Sac {
         }
     }
 
-    /// The entropy that α is trained to keep with actions of `dims` dimensions; `None` if it is not trained.
-    pub fn target_entropy_of(&self, dims: usize) -> Option<f64> {
-        self.autotune.then(|| self.target_entropy.unwrap_or(-(dims as f64)))
+    /// The entropy that α is trained to keep with actions of `head`; `None` if it is not trained.
+    pub fn target_entropy_of(&self, head: &Head) -> Option<f64> {
+        let usual = || match head.choices().first() {
+            Some(choices) => Self::CHOICES_ENTROPY * (*choices as f64).ln(),
+            None => -(head.action_dims() as f64),
+        };
+        self.autotune.then(|| self.target_entropy.unwrap_or_else(usual))
     }
 
     pub(super) fn validate(&self) -> Result<()> {

@@ -20,7 +20,8 @@
 //! - Masked rows, if there are any: [`batch_valid`] ([`crate::algo::ValidPlan`]), [`batch_clean`],
 //!   [`batch_count`].
 //! - Minibatches: [`batch_gather`], [`batch_pack`].
-//! - Off-policy algorithms: [`replay_store`] and [`replay_sample`] for the replay, [`loss_dqn`], [`loss_q`], [`loss_actor`] for the losses,
+//! - Off-policy algorithms: [`replay_store`] and [`replay_sample`] for the replay, [`loss_dqn`], [`loss_q`], [`loss_actor`],
+//!   [`loss_q_choices`], [`loss_actor_choices`] for the losses,
 //!   [`policy_squash`], [`policy_tanh`], [`policy_squash_backward`] for the actors, [`policy_epsilon`] for DQN, [`optim_temperature`], [`optim_polyak`].
 //! - Networks: [`mlp_forward`], [`mlp_forward_fused`], [`mlp_backward_input`], [`mlp_backward_weight`],
 //!   [`reduce_partials`].
@@ -59,11 +60,13 @@ pub mod head_fisher;
 pub mod head_fisher_wide;
 pub(crate) mod limits;
 pub mod loss_actor;
+pub mod loss_actor_choices;
 pub mod loss_dqn;
 pub mod loss_kl;
 pub mod loss_ppo;
 pub mod loss_ppo_fused;
 pub mod loss_q;
+pub mod loss_q_choices;
 pub mod loss_statistics;
 pub mod loss_trust_region;
 pub mod mlp_backward_input;
@@ -138,11 +141,13 @@ macro_rules! for_every_kernel {
             head_fisher,
             head_fisher_wide,
             loss_actor,
+            loss_actor_choices,
             loss_dqn,
             loss_kl,
             loss_ppo,
             loss_ppo_fused,
             loss_q,
+            loss_q_choices,
             loss_statistics,
             loss_trust_region,
             mlp_backward_input,

@@ -58,6 +58,8 @@ parts! {
     PARTIAL = "partial",
     /// The weight of the entropy in soft values. Needs [`MATH`].
     TEMPERATURE = "temperature",
+    /// Log-probabilities of choices. Needs [`MATH`].
+    SOFT = "soft",
     /// Words of the control buffer.
     CONTROL = "control",
     /// Columns of the trace.

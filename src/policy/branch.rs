@@ -21,7 +21,8 @@ impl Branch {
     /// The critic's, with one output.
     pub const VALUE: &'static str = "value";
 
-    /// The critics of DDPG, TD3 and SAC, on observation and action, with one output each. An algorithm with one critic has the first.
+    /// The critics of DDPG, TD3 and SAC, on observation and action, with one output each; of SAC with choices on the observation, with an output for each
+    /// choice. An algorithm with one critic has the first.
     pub const CRITICS: [&'static str; 2] = ["q1", "q2"];
 
     /// Actor and critic.

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// The activation follows every layer but the last of a branch whose output no other branch takes.
 ///
-/// DDPG, TD3 and SAC have critics of observation and action in place of `value`: `q1`, and `q2`.
+/// DDPG, TD3 and SAC have critics of observation and action in place of `value`: `q1`, and `q2`. Those of SAC with choices take the observation and have
+/// a value of each choice.
 ///
 /// A policy without a critic has no branch `value`, for algorithms that have none ([`AlgorithmKind`](crate::AlgorithmKind)).
 ///
@@ -71,12 +72,16 @@ impl PolicySpec {
         Self::mlp(obs_dim, &[], hidden, &[], activation, head).without_critic()
     }
 
-    /// An actor with `critics` (1 or 2) of the same hidden widths on observation and action, for DDPG, TD3 and SAC: branches `policy`, `q1`, `q2`.
-    /// The head is a [`Head::TanhGaussian`].
+    /// An actor with `critics` (1 or 2) of the same hidden widths, for DDPG, TD3 and SAC: branches `policy`, `q1`, `q2`. The critics are on observation
+    /// and action, with a [`Head::TanhGaussian`]; with a [`Head::Categorical`] on the observation alone, with a value of each choice.
     pub fn actor_critics(obs_dim: usize, hidden: &[usize], activation: Activation, head: Head, critics: usize) -> Self {
         let mut spec = Self::actor(obs_dim, hidden, activation, head);
-        let widths = [hidden, &[1]].concat();
-        let critic = |name: &&str| Branch::dense(name, Input::ObsAction, &widths);
+        let (input, outputs) = match spec.head {
+            Head::Categorical { actions, .. } => (Input::Obs, actions),
+            _ => (Input::ObsAction, 1),
+        };
+        let widths = [hidden, &[outputs]].concat();
+        let critic = |name: &&str| Branch::dense(name, input.clone(), &widths);
         spec.branches.extend(Branch::CRITICS.iter().take(critics).map(critic));
         spec
     }
@@ -116,6 +121,18 @@ impl PolicySpec {
     /// The branch called `name`.
     pub fn branch(&self, name: &str) -> Option<&Branch> {
         self.branches.iter().find(|branch| branch.name == name)
+    }
+
+    /// Places of the critics of actions among the branches: those that take the action, and of choices `q1` and `q2`.
+    pub(crate) fn critics(&self) -> Vec<usize> {
+        let trunk = self.index(Branch::POLICY).and_then(|policy| self.input_of(policy));
+        let of_choices = |index: usize, branch: &Branch| {
+            let named = branch.input == Input::Obs && Branch::CRITICS.contains(&branch.name.as_str());
+            named && Some(index) != trunk && matches!(self.head, Head::Categorical { .. })
+        };
+        let is_critic =
+            |(index, branch): &(usize, &Branch)| branch.input == Input::ObsAction || of_choices(*index, branch);
+        self.branches.iter().enumerate().filter(is_critic).map(|(index, _)| index).collect()
     }
 
     /// The layers that actor and critic share: the branch whose output the actor takes.

@@ -15,7 +15,7 @@ impl PolicySpec {
     /// Refuses as well what no plan computes yet, on the device and on the CPU: `policy` and `value` must both take the observation, or both
     /// the output of one further branch that takes the observation, and `policy` comes before `value`. A policy may lack `value`; an
     /// algorithm with a critic then refuses it. Only `q1` and `q2` take the action; they have one output and the same layers, and the head is a
-    /// tanh-Gaussian.
+    /// tanh-Gaussian. With a categorical head they take the observation, and have an output for each choice.
     ///
     /// # Errors
     /// [`Error::Config`] naming the first bad width or branch, [`Error::OwnLimit`] with the number of parameters.
@@ -108,8 +108,8 @@ impl PolicySpec {
             );
         }
         self.validate_critics(policy)?;
-        let is_critic = |index: &usize| self.branches[*index].input == Input::ObsAction;
-        let mut others = (0..self.branches.len()).filter(|index| !is_critic(index));
+        let critics = self.critics();
+        let mut others = (0..self.branches.len()).filter(|index| !critics.contains(index));
         let other = others.find(|index| ![Some(policy), value, trunk].contains(&Some(*index)));
         if let Some(other) = other {
             let name = &self.branches[other].name;
@@ -120,27 +120,30 @@ impl PolicySpec {
         Ok(())
     }
 
-    /// That critics of observation and action are what their algorithms learn.
+    /// That critics of actions are what their algorithms learn.
     fn validate_critics(&self, policy: usize) -> Result<()> {
         let wrong = |message: String| Err(Error::config("branches", message));
-        let critics: Vec<_> =
-            (0..self.branches.len()).filter(|index| self.branches[*index].input == Input::ObsAction).collect();
+        let critics = self.critics();
         for (place, index) in critics.iter().enumerate() {
             let name = self.branches[*index].name.as_str();
             let wants = Branch::CRITICS.get(place).copied();
+            let takes_action = self.branches[*index].input == Input::ObsAction;
             if wants != Some(name) || *index < policy {
+                let what = if takes_action { "takes observation and action" } else { "is a critic of choices" };
                 return wrong(format!(
-                    "branch \"{name}\" takes observation and action: \"q1\" does, and then \"q2\", both behind \"policy\""
+                    "branch \"{name}\" {what}: \"q1\" does, and then \"q2\", both behind \"policy\""
                 ));
             }
-            if !matches!(self.head, Head::TanhGaussian { .. }) {
+            if takes_action && !matches!(self.head, Head::TanhGaussian { .. }) {
                 let head = self.head.name();
                 return wrong(format!("branch \"{name}\" takes actions in [-1, 1], which a {head} head has not"));
             }
             let (widths, first) = (self.sizes_at(*index), self.sizes_at(critics[0]));
-            if widths.last() != Some(&1) || widths != first {
+            let outputs = if takes_action { 1 } else { self.head.raw_outputs() };
+            if widths.last() != Some(&outputs) || widths != first {
+                let plural = if outputs == 1 { "one output".to_owned() } else { format!("{outputs} outputs") };
                 return wrong(format!(
-                    "branch \"{name}\" has widths {widths:?}, \"q1\" has {first:?}: both the same, and one output"
+                    "branch \"{name}\" has widths {widths:?}, \"q1\" has {first:?}: both the same, and {plural}"
                 ));
             }
         }

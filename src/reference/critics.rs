@@ -8,7 +8,7 @@ use super::row_blocks::each_of;
 use super::td_target::polyak;
 use crate::data::check_shape;
 use crate::error::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// One critic or two, of one shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,13 +159,40 @@ pub fn critic_step<F: Real>(
     targets: Array1<F>,
     scale: F,
 ) -> Result<CriticStats<F>> {
+    critic_step_of(network, critics, settings, lr, seen, None, targets, scale)
+}
+
+/// [`critic_step`] of critics with an output for each choice: of row r the one that `actions` names, which is there. Without them, of the only one.
+///
+/// # Errors
+/// As [`critic_step`].
+#[expect(clippy::too_many_arguments, reason = "one more than critic_step, whose arguments these are")]
+pub(super) fn critic_step_of<F: Real>(
+    network: &FlatMlp,
+    critics: &mut Critics<F>,
+    settings: &AdamSettings,
+    lr: f64,
+    seen: ArrayView2<'_, F>,
+    actions: Option<ArrayView1<'_, u32>>,
+    targets: Array1<F>,
+    scale: F,
+) -> Result<CriticStats<F>> {
     check_shape("targets", &[targets.len()], &[seen.nrows()])?;
     check_shape("adam", &[critics.adam.len()], &[critics.online.len()])?;
     let of_one = |index: usize| {
         let (q, tape) = critics.pass(network, index, seen)?;
-        let values = tape.output().column(0).to_owned();
-        let (loss, cotangent) = critic_loss(&values, &targets, scale)?;
-        let gradient = by_numbers(&q, &tape, cotangent.insert_axis(Axis(1)).view())?;
+        let Some(actions) = actions else {
+            let values = tape.output().column(0).to_owned();
+            let (loss, cotangent) = critic_loss(&values, &targets, scale)?;
+            let gradient = by_numbers(&q, &tape, cotangent.insert_axis(Axis(1)).view())?;
+            tape.give();
+            return Ok((values, loss, gradient));
+        };
+        let values: Array1<F> = actions.iter().zip(tape.output().rows()).map(|(a, row)| row[*a as usize]).collect();
+        let (loss, slopes) = critic_loss(&values, &targets, scale)?;
+        let mut cotangent = Array2::zeros(tape.output().dim());
+        actions.iter().zip(slopes).enumerate().for_each(|(r, (a, slope))| cotangent[[r, *a as usize]] = slope);
+        let gradient = by_numbers(&q, &tape, cotangent.view())?;
         tape.give();
         Ok((values, loss, gradient))
     };

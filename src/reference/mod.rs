@@ -58,6 +58,7 @@ pub mod replay;
 mod rollout_rows;
 mod row_blocks;
 pub mod rows;
+pub mod sac_choices;
 pub mod sac_update;
 pub(crate) mod squash;
 pub mod squashed_sample;

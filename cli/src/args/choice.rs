@@ -34,7 +34,7 @@ impl Named for AlgorithmKind {
             Self::Dqn => "Deep Q-learning, for choices: replay memory and target network",
             Self::Ddpg => "Deep deterministic policy gradient, for floats",
             Self::Td3 => "DDPG with two critics, delays and noise on the target",
-            Self::Sac => "Soft actor-critic, for floats: two critics and a trained temperature",
+            Self::Sac => "Soft actor-critic, for floats or choices: two critics and a trained temperature",
             _ => "",
         }
     }

@@ -76,8 +76,12 @@ fn refuse_other_actions(kind: AlgorithmKind, env: Env) -> Result<()> {
                 env.name()
             )
         }
-        (AlgorithmKind::Ddpg | AlgorithmKind::Td3 | AlgorithmKind::Sac, true) => {
-            bail!("--algo {} takes floats as actions, {} has choices: dqn is for those", kind.name(), env.name())
+        (AlgorithmKind::Ddpg | AlgorithmKind::Td3, true) => {
+            bail!(
+                "--algo {} takes floats as actions, {} has choices: dqn and sac are for those",
+                kind.name(),
+                env.name()
+            )
         }
         _ => Ok(()),
     }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::gpu::{Buffer, Call, Gpu};
 use crate::kernels::mlp_forward_networks::NOT_KEPT;
 use crate::kernels::policy_squash::Source;
-use crate::kernels::{policy_epsilon, policy_squash, policy_tanh};
+use crate::kernels::{policy_epsilon, policy_sample, policy_squash, policy_tanh};
 
 /// How an action is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,8 +123,12 @@ impl Acting {
         way: Way,
         steps: &[ActStep],
     ) -> Result<Vec<Call>> {
-        if config.dqn().is_some() {
-            return self.choices(gpu, model, way, steps);
+        let discrete = model.spec.head.is_discrete();
+        if config.dqn().is_some() || (discrete && way == Way::Uniform) {
+            return self.choices(gpu, model, (way, config.dqn().is_some()), steps);
+        }
+        if discrete {
+            return self.drawn_choices(gpu, model, way, steps);
         }
         let source = match way {
             Way::Greedy => Source::None,
@@ -140,8 +144,36 @@ impl Acting {
         }
     }
 
-    /// DQN's.
-    fn choices(&self, gpu: &Gpu, model: &OffPolicyModel, way: Way, steps: &[ActStep]) -> Result<Vec<Call>> {
+    /// SAC's: the most probable ones, or draws of its distribution.
+    fn drawn_choices(&self, gpu: &Gpu, model: &OffPolicyModel, way: Way, steps: &[ActStep]) -> Result<Vec<Call>> {
+        let params: Vec<_> = (0..)
+            .zip(steps)
+            .map(|(index, step)| policy_sample::Params {
+                rows: self.rows,
+                greedy: (way == Way::Greedy).into(),
+                step_offset: step.step_offset,
+                actions_offset: index * self.rows,
+                ..Default::default()
+            })
+            .collect();
+        let io = policy_sample::Io {
+            head_outputs: &self.outputs,
+            actions: &self.actions,
+            logp: &self.logp,
+            // Those of indices are `actions`.
+            env_actions: &gpu.buffer("no env_actions", self.rows.into())?,
+        };
+        policy_sample::bind(gpu, &model.spec.head, &params, &io, &model.ring)
+    }
+
+    /// DQN's, and SAC's before learning starts, which has no ε.
+    fn choices(
+        &self,
+        gpu: &Gpu,
+        model: &OffPolicyModel,
+        (way, has_epsilon): (Way, bool),
+        steps: &[ActStep],
+    ) -> Result<Vec<Call>> {
         let params: Vec<_> = (0..)
             .zip(steps)
             .map(|(index, step)| policy_epsilon::Params {
@@ -153,9 +185,9 @@ impl Acting {
                 ..Default::default()
             })
             .collect();
-        // A greedy action has an ε of 0.
-        let none = gpu.buffer("no epsilon", steps.len() as u64)?;
-        let epsilon = if way == Way::Greedy { &none } else { &self.epsilon };
+        // A greedy action has an ε of 0, a uniform one of 1.
+        let fixed = gpu.upload("fixed epsilon", &vec![if way == Way::Greedy { 0.0 } else { 1.0 }; steps.len()])?;
+        let epsilon = if way == Way::Greedy || !has_epsilon { &fixed } else { &self.epsilon };
         let io = policy_epsilon::Io { values: &self.outputs, epsilon, actions: &self.actions };
         policy_epsilon::bind(gpu, &params, &io, &model.ring)
     }

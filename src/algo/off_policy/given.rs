@@ -12,7 +12,7 @@ use crate::memory::small;
 /// What a gradient step computed row by row, see [`GpuOffPolicy::learn_batch`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BatchRows {
-    /// Q of the stored actions by each critic, `[critics, B]`; with DQN of all choices, `[B, choices]`.
+    /// Q of the stored actions by each critic, `[critics, B]`; with DQN of all choices, `[B, choices]`, with SAC of choices `[critics, B, choices]`.
     pub q_values: Vec<f32>,
     /// Gradient of the critics' loss by them, laid out as they are.
     pub d_q_values: Vec<f32>,
@@ -20,7 +20,7 @@ pub struct BatchRows {
     pub next_actions: Vec<f32>,
     /// Actions of the actor for the observations, `[B, D]`, if it moved; none with DQN.
     pub actions: Vec<f32>,
-    /// log π of the next actions, then of the actions, `[B]` each; with SAC.
+    /// log π of the next actions, then of the actions, `[B]` each; with SAC. Of choices the second half is Σ π log π, the first is not written.
     pub logp: Vec<f32>,
     /// Of the temperature's last step: α before it, its loss, the gradient by log α, mean log π; 0 without one.
     pub temperature: [f32; 4],
@@ -111,16 +111,18 @@ impl GpuOffPolicy {
         let (gpu, sampled) = (&self.gpu, &step.sampled);
         let mut d_q_values = gpu.read(&step.d_q)?;
         let mut q_values = gpu.read(&step.q)?;
-        let behind = (sampled.rows * self.model.spec.head.raw_outputs() as u32) as usize;
         if self.model.arrangement.value().is_some() {
+            let behind = sampled.rows as usize * self.model.spec.head.raw_outputs();
             let values = q_values.split_off(3 * behind);
             q_values.truncate(behind);
             let d_values = d_q_values.split_off(behind);
             dueling_rows(&mut q_values, &values, &mut d_q_values, &d_values);
         }
         q_values.truncate(d_q_values.len());
+        let logp = if self.config.sac().is_some() { gpu.read(&step.logp)? } else { Vec::new() };
+        let temperature = gpu.read(&self.model.alpha.statistics)?.first().copied().unwrap_or_default();
         if !sampled.with_actions {
-            return Ok(BatchRows { q_values, d_q_values, ..BatchRows::default() });
+            return Ok(BatchRows { q_values, d_q_values, logp, temperature, ..BatchRows::default() });
         }
         let seen = gpu.read(&sampled.seen)?;
         let actions_of = |copy: u32| -> Vec<f32> {
@@ -128,8 +130,6 @@ impl GpuOffPolicy {
             let own = |row: &[f32]| row[sampled.obs_dim as usize..][..sampled.action_words as usize].to_vec();
             rows.take(sampled.rows as usize).flat_map(own).collect()
         };
-        let logp = if self.config.sac().is_some() { gpu.read(&step.logp)? } else { Vec::new() };
-        let temperature = gpu.read(&self.model.alpha.statistics)?.first().copied().unwrap_or_default();
         Ok(BatchRows { q_values, d_q_values, next_actions: actions_of(1), actions: actions_of(2), logp, temperature })
     }
 

@@ -22,6 +22,7 @@ mod step;
 mod step_dqn;
 mod step_learn;
 mod step_sac;
+mod step_sac_choices;
 mod step_td3;
 mod store;
 mod store_calls;

@@ -12,6 +12,7 @@ use crate::policy::{Head, PolicySpec, Std, StdLimit};
 pub(super) enum Method {
     Dqn { double: bool, huber: bool },
     Td3 { policy_noise: f64, noise_clip: f64 },
+    SacChoices { temperature: Temperature, tuned: Option<Tuned> },
     Sac { temperature: Temperature, tuned: Option<Tuned>, log_std: [f32; 2], epsilon: f64 },
 }
 
@@ -57,7 +58,7 @@ impl StepSettings {
         let Some(own) = config.sac() else {
             return Err(Error::config("algorithm", format!("is {}", config.algorithm.name())));
         };
-        let tuned = match own.target_entropy_of(spec.head.action_dims()) {
+        let tuned = match own.target_entropy_of(&spec.head) {
             Some(_) if config.learning_rate == 0.0 && own.alpha_lr != 0.0 => {
                 let message = "is 0, must be above it where alpha is trained: its rate is in units of this one";
                 return Err(Error::config("learning_rate", message));
@@ -69,7 +70,11 @@ impl StepSettings {
             None => None,
         };
         let temperature = if tuned.is_some() { Temperature::Tuned(0) } else { Temperature::Fixed(own.alpha as f32) };
-        let method = Method::Sac { temperature, tuned, log_std: log_std(spec)?, epsilon: own.squash_epsilon };
+        let method = if spec.head.is_discrete() {
+            Method::SacChoices { temperature, tuned }
+        } else {
+            Method::Sac { temperature, tuned, log_std: log_std(spec)?, epsilon: own.squash_epsilon }
+        };
         Ok(Self {
             method,
             n_steps,

@@ -61,7 +61,7 @@ impl GpuOffPolicy {
         let all = gpu.read(&model.parameters)?;
         let (online, targets) = all.split_at(model.layout.len());
         let mut targets = targets.to_vec();
-        if matches!(self.settings.method, Method::Sac { .. }) {
+        if matches!(self.settings.method, Method::Sac { .. } | Method::SacChoices { .. }) {
             // The actor has none.
             let own = arrangement.policy()?.range();
             let own = own.start as usize..own.end as usize;

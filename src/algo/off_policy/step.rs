@@ -20,9 +20,9 @@ pub(super) struct GradientStep {
     pub sampled: Sampled,
     /// Standard normals, `[rows, dims]`, twice as many with SAC: of the next observations first.
     pub noise: Buffer<f32>,
-    /// Q of the stored actions, `[critics, rows]` (DQN: of all choices), then of the others.
+    /// Q of the stored actions, `[critics, rows]` (of choices: of all), then of the others.
     pub q: Buffer<f32>,
-    /// Gradient of the critics' loss by the first of them, `[critics, rows]`, or `[rows, choices]`.
+    /// Gradient of the critics' loss by the first of them, `[critics, rows]`, or `[.., rows, choices]`.
     pub d_q: Buffer<f32>,
     /// log π, `[2 rows]`: of the next actions first.
     pub logp: Buffer<f32>,
@@ -70,15 +70,14 @@ impl GradientStep {
         let settings = StepSettings::of(config, &model.spec)?;
         let head = &model.spec.head;
         let (obs_dim, words) = (model.spec.obs_dim() as u32, head.action_words() as u32);
-        let of_dqn = matches!(settings.method, Method::Dqn { .. });
-        let sampled = Sampled::new(gpu, rows, obs_dim, words, !of_dqn)?;
+        let sampled = Sampled::new(gpu, rows, obs_dim, words, !head.is_discrete())?;
         let (b, dims) = (u64::from(rows), head.action_dims() as u64);
-        // DQN: three tables; else online and target values of each critic, and those of the actor's actions.
-        let values = if of_dqn {
-            // A stream of values adds a column to each.
-            3 * (head.raw_outputs() as u64 + u64::from(model.arrangement.value().is_some()))
-        } else {
-            3 * model.arrangement.critics().len() as u64
+        // A value or a table of each critic: online, target, and of the actor's actions. DQN has three tables, and a column more with a stream of values.
+        let (critics, choices) = (model.arrangement.critics().len() as u64, head.raw_outputs() as u64);
+        let values = 3 * match settings.method {
+            Method::Dqn { .. } => choices + u64::from(model.arrangement.value().is_some()),
+            Method::SacChoices { .. } => critics * choices,
+            Method::Td3 { .. } | Method::Sac { .. } => critics,
         };
         let noise = gpu.buffer("noise", 2 * b * dims)?;
         let q = gpu.buffer("q", values.max(1) * b)?;
@@ -104,6 +103,7 @@ impl GradientStep {
             Method::Dqn { double, huber } => (parts.dqn(double, huber)?, model.arrangement.range()),
             Method::Td3 { .. } => (parts.td3()?, 0..model.arrangement.len),
             Method::Sac { .. } => (parts.sac()?, parts.critic_range()),
+            Method::SacChoices { .. } => (parts.sac_choices()?, parts.critic_range()),
         };
         let sample = ring.map(|ring| parts.sample(ring)).transpose()?.unwrap_or_default();
         let follow = follow(gpu, model, followed, settings.tau)?;

@@ -116,7 +116,8 @@ impl Parts<'_> {
         policy_squash_backward::bind(self.gpu, &[params], &io)
     }
 
-    fn temperature(&self, tuned: Tuned) -> Result<Vec<Call>> {
+    /// A step of log α by log π of the observations, or by what stands for it with choices.
+    pub fn temperature(&self, tuned: Tuned) -> Result<Vec<Call>> {
         let (model, config, rows) = (self.model, self.config, self.sampled.rows);
         let params = optim_temperature::Params {
             rows,

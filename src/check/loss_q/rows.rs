@@ -1,5 +1,6 @@
 //! The table of cases.
 
+use super::choices::{Choices, of_actor, of_critics};
 use super::critics::Critic;
 use super::dqn::Dqn;
 use super::support::ALPHA_AT;
@@ -10,12 +11,16 @@ use crate::check::size::Size;
 use crate::check::work::Work;
 use crate::config::TdLoss;
 use crate::kernels::loss_q::Temperature;
-use crate::kernels::{loss_actor, loss_dqn, loss_q};
+use crate::kernels::{loss_actor, loss_actor_choices, loss_dqn, loss_q, loss_q_choices};
 
 const TUNED: Temperature = Temperature::Tuned(ALPHA_AT);
 
 fn choices(s: &Size) -> usize {
     s.head.raw_outputs().max(2)
+}
+
+fn of_choices(s: &Size) -> Choices {
+    Choices { rows: s.rows, choices: choices(s), critics: 2, temperature: TUNED, broken: None }
 }
 
 pub(in crate::check) const FAMILY: Family = Family {
@@ -57,6 +62,30 @@ pub(in crate::check) const FAMILY: Family = Family {
             timed: Timed::Last,
             work: |s| Work::rows(s.rows, 6.0 * s.rows as f64, 20.0 * s.rows as f64),
         },
+        Entry {
+            def: &loss_q_choices::DEF,
+            about: "targets and loss of one critic of choices or two, by expectations over the actor's distribution",
+            oracle: oracle!(sac_choices::soft_values),
+            at_size: |s| Some(of_critics(of_choices(s))),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: |s| {
+                let (rows, choices) = (s.rows as f64, choices(s) as f64);
+                Work::rows(s.rows, rows * (20.0 * choices + 20.0), 4.0 * rows * (5.0 * choices + 9.0))
+            },
+        },
+        Entry {
+            def: &loss_actor_choices::DEF,
+            about: "the loss of an actor of choices by one critic or two: its gradient at the logits, and its entropy",
+            oracle: oracle!(sac_choices::actor_loss),
+            at_size: |s| Some(of_actor(of_choices(s))),
+            sweep: Sweep::Nets,
+            timed: Timed::Last,
+            work: |s| {
+                let (rows, choices) = (s.rows as f64, choices(s) as f64);
+                Work::rows(s.rows, rows * 30.0 * choices, 4.0 * rows * (4.0 * choices + 2.0))
+            },
+        },
     ],
 };
 
@@ -91,6 +120,19 @@ fn cases() -> Vec<Case> {
             cases.push(critics::case(Critic { broken: Some(rows - 1), ..c }));
             cases.push(actor::case(rows, critics, temperature, true));
         }
+    }
+    for (rows, choices, critics, temperature) in [
+        (1, 1, 1, Temperature::Fixed(0.2)),
+        (63, 2, 2, TUNED),
+        (64, 3, 2, Temperature::Fixed(0.5)),
+        (65, 18, 2, TUNED),
+        (257, 5, 1, TUNED),
+        (3, 1009, 2, TUNED),
+    ] {
+        let c = Choices { rows, choices, critics, temperature, broken: None };
+        let broken = Choices { broken: Some(rows - 1), ..c };
+        cases.extend([of_critics(c).quick(rows == 65), of_critics(broken)]);
+        cases.extend([of_actor(c).quick(rows == 65), of_actor(broken)]);
     }
     cases
 }

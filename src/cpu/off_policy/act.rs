@@ -9,7 +9,8 @@ use crate::reference::Real;
 use crate::reference::critics::least_of;
 use crate::reference::dqn_update::greedy;
 use crate::reference::exploration::{epsilon_greedy, exploration_noise, uniform_actions};
-use crate::reference::head_actions::squashed_to_env;
+use crate::reference::head::log_prob;
+use crate::reference::head_actions::{self, squashed_to_env};
 use crate::reference::td3_update::noisy_actions;
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate, s};
 
@@ -35,10 +36,13 @@ impl<F: Real> CpuOffPolicy<F> {
             let actions = Actions::Discrete(Array1::from(indices).insert_axis(Axis(1)));
             return Ok(Acted { env_actions: actions.clone(), actions, logp: Array1::zeros(rows), values, obs });
         }
+        if self.spec.head.is_discrete() {
+            return self.choose_index(raw, mode, obs);
+        }
         let dims = self.spec.head.action_dims();
         let (shape, seed, step) = ((rows, dims), self.seed, self.policy_step);
         let mut logp = Array1::zeros(rows);
-        let learns = self.config.replay().is_none_or(|replay| self.env_steps >= replay.learning_starts);
+        let learns = self.learns();
         let floats = match &self.method {
             _ if mode == ActMode::Sample && !learns => uniform_actions(shape, seed, step),
             Method::Sac(_) if mode == ActMode::Sample => {
@@ -60,15 +64,48 @@ impl<F: Real> CpuOffPolicy<F> {
         Ok(Acted { actions: Actions::Continuous(floats), env_actions, logp, values: Array1::zeros(rows), obs })
     }
 
+    /// Whether learning has started.
+    fn learns(&self) -> bool {
+        self.config.replay().is_none_or(|replay| self.env_steps >= replay.learning_starts)
+    }
+
+    /// Choices of SAC by its logits `raw`: the most probable ones, draws of its distribution, or any of them before learning starts.
+    fn choose_index(&self, raw: ArrayView2<'_, F>, mode: ActMode, obs: Array2<f32>) -> Result<Acted> {
+        let (head, rows, seed, step) = (&self.spec.head, raw.nrows(), self.seed, self.policy_step);
+        let mut logp = Array1::zeros(rows);
+        let actions = match mode {
+            ActMode::Sample if self.learns() => {
+                let drawn = head_actions::sample(head, raw, seed, step)?;
+                logp = log_prob(head, raw, &drawn)?.mapv(F::as_f32);
+                drawn
+            }
+            ActMode::Sample => {
+                let mut indices = vec![0; rows];
+                epsilon_greedy(&mut indices, raw.ncols() as u32, 1.0, seed, step);
+                Actions::Discrete(Array1::from(indices).insert_axis(Axis(1)))
+            }
+            ActMode::Greedy => head_actions::greedy(head, raw)?,
+        };
+        Ok(Acted { env_actions: actions.clone(), actions, logp, values: Array1::zeros(rows), obs })
+    }
+
     /// Q of the greedy action of each row of `obs`, which was checked; the least of two critics.
     pub(super) fn greedy_values(&self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
         let acted = self.choose(obs, ActMode::Greedy)?;
-        let (Some(critics), Actions::Continuous(floats)) = (self.method.critics(), &acted.actions) else {
-            return Ok(acted.values);
+        let Some(critics) = self.method.critics() else { return Ok(acted.values) };
+        // The outputs of interest: the only one, or that of the choice.
+        let (seen, columns) = match &acted.actions {
+            Actions::Continuous(floats) => (concatenate![Axis(1), obs, floats.view()], Array1::zeros(obs.nrows())),
+            Actions::Discrete(indices) | Actions::Masked { indices, .. } => {
+                (obs.to_owned(), indices.column(0).to_owned())
+            }
         };
-        let seen = concatenate![Axis(1), obs, floats.view()].mapv(|value| F::of(f64::from(value)));
+        let seen = seen.mapv(|value| F::of(f64::from(value)));
         let of_one = |parameters: &Vec<F>| {
-            Ok(self.networks.critic.with(parameters)?.forward(seen.view())?.output().column(0).to_owned())
+            let tape = self.networks.critic.with(parameters)?.forward(seen.view())?;
+            let output = tape.output();
+            let values = output.rows().into_iter().zip(&columns).map(|(row, column)| row[*column as usize]);
+            Ok(values.collect::<Array1<F>>())
         };
         let values = critics.online.iter().map(of_one).collect::<Result<Vec<_>>>()?;
         Ok(least_of(&values)?.0.mapv(F::as_f32))

@@ -53,7 +53,8 @@ impl<F: Real> CpuOffPolicy<F> {
             let values = values.map_err(|_| crate::error::Error::shape("noise", &[len], &[rows, dims]))?;
             Ok(wide(&values))
         };
-        let is_sac = self.config.sac().is_some();
+        // Where actions are choices, SAC draws none.
+        let is_sac = self.config.sac().is_some() && !self.spec.head.is_discrete();
         let smooths = self.config.td3().is_some_and(|td3| td3.policy_noise > 0.0);
         let zeros = || Array2::zeros((rows, dims));
         let noise = Noise {

@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, Noise};
 use super::networks::Networks;
+use super::sac_step::sac_step;
 use crate::config::{Algorithm, Config};
 use crate::error::{Error, Result};
 use crate::policy::{Head, PolicySpec, StdLimit};
@@ -10,7 +11,7 @@ use crate::reference::critics::{CriticStats, Critics};
 use crate::reference::dqn_update::{DqnSettings, DqnState, dqn_update};
 use crate::reference::optim::{Adam, AdamSettings, Stepped};
 use crate::reference::reduce_moments::mean;
-use crate::reference::sac_update::{SacSettings, SacState, sac_update};
+use crate::reference::sac_update::{SacSettings, SacState};
 use crate::reference::squashed_sample::SquashSettings;
 use crate::reference::td_target::polyak;
 use crate::reference::td3_update::{Td3Settings, Td3State, td3_update};
@@ -228,7 +229,7 @@ impl<F: Real> Method<F> {
             (Self::Sac(state), Algorithm::Sac(sac)) => {
                 let settings = SacSettings {
                     squash: squash(spec, sac.squash_epsilon),
-                    target_entropy: sac.target_entropy_of(spec.head.action_dims()),
+                    target_entropy: sac.target_entropy_of(&spec.head),
                     adam,
                     q_lr: lr,
                     policy_lr: sac.policy_lr,
@@ -236,19 +237,16 @@ impl<F: Real> Method<F> {
                     moves_policy: due(sac.policy_frequency),
                 };
                 let nets = [&networks.critic, &networks.policy];
-                let (batch, actions) = (batch.transitions(), batch.floats.view());
-                let noise = [noise.own.view(), noise.next.view()];
-                let stats = sac_update(nets, &settings, state, &batch, actions, noise)?;
+                let (critics, actor) = sac_step(nets, spec.head.is_discrete(), &settings, state, batch, noise)?;
                 if due(sac.target_network_frequency) {
                     state.critics.follow(F::of(sac.tau))?;
                 }
-                let mut seen =
-                    Seen { alpha: Some(state.log_alpha[0].exp().as_f64()), ..Seen::of_critics(stats.critics) };
-                if let Some(actor) = stats.actor {
-                    F::give(actor.gradient);
-                    seen.policy_loss = Some(actor.loss.as_f64());
-                    seen.actor_skipped = !actor.stepped;
-                    seen.entropy = Some(-mean(actor.sample.log_prob.view()).as_f64());
+                let mut seen = Seen { alpha: Some(state.log_alpha[0].exp().as_f64()), ..Seen::of_critics(critics) };
+                if let Some((loss, gradient, stepped, log_prob)) = actor {
+                    F::give(gradient);
+                    seen.policy_loss = Some(loss.as_f64());
+                    seen.actor_skipped = !stepped;
+                    seen.entropy = Some(-mean(log_prob.view()).as_f64());
                 }
                 Ok(seen)
             }

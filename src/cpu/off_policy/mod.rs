@@ -7,6 +7,7 @@ mod learn;
 pub mod learner;
 mod method;
 mod networks;
+mod sac_step;
 mod state;
 mod trainer;
 mod undo;
