@@ -28,7 +28,7 @@ impl AlgorithmKind {
 const SAC_STD: Std = Std { from_state: true, std_type: StdType::Log, limit: StdLimit::Clamp { low: -20.0, high: 2.0 } };
 
 impl Config {
-    /// `spec` as the algorithm learns it with these settings: as [`AlgorithmKind::fitted`], and of a [dueling](Dqn::dueling) DQN with a branch
+    /// `spec` as the algorithm learns it with these settings: as [`AlgorithmKind::fitted`], and of a [dueling](super::Dqn::dueling) DQN with a branch
     /// `value`, as deep and wide as `policy` if `spec` has none.
     #[must_use]
     pub fn fitted(&self, spec: PolicySpec) -> PolicySpec {
