@@ -3,9 +3,10 @@
 use crate::errors;
 use pyo3::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wgpo::Result;
 
 /// How often a call that waits looks for signals.
@@ -57,19 +58,37 @@ pub fn long<T: Send + 'static>(py: Python<'_>, compute: impl FnOnce() -> Result<
 }
 
 /// Something that several of Python's threads may call, one at a time.
-pub struct Shared<T>(Arc<Mutex<T>>);
+pub struct Shared<T> {
+    inner: Arc<Mutex<T>>,
+    /// What the library took for the latest call.
+    nanoseconds: Arc<AtomicU64>,
+}
+
+fn timed<A>(nanoseconds: &AtomicU64, compute: impl FnOnce() -> A) -> A {
+    let begin = Instant::now();
+    let done = compute();
+    nanoseconds.store(u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    done
+}
 
 impl<T: Send + 'static> Shared<T> {
     pub fn new(inner: T) -> Self {
-        Self(Arc::new(Mutex::new(inner)))
+        Self { inner: Arc::new(Mutex::new(inner)), nanoseconds: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// Seconds that the library itself took for the latest call, without what it takes to get there from Python and back.
+    pub fn seconds(&self) -> f64 {
+        self.nanoseconds.load(Ordering::Relaxed) as f64 * 1e-9
     }
 
     /// Something short with what is inside, once nobody else is at work on it.
     pub fn short<A: Send>(&self, py: Python<'_>, compute: impl FnOnce(&mut T) -> Result<A> + Send) -> PyResult<A> {
         let mut compute = Some(compute);
         loop {
-            let end = py.detach(|| match self.0.try_lock() {
-                Ok(mut inner) => compute.take().map(|compute| caught(|| compute(&mut inner))),
+            let end = py.detach(|| match self.inner.try_lock() {
+                Ok(mut inner) => {
+                    compute.take().map(|compute| caught(|| timed(&self.nanoseconds, || compute(&mut inner))))
+                }
                 // An update that Ctrl-C left to itself, or another thread's.
                 Err(TryLockError::WouldBlock) => {
                     std::thread::sleep(Duration::from_millis(1));
@@ -90,9 +109,9 @@ impl<T: Send + 'static> Shared<T> {
         py: Python<'_>,
         compute: impl FnOnce(&mut T) -> Result<A> + Send + 'static,
     ) -> PyResult<A> {
-        let shared = Arc::clone(&self.0);
+        let (shared, nanoseconds) = (Arc::clone(&self.inner), Arc::clone(&self.nanoseconds));
         long(py, move || match shared.lock() {
-            Ok(mut inner) => compute(&mut inner),
+            Ok(mut inner) => timed(&nanoseconds, || compute(&mut inner)),
             Err(_) => Err(wgpo::Error::Internal("an earlier call ended in a fault")),
         })
     }

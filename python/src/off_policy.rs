@@ -197,6 +197,12 @@ impl OffPolicyLearner {
         self.place.dict(py)
     }
 
+    /// Seconds that the library itself took for the latest call, without the way there from Python and back.
+    #[getter]
+    fn seconds(&self) -> f64 {
+        self.inner.seconds()
+    }
+
     /// The seed of its draws.
     #[getter]
     fn seed(&self) -> u64 {

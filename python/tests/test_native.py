@@ -236,7 +236,7 @@ def test_an_update_is_the_programs_to_the_bit(tmp_path: pathlib.Path) -> None:
     flat = json.loads(own.config)
     lines = [f"{key} = {json.dumps(flat[key])}" for key in ("num_envs", "num_steps", "total_timesteps", "learning_rate", "norm_adv")]
     (tmp_path / "config.toml").write_text("\n".join(lines))
-    arguments = ["update", "--policy", "policy.safetensors", "--rollout", "rollout.safetensors", "--config", "config.toml"]
+    arguments = ["update", "--policy", "policy.safetensors", "rollout.safetensors", "--config", "config.toml"]
     ran = subprocess.run(
         [sys.executable, "-m", "wgpo", *arguments, "--out", "out.safetensors", "--backend", "cpu", "--json"],
         cwd=tmp_path,
@@ -255,18 +255,21 @@ def test_an_update_is_the_programs_to_the_bit(tmp_path: pathlib.Path) -> None:
 
 def test_a_trainer_is_the_programs_to_the_bit(tmp_path: pathlib.Path) -> None:
     spec, config = native.tuned("CartPole-v1", "ppo")
+    sizes = json.loads(config)
+    steps = 3 * sizes["num_envs"] * sizes["num_steps"]
+    config = native.config_with("ppo", config, {"total_timesteps": steps})
     own = native.Trainer("cartpole", spec, config, backend="cpu", seed=4)
     stats = [own.iterate() for _ in range(3)]
-    steps = stats[-1]["env_steps"]
+    assert stats[-1]["env_steps"] == steps
     ran = subprocess.run(
-        [sys.executable, "-m", "wgpo", "train", "cartpole", "--backend", "cpu", "--seed", "4", "--timesteps", str(steps), "--out", "run"],
+        [sys.executable, "-m", "wgpo", "train", "cartpole", "--backend", "cpu", "--seed", "4", "--steps", str(steps), "--out", "run"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    program = native.Trainer.load(tmp_path / "run" / "state.safetensors", backend="cpu")
+    program = native.Trainer.load(tmp_path / "run" / "policy.safetensors", backend="cpu")
     assert np.array_equal(program.parameters(), own.parameters())
     assert stats[-1]["updates"] == 3 and stats[0]["episodes"]["count"] > 0
 
@@ -286,14 +289,14 @@ def test_the_program_says_its_version_and_what_is_wrong() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_the_program_ends_by_ctrl_c_and_keeps_its_run(tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "wgpo", "train", "cartpole", "--backend", "cpu", "--timesteps", "100000000", "--out", "run"]
+    command = [sys.executable, "-m", "wgpo", "train", "cartpole", "--backend", "cpu", "--steps", "100000000", "--no-stop", "--out", "run"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while not (tmp_path / "run" / "metrics.csv").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
-    native.Trainer.load(tmp_path / "run" / "state.safetensors", backend="cpu")
+    native.Trainer.load(tmp_path / "run" / "policy.safetensors", backend="cpu")
 
 
 # Off-policy.
@@ -454,11 +457,13 @@ def test_the_family_of_errors() -> None:
 
 
 def test_what_no_machine_has_memory_for_is_an_error() -> None:
-    spec = native.default_spec("ppo", 4, CATEGORICAL, hidden=[60_000, 60_000])
+    with pytest.raises(native.LimitError, match="parameters"):
+        native.default_spec("ppo", 4, CATEGORICAL, hidden=[60_000, 60_000])
+    spec, _ = native.tuned("cartpole", "ppo")
+    with pytest.raises(native.ConfigError, match="rows"):
+        settings(num_envs=2**40)
     with pytest.raises((native.OutOfMemoryError, native.LimitError)):
-        native.Learner(spec, settings(num_envs=1), backend="cpu")
-    with pytest.raises(native.WgpoError):
-        native.Trainer("cartpole", *native.tuned("cartpole", "ppo")[:1], settings(num_envs=2**40), backend="cpu")
+        native.Trainer("cartpole", spec, settings(num_envs=2**27), backend="cpu")
 
 
 # Threads and signals.
@@ -488,8 +493,8 @@ def test_other_threads_run_while_an_update_computes() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_ends_the_waiting_within_a_second_and_leaves_a_whole_state() -> None:
     spec = native.default_spec("ppo", WIDTH, CATEGORICAL, hidden=[64, 64])
-    own = native.Learner(spec, settings(update_epochs=2000), backend="cpu")
-    twin = native.Learner(spec, settings(update_epochs=2000), backend="cpu")
+    own = native.Learner(spec, settings(update_epochs=100), backend="cpu")
+    twin = native.Learner(spec, settings(update_epochs=100), backend="cpu")
     window = rollout(own)
     rollout(twin)
     sent = [0.0]
@@ -502,8 +507,8 @@ def test_ctrl_c_ends_the_waiting_within_a_second_and_leaves_a_whole_state() -> N
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        own.update(window)
-        own.update(window)  # if the machine did the first one before the signal
+        while True:
+            own.update(window)
     assert time.monotonic() - sent[0] < 1
     thread.join()
     # The update ends by itself; the next call waits for it.
@@ -574,7 +579,7 @@ def test_fisher_products_and_conjugate_gradients() -> None:
         ops.conjugate_gradient(lambda v: 1 / 0, [1.0])
     with pytest.raises(native.ShapeError):
         ops.conjugate_gradient(lambda v: [1.0, 2.0], [1.0])
-    with pytest.raises(native.ShapeError, match='"v"|v'):
+    with pytest.raises(native.ShapeError, match='"v"'):
         ops.fisher_vector_product(own.spec, parameters, obs, [1.0])
 
 

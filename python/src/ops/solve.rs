@@ -30,10 +30,7 @@ fn with_fisher<F: Number, A>(
     then: impl FnOnce(&Fisher<'_, F>) -> wgpo::Result<A>,
 ) -> wgpo::Result<A> {
     let layout = spec.layout();
-    if parameters.len() != layout.len() {
-        let (got, expected) = (vec![parameters.len()], vec![layout.len()]);
-        return Err(wgpo::Error::Shape { tensor: "parameters".to_owned(), got, expected });
-    }
+    check_length("parameters", parameters.len(), spec)?;
     let none = Actions::Discrete(Array2::zeros((0, 0)));
     let form = FisherForm::GaussNewton;
     then(&Fisher::new(spec, &layout, parameters, obs.view(), &none, form, 1, F::of(damping))?)
@@ -50,10 +47,6 @@ fn on_device(
 ) -> wgpo::Result<Vec<f32>> {
     let rows = u32::try_from(obs.nrows()).map_err(|_| wgpo::Error::Internal("more rows than a device takes"))?;
     let model = Model::new(gpu, spec, &Config::trpo_sb3_contrib(), parameters, 0)?;
-    if v.len() != parameters.len() {
-        let (got, expected) = (vec![v.len()], vec![parameters.len()]);
-        return Err(wgpo::Error::Shape { tensor: "v".to_owned(), got, expected });
-    }
     let observed: Vec<f32> = obs.iter().copied().collect();
     let (obs, actions) = (gpu.upload("obs", &observed)?, gpu.buffer("actions", u64::from(rows))?);
     let plan = FisherPlan::new(gpu, &model, &obs, &actions, rows, 1, FisherForm::GaussNewton)?;
@@ -74,6 +67,15 @@ fn vector<F: Number>(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<F>> {
         Some(index) => Err(errors::data(value.py(), format!("\"{name}\"[{index}] is not finite"))),
         None => Ok(array.iter().copied().collect()),
     }
+}
+
+/// `v` and the policy's numbers, as long as they must be.
+fn check_length(name: &str, got: usize, spec: &PolicySpec) -> wgpo::Result<()> {
+    let expected = spec.layout().len();
+    if got == expected {
+        return Ok(());
+    }
+    Err(wgpo::Error::Shape { tensor: name.to_owned(), got: vec![got], expected: vec![expected] })
 }
 
 fn observations<F: Number>(obs: &Bound<'_, PyAny>, spec: &PolicySpec) -> PyResult<Array2<F>> {
@@ -117,11 +119,13 @@ fn fisher_vector_product<'py>(
     if is_double(parameters, dtype, gpu.is_some())? {
         let (parameters, v) = (vector::<f64>("parameters", parameters)?, vector::<f64>("v", v)?);
         let obs = observations::<f64>(obs, &spec)?;
+        check_length("v", v.len(), &spec).map_err(|error| errors::raise(py, &error))?;
         let apply = move || with_fisher(&spec, &parameters, &obs, damping, |fisher| fisher.apply(&v));
         return Ok(compute::long(py, apply)?.into_pyarray(py).into_any());
     }
     let (parameters, v) = (vector::<f32>("parameters", parameters)?, vector::<f32>("v", v)?);
     let obs = observations::<f32>(obs, &spec)?;
+    check_length("v", v.len(), &spec).map_err(|error| errors::raise(py, &error))?;
     let product = compute::long(py, move || match gpu {
         Some(gpu) => on_device(&gpu, &spec, &parameters, &obs, damping, &v),
         None => with_fisher(&spec, &parameters, &obs, damping, |fisher| fisher.apply(&v)),
