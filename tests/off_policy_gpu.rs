@@ -409,6 +409,9 @@ fn acting_agrees_with_the_reference() {
         let obs = Array2::from_elem((4, OBS), 0.3);
         let (got, want) = (device.values(obs.view()).unwrap(), oracle.values(obs.view()).unwrap());
         assert!(got.iter().zip(&want).all(|(g, w)| (g - w).abs() < 1e-5), "{}: values", case.name);
+        let before = gpu.counts();
+        assert_eq!(device.values(obs.view()).unwrap(), got);
+        assert_eq!((gpu.counts() - before).created, 0, "{}: values", case.name);
         assert_eq!(device.state().unwrap().policy_step, oracle.state().unwrap().policy_step);
     }
 }

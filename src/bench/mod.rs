@@ -32,6 +32,7 @@ mod data;
 mod kernels;
 mod load;
 mod measurement;
+mod off_policy;
 mod pieces;
 mod roof;
 mod row;
@@ -66,6 +67,7 @@ pub const KERNELS: &[KernelDef] = &[bench_copy::DEF, bench_fma::DEF];
 pub fn cases(table: &Table) -> Vec<Case> {
     let mut cases = pieces::cases(table);
     cases.extend(updates::cases(table));
+    cases.extend(off_policy::cases(table));
     cases.extend(kernels::cases(table));
     cases
 }

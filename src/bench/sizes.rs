@@ -46,26 +46,30 @@ pub struct Table {
     pub nets: Vec<(String, PolicySpec, usize)>,
     /// Shapes of the windows whose advantages are estimated.
     pub windows: Vec<Window>,
+    /// Name, hidden layers and rows of a batch of off-policy gradient steps.
+    pub critics: Vec<(String, Vec<usize>, usize)>,
     /// Steps and environments of `rollout` and `train`; none: without them.
     pub rollout: Option<(usize, usize)>,
 }
 
 impl Default for Table {
-    /// [`nets`] and [`windows`], CartPole in a window of 128 × 256.
+    /// [`nets`] and [`windows`], off-policy steps with 256-256 and 64-64 on 256 rows, CartPole in a window of 128 × 256.
     fn default() -> Self {
         let nets = nets().into_iter().map(|(name, spec, rows)| (name.to_owned(), spec, rows)).collect();
-        Self { nets, windows: windows(), rollout: Some((128, 256)) }
+        let critics = [256, 64].map(|width| (width.to_string(), vec![width; 2], 256)).to_vec();
+        Self { nets, windows: windows(), critics, rollout: Some((128, 256)) }
     }
 }
 
 impl Table {
-    /// One net and one window, both called `own`; rollouts are CartPole's, if the net fits it.
+    /// One net and one window, both called `own`, and no off-policy step; rollouts are CartPole's, if the net fits it.
     pub fn own(sizes: &Sizes) -> Self {
         let spec = PolicySpec::separate(sizes.obs, &sizes.hidden, Activation::Tanh, sizes.head.clone());
         let fits = sizes.obs == 4 && sizes.head == Head::categorical(2);
         Self {
             nets: vec![("own".to_owned(), spec, sizes.rows)],
             windows: vec![Window { name: "own".to_owned(), steps: sizes.steps, envs: sizes.envs }],
+            critics: Vec::new(),
             rollout: fits.then_some((sizes.steps, sizes.envs)),
         }
     }
@@ -97,6 +101,9 @@ impl Table {
         for (_, _, rows) in &mut table.nets {
             *rows = 128;
         }
+        for (_, _, rows) in &mut table.critics {
+            *rows = 32;
+        }
         for window in &mut table.windows {
             (window.steps, window.envs) = (window.steps.min(300), window.envs.min(128));
         }
@@ -114,6 +121,9 @@ impl Table {
                     *outputs = most.min(*outputs);
                 }
             }
+        }
+        for (_, hidden, _) in &mut self.critics {
+            hidden.iter_mut().for_each(|width| *width = most.min(*width));
         }
         self
     }

@@ -27,7 +27,7 @@ pub(super) const DISCOUNT: (f32, f32) = (0.99, 0.95);
 
 /// Roundings of a chain of layers: √n of n terms survive where they add like a random walk, and the sum of |terms| is
 /// about √n of the largest result; so n in all, and 2 for bias and activation, whose function adds 1.5e-6 of its own size.
-fn chain(spec: &PolicySpec) -> f64 {
+pub(super) fn chain(spec: &PolicySpec) -> f64 {
     let widths: usize =
         spec.branches.iter().flat_map(|branch| spec.sizes(&branch.name).into_iter().map(|size| size + 2)).sum();
     EPS * widths as f64 + 1.5e-6

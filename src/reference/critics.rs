@@ -186,7 +186,8 @@ pub(super) fn critic_step_of<F: Real>(
             let (loss, cotangent) = critic_loss(&values, &targets, scale)?;
             let gradient = by_numbers(&q, &tape, cotangent.insert_axis(Axis(1)).view())?;
             tape.give();
-            return Ok((values, loss, gradient));
+            let would = Adam::would_step(settings, &gradient);
+            return Ok((values, loss, gradient, would));
         };
         let values: Array1<F> = actions.iter().zip(tape.output().rows()).map(|(a, row)| row[*a as usize]).collect();
         let (loss, slopes) = critic_loss(&values, &targets, scale)?;
@@ -194,24 +195,26 @@ pub(super) fn critic_step_of<F: Real>(
         actions.iter().zip(slopes).enumerate().for_each(|(r, (a, slope))| cotangent[[r, *a as usize]] = slope);
         let gradient = by_numbers(&q, &tape, cotangent.view())?;
         tape.give();
-        Ok((values, loss, gradient))
+        let would = Adam::would_step(settings, &gradient);
+        Ok((values, loss, gradient, would))
     };
     let all = each_of(network.len() * seen.nrows(), critics.online.len(), of_one)?;
     let mut q_values = Array2::zeros((critics.online.len(), seen.nrows()));
     let (mut loss, mut gradients, mut stepped) = (F::zero(), Vec::new(), Vec::new());
-    for (index, (values, own, gradient)) in all.into_iter().enumerate() {
+    for (index, (values, own, gradient, would)) in all.into_iter().enumerate() {
         q_values.row_mut(index).assign(&values);
         loss += own;
         gradients.push(gradient);
+        stepped.push(would);
     }
     // All or none, so that they stay at the same step of their optimiser.
-    let would: Vec<_> = gradients.iter().map(|gradient| Adam::would_step(settings, gradient)).collect();
-    if would.iter().any(|one| !one.stepped) {
-        stepped.extend(would.into_iter().map(|one| Stepped { stepped: false, ..one }));
+    if stepped.iter().any(|one| !one.stepped) {
+        stepped.iter_mut().for_each(|one| one.stepped = false);
         return Ok(CriticStats { q_values, targets, loss, gradients, stepped });
     }
-    for ((parameters, adam), gradient) in critics.online.iter_mut().zip(&mut critics.adam).zip(&gradients) {
-        stepped.push(adam.step(settings, lr, parameters, gradient)?);
+    let of_each = critics.online.iter_mut().zip(&mut critics.adam).zip(&gradients).zip(&stepped);
+    for (((parameters, adam), gradient), would) in of_each {
+        adam.step_of_norm(0..gradient.len(), settings, lr, parameters, gradient, Some(would.grad_norm))?;
     }
     Ok(CriticStats { q_values, targets, loss, gradients, stepped })
 }

@@ -4,10 +4,12 @@
 use super::Real;
 use super::actor_critic::add_rows;
 use super::mlp::{Dense, Mlp, Tape, give};
+use super::row_blocks::both;
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use crate::policy::Activation;
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
+use std::ops::Range;
 
 /// The shape of a network: widths from input to output, and the activation after every layer but the last.
 ///
@@ -95,20 +97,85 @@ pub(super) fn by_numbers<F: Real>(
     let len = |layer: &Dense<'_, F>| layer.weight.len() + layer.bias.len();
     let mut flat = F::take(network.layers.iter().map(len).sum());
     let mut end = flat.len();
-    let rest = network.backward_layers(tape, cotangent, |index, d_sums, hidden| {
-        let (outputs, inputs) = network.layers[index].weight.dim();
+    let rest = network.walk_back(tape, cotangent, |index, layer, d_sums, hidden| {
+        let (outputs, inputs) = layer.weight.dim();
         let start = end - outputs * (inputs + 1);
         let (weight, bias) = flat[start..end].split_at_mut(outputs * inputs);
         end = start;
         let weight = ArrayViewMut2::from_shape((outputs, inputs), weight)
             .map_err(|_| Error::shape("weight", &[d_sums.ncols(), hidden.ncols()], &[outputs, inputs]))?;
-        F::product(false, d_sums.t(), hidden, weight);
-        bias.fill(F::zero());
-        add_rows(d_sums, bias);
-        Ok(())
+        let own = || {
+            F::product(false, d_sums.t(), hidden, weight);
+            bias.fill(F::zero());
+            add_rows(d_sums.view(), bias);
+        };
+        if index == 0 {
+            own();
+            return Ok(d_sums);
+        }
+        // One product each, and others may be under way: what is worth a thread here is more than a pass of a small network.
+        let size = d_sums.nrows() * inputs * outputs / 4;
+        let ((), d_hidden) = both(size, own, || layer.back_of(d_sums.view()));
+        give(d_sums);
+        Ok(d_hidden)
     })?;
     give(rest);
     Ok(flat)
+}
+
+/// Outputs of `x` alone, `[rows, outputs]`; halves of the rows side by side.
+///
+/// # Errors
+/// As [`Mlp::forward`].
+pub(super) fn outputs<F: Real>(network: &Mlp<'_, F>, x: ArrayView2<'_, F>) -> Result<Array2<F>> {
+    in_halves(network, x.nrows(), |rows| {
+        let tape = network.forward(x.slice(s![rows, ..]))?;
+        let outputs = tape.output().to_owned();
+        tape.give();
+        Ok(outputs)
+    })
+}
+
+/// Outputs of `x`, of one column, and the gradient of Σ w y by `x`; halves of the rows side by side.
+///
+/// # Errors
+/// As [`Mlp::forward`].
+pub(super) fn outputs_and_gradient<F: Real>(
+    network: &Mlp<'_, F>,
+    x: ArrayView2<'_, F>,
+    w: F,
+) -> Result<(Array1<F>, Array2<F>)> {
+    let all = in_halves(network, x.nrows(), |rows| {
+        let cotangent = Array2::from_elem((rows.len(), 1), w);
+        let tape = network.forward(x.slice(s![rows, ..]))?;
+        let gradient = by_input(network, &tape, cotangent.view())?;
+        let own = concatenate(Axis(1), &[tape.output(), gradient.view()]).map_err(|_| unlike(x))?;
+        give(gradient);
+        tape.give();
+        Ok(own)
+    })?;
+    Ok((all.column(0).to_owned(), all.slice_move(s![.., 1..])))
+}
+
+/// `work` on each half of the rows, and what it returns of them, in order.
+fn in_halves<F: Real>(
+    network: &Mlp<'_, F>,
+    rows: usize,
+    work: impl Fn(Range<usize>) -> Result<Array2<F>> + Sync + Send,
+) -> Result<Array2<F>> {
+    let len: usize = network.layers.iter().map(|layer| layer.weight.len()).sum();
+    let half = rows / 2;
+    if half == 0 {
+        return work(0..rows);
+    }
+    let (first, second) = both(half * len, || work(0..half), || work(half..rows));
+    let (first, second) = (first?, second?);
+    concatenate(Axis(0), &[first.view(), second.view()]).map_err(|_| unlike(second.view()))
+}
+
+/// Of arrays that have the same number of rows or columns, which is so wherever this is called.
+fn unlike<F: Real>(array: ArrayView2<'_, F>) -> Error {
+    Error::shape("x", array.shape(), array.shape())
 }
 
 /// Gradient of Σ cotangent · y by the input alone, `[rows, inputs]`.

@@ -95,6 +95,7 @@ impl<F: Real> Mlp<'_, F> {
             let mut kept = None;
             match (f, hidden.as_slice_mut(), layer.bias.as_slice()) {
                 (Activation::Tanh, Some(sums), Some(bias)) => F::tanh_of_sums(sums, bias),
+                (Activation::Relu, Some(sums), Some(bias)) => F::relu_of_sums(sums, bias),
                 _ => {
                     add_bias(&mut hidden, layer.bias);
                     kept = needs_sum(f).then(|| hidden.clone());
@@ -148,15 +149,28 @@ impl<F: Real> Mlp<'_, F> {
         cotangent: ArrayView2<'_, F>,
         mut each: impl FnMut(usize, ArrayView2<'_, F>, ArrayView2<'_, F>) -> Result<()>,
     ) -> Result<Array2<F>> {
+        self.walk_back(tape, cotangent, |index, layer, d_sums, hidden| {
+            each(index, d_sums.view(), hidden)?;
+            Ok(if index > 0 { layer.back(d_sums) } else { d_sums })
+        })
+    }
+
+    /// From the last layer to the first: `step` gets i, the layer, dz_i and h_i, and returns dh_i, or at the first layer what this is to return.
+    ///
+    /// # Errors
+    /// As [`backward`](Self::backward).
+    pub(super) fn walk_back(
+        &self,
+        tape: &Tape<F>,
+        cotangent: ArrayView2<'_, F>,
+        mut step: impl FnMut(usize, &Dense<'_, F>, Array2<F>, ArrayView2<'_, F>) -> Result<Array2<F>>,
+    ) -> Result<Array2<F>> {
         check_shape("cotangent", cotangent.shape(), tape.output().shape())?;
         let mut d_hidden = take(cotangent.dim());
         d_hidden.assign(&cotangent);
         for (index, layer) in self.layers.iter().enumerate().rev() {
             self.scale(tape, index, &mut d_hidden, None);
-            each(index, d_hidden.view(), tape.activations[index].view())?;
-            if index > 0 {
-                d_hidden = layer.back(d_hidden);
-            }
+            d_hidden = step(index, layer, d_hidden, tape.activations[index].view())?;
         }
         Ok(d_hidden)
     }
@@ -222,9 +236,15 @@ impl<F: Real> Mlp<'_, F> {
 impl<F: Real> Dense<'_, F> {
     /// dh = dz W.
     fn back(&self, d_sums: Array2<F>) -> Array2<F> {
-        let mut d_hidden = take((d_sums.nrows(), self.weight.ncols()));
-        F::product(false, d_sums.view(), self.weight.view(), d_hidden.view_mut());
+        let d_hidden = self.back_of(d_sums.view());
         give(d_sums);
+        d_hidden
+    }
+
+    /// The same of an array that is needed further.
+    pub(super) fn back_of(&self, d_sums: ArrayView2<'_, F>) -> Array2<F> {
+        let mut d_hidden = take((d_sums.nrows(), self.weight.ncols()));
+        F::product(false, d_sums, self.weight.view(), d_hidden.view_mut());
         d_hidden
     }
 }

@@ -56,7 +56,7 @@ pub mod real;
 pub mod reduce_moments;
 pub mod replay;
 mod rollout_rows;
-mod row_blocks;
+pub(crate) mod row_blocks;
 pub mod rows;
 pub mod sac_choices;
 pub mod sac_update;

@@ -1,6 +1,7 @@
 //! Gradient clipping, Adam and RMSProp.
 
 use super::Real;
+use super::real::AdamStep;
 use super::reduce_moments::reduce_norm;
 use crate::config::{AdamEps, ClipFormula, Config, GradClip, Optimizer};
 use crate::data::check_shape;
@@ -56,6 +57,29 @@ impl AdamSettings {
             value_rate: config.value_rate_factor(),
             rmsprop_alpha: config.rmsprop_alpha,
             rmsprop_eps: config.rmsprop_eps,
+        }
+    }
+}
+
+impl AdamSettings {
+    /// Step number `step` of Adam, from 1. In f64, as powers of β lose digits near 1; these are constants of the step.
+    fn adam_step<F: Real>(&self, step: u32, scale: F, lr: f64) -> AdamStep<F> {
+        let t = f64::from(step);
+        let (first, second) = (1.0 - self.beta1.powf(t), (1.0 - self.beta2.powf(t)).sqrt());
+        let (rate, root) = match self.eps_placement {
+            AdamEps::Outside => (lr / first, second),
+            AdamEps::Baselines => (lr * second / first, 1.0),
+        };
+        AdamStep {
+            scale,
+            decoupled: self.optimizer == Optimizer::AdamW,
+            decay: F::of(self.weight_decay),
+            keep: F::of(1.0 - lr * self.weight_decay),
+            first: [F::of(self.beta1), F::of(1.0 - self.beta1)],
+            second: [F::of(self.beta2), F::of(1.0 - self.beta2)],
+            rate: F::of(rate),
+            root: F::of(root),
+            eps: F::of(self.eps),
         }
     }
 }
@@ -143,6 +167,19 @@ impl<F: Real> Adam<F> {
         parameters: &mut [F],
         gradient: &[F],
     ) -> Result<Stepped<F>> {
+        self.step_of_norm(range, settings, lr, parameters, gradient, None)
+    }
+
+    /// [`step_within`](Self::step_within), with the norm of the gradient in that range if it is known.
+    pub(super) fn step_of_norm(
+        &mut self,
+        range: Range<usize>,
+        settings: &AdamSettings,
+        lr: f64,
+        parameters: &mut [F],
+        gradient: &[F],
+        norm: Option<F>,
+    ) -> Result<Stepped<F>> {
         let len = self.exp_avg.len();
         check_shape("parameters", &[parameters.len()], &[len])?;
         check_shape("gradient", &[gradient.len()], &[len])?;
@@ -150,51 +187,42 @@ impl<F: Real> Adam<F> {
         let outside = || Error::shape("range", &[range.start, range.end], &[0, len]);
         let gradient = gradient.get(range.clone()).ok_or_else(outside)?;
         let parameters = parameters.get_mut(range.clone()).ok_or_else(outside)?;
-        let norm = reduce_norm(ArrayView1::from(gradient));
+        let norm = norm.unwrap_or_else(|| reduce_norm(ArrayView1::from(gradient)));
         let Some((scale, value_scale)) = clip_scales(settings, range.start, gradient, norm) else {
             return Ok(Stepped { grad_norm: norm, stepped: false });
         };
         self.step = self.step.saturating_add(1);
-        let of_value = |i: usize| settings.value.contains(&(range.start + i));
-        // The factor and the learning rate of element i.
-        let of_element = |i: usize| if of_value(i) { (value_scale, lr * settings.value_rate) } else { (scale, lr) };
-        let decay = F::of(settings.weight_decay);
-        let moments = self.exp_avg[range.clone()].iter_mut().zip(&mut self.exp_avg_sq[range.clone()]);
-        let elements = parameters.iter_mut().zip(gradient).zip(moments).enumerate();
-        if settings.optimizer == Optimizer::RmsProp {
-            let (alpha, rest) = (F::of(settings.rmsprop_alpha), F::of(1.0 - settings.rmsprop_alpha));
-            let eps = F::of(settings.rmsprop_eps);
-            for (i, ((p, g), (_, v))) in elements {
-                let (scale, lr) = of_element(i);
-                let g = *g * scale + decay * *p;
-                *v = alpha * *v + rest * g * g;
-                *p -= F::of(lr) * g / (v.sqrt() + eps);
-            }
-            return Ok(Stepped { grad_norm: norm, stepped: true });
-        }
-        // In f64, as powers of β lose digits near 1; these are constants of the step.
-        let t = f64::from(self.step);
-        let (first, second) = (1.0 - settings.beta1.powf(t), (1.0 - settings.beta2.powf(t)).sqrt());
-        let root = F::of(second);
-        let (beta1, rest1) = (F::of(settings.beta1), F::of(1.0 - settings.beta1));
-        let (beta2, rest2) = (F::of(settings.beta2), F::of(1.0 - settings.beta2));
-        let eps = F::of(settings.eps);
-        for (i, ((p, g), (m, v))) in elements {
-            let (scale, lr) = of_element(i);
-            let mut g = *g * scale;
-            if settings.optimizer == Optimizer::AdamW {
-                *p *= F::of(1.0 - lr * settings.weight_decay);
+        let (first, second) = (&mut self.exp_avg[range.clone()], &mut self.exp_avg_sq[range.clone()]);
+        // What comes before the value range, that, and what comes after it, each with one factor and one learning rate.
+        let within = |i: usize| i.clamp(range.start, range.end) - range.start;
+        let (begin, end) = (within(settings.value.start), within(settings.value.end));
+        let of_value = (value_scale, lr * settings.value_rate);
+        for (part, (scale, lr)) in [(0..begin, (scale, lr)), (begin..end, of_value), (end..range.len(), (scale, lr))] {
+            let own = (&mut parameters[part.clone()], &gradient[part.clone()]);
+            let moments = [&mut first[part.clone()], &mut second[part]];
+            if settings.optimizer == Optimizer::RmsProp {
+                rms_prop(settings, (scale, lr), own, moments);
             } else {
-                g += decay * *p;
+                F::adam(&settings.adam_step(self.step, scale, lr), own.0, own.1, moments);
             }
-            *m = beta1 * *m + rest1 * g;
-            *v = beta2 * *v + rest2 * g * g;
-            *p -= match settings.eps_placement {
-                AdamEps::Outside => F::of(lr / first) * *m / (v.sqrt() / root + eps),
-                AdamEps::Baselines => F::of(lr * second / first) * *m / (v.sqrt() + eps),
-            };
         }
         Ok(Stepped { grad_norm: norm, stepped: true })
+    }
+}
+
+/// RMSProp of neighbours in memory, which have one factor and one learning rate.
+fn rms_prop<F: Real>(
+    settings: &AdamSettings,
+    (scale, lr): (F, f64),
+    (parameters, gradient): (&mut [F], &[F]),
+    [_, second]: [&mut [F]; 2],
+) {
+    let (alpha, rest) = (F::of(settings.rmsprop_alpha), F::of(1.0 - settings.rmsprop_alpha));
+    let (eps, decay) = (F::of(settings.rmsprop_eps), F::of(settings.weight_decay));
+    for ((p, g), v) in parameters.iter_mut().zip(gradient).zip(second) {
+        let g = *g * scale + decay * *p;
+        *v = alpha * *v + rest * g * g;
+        *p -= F::of(lr) * g / (v.sqrt() + eps);
     }
 }
 

@@ -3,7 +3,9 @@
 //! `matrixmultiply`, which uses the CPU's vector instructions.
 
 use super::activation::{activate, derivative};
-use super::real::{FlatWindow, Real};
+use super::real::{AdamStep, FlatWindow, Real, SquashInputs, SquashOutputs};
+use super::reduce_moments::wide_sum;
+use super::squash::log_slope;
 use crate::policy::Activation;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -11,6 +13,12 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 pub(super) fn tanh_of_sums<F: Real>(rows: &mut [F], bias: &[F]) {
     for row in rows.chunks_exact_mut(bias.len().max(1)) {
         row.iter_mut().zip(bias).for_each(|(y, bias)| *y = (*y + *bias).tanh());
+    }
+}
+
+pub(super) fn relu_of_sums<F: Real>(rows: &mut [F], bias: &[F]) {
+    for row in rows.chunks_exact_mut(bias.len().max(1)) {
+        row.iter_mut().zip(bias).for_each(|(y, bias)| *y = activate(Activation::Relu, *y + *bias));
     }
 }
 
@@ -70,6 +78,45 @@ pub(super) fn gae<F: Real>(
     }
 }
 
+pub(super) fn squares<F: Real>(values: &[F]) -> f64 {
+    wide_sum(values.iter().map(|value| value.as_f64() * value.as_f64()))
+}
+
+pub(super) fn adam<F: Real>(step: &AdamStep<F>, parameters: &mut [F], gradient: &[F], [first, second]: [&mut [F]; 2]) {
+    for (((p, g), m), v) in parameters.iter_mut().zip(gradient).zip(first).zip(second) {
+        let mut g = *g * step.scale;
+        if step.decoupled {
+            *p *= step.keep;
+        } else {
+            g += step.decay * *p;
+        }
+        *m = step.first[0] * *m + step.first[1] * g;
+        *v = step.second[0] * *v + step.second[1] * g * g;
+        *p -= step.rate * *m / (v.sqrt() / step.root + step.eps);
+    }
+}
+
+/// In f64, whatever `F` is. 1 − a² is 4e/(1 + e)², e = exp(−2|u|), which does not cancel.
+pub(super) fn squash<F: Real>(epsilon: f64, inputs: &SquashInputs<'_, F>, out: SquashOutputs<'_, F>) {
+    let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
+    let exact = epsilon == 0.0;
+    for (i, log_prob) in out.log_prob.iter_mut().enumerate() {
+        let (log_sigma, noise) = (inputs.log_sigma[i], inputs.noise[i].as_f64());
+        let moved = log_sigma.exp() * noise;
+        let u = inputs.mean[i].as_f64() + moved;
+        let e = (-2.0 * u.abs()).exp();
+        let (a, slope) = (u.tanh(), 4.0 * e / (1.0 + e).powi(2));
+        let log_jacobian = if exact { log_slope(u) } else { (slope + epsilon).ln() };
+        let by_pre = if exact { 2.0 * a } else { 2.0 * a * slope / (slope + epsilon) };
+        *log_prob = -0.5 * noise * noise - log_sigma - half_log_tau - log_jacobian;
+        out.pre_squash[i] = F::of(u);
+        out.action[i] = F::of(a);
+        out.by_pre[i] = F::of(by_pre);
+        out.slope[i] = F::of(slope);
+        out.moved[i] = F::of(moved);
+    }
+}
+
 impl Real for f64 {
     fn of(value: f64) -> Self {
         value
@@ -82,6 +129,9 @@ impl Real for f64 {
     }
     fn tanh_of_sums(rows: &mut [Self], bias: &[Self]) {
         tanh_of_sums(rows, bias);
+    }
+    fn relu_of_sums(rows: &mut [Self], bias: &[Self]) {
+        relu_of_sums(rows, bias);
     }
     fn activate_all(f: Activation, values: &mut [Self]) {
         activate_all(f, values);
@@ -106,6 +156,15 @@ impl Real for f64 {
         returns: ArrayViewMut2<'_, Self>,
     ) {
         gae(window, gamma, decay, advantages, returns);
+    }
+    fn squares(values: &[Self]) -> f64 {
+        squares(values)
+    }
+    fn adam(step: &AdamStep<Self>, parameters: &mut [Self], gradient: &[Self], moments: [&mut [Self]; 2]) {
+        adam(step, parameters, gradient, moments);
+    }
+    fn squash(epsilon: f64, inputs: &SquashInputs<'_, Self>, out: SquashOutputs<'_, Self>) {
+        squash(epsilon, inputs, out);
     }
     fn take(len: usize) -> Vec<Self> {
         vec![0.0; len]

@@ -52,6 +52,9 @@ pub trait Real:
     /// y ← tanh (y + `bias`), of rows as long as `bias`, which is not empty.
     fn tanh_of_sums(rows: &mut [Self], bias: &[Self]);
 
+    /// y ← max(y + `bias`, 0), of rows as long as `bias`, which is not empty.
+    fn relu_of_sums(rows: &mut [Self], bias: &[Self]);
+
     /// f of every element.
     fn activate_all(f: Activation, values: &mut [Self]);
 
@@ -75,6 +78,15 @@ pub trait Real:
         advantages: ArrayViewMut2<'_, Self>,
         returns: ArrayViewMut2<'_, Self>,
     );
+
+    /// Σ x² in f64, in blocks as [`reduce_moments`](super::reduce_moments) has them.
+    fn squares(values: &[Self]) -> f64;
+
+    /// One step of Adam of neighbours in memory, all as long as each other.
+    fn adam(step: &AdamStep<Self>, parameters: &mut [Self], gradient: &[Self], moments: [&mut [Self]; 2]);
+
+    /// Actions of [`squashed_sample`](super::squashed_sample), all arrays as long as each other.
+    fn squash(epsilon: f64, inputs: &SquashInputs<'_, Self>, out: SquashOutputs<'_, Self>);
 
     /// Room for `len` numbers, with anything in it.
     fn take(len: usize) -> Vec<Self>;
@@ -101,6 +113,62 @@ pub struct FlatWindow<'a, F> {
     pub terminated: &'a [u32],
     /// `[T, N]`.
     pub truncated: &'a [u32],
+}
+
+/// What is the same for all numbers of a step of Adam:
+///
+/// ```text
+/// g ← scale · g + decay · p        or, decoupled: g ← scale · g;  p ← keep · p
+/// m ← β₁ m + rest₁ g;   v ← β₂ v + rest₂ g²;   p ← p − rate · m / (√v / root + ε)
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct AdamStep<F> {
+    /// The factor that clips.
+    pub scale: F,
+    /// Whether the decay is AdamW's.
+    pub decoupled: bool,
+    /// Weight decay of Adam.
+    pub decay: F,
+    /// What AdamW's leaves of a parameter.
+    pub keep: F,
+    /// β₁, 1 − β₁.
+    pub first: [F; 2],
+    /// β₂, 1 − β₂.
+    pub second: [F; 2],
+    /// The learning rate, corrected.
+    pub rate: F,
+    /// What corrects the root of the second moment; 1 where the rate has it.
+    pub root: F,
+    /// ε.
+    pub eps: F,
+}
+
+/// What [`Real::squash`] takes.
+#[derive(Debug, Clone, Copy)]
+pub struct SquashInputs<'a, F> {
+    /// Means.
+    pub mean: &'a [F],
+    /// Logarithms of the deviations, within their limits.
+    pub log_sigma: &'a [f64],
+    /// Standard normal.
+    pub noise: &'a [F],
+}
+
+/// What [`Real::squash`] fills.
+#[derive(Debug)]
+pub struct SquashOutputs<'a, F> {
+    /// u = mean + σ noise.
+    pub pre_squash: &'a mut [F],
+    /// tanh u.
+    pub action: &'a mut [F],
+    /// Derivative of the log-probability by u.
+    pub by_pre: &'a mut [F],
+    /// 1 − tanh² u.
+    pub slope: &'a mut [F],
+    /// σ noise.
+    pub moved: &'a mut [F],
+    /// The logarithm of the probability density.
+    pub log_prob: &'a mut [f64],
 }
 
 /// `[rows, columns]` numbers of another precision.

@@ -4,10 +4,10 @@ use super::Real;
 use ndarray::ArrayView1;
 
 /// Rows of one partial sum. Partial sums are added in order.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// The sum of `values` in f64, in blocks so that the error grows with the block's length and the number of blocks only.
-fn wide_sum(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(super) fn wide_sum(values: impl IntoIterator<Item = f64>) -> f64 {
     let (mut total, mut part, mut filled) = (0.0, 0.0, 0);
     for value in values {
         part += value;
@@ -50,7 +50,11 @@ pub fn reduce_moments<F: Real>(values: ArrayView1<'_, F>, ddof: u32) -> (F, F) {
 
 /// Euclidean norm, √Σx². Infinite only where the norm itself is beyond `F`, not where a square is.
 pub fn reduce_norm<F: Real>(values: ArrayView1<'_, F>) -> F {
-    F::of(wide_sum(values.iter().map(|value| value.as_f64() * value.as_f64())).sqrt())
+    let squares = match values.as_slice() {
+        Some(all) => F::squares(all),
+        None => wide_sum(values.iter().map(|value| value.as_f64() * value.as_f64())),
+    };
+    F::of(squares.sqrt())
 }
 
 /// 1 − Var(returns − values) / Var(returns), ddof 0; NaN if the returns do not vary.

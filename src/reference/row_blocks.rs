@@ -12,12 +12,18 @@ const WORTH_A_THREAD: usize = 1 << 20;
 
 /// Both, side by side where `size`, the products of numbers of one of them, is worth it; neither sees the other, so the results are the
 /// same.
-pub(super) fn both<A: Send, B: Send>(
+pub fn both<A: Send, B: Send>(
     size: usize,
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> (A, B) {
     if size < WORTH_A_THREAD { (first(), second()) } else { rayon::join(first, second) }
+}
+
+/// `work` on a thread of the pool where `size`, as of [`both`], is worth it: from any other thread each [`both`] would be a wait for two
+/// others to wake.
+pub fn on_pool<T: Send>(size: usize, work: impl FnOnce() -> T + Send) -> T {
+    if size < WORTH_A_THREAD { work() } else { rayon::scope(|_| work()) }
 }
 
 /// `work` of each of `count`, as [`both`].

@@ -1,7 +1,7 @@
 //! A squashed Gaussian's sample with its derivatives: what SAC draws and learns through.
 
 use super::Real;
-use super::squash::log_slope;
+use super::real::{SquashInputs, SquashOutputs};
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
@@ -57,7 +57,7 @@ impl SquashSettings {
     /// ```
     ///
     /// with ε = 0 by log(1 − tanh²u) = 2 (log 2 − u − softplus(−2u)). 1 − a² is 4e/(1 + e)², e = exp(−2|u|), which does not cancel.
-    /// Computed in f64 and rounded once.
+    /// Computed in f64 and rounded once, also for f32.
     ///
     /// # Errors
     /// [`Error::Shape`] if the arrays, all `[rows, dims]`, differ in shape; [`Error::Config`] if the limits are not in order.
@@ -70,44 +70,39 @@ impl SquashSettings {
         check_shape("log_std", log_std.shape(), mean.shape())?;
         check_shape("noise", noise.shape(), mean.shape())?;
         self.validate()?;
-        let zeros = || Array2::zeros(mean.dim());
-        let mut all = SquashedSample {
-            pre_squash: zeros(),
-            action: zeros(),
-            log_prob: Array1::zeros(mean.nrows()),
-            by_pre: zeros(),
-            slope: zeros(),
-            by_log_std: zeros(),
-            inside: zeros(),
+        let limited = |raw: &F| raw.as_f64().clamp(self.log_std_min, self.log_std_max);
+        let within = |raw: F| F::of(f64::from(u8::from((self.log_std_min..=self.log_std_max).contains(&raw.as_f64()))));
+        let flat = |numbers: ArrayView2<'_, F>| numbers.iter().copied().collect::<Vec<F>>();
+        let (means, noise) = (flat(mean), flat(noise));
+        let log_sigma: Vec<f64> = log_std.iter().map(limited).collect();
+        let count = means.len();
+        let [mut pre_squash, mut action, mut by_pre, mut slope, mut moved] = [(); 5].map(|()| vec![F::zero(); count]);
+        let mut of_dims = vec![0.0; count];
+        let out = SquashOutputs {
+            pre_squash: &mut pre_squash,
+            action: &mut action,
+            by_pre: &mut by_pre,
+            slope: &mut slope,
+            moved: &mut moved,
+            log_prob: &mut of_dims,
         };
-        let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
-        for r in 0..mean.nrows() {
-            let mut log_prob = 0.0;
-            for d in 0..mean.ncols() {
-                let (raw, noise) = (log_std[[r, d]].as_f64(), noise[[r, d]].as_f64());
-                let log_sigma = raw.clamp(self.log_std_min, self.log_std_max);
-                let inside = f64::from(u8::from((self.log_std_min..=self.log_std_max).contains(&raw)));
-                let moved = log_sigma.exp() * noise;
-                let u = mean[[r, d]].as_f64() + moved;
-                let e = (-2.0 * u.abs()).exp();
-                let (a, slope) = (u.tanh(), 4.0 * e / (1.0 + e).powi(2));
-                let exact = self.epsilon == 0.0;
-                let log_jacobian = if exact { log_slope(u) } else { (slope + self.epsilon).ln() };
-                log_prob += -0.5 * noise * noise - log_sigma - half_log_tau - log_jacobian;
-                let by_pre = if exact { 2.0 * a } else { 2.0 * a * slope / (slope + self.epsilon) };
-                for (array, value) in [
-                    (&mut all.pre_squash, u),
-                    (&mut all.action, a),
-                    (&mut all.by_pre, by_pre),
-                    (&mut all.slope, slope),
-                    (&mut all.by_log_std, inside * moved),
-                    (&mut all.inside, inside),
-                ] {
-                    array[[r, d]] = F::of(value);
-                }
-            }
-            all.log_prob[r] = F::of(log_prob);
-        }
+        F::squash(self.epsilon, &SquashInputs { mean: &means, log_sigma: &log_sigma, noise: &noise }, out);
+        let inside = log_std.mapv(within);
+        let shaped = |numbers: Vec<F>| {
+            Array2::from_shape_vec(mean.dim(), numbers).map_err(|_| Error::shape("mean", mean.shape(), &[count]))
+        };
+        let sums = of_dims.chunks_exact(mean.ncols().max(1)).map(|row| F::of(row.iter().fold(0.0, |sum, d| sum + d)));
+        let mut log_prob = Array1::zeros(mean.nrows());
+        log_prob.iter_mut().zip(sums).for_each(|(place, sum)| *place = sum);
+        let all = SquashedSample {
+            pre_squash: shaped(pre_squash)?,
+            action: shaped(action)?,
+            log_prob,
+            by_pre: shaped(by_pre)?,
+            slope: shaped(slope)?,
+            by_log_std: shaped(moved)? * &inside,
+            inside,
+        };
         Ok(all)
     }
 }

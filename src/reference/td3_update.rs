@@ -2,9 +2,9 @@
 
 use super::Real;
 use super::critics::{CriticStats, Critics, critic_step};
-use super::flat_mlp::{FlatMlp, by_input, by_numbers};
-use super::mlp::give;
+use super::flat_mlp::{FlatMlp, by_numbers, outputs, outputs_and_gradient};
 use super::optim::{Adam, AdamSettings};
+use super::row_blocks::both;
 use super::td_target::polyak;
 use super::transitions::{Transitions, joined};
 use crate::data::check_shape;
@@ -106,9 +106,13 @@ fn step<F: Real>(
     actions: ArrayView2<'_, F>,
     noise: ArrayView2<'_, F>,
 ) -> Result<Td3Stats<F>> {
-    let tape = actor.with(&state.policy_target)?.forward(batch.next_obs)?;
-    let next_actions = noisy_actions(tape.output(), noise, settings.policy_noise, settings.noise_clip)?;
-    tape.give();
+    let (policy, target) = (actor.with(&state.policy)?, actor.with(&state.policy_target)?);
+    let due = state.updates.wrapping_add(1).is_multiple_of(settings.policy_frequency);
+    let own = || due.then(|| policy.forward(batch.obs)).transpose();
+    let (tape, next): (Result<_>, Result<_>) =
+        both(batch.rows() * actor.len(), own, || outputs(&target, batch.next_obs));
+    let (tape, next) = (tape?, next?);
+    let next_actions = noisy_actions(next.view(), noise, settings.policy_noise, settings.noise_clip)?;
     let next = state.critics.least_of_targets(critic, joined(batch.next_obs, next_actions.view())?.view())?;
     let targets = batch.targets(next.view())?;
     let seen = joined(batch.obs, actions)?;
@@ -117,18 +121,13 @@ fn step<F: Real>(
 
     state.updates = state.updates.wrapping_add(1);
     let (mut of_actor, mut actor_stepped) = (None, true);
-    if state.updates.is_multiple_of(settings.policy_frequency) {
-        let policy = actor.with(&state.policy)?;
-        let tape = policy.forward(batch.obs)?;
+    if let Some(tape) = tape {
         let a = tape.output().mapv(F::tanh);
         let q = critic.with(&state.critics.online[0])?;
-        let q_tape = q.forward(joined(batch.obs, a.view())?.view())?;
         let rows = F::count(batch.rows());
-        let loss = -q_tape.output().sum() / rows;
-        let by_seen = by_input(&q, &q_tape, Array2::from_elem((batch.rows(), 1), -F::one() / rows).view())?;
-        q_tape.give();
+        let (values, by_seen) = outputs_and_gradient(&q, joined(batch.obs, a.view())?.view(), -F::one() / rows)?;
+        let loss = -values.sum() / rows;
         let mut by_output = by_seen.slice(s![.., batch.obs.ncols()..]).to_owned();
-        give(by_seen);
         by_output.zip_mut_with(&a, |d, a| *d *= F::one() - *a * *a);
         let by_policy = by_numbers(&policy, &tape, by_output.view())?;
         tape.give();

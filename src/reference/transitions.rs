@@ -3,8 +3,8 @@
 use super::Real;
 use super::td_target::td_target;
 use crate::data::check_shape;
-use crate::error::Result;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
+use crate::error::{Error, Result};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 /// B transitions, without their actions.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +53,10 @@ impl<F: Real> Transitions<'_, F> {
 /// [`crate::Error::Shape`] if the rows differ in number.
 pub(super) fn joined<F: Real>(obs: ArrayView2<'_, F>, actions: ArrayView2<'_, F>) -> Result<Array2<F>> {
     check_shape("actions", actions.shape(), &[obs.nrows(), actions.ncols()])?;
-    concatenate(Axis(1), &[obs, actions])
-        .map_err(|_| crate::error::Error::shape("actions", actions.shape(), &[obs.nrows(), actions.ncols()]))
+    let mut seen = Vec::with_capacity(obs.nrows() * (obs.ncols() + actions.ncols()));
+    for (obs, actions) in obs.outer_iter().zip(actions.outer_iter()) {
+        seen.extend(obs.iter().chain(&actions).copied());
+    }
+    Array2::from_shape_vec((obs.nrows(), obs.ncols() + actions.ncols()), seen)
+        .map_err(|_| Error::shape("actions", actions.shape(), &[obs.nrows(), actions.ncols()]))
 }

@@ -2,10 +2,11 @@
 
 use super::super::submit::CALLS_PER_SUBMISSION;
 use super::learner::{GpuOffPolicy, Learning};
+use super::moves::Moves;
 use crate::agent::OffPolicy;
 use crate::data::{EnvStep, OffPolicyStats, TransitionBatch, UpdateStats};
 use crate::error::{Error, Result};
-use crate::gpu::UniformRing;
+use crate::gpu::{Call, Slot, UniformRing};
 
 /// Gradient steps of one submission: each has a slot of the schedule, and a few are left for others.
 pub(super) const STEPS_PER_SUBMISSION: usize = UniformRing::SLOTS as usize - 16;
@@ -15,6 +16,18 @@ impl GpuOffPolicy {
     pub(super) fn start_steps(&self) -> Result<()> {
         self.model.critics.start(&self.gpu, None)?;
         self.model.actor.start(&self.gpu, self.settings.policy_lr)
+    }
+
+    /// The dispatches of a gradient step that moves the actor and the targets, with a slot of the schedule to record them with, for whoever wants to time
+    /// them. Nothing is recorded, and no step is counted.
+    ///
+    /// # Errors
+    /// As [`learn`](crate::OffPolicy::learn).
+    pub fn gradient_step(&mut self) -> Result<(Vec<Call>, Slot)> {
+        let learning = self.learning()?;
+        let calls = learning.step.calls(Moves::ALL).to_vec();
+        self.learning = Some(learning);
+        Ok((calls, self.model.push_schedule(&self.gpu, &self.config, 0, 0, self.ring.after(0))?))
     }
 
     /// Gradient steps that go into one submission.

@@ -6,6 +6,7 @@ use super::ring::{LEAST_STEPS, ReplayRing, shape};
 use super::settings::StepSettings;
 use super::step::GradientStep;
 use super::store_calls::HostStore;
+use super::values_plan::ValuesPlan;
 use crate::agent::{ActMode, Agent};
 use crate::config::Config;
 use crate::data::{Acted, Actions, check_mask, check_shape, finite};
@@ -45,6 +46,8 @@ pub struct GpuOffPolicy {
     /// On a batch of the caller's.
     pub(super) given: Option<Learning>,
     pub(super) host: Option<HostStore>,
+    /// The last used first.
+    pub(super) values: Vec<ValuesPlan>,
 }
 
 /// A gradient step with the room for what it measured.
@@ -98,8 +101,8 @@ impl GpuOffPolicy {
         // The largest of all: what does not fit is refused first.
         let ring = ReplayRing::new(gpu, shape(&config, &spec, least_steps)?)?;
         let model = OffPolicyModel::empty(gpu, &spec, &config, seed)?;
-        let (act, learning, given, host) = (Vec::new(), None, None, None);
-        Ok(Self { gpu: gpu.clone(), config, settings, model, ring, act, learning, given, host })
+        let (act, values, learning, given, host) = (Vec::new(), Vec::new(), None, None, None);
+        Ok(Self { gpu: gpu.clone(), config, settings, model, ring, act, learning, given, host, values })
     }
 
     /// Writes the initial weights, and α.
@@ -263,7 +266,7 @@ impl Agent for GpuOffPolicy {
         acted
     }
 
-    /// Q of the greedy action, the least of two critics. Makes its buffers anew each time.
+    /// Q of the greedy action, the least of two critics.
     fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
         self.greedy_values(obs)
     }

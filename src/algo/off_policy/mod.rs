@@ -28,6 +28,7 @@ mod store;
 mod store_calls;
 mod trainer;
 mod values;
+mod values_plan;
 mod window;
 
 pub use given::BatchRows;

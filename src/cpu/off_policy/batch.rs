@@ -6,7 +6,7 @@ use crate::reference::Real;
 use crate::reference::exploration::update_noise;
 use crate::reference::replay::Replay;
 use crate::reference::transitions::Transitions;
-use ndarray::{Array1, Array2, s};
+use ndarray::{Array1, Array2, Array3};
 
 /// A batch of B transitions with their actions. Its arrays are filled anew for each step.
 #[derive(Debug, Clone)]
@@ -44,21 +44,30 @@ impl<F: Real> Batch<F> {
     /// # Errors
     /// As [`Replay::draw`].
     pub fn draw(&mut self, ring: &Replay<F>, seed: u64, step: u64, n_steps: usize, gamma: f64) -> Result<()> {
-        for row in 0..self.rewards.len() {
+        let (_, envs, obs_dim) = ring.obs.dim();
+        let words = ring.actions.dim().2;
+        // Two passes: where the rows lie is known before the first is read, and rows of a long memory are slow to come.
+        let drawn = (0..self.rewards.len()).map(|row| {
             // A batch's rows are within u32: `Config::validate`.
-            let drawn = ring.draw(seed, step, row as u32, n_steps, F::of(gamma))?;
-            let (start, env, sum) = (drawn.start, drawn.env, drawn.sum);
-            self.obs.row_mut(row).assign(&ring.obs.slice(s![start, env, ..]));
-            self.next_obs.row_mut(row).assign(&ring.next_obs.slice(s![sum.last, env, ..]));
-            self.rewards[row] = sum.reward;
-            self.terminated[row] = sum.terminated.into();
-            self.discounts[row] = sum.discount;
-            if let Some(index) = self.indices.get_mut(row) {
-                *index = ring.actions[[start, env, 0]];
-            }
-            for (d, float) in self.floats.row_mut(row).iter_mut().enumerate() {
-                *float = F::of(f64::from(f32::from_bits(ring.actions[[start, env, d]])));
-            }
+            ring.draw(seed, step, row as u32, n_steps, F::of(gamma))
+        });
+        let drawn = drawn.collect::<Result<Vec<_>>>()?;
+        for (row, drawn) in drawn.iter().enumerate() {
+            self.rewards[row] = drawn.sum.reward;
+            self.terminated[row] = drawn.sum.terminated.into();
+            self.discounts[row] = drawn.sum.discount;
+        }
+        let starts = || drawn.iter().map(|drawn| drawn.start * envs + drawn.env);
+        let lasts = drawn.iter().map(|drawn| drawn.sum.last * envs + drawn.env);
+        copy_rows(&mut self.obs, &ring.obs, obs_dim, starts());
+        copy_rows(&mut self.next_obs, &ring.next_obs, obs_dim, lasts);
+        let Some(stored) = ring.actions.as_slice() else { return Ok(()) };
+        for (index, at) in self.indices.iter_mut().zip(starts()) {
+            *index = stored[at * words];
+        }
+        for (mut floats, at) in self.floats.outer_iter_mut().zip(starts()) {
+            let own = &stored[at * words..(at + 1) * words];
+            floats.iter_mut().zip(own).for_each(|(float, word)| *float = F::of(f64::from(f32::from_bits(*word))));
         }
         Ok(())
     }
@@ -77,6 +86,15 @@ impl<F: Real> Batch<F> {
             terminated: self.terminated.view(),
             discounts: self.discounts.view(),
         }
+    }
+}
+
+/// The rows `places` of what is stored, one after the other.
+fn copy_rows<F: Real>(to: &mut Array2<F>, stored: &Array3<F>, width: usize, places: impl Iterator<Item = usize>) {
+    // Both lie without gaps, as they were made.
+    let (Some(to), Some(stored)) = (to.as_slice_mut(), stored.as_slice()) else { return };
+    for (row, at) in to.chunks_exact_mut(width.max(1)).zip(places) {
+        row.copy_from_slice(&stored[at * width..(at + 1) * width]);
     }
 }
 

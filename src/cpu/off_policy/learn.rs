@@ -10,7 +10,11 @@ use crate::error::{Error, Result};
 use crate::memory::require;
 use crate::reference::Real;
 use crate::reference::replay::Step;
+use crate::reference::row_blocks::{both, on_pool};
 use ndarray::Array2;
+
+/// Products of numbers that take as long as a standard normal.
+const DRAW: usize = 4096;
 
 impl<F: Real> CpuOffPolicy<F> {
     /// `count` gradient steps, each on a batch drawn anew.
@@ -24,20 +28,28 @@ impl<F: Real> CpuOffPolicy<F> {
         let rows = self.batch.rows();
         let bytes = needs::gradient_step(&self.spec, size_of::<F>(), rows);
         require(|| format!("a gradient step on {rows} transitions"), bytes)?;
-        for _ in 0..count {
-            let seen = self.gradient_step()?;
-            tally.count(seen);
-        }
-        Ok(())
+        on_pool(rows.saturating_mul(self.networks.critic.len()), || {
+            for _ in 0..count {
+                let seen = self.gradient_step()?;
+                tally.count(seen);
+            }
+            Ok(())
+        })
     }
 
     fn gradient_step(&mut self) -> Result<Seen> {
         let (n_steps, gamma) = (self.config.replay().map_or(1, |replay| replay.n_steps), self.config.gamma);
         let number = self.gradient_steps;
-        self.batch.draw(&self.ring, self.seed, number, n_steps, gamma)?;
-        if self.config.td3().is_none_or(|td3| td3.policy_noise > 0.0) {
-            self.noise.draw(self.seed, number);
-        }
+        let size = self.noise.next.len().saturating_mul(DRAW);
+        let noisy = self.config.td3().is_none_or(|td3| td3.policy_noise > 0.0);
+        let (ring, batch, noise, seed) = (&self.ring, &mut self.batch, &mut self.noise, self.seed);
+        let draw_noise = || {
+            if noisy {
+                noise.draw(seed, number);
+            }
+        };
+        let (drawn, ()) = both(size, || batch.draw(ring, seed, number, n_steps, gamma), draw_noise);
+        drawn?;
         let seen = self.method.step(&self.networks, &self.spec, &self.config, number, &self.batch, &self.noise)?;
         self.count_step(&seen);
         Ok(seen)

@@ -67,6 +67,31 @@ impl WithSimd for Tanh<'_> {
     }
 }
 
+/// y ← max(y + `bias`, 0), of rows as long as `bias`.
+pub(super) fn relu_of_sums(rows: &mut [f32], bias: &[f32]) {
+    Arch::new().dispatch(Relu(rows, bias));
+}
+
+struct Relu<'a>(&'a mut [f32], &'a [f32]);
+
+impl WithSimd for Relu<'_> {
+    type Output = ();
+
+    /// As in [`Tanh`].
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for row in self.0.chunks_exact_mut(self.1.len().max(1)) {
+            row.iter_mut().zip(self.1).for_each(|(y, bias)| *y = relu(*y + *bias));
+        }
+    }
+}
+
+/// Not `max`, which would turn NaN into 0.
+#[inline(always)]
+fn relu(x: f32) -> f32 {
+    if x <= 0.0 { 0.0 } else { x }
+}
+
 /// e^|x| − 1; NaN stays NaN.
 #[inline(always)]
 fn exp_m1_of_size(x: f32) -> f32 {
@@ -98,8 +123,7 @@ fn elu(x: f32) -> f32 {
 /// f of every element.
 pub(super) fn activate_all(f: Activation, values: &mut [f32]) {
     match f {
-        // Not `max`, which would turn NaN into 0.
-        Activation::Relu => Arch::new().dispatch(Each(|x: f32| if x <= 0.0 { 0.0 } else { x }, values)),
+        Activation::Relu => Arch::new().dispatch(Each(relu, values)),
         Activation::Elu => Arch::new().dispatch(Each(elu, values)),
         Activation::Silu => Arch::new().dispatch(Each(|x: f32| x * sigmoid(x), values)),
         Activation::GeluTanh => Arch::new().dispatch(Each(|x: f32| 0.5 * x * (1.0 + tanh(gelu_inner(x).0)), values)),

@@ -1,17 +1,19 @@
 //! What `f32` does differently from `f64`, for speed: products by a library, tanh and its relatives without the C library's calls, loops
-//! with the widest instructions that the CPU has, and arrays whose memory is kept. Each function is that of [`plain`](super::plain) of the
+//! with the widest instructions that the CPU has, long vectors on several threads, and arrays whose memory is kept. Each function is that of [`plain`](super::plain) of the
 //! same name: with the same bits where it adds and multiplies in the same order, else within units of the last place.
 
 mod activation;
 mod columns;
+mod optim;
 mod product;
 pub(crate) mod scratch;
+mod squash;
 mod sums;
 
 #[cfg(test)]
 mod tests;
 
-use super::real::{FlatWindow, Real};
+use super::real::{AdamStep, FlatWindow, Real, SquashInputs, SquashOutputs};
 use crate::policy::Activation;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -27,6 +29,9 @@ impl Real for f32 {
     }
     fn tanh_of_sums(rows: &mut [Self], bias: &[Self]) {
         activation::tanh_of_sums(rows, bias);
+    }
+    fn relu_of_sums(rows: &mut [Self], bias: &[Self]) {
+        activation::relu_of_sums(rows, bias);
     }
     fn activate_all(f: Activation, values: &mut [Self]) {
         activation::activate_all(f, values);
@@ -51,6 +56,15 @@ impl Real for f32 {
         returns: ArrayViewMut2<'_, Self>,
     ) {
         columns::gae(window, gamma, decay, advantages, returns);
+    }
+    fn squares(values: &[Self]) -> f64 {
+        optim::squares(values)
+    }
+    fn adam(step: &AdamStep<Self>, parameters: &mut [Self], gradient: &[Self], moments: [&mut [Self]; 2]) {
+        optim::adam(step, parameters, gradient, moments);
+    }
+    fn squash(epsilon: f64, inputs: &SquashInputs<'_, Self>, out: SquashOutputs<'_, Self>) {
+        squash::squash(epsilon, inputs, out);
     }
     fn take(len: usize) -> Vec<Self> {
         scratch::take(len)

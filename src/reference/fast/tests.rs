@@ -2,7 +2,7 @@
 
 use crate::policy::Activation;
 use crate::reference::plain;
-use crate::reference::real::{FlatWindow, Real};
+use crate::reference::real::{AdamStep, FlatWindow, Real, SquashInputs, SquashOutputs};
 use crate::rng::{Draw, block, normal, uniform};
 use ndarray::Array2;
 
@@ -91,5 +91,71 @@ fn products_and_activations_are_near_the_plain_form() {
         let near = |x: &f32, y: &f32, z: &f32| (x - y).abs() <= 12.0 * f32::EPSILON * (1.0 + z.abs());
         assert!(fast.iter().zip(&slow).zip(&z).all(|((x, y), z)| near(x, y, z)), "{f:?}");
         assert!(d.iter().zip(&e).zip(&z).all(|((x, y), z)| near(x, y, z)), "slope of {f:?}");
+    }
+}
+
+#[test]
+fn rectified_sums_have_the_bits_of_the_plain_form() {
+    for columns in [1, 7, 16, 33] {
+        let (mut terms, bias) = (numbers(0, 5 * columns), numbers(1, columns));
+        terms[0] = f32::NAN;
+        let (mut fast, mut slow) = (terms.clone(), terms);
+        <f32 as Real>::relu_of_sums(&mut fast, &bias);
+        plain::relu_of_sums(&mut slow, &bias);
+        assert!(fast[0].is_nan() && slow[0].is_nan() && fast[1..] == slow[1..], "{columns}");
+    }
+}
+
+#[test]
+fn squares_and_adam_have_the_bits_of_the_plain_form() {
+    // Around a block, a group of blocks, and what several threads share.
+    for len in [0, 1, 255, 256, 257, 2048, 2049, 5000, 70_001] {
+        let g = numbers(0, len);
+        assert_eq!(<f32 as Real>::squares(&g).to_bits(), plain::squares(&g).to_bits(), "{len}");
+        for decoupled in [false, true] {
+            let (first, second) = ([0.9, 0.1], [0.999, 0.001]);
+            let (scale, decay, keep, rate, root, eps) = (0.7, 0.01, 0.99, 3e-4, 0.3, 1e-8);
+            let step = AdamStep { scale, decoupled, decay, keep, first, second, rate, root, eps };
+            let squared = |stream| numbers(stream, len).into_iter().map(|x| x * x).collect::<Vec<f32>>();
+            let start = [numbers(1, len), numbers(2, len), squared(3)];
+            let [mut p, mut m, mut v] = start.clone();
+            <f32 as Real>::adam(&step, &mut p, &g, [&mut m, &mut v]);
+            let [mut q, mut n, mut w] = start;
+            plain::adam(&step, &mut q, &g, [&mut n, &mut w]);
+            assert!(p == q && m == n && v == w, "{len}");
+        }
+    }
+}
+
+/// Both are in f64, good to some 10⁻¹⁵ of the greatest term, and round once.
+#[test]
+fn squashed_actions_are_within_a_unit_of_the_plain_form() {
+    let wide = [0.0, -0.0, 1e-20, -1e-6, 0.5, -3.0, 12.0, -40.0, 400.0, -1e30, f32::INFINITY, f32::NAN];
+    let mean: Vec<f32> = numbers(0, 200).into_iter().chain(wide).collect();
+    let noise = numbers(1, mean.len());
+    let log_sigma: Vec<f64> =
+        numbers(2, mean.len()).into_iter().map(|x| f64::from(4.0 * x).clamp(-20.0, 2.0)).collect();
+    for epsilon in [0.0, 1e-6, 1e-3] {
+        let run = |by: fn(f64, &SquashInputs<'_, f32>, SquashOutputs<'_, f32>)| {
+            let mut all = [(); 5].map(|()| vec![0.0_f32; mean.len()]);
+            let mut log_prob = vec![0.0; mean.len()];
+            let [pre_squash, action, by_pre, slope, moved] = &mut all;
+            let log_prob_out = &mut log_prob;
+            let out = SquashOutputs { pre_squash, action, by_pre, slope, moved, log_prob: log_prob_out };
+            by(epsilon, &SquashInputs { mean: &mean, log_sigma: &log_sigma, noise: &noise }, out);
+            (all, log_prob)
+        };
+        let (fast, fast_logp) = run(<f32 as Real>::squash);
+        let (slow, slow_logp) = run(plain::squash);
+        for (which, (fast, slow)) in fast.iter().zip(&slow).enumerate() {
+            for (i, (x, y)) in fast.iter().zip(slow).enumerate() {
+                let near = (x - y).abs() <= f32::EPSILON * y.abs() + f32::MIN_POSITIVE;
+                assert!(near || x == y || (x.is_nan() && y.is_nan()), "{which} of mean {}: {x}, {y}", mean[i]);
+            }
+        }
+        for (i, (x, y)) in fast_logp.iter().zip(&slow_logp).enumerate() {
+            let near = (x - y).abs() <= 1e-14 * (1.0 + y.abs() + f64::from(mean[i].abs()));
+            assert!(near || x == y || (x.is_nan() && y.is_nan()), "log π of mean {}: {x}, {y}", mean[i]);
+        }
     }
 }
