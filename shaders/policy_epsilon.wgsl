@@ -14,7 +14,7 @@ struct Params {
     values_offset: u32,
     actions_offset: u32,
     epsilon_at: u32,
-    step_offset: u32,  // added to the schedule's policy step
+    step_offset: u32,  // added to the schedule's policy step, whose draws may be held
     pad_0: u32,
     pad_1: u32,
 }
@@ -47,7 +47,7 @@ fn policy_epsilon(
             most = value;
         }
     }
-    let step = schedule_add(schedule.policy_step_low, schedule.policy_step_high, params.step_offset);
+    let step = schedule_held(schedule, params.step_offset);
     let key = vec2<u32>(schedule.seed_low, schedule.seed_high);
     let words = philox_block(philox_counter(PHILOX_EXPLORATION, row, 0u, step), key);
     let explores = philox_uniform(words.z) < epsilon[params.epsilon_at];

@@ -20,7 +20,7 @@ struct Params {
     actions_offset: u32,
     actions_stride: u32,
     source: u32,       // parts/explore.wgsl; uniform numbers have no log π here
-    step_offset: u32,  // added to the gradient or policy step of the schedule
+    step_offset: u32,  // added to the gradient or policy step of the schedule; the latter's draws may be held
     to_env: u32,
     log_std_min: f32,
     log_std_max: f32,
@@ -45,10 +45,8 @@ fn noise_of(row: u32, d: u32) -> f32 {
     }
     var z = 0.0;
     if (params.source != EXPLORE_NONE) {
-        let by_update = params.source == EXPLORE_UPDATE;
-        let low = select(schedule.policy_step_low, schedule.gradient_step_low, by_update);
-        let high = select(schedule.policy_step_high, schedule.gradient_step_high, by_update);
-        let step = schedule_add(low, high, params.step_offset);
+        let updated = schedule_add(schedule.gradient_step_low, schedule.gradient_step_high, params.step_offset);
+        let step = select(schedule_held(schedule, params.step_offset), updated, params.source == EXPLORE_UPDATE);
         z = explore_normal(explore_word(params.source, row, d, step, vec2<u32>(schedule.seed_low, schedule.seed_high)));
     }
     noise[row * params.dims + d] = z;

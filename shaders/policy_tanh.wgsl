@@ -18,7 +18,7 @@ struct Params {
     actions_offset: u32,
     actions_stride: u32,
     source: u32,       // parts/explore.wgsl
-    step_offset: u32,  // added to the gradient or policy step of the schedule
+    step_offset: u32,  // added to the gradient or policy step of the schedule; the latter's draws may be held
     to_env: u32,
     sigma: f32,
     noise_clip: f32,   // of sigma · noise
@@ -42,10 +42,8 @@ fn noise_of(index: u32, row: u32, d: u32) -> f32 {
     }
     var z = 0.0;
     if (params.source != EXPLORE_NONE) {
-        let by_update = params.source == EXPLORE_UPDATE;
-        let low = select(schedule.policy_step_low, schedule.gradient_step_low, by_update);
-        let high = select(schedule.policy_step_high, schedule.gradient_step_high, by_update);
-        let step = schedule_add(low, high, params.step_offset);
+        let updated = schedule_add(schedule.gradient_step_low, schedule.gradient_step_high, params.step_offset);
+        let step = select(schedule_held(schedule, params.step_offset), updated, params.source == EXPLORE_UPDATE);
         let key = vec2<u32>(schedule.seed_low, schedule.seed_high);
         let word = explore_word(params.source, row, d, step, key);
         z = select(explore_normal(word), 2.0 * philox_uniform(word) - 1.0, params.source == EXPLORE_UNIFORM);

@@ -118,6 +118,11 @@ fn cartpole_is_learnt_by_a_dueling_dqn() {
 }
 
 #[test]
+fn mountain_car_is_learnt_by_sac() {
+    off_policy_gate(Env::MountainCar, AlgorithmKind::Sac, 90.0);
+}
+
+#[test]
 fn acrobot_is_learnt_by_dqn() {
     off_policy_gate(Env::Acrobot, AlgorithmKind::Dqn, -100.0);
 }

@@ -46,6 +46,7 @@ fn config(kind: AlgorithmKind) -> Config {
         gradient_steps: 3,
         n_steps: 3,
         compact: false,
+        exploration_hold: 2,
     };
     let config = match kind {
         AlgorithmKind::Dqn => {
@@ -429,7 +430,7 @@ fn every_option_changes_the_bits() {
         (state.parameters.clone(), own(&state).targets.clone())
     }
     type Change = (&'static str, fn(&mut Config));
-    let shared: [Change; 12] = [
+    let shared: [Change; 13] = [
         ("learning_rate", |c| c.learning_rate = 2e-2),
         ("gamma", |c| c.gamma = 0.9),
         ("max_grad_norm", |c| c.max_grad_norm = Some(0.1)),
@@ -441,6 +442,7 @@ fn every_option_changes_the_bits() {
         ("train_frequency", |c| c.replay_mut().unwrap().train_frequency = 2),
         ("gradient_steps", |c| c.replay_mut().unwrap().gradient_steps = 2),
         ("n_steps", |c| c.replay_mut().unwrap().n_steps = 1),
+        ("exploration_hold", |c| c.replay_mut().unwrap().exploration_hold = 3),
         ("weight_decay", |c| c.weight_decay = 0.1),
     ];
     let dqn: [Change; 8] = [
@@ -507,7 +509,7 @@ fn exploration_draws_its_own_words() {
             let acted = learner.act(obs.view(), ActMode::Sample).unwrap();
             let explores = config(kind).epsilon_at(at * ENVS as u64).unwrap_or(0.0) as f32;
             for row in 0..ENVS {
-                let words = words(row, at);
+                let words = words(row, at - at % 2);
                 match (&acted.actions, &greedy.actions) {
                     (Actions::Discrete(got), Actions::Discrete(best)) => {
                         let drawn = uniform(words[2]) < explores;

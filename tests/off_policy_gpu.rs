@@ -522,6 +522,8 @@ fn kinds() -> [(Env, Config, usize); 5] {
             gradient_steps: 2,
             n_steps: 2,
             compact: true,
+            // Of 25 steps a window: holds go on across windows.
+            exploration_hold: 3,
         };
         config
     };

@@ -16,6 +16,9 @@ const SEED: u64 = 0x1234_5678_9abc_def0;
 /// The low word overflows when the offset is added.
 const POLICY_STEP: u64 = (3 << 32) + u32::MAX as u64 - 1;
 const STEP_OFFSET: u32 = 5;
+/// The step is the eighth of its hold, whose first is below that overflow.
+const HOLD: u64 = 12;
+const HELD: u64 = POLICY_STEP + STEP_OFFSET as u64 - (POLICY_STEP + STEP_OFFSET as u64) % HOLD;
 /// Elements before the values, the ε and the actions.
 const BEFORE: usize = 3;
 
@@ -52,6 +55,8 @@ fn case(rows: usize, choices: usize, epsilon: f32) -> Case {
             seed_high: (SEED >> 32) as u32,
             policy_step_low: POLICY_STEP as u32,
             policy_step_high: (POLICY_STEP >> 32) as u32,
+            exploration_hold: HOLD as u32,
+            exploration_phase: (POLICY_STEP % HOLD) as u32,
             ..PerUpdate::default()
         };
         let (ring, slot) = schedule(gpu, &counters)?;
@@ -63,7 +68,7 @@ fn case(rows: usize, choices: usize, epsilon: f32) -> Case {
         let table = Array2::from_shape_vec((rows, choices), table)
             .map_err(|_| Error::shape("values", &[count], &[rows, choices]))?;
         let mut want: Vec<u32> = greedy(table.view()).into_iter().map(|best| best as u32).collect();
-        epsilon_greedy(&mut want, choices as u32, epsilon, SEED, POLICY_STEP + u64::from(STEP_OFFSET));
+        epsilon_greedy(&mut want, choices as u32, epsilon, SEED, HELD);
         report.exact("actions", &got[BEFORE..], &want);
         Ok(())
     })

@@ -62,7 +62,8 @@ macro_rules! to_flat {
             trust_region: $config.trust_region().copied(),
             baseline: $config.reinforce().map(|own| own.baseline),
             buffer_size: None, batch_size: None, learning_starts: None, train_frequency: None,
-            gradient_steps: None, n_steps: None, compact: None, double: None, dueling: None, td_loss: None,
+            gradient_steps: None, n_steps: None, compact: None, exploration_hold: None, double: None,
+            dueling: None, td_loss: None,
             target_network_frequency: None, tau: None, start_e: None, end_e: None,
             exploration_fraction: None, policy_lr: None, policy_noise: None, noise_clip: None,
             policy_frequency: None, exploration_noise: None, alpha: None, autotune: None, alpha_lr:

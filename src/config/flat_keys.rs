@@ -126,6 +126,8 @@ pub(super) struct Flat {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub compact: Option<bool>,
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub exploration_hold: Option<u64>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub double: Option<bool>,
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub dueling: Option<bool>,

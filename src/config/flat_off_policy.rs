@@ -28,7 +28,16 @@ impl Flat {
         put!(
             self,
             replay,
-            [buffer_size, batch_size, learning_starts, train_frequency, gradient_steps, n_steps, compact]
+            [
+                buffer_size,
+                batch_size,
+                learning_starts,
+                train_frequency,
+                gradient_steps,
+                n_steps,
+                compact,
+                exploration_hold
+            ]
         );
         match algorithm {
             Algorithm::Dqn(own) => {
@@ -66,7 +75,7 @@ impl Flat {
     pub(super) fn off_policy(&self) -> Result<Algorithm, Wrong> {
         let replay = taken!(
             Replay from self,
-            [buffer_size, batch_size, learning_starts, train_frequency, gradient_steps, n_steps, compact],
+            [buffer_size, batch_size, learning_starts, train_frequency, gradient_steps, n_steps, compact, exploration_hold],
         );
         let td3 = || {
             Ok(taken!(
@@ -107,6 +116,7 @@ impl Flat {
             (self.gradient_steps.is_some(), "gradient_steps", all),
             (self.n_steps.is_some(), "n_steps", all),
             (self.compact.is_some(), "compact", all),
+            (self.exploration_hold.is_some(), "exploration_hold", all),
             (self.tau.is_some(), "tau", all),
             (self.double.is_some(), "double", dqn),
             (self.dueling.is_some(), "dueling", dqn),

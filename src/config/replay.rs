@@ -25,6 +25,12 @@ pub struct Replay {
     /// wide observations, with the same numbers where episodes are truncated at least 8 steps apart and each step begins where the last one ended. On the CPU it
     /// changes nothing.
     pub compact: bool,
+    /// Policy steps for which a draw of exploration is kept, at least 1 (a new one each step): ε-greedy's choice and whether it is taken, the noise of
+    /// DDPG's, TD3's and SAC's actions, and the uniform actions before `learning_starts`. Where single steps cancel each other out, as on
+    /// MountainCar, noise that lasts finds what noise of single steps never does (Dabney et al. 2020, "Temporally-Extended ε-Greedy
+    /// Exploration", with a fixed duration; Stable-Baselines3's `sde_sample_freq` does so for its state-dependent noise). Steps are counted over
+    /// all episodes; a hold goes on across a reset.
+    pub exploration_hold: u64,
 }
 
 impl Replay {
@@ -46,6 +52,19 @@ impl Replay {
         (now / self.train_frequency - before / self.train_frequency).saturating_mul(self.gradient_steps)
     }
 
+    /// The policy step whose draws policy step `step` explores by: the first of its `exploration_hold`.
+    ///
+    /// ```
+    /// let replay = wgpo::config::Replay { exploration_hold: 4, ..wgpo::config::Sac::cleanrl().replay };
+    /// assert_eq!([0, 3, 4, 11].map(|step| replay.held_step(step)), [0, 0, 4, 8]);
+    /// ```
+    pub const fn held_step(&self, step: u64) -> u64 {
+        match step.checked_rem(self.exploration_hold) {
+            Some(since) => step - since,
+            None => step,
+        }
+    }
+
     /// Places of the ring for `envs` environments: each holds a step of all of them.
     pub const fn places(&self, envs: usize) -> usize {
         match self.buffer_size.checked_div(envs) {
@@ -60,6 +79,7 @@ impl Replay {
             ("batch_size", self.batch_size as u64),
             ("train_frequency", self.train_frequency),
             ("gradient_steps", self.gradient_steps),
+            ("exploration_hold", self.exploration_hold),
         ];
         for (field, value) in at_least_one {
             if value == 0 {
@@ -70,6 +90,7 @@ impl Replay {
         check(&[
             Range::closed("buffer_size", self.buffer_size as f64, 1.0, f64::from(u32::MAX)),
             Range::closed("batch_size", self.batch_size as f64, 1.0, f64::from(u32::MAX)),
+            Range::closed("exploration_hold", self.exploration_hold as f64, 1.0, f64::from(i32::MAX)),
         ])?;
         if !(1..=Self::MOST_STEPS).contains(&self.n_steps) {
             let message = format!("is {}, must be from 1 to {}", self.n_steps, Self::MOST_STEPS);

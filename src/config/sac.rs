@@ -67,6 +67,7 @@ impl Sac {
                 gradient_steps: 1,
                 n_steps: 1,
                 compact: false,
+                exploration_hold: 1,
             },
             policy_lr: 3e-4,
             policy_frequency: 2,

@@ -45,6 +45,7 @@ impl Td3 {
                 gradient_steps: 1,
                 n_steps: 1,
                 compact: false,
+                exploration_hold: 1,
             },
             policy_lr: 3e-4,
             policy_noise: 0.2,

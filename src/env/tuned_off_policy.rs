@@ -4,11 +4,19 @@ use super::table::Env;
 use crate::config::{AlgorithmKind, Config, Dqn, Replay, Sac, Td3};
 
 impl Env {
-    /// Small networks, and of the algorithms for floats a gradient step for every environment step, so that they learn in few steps. docs/training.md and
-    /// `tests/learning_cpu.rs` say what is reached with them; on MountainCar nothing is known of them.
+    /// Small networks, and of the algorithms for floats a gradient step for every environment step, so that they learn in few steps. On
+    /// MountainCar exploration lasts: a push of one step is undone by the next. docs/training.md and `tests/learning_cpu.rs` say what is reached with them.
     pub(super) fn tuned_off_policy(self, algorithm: AlgorithmKind) -> (Config, Vec<usize>) {
-        let replay = Replay { buffer_size: 50_000, batch_size: 128, learning_starts: 1_000, ..Sac::sb3().replay };
-        let td3 = Td3 { replay, policy_lr: 1e-3, exploration_noise: 0.1, ..Td3::cleanrl() };
+        let mut replay = Replay { buffer_size: 50_000, batch_size: 128, learning_starts: 1_000, ..Sac::sb3().replay };
+        if self == Self::MountainCar {
+            // About half of a swing.
+            (replay.exploration_hold, replay.learning_starts) = (32, 2_000);
+        }
+        if self == Self::Pendulum && algorithm == AlgorithmKind::Sac {
+            return Self::tuned_sac_pendulum(replay);
+        }
+        let exploration_noise = if self == Self::MountainCar { 0.5 } else { 0.1 };
+        let td3 = Td3 { replay, policy_lr: 1e-3, exploration_noise, ..Td3::cleanrl() };
         let continuous = |config| Config { total_timesteps: 40_960, learning_rate: 1e-3, ..config };
         let config = match algorithm {
             AlgorithmKind::Dqn => return self.tuned_dqn(replay),
@@ -23,6 +31,14 @@ impl Env {
             }
         };
         (config, vec![64, 64])
+    }
+
+    /// High rates: they take a fifth of the steps that 1e-3 takes.
+    fn tuned_sac_pendulum(replay: Replay) -> (Config, Vec<usize>) {
+        let replay = Replay { batch_size: 64, learning_starts: 512, ..replay };
+        let own = Sac { replay, policy_lr: 3e-3, alpha_lr: 3e-3, ..Sac::sb3() };
+        let config = Config { total_timesteps: 40_960, learning_rate: 3e-3, ..Config::sac_sb3() };
+        (config.with_algorithm(own), vec![32, 32])
     }
 
     /// Targets that follow slowly, and returns of a few steps. With hard copies and single steps CartPole was learnt and lost again, and so it was with

@@ -39,6 +39,14 @@ pub struct PerUpdate {
     pub replay_place: u32,
     /// Places of it that are used, at most its capacity.
     pub replay_stored: u32,
+    /// Policy steps that share a draw of exploration; 0 as 1.
+    pub exploration_hold: u32,
+    /// How many of them came before this recording, below `exploration_hold`.
+    pub exploration_phase: u32,
+    #[doc(hidden)]
+    pub pad_0: u32,
+    #[doc(hidden)]
+    pub pad_1: u32,
 }
 
 impl PerUpdate {
@@ -51,7 +59,7 @@ impl PerUpdate {
     }
 
     /// Names of the fields in order, for the test that compares them with the WGSL.
-    pub const FIELDS: [&'static str; 16] = [
+    pub const FIELDS: [&'static str; 20] = [
         "learning_rate",
         "clip_coef",
         "ent_coef",
@@ -68,5 +76,9 @@ impl PerUpdate {
         "gradient_step_high",
         "replay_place",
         "replay_stored",
+        "exploration_hold",
+        "exploration_phase",
+        "pad_0",
+        "pad_1",
     ];
 }

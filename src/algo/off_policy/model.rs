@@ -147,6 +147,9 @@ impl OffPolicyModel {
     ) -> Result<Slot> {
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
         let step = self.gradient_steps.wrapping_add(later);
+        let replay = config.expect_replay()?;
+        // Both are below 2^31, by the config's check.
+        let (hold, phase) = (replay.exploration_hold, self.policy_step - replay.held_step(self.policy_step));
         let schedule = PerUpdate {
             learning_rate: config.learning_rate as f32,
             seed_low: low(self.seed),
@@ -161,6 +164,8 @@ impl OffPolicyModel {
             gradient_step_high: high(step),
             replay_place: place,
             replay_stored: stored,
+            exploration_hold: low(hold),
+            exploration_phase: low(phase),
             ..PerUpdate::default()
         };
         self.ring.push(gpu, &schedule)

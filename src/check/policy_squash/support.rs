@@ -17,6 +17,9 @@ const SEED: u64 = 0x0fed_cba9_8765_4321;
 const GRADIENT_STEP: u64 = (5 << 32) + u32::MAX as u64 - 2;
 const POLICY_STEP: u64 = (9 << 32) + u32::MAX as u64 - 1;
 pub(super) const STEP_OFFSET: u32 = 7;
+/// The policy step is the tenth of its hold, whose first is below that overflow.
+const HOLD: u64 = 12;
+const HELD: u64 = POLICY_STEP + STEP_OFFSET as u64 - (POLICY_STEP + STEP_OFFSET as u64) % HOLD;
 
 pub(super) fn counters() -> PerUpdate {
     PerUpdate {
@@ -26,6 +29,8 @@ pub(super) fn counters() -> PerUpdate {
         gradient_step_high: (GRADIENT_STEP >> 32) as u32,
         policy_step_low: POLICY_STEP as u32,
         policy_step_high: (POLICY_STEP >> 32) as u32,
+        exploration_hold: HOLD as u32,
+        exploration_phase: (POLICY_STEP % HOLD) as u32,
         ..PerUpdate::default()
     }
 }
@@ -35,7 +40,7 @@ pub(super) fn drawn(source: Source, row: usize, d: usize) -> Known {
     let (kind, step) = if source == Source::Update {
         (Draw::Noise, GRADIENT_STEP + u64::from(STEP_OFFSET))
     } else {
-        (Draw::Exploration, POLICY_STEP + u64::from(STEP_OFFSET))
+        (Draw::Exploration, HELD)
     };
     let word = block(SEED, kind, row as u32, d as u32, step)[0];
     match source {

@@ -25,13 +25,14 @@ impl<F: Real> CpuOffPolicy<F> {
             return Err(Error::Value { tensor, index, value, expected });
         }
         let obs = obs.to_owned();
+        let held = self.config.replay().map_or(self.policy_step, |replay| replay.held_step(self.policy_step));
         if let Method::Dqn(_) = &self.method {
             let best = greedy(raw);
             let values = best.iter().enumerate().map(|(row, best)| raw[[row, *best]].as_f32()).collect();
             let mut indices: Vec<_> = best.into_iter().map(|best| best as u32).collect();
             if mode == ActMode::Sample {
                 let epsilon = self.config.epsilon_at(self.env_steps).unwrap_or(0.0) as f32;
-                epsilon_greedy(&mut indices, raw.ncols() as u32, epsilon, self.seed, self.policy_step);
+                epsilon_greedy(&mut indices, raw.ncols() as u32, epsilon, self.seed, held);
             }
             let actions = Actions::Discrete(Array1::from(indices).insert_axis(Axis(1)));
             return Ok(Acted { env_actions: actions.clone(), actions, logp: Array1::zeros(rows), values, obs });
@@ -40,7 +41,7 @@ impl<F: Real> CpuOffPolicy<F> {
             return self.choose_index(raw, mode, obs);
         }
         let dims = self.spec.head.action_dims();
-        let (shape, seed, step) = ((rows, dims), self.seed, self.policy_step);
+        let (shape, seed, step) = ((rows, dims), self.seed, held);
         let mut logp = Array1::zeros(rows);
         let learns = self.learns();
         let floats = match &self.method {
