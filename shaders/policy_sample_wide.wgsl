@@ -50,7 +50,7 @@ fn policy_sample_wide(
         return;
     }
     let key = vec2<u32>(schedule.seed_low, schedule.seed_high);
-    let step = schedule_add(schedule.policy_step_low, schedule.policy_step_high, params.step_offset);
+    let step = schedule_held(schedule, params.step_offset);
     let dims = head_table[0].x;
     var total = 0.0;
     for (var d = 0u; d < dims; d += 1u) {

@@ -29,6 +29,7 @@ fn config() -> Config {
         gradient_steps: 2,
         n_steps: 2,
         compact: false,
+        exploration_hold: 1,
     };
     let own = Sac { replay, policy_frequency: 2, tau: 0.25, alpha_lr: 1e-2, ..Sac::sb3() };
     Config { num_envs: ENVS, num_steps: 10, learning_rate: 1e-2, ..Config::sac_sb3() }.with_algorithm(own)

@@ -5,7 +5,7 @@
 
 fn act_row(row: u32, greedy: bool, step_offset: u32) -> f32 {
     let key = vec2<u32>(schedule.seed_low, schedule.seed_high);
-    let step = schedule_add(schedule.policy_step_low, schedule.policy_step_high, step_offset);
+    let step = schedule_held(schedule, step_offset);
     for (var d = 0u; d < head_table[0].x; d += 1u) {
         var word: u32;
         if (greedy) {

@@ -26,7 +26,7 @@ pub struct Replay {
     /// changes nothing.
     pub compact: bool,
     /// Policy steps for which a draw of exploration is kept, at least 1 (a new one each step): ε-greedy's choice and whether it is taken, the noise of
-    /// DDPG's, TD3's and SAC's actions, and the uniform actions before `learning_starts`. Where single steps cancel each other out, as on
+    /// DDPG's, TD3's and SAC's actions, what SAC's choices are drawn by, and the uniform actions before `learning_starts`. Where single steps cancel each other out, as on
     /// MountainCar, noise that lasts finds what noise of single steps never does (Dabney et al. 2020, "Temporally-Extended ε-Greedy
     /// Exploration", with a fixed duration; Stable-Baselines3's `sde_sample_freq` does so for its state-dependent noise). Steps are counted over
     /// all episodes; a hold goes on across a reset.

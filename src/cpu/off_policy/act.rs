@@ -25,14 +25,13 @@ impl<F: Real> CpuOffPolicy<F> {
             return Err(Error::Value { tensor, index, value, expected });
         }
         let obs = obs.to_owned();
-        let held = self.config.replay().map_or(self.policy_step, |replay| replay.held_step(self.policy_step));
         if let Method::Dqn(_) = &self.method {
             let best = greedy(raw);
             let values = best.iter().enumerate().map(|(row, best)| raw[[row, *best]].as_f32()).collect();
             let mut indices: Vec<_> = best.into_iter().map(|best| best as u32).collect();
             if mode == ActMode::Sample {
                 let epsilon = self.config.epsilon_at(self.env_steps).unwrap_or(0.0) as f32;
-                epsilon_greedy(&mut indices, raw.ncols() as u32, epsilon, self.seed, held);
+                epsilon_greedy(&mut indices, raw.ncols() as u32, epsilon, self.seed, self.held());
             }
             let actions = Actions::Discrete(Array1::from(indices).insert_axis(Axis(1)));
             return Ok(Acted { env_actions: actions.clone(), actions, logp: Array1::zeros(rows), values, obs });
@@ -41,7 +40,7 @@ impl<F: Real> CpuOffPolicy<F> {
             return self.choose_index(raw, mode, obs);
         }
         let dims = self.spec.head.action_dims();
-        let (shape, seed, step) = ((rows, dims), self.seed, held);
+        let (shape, seed, step) = ((rows, dims), self.seed, self.held());
         let mut logp = Array1::zeros(rows);
         let learns = self.learns();
         let floats = match &self.method {
@@ -65,6 +64,11 @@ impl<F: Real> CpuOffPolicy<F> {
         Ok(Acted { actions: Actions::Continuous(floats), env_actions, logp, values: Array1::zeros(rows), obs })
     }
 
+    /// The step whose draws exploration goes by now.
+    fn held(&self) -> u64 {
+        self.config.replay().map_or(self.policy_step, |replay| replay.held_step(self.policy_step))
+    }
+
     /// Whether learning has started.
     fn learns(&self) -> bool {
         self.config.replay().is_none_or(|replay| self.env_steps >= replay.learning_starts)
@@ -72,7 +76,7 @@ impl<F: Real> CpuOffPolicy<F> {
 
     /// Choices of SAC by its logits `raw`: the most probable ones, draws of its distribution, or any of them before learning starts.
     fn choose_index(&self, raw: ArrayView2<'_, F>, mode: ActMode, obs: Array2<f32>) -> Result<Acted> {
-        let (head, rows, seed, step) = (&self.spec.head, raw.nrows(), self.seed, self.policy_step);
+        let (head, rows, seed, step) = (&self.spec.head, raw.nrows(), self.seed, self.held());
         let mut logp = Array1::zeros(rows);
         let actions = match mode {
             ActMode::Sample if self.learns() => {
