@@ -134,7 +134,10 @@ fi
 python_tests() {
     local venv=target/python/venv
     "$python" -m venv "$venv"
-    "$venv"/bin/pip install --quiet --extra-index-url https://download.pytorch.org/whl/cpu -r python/tests/requirements.txt
+    # PyTorch's own index has wheels for the CPU alone; PyPI's for Linux bring some gigabytes for NVIDIA's GPUs.
+    "$venv"/bin/pip install --quiet --retries 0 --no-deps --index-url https://download.pytorch.org/whl/cpu \
+        "$(grep '^torch==' python/tests/requirements.txt)" || step "PyTorch's index is out of reach: PyPI's larger wheel"
+    "$venv"/bin/pip install --quiet -r python/tests/requirements.txt
     (cd python && VIRTUAL_ENV="$PWD/../$venv" "../$venv/bin/maturin" develop --profile dev)
     "$venv"/bin/python -m mypy --strict python/python/wgpo
     "$venv"/bin/python -m mypy.stubtest wgpo._native
