@@ -95,3 +95,20 @@ def test_crosscheck_of_an_accelerated_model_takes_its_own_train() -> None:
     model = wgpo.sb3.accelerate(made(sb3.PPO, "CartPole-v1", {"n_steps": 64, "n_epochs": 2}), backend="cpu")
     model.learn(128)
     assert wgpo.crosscheck(model, verbose=False).ok
+
+
+def test_a_schedule_is_held_at_its_end() -> None:
+    """Two rollouts for a run of one and a half: Stable-Baselines3's second step size is -1/3 of the first, ours 0."""
+    rates = {"learning_rate": lambda left: 1e-3 * left, "clip_range": lambda left: 0.2 * left}
+    model = wgpo.sb3.accelerate(made(sb3.PPO, "CartPole-v1", {"n_steps": 32, "n_epochs": 1, **rates}), backend="cpu")
+    seen: list[Any] = []
+    train = model.train
+    model.train = lambda: (train(), seen.append([tensor.clone() for tensor in model.policy.parameters()]))
+    model.learn(96)
+    assert len(seen) == 2
+    assert model._current_progress_remaining == pytest.approx(-1 / 3)
+    first = [tensor.clone() for tensor in made(sb3.PPO, "CartPole-v1", {"n_steps": 32}).policy.parameters()]
+    assert any(not torch.equal(one, other) for one, other in zip(first, seen[0], strict=True)), "the first update steps"
+    assert all(torch.equal(one, other) for one, other in zip(*seen, strict=True)), "the second does not"
+    with pytest.raises(wgpo.UnsupportedModel, match="past the end of its schedule"):
+        wgpo.crosscheck(wgpo.sb3.restore(model), backend="cpu", verbose=False)

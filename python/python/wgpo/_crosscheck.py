@@ -13,7 +13,7 @@ import numpy as np
 from . import _native
 from ._files import read_bytes, write_bytes
 from ._log import minibatches, train_tags
-from ._sb3_model import get_moments, orders_of
+from ._sb3_model import UnsupportedModel, get_moments, orders_of
 from ._sb3_update import Updater
 from ._spaces import Array
 from ._spec import config_with
@@ -158,6 +158,11 @@ def _of_sb3(model: Any, backend: str, rtol: float) -> CrossCheck:
 
     from .sb3 import kl_scale
 
+    step_size = float(model.lr_schedule(model._current_progress_remaining))
+    if step_size < 0.0:
+        raise UnsupportedModel(
+            f"the learning rate is {step_size:g}: the run is past the end of its schedule, and an update would climb its loss"
+        )
     updater = Updater(model, backend)
     _collected(model)
     mapping, kind = updater.mapping, updater.kind

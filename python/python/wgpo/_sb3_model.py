@@ -212,13 +212,17 @@ def set_moments(
 
 
 def config_of(model: Any, kind: str) -> dict[str, Any]:
-    """Settings of ``model`` as an update would use them now (schedules at their present value), to be put over a preset's."""
+    """Settings of ``model`` as an update would use them now (schedules at their present value), to be put over a preset's.
+
+    Stable-Baselines3 takes whole rollouts and does not stop a schedule at its end: with ``lambda left: 3e-4 * left`` and a run whose length is no multiple
+    of a rollout, the last update's step size is below 0, and the update climbs its loss. No update here does: the step size is 0 then.
+    """
     progress = float(model._current_progress_remaining)
     _, optimizer = optimizer_of(model.policy)
     settings: dict[str, Any] = {
         **optimizer,
         "anneal_lr": False,
-        "learning_rate": float(model.lr_schedule(progress)),
+        "learning_rate": max(float(model.lr_schedule(progress)), 0.0),
         "gamma": float(model.gamma),
         "gae_lambda": float(model.gae_lambda),
         "num_envs": int(model.n_envs),
@@ -252,7 +256,7 @@ def config_of(model: Any, kind: str) -> dict[str, Any]:
         settings |= {
             "minibatch_size": int(model.batch_size),
             "update_epochs": int(model.n_epochs),
-            # A schedule may end at 0, where 1 ± this is 1.
+            # A schedule may end at 0, where 1 ± this is 1, or below.
             "clip_coef": max(float(model.clip_range(progress)), 1e-12),
             "target_kl": float(model.target_kl) if model.target_kl is not None else "off",
         }

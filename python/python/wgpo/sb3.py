@@ -22,6 +22,9 @@ def accelerate(model: Model, backend: str = "auto") -> Model:
     Everything else is as it was: environments, callbacks, schedules, logger and its tags, ``save``, ``load``. Weights and the optimiser's moments are in the
     model after each update. Minibatches are those that Stable-Baselines3 would have drawn, from the same generator.
 
+    In one case it differs on purpose. A schedule that is not held at its end, such as ``lambda left: 3e-4 * left``, gives a step size below 0 in the last
+    update of a run whose length is no multiple of a rollout. Stable-Baselines3 then climbs the loss; here that step size is 0.
+
     Args:
         model: Stable-Baselines3's ``PPO`` or ``A2C``, or sb3-contrib's ``TRPO``, with an ``MlpPolicy``.
         backend: ``"auto"``, ``"cpu"``, ``"gpu"``, or a part of an adapter's name.
