@@ -20,6 +20,7 @@ from ._envs import Envs, as_vector
 from ._evaluation import Evaluation, evaluate
 from ._files import Metadata, fitted, read_metadata
 from ._log import RunLog, Scalars, train_tags
+from ._shadow import Shadow
 from ._spaces import ActionCodec, Array, ObsCodec
 from ._spec import config_with, make_spec
 from ._spec import fitted as fitted_spec
@@ -102,6 +103,9 @@ class Algorithm(ABC):
         self.updates = 0
         self._recent: deque[tuple[float, int]] = deque(maxlen=100)
         self._trainer: Any = None
+        self._shadow: Shadow | None = None
+        #: Steps that the learner had taken when ``num_timesteps`` was last 0.
+        self._counted_from = 0
         self.envs: Envs | None = None
         self.obs_codec: ObsCodec | None = None
         self.action_codec: ActionCodec | None = None
@@ -129,7 +133,7 @@ class Algorithm(ABC):
     def _set_envs(self, vector: gym.vector.VectorEnv[Any, Any, Any]) -> None:
         envs = Envs(vector)
         self._check_spaces(envs)
-        self.envs, self.obs_codec, self.action_codec = envs, envs.obs_codec, envs.action_codec
+        self._take(envs)
 
     def _check_spaces(self, envs: Envs) -> None:  # noqa: B027
         """Refuses actions that the algorithm has no policy for; there are none here."""
@@ -167,8 +171,12 @@ class Algorithm(ABC):
         )
 
     @abstractmethod
-    def _make_learner(self, config: dict[str, Any]) -> Any:
-        """A learner with ``self.spec``."""
+    def _make_learner(self, config: dict[str, Any], seed: int | None = None) -> Any:
+        """A learner with ``self.spec``; its draws are those of ``seed``, by default the model's."""
+
+    def _learner_steps(self) -> int:
+        """Environment steps since the learner's start, which no ``reset_num_timesteps`` sets back."""
+        return self._counted_from + self.num_timesteps
 
     def _on_device(
         self,
@@ -272,19 +280,28 @@ class Algorithm(ABC):
             return dict(self._trainer.act(obs, mode))
         return dict(self.learner.act(obs, allowed, mode))
 
+    def _acting(self, deterministic: bool) -> Callable[[Array, Array | None], dict[str, Any]]:
+        """What takes actions for rows of observations, with the present weights; the model is left as it is."""
+        if deterministic:
+            return lambda obs, allowed: self._act(obs, allowed, "greedy")
+        if self._shadow is None:
+            self._shadow = Shadow(self)
+        self._shadow.refresh()
+        return self._shadow.act
+
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Array, None]:
         """Actions for ``observation``, one or a batch, as the environment takes them; and ``None``, where other libraries return a recurrent state.
 
-        ``deterministic`` takes the most probable action (the mean), else it is drawn. The same arguments as Stable-Baselines3's, so that its
+        ``deterministic`` takes the most probable action (the mean), else it is drawn; either leaves the model as it is. The same arguments as Stable-Baselines3's, so that its
         ``evaluate_policy`` takes this model.
         """
         del state, episode_start
         codec = self._codec()
         batch, single = codec.single(observation)
         rows = codec.rows(batch)
-        acted = self._act(codec.obs(batch, rows), codec.allowed(batch, rows), "greedy" if deterministic else "sample")
+        acted = self._acting(deterministic)(codec.obs(batch, rows), codec.allowed(batch, rows))
         actions = np.asarray(acted["env_actions"])
         if self.action_codec is not None:
             actions = self.action_codec.env_actions(actions)
@@ -300,7 +317,7 @@ class Algorithm(ABC):
     def evaluate(
         self, episodes: int = 10, *, deterministic: bool = True, envs: Any = None, seed: int | None = None
     ) -> Evaluation:
-        """Plays ``episodes`` whole episodes and returns their returns and lengths.
+        """Plays ``episodes`` whole episodes and returns their returns and lengths. The model is left as it is.
 
         Args:
             episodes: how many. Each environment plays as many of them as every other, or one more: it is not the quick ones that are counted.
@@ -316,7 +333,7 @@ class Algorithm(ABC):
         where = self.envs if own else Envs(as_vector(envs))
         assert where is not None
         return evaluate(
-            where, self._act, episodes, deterministic, (2**31 - 1 - self.seed) % 2**31 if seed is None else seed
+            where, self._acting(deterministic), episodes, (2**31 - 1 - self.seed) % 2**31 if seed is None else seed
         )
 
     def _evaluate_without(self, episodes: int, deterministic: bool) -> Evaluation:
@@ -350,12 +367,13 @@ class Algorithm(ABC):
         base = found.config if found.config is not None else json.loads(_native.default_config(cls.algorithm, None))
         model.spec, model.config = found.spec, config_with(cls.algorithm, base, settings)
         if envs is not None:
-            model._attach(as_vector(envs, int(arguments.get("num_envs") or 1)))
+            taken, model.config = model._fitting(as_vector(envs, int(arguments.get("num_envs") or 1)))
+            model._take(taken)
         model.learner = model._make_learner(model.config)
         return model
 
-    def _attach(self, vector: gym.vector.VectorEnv[Any, Any, Any]) -> None:
-        """Takes ``vector`` for a policy that is there, and its number of environments into the settings."""
+    def _fitting(self, vector: gym.vector.VectorEnv[Any, Any, Any]) -> tuple[Envs, dict[str, Any]]:
+        """``vector`` for a policy that is there, and the settings with its number of environments; changes nothing."""
         envs = Envs(vector)
         self._check_spaces(envs)
         if envs.obs_codec.obs_dim != self.spec["obs_dim"]:
@@ -370,23 +388,26 @@ class Algorithm(ABC):
         )
         if not (same and sizes and bool(own.get("masked")) == bool(theirs.get("masked"))):
             raise _native.ConfigError(f"the environments take {theirs}, the policy's head is {own}")
+        return envs, config_with(self.algorithm, self.config, {"num_envs": envs.num_envs})
+
+    def _take(self, envs: Envs) -> None:
         self.envs, self.obs_codec, self.action_codec = envs, envs.obs_codec, envs.action_codec
-        self.config = config_with(self.algorithm, self.config, {"num_envs": envs.num_envs})
 
     def set_envs(self: Self, envs: Any) -> Self:
         """Goes on in other environments: what ``load`` and :func:`wgpo.from_sb3` made has none.
 
         Raises:
-            ConfigError: spaces that are not the policy's.
+            ConfigError: spaces that are not the policy's, or settings that do not suit their number. The model then is as it was.
         """
         if self._trainer is not None:
             raise _native.ConfigError(
                 "envs: the model was made with on_device=True, its environments are the library's"
             )
-        state = self.learner.state()
-        self._attach(as_vector(envs))
-        self.learner = self._make_learner(self.config)
-        self.learner.load_state(fitted(state, int(self.config["num_envs"])))
+        taken, config = self._fitting(as_vector(envs))
+        learner = self._make_learner(config)
+        learner.load_state(fitted(self.learner.state(), taken.num_envs))
+        self._take(taken)
+        self.config, self.learner = config, learner
         return self
 
     def _restore(self, path: Path, found: Metadata) -> None:

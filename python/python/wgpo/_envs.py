@@ -116,8 +116,8 @@ class Envs:
         """One step with a head's ``env_actions`` ``[N, dims]``."""
         filler = self.ended
         batch, rewards, terminated, truncated, info = self.envs.step(self.action_codec.env_actions(actions))
-        rewards = np.asarray(rewards, np.float32)
-        terminated, truncated = np.asarray(terminated, np.bool_), np.asarray(truncated, np.bool_)
+        rewards = np.array(rewards, np.float32)
+        terminated, truncated = np.array(terminated, np.bool_), np.array(truncated, np.bool_)
         done = terminated | truncated
         last_obs: Floats | None = None
         if self.mode == "next_step":

@@ -46,9 +46,8 @@ class Evaluation:
 
 def evaluate(
     where: Envs,
-    act: Callable[[Array, Array | None, str], dict[str, Any]],
+    act: Callable[[Array, Array | None], dict[str, Any]],
     episodes: int,
-    deterministic: bool,
     seed: int,
 ) -> Evaluation:
     """Plays ``episodes`` episodes in ``where``, whose next rollout then begins new ones. See :meth:`wgpo.Algorithm.evaluate`."""
@@ -59,7 +58,7 @@ def evaluate(
     played: list[int] = []
     totals, lengths = np.zeros(where.num_envs), np.zeros(where.num_envs, np.int64)
     while any(share):
-        acted = act(where.obs, where.allowed, "greedy" if deterministic else "sample")
+        acted = act(where.obs, where.allowed)
         step = where.step(np.asarray(acted["env_actions"]))
         totals += step.rewards
         lengths += ~step.filler

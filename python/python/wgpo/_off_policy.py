@@ -50,8 +50,13 @@ class OffPolicyAlgorithm(OnDevice, Algorithm):
     def _act(self, obs: Array, allowed: Array | None, mode: str) -> dict[str, Any]:
         return dict(self._actor.act(obs, mode))
 
-    def _make_learner(self, config: dict[str, Any]) -> Any:
-        return _native.OffPolicyLearner(json.dumps(self.spec), json.dumps(config), backend=self.backend, seed=self.seed)
+    def _make_learner(self, config: dict[str, Any], seed: int | None = None) -> Any:
+        return _native.OffPolicyLearner(
+            json.dumps(self.spec),
+            json.dumps(config),
+            backend=self.backend,
+            seed=self.seed if seed is None else seed,
+        )
 
     def _check_spaces(self, envs: Envs) -> None:
         space = envs.envs.single_action_space

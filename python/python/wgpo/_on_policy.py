@@ -15,9 +15,13 @@ from ._device import OnDevice
 class OnPolicyAlgorithm(OnDevice, Algorithm):
     """An algorithm that learns from rollouts of its own policy."""
 
-    def _make_learner(self, config: dict[str, Any]) -> Any:
+    def _make_learner(self, config: dict[str, Any], seed: int | None = None) -> Any:
         return _native.Learner(
-            json.dumps(self.spec), json.dumps(config), backend=self.backend, seed=self.seed, dtype=self.dtype
+            json.dumps(self.spec),
+            json.dumps(config),
+            backend=self.backend,
+            seed=self.seed if seed is None else seed,
+            dtype=self.dtype,
         )
 
     def _before_learning(self, total_timesteps: int) -> None:

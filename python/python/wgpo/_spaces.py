@@ -56,7 +56,8 @@ def _flat(space: spaces.Space[Any], values: Any, rows: int) -> Floats:
         starts, counts = space.start.reshape(-1), space.nvec.reshape(-1)
         parts = [_one_hot(array[:, d], int(starts[d]), int(counts[d])) for d in range(len(counts))]
         return np.concatenate(parts, axis=1)
-    return np.ascontiguousarray(array.reshape(rows, -1), dtype=np.float32)
+    # A copy always: environments may write the next observations into the same array.
+    return np.array(array.reshape(rows, -1), dtype=np.float32, order="C")
 
 
 class ObsCodec:
