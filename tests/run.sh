@@ -130,7 +130,7 @@ else
     step "SKIPPED: agents inside Bevy (it needs Rust 1.95, this is $(rustc --version))"
 fi
 
-# The Python package, with the real Gymnasium, Stable-Baselines3, sb3-contrib and rsl-rl-lib.
+# The Python package, with the real Gymnasium, Stable-Baselines3, sb3-contrib and rsl-rl-lib, whose releases here need Python 3.11.
 python_tests() {
     local venv=target/python/venv
     "$python" -m venv "$venv"
@@ -144,11 +144,11 @@ python_tests() {
     "$venv"/bin/python -m pytest -q python/tests
 }
 python=${PYTHON:-python3}
-if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     step "Python package"
     python_tests
 else
-    [[ -z ${REQUIRE_PYTHON:-} ]] || fail "no Python 3.10 or later with venv: install it (Debian: python3-venv), or name it with PYTHON"
-    step "SKIPPED: the Python package (no Python 3.10 or later with venv here)"
+    [[ -z ${REQUIRE_PYTHON:-} ]] || fail "no Python 3.11 or later with venv: install it (Debian: python3-venv), or name it with PYTHON"
+    step "SKIPPED: the Python package (no Python 3.11 or later with venv here)"
 fi
 step "All passed"

@@ -75,7 +75,9 @@ impl Flat {
     pub(super) fn off_policy(&self) -> Result<Algorithm, Wrong> {
         let replay = taken!(
             Replay from self,
-            [buffer_size, batch_size, learning_starts, train_frequency, gradient_steps, n_steps, compact, exploration_hold],
+            [buffer_size, batch_size, learning_starts, train_frequency, gradient_steps, n_steps, compact],
+            // Files of 0.2.0's first days have no such key.
+            exploration_hold: self.exploration_hold.unwrap_or(1),
         );
         let td3 = || {
             Ok(taken!(
@@ -97,7 +99,7 @@ impl Flat {
                 Dqn from self,
                 [double, td_loss, target_network_frequency, tau, start_e, end_e, exploration_fraction],
                 replay: replay,
-                // Files of 0.2.0's first days have no such key.
+                // Nor this one.
                 dueling: self.dueling.unwrap_or(false),
             )),
         })

@@ -87,6 +87,18 @@ fn keys_of_the_other_kind_are_refused() {
     assert!(serde_json::from_value::<Config>(less).unwrap_err().to_string().contains("missing field `alpha_lr`"));
 }
 
+/// Of versions that had neither exploration that lasts nor dueling networks.
+#[test]
+fn files_without_the_newer_keys_are_read() {
+    for config in [Config::dqn_cleanrl(), Config::ddpg_sb3(), Config::td3_cleanrl(), Config::sac_sb3()] {
+        let mut keys = serde_json::to_value(&config).unwrap();
+        let keys_of = keys.as_object_mut().unwrap();
+        assert!(keys_of.remove("exploration_hold").is_some());
+        keys_of.remove("dueling");
+        assert_eq!(serde_json::from_value::<Config>(keys).unwrap(), config);
+    }
+}
+
 #[test]
 fn gradient_steps_come_due_at_multiples() {
     let replay = Replay { learning_starts: 10, train_frequency: 4, gradient_steps: 3, ..Sac::sb3().replay };
