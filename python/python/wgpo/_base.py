@@ -18,7 +18,7 @@ import numpy as np
 from . import _native
 from ._envs import Envs, as_vector
 from ._evaluation import Evaluation, evaluate
-from ._files import Metadata, fitted, read_metadata
+from ._files import Metadata, fitted, read_bytes, read_metadata
 from ._log import RunLog, Scalars, train_tags
 from ._shadow import Shadow
 from ._spaces import ActionCodec, Array, ObsCodec
@@ -106,6 +106,8 @@ class Algorithm(ABC):
         self._shadow: Shadow | None = None
         #: Steps that the learner had taken when ``num_timesteps`` was last 0.
         self._counted_from = 0
+        #: An update began and did not end: Ctrl-C, or an error.
+        self._interrupted = False
         self.envs: Envs | None = None
         self.obs_codec: ObsCodec | None = None
         self.action_codec: ActionCodec | None = None
@@ -115,6 +117,10 @@ class Algorithm(ABC):
                 raise TypeError(
                     "on_device=True trains in wgpo's own environments: envs is then an id, such as 'CartPole-v1'"
                 )
+            if head is not None:
+                raise _native.ConfigError("head: the library's own environments have heads of their own: leave it out")
+            if dtype != "f32":
+                raise _native.ConfigError(f"dtype: is {dtype!r}, on_device=True computes in f32")
             self._on_device(envs, hidden, activation, num_envs, settings)
         elif envs is not None:
             self._set_envs(as_vector(envs, num_envs or 1))
@@ -212,27 +218,33 @@ class Algorithm(ABC):
         """Trains for ``total_timesteps`` environment steps more, all environments together, rounded up to whole updates.
 
         Args:
-            total_timesteps: steps; learning rates and other schedules end there.
+            total_timesteps: steps; learning rates and other schedules end there, counted from the learner's start: after 1000 steps, a ``learn(1000)``
+                begins in the middle of them. Exploration of DQN keeps the end that the first ``learn`` gave it.
             progress_bar: shows ``tqdm``'s bar, in notebooks too.
             log_dir: a folder for ``metrics.csv`` and TensorBoard's event files, whose tags are Stable-Baselines3's.
             callback: called after each update with :class:`Progress`; ``False`` ends the training.
-            reset_num_timesteps: count steps from 0 again.
+            reset_num_timesteps: count steps from 0 again. Weights, moments and the learner's own count of steps stay.
 
         Ctrl-C ends it between two calls; the weights are then those of the last whole update.
         """
         if total_timesteps <= 0:
             raise ValueError(f"total_timesteps is {total_timesteps}, must be at least 1")
         callbacks = callback if isinstance(callback, list) else [callback] if callback is not None else []
+        if self._interrupted:
+            self._recount()
+            self._interrupted = False
         if reset_num_timesteps:
-            self.num_timesteps = 0
+            self._counted_from, self.num_timesteps = self._learner_steps(), 0
         target = self.num_timesteps + total_timesteps
         self._before_learning(total_timesteps)
         begun, first = time.perf_counter(), self.num_timesteps
         with RunLog(log_dir, target, progress_bar) as log:
             log.start_at(first)
             while self.num_timesteps < target:
+                self._interrupted = True
                 stats, episodes = self._iterate()
                 self.updates += 1
+                self._interrupted = False
                 self._recent.extend(episodes)
                 seconds = time.perf_counter() - begun
                 row, tags = self._row(stats, len(episodes), seconds, (self.num_timesteps - first) / max(seconds, 1e-9))
@@ -242,6 +254,16 @@ class Algorithm(ABC):
                 if [one(progress) for one in callbacks].count(False):
                     break
         return self
+
+    def _recount(self) -> None:
+        """Takes the counters of the learner, which may have done an update that nobody counted."""
+        if self._trainer is not None:
+            _, found = read_bytes(self._trainer.state())
+            steps, self.updates = found.env_steps, found.updates
+        else:
+            counters = self.learner.counters()
+            steps, self.updates = int(counters["env_steps"]), int(counters["update"])
+        self.num_timesteps = steps - self._counted_from
 
     @abstractmethod
     def _before_learning(self, total_timesteps: int) -> None:
@@ -349,14 +371,21 @@ class Algorithm(ABC):
     def load(cls: type[Self], path: str | Path, envs: Any = None, **arguments: Any) -> Self:
         """The model that ``save`` wrote. Without ``envs`` it predicts and evaluates elsewhere; with ``envs`` it goes on training.
 
-        ``arguments`` are those of the class: ``backend``, ``seed``, ``verbose``, and settings to change.
+        ``arguments`` are those of the class: ``backend``, ``seed``, ``verbose``, and settings to change. With
+        ``on_device=True`` a file of such a model goes on in the library's environment that it was in.
         """
         found = read_metadata(Path(path))
         if found.config is not None and _named(found.config) != cls.algorithm:
             raise ValueError(f"{path} is of {_named(found.config)}, not of {cls.algorithm}")
+        if arguments.pop("on_device", False):
+            return cls._from_device(Path(path), found, envs, arguments)
         model = cls._from_metadata(found, envs, arguments)
         model._restore(Path(path), found)
         return model
+
+    @classmethod
+    def _from_device(cls: type[Self], path: Path, found: Metadata, envs: Any, arguments: dict[str, Any]) -> Self:
+        raise NotImplementedError
 
     @classmethod
     def _from_metadata(cls: type[Self], found: Metadata, envs: Any, arguments: dict[str, Any]) -> Self:

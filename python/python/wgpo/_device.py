@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._evaluation import Evaluation
+from ._files import Metadata
 from ._spec import config_with, fitted
+from ._words import check_settings
 
 if TYPE_CHECKING:
     from ._base import Algorithm
@@ -44,24 +47,51 @@ class OnDevice(Base):
             settings = {"num_envs": num_envs, **settings}
         self.config = config_with(self.algorithm, config, settings)
         self.spec = fitted(spec, self.config)
-        self._make_trainer()
+        self._trainer = self._make_trainer(self.config)
 
-    def _make_trainer(self) -> None:
-        self._trainer = _native.Trainer(
-            self._env_name, json.dumps(self.spec), json.dumps(self.config), backend=self.backend, seed=self.seed
+    def _make_trainer(self, config: dict[str, Any]) -> Any:
+        return _native.Trainer(
+            self._env_name, json.dumps(self.spec), json.dumps(config), backend=self.backend, seed=self.seed
         )
 
+    @classmethod
+    def _from_device(cls, path: Path, found: Metadata, envs: Any, arguments: dict[str, Any]) -> Any:
+        """See :meth:`wgpo.Algorithm.load`."""
+        if found.table.get("contents") != "trainer" or found.config is None:
+            raise _native.ConfigError(
+                f"on_device: {path} is of a model that was trained elsewhere: load it without, or with envs"
+            )
+        plain = {"seed", "backend", "verbose"}
+        settings = {key: value for key, value in arguments.items() if key not in plain}
+        dtype = settings.pop("dtype", "f32")
+        if dtype != "f32":
+            raise _native.ConfigError(f"dtype: is {dtype!r}, on_device=True computes in f32")
+        if "seed" in arguments:
+            raise _native.ConfigError("seed: the draws go on as the file has them with on_device=True: leave it out")
+        check_settings(cls.algorithm, settings)
+        model = cls(None, **{key: value for key, value in arguments.items() if key in plain})
+        config = config_with(cls.algorithm, found.config, settings)
+        trainer = _native.Trainer.load(path, backend=model.backend, config=json.dumps(config))
+        if envs is not None and (not isinstance(envs, str) or _native.env_info(envs)["name"] != trainer.env):
+            raise _native.ConfigError(f"envs: is {envs!r}, the file goes on in {trainer.env} with on_device=True")
+        model.on_device, model._env_name, model._trainer = True, trainer.env, trainer
+        model.spec, model.config, model.seed = found.spec, config, int(trainer.seed)
+        model.num_timesteps, model.updates = found.env_steps, found.updates
+        return model
+
     def _trainer_until(self, total_timesteps: int) -> None:
-        """Schedules end where the training does, if it has not begun yet."""
-        if self.num_timesteps == 0 and self.config["total_timesteps"] != total_timesteps:
-            parameters = self._trainer.parameters()
-            self.config = {**self.config, "total_timesteps": total_timesteps}
-            self._make_trainer()
-            self._trainer.set_parameters(parameters)
+        """Schedules end where the training does; exploration of DQN where the first one does."""
+        begun, total = self._learner_steps(), self._learner_steps() + total_timesteps
+        if self.config["total_timesteps"] == total or (begun and "buffer_size" in self.config):
+            return
+        config = {**self.config, "total_timesteps": total}
+        trainer = self._make_trainer(config)
+        trainer.load_state(self._trainer.state())
+        self.config, self._trainer = config, trainer
 
     def _iterate_on_device(self) -> tuple[dict[str, Any], list[tuple[float, int]]]:
         stats = self._trainer.iterate()
-        self.num_timesteps = int(stats["env_steps"])
+        self.num_timesteps = int(stats["env_steps"]) - self._counted_from
         episodes = stats["episodes"]
         # The device keeps sums: each of the episodes of an update counts with their mean.
         mean = [(float(episodes["mean_return"]), round(float(episodes["mean_length"])))] if episodes["count"] else []

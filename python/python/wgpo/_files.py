@@ -70,3 +70,16 @@ def fitted(data: bytes, num_envs: int) -> bytes:
         return data
     tensors[name] = np.zeros(num_envs, np.float32)
     return write_bytes(tensors, found.table)
+
+
+def ended(data: bytes) -> bytes:
+    """A state whose newest transitions end their episodes as truncated, if they do not end them anyhow: what is stored next begins others."""
+    tensors, found = read_bytes(data)
+    stored = int(found.table.get("replay.stored", 0))
+    if stored == 0 or "replay.truncated" not in tensors:
+        return data
+    newest = (int(found.table["replay.next_write"]) - 1) % stored
+    truncated = tensors["replay.truncated"].reshape(stored, -1).copy()
+    truncated[newest] |= tensors["replay.terminated"].reshape(stored, -1)[newest] == 0
+    tensors["replay.truncated"] = truncated.reshape(tensors["replay.truncated"].shape)
+    return write_bytes(tensors, found.table)

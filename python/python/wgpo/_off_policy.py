@@ -14,6 +14,7 @@ from . import _native
 from ._base import Algorithm
 from ._device import OnDevice
 from ._envs import Envs, Step
+from ._files import Metadata, ended
 from ._spaces import Array, SpaceError
 
 
@@ -21,19 +22,24 @@ class _Transitions:
     """Steps on their way into the memory, which takes one of every environment at a time.
 
     In NEXT_STEP mode a row that only resets is no transition. Those of the other environments wait here until each environment has one, so each is
-    stored once, in its order.
+    stored once, in its order. No environment has more than ``limit`` waiting: what is newer is left out, and the last before it is truncated.
     """
 
-    def __init__(self, envs: int) -> None:
+    def __init__(self, envs: int, limit: int = 1000) -> None:
         self._waiting: list[deque[dict[str, Any]]] = [deque() for _ in range(envs)]
+        self._limit = limit
 
     def add(self, step: dict[str, Array], filler: Array) -> list[dict[str, Array]]:
         """Takes a step in, and returns the steps that can be stored now."""
         if not filler.any() and not any(self._waiting):
             return [step]
         for n, waiting in enumerate(self._waiting):
-            if not filler[n]:
+            if filler[n]:
+                continue
+            if len(waiting) < self._limit:
                 waiting.append({name: values[n] for name, values in step.items()})
+            else:
+                waiting[-1]["truncated"] = ~waiting[-1]["terminated"]
         ready = min(len(waiting) for waiting in self._waiting)
         return [self._row() for _ in range(ready)]
 
@@ -46,6 +52,8 @@ class OffPolicyAlgorithm(OnDevice, Algorithm):
     """An algorithm that learns from a replay memory."""
 
     _transitions: _Transitions | None = None
+    #: The newest step, which waits for the next one: if the environments are reset before, it ends its episodes.
+    _held: dict[str, Array] | None = None
 
     def _act(self, obs: Array, allowed: Array | None, mode: str) -> dict[str, Any]:
         return dict(self._actor.act(obs, mode))
@@ -62,6 +70,8 @@ class OffPolicyAlgorithm(OnDevice, Algorithm):
         space = envs.envs.single_action_space
         if envs.obs_codec.masked:
             raise SpaceError(f"{self.algorithm} has no masks: leave action_mask out of the observations, or take PPO")
+        if self.algorithm == "sac" and isinstance(space, gym.spaces.Discrete):
+            return
         if self.algorithm == "dqn":
             if not isinstance(space, gym.spaces.Discrete):
                 raise SpaceError(f"dqn takes Discrete actions, the environment has a {type(space).__name__}")
@@ -71,7 +81,10 @@ class OffPolicyAlgorithm(OnDevice, Algorithm):
             )
 
     def save(self, path: str | Path, replay: bool = True) -> None:
-        """Writes weights, optimisers, settings, counters and, with ``replay``, the memory of transitions: 4 · (2 · obs_dim + action numbers + 3) bytes each."""
+        """Writes weights, optimisers, settings, counters and, with ``replay``, the memory of transitions: 4 · (2 · obs_dim + action numbers + 3) bytes each.
+
+        The newest step of each environment waits for the one after it, and is not in the file.
+        """
         if self._trainer is not None:
             self._trainer.save(str(path))
         else:
@@ -83,7 +96,7 @@ class OffPolicyAlgorithm(OnDevice, Algorithm):
         if self._trainer is not None:
             self._trainer_until(total_timesteps)
             return
-        total = self.num_timesteps + total_timesteps
+        total = self._learner_steps() + total_timesteps
         if self.config["total_timesteps"] != total and self.learner.stored == 0:
             # Exploration of DQN falls on a share of it. A learner with a memory keeps the setting that it began with.
             config = {**self.config, "total_timesteps": total}
@@ -98,6 +111,7 @@ class OffPolicyAlgorithm(OnDevice, Algorithm):
         if envs is None:
             raise ValueError("there is no environment to train in: give envs")
         if not envs.started:
+            self._end_held()
             envs.reset(seed=self.seed + self.updates * envs.num_envs)
             self._transitions = _Transitions(envs.num_envs)
         assert self._transitions is not None
@@ -109,9 +123,11 @@ class OffPolicyAlgorithm(OnDevice, Algorithm):
             acted = self.learner.act(obs, "sample")
             step = envs.step(acted["env_actions"])
             for one in self._transitions.add(self._step(obs, acted["actions"], step, envs), step.filler):
-                self.learner.store(one)
-            before, self.num_timesteps = self.num_timesteps, self.num_timesteps + envs.num_envs
-            due = self.learner.due(before, self.num_timesteps)
+                if self._held is not None:
+                    self.learner.store(self._held)
+                self._held = one
+            before, self.num_timesteps = self._learner_steps(), self.num_timesteps + envs.num_envs
+            due = self.learner.due(before, self._learner_steps())
             if due and self.learner.stored:
                 stats = self.learner.learn(due)
         envs.started = True
@@ -121,6 +137,20 @@ class OffPolicyAlgorithm(OnDevice, Algorithm):
             "learning_rate": float(self.config["learning_rate"]),
             "off_policy": None,
         }, episodes
+
+    def _end_held(self) -> None:
+        """Stores the newest step as one that ends its episodes: its environments begin others."""
+        held, self._held = self._held, None
+        if held is not None:
+            self.learner.store({**held, "truncated": ~held["terminated"]})
+
+    def _restore(self, path: Path, found: Metadata) -> None:
+        self.learner.load_state(ended(path.read_bytes()))
+        self.num_timesteps, self.updates = found.env_steps, found.updates
+
+    def _recount(self) -> None:
+        if self._trainer is not None:
+            super()._recount()
 
     @staticmethod
     def _step(obs: Array, actions: Array, step: Step, envs: Envs) -> dict[str, Array]:
@@ -153,6 +183,6 @@ class TD3(OffPolicyAlgorithm):
 
 
 class SAC(OffPolicyAlgorithm):
-    """The soft actor-critic (Haarnoja et al. 2018), for a ``Box`` with bounds."""
+    """The soft actor-critic (Haarnoja et al. 2018), for a ``Box`` with bounds, or ``Discrete`` actions."""
 
     algorithm: ClassVar[str] = "sac"

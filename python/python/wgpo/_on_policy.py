@@ -28,7 +28,7 @@ class OnPolicyAlgorithm(OnDevice, Algorithm):
         if self._trainer is not None:
             self._trainer_until(total_timesteps)
             return
-        total = self.num_timesteps + total_timesteps
+        total = self._learner_steps() + total_timesteps
         if self.config["total_timesteps"] != total:
             # Schedules end where the training does.
             self.config = {**self.config, "total_timesteps": total}
