@@ -85,6 +85,48 @@ def test_from_sb3(kind: str, env: str, settings: dict[str, Any], by_file: bool, 
     loaded.learn(64)
 
 
+OPTIMIZERS: list[Any] = [
+    ("PPO", {"optimizer_class": torch.optim.AdamW, "optimizer_kwargs": {"weight_decay": 0.1, "betas": (0.8, 0.99)}}),
+    ("PPO", {"optimizer_kwargs": {"weight_decay": 0.01, "eps": 1e-4}}),
+    ("A2C", {"optimizer_class": torch.optim.RMSprop, "optimizer_kwargs": {"alpha": 0.9, "eps": 1e-4}}),
+    ("A2C", {"optimizer_class": torch.optim.Adam, "optimizer_kwargs": {"eps": 1e-6}}),
+]
+
+
+@pytest.mark.parametrize(("kind", "kwargs"), OPTIMIZERS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize("by_file", [False, True], ids=["model", "file"])
+def test_optimisers_come_over_and_go_back(kind: str, kwargs: dict[str, Any], by_file: bool, tmp_path: Path) -> None:
+    more = {"clip_range_vf": 0.3, "n_epochs": 1} if kind == "PPO" else {}
+    theirs = sb3_model(kind, "CartPole-v1", policy_kwargs=kwargs, **more)
+    theirs.save(tmp_path / "model.zip")
+    ours = wgpo.from_sb3(tmp_path / "model.zip" if by_file else theirs, backend="cpu", verbose=0)
+    group, back = theirs.policy.optimizer.param_groups[0], wgpo.to_sb3(ours)
+    name = type(theirs.policy.optimizer).__name__
+    assert ours.config["optimizer"] == {"Adam": "adam", "AdamW": "adam_w", "RMSprop": "rmsprop"}[name]
+    assert ours.config["weight_decay"] == pytest.approx(group["weight_decay"])
+    assert type(back.policy.optimizer) is type(theirs.policy.optimizer)
+    again = back.policy.optimizer.param_groups[0]
+    assert all(again[key] == pytest.approx(value) for key, value in group.items() if key != "params"), (group, again)
+    if kind == "PPO":
+        assert back.clip_range_vf(1.0) == pytest.approx(0.3)
+    assert back.lr_schedule(0.5) == pytest.approx(theirs.lr_schedule(0.5))
+
+
+def test_optimisers_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    for kwargs in ({"optimizer_class": torch.optim.Adamax}, {"optimizer_kwargs": {"amsgrad": True}}):
+        sb3_model("PPO", "CartPole-v1", n_epochs=1, policy_kwargs=kwargs).save(tmp_path / "model.zip")
+        with pytest.raises(wgpo.UnsupportedModel, match="Adamax|amsgrad"):
+            wgpo.from_sb3(tmp_path / "model.zip", backend="cpu", verbose=0)
+
+
+def test_to_sb3_takes_schedules(tmp_path: Path) -> None:
+    model = wgpo.PPO("CartPole-v1", learning_rate=1e-3, anneal_lr=True, num_steps=32, verbose=0, backend="cpu")
+    theirs = wgpo.to_sb3(model, tmp_path / "model.zip", env="CartPole-v1")
+    assert [theirs.lr_schedule(left) for left in (1.0, 0.5, 0.0)] == pytest.approx([1e-3, 5e-4, 0.0])
+    loaded = type(theirs).load(tmp_path / "model.zip", device="cpu")
+    assert loaded.lr_schedule(0.5) == pytest.approx(5e-4)
+
+
 def test_to_sb3_of_a_trained_model() -> None:
     pytest.importorskip("stable_baselines3")
     model = wgpo.PPO(gym.make_vec("CartPole-v1", num_envs=4), num_steps=32, verbose=0, backend="cpu").learn(256)

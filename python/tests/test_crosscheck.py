@@ -239,3 +239,22 @@ def test_a_plain_actor_critic_in_pytorch() -> None:
     assert table.ok, f"\n{table}"
     given["config"] = {**given["config"], "ent_coef": 0.05}
     assert not wgpo.crosscheck(given, verbose=False).ok
+
+
+def test_counters_are_as_before() -> None:
+    """A rollout that was collected for the cross-check is not counted; a training goes on where it was."""
+    model = made(PPO, n_steps=32, n_epochs=1)
+    fresh = {name: value for name, value in model.__dict__.items() if isinstance(value, int)}
+    assert wgpo.crosscheck(model, verbose=False).ok
+    assert {name: model.__dict__[name] for name in fresh} == fresh
+    model.train()
+    model.learn(256)
+    model.rollout_buffer.reset()
+    infos = list(model.ep_info_buffer)
+    before = {name: value for name, value in model.__dict__.items() if isinstance(value, (int, float))}
+    logger, observed = model.logger, model.ep_info_buffer.maxlen
+    assert wgpo.crosscheck(model, verbose=False).ok
+    assert {name: model.__dict__[name] for name in before} == before
+    assert list(model.ep_info_buffer) == infos and model.ep_info_buffer.maxlen == observed and model.logger is logger
+    model.learn(128, reset_num_timesteps=False)
+    assert model.num_timesteps == 256 + 128

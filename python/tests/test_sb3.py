@@ -16,6 +16,7 @@ contrib = pytest.importorskip("sb3_contrib")
 CASES: list[Any] = [
     (sb3.PPO, "CartPole-v1", {"n_steps": 128, "n_epochs": 4}),
     (sb3.PPO, "Pendulum-v1", {"n_steps": 64, "n_epochs": 4, "learning_rate": lambda left: 1e-3 * left}),
+    (sb3.PPO, "Pendulum-v1", {"n_steps": 64, "n_epochs": 10, "target_kl": 1e-4}),
     (sb3.A2C, "CartPole-v1", {}),
     (contrib.TRPO, "CartPole-v1", {"n_steps": 128}),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,19 @@ from ._sb3_model import UnsupportedModel, get_moments, orders_of
 from ._sb3_update import Updater
 from ._spaces import Array
 from ._spec import config_with
+
+
+#: What collecting a rollout changes beside the environments, the last observations and the buffer.
+COUNTERS = (
+    "num_timesteps",
+    "_total_timesteps",
+    "_num_timesteps_at_start",
+    "_episode_num",
+    "start_time",
+    "ep_info_buffer",
+    "ep_success_buffer",
+    "_logger",
+)
 
 
 @dataclass
@@ -77,8 +91,8 @@ def crosscheck(model: Any, *, backend: str = "cpu", rtol: float = 2e-5, verbose:
     """Lets ``model`` do one update, repeats it here in the same minibatch order, and compares every statistic and parameter.
 
     Args:
-        model: Stable-Baselines3's ``PPO`` or ``A2C``, or sb3-contrib's ``TRPO``. If its rollout buffer is not full, a rollout is collected first. Weights,
-            optimiser and counters are as before afterwards. Or a dictionary of arrays of any other trainer, see below.
+        model: Stable-Baselines3's ``PPO`` or ``A2C``, or sb3-contrib's ``TRPO``. If its rollout buffer is not full, a rollout is collected first: its
+            environments and buffer then have moved on. Weights, optimiser and counters are as before afterwards. Or a dictionary of arrays of any other trainer, see below.
         backend: where our update runs.
         rtol: tolerance, relative to the size of the number; of a parameter, to how far the update moved its tensor.
         verbose: prints the table.
@@ -149,8 +163,15 @@ def _collected(model: Any) -> None:
     """Fills the rollout buffer if it is not full."""
     if model.rollout_buffer.full:
         return
-    _, callback = model._setup_learn(model.n_steps * model.n_envs, None, True, "crosscheck", False)
-    model.collect_rollouts(model.env, callback, model.rollout_buffer, n_rollout_steps=model.n_steps)
+    kept = {name: model.__dict__[name] for name in COUNTERS if name in model.__dict__}
+    # Episodes are added to these in place.
+    kept |= {name: copy.copy(value) for name, value in kept.items() if name.endswith("_buffer")}
+    try:
+        _, callback = model._setup_learn(model.n_steps * model.n_envs, None, False, "crosscheck", False)
+        model.collect_rollouts(model.env, callback, model.rollout_buffer, n_rollout_steps=model.n_steps)
+    finally:
+        # A model that had no logger yet keeps the new one, so that its ``train`` can be called.
+        model.__dict__.update(kept)
 
 
 def _of_sb3(model: Any, backend: str, rtol: float) -> CrossCheck:
@@ -208,8 +229,6 @@ def _of_sb3(model: Any, backend: str, rtol: float) -> CrossCheck:
 
 
 def _copied(optimizer: Any) -> Any:
-    import copy
-
     return copy.deepcopy(optimizer.state_dict())
 
 

@@ -72,7 +72,7 @@ def from_sb3(model: Any, **arguments: Any) -> Any:
         code.
 
     Raises:
-        UnsupportedModel: images, gSDE, or a distribution that wgpo has not.
+        UnsupportedModel: images, gSDE, a distribution or an optimiser that wgpo has not.
     """
     if isinstance(model, (str, Path)):
         return _from_sb3_file(Path(model), arguments)
@@ -157,6 +157,27 @@ def _sb3_moments(policy: Mapping[str, Any], optimizer: dict[str, Any]) -> tuple[
     return moments, steps
 
 
+def _optimizer_settings(data: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, Any]:
+    """The optimiser's kind and settings. Its class is in the file as text, where it is not Adam."""
+    words = str((data.get("policy_kwargs") or {}).get("optimizer_class", "<class 'torch.optim.adam.Adam'>"))
+    module, _, name = words.removeprefix("<class '").removesuffix("'>").rpartition(".")
+    kind = {"Adam": "adam", "AdamW": "adam_w", "RMSprop": "rmsprop"}.get(name)
+    if kind is None or not module.startswith("torch.optim"):
+        raise UnsupportedModel(f"the optimiser is {words}, expected PyTorch's Adam, AdamW or RMSprop")
+    if len(groups) != 1:
+        raise UnsupportedModel(f"the optimiser has {len(groups)} groups of parameters, expected 1")
+    group = groups[0]
+    if any(group.get(flag) for flag in ("amsgrad", "maximize", "centered", "momentum")):
+        raise UnsupportedModel("the optimiser has amsgrad, maximize, centered or momentum, which wgpo's have not")
+    given: dict[str, Any] = {"optimizer": kind, "weight_decay": float(group["weight_decay"])}
+    if kind == "rmsprop":
+        return given | {"rmsprop_alpha": group["alpha"], "rmsprop_eps": group["eps"]}
+    beta1, beta2 = group["betas"]
+    if kind == "adam" and group.get("decoupled_weight_decay"):
+        given["optimizer"] = "adam_w"
+    return given | {"adam_beta1": beta1, "adam_beta2": beta2, "adam_eps": group["eps"]}
+
+
 def _sb3_settings(
     algorithm: str, data: dict[str, Any], optimizer: dict[str, Any], spec: dict[str, Any]
 ) -> dict[str, Any]:
@@ -190,15 +211,6 @@ def _sb3_settings(
             "line_search_factor": data["line_search_shrinking_factor"],
             "subsample": data["sub_sampling_factor"],
         }
-    group = optimizer["param_groups"][0]
-    if "betas" in group:
-        given |= {
-            "optimizer": "adam",
-            "adam_beta1": group["betas"][0],
-            "adam_beta2": group["betas"][1],
-            "adam_eps": group["eps"],
-        }
-    elif "alpha" in group:
-        given |= {"optimizer": "rmsprop", "rmsprop_alpha": group["alpha"], "rmsprop_eps": group["eps"]}
+    given |= _optimizer_settings(data, optimizer["param_groups"])
     base = _native.default_config(algorithm, preset, spec["head"]["kind"] != "gaussian")
     return config_with(algorithm, base, given)

@@ -21,8 +21,12 @@ def to_sb3(model: Algorithm, path: str | Path | None = None, env: Any = None) ->
         path: where its ``save`` is to write, if anywhere.
         env: an environment for it to train in; by default it only predicts.
 
+    A falling learning rate or clip range is a ``LinearSchedule`` there, which each ``learn`` begins anew. What has no equal there is left out: the larger of
+    two value losses (``value_loss="clip_max"``), falling ``ent_coef`` and ``clip_coef_vf``, ``norm_reward``, ``norm_value``, ``adaptive_lr``, ``dual_clip``,
+    ``value_learning_rate``, and other formulas of advantages, gradient clipping and ε than PyTorch's and Stable-Baselines3's.
+
     Raises:
-        UnsupportedModel: a shared trunk, masks, normalised observations, or a distribution that it has not.
+        UnsupportedModel: a shared trunk, masks, normalised observations, or a distribution or optimiser that it has not.
     """
     import gymnasium as gym
     import torch
@@ -65,12 +69,16 @@ def to_sb3(model: Algorithm, path: str | Path | None = None, env: Any = None) ->
         )
     networks = {"pi": spec["policy_hidden"], "vf": spec["value_hidden"]}
     kwargs: dict[str, Any] = {
-        "policy_kwargs": {"net_arch": networks, "activation_fn": getattr(torch.nn, modules[spec["activation"]])},
+        "policy_kwargs": {
+            "net_arch": networks,
+            "activation_fn": getattr(torch.nn, modules[spec["activation"]]),
+            **_optimizer(config),
+        },
         "device": "cpu",
         "n_steps": int(config["num_steps"]),
         "gamma": config["gamma"],
         "gae_lambda": config["gae_lambda"],
-        "learning_rate": config["learning_rate"],
+        "learning_rate": _falling(config["learning_rate"], bool(config.get("anneal_lr"))),
         "normalize_advantage": config["norm_adv"] != "none",
     }
     kwargs |= _their_settings(model.algorithm, config, head)
@@ -109,12 +117,36 @@ def _action_space(head: dict[str, Any]) -> Any:
     raise UnsupportedModel(f"the head is {head['kind']}, which Stable-Baselines3's MlpPolicy has not")
 
 
+def _optimizer(config: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    kind = config.get("optimizer", "adam")
+    classes = {"adam": torch.optim.Adam, "adam_w": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}
+    if kind not in classes:
+        raise UnsupportedModel(f"the optimiser is {kind}, expected one of {', '.join(classes)}")
+    own: dict[str, Any] = {"weight_decay": config.get("weight_decay", 0.0)}
+    if kind == "rmsprop":
+        own |= {"alpha": config["rmsprop_alpha"], "eps": config["rmsprop_eps"]}
+    else:
+        own |= {"betas": (config["adam_beta1"], config["adam_beta2"]), "eps": config["adam_eps"]}
+    return {"optimizer_class": classes[kind], "optimizer_kwargs": own}
+
+
+def _falling(value: float, falls: bool) -> Any:
+    """``value``, or the schedule that falls from it to 0."""
+    from stable_baselines3.common.utils import LinearSchedule
+
+    return LinearSchedule(value, 0.0, 1.0) if falls else value
+
+
 def _their_settings(algorithm: str, config: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
     rows = int(config["num_envs"]) * int(config["num_steps"])
     size = config.get("minibatch_size") or max(2, rows // int(config.get("num_minibatches") or 1))
     if algorithm == "a2c":
-        given = {key: config[key] for key in ("ent_coef", "vf_coef")}
-        return given | {
+        scale = config.get("vf_loss_scale", 1.0)
+        return {
+            "ent_coef": config["ent_coef"],
+            "vf_coef": config["vf_coef"] * scale,
             "max_grad_norm": config.get("max_grad_norm") or float("inf"),
             "use_rms_prop": config.get("optimizer") == "rmsprop",
         }
@@ -130,6 +162,9 @@ def _their_settings(algorithm: str, config: dict[str, Any], head: dict[str, Any]
             "line_search_shrinking_factor": region["line_search_factor"],
             "sub_sampling_factor": region["subsample"],
         }
-    given = {"batch_size": int(size), "n_epochs": config["update_epochs"], "clip_range": config["clip_coef"]}
+    clip = _falling(config["clip_coef"], config.get("clip_coef_schedule") == "linear")
+    given = {"batch_size": int(size), "n_epochs": config["update_epochs"], "clip_range": clip}
+    if config.get("value_loss") == "clip_only":
+        given["clip_range_vf"] = config.get("clip_coef_vf") or config["clip_coef"]
     given |= {"ent_coef": config["ent_coef"], "vf_coef": config["vf_coef"] * config["vf_loss_scale"]}
     return given | {"max_grad_norm": config.get("max_grad_norm") or float("inf"), "target_kl": config.get("target_kl")}

@@ -80,13 +80,20 @@ def _train(model: Any, updater: Updater) -> None:
     rows = len(batch["logp_old"])
     config = updater.config
     subsample = int(config.get("trust_region", {}).get("subsample", 1)) if updater.kind == "trpo" else 1
+    # Stable-Baselines3 draws when an epoch begins. How many begin is known after the update, so that all are drawn first, and taken back.
+    generator = np.random.get_state()
     permutations = _permutations(updater, rows)
+    if updater.kind == "ppo":
+        np.random.set_state(generator)
     if updater.kind == "trpo":
         _skip_noise(updater)
     order = orders_of(permutations, updater.kind, int(config.get("update_epochs", 1)), rows, subsample)
     updated = updater.update(batch, order)
     updater.write(updated)
     stats = updated.stats
+    if updater.kind == "ppo":
+        for _ in range(int(stats["epochs"])):
+            np.random.permutation(rows)
     model._n_updates += int(stats["epochs"]) if updater.kind == "ppo" else 1
     tags = train_tags(updater.kind, stats)
     for tag in ("train/learning_rate", "train/entropy_loss") if updater.kind == "trpo" else ("train/learning_rate",):
