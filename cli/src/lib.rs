@@ -30,7 +30,9 @@ mod train;
 mod update;
 mod width;
 
+pub use program::INTERRUPTED;
 pub use quiet::start as start_quietly;
+pub use train::interrupts::{host_signals, interrupt};
 
 use args::command::{Cli, Command};
 use clap::Parser;
@@ -41,8 +43,8 @@ use std::ffi::OsString;
 /// Runs the program as a shell would: `arguments` are its name and what follows. Returns the status of its exit, 0 where all went well. Words
 /// go to standard output and standard error.
 ///
-/// The first Ctrl-C of a training is taken note of, and the training ends after its update; so a process that runs it has its own
-/// handler of SIGINT, SIGTERM and SIGHUP replaced.
+/// The first Ctrl-C of a training is taken note of, and the training ends after its update. So the first training replaces the process' own
+/// handlers of SIGINT, SIGTERM and SIGHUP, unless the process said [`host_signals`] before: then it hears them, and calls [`interrupt`].
 pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> u8 {
     let command = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli.command,

@@ -1,6 +1,6 @@
 //! NumPy's arrays, and what can be made one, as the library's.
 //!
-//! A C-contiguous array of the wanted type is read where it is. Any other is converted by NumPy: floats and whole numbers to float32 (rounded to
+//! A C-contiguous, aligned array of the wanted type is read where it is. Any other is converted by NumPy: floats and whole numbers to float32 (rounded to
 //! the nearest, as the library's files are), whole numbers to what holds them, each checked.
 
 use crate::errors;
@@ -37,7 +37,7 @@ fn array<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUn
     made.cast_into::<PyUntypedArray>().map_err(|error| words(&error))
 }
 
-/// `array` with the elements' type `to`, C-contiguous.
+/// `array` with elements of type `T`, C-contiguous and aligned.
 fn cast<'py, T: numpy::Element>(array: &Bound<'py, PyUntypedArray>) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
     let py = array.py();
     let named = PyDict::new(py);
@@ -45,7 +45,9 @@ fn cast<'py, T: numpy::Element>(array: &Bound<'py, PyUntypedArray>) -> PyResult<
     let made = numpy(py)?.call_method("ascontiguousarray", (array,), Some(&named))?;
     // NumPy makes a row of what has no dimension.
     let made = if array.ndim() == 0 { made.call_method1("reshape", (pyo3::types::PyTuple::empty(py),))? } else { made };
-    Ok(made.cast_into::<PyArrayDyn<T>>()?)
+    let made = made.cast_into::<PyArrayDyn<T>>()?;
+    // What was contiguous before is the same memory still, which may begin anywhere.
+    if made.data().is_aligned() { Ok(made) } else { Ok(made.call_method0("copy")?.cast_into::<PyArrayDyn<T>>()?) }
 }
 
 fn readonly<'py, T: numpy::Element>(
@@ -60,10 +62,11 @@ fn wrong(name: &str, array: &Bound<'_, PyUntypedArray>, wanted: &str) -> PyErr {
     errors::dtype(array.py(), format!("\"{name}\" has dtype {}, expected {wanted}", array.dtype()))
 }
 
-/// Floats, where they are if they are float32 and C-contiguous.
+/// Floats, where they are if they are float32, C-contiguous and aligned.
 pub fn floats<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArrayDyn<'py, f32>> {
     if let Ok(own) = value.cast::<PyArrayDyn<f32>>()
         && own.is_c_contiguous()
+        && own.data().is_aligned()
     {
         return readonly(name, own.clone());
     }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use wgpo::checkpoint::{learner_from_bytes, load_learner};
 use wgpo::place::Place;
 use wgpo::policy::PolicySpec;
@@ -64,9 +64,9 @@ fn is_double(py: Python<'_>, dtype: &str, place: &Place) -> PyResult<bool> {
 pub struct Learner {
     inner: Shared<Box<dyn OnPolicy>>,
     spec: PolicySpec,
-    config: Mutex<Config>,
+    config: Arc<Mutex<Config>>,
     place: Chosen,
-    seed: AtomicU64,
+    seed: Arc<AtomicU64>,
     double: bool,
 }
 
@@ -85,8 +85,8 @@ impl Learner {
         };
         let (own_spec, own_config, own_place) = (spec.clone(), config.clone(), place.place.clone());
         let inner = compute::long(py, move || make(&own_place, own_spec, own_config, &start, double))?;
-        let (inner, seed) = (Shared::new(inner), AtomicU64::new(seed));
-        Ok(Self { inner, spec, config: Mutex::new(config), place, seed, double })
+        let (inner, seed) = (Shared::new(inner), Arc::new(AtomicU64::new(seed)));
+        Ok(Self { inner, spec, config: Arc::new(Mutex::new(config)), place, seed, double })
     }
 }
 
@@ -209,15 +209,15 @@ impl Learner {
     ///
     /// Raises `FormatError` if they are of another policy or damaged.
     fn load_state(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
-        let (bytes, spec) = (bytes.to_vec(), self.spec.clone());
-        let seed = self.inner.long(py, move |own| {
+        let (bytes, spec, seed) = (bytes.to_vec(), self.spec.clone(), Arc::clone(&self.seed));
+        self.inner.long(py, move |own| {
             let saved = learner_from_bytes(BYTES, &bytes)?;
             saved.expect_spec(Path::new(BYTES), &spec)?;
             own.set_state(&saved.state)?;
-            Ok(saved.state.seed)
-        })?;
-        self.seed.store(seed, Ordering::Relaxed);
-        Ok(())
+            // Here, as Ctrl-C ends the waiting and not the work.
+            seed.store(saved.state.seed, Ordering::Relaxed);
+            Ok(())
+        })
     }
 
     /// Writes `state` as a file, whole or not at all. Raises `FileError`.
@@ -228,15 +228,15 @@ impl Learner {
     /// Goes on with other settings (JSON), everything else as it is. Raises `ConfigError`.
     fn set_config(&self, py: Python<'_>, config: &str) -> PyResult<()> {
         let config: Config = json::read(py, "config", config)?;
-        let (own_config, place, spec, double) =
-            (config.clone(), self.place.place.clone(), self.spec.clone(), self.double);
+        let (told, place, spec, double) =
+            (Arc::clone(&self.config), self.place.place.clone(), self.spec.clone(), self.double);
         self.inner.long(py, move |own| {
             let state = Start::State(Box::new(own.state()?));
-            *own = make(&place, spec, own_config, &state, double)?;
+            *own = make(&place, spec, config.clone(), &state, double)?;
+            // Here, as Ctrl-C ends the waiting and not the work.
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = config;
             Ok(())
-        })?;
-        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
-        Ok(())
+        })
     }
 
     /// The policy, JSON.
@@ -245,9 +245,10 @@ impl Learner {
         json::write(py, &self.spec)
     }
 
-    /// The settings, JSON.
+    /// The settings, JSON. It waits for what Ctrl-C left to itself.
     #[getter]
     fn config(&self, py: Python<'_>) -> PyResult<String> {
+        self.inner.settle(py)?;
         json::write(py, &*self.config.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -263,10 +264,11 @@ impl Learner {
         self.inner.seconds()
     }
 
-    /// The seed of its draws.
+    /// The seed of its draws. It waits for what Ctrl-C left to itself.
     #[getter]
-    fn seed(&self) -> u64 {
-        self.seed.load(Ordering::Relaxed)
+    fn seed(&self, py: Python<'_>) -> PyResult<u64> {
+        self.inner.settle(py)?;
+        Ok(self.seed.load(Ordering::Relaxed))
     }
 
     /// `f32` or `f64`.

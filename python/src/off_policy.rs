@@ -8,6 +8,7 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wgpo::checkpoint::{Labels, learner_from_bytes, learner_to_bytes, load_learner, save_learner};
 use wgpo::place::Place;
@@ -54,7 +55,7 @@ pub struct OffPolicyLearner {
     spec: PolicySpec,
     config: Config,
     place: Chosen,
-    seed: AtomicU64,
+    seed: Arc<AtomicU64>,
 }
 
 #[pymethods]
@@ -66,7 +67,7 @@ impl OffPolicyLearner {
         let place = Chosen::new(py, backend)?;
         let (own_spec, own_config, own_place) = (spec.clone(), config.clone(), place.place.clone());
         let inner = compute::long(py, move || make(&own_place, own_spec, own_config, seed))?;
-        Ok(Self { inner: Shared::new(inner), spec, config, place, seed: AtomicU64::new(seed) })
+        Ok(Self { inner: Shared::new(inner), spec, config, place, seed: Arc::new(AtomicU64::new(seed)) })
     }
 
     /// A learner that goes on from a file. `config` (JSON) replaces the file's settings.
@@ -78,7 +79,7 @@ impl OffPolicyLearner {
         let place = Chosen::new(py, backend)?;
         let saved = compute::long(py, move || load_learner(&path))?;
         let config: Config = config.map(|text| json::read(py, "config", text)).transpose()?.unwrap_or(saved.config);
-        let (spec, seed) = (saved.spec, AtomicU64::new(saved.state.seed));
+        let (spec, seed) = (saved.spec, Arc::new(AtomicU64::new(saved.state.seed)));
         let (own_spec, own_config, own_place) = (spec.clone(), config.clone(), place.place.clone());
         let inner = compute::long(py, move || make_from(&own_place, own_spec, own_config, &saved.state))?;
         Ok(Self { inner: Shared::new(inner), spec, config, place, seed })
@@ -162,15 +163,15 @@ impl OffPolicyLearner {
     ///
     /// Raises `FormatError` if they are of another policy or damaged.
     fn load_state(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
-        let (bytes, spec) = (bytes.to_vec(), self.spec.clone());
-        let seed = self.inner.long(py, move |own| {
+        let (bytes, spec, seed) = (bytes.to_vec(), self.spec.clone(), Arc::clone(&self.seed));
+        self.inner.long(py, move |own| {
             let saved = learner_from_bytes(BYTES, &bytes)?;
             saved.expect_spec(Path::new(BYTES), &spec)?;
             own.set_state(&saved.state)?;
-            Ok(saved.state.seed)
-        })?;
-        self.seed.store(seed, Ordering::Relaxed);
-        Ok(())
+            // Here, as Ctrl-C ends the waiting and not the work.
+            seed.store(saved.state.seed, Ordering::Relaxed);
+            Ok(())
+        })
     }
 
     /// Writes `state` as a file, whole or not at all. Raises `FileError`.
@@ -203,9 +204,10 @@ impl OffPolicyLearner {
         self.inner.seconds()
     }
 
-    /// The seed of its draws.
+    /// The seed of its draws. It waits for what Ctrl-C left to itself.
     #[getter]
-    fn seed(&self) -> u64 {
-        self.seed.load(Ordering::Relaxed)
+    fn seed(&self, py: Python<'_>) -> PyResult<u64> {
+        self.inner.settle(py)?;
+        Ok(self.seed.load(Ordering::Relaxed))
     }
 }

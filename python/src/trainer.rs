@@ -8,6 +8,7 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wgpo::checkpoint::{load_trainer, trainer_from_bytes};
 use wgpo::cpu::evaluate;
@@ -71,7 +72,7 @@ pub struct Trainer {
     spec: PolicySpec,
     config: Config,
     place: Chosen,
-    seed: AtomicU64,
+    seed: Arc<AtomicU64>,
 }
 
 #[pymethods]
@@ -84,7 +85,7 @@ impl Trainer {
         let place = Chosen::new(py, backend)?;
         let (own_spec, own_config, own_place) = (spec.clone(), config.clone(), place.place.clone());
         let inner = compute::long(py, move || make(&own_place, env, own_spec, own_config, seed))?;
-        Ok(Self { inner: Shared::new(inner), env, spec, config, place, seed: AtomicU64::new(seed) })
+        Ok(Self { inner: Shared::new(inner), env, spec, config, place, seed: Arc::new(AtomicU64::new(seed)) })
     }
 
     /// A trainer that goes on from a file of `save` or of a run folder. `config` (JSON) replaces the file's settings.
@@ -97,7 +98,7 @@ impl Trainer {
         let saved = compute::long(py, move || load_trainer(&path))?;
         let config: Config = config.map(|text| json::read(py, "config", text)).transpose()?.unwrap_or(saved.config);
         let env = saved.state.built_in().map_err(|error| errors::raise(py, &error))?;
-        let (spec, seed) = (saved.spec, AtomicU64::new(saved.state.learner.seed));
+        let (spec, seed) = (saved.spec, Arc::new(AtomicU64::new(saved.state.learner.seed)));
         let (own_spec, own_config, own_place) = (spec.clone(), config.clone(), place.place.clone());
         let inner = compute::long(py, move || make_from(&own_place, own_spec, own_config, &saved.state))?;
         Ok(Self { inner: Shared::new(inner), env, spec, config, place, seed })
@@ -167,15 +168,15 @@ impl Trainer {
     ///
     /// Raises `FormatError` if they are of another policy or damaged, `ConfigError` if of another environment.
     fn load_state(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
-        let (bytes, spec) = (bytes.to_vec(), self.spec.clone());
-        let seed = self.inner.long(py, move |own| {
+        let (bytes, spec, seed) = (bytes.to_vec(), self.spec.clone(), Arc::clone(&self.seed));
+        self.inner.long(py, move |own| {
             let saved = trainer_from_bytes(BYTES, &bytes)?;
             saved.expect_spec(Path::new(BYTES), &spec)?;
             own.set_state(&saved.state)?;
-            Ok(saved.state.learner.seed)
-        })?;
-        self.seed.store(seed, Ordering::Relaxed);
-        Ok(())
+            // Here, as Ctrl-C ends the waiting and not the work.
+            seed.store(saved.state.learner.seed, Ordering::Relaxed);
+            Ok(())
+        })
     }
 
     /// Writes `state` as a file, whole or not at all. Raises `FileError`.
@@ -213,9 +214,10 @@ impl Trainer {
         self.inner.seconds()
     }
 
-    /// The seed of its draws.
+    /// The seed of its draws. It waits for what Ctrl-C left to itself.
     #[getter]
-    fn seed(&self) -> u64 {
-        self.seed.load(Ordering::Relaxed)
+    fn seed(&self, py: Python<'_>) -> PyResult<u64> {
+        self.inner.settle(py)?;
+        Ok(self.seed.load(Ordering::Relaxed))
     }
 }

@@ -4,7 +4,7 @@ mod ask;
 mod chart;
 mod curve;
 mod files;
-mod interrupts;
+pub mod interrupts;
 mod judge;
 mod plan;
 mod progress;
