@@ -3,11 +3,9 @@
 use super::Real;
 use super::critics::{CriticStats, critic_step_of};
 use super::flat_mlp::{FlatMlp, by_numbers};
-use super::optim::AdamSettings;
 use super::row_blocks::{both, each_of};
-use super::sac_update::{SacSettings, SacState, temperature_gradient};
+use super::sac_update::{SacSettings, SacState, temperature_step};
 use super::transitions::Transitions;
-use crate::config::Optimizer;
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
@@ -106,19 +104,7 @@ fn step<F: Real>(
     };
     let least = least_table(&self::tables(critic, &state.critics.online, batch.obs)?)?;
     let ActorLoss { loss, log_prob, by_logits } = actor_loss(tape.output(), least.view(), alpha);
-    let mut alpha_loss = None;
-    if let Some(target) = settings.target_entropy {
-        let by_log_alpha = temperature_gradient(&log_prob, target);
-        alpha_loss = Some((state.log_alpha[0] * by_log_alpha, by_log_alpha));
-        // One number is not clipped, and a temperature does not decay.
-        let plain = AdamSettings {
-            optimizer: Optimizer::Adam,
-            max_grad_norm: None,
-            weight_decay: 0.0,
-            ..settings.adam.clone()
-        };
-        state.alpha_adam.step(&plain, settings.alpha_lr, &mut state.log_alpha, &[by_log_alpha])?;
-    }
+    let alpha_loss = temperature_step(settings, (&mut state.log_alpha, &mut state.alpha_adam), &log_prob)?;
     let gradient = by_numbers(&policy, &tape, by_logits.view())?;
     tape.give();
     let stepped = state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &gradient)?.stepped;

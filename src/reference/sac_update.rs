@@ -159,19 +159,7 @@ fn step<F: Real>(
         return Ok(SacStats { critics, next_sample, alpha, actor: None });
     };
 
-    let mut alpha_loss = None;
-    if let Some(target) = settings.target_entropy {
-        let by_log_alpha = temperature_gradient(&sample.log_prob, target);
-        alpha_loss = Some((state.log_alpha[0] * by_log_alpha, by_log_alpha));
-        // One number is not clipped, and a temperature does not decay.
-        let plain = AdamSettings {
-            optimizer: Optimizer::Adam,
-            max_grad_norm: None,
-            weight_decay: 0.0,
-            ..settings.adam.clone()
-        };
-        state.alpha_adam.step(&plain, settings.alpha_lr, &mut state.log_alpha, &[by_log_alpha])?;
-    }
+    let alpha_loss = temperature_step(settings, (&mut state.log_alpha, &mut state.alpha_adam), &sample.log_prob)?;
     let seen = joined(batch.obs, sample.action.view())?;
     let (least, by_seen) = state.critics.least_and_gradient(critic, seen.view(), -F::one() / rows)?;
     let loss = (&sample.log_prob.mapv(|log_prob| alpha * log_prob) - &least).sum() / rows;
@@ -185,6 +173,22 @@ fn step<F: Real>(
     let stepped = state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &gradient)?.stepped;
     let actor = Some(SacActorStats { sample, alpha_loss, loss, gradient, stepped });
     Ok(SacStats { critics, next_sample, alpha, actor })
+}
+
+/// Steps the temperature, if it is tuned, by log π of the actor's draws or its mean over choices, `[B]`; the loss and its gradient by log α, before the step.
+pub(super) fn temperature_step<F: Real>(
+    settings: &SacSettings,
+    (log_alpha, adam): (&mut [F], &mut Adam<F>),
+    log_prob: &Array1<F>,
+) -> Result<Option<(F, F)>> {
+    let Some(target) = settings.target_entropy else { return Ok(None) };
+    let by_log_alpha = temperature_gradient(log_prob, target);
+    let alpha_loss = (log_alpha[0] * by_log_alpha, by_log_alpha);
+    // One number is not clipped, and a temperature does not decay.
+    let plain =
+        AdamSettings { optimizer: Optimizer::Adam, max_grad_norm: None, weight_decay: 0.0, ..settings.adam.clone() };
+    adam.step(&plain, settings.alpha_lr, log_alpha, &[by_log_alpha])?;
+    Ok(Some(alpha_loss))
 }
 
 /// Gradient of −log α · mean (log π + target entropy) by log α; 0 of no rows.

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::policy::Activation;
 use crate::reference::critics::Critics;
 use crate::reference::optim::Adam;
+use crate::reference::optim::AdamSettings;
 use crate::reference::squashed_sample::SquashSettings;
 use ndarray::array;
 
