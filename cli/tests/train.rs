@@ -205,6 +205,29 @@ fn the_best_policy_stays_over_resumes_and_evaluations_change_no_training() {
     assert_eq!(place.list("q"), UNEVALUATED, "the best of the run that was replaced is not this one's");
 }
 
+/// That TensorBoard reads them, and forgets what a killed run did after its last save, is in python/tests.
+#[test]
+fn event_files_are_kept_over_resumes_and_go_with_the_run() {
+    let place = Place::new();
+    let events = |folder: &str| -> Vec<Vec<u8>> {
+        let names = place.list(folder).into_iter().filter(|name| name.starts_with("events.out.tfevents."));
+        names.map(|name| place.bytes(&format!("{folder}/{name}"))).collect()
+    };
+    let holds = |bytes: &[u8], word: &str| bytes.windows(word.len()).filter(|part| *part == word.as_bytes()).count();
+    let said = place.run(&format!("{SMALL} --out r --pause-after 3 --tensorboard"));
+    assert!(said.contains("events.out.tfevents.*"), "{said}");
+    place.run("train cartpole --resume --out r --pause-after 2");
+    let files = events("r");
+    let updates: Vec<usize> = files.iter().map(|bytes| holds(bytes, "train/approx_kl")).collect();
+    assert_eq!(updates, [3, 2], "a run that has them goes on with them");
+    place.run(&format!("{SMALL} --out r --force"));
+    assert_eq!(place.list("r"), FILES);
+    place.run("train cartpole --resume --out r --steps 768 --tensorboard");
+    assert_eq!(events("r").iter().map(|bytes| holds(bytes, "rollout/ep_rew_mean")).collect::<Vec<_>>(), [2]);
+    place.run(&format!("{SMALL} --seeds 2 --pause-after 1 --out both --tensorboard"));
+    assert_eq!((events("both/seed-1").len(), events("both/seed-2").len()), (1, 1));
+}
+
 #[test]
 fn an_existing_folder_is_refused_unless_told_otherwise() {
     let place = Place::new();

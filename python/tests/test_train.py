@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +183,31 @@ def test_tensorboard_has_the_words_of_sb3(tmp_path: Path) -> None:
     }
     assert wanted <= tags, wanted - tags
     assert [event.step for event in events.Scalars("train/approx_kl")] == [512, 1024]
+
+
+def test_the_programs_event_files_are_read_by_tensorboard(tmp_path: Path) -> None:
+    """A sitting that was killed after its last save: what it did later is forgotten where the run goes on."""
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train = [sys.executable, "-m", "wgpo", "train", "cartpole", "--backend", "cpu", "--eval-episodes", "0"]
+    run = [*train, "--hidden", "8", "--envs", "4", "--rollout", "16", "--steps", "640", "--out", "r", "--tensorboard"]
+
+    def say(words: list[str]) -> None:
+        subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+
+    say([*run, "--pause-after", "3"])
+    saved = (tmp_path / "r" / "policy.safetensors").read_bytes()
+    say([*train, "--resume", "--out", "r", "--pause-after", "4"])
+    (tmp_path / "r" / "policy.safetensors").write_bytes(saved)
+    say([*train, "--resume", "--out", "r", "--pause-after", "2"])
+    events = reader.EventAccumulator(str(tmp_path / "r"))
+    events.Reload()
+    with (tmp_path / "r" / "metrics.csv").open() as opened:
+        rows = list(csv.DictReader(opened))
+    assert len(list((tmp_path / "r").glob("events.out.tfevents.*"))) == 3
+    assert [event.step for event in events.Scalars("train/explained_variance")] == [64, 128, 192, 256, 320]
+    found = [event.value for event in events.Scalars("train/learning_rate")]
+    assert found == pytest.approx([float(row["learning_rate"]) for row in rows], rel=1e-6)
+    assert {"rollout/ep_rew_mean", "train/approx_kl", "train/clip_range", "time/fps"} <= set(events.Tags()["scalars"])
 
 
 def test_plot(tmp_path: Path) -> None:

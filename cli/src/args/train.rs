@@ -106,6 +106,10 @@ pub struct TrainArgs {
     #[arg(long)]
     pub no_stop: bool,
 
+    /// Write TensorBoard's event files into the run folder, too, under the tags of Stable-Baselines3; a run that has them goes on with them
+    #[arg(long)]
+    pub tensorboard: bool,
+
     /// Save and stop after N updates from here; continue later with --resume
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub pause_after: Option<u64>,

@@ -1,5 +1,6 @@
 //! A run folder: which files it has, when it may be made and when it may be gone on with.
 
+use super::board::file as board;
 use super::label::{label, run_of};
 use super::lock::{self, Lock};
 use super::metrics::file::damaged;
@@ -67,6 +68,11 @@ impl Folder {
         self.path.join(Self::CURVE)
     }
 
+    /// TensorBoard's event files that are there, in the order of time.
+    pub fn events(&self) -> Vec<PathBuf> {
+        board::files(&self.path)
+    }
+
     /// Where `wgpo play` draws an episode of each state, unless told otherwise.
     fn pictures(&self) -> [PathBuf; 2] {
         [self.best(), self.policy()].map(|state| picture(&state))
@@ -75,7 +81,8 @@ impl Folder {
     /// The names of all that are there, for a message.
     pub fn names(&self) -> String {
         let best = if self.best().exists() { &[Self::BEST][..] } else { &[] };
-        [&[Self::CURVE, Self::METRICS, Self::CONFIG, Self::POLICY], best].concat().join(", ")
+        let events = if self.events().is_empty() { &[][..] } else { &["events.out.tfevents.*"][..] };
+        [&[Self::CURVE, Self::METRICS, Self::CONFIG, Self::POLICY], best, events].concat().join(", ")
     }
 
     /// Makes the folder, this process's own. An error if a run is in it that is not to be replaced.
@@ -103,9 +110,10 @@ impl Folder {
     }
 
     /// All files but the settings.
-    fn results(&self) -> [PathBuf; 7] {
+    fn results(&self) -> Vec<PathBuf> {
         let [best, policy] = self.pictures();
-        [damaged(&self.metrics()), self.metrics(), self.curve(), best, policy, self.best(), self.policy()]
+        let own = [damaged(&self.metrics()), self.metrics(), self.curve(), best, policy, self.best(), self.policy()];
+        self.events().into_iter().chain(own).collect()
     }
 
     fn remove(&self, file: &Path) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The files of a run while it is trained.
 
 use super::judge::Judge;
+use crate::folder::board::file::Board;
 use crate::folder::lock::Lock;
 use crate::folder::metrics::file::Metrics;
 use crate::folder::run::Folder;
@@ -28,26 +29,44 @@ pub struct Files {
 }
 
 impl Files {
-    /// Of a new run, which `config` gets the number of. Killed from here on, it can be gone on with.
-    pub fn begin(folder: &Folder, config: &mut RunConfig, trainer: &dyn Trainer, lock: Lock) -> Result<Self> {
+    /// Of a new run, which `config` gets the number of. Killed from here on, it can be gone on with. With `tensorboard` it has an event file.
+    pub fn begin(
+        folder: &Folder,
+        config: &mut RunConfig,
+        trainer: &dyn Trainer,
+        lock: Lock,
+        tensorboard: bool,
+    ) -> Result<Self> {
         let run = config.number()?;
         config.run = Some(run);
         folder.prepare(config)?;
         folder.save(trainer, run)?;
-        let metrics = Metrics::create(&folder.metrics(), run)?;
+        let mut metrics = Metrics::create(&folder.metrics(), run)?;
+        if tensorboard {
+            metrics.show_on(Board::create(folder.path(), 0)?);
+        }
         Ok(Self { run, metrics, judge: Judge::new(config, folder), done: 0, lock })
     }
 
-    /// Of a run that goes on, whose state `trainer` has.
-    pub fn go_on(folder: &Folder, config: &RunConfig, trainer: &dyn Trainer, lock: Lock) -> Result<Self> {
+    /// Of a run that goes on, whose state `trainer` has. With `tensorboard`, or with event files already, it gets another of those.
+    pub fn go_on(
+        folder: &Folder,
+        config: &RunConfig,
+        trainer: &dyn Trainer,
+        lock: Lock,
+        tensorboard: bool,
+    ) -> Result<Self> {
         let run = config.run.context("the run has no number")?;
         let state = trainer.state()?;
         let done = state.learner.update;
         let steps = done.saturating_mul(config.settings.batch_size() as u64);
-        let metrics = Metrics::resume(&folder.metrics(), run, done, steps)?;
+        let mut metrics = Metrics::resume(&folder.metrics(), run, done, steps)?;
         metrics.warnings().iter().for_each(|warning| tell!("warning: {warning}"));
         let judge = Judge::resume(config, folder, &metrics, &state)?;
         config.write(&folder.config())?;
+        if tensorboard || !folder.events().is_empty() {
+            metrics.show_on(Board::create(folder.path(), steps)?);
+        }
         Ok(Self { run, metrics, judge, done, lock })
     }
 }

@@ -46,12 +46,12 @@ pub fn train(args: &TrainArgs) -> Result<Status> {
     config.kernels = place.kernels();
     let (trainer, files) = if let Some(lock) = lock {
         let trainer = load(&folder, &place, &mut config)?;
-        let files = Files::go_on(&folder, &config, trainer.as_ref(), lock)?;
+        let files = Files::go_on(&folder, &config, trainer.as_ref(), lock, args.tensorboard)?;
         (trainer, files)
     } else {
         let trainer = place.trainer(&config)?;
         let lock = folder.own(args.force)?;
-        let files = Files::begin(&folder, &mut config, trainer.as_ref(), lock)?;
+        let files = Files::begin(&folder, &mut config, trainer.as_ref(), lock, args.tensorboard)?;
         (trainer, files)
     };
     say!("backend: {}", place.reason());

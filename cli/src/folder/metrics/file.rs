@@ -3,6 +3,7 @@
 use super::row::Row;
 use super::text;
 use crate::files;
+use crate::folder::board::file::Board;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::Write;
@@ -19,6 +20,8 @@ pub struct Metrics {
     /// Environment steps of the state that was gone on from.
     before: u64,
     file: File,
+    /// TensorBoard's file, where there is one.
+    board: Option<Board>,
 }
 
 impl Metrics {
@@ -74,7 +77,12 @@ impl Metrics {
         files::write(path, lines.as_bytes())?;
         let file =
             File::options().append(true).open(path).with_context(|| format!("{}: cannot open", path.display()))?;
-        Ok(Self { rows, run, warnings: Vec::new(), before, file })
+        Ok(Self { rows, run, warnings: Vec::new(), before, file, board: None })
+    }
+
+    /// Writes what follows to `board`, too.
+    pub fn show_on(&mut self, board: Board) {
+        self.board = Some(board);
     }
 
     /// Appends the row of one iteration, `elapsed` seconds long, to the file. `solved` has counted and judged it.
@@ -85,6 +93,9 @@ impl Metrics {
         row.run = Some(self.run);
         self.file.write_all((text::line(&row)? + "\n").as_bytes()).context("metrics.csv: cannot write")?;
         self.rows.push(row);
+        if let Some(board) = &mut self.board {
+            board.push(&self.rows, &stats.update, config)?;
+        }
         Ok(&self.rows[self.rows.len() - 1])
     }
 

@@ -134,10 +134,10 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<Status> {
         };
         let trainer = trainers.trainer(index)?;
         let files = if begins {
-            Files::begin(&folder, &mut config, trainer, lock)?
+            Files::begin(&folder, &mut config, trainer, lock, args.tensorboard)?
         } else {
             folder.number(trainer, &mut config, state.as_ref())?;
-            Files::go_on(&folder, &config, trainer, lock)?
+            Files::go_on(&folder, &config, trainer, lock, args.tensorboard)?
         };
         let saved = begins.then_some(files.done);
         let mut seed = Seed { folder, config, files, end: None, warning: None, warned: false, saved };
