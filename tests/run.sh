@@ -138,10 +138,13 @@ python_tests() {
     "$venv"/bin/pip install --quiet --retries 0 --no-deps --index-url https://download.pytorch.org/whl/cpu \
         "$(grep '^torch==' python/tests/requirements.txt)" || step "PyTorch's index is out of reach: PyPI's larger wheel"
     "$venv"/bin/pip install --quiet -r python/tests/requirements.txt
-    (cd python && VIRTUAL_ENV="$PWD/../$venv" "../$venv/bin/maturin" develop --profile dev)
+    # One wheel for all of it, of what the tests above compiled.
+    rm -rf target/python/wheels
+    (cd python && CARGO="$PWD/../tests/workspace_cargo.sh" "../$venv/bin/maturin" build --locked --profile dev --out ../target/python/wheels)
+    "$venv"/bin/pip install --quiet --no-deps --force-reinstall target/python/wheels/*.whl
     "$venv"/bin/python -m mypy --strict python/python/wgpo
     "$venv"/bin/python -m mypy.stubtest wgpo._native
-    "$venv"/bin/python -m pytest -q python/tests
+    WGPO_WHEEL=$(ls target/python/wheels/*.whl) "$venv"/bin/python -m pytest -q --durations=15 python/tests
 }
 python=${PYTHON:-python3}
 if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then

@@ -119,7 +119,9 @@ pub fn counts(name: &str, value: &Bound<'_, PyAny>) -> PyResult<ArrayD<u32>> {
 /// Flags: booleans, or whole numbers 0 and 1.
 pub fn flags(name: &str, value: &Bound<'_, PyAny>) -> PyResult<ArrayD<bool>> {
     if let Ok(own) = value.cast::<PyArrayDyn<bool>>() {
-        return Ok(readonly(name, own.clone())?.as_array().to_owned());
+        // As NumPy reads them: any byte but 0 is true (an array of bytes may be viewed as flags). Rust's are 0 or 1 and nothing else.
+        let bytes = own.call_method1("view", (numpy::dtype::<u8>(value.py()),))?.cast_into::<PyArrayDyn<u8>>()?;
+        return Ok(readonly(name, bytes)?.as_array().mapv(|byte| byte != 0));
     }
     let whole = counts(name, value)?;
     match whole.iter().position(|flag| *flag > 1) {

@@ -131,6 +131,26 @@ def test_arrays_in_memory_that_is_not_aligned_are_read_alike() -> None:
     assert np.array_equal(ops.gae(off_by_one(rewards), off_by_one(values), off_by_one(ends), dtype="f64")[0], want_gae)
 
 
+def test_flags_of_any_byte_are_true_as_numpy_has_them() -> None:
+    """An array of bytes that is viewed as flags holds what a flag of Rust's may not."""
+    ones, twos = learner(MASKED), learner(MASKED)
+    window = rollout(ones, mask=True)
+    rollout(twos, mask=True)
+    odd = {}
+    for name, array in window.items():
+        if array.dtype == bool:
+            spread = np.zeros((*array.shape, 2), np.uint8)
+            spread[..., 0] = array * np.random.default_rng(0).integers(1, 256, array.shape)
+            # In steps of two bytes, too.
+            odd[name] = spread.view(bool)[..., 0]
+            assert np.array_equal(odd[name], array) and (spread.max() > 1) == array.any()
+    assert set(odd) == {"terminated", "truncated", "allowed"}
+    assert ones.update(window) == twos.update({**window, **odd})
+    assert np.array_equal(ones.parameters(), twos.parameters())
+    obs, mask = window["obs"][0], odd["allowed"][0]
+    assert np.array_equal(ones.act(obs, mask)["actions"], twos.act(obs, np.array(mask, np.int64))["actions"])
+
+
 @pytest.mark.parametrize("algo", ["ppo", "ppo-penalty", "trpo", "npg", "a2c", "reinforce"])
 @pytest.mark.parametrize("action", [CATEGORICAL, GAUSSIAN, MASKED])
 def test_an_update_moves_the_parameters_and_says_what_it_did(algo: str, action: str) -> None:
