@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,14 +14,16 @@ import numpy as np
 
 from . import _native
 from ._files import read_bytes, write_bytes
+from ._generators import as_they_were
 from ._log import minibatches, train_tags
-from ._sb3_model import UnsupportedModel, get_moments, orders_of
+from ._sb3_model import OFF_POLICY, ON_POLICY, UnsupportedModel, get_moments, kind_of, orders_of
+from ._sb3_off_policy import Numbers, OffPolicyMap, recorded, repeated
 from ._sb3_update import Updater
 from ._spaces import Array
 from ._spec import config_with
 
 
-#: What collecting a rollout changes beside the environments, the last observations and the buffer.
+#: What collecting steps changes beside the environments, the last observations and the buffer.
 COUNTERS = (
     "num_timesteps",
     "_total_timesteps",
@@ -29,6 +32,9 @@ COUNTERS = (
     "start_time",
     "ep_info_buffer",
     "ep_success_buffer",
+    "_current_progress_remaining",
+    "_n_calls",
+    "exploration_rate",
     "_logger",
 )
 
@@ -39,11 +45,11 @@ class Row:
 
     #: Its name: a statistic's tag, or a parameter's name here.
     name: str
-    #: Their number; of a tensor the one where the two differ most.
+    #: Their number; of a tensor the one where the two differ most, beside what passes.
     theirs: float
     #: Ours.
     ours: float
-    #: |theirs − ours|, the largest of a tensor.
+    #: |theirs − ours|.
     difference: float
     #: The largest difference that passes.
     tolerance: float
@@ -87,19 +93,39 @@ class CrossCheck:
         return "\n".join(lines)
 
 
-def crosscheck(model: Any, *, backend: str = "cpu", rtol: float = 2e-5, verbose: bool = True) -> CrossCheck:
-    """Lets ``model`` do one update, repeats it here in the same minibatch order, and compares every statistic and parameter.
+def crosscheck(
+    model: Any,
+    *,
+    backend: str = "cpu",
+    rtol: float = 2e-5,
+    verbose: bool = True,
+    gradient_steps: int | None = None,
+    batch_size: int | None = None,
+) -> CrossCheck:
+    """Lets ``model`` do one update, repeats it here on the same rows with the same draws, and compares every statistic and parameter.
 
     Args:
-        model: Stable-Baselines3's ``PPO`` or ``A2C``, or sb3-contrib's ``TRPO``. If its rollout buffer is not full, a rollout is collected first: its
-            environments and buffer then have moved on. Weights, optimiser and counters are as before afterwards. Or a dictionary of arrays of any other trainer, see below.
+        model: Stable-Baselines3's ``PPO`` or ``A2C``, or sb3-contrib's ``TRPO``; its ``DQN``, ``DDPG``, ``TD3`` or ``SAC``; or a dictionary of arrays of any
+            other trainer, see below.
         backend: where our update runs.
         rtol: tolerance, relative to the size of the number; of a parameter, to how far the update moved its tensor.
         verbose: prints the table.
+        gradient_steps: of a model with a replay memory: how many; by default one, and of DDPG and TD3 as many as move the actor once.
+        batch_size: of a model with a replay memory: transitions of a gradient step; by default the model's.
+
+    Of PPO, A2C and TRPO the update is one ``train()`` on the rollout buffer, in the same order of minibatches. Of the others it is
+    ``train(gradient_steps, batch_size)`` on the replay memory, with the same batches and the same noise; where target networks move between environment steps
+    (DQN), they stay.
+
+    Afterwards weights, targets, optimisers and counters of the model are as before, and so are the random generators of Python, NumPy, PyTorch and its spaces: a
+    training goes on as if nothing had been. If the rollout buffer is not full, or the replay memory has fewer transitions than a batch, steps are collected
+    first. They stay there, and the environments (with a ``VecNormalize``'s statistics and ``action_noise``) have then moved on.
 
     The tolerance of a statistic is ``rtol · max(1, |theirs|)``. That of a parameter is 1e-6 · max |p|, which is some ten roundings of float32, and 20 · ``rtol``
-    times the largest change of its tensor: Adam divides by the size of the gradient, so it carries the rounding of small gradients into steps of
-    full length.
+    times the largest change of its tensor. Adam divides a gradient by its usual size √v, so it carries the rounding of small gradients into steps of full length:
+    an element may be off by ``rtol · max √v / (√v + ε)`` of each step besides, and at most by 2 of them. SAC's are wider where actions are near their bounds:
+    Stable-Baselines3 takes the logarithm of 1 − a² + 1e-6 in float32, where 1 − a² is off by up to 3e-7. The mean of 3e-7/(1 − a² + 1e-6) over the batch, summed
+    over dimensions, is what its log-probabilities may miss; it is added to ``rtol``.
 
     A dictionary describes an update that was recorded elsewhere, of an actor-critic in PyTorch or anything else:
 
@@ -118,7 +144,22 @@ def crosscheck(model: Any, *, backend: str = "cpu", rtol: float = 2e-5, verbose:
     Returns:
         The table: ``ok``, ``rows``, ``failed``; ``print`` shows it.
     """
-    table = _of_arrays(model, backend, rtol) if isinstance(model, dict) else _of_sb3(model, backend, rtol)
+    off_policy = {"gradient_steps": gradient_steps, "batch_size": batch_size}
+    given = [name for name, value in off_policy.items() if value is not None]
+    for name in given:
+        if off_policy[name] < 1:  # type: ignore[operator]
+            raise ValueError(f"{name} is {off_policy[name]}, must be at least 1")
+    kind = "dictionary" if isinstance(model, dict) else kind_of(model, ON_POLICY | OFF_POLICY)
+    if given and kind not in OFF_POLICY.values():
+        raise ValueError(f"{given[0]} is of models with a replay memory ({', '.join(OFF_POLICY)}), this is a {kind}")
+    if isinstance(model, dict):
+        table = _of_arrays(model, backend, rtol)
+    else:
+        with as_they_were(model):
+            if kind in OFF_POLICY.values():
+                table = _of_sb3_off_policy(model, kind, backend, rtol, gradient_steps, batch_size)
+            else:
+                table = _of_sb3(model, backend, rtol)
     if verbose:
         print(table)
     return table
@@ -128,13 +169,23 @@ def _statistic(name: str, theirs: float, ours: float, rtol: float) -> Row:
     return Row(name, theirs, ours, abs(theirs - ours), rtol * max(1.0, abs(theirs)))
 
 
-def _tensor(name: str, before: Array, theirs: Array, ours: Array, rtol: float) -> Row:
+def _tensor(name: str, before: Any, theirs: Any, ours: Any, rtol: float, slack: Any = 0.0) -> Row:
+    """``slack``: what each element may differ by besides."""
     theirs, ours = np.asarray(theirs, np.float64).reshape(-1), np.asarray(ours, np.float64).reshape(-1)
     moved = float(np.max(np.abs(theirs - np.asarray(before, np.float64).reshape(-1))))
     apart = np.abs(theirs - ours)
-    worst = int(np.argmax(apart))
-    tolerance = 1e-6 * float(np.max(np.abs(theirs))) + 20.0 * rtol * moved
-    return Row(name, float(theirs[worst]), float(ours[worst]), float(apart[worst]), tolerance)
+    tolerance = 1e-6 * float(np.max(np.abs(theirs))) + 20.0 * rtol * moved + np.asarray(slack) + np.zeros(len(apart))
+    worst = int(np.argmax(np.where(np.isnan(apart), np.inf, apart) / np.maximum(tolerance, 1e-300)))
+    return Row(name, float(theirs[worst]), float(ours[worst]), float(apart[worst]), float(tolerance[worst]))
+
+
+def _adam_slack(config: dict[str, Any], rate: float, squares: Array, steps: int, taken: int, rtol: float) -> Any:
+    """What rounding makes of Adam's latest ``taken`` steps, element by element; ``squares`` are its moments after ``steps`` ones."""
+    if not str(config.get("optimizer", "adam")).startswith("adam") or taken == 0:
+        return 0.0
+    size = np.sqrt(np.asarray(squares, np.float64).reshape(-1) / (1.0 - config["adam_beta2"] ** max(steps, 1)))
+    # A step is at most about its rate long, so that two of them are at most two apart.
+    return taken * rate * np.minimum(2.0, rtol * np.max(size) / (size + config["adam_eps"]))
 
 
 @contextlib.contextmanager
@@ -159,31 +210,94 @@ def _recorded() -> Iterator[list[Array]]:
         np.random.permutation, torch.randn_like = permutation, noise
 
 
+@contextlib.contextmanager
+def _uncounted(model: Any) -> Iterator[Any]:
+    """A callback to collect steps with, which are not counted."""
+    kept = {name: model.__dict__[name] for name in COUNTERS if name in model.__dict__}
+    # Episodes are added to these in place.
+    kept |= {name: copy.copy(value) for name, value in kept.items() if name.endswith("_buffer")}
+    mode = model.policy.training
+    try:
+        _, callback = model._setup_learn(1, None, False, "crosscheck", False)
+        yield callback
+    finally:
+        # A model that had no logger yet keeps the new one, so that its ``train`` can be called.
+        model.__dict__.update(kept)
+        model.policy.set_training_mode(mode)
+
+
 def _collected(model: Any) -> None:
     """Fills the rollout buffer if it is not full."""
     if model.rollout_buffer.full:
         return
-    kept = {name: model.__dict__[name] for name in COUNTERS if name in model.__dict__}
-    # Episodes are added to these in place.
-    kept |= {name: copy.copy(value) for name, value in kept.items() if name.endswith("_buffer")}
-    try:
-        _, callback = model._setup_learn(model.n_steps * model.n_envs, None, False, "crosscheck", False)
+    with _uncounted(model) as callback:
         model.collect_rollouts(model.env, callback, model.rollout_buffer, n_rollout_steps=model.n_steps)
+
+
+def _stored(model: Any, rows: int, tensors: list[Any]) -> None:
+    """Collects steps until the replay memory has ``rows`` transitions, or is full; ``tensors`` stay as they are."""
+    from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
+
+    buffer = model.replay_buffer
+    missing = min(-(-rows // model.n_envs), buffer.buffer_size) - buffer.size()
+    if missing <= 0:
+        return
+    with _kept(tensors), _uncounted(model) as callback:
+        model.collect_rollouts(
+            model.env,
+            callback,
+            train_freq=TrainFreq(missing, TrainFrequencyUnit.STEP),
+            replay_buffer=buffer,
+            action_noise=model.action_noise,
+            learning_starts=model.learning_starts,
+        )
+
+
+@contextlib.contextmanager
+def _kept(tensors: list[Any]) -> Iterator[None]:
+    """Puts the numbers of ``tensors`` back at the end."""
+    import torch
+
+    before = [tensor.detach().clone() for tensor in tensors]
+    try:
+        yield
     finally:
-        # A model that had no logger yet keeps the new one, so that its ``train`` can be called.
-        model.__dict__.update(kept)
+        with torch.no_grad():
+            for tensor, value in zip(tensors, before, strict=True):
+                tensor.copy_(value)
 
 
-def _of_sb3(model: Any, backend: str, rtol: float) -> CrossCheck:
+@contextlib.contextmanager
+def _trained(model: Any, optimizers: list[Any]) -> Iterator[None]:
+    """``train`` can be called inside; logger, counters, mode and optimisers are put back at the end."""
     from stable_baselines3.common.logger import Logger
 
-    from .sb3 import kl_scale
+    logger, updates, mode = getattr(model, "_logger", None), model._n_updates, model.policy.training
+    states = [copy.deepcopy(optimizer.state_dict()) for optimizer in optimizers]
+    model._logger = Logger(folder=None, output_formats=[])
+    try:
+        yield
+    finally:
+        model._logger, model._n_updates = logger, updates
+        if logger is None:
+            del model._logger
+        for optimizer, state in zip(optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+        model.policy.set_training_mode(mode)
 
+
+def _check_step_size(model: Any) -> None:
     step_size = float(model.lr_schedule(model._current_progress_remaining))
     if step_size < 0.0:
         raise UnsupportedModel(
             f"the learning rate is {step_size:g}: the run is past the end of its schedule, and an update would climb its loss"
         )
+
+
+def _of_sb3(model: Any, backend: str, rtol: float) -> CrossCheck:
+    from .sb3 import kl_scale
+
+    _check_step_size(model)
     updater = Updater(model, backend)
     _collected(model)
     mapping, kind = updater.mapping, updater.kind
@@ -191,20 +305,14 @@ def _of_sb3(model: Any, backend: str, rtol: float) -> CrossCheck:
     before = (mapping.get(), *get_moments(mapping, updater.optimizer))
     buffer = model.rollout_buffer
     kept = {name: value for name, value in buffer.__dict__.items() if isinstance(value, (np.ndarray, bool, dict))}
-    logger, updates, state = getattr(model, "_logger", None), model._n_updates, _copied(model.policy.optimizer)
-    model._logger = Logger(folder=None, output_formats=[])
     try:
-        with _recorded() as drawn:
-            type(model).train(model)
-        logged = {tag: float(value) for tag, value in model.logger.name_to_value.items()}
-        after = mapping.get()
-        moments, steps = get_moments(mapping, updater.optimizer)
+        with _kept(list(mapping.tensors.values())), _trained(model, [model.policy.optimizer]):
+            with _recorded() as drawn:
+                type(model).train(model)
+            logged = {tag: float(value) for tag, value in model.logger.name_to_value.items()}
+            after = mapping.get()
+            moments, steps = get_moments(mapping, updater.optimizer)
     finally:
-        model._logger, model._n_updates = logger, updates
-        if logger is None:
-            del model._logger
-        mapping.set(before[0])
-        model.policy.optimizer.load_state_dict(state)
         buffer.__dict__.update(kept)
     config = updater.config
     rows = len(batch["logp_old"])
@@ -221,15 +329,70 @@ def _of_sb3(model: Any, backend: str, rtol: float) -> CrossCheck:
     table.rows += [
         _statistic(tag, logged[tag], ours[tag], rtol) for tag in logged if tag in ours and tag != "train/learning_rate"
     ]
-    table.rows += [_tensor(name, before[0][name], after[name], updated.parameters[name], rtol) for name in after]
+    rate, taken = float(config["learning_rate"]), steps - before[2]
+    for name, value in after.items():
+        of_adam = kind != "trpo" or not name.startswith(("policy.", "log_std"))
+        squares = moments[f"optimizer.exp_avg_sq.{name}"]
+        slack = _adam_slack(config, rate, squares, steps, taken, rtol) if of_adam else 0.0
+        table.rows.append(_tensor(name, before[0][name], value, updated.parameters[name], rtol, slack))
     for name, value in moments.items():
         if not (kind == "trpo" and name.split(".", 2)[2].startswith(("policy.", "log_std"))):
             table.rows.append(_tensor(name, before[1][name], value, updated.moments[name], rtol))
     return table
 
 
-def _copied(optimizer: Any) -> Any:
-    return copy.deepcopy(optimizer.state_dict())
+def _of_sb3_off_policy(
+    model: Any, kind: str, backend: str, rtol: float, gradient_steps: int | None, batch_size: int | None
+) -> CrossCheck:
+    _check_step_size(model)
+    mapping = OffPolicyMap(model, kind)
+    rows = int(model.batch_size) if batch_size is None else batch_size
+    count = int(getattr(model, "policy_delay", 1)) if gradient_steps is None else gradient_steps
+    config = mapping.config(rows)
+    _stored(model, rows, mapping.parameters())
+    before, taken = Numbers.of_model(mapping), int(model._n_updates)
+    with _kept(mapping.parameters()), _trained(model, mapping.optimizers()):
+        with recorded(mapping) as drawn:
+            type(model).train(model, gradient_steps=count, batch_size=rows)
+        logged = {tag: float(value) for tag, value in model.logger.name_to_value.items()}
+        theirs = Numbers.of_model(mapping)
+    ours, tags = repeated(mapping, before, drawn, taken, config, backend)
+    table = CrossCheck(f"{count} gradient steps of {type(model).__name__}, each on {rows} transitions")
+    lost = max(drawn.logp_rounding, default=0.0)
+    for name, value in theirs.table.items():
+        if name.endswith("step"):
+            table.rows.append(_statistic(name, value - before.table[name], ours.table[name] - before.table[name], 0.0))
+    for tag, own in tags.items():
+        row = _statistic(tag, logged.get(tag, math.nan), own, rtol)
+        row.tolerance += _of_logp(tag, row.theirs, logged, before.table) * lost
+        table.rows.append(row)
+    for name, value in theirs.table.items():
+        if not name.endswith("step"):
+            table.rows.append(_tensor(name, [before.table[name]], [value], [ours.table[name]], rtol + lost))
+    slack: dict[str, Any] = {}
+    for name in theirs.parameters:
+        key = "policy_optimizer_step" if kind != "dqn" and name.startswith("policy.") else "optimizer_step"
+        steps, own = int(theirs.table[key]), int(theirs.table[key] - before.table[key])
+        squares = theirs.moments[f"optimizer.exp_avg_sq.{name}"]
+        slack[name] = _adam_slack(config, float(config["learning_rate"]), squares, steps, own, rtol + lost)
+    tau = float(config.get("tau", 0.0))
+    for part, prefix, share in (("parameters", "", 1.0), ("targets", "target.", tau), ("moments", "", 0.0)):
+        was, value, own_part = (getattr(one, part) for one in (before, theirs, ours))
+        for name in value:
+            args = (was[name], value[name], own_part[name], rtol + lost, share * slack.get(name, 0.0))
+            table.rows.append(_tensor(prefix + name, *args))
+    return table
+
+
+def _of_logp(tag: str, theirs: float, logged: dict[str, float], table: dict[str, float]) -> float:
+    """How far a statistic of SAC moves with log π, to first order."""
+    alpha = logged.get("train/ent_coef", 0.0)
+    if tag == "train/actor_loss":
+        return alpha
+    if tag == "train/critic_loss":
+        # y moves by α; ½ Σ mean (q − y)² by at most α Σ mean |q − y| ≤ 2 α √loss.
+        return 2.0 * alpha * math.sqrt(max(theirs, 0.0))
+    return abs(table.get("log_alpha", 0.0)) if tag == "train/ent_coef_loss" else 0.0
 
 
 def _of_arrays(given: dict[str, Any], backend: str, rtol: float) -> CrossCheck:

@@ -23,24 +23,26 @@ class UnsupportedModel(_native.ConfigError):
     """A model that wgpo has no equal for; the sentence says what."""
 
 
-def kind_of(model: Any) -> str:
-    """``"ppo"``, ``"a2c"`` or ``"trpo"``, by the class itself, so that MaskablePPO and the like are refused."""
+#: Classes that learn from rollouts, and those that learn from a replay memory, by their names here.
+ON_POLICY = {"PPO": "ppo", "A2C": "a2c", "TRPO": "trpo"}
+OFF_POLICY = {"DQN": "dqn", "DDPG": "ddpg", "TD3": "td3", "SAC": "sac"}
+
+
+def kind_of(model: Any, known: dict[str, str] = ON_POLICY) -> str:
+    """``"ppo"``, ``"a2c"``, … by the class itself, so that MaskablePPO and the like are refused."""
+    theirs = ", ".join(name for name in known if name != "TRPO")
+    expected = f"expected Stable-Baselines3's {theirs}, or sb3-contrib's TRPO"
     for parent in type(model).__mro__:
         name = f"{parent.__module__}.{parent.__name__}"
         if name.startswith("stable_baselines3.") or name.startswith("sb3_contrib."):
-            found = {"PPO": "ppo", "A2C": "a2c", "TRPO": "trpo"}.get(parent.__name__)
-            if found is not None:
-                return found
-            raise UnsupportedModel(
-                f"the model is a {parent.__name__}, expected Stable-Baselines3's PPO or A2C, or sb3-contrib's TRPO"
-            )
-    raise UnsupportedModel(
-        f"the model is a {type(model).__name__}, expected Stable-Baselines3's PPO or A2C, or sb3-contrib's TRPO"
-    )
+            if parent.__name__ in known:
+                return known[parent.__name__]
+            raise UnsupportedModel(f"the model is a {parent.__name__}, {expected}")
+    raise UnsupportedModel(f"the model is a {type(model).__name__}, {expected}")
 
 
-def _layers(sequential: Any, last: Any, what: str) -> tuple[list[Any], str | None]:
-    """Its linear layers, with ``last`` behind them, and their activation."""
+def layers_of(sequential: Any, last: Any, what: str) -> tuple[list[Any], str | None]:
+    """The linear layers of ``sequential``, with ``last`` behind them, and their activation."""
     import torch
 
     activations = {
@@ -93,8 +95,8 @@ class PolicyMap:
             raise UnsupportedModel(
                 "the policy squashes its actions (squash_output=True), which wgpo's Gaussian does not"
             )
-        actor, first = _layers(extractor.policy_net, policy.action_net, "the actor")
-        critic, second = _layers(extractor.value_net, policy.value_net, "the critic")
+        actor, first = layers_of(extractor.policy_net, policy.action_net, "the actor")
+        critic, second = layers_of(extractor.value_net, policy.value_net, "the critic")
         if first is not None and second is not None and first != second:
             raise UnsupportedModel(f"actor and critic have different activations: {first} and {second}")
         self.policy = policy
@@ -141,10 +143,14 @@ class PolicyMap:
 
 
 def optimizer_of(policy: Any) -> tuple[str, dict[str, Any]]:
-    """The optimiser's kind here and its settings."""
+    """The policy's optimiser: its kind here and its settings."""
+    return optimizer_settings(policy.optimizer)
+
+
+def optimizer_settings(optimizer: Any) -> tuple[str, dict[str, Any]]:
+    """An optimiser's kind here and its settings."""
     import torch
 
-    optimizer = policy.optimizer
     if len(optimizer.param_groups) != 1:
         raise UnsupportedModel(f"the optimiser has {len(optimizer.param_groups)} groups of parameters, expected 1")
     group = optimizer.param_groups[0]
