@@ -71,6 +71,21 @@ CASES: list[Any] = [
     (TRPO, "Pendulum-v1", {"n_steps": 128, "n_critic_updates": 5}),
     (TRPO, "Acrobot-v1", {"n_steps": 128, "sub_sampling_factor": 4, "batch_size": 64}),
     (TRPO, "MultiDiscrete", {"n_steps": 64}),
+    (PPO, "CartPole-v1", {"n_steps": 32, "n_epochs": 2, "gamma": 0.8, "gae_lambda": 0.5, "clip_range": 0.01}),
+    (A2C, "CartPole-v1", {"gae_lambda": 0.9, "vf_coef": 0.2, "max_grad_norm": 0.02, "rms_prop_eps": 1e-3}),
+    (
+        TRPO,
+        "CartPole-v1",
+        {
+            "n_steps": 32,
+            "normalize_advantage": False,
+            "cg_damping": 0.01,
+            "cg_max_steps": 5,
+            "target_kl": 0.05,
+            "line_search_shrinking_factor": 0.5,
+            "line_search_max_iter": 4,
+        },
+    ),
 ]
 
 

@@ -116,7 +116,11 @@ def everything(model: Any) -> dict[str, Any]:
         "weights": {name: value.clone() for name, value in model.policy.state_dict().items()},
         "optimizers": optimizers,
         "alpha": None if log_alpha is None else log_alpha.detach().clone(),
-        "counts": {name: value for name, value in vars(model).items() if isinstance(value, (int, float)) and name != "start_time"},
+        "counts": {
+            name: value
+            for name, value in vars(model).items()
+            if isinstance(value, (int, float)) and name != "start_time"
+        },
         "training": model.policy.training,
         "generators": generators(model),
     }

@@ -123,7 +123,8 @@ def crosscheck(
 
     The tolerance of a statistic is ``rtol · max(1, |theirs|)``. That of a parameter is 1e-6 · max |p|, which is some ten roundings of float32, and 20 · ``rtol``
     times the largest change of its tensor. Adam divides a gradient by its usual size √v, so it carries the rounding of small gradients into steps of full length:
-    an element may be off by ``rtol · max √v / (√v + ε)`` of each step besides, and at most by 2 of them. SAC's are wider where actions are near their bounds:
+    an element may be off by ``rtol · max √v / (√v + ε)`` of each step besides, and at most by 2 of them. TRPO's step solves one system for all tensors of the actor,
+    so the largest change of any of them counts for each. SAC's are wider where actions are near their bounds:
     Stable-Baselines3 takes the logarithm of 1 − a² + 1e-6 in float32, where 1 − a² is off by up to 3e-7. The mean of 3e-7/(1 − a² + 1e-6) over the batch, summed
     over dimensions, is what its log-probabilities may miss; it is added to ``rtol``.
 
@@ -330,10 +331,11 @@ def _of_sb3(model: Any, backend: str, rtol: float) -> CrossCheck:
         _statistic(tag, logged[tag], ours[tag], rtol) for tag in logged if tag in ours and tag != "train/learning_rate"
     ]
     rate, taken = float(config["learning_rate"]), steps - before[2]
+    farthest = max(float(np.max(np.abs(after[name] - before[0][name]))) for name in after if name.startswith("policy."))
     for name, value in after.items():
         of_adam = kind != "trpo" or not name.startswith(("policy.", "log_std"))
         squares = moments[f"optimizer.exp_avg_sq.{name}"]
-        slack = _adam_slack(config, rate, squares, steps, taken, rtol) if of_adam else 0.0
+        slack = _adam_slack(config, rate, squares, steps, taken, rtol) if of_adam else 20.0 * rtol * farthest
         table.rows.append(_tensor(name, before[0][name], value, updated.parameters[name], rtol, slack))
     for name, value in moments.items():
         if not (kind == "trpo" and name.split(".", 2)[2].startswith(("policy.", "log_std"))):
@@ -426,5 +428,11 @@ def _of_arrays(given: dict[str, Any], backend: str, rtol: float) -> CrossCheck:
         if name not in means:
             raise ValueError(f"{name}: there is no such statistic; there are {', '.join(sorted(means))}")
         table.rows.append(_statistic(name, float(value), means[name], rtol))
-    table.rows += [_tensor(name, before[name], value, ours[name], rtol) for name, value in after.items()]
+    tensors, found = read_bytes(learner.state())
+    settings, steps = json.loads(config), int(found.table["optimizer_step"])
+    taken, rate = int(stats["optimizer_steps"]), float(max(settings["learning_rate"], stats["learning_rate"]))
+    for name, value in after.items():
+        squares = tensors[f"optimizer.exp_avg_sq.{name}"]
+        slack = _adam_slack(settings, rate, squares, steps, taken, rtol) if np.any(squares) else 0.0
+        table.rows.append(_tensor(name, before[name], value, ours[name], rtol, slack))
     return table
