@@ -142,7 +142,6 @@ python_tests() {
     rm -rf target/python/wheels
     (cd python && CARGO="$PWD/../tests/workspace_cargo.sh" "../$venv/bin/maturin" build --locked --profile dev --out ../target/python/wheels)
     "$venv"/bin/pip install --quiet --no-deps --force-reinstall target/python/wheels/*.whl
-    "$venv"/bin/python -m mypy --strict python/python/wgpo
     "$venv"/bin/python -m mypy.stubtest wgpo._native
     WGPO_WHEEL=$(ls target/python/wheels/*.whl) "$venv"/bin/python -m pytest -q --durations=15 python/tests
 }
