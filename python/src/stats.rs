@@ -1,6 +1,7 @@
 //! What the library tells of its work, as dictionaries.
 
 use numpy::{IntoPyArray, PyArray1};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use wgpo::UpdateStats;
@@ -8,10 +9,10 @@ use wgpo::data::{Acted, Actions, MinibatchStats, OffPolicyStats, TrustRegionStat
 use wgpo::state::EpisodeStats;
 use wgpo::trainer::IterationStats;
 
-/// Fields under their own names.
+/// Fields under their own names, which are made strings of Python's once.
 macro_rules! put {
     ($to:ident, $from:ident: $($field:ident)*) => {
-        $($to.set_item(stringify!($field), $from.$field)?;)*
+        $($to.set_item(intern!($to.py(), stringify!($field)), $from.$field)?;)*
     };
 }
 

@@ -1,6 +1,6 @@
 """What the way from Python into the library and back costs, against the library's own time for the same calls.
 
-Not a test: `python python/tests/overhead.py`. Build with `maturin develop --release` first.
+Not a test: `python python/tests/overhead.py`. Build with `maturin develop --release` first (or install a release wheel).
 """
 
 from __future__ import annotations
