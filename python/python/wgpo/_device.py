@@ -100,11 +100,12 @@ class OnDevice(Base):
     def _evaluate_without(self, episodes: int, deterministic: bool) -> Evaluation:
         if self._trainer is None:
             return super()._evaluate_without(episodes, deterministic)
-        before = None if deterministic else self._trainer.state()
-        found = self._trainer.evaluate(episodes, deterministic)
-        if before is not None:
-            # Drawing counts draws, and may let running statistics learn.
-            self._trainer.load_state(before)
+        trainer = self._trainer
+        if not deterministic:
+            # Drawing counts draws, and may let running statistics learn. A copy does, so that the model is as it was, also where Ctrl-C ends this.
+            trainer = self._make_trainer(self.config)
+            trainer.load_state(self._trainer.state())
+        found = trainer.evaluate(episodes, deterministic)
         return Evaluation(
             found["count"], found["mean_return"], found["min_return"], found["max_return"], found["mean_length"]
         )
