@@ -1,14 +1,17 @@
 //! The critics of DDPG, TD3 and SAC: one or two, each with its target.
 
 use super::Real;
-use super::flat_mlp::{FlatMlp, by_input, by_numbers};
+use super::flat_mlp::{FlatMlp, by_input};
 use super::mlp::{Mlp, Tape, give};
-use super::optim::{Adam, AdamSettings, Stepped};
-use super::row_blocks::each_of;
+use super::optim::{Adam, Stepped};
+use super::row_blocks::{each, each_of};
 use super::td_target::polyak;
 use crate::data::check_shape;
 use crate::error::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+/// Products of numbers that take as long as one parameter's share of a pass over all of them.
+pub(super) const PASS: usize = 64;
 
 /// One critic or two, of one shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +78,9 @@ impl<F: Real> Critics<F> {
     /// [`Error::Shape`] if a target has another length than its critic.
     pub fn follow(&mut self, tau: F) -> Result<()> {
         check_shape("targets", &[self.targets.len()], &[self.online.len()])?;
-        self.targets.iter_mut().zip(&self.online).try_for_each(|(target, online)| polyak(target, online, tau))
+        let size = self.online.first().map_or(0, |online| online.len().saturating_mul(PASS));
+        let pairs: Vec<_> = self.targets.iter_mut().zip(&self.online).collect();
+        each(size, pairs, |(target, online)| polyak(target, online, tau)).map(|_| ())
     }
 
     /// The least of the critics' values of `seen`, `[rows]`, and the gradient of Σ w · least by `seen`: through the least alone, the
@@ -107,7 +112,12 @@ impl<F: Real> Critics<F> {
     }
 
     /// A critic and its forward pass.
-    fn pass(&self, network: &FlatMlp, index: usize, seen: ArrayView2<'_, F>) -> Result<(Mlp<'_, F>, Tape<F>)> {
+    pub(super) fn pass(
+        &self,
+        network: &FlatMlp,
+        index: usize,
+        seen: ArrayView2<'_, F>,
+    ) -> Result<(Mlp<'_, F>, Tape<F>)> {
         let q = network.with(&self.online[index])?;
         let tape = q.forward(seen)?;
         Ok((q, tape))
@@ -146,79 +156,6 @@ pub fn critic_loss<F: Real>(values: &Array1<F>, targets: &Array1<F>, scale: F) -
     Ok((loss, d.mapv(|d| scale * F::of(2.0) * d / rows)))
 }
 
-/// One Adam step of each critic on `scale · mean (Q(seen) − y)²`; of none if the optimiser refuses the gradient of one.
-///
-/// # Errors
-/// [`Error::Shape`] if arrays do not fit. Nothing has changed then.
-pub fn critic_step<F: Real>(
-    network: &FlatMlp,
-    critics: &mut Critics<F>,
-    settings: &AdamSettings,
-    lr: f64,
-    seen: ArrayView2<'_, F>,
-    targets: Array1<F>,
-    scale: F,
-) -> Result<CriticStats<F>> {
-    critic_step_of(network, critics, settings, lr, seen, None, targets, scale)
-}
-
-/// [`critic_step`] of critics with an output for each choice: of row r the one that `actions` names, which is there. Without them, of the only one.
-///
-/// # Errors
-/// As [`critic_step`].
-#[expect(clippy::too_many_arguments, reason = "one more than critic_step, whose arguments these are")]
-pub(super) fn critic_step_of<F: Real>(
-    network: &FlatMlp,
-    critics: &mut Critics<F>,
-    settings: &AdamSettings,
-    lr: f64,
-    seen: ArrayView2<'_, F>,
-    actions: Option<ArrayView1<'_, u32>>,
-    targets: Array1<F>,
-    scale: F,
-) -> Result<CriticStats<F>> {
-    check_shape("targets", &[targets.len()], &[seen.nrows()])?;
-    check_shape("adam", &[critics.adam.len()], &[critics.online.len()])?;
-    let of_one = |index: usize| {
-        let (q, tape) = critics.pass(network, index, seen)?;
-        let Some(actions) = actions else {
-            let values = tape.output().column(0).to_owned();
-            let (loss, cotangent) = critic_loss(&values, &targets, scale)?;
-            let gradient = by_numbers(&q, &tape, cotangent.insert_axis(Axis(1)).view())?;
-            tape.give();
-            let would = Adam::would_step(settings, &gradient);
-            return Ok((values, loss, gradient, would));
-        };
-        let values: Array1<F> = actions.iter().zip(tape.output().rows()).map(|(a, row)| row[*a as usize]).collect();
-        let (loss, slopes) = critic_loss(&values, &targets, scale)?;
-        let mut cotangent = Array2::zeros(tape.output().dim());
-        actions.iter().zip(slopes).enumerate().for_each(|(r, (a, slope))| cotangent[[r, *a as usize]] = slope);
-        let gradient = by_numbers(&q, &tape, cotangent.view())?;
-        tape.give();
-        let would = Adam::would_step(settings, &gradient);
-        Ok((values, loss, gradient, would))
-    };
-    let all = each_of(network.len() * seen.nrows(), critics.online.len(), of_one)?;
-    let mut q_values = Array2::zeros((critics.online.len(), seen.nrows()));
-    let (mut loss, mut gradients, mut stepped) = (F::zero(), Vec::new(), Vec::new());
-    for (index, (values, own, gradient, would)) in all.into_iter().enumerate() {
-        q_values.row_mut(index).assign(&values);
-        loss += own;
-        gradients.push(gradient);
-        stepped.push(would);
-    }
-    // All or none, so that they stay at the same step of their optimiser.
-    if stepped.iter().any(|one| !one.stepped) {
-        stepped.iter_mut().for_each(|one| one.stepped = false);
-        return Ok(CriticStats { q_values, targets, loss, gradients, stepped });
-    }
-    let of_each = critics.online.iter_mut().zip(&mut critics.adam).zip(&gradients).zip(&stepped);
-    for (((parameters, adam), gradient), would) in of_each {
-        adam.step_of_norm(0..gradient.len(), settings, lr, parameters, gradient, Some(would.grad_norm))?;
-    }
-    Ok(CriticStats { q_values, targets, loss, gradients, stepped })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,25 +169,6 @@ mod tests {
             assert!(least_of(&values).unwrap().0[0].is_nan());
         }
         assert!(least_of::<f64>(&[]).is_err() && least_of(&[array![1.0], array![1.0, 2.0]]).is_err());
-    }
-
-    /// The first critic's gradient is within what the optimiser takes, the second's beyond.
-    #[test]
-    fn a_gradient_that_is_refused_stops_both() {
-        let network = FlatMlp::new(vec![1, 1], crate::policy::Activation::Identity).unwrap();
-        let settings = AdamSettings::new(&crate::config::Config::sac_sb3(), 0..0);
-        let online = vec![vec![1.0, 0.0], vec![1e20, 0.0]];
-        let adam = vec![Adam::new(2), Adam::new(2)];
-        let mut critics = Critics { targets: online.clone(), online, adam };
-        let before = critics.clone();
-        let step = |critics: &mut Critics<f64>| {
-            critic_step(&network, critics, &settings, 0.1, array![[1.0]].view(), array![0.0], 1.0).unwrap()
-        };
-        let stats = step(&mut critics);
-        assert!(stats.stepped.iter().all(|one| !one.stepped) && stats.stepped[1].grad_norm > 1e20);
-        assert_eq!(critics, before);
-        critics.online[1][0] = 2.0;
-        assert!(step(&mut critics).stepped.iter().all(|one| one.stepped) && critics.adam[1].step == 1);
     }
 
     #[test]

@@ -8,8 +8,7 @@ use super::row_blocks::both;
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use crate::policy::Activation;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
-use std::ops::Range;
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 
 /// The shape of a network: widths from input to output, and the activation after every layer but the last.
 ///
@@ -123,59 +122,15 @@ pub(super) fn by_numbers<F: Real>(
     Ok(flat)
 }
 
-/// Outputs of `x` alone, `[rows, outputs]`; halves of the rows side by side.
-///
-/// # Errors
-/// As [`Mlp::forward`].
-pub(super) fn outputs<F: Real>(network: &Mlp<'_, F>, x: ArrayView2<'_, F>) -> Result<Array2<F>> {
-    in_halves(network, x.nrows(), |rows| {
-        let tape = network.forward(x.slice(s![rows, ..]))?;
-        let outputs = tape.output().to_owned();
-        tape.give();
-        Ok(outputs)
-    })
-}
-
-/// Outputs of `x`, of one column, and the gradient of Σ w y by `x`; halves of the rows side by side.
-///
-/// # Errors
-/// As [`Mlp::forward`].
-pub(super) fn outputs_and_gradient<F: Real>(
-    network: &Mlp<'_, F>,
-    x: ArrayView2<'_, F>,
-    w: F,
-) -> Result<(Array1<F>, Array2<F>)> {
-    let all = in_halves(network, x.nrows(), |rows| {
-        let cotangent = Array2::from_elem((rows.len(), 1), w);
-        let tape = network.forward(x.slice(s![rows, ..]))?;
-        let gradient = by_input(network, &tape, cotangent.view())?;
-        let own = concatenate(Axis(1), &[tape.output(), gradient.view()]).map_err(|_| unlike(x))?;
-        give(gradient);
-        tape.give();
-        Ok(own)
-    })?;
-    Ok((all.column(0).to_owned(), all.slice_move(s![.., 1..])))
-}
-
-/// `work` on each half of the rows, and what it returns of them, in order.
-fn in_halves<F: Real>(
-    network: &Mlp<'_, F>,
-    rows: usize,
-    work: impl Fn(Range<usize>) -> Result<Array2<F>> + Sync + Send,
-) -> Result<Array2<F>> {
-    let len: usize = network.layers.iter().map(|layer| layer.weight.len()).sum();
-    let half = rows / 2;
-    if half == 0 {
-        return work(0..rows);
+/// The sum of gradients of several parts of the rows, in order; there is at least one.
+pub(super) fn added<F: Real>(parts: Vec<Vec<F>>) -> Vec<F> {
+    let mut parts = parts.into_iter();
+    let mut sum = parts.next().unwrap_or_default();
+    for part in parts {
+        F::add_rows(&part, &mut sum);
+        F::give(part);
     }
-    let (first, second) = both(half * len, || work(0..half), || work(half..rows));
-    let (first, second) = (first?, second?);
-    concatenate(Axis(0), &[first.view(), second.view()]).map_err(|_| unlike(second.view()))
-}
-
-/// Of arrays that have the same number of rows or columns, which is so wherever this is called.
-fn unlike<F: Real>(array: ArrayView2<'_, F>) -> Error {
-    Error::shape("x", array.shape(), array.shape())
+    sum
 }
 
 /// Gradient of Σ cotangent · y by the input alone, `[rows, inputs]`.

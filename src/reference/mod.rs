@@ -20,6 +20,7 @@ pub mod advantage_vtrace;
 pub mod batch_shuffle;
 pub mod batch_valid;
 pub mod cg;
+mod critic_step;
 pub mod critics;
 mod distribution;
 pub mod dqn_update;

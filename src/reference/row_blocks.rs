@@ -32,10 +32,27 @@ pub(super) fn each_of<T: Send>(
     count: usize,
     work: impl Fn(usize) -> Result<T> + Sync + Send,
 ) -> Result<Vec<T>> {
-    if size < WORTH_A_THREAD || count < 2 {
-        return (0..count).map(work).collect();
+    each(size, (0..count).collect(), work)
+}
+
+/// `work` of each of `items`, as [`both`].
+pub(super) fn each<A: Send, T: Send>(
+    size: usize,
+    items: Vec<A>,
+    work: impl Fn(A) -> Result<T> + Sync + Send,
+) -> Result<Vec<T>> {
+    if size < WORTH_A_THREAD || items.len() < 2 {
+        return items.into_iter().map(work).collect();
     }
-    (0..count).into_par_iter().map(work).collect()
+    items.into_par_iter().map(work).collect()
+}
+
+/// All rows, or two halves of them where `size`, the products of numbers of all rows, is worth a thread. The shape alone decides, so it fixes the
+/// order of the sums over rows.
+pub(super) fn halves(size: usize, rows: usize) -> Vec<Range<usize>> {
+    let half = rows / 2;
+    let all = std::iter::once(0..rows);
+    if half == 0 || size < WORTH_A_THREAD { all.collect() } else { vec![0..half, half..rows] }
 }
 
 /// `work` on each block of rows, in parallel, results in order.

@@ -1,7 +1,7 @@
 //! A gradient step of SAC where actions are choices.
 
 use super::Real;
-use super::critics::{CriticStats, critic_step_of};
+use super::critics::CriticStats;
 use super::flat_mlp::{FlatMlp, by_numbers};
 use super::row_blocks::{both, each_of};
 use super::sac_update::{SacSettings, SacState, temperature_step};
@@ -97,8 +97,8 @@ fn step<F: Real>(
     next.give();
     let targets = batch.targets(ahead.view())?;
     let (critics, half) = (&mut state.critics, F::of(0.5));
-    let critics =
-        critic_step_of(critic, critics, &settings.adam, settings.q_lr, batch.obs, Some(actions), targets, half)?;
+    let rows = critics.of_rows(critic, batch.obs, Some(actions), targets, (half, batch.rows()))?;
+    let critics = critics.step(&settings.adam, settings.q_lr, vec![rows])?;
     let Some(tape) = own else {
         return Ok(SacChoicesStats { critics, alpha, actor: None });
     };

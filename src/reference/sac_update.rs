@@ -1,7 +1,7 @@
 //! A gradient step of SAC.
 
 use super::Real;
-use super::critics::{CriticStats, Critics, critic_step};
+use super::critics::{CriticStats, Critics};
 use super::flat_mlp::{FlatMlp, by_numbers};
 use super::mlp::give;
 use super::optim::{Adam, AdamSettings};
@@ -154,7 +154,8 @@ fn step<F: Real>(
     let targets = batch.targets(next.view())?;
     let seen = joined(batch.obs, actions)?;
     let half = F::of(0.5);
-    let critics = critic_step(critic, &mut state.critics, &settings.adam, settings.q_lr, seen.view(), targets, half)?;
+    let of_critics = state.critics.of_rows(critic, seen.view(), None, targets, (half, batch.rows()))?;
+    let critics = state.critics.step(&settings.adam, settings.q_lr, vec![of_critics])?;
     let Some((tape, sample)) = own else {
         return Ok(SacStats { critics, next_sample, alpha, actor: None });
     };

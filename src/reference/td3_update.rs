@@ -1,15 +1,17 @@
 //! A gradient step of TD3, and of DDPG, which is TD3 with one critic, no delay and no noise.
 
 use super::Real;
-use super::critics::{CriticStats, Critics, critic_step};
-use super::flat_mlp::{FlatMlp, by_numbers, outputs, outputs_and_gradient};
+use super::critics::{CriticStats, Critics, PASS};
+use super::flat_mlp::{FlatMlp, added, by_input, by_numbers};
+use super::mlp::{Mlp, give};
 use super::optim::{Adam, AdamSettings};
-use super::row_blocks::both;
+use super::row_blocks::{both, each_of, halves};
 use super::td_target::polyak;
 use super::transitions::{Transitions, joined};
 use crate::data::check_shape;
 use crate::error::{Error, Result};
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use std::ops::Range;
 
 /// Settings of the step.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,39 +108,73 @@ fn step<F: Real>(
     actions: ArrayView2<'_, F>,
     noise: ArrayView2<'_, F>,
 ) -> Result<Td3Stats<F>> {
-    let (policy, target) = (actor.with(&state.policy)?, actor.with(&state.policy_target)?);
-    let due = state.updates.wrapping_add(1).is_multiple_of(settings.policy_frequency);
-    let own = || due.then(|| policy.forward(batch.obs)).transpose();
-    let (tape, next): (Result<_>, Result<_>) =
-        both(batch.rows() * actor.len(), own, || outputs(&target, batch.next_obs));
-    let (tape, next) = (tape?, next?);
-    let next_actions = noisy_actions(next.view(), noise, settings.policy_noise, settings.noise_clip)?;
-    let next = state.critics.least_of_targets(critic, joined(batch.next_obs, next_actions.view())?.view())?;
-    let targets = batch.targets(next.view())?;
-    let seen = joined(batch.obs, actions)?;
-    let critics =
-        critic_step(critic, &mut state.critics, &settings.adam, settings.q_lr, seen.view(), targets, F::one())?;
+    let (target, rows) = (actor.with(&state.policy_target)?, batch.rows());
+    let size = rows * critic.len();
+    let parts = halves(size, rows);
+    let of_rows = |own: &Range<usize>| {
+        let batch = batch.of_rows(own.clone());
+        let tape = target.forward(batch.next_obs)?;
+        let noise = noise.slice(s![own.clone(), ..]);
+        let next_actions = noisy_actions(tape.output(), noise, settings.policy_noise, settings.noise_clip)?;
+        tape.give();
+        let seen_next = joined(batch.next_obs, next_actions.view())?;
+        let next = state.critics.least_of_targets(critic, seen_next.view())?;
+        give(seen_next);
+        let seen = joined(batch.obs, actions.slice(s![own.clone(), ..]))?;
+        let targets = batch.targets(next.view())?;
+        let of_critics = state.critics.of_rows(critic, seen.view(), None, targets, (F::one(), rows))?;
+        give(seen);
+        Ok((next_actions, of_critics))
+    };
+    let (next_actions, of_critics): (Vec<_>, Vec<_>) =
+        each_of(size, parts.len(), |index| of_rows(&parts[index]))?.into_iter().unzip();
+    let next_actions: Vec<_> = next_actions.iter().map(|part| part.view()).collect();
+    let next_actions =
+        concatenate(Axis(0), &next_actions).map_err(|_| Error::shape("noise", noise.shape(), &[rows]))?;
+    let critics = state.critics.step(&settings.adam, settings.q_lr, of_critics)?;
 
     state.updates = state.updates.wrapping_add(1);
     let (mut of_actor, mut actor_stepped) = (None, true);
-    if let Some(tape) = tape {
-        let a = tape.output().mapv(F::tanh);
+    if state.updates.is_multiple_of(settings.policy_frequency) {
         let q = critic.with(&state.critics.online[0])?;
-        let rows = F::count(batch.rows());
-        let (values, by_seen) = outputs_and_gradient(&q, joined(batch.obs, a.view())?.view(), -F::one() / rows)?;
-        let loss = -values.sum() / rows;
-        let mut by_output = by_seen.slice(s![.., batch.obs.ncols()..]).to_owned();
-        by_output.zip_mut_with(&a, |d, a| *d *= F::one() - *a * *a);
-        let by_policy = by_numbers(&policy, &tape, by_output.view())?;
-        tape.give();
-        actor_stepped =
-            state.policy_adam.step(&settings.adam, settings.policy_lr, &mut state.policy, &by_policy)?.stepped;
+        let policy = actor.with(&state.policy)?;
+        let all = each_of(size, parts.len(), |index| {
+            actor_rows([&q, &policy], batch.of_rows(parts[index].clone()).obs, rows)
+        })?;
+        let (sums, gradients): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        let (loss, by_policy) = (-sums.into_iter().sum::<F>() / F::count(rows), added(gradients));
         let tau = F::of(settings.tau);
-        state.critics.follow(tau)?;
-        polyak(&mut state.policy_target, &state.policy, tau)?;
+        let Td3State { critics, policy, policy_target, policy_adam, .. } = state;
+        let of_policy = || {
+            let stepped = policy_adam.step(&settings.adam, settings.policy_lr, policy, &by_policy)?.stepped;
+            polyak(policy_target, policy, tau)?;
+            Ok(stepped)
+        };
+        let (stepped, followed) = both(actor.len() * PASS, of_policy, || critics.follow(tau));
+        followed?;
+        actor_stepped = stepped?;
         of_actor = Some((loss, by_policy));
     }
     Ok(Td3Stats { critics, next_actions, actor: of_actor, actor_stepped })
+}
+
+/// Σ Q(s, tanh π(s)) of the rows `obs`, of a batch of `all`, and the gradient of −Σ Q / `all` by the actor's numbers.
+fn actor_rows<F: Real>([q, policy]: [&Mlp<'_, F>; 2], obs: ArrayView2<'_, F>, all: usize) -> Result<(F, Vec<F>)> {
+    let tape = policy.forward(obs)?;
+    let a = tape.output().mapv(F::tanh);
+    let seen = joined(obs, a.view())?;
+    let of_q = q.forward(seen.view())?;
+    give(seen);
+    let sum = of_q.output().sum();
+    let w = Array2::from_elem((obs.nrows(), 1), -F::one() / F::count(all));
+    let by_seen = by_input(q, &of_q, w.view())?;
+    of_q.give();
+    let mut by_output = by_seen.slice(s![.., obs.ncols()..]).to_owned();
+    give(by_seen);
+    by_output.zip_mut_with(&a, |d, a| *d *= F::one() - *a * *a);
+    let gradient = by_numbers(policy, &tape, by_output.view())?;
+    tape.give();
+    Ok((sum, gradient))
 }
 
 /// clip(tanh(outputs) + clip(`sigma` · noise, ±`clip`), ±1), `[rows, dims]`: the smoothed actions of TD3's target (Fujimoto et al. 2018,
@@ -167,6 +203,18 @@ mod tests {
     use crate::policy::Activation;
     use ndarray::array;
 
+    fn settings() -> Td3Settings {
+        Td3Settings {
+            policy_noise: 0.2,
+            noise_clip: 0.5,
+            policy_frequency: 1,
+            tau: 0.5,
+            adam: AdamSettings::new(&Config::cleanrl(), 0..0),
+            q_lr: 0.1,
+            policy_lr: 0.1,
+        }
+    }
+
     #[test]
     fn noise_and_actions_are_clipped() {
         let (outputs, noise) = (array![[0.0, 3.0, -3.0]], array![[10.0, 1.0, -0.5]]);
@@ -176,19 +224,52 @@ mod tests {
         assert!(noisy_actions(outputs.view(), array![[1.0]].view(), 0.2, 0.5).is_err());
     }
 
+    /// A step of f32 that is worth two threads has the bits of one thread on any number of them.
+    #[test]
+    fn halves_of_the_rows_have_the_bits_of_one_thread() {
+        let [critic, actor] =
+            [vec![6, 65, 65, 1], vec![4, 65, 65, 2]].map(|sizes| FlatMlp::new(sizes, Activation::Relu).unwrap());
+        let rows = 255;
+        let wave = |r: usize, c: usize, phase: f32| ((r * 7 + c * 3) as f32 * 0.37 + phase).sin();
+        let array = |columns, phase| Array2::from_shape_fn((rows, columns), |(r, c)| wave(r, c, phase));
+        let numbers = |len, phase| (0..len).map(|i| 0.2 * wave(i, 1, phase)).collect::<Vec<f32>>();
+        let online = vec![numbers(critic.len(), 0.1), numbers(critic.len(), 0.2)];
+        let start = Td3State {
+            critics: Critics { targets: online.clone(), online, adam: vec![Adam::new(critic.len()); 2] },
+            policy: numbers(actor.len(), 0.3),
+            policy_target: numbers(actor.len(), 0.4),
+            policy_adam: Adam::new(actor.len()),
+            updates: 0,
+        };
+        let (obs, next_obs, actions, noise) = (array(4, 0.5), array(4, 0.6), array(2, 0.7), array(2, 0.8));
+        let rewards = array(1, 0.9).column(0).to_owned();
+        let terminated = rewards.mapv(|r| u32::from(r > 0.9));
+        let batch = Transitions {
+            obs: obs.view(),
+            next_obs: next_obs.view(),
+            rewards: rewards.view(),
+            terminated: terminated.view(),
+            discounts: rewards.view(),
+        };
+        let run = |threads| {
+            let mut state = start.clone();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                td3_update([&critic, &actor], &settings(), &mut state, &batch, actions.view(), noise.view()).map(drop)
+            })
+            .unwrap();
+            state
+        };
+        let one = run(1);
+        assert!(one.policy != start.policy && halves(rows * critic.len(), rows).len() == 2);
+        assert_eq!((one == run(2), one == run(5)), (true, true));
+    }
+
     /// Moments of another length are found when the actor steps, after the critics did.
     #[test]
     fn an_error_half_way_changes_nothing() {
         let [critic, actor] = [vec![2, 1], vec![1, 1]].map(|sizes| FlatMlp::new(sizes, Activation::Relu).unwrap());
-        let settings = Td3Settings {
-            policy_noise: 0.2,
-            noise_clip: 0.5,
-            policy_frequency: 1,
-            tau: 0.5,
-            adam: AdamSettings::new(&Config::cleanrl(), 0..0),
-            q_lr: 0.1,
-            policy_lr: 0.1,
-        };
+        let settings = settings();
         let (q, pi) = (vec![0.5, -0.25, 0.125], vec![0.5, 0.25]);
         let critics = Critics { online: vec![q.clone()], targets: vec![q], adam: vec![Adam::new(3)] };
         let policy_adam = Adam::new(2);

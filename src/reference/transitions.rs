@@ -1,10 +1,12 @@
 //! A batch of transitions, as off-policy updates take it.
 
 use super::Real;
+use super::mlp::take;
 use super::td_target::td_target;
 use crate::data::check_shape;
-use crate::error::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use crate::error::Result;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, s};
+use std::ops::Range;
 
 /// B transitions, without their actions.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +40,17 @@ impl<F: Real> Transitions<'_, F> {
         check_shape("discounts", &[self.discounts.len()], &[self.rows()])
     }
 
+    /// Those of `rows`, which are there.
+    pub(super) fn of_rows(&self, rows: Range<usize>) -> Transitions<'_, F> {
+        Transitions {
+            obs: self.obs.slice(s![rows.clone(), ..]),
+            next_obs: self.next_obs.slice(s![rows.clone(), ..]),
+            rewards: self.rewards.slice(s![rows.clone()]),
+            terminated: self.terminated.slice(s![rows.clone()]),
+            discounts: self.discounts.slice(s![rows]),
+        }
+    }
+
     /// y of each transition, with the value `next` of its next state, `[B]`.
     ///
     /// # Errors
@@ -53,10 +66,8 @@ impl<F: Real> Transitions<'_, F> {
 /// [`crate::Error::Shape`] if the rows differ in number.
 pub(super) fn joined<F: Real>(obs: ArrayView2<'_, F>, actions: ArrayView2<'_, F>) -> Result<Array2<F>> {
     check_shape("actions", actions.shape(), &[obs.nrows(), actions.ncols()])?;
-    let mut seen = Vec::with_capacity(obs.nrows() * (obs.ncols() + actions.ncols()));
-    for (obs, actions) in obs.outer_iter().zip(actions.outer_iter()) {
-        seen.extend(obs.iter().chain(&actions).copied());
-    }
-    Array2::from_shape_vec((obs.nrows(), obs.ncols() + actions.ncols()), seen)
-        .map_err(|_| Error::shape("actions", actions.shape(), &[obs.nrows(), actions.ncols()]))
+    let mut seen = take((obs.nrows(), obs.ncols() + actions.ncols()));
+    seen.slice_mut(s![.., ..obs.ncols()]).assign(&obs);
+    seen.slice_mut(s![.., obs.ncols()..]).assign(&actions);
+    Ok(seen)
 }
