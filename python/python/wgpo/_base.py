@@ -24,7 +24,7 @@ from ._shadow import Shadow
 from ._spaces import ActionCodec, Array, ObsCodec
 from ._spec import config_with, make_spec
 from ._spec import fitted as fitted_spec
-from ._words import check_settings
+from ._words import check_networks, check_settings, whole_steps
 
 Self = TypeVar("Self", bound="Algorithm")
 
@@ -82,7 +82,7 @@ class Algorithm(ABC):
     def __init__(
         self,
         envs: Any = None,
-        *,
+        *more: Any,
         preset: str | None = None,
         hidden: list[int] | tuple[int, ...] | None = None,
         activation: str | None = None,
@@ -95,7 +95,13 @@ class Algorithm(ABC):
         verbose: int = 1,
         **settings: Any,
     ) -> None:
+        if more:
+            raise TypeError(
+                f"{type(self).__name__}(envs, …) takes one argument without a name, and got {1 + len(more)}: there are no policies by name, such as "
+                "Stable-Baselines3's MlpPolicy; hidden=[64, 64] and activation='tanh' say the networks"
+            )
         check_settings(self.algorithm, settings)
+        check_networks(envs, hidden, activation)
         self.seed, self.backend, self.dtype, self.verbose = seed, backend, dtype, verbose
         self.preset = preset
         self.history: list[dict[str, Any]] = []
@@ -208,7 +214,7 @@ class Algorithm(ABC):
 
     def learn(
         self: Self,
-        total_timesteps: int,
+        total_timesteps: float,
         *,
         progress_bar: bool = False,
         log_dir: str | Path | None = None,
@@ -218,7 +224,7 @@ class Algorithm(ABC):
         """Trains for ``total_timesteps`` environment steps more, all environments together, rounded up to whole updates.
 
         Args:
-            total_timesteps: steps; learning rates and other schedules end there, counted from the learner's start: after 1000 steps, a ``learn(1000)``
+            total_timesteps: steps, such as 1e5; learning rates and other schedules end there, counted from the learner's start: after 1000 steps, a ``learn(1000)``
                 begins in the middle of them. Exploration of DQN keeps the end that the first ``learn`` gave it.
             progress_bar: shows ``tqdm``'s bar, in notebooks too.
             log_dir: a folder for ``metrics.csv`` and TensorBoard's event files, whose tags are Stable-Baselines3's.
@@ -227,8 +233,7 @@ class Algorithm(ABC):
 
         Ctrl-C ends it between two calls; the weights are then those of the last whole update.
         """
-        if total_timesteps <= 0:
-            raise ValueError(f"total_timesteps is {total_timesteps}, must be at least 1")
+        total_timesteps = whole_steps(total_timesteps)
         callbacks = callback if isinstance(callback, list) else [callback] if callback is not None else []
         if self._interrupted:
             self._recount()

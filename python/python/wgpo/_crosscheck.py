@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import difflib
 import json
 import math
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 
 from . import _native
 from ._files import read_bytes, write_bytes
+from ._foreign import array
 from ._generators import as_they_were
 from ._log import minibatches, train_tags
 from ._sb3_model import OFF_POLICY, ON_POLICY, UnsupportedModel, get_moments, kind_of, orders_of
@@ -36,6 +38,23 @@ COUNTERS = (
     "_n_calls",
     "exploration_rate",
     "_logger",
+)
+
+
+#: What a dictionary may have.
+KEYS = (
+    "spec",
+    "config",
+    "algorithm",
+    "preset",
+    "before",
+    "after",
+    "batch",
+    "rollout",
+    "order",
+    "moments",
+    "optimizer_step",
+    "statistics",
 )
 
 
@@ -403,18 +422,37 @@ def _of_arrays(given: dict[str, Any], backend: str, rtol: float) -> CrossCheck:
         raise ValueError(
             f"the dictionary lacks {', '.join(missing) or 'one of batch and rollout'}: see the doc of wgpo.crosscheck"
         )
-    spec, before, after = given["spec"], given["before"], given["after"]
-    algorithm = str(given.get("algorithm", "ppo"))
+    for key in given:
+        if key not in KEYS:
+            near = difflib.get_close_matches(key, KEYS, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(KEYS)}"
+            raise ValueError(f"the dictionary has {key!r}, which is not read; {hint}")
+    spec, algorithm = given["spec"], str(given.get("algorithm", "ppo"))
+    if algorithm in OFF_POLICY.values():
+        raise ValueError(f"algorithm: is {algorithm}; a dictionary is of an actor-critic that learns from rollouts")
+    if not isinstance(spec.get("head"), dict):
+        raise ValueError("spec lacks head: see docs/rollout-format.md")
+    before, after = ({name: array(value) for name, value in given[key].items()} for key in ("before", "after"))
     discrete = spec["head"]["kind"] not in ("gaussian", "tanh_gaussian", "beta")
     base = _native.default_config(algorithm, given.get("preset"), discrete)
     config = json.dumps(config_with(algorithm, base, {"anneal_lr": False, **given.get("config", {})}))
     learner = _native.Learner(json.dumps(spec), config, backend=backend, seed=0)
     tensors, found = read_bytes(learner.state())
-    values = {**before, **{f"optimizer.{name}": value for name, value in given.get("moments", {}).items()}}
+    names = list(learner.named_parameters())
+    for key, own in (("before", before), ("after", after)):
+        for name, value in own.items():
+            if name not in names:
+                raise ValueError(f"{key}: the policy has no {name!r}; it has {', '.join(names)}")
+            if value.size != tensors[name].size:
+                raise ValueError(f"{key}: {name} has shape {list(value.shape)}, expected {list(tensors[name].shape)}")
+    lacking = [name for name in names if name not in before]
+    if lacking:
+        raise ValueError(f"before lacks {', '.join(lacking)}")
+    values = {**before, **{f"optimizer.{name}": array(value) for name, value in given.get("moments", {}).items()}}
     for name, value in values.items():
         if name not in tensors:
             raise ValueError(f"{name}: the policy has no such tensor; it has {', '.join(sorted(tensors))}")
-        tensors[name] = np.asarray(value, np.float32).reshape(tensors[name].shape)
+        tensors[name] = value.reshape(tensors[name].shape)
     learner.load_state(
         write_bytes(tensors, {**found.table, "optimizer_step": str(int(given.get("optimizer_step", 0)))})
     )

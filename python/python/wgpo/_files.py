@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from . import _native
 from ._spaces import Array
 
 
@@ -33,7 +34,7 @@ class Metadata:
 
 def _metadata(table: dict[str, str], name: str) -> Metadata:
     if table.get("format") != "wgpo-1":
-        raise ValueError(f"{name} is no file of wgpo's: its metadata has no key format = wgpo-1")
+        raise _native.FormatError(f"{name} is no file of wgpo's: its metadata has no key format = wgpo-1")
     config = table.get("config")
     return Metadata(
         spec=json.loads(table["spec"]),
@@ -46,8 +47,11 @@ def _metadata(table: dict[str, str], name: str) -> Metadata:
 
 def read_metadata(path: Path) -> Metadata:
     """The metadata of the file ``path``."""
-    with safe_open(str(path), framework="numpy") as opened:
-        return _metadata(dict(opened.metadata() or {}), str(path))
+    try:
+        with safe_open(str(path), framework="numpy") as opened:
+            return _metadata(dict(opened.metadata() or {}), str(path))
+    except SafetensorError as error:
+        raise _native.FormatError(f"{path} is no safetensors file: {error}") from error
 
 
 def read_bytes(data: bytes) -> tuple[dict[str, Array], Metadata]:

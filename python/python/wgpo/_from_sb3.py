@@ -96,6 +96,8 @@ def from_sb3(model: Any, **arguments: Any) -> Any:
 
 
 def _from_sb3_file(path: Path, arguments: dict[str, Any]) -> Any:
+    if path.exists() and not zipfile.is_zipfile(path):
+        raise _native.FormatError(f"{path} is no zip file, which Stable-Baselines3's save writes")
     with zipfile.ZipFile(path) as archive:
         data = json.loads(archive.read("data"))
         policy = load(io.BytesIO(archive.read("policy.pth")))

@@ -38,7 +38,9 @@ def kind_of(model: Any, known: dict[str, str] = ON_POLICY) -> str:
             if parent.__name__ in known:
                 return known[parent.__name__]
             raise UnsupportedModel(f"the model is a {parent.__name__}, {expected}")
-    raise UnsupportedModel(f"the model is a {type(model).__name__}, {expected}")
+    module = type(model).__module__.partition(".")[0]
+    whose = "" if module in ("builtins", "__main__") else f" of {module}"
+    raise UnsupportedModel(f"the model is a {type(model).__name__}{whose}, {expected}")
 
 
 def layers_of(sequential: Any, last: Any, what: str) -> tuple[list[Any], str | None]:

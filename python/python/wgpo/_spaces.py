@@ -106,6 +106,14 @@ class ObsCodec:
     def single(self, observation: Any) -> tuple[Any, bool]:
         """``observation`` as a batch, and whether it was a single one."""
         if isinstance(self.space, spaces.Dict):
+            entries = ", ".join(self.space.spaces)
+            if not isinstance(observation, dict):
+                raise _native.DataError(
+                    f"the observation is of {type(observation)}, expected a dictionary of {entries}"
+                )
+            missing = [key for key in self.space.spaces if key not in observation]
+            if missing:
+                raise _native.DataError(f"the observation lacks {', '.join(missing)}, its space has {entries}")
             first_key, first = next(iter(self.space.spaces.items()))
             single = self._is_single(first, observation[first_key])
             return (
