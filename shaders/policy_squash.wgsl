@@ -9,7 +9,7 @@
 // bounds      [dims] (least, greatest) of the environment's actions; not read unless to_env
 // env_actions [rows, dims]; written if to_env
 //
-// u = mean + σ noise, log σ = clamp(log_std); log π = Σ −noise²/2 − log σ − ½ log 2π − log(1 − tanh²u + ε)
+// u = mean + σ noise, log σ = log_std within its limits, by a clamp or by tanh; log π = Σ −noise²/2 − log σ − ½ log 2π − log(1 − tanh²u + ε)
 //
 // Operations: 60 a dimension; bytes: 16 a dimension and 4 a row.
 
@@ -25,7 +25,7 @@ struct Params {
     log_std_min: f32,
     log_std_max: f32,
     epsilon: f32,      // 0: the exact form
-    pad_0: u32,
+    log_std_tanh: u32, // 0: a clamp
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -66,7 +66,10 @@ fn policy_squash(
     var total = 0.0;
     for (var d = 0u; d < params.dims; d += 1u) {
         let at = params.outputs_offset + row * 2u * params.dims + d;
-        let log_std = math_clamp(outputs[at + params.dims], params.log_std_min, params.log_std_max);
+        var log_std = math_clamp(outputs[at + params.dims], params.log_std_min, params.log_std_max);
+        if (params.log_std_tanh != 0u) {
+            log_std = squash_between(outputs[at + params.dims], params.log_std_min, params.log_std_max);
+        }
         let z = noise_of(row, d);
         let u = outputs[at] + math_exp(log_std) * z;
         let action = math_tanh(u);

@@ -9,7 +9,7 @@
 // d_outputs  [rows, 2 dims], or [rows, dims] if deterministic
 //
 // With w = α / rows, the weight of log π: d_u = w d log π/du + d_action (1 − tanh²u). By the mean it is d_u, by log_std
-// d_u σ noise − w within the limits and 0 beyond them.
+// (d_u σ noise − w) d log σ/d log_std; by a clamp the last is 1 within the limits and 0 beyond them.
 //
 // Operations: 40 a dimension; bytes: 4 (5 + critics) a dimension.
 
@@ -30,6 +30,10 @@ struct Params {
     log_std_min: f32,
     log_std_max: f32,
     epsilon: f32,
+    log_std_tanh: u32, // 0: a clamp
+    pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -65,7 +69,10 @@ fn policy_squash_backward(
     let at = row * 2u * params.dims + d;
     let mean = outputs[params.outputs_offset + at];
     let raw = outputs[params.outputs_offset + at + params.dims];
-    let log_std = math_clamp(raw, params.log_std_min, params.log_std_max);
+    var log_std = math_clamp(raw, params.log_std_min, params.log_std_max);
+    if (params.log_std_tanh != 0u) {
+        log_std = squash_between(raw, params.log_std_min, params.log_std_max);
+    }
     let moved = math_exp(log_std) * noise[params.noise_offset + index];
     let u = mean + moved;
     let slope = squash_slope(u);
@@ -76,6 +83,12 @@ fn policy_squash_backward(
     let w = temperature(params.temperature, params.alpha, parameters[params.alpha_at]) * params.inverse_rows;
     let d_u = by_pre * w + slope * d_action;
     d_outputs[at] = d_u;
+    let by_log_std = d_u * moved - w;
+    if (params.log_std_tanh != 0u) {
+        let between = squash_between_slope(raw, params.log_std_min, params.log_std_max);
+        d_outputs[at + params.dims] = by_log_std * between;
+        return;
+    }
     let inside = raw >= params.log_std_min && raw <= params.log_std_max;
-    d_outputs[at + params.dims] = select(0.0, d_u * moved - w, inside);
+    d_outputs[at + params.dims] = select(0.0, by_log_std, inside);
 }

@@ -76,13 +76,14 @@ fn integrals(head: &Head, p: [f64; 2], q: [f64; 2]) -> Integrals {
 #[test]
 fn densities_entropies_divergences_and_fisher_matrices_are_their_integrals() {
     let (floor, clamp) = (StdLimit::SoftFloor { log_std: -0.5 }, StdLimit::Clamp { low: -1.0, high: 0.5 });
+    let between = StdLimit::Tanh { low: -1.5, high: 1.0 };
     let mut cases = Vec::new();
     // The middle of parts is exact to second order, where a density is smooth at both ends: α and β above 3.
     for (p, q) in [([2.5, 3.0], [4.0, 2.5]), ([10.0, 6.0], [9.0, 7.0]), ([60.0, 2.5], [50.0, 3.0])] {
         cases.push((beta(1), p, q, 1e-6));
     }
     for (p, q) in [([0.5, -0.3], [0.0, 0.1]), ([-2.0, -1.2], [-1.5, -0.5]), ([1.0, 0.4], [0.9, 0.6])] {
-        for limit in [StdLimit::Free, floor, clamp] {
+        for limit in [StdLimit::Free, floor, clamp, between] {
             cases.push((gaussian(limit), p, q, 1e-10));
             cases.push((tanh(limit), p, q, 1e-10));
         }
@@ -143,6 +144,14 @@ fn limits_hold_count_and_pass_gradients_as_they_say() {
     let softened = dist.mapv(|x| if x == 0.2 { x } else { ((-1.0_f64).exp() + x.exp()).ln() });
     let error = (logp(&floor, &dist) - logp(&free, &softened)).mapv(f64::abs);
     assert!(error.iter().all(|error| *error < 1e-12), "{error}");
+    let between = gaussian(StdLimit::Tanh { low: -1.0, high: 0.5 });
+    assert_eq!(head::hits(&between, dist.view()).unwrap().to_vec(), [0; 4]);
+    // CleanRL's formula.
+    let squashed = dist.mapv(|x| if x == 0.2 { x } else { -1.0 + 0.5 * (0.5 - -1.0) * (x.tanh() + 1.0) });
+    let error = (logp(&between, &dist) - logp(&free, &squashed)).mapv(f64::abs);
+    assert!(error.iter().all(|error| *error < 1e-12), "{error}");
+    let got = by_l(&between, &dist);
+    assert!(got.iter().all(|g| *g != 0.0), "far beyond the limits there is a way back: {got:?}");
 }
 
 /// Draws of equal rows by the device.

@@ -181,12 +181,15 @@ fn beta(device: Bound) -> Range {
 
 fn ranges() -> Vec<Range> {
     let logs = [-25.0, -20.0, -12.0, -5.0, -1.0, 0.0, 0.01, 2.0, 5.0, 15.0];
+    let within = [-25.0, -9.0, -4.0, -1.5, -0.3, 0.0, 0.01, 0.5, 2.0, 5.0, 15.0];
     let near = [-5.0, -2.0, -0.5, 0.0, 1.0, 2.0];
     let sigmas = [1e-6, 1e-4, 0.03, 0.5, 0.999, 1.0, 1.3, 40.0, 1e5];
     let one = |std: Std| Head::Gaussian { dims: 1, std, bounds: None };
     let floor = |l: f64| (-20.0_f64).exp() + l.exp();
     let clamp = StdLimit::Clamp { low: -20.0, high: 2.0 };
     let clamped = |l: f64| l.clamp(-20.0, 2.0).exp();
+    let cleanrl = StdLimit::Tanh { low: -5.0, high: 2.0 };
+    let softly = |l: f64| (-5.0 + 3.5 * (l.tanh() + 1.0)).exp();
     let squashed = Head::TanhGaussian { dims: 1, std: Std::default(), bounds: bounds(1) };
     let discrete =
         Bound { logp: 1e-6, entropy: 1e-6, kl: 2e-5, gradient: 2e-5, floor: TINY, kl_gradient: 2e-5, fisher: 2e-5 };
@@ -209,6 +212,7 @@ fn ranges() -> Vec<Range> {
         gaussian("Gaussian, free", one(Std::FREE), normal, &logs, f64::exp),
         gaussian("Gaussian, soft floor", one(Std::default()), normal, &logs, floor),
         gaussian("Gaussian, clamped", one(Std::FREE.limited(clamp)), normal, &logs, clamped),
+        gaussian("Gaussian, tanh-limited", one(Std::FREE.limited(cleanrl)), normal, &within, softly),
         gaussian("Gaussian, state", one(Std { from_state: true, ..Std::FREE }), normal, &logs, f64::exp),
         gaussian("Gaussian, plain", one(Std::SCALAR), normal, &sigmas, |s| s.clamp(1e-6, 1e6)),
         gaussian("tanh-Gaussian", squashed, normal, &near, f64::exp),

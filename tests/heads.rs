@@ -21,6 +21,7 @@ const FROM_STATE: Std = Std { from_state: true, ..Std::FREE };
 fn heads() -> Vec<Head> {
     let bounds = |dims: usize| Bounds { low: vec![-2.0; dims], high: (0..dims).map(|d| 1.0 + d as f32).collect() };
     let floor = StdLimit::SoftFloor { log_std: -0.5 };
+    let between = StdLimit::Tanh { low: -1.5, high: 0.5 };
     vec![
         Head::categorical(3),
         Head::Categorical { actions: 40, masked: true },
@@ -31,11 +32,13 @@ fn heads() -> Vec<Head> {
         Head::Gaussian { dims: 2, std: FROM_STATE, bounds: Some(bounds(2)) },
         Head::Gaussian { dims: 2, std: Std { from_state: true, ..Std::FREE.limited(floor) }, bounds: None },
         Head::Gaussian { dims: 2, std: Std::FREE.limited(StdLimit::Clamp { low: -1.0, high: 0.1 }), bounds: None },
+        Head::Gaussian { dims: 2, std: Std { from_state: true, ..Std::FREE.limited(between) }, bounds: None },
         Head::Gaussian { dims: 2, std: Std::SCALAR, bounds: None },
         Head::Gaussian { dims: 2, std: Std { from_state: true, ..Std::SCALAR }, bounds: None },
         Head::TanhGaussian { dims: 2, std: Std::default(), bounds: bounds(2) },
         Head::TanhGaussian { dims: 1, std: Std::SCALAR, bounds: bounds(1) },
         Head::TanhGaussian { dims: 1, std: FROM_STATE, bounds: bounds(1) },
+        Head::TanhGaussian { dims: 2, std: Std::FREE.limited(between), bounds: bounds(2) },
         Head::Beta { dims: 2, bounds: bounds(2) },
         Head::Discretised { dims: 2, bins: 7, bounds: bounds(2) },
     ]
@@ -309,6 +312,10 @@ fn a_bad_head_or_mask_is_refused_before_anything_changes() {
         Head::Beta { dims: 1, bounds: bounds(1.0, 1.0) },
         Head::TanhGaussian { dims: 1, std: Std::default(), bounds: bounds(f32::NAN, 1.0) },
         Head::Gaussian { dims: 1, std: Std::FREE.limited(StdLimit::Clamp { low: 1.0, high: 0.0 }), bounds: None },
+        Head::Gaussian { dims: 1, std: Std::FREE.limited(StdLimit::Tanh { low: 1.0, high: 1.0 }), bounds: None },
+        Head::Gaussian { dims: 1, std: Std::FREE.limited(StdLimit::Tanh { low: f32::NAN, high: 1.0 }), bounds: None },
+        Head::Gaussian { dims: 1, std: Std::FREE.limited(StdLimit::Tanh { low: -5.0, high: 41.0 }), bounds: None },
+        Head::Gaussian { dims: 1, std: Std::SCALAR.limited(StdLimit::Tanh { low: -5.0, high: 2.0 }), bounds: None },
         // A plain deviation may be trained to 0 and below.
         Head::Gaussian { dims: 1, std: Std::SCALAR.limited(StdLimit::Free), bounds: None },
         Head::Gaussian { dims: 1, std: Std::SCALAR.limited(StdLimit::default()), bounds: None },

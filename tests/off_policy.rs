@@ -20,7 +20,7 @@ use wgpo::low_level::reference::td3_update::{Td3Settings, Td3State, td3_update};
 use wgpo::low_level::reference::transitions::Transitions;
 use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::low_level::rng::{Draw, below, block, normal_f64, uniform};
-use wgpo::policy::{Activation, PolicySpec};
+use wgpo::policy::{Activation, PolicySpec, Std, StdLimit};
 use wgpo::state::{LearnerState, OffPolicyState, ReplayState};
 use wgpo::{ActMode, Agent, AlgorithmKind, Config, Env, SaveTrainer, Trainer};
 
@@ -184,9 +184,8 @@ fn numbers(spec: &PolicySpec, flat: &[f32], name: &str) -> Vec<f64> {
 }
 
 impl Oracle {
-    fn new(kind: AlgorithmKind, state: &LearnerState) -> Self {
-        let spec = spec(kind);
-        let of = |name: &str| numbers(&spec, &state.parameters, name);
+    fn new(kind: AlgorithmKind, spec: &PolicySpec, state: &LearnerState) -> Self {
+        let of = |name: &str| numbers(spec, &state.parameters, name);
         let (policy, names) = (of("policy"), if kind == AlgorithmKind::Ddpg { vec!["q1"] } else { vec!["q1", "q2"] });
         let policy_adam = Adam::new(policy.len());
         let critics = || {
@@ -213,8 +212,8 @@ impl Oracle {
     }
 
     /// Gradient step `step` on what `replay` holds.
-    fn step(&mut self, kind: AlgorithmKind, config: &Config, replay: &ReplayState, step: u64) {
-        let (spec, own) = (spec(kind), config.replay().unwrap());
+    fn step(&mut self, spec: &PolicySpec, config: &Config, replay: &ReplayState, step: u64) {
+        let own = config.replay().unwrap();
         let (rows, width) = (own.batch_size, spec.obs_dim());
         let all: Vec<_> = (0..rows).map(|row| drawn(replay, row, step, own.n_steps, config.gamma)).collect();
         let of = |numbers: &[f32], places: &dyn Fn(&Drawn) -> usize| {
@@ -270,7 +269,7 @@ impl Oracle {
             Self::Sac(state) => {
                 let own = config.sac().unwrap();
                 let settings = SacSettings {
-                    squash: SquashSettings { log_std_min: -20.0, log_std_max: 2.0, epsilon: own.squash_epsilon },
+                    squash: squash(spec, own.squash_epsilon),
                     target_entropy: Some(-1.0),
                     adam,
                     q_lr: config.learning_rate,
@@ -289,10 +288,9 @@ impl Oracle {
     }
 
     /// That a learner's numbers are these, rounded to f32.
-    fn hold(&self, kind: AlgorithmKind, state: &LearnerState) {
-        let spec = spec(kind);
+    fn hold(&self, kind: AlgorithmKind, spec: &PolicySpec, state: &LearnerState) {
         let same = |flat: &[f32], name: &str, want: &[f64]| {
-            for (got, want) in numbers(&spec, flat, name).iter().zip(want) {
+            for (got, want) in numbers(spec, flat, name).iter().zip(want) {
                 // The learner's order of sums is not the test's only where a library chooses it: some units of f64 through 100 steps of Adam.
                 assert!((got - want).abs() <= 1e-6 * want.abs() + 1e-8, "{} {name}: {got} not {want}", kind.name());
             }
@@ -329,18 +327,68 @@ impl Oracle {
     }
 }
 
+fn squash(spec: &PolicySpec, epsilon: f64) -> SquashSettings {
+    let (low, high, log_std_tanh) = match spec.head.std().unwrap().limit {
+        StdLimit::Clamp { low, high } => (low, high, false),
+        StdLimit::Tanh { low, high } => (low, high, true),
+        other => panic!("{other:?}"),
+    };
+    SquashSettings { log_std_min: low.into(), log_std_max: high.into(), log_std_tanh, epsilon }
+}
+
+/// Both limits of log σ, from far below them to far above.
+#[test]
+fn a_samples_gradients_are_finite_differences() {
+    let raw = |i: usize| [-9.0, -2.5, -0.4, 0.1, 0.9, 6.0][i % 6];
+    let log_std = Array2::from_shape_fn((6, 2), |(row, d)| raw(row + d));
+    let wave = |first: usize| Array2::from_shape_fn((6, 2), |(row, d)| (1.7 * (first + 2 * row + d) as f64).sin());
+    let (mean, noise, by_action) = (wave(0), wave(20), wave(40));
+    let by_logp = Array1::from_shape_fn(6, |row| (0.9 * row as f64).cos());
+    for (log_std_tanh, epsilon) in [(true, 0.0), (true, 1e-6), (false, 0.0)] {
+        let settings = SquashSettings { log_std_min: -3.0, log_std_max: 1.0, log_std_tanh, epsilon };
+        let sum = |mean: &Array2<f64>, log_std: &Array2<f64>| {
+            let sample = settings.sample(mean.view(), log_std.view(), noise.view()).unwrap();
+            (&sample.log_prob * &by_logp).sum() + (&sample.action * &by_action).sum()
+        };
+        let sample = settings.sample(mean.view(), log_std.view(), noise.view()).unwrap();
+        let (by_mean, by_log_std) = sample.gradient(by_logp.view(), by_action.view()).unwrap();
+        let h = 1e-5;
+        for place in ndarray::indices((6, 2)) {
+            let moved = |numbers: &Array2<f64>, by: f64| {
+                let mut numbers = numbers.clone();
+                numbers[place] += by;
+                numbers
+            };
+            let want = (sum(&moved(&mean, h), &log_std) - sum(&moved(&mean, -h), &log_std)) / (2.0 * h);
+            assert!((by_mean[place] - want).abs() < 1e-8, "mean at {place:?}: {} not {want}", by_mean[place]);
+            let want = (sum(&mean, &moved(&log_std, h)) - sum(&mean, &moved(&log_std, -h))) / (2.0 * h);
+            assert!((by_log_std[place] - want).abs() < 1e-8, "log_std at {place:?}: {} not {want}", by_log_std[place]);
+            assert_eq!(by_log_std[place] == 0.0, !log_std_tanh && !(-3.0..=1.0).contains(&log_std[place]));
+        }
+        // CleanRL's formula, at the first number.
+        if log_std_tanh {
+            let log_sigma: f64 = -3.0 + 0.5 * (1.0 - -3.0) * (log_std[[0, 0]].tanh() + 1.0);
+            let u = mean[[0, 0]] + log_sigma.exp() * noise[[0, 0]];
+            assert!((sample.pre_squash[[0, 0]] - u).abs() < 1e-12);
+        }
+    }
+}
+
 /// The learner in f64 against the updates themselves, called on batches that this test draws from the saved ring; and in f32 beside it,
 /// on the same transitions.
 #[test]
 fn learners_are_the_references_updates() {
-    for kind in KINDS {
+    let softly = spec(AlgorithmKind::Sac);
+    let head = softly.head.clone().with_std(Std::SAC_CLEANRL);
+    let softly = (AlgorithmKind::Sac, softly.with_head(head));
+    for (kind, spec) in KINDS.map(|kind| (kind, spec(kind))).into_iter().chain([softly]) {
         let config = config(kind);
-        let mut wide = CpuOffPolicy::<f64>::new(spec(kind), config.clone(), SEED).unwrap();
-        let mut narrow = CpuOffPolicy::<f32>::new(spec(kind), config.clone(), SEED).unwrap();
+        let mut wide = CpuOffPolicy::<f64>::new(spec.clone(), config.clone(), SEED).unwrap();
+        let mut narrow = CpuOffPolicy::<f32>::new(spec.clone(), config.clone(), SEED).unwrap();
         let start = wide.state().unwrap();
         assert_eq!(start, narrow.state().unwrap());
         assert_eq!(own(&start).targets, start.parameters);
-        let mut oracle = Oracle::new(kind, &start);
+        let mut oracle = Oracle::new(kind, &spec, &start);
         let mut envs = VecEnv::new(env(kind), ENVS, SEED).unwrap();
         let mut steps = 0;
         for _ in 0..40 {
@@ -352,10 +400,10 @@ fn learners_are_the_references_updates() {
             wide.learn(count).unwrap();
             narrow.learn(count).unwrap();
             for _ in 0..count {
-                oracle.step(kind, &config, own(&state).replay.as_ref().unwrap(), steps);
+                oracle.step(&spec, &config, own(&state).replay.as_ref().unwrap(), steps);
                 steps += 1;
             }
-            oracle.hold(kind, &wide.state().unwrap());
+            oracle.hold(kind, &spec, &wide.state().unwrap());
         }
         let (a, b) = (narrow.parameters().unwrap(), wide.parameters().unwrap());
         let error = distance(&a, &b) / distance(&b, &start.parameters);

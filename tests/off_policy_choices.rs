@@ -82,7 +82,7 @@ fn a_learner_is_the_references_update() {
     for k in 0..2 {
         let own = config.sac().unwrap();
         let settings = SacSettings {
-            squash: SquashSettings { log_std_min: 0.0, log_std_max: 0.0, epsilon: 0.0 },
+            squash: SquashSettings { log_std_min: 0.0, log_std_max: 0.0, log_std_tanh: false, epsilon: 0.0 },
             target_entropy: Some(0.89 * 2.0_f64.ln()),
             adam: AdamSettings::new(&config, 0..0),
             q_lr: config.learning_rate,

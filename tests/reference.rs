@@ -32,7 +32,7 @@ fn random(rng: &mut StdRng, shape: (usize, usize)) -> Array2<f64> {
 
 fn heads() -> Vec<Head> {
     let (floor, clamp) = (StdLimit::SoftFloor { log_std: -0.2 }, StdLimit::Clamp { low: -0.5, high: 0.5 });
-    let plain = StdLimit::Clamp { low: -0.1, high: 0.6 };
+    let (plain, tanh) = (StdLimit::Clamp { low: -0.1, high: 0.6 }, StdLimit::Tanh { low: -1.5, high: 0.7 });
     vec![
         Head::categorical(1),
         Head::categorical(5),
@@ -45,6 +45,7 @@ fn heads() -> Vec<Head> {
         // Random rows are within ±1: on both sides of these limits.
         Head::Gaussian { dims: 2, std: Std { from_state: true, ..Std::FREE.limited(floor) }, bounds: None },
         Head::Gaussian { dims: 2, std: Std::FREE.limited(clamp), bounds: None },
+        Head::Gaussian { dims: 2, std: Std { from_state: true, ..Std::FREE.limited(tanh) }, bounds: None },
         Head::Gaussian { dims: 2, std: Std::SCALAR.limited(plain), bounds: None },
         Head::TanhGaussian { dims: 1, std: Std::default(), bounds: Bounds::uniform(1, -1.0, 1.0) },
         Head::TanhGaussian { dims: 1, std: Std::SCALAR.limited(plain), bounds: Bounds::uniform(1, -1.0, 1.0) },
@@ -53,6 +54,7 @@ fn heads() -> Vec<Head> {
             std: Std { from_state: true, ..Std::FREE.limited(floor) },
             bounds: Bounds::uniform(2, -2.0, 1.0),
         },
+        Head::TanhGaussian { dims: 2, std: Std::FREE.limited(tanh), bounds: Bounds::uniform(2, -2.0, 1.0) },
         Head::Beta { dims: 1, bounds: Bounds::uniform(1, 0.0, 1.0) },
         Head::Beta { dims: 3, bounds: Bounds::uniform(3, -1.0, 2.0) },
     ]

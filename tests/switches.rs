@@ -692,6 +692,7 @@ fn the_documents_heads_are_heads() {
     assert!(kinds.into_iter().eq(all));
     assert!(document.contains(&format!("`{}`", spaced(StdLimit::default()))));
     assert!(document.contains(&spaced(StdLimit::Free)));
+    assert!(document.contains(&spaced(StdLimit::Tanh { low: -5.0, high: 2.0 })));
 }
 
 /// JSON as the document writes it.

@@ -104,6 +104,8 @@ fn what_does_not_go_together_is_refused() {
     place.refused("train cartpole --algo td3", 1, &["td3 takes floats", "cartpole has choices", "dqn and sac"]);
     place.refused("train pendulum --algo dqn", 1, &["dqn chooses", "pendulum takes floats"]);
     place.refused("train pendulum --algo sac --head beta", 1, &["--head", "sac's actor is the algorithm's own"]);
+    place.refused("train pendulum --algo sac --std-limit free", 1, &["head.std", "within a clamp or by tanh"]);
+    place.refused("train pendulum --algo td3 --std-limit free", 1, &["--std-limit", "td3's actor has no deviation"]);
     std::fs::write(place.path("c.toml"), "gae_lambda = 0.9").unwrap();
     place.refused("train pendulum --algo sac --config c.toml", 1, &["c.toml:1: gae_lambda", "sac"]);
     std::fs::write(place.path("c.toml"), "tau = 0.9").unwrap();

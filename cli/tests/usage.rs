@@ -25,6 +25,8 @@ fn help_names_every_command_and_option() {
         "mountain-car",
         "--head",
         "discretised[:BINS]",
+        "--std-limit",
+        "tanh:LOW:HIGH",
         "--algo",
         "sb3-contrib",
         "--resume",
@@ -52,6 +54,10 @@ fn bad_arguments_are_refused_before_anything_happens() {
     place.refused("train pendulum --head discretised:1", 2, &["--head", "2 to 1024"]);
     place.refused("train pendulum --head categorical --backend cpu", 1, &["pendulum", "beta, discretised[:BINS]"]);
     place.refused("train acrobot --head bernoulli --backend cpu", 1, &["acrobot", "categorical, multi-discrete"]);
+    place.refused("train pendulum --std-limit tanh:-5", 2, &["--std-limit", "clamp:LOW:HIGH or tanh:LOW:HIGH"]);
+    place.refused("train cartpole --std-limit free --backend cpu", 1, &["--std-limit", "categorical head has no"]);
+    place.refused("train pendulum --std-limit tanh:2:-5 --backend cpu", 1, &["head", "[2, -5]", "[-40, 40]"]);
+    place.refused("train pendulum --std-limit free --resume", 2, &["--std-limit", "--resume"]);
     place.refused("train cartpole --resume --force", 2, &["--resume", "--force"]);
     place.refused("train cartpole --backend cpu --envs 0", 1, &["num_envs", "at least 1"]);
     place.refused("train cartpole --backend cpu --hidden 64,0", 1, &["policy_hidden", "at least 1"]);

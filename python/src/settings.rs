@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::Value;
 use wgpo::env::Env;
-use wgpo::policy::{Activation, Head, PolicySpec};
+use wgpo::policy::{Activation, Head, PolicySpec, Std};
 use wgpo::{AlgorithmKind, Config, Preset};
 use wgpo_cli::settings::given;
 
@@ -149,10 +149,15 @@ fn default_spec(
     preset: Option<&str>,
     shared: bool,
 ) -> PyResult<String> {
-    let head: Head = json::read(py, "action", action)?;
+    let mut head: Head = json::read(py, "action", action)?;
     let plain = ["separate", "shared", "actor"].contains(&kind);
     let algorithm = if plain { AlgorithmKind::Ppo } else { self::algorithm(py, kind)? };
     let named = self::preset(py, algorithm, preset, head.env_is_discrete())?;
+    // A preset's deviation stands where the caller left it at its default; the actors of DDPG and TD3 have none.
+    let has_std = !algorithm.is_off_policy() || algorithm == AlgorithmKind::Sac;
+    if has_std && head.std() == Some(&Std::default()) {
+        head = head.with_std(named.std);
+    }
     let hidden = hidden.unwrap_or_else(|| named.hidden.clone());
     let activation: Activation = match activation {
         None => named.activation,
@@ -171,11 +176,7 @@ fn default_spec(
         PolicySpec::separate(size, &hidden, activation, head)
     };
     let spec = PolicySpec { obs_shape, ..spec };
-    let mut spec = if plain { spec } else { algorithm.fitted(spec) };
-    // A preset's deviation is of an actor that learns from rollouts, and only where the caller left it at its default.
-    if preset.is_some() && !algorithm.is_off_policy() && spec.head.std() == Some(&wgpo::policy::Std::default()) {
-        spec.head = spec.head.with_std(named.std);
-    }
+    let spec = if plain { spec } else { algorithm.fitted(spec) };
     spec.validate().map_err(|error| errors::raise(py, &error))?;
     json::write(py, &spec)
 }

@@ -282,6 +282,32 @@ def test_off_policy(algorithm: Any, env: str, mode: AutoresetMode, tmp_path: Pat
         assert np.abs(wanted).max() <= 2.0
 
 
+def test_limits_of_a_deviation() -> None:
+    def std(algorithm: Any, env: str, **arguments: Any) -> Any:
+        return algorithm(env, verbose=0, backend="cpu", hidden=[8], **arguments).spec["head"].get("std")
+
+    tanh, clamp = {"tanh": {"low": -5.0, "high": 2.0}}, {"clamp": {"low": -20.0, "high": 2.0}}
+    for on_device in (False, True):
+        # Without a preset, settings are CleanRL's in Gymnasium, and tuned on the device.
+        for preset, limit in ((None, clamp if on_device else tanh), ("cleanrl", tanh), ("sb3", clamp), ("tuned", clamp)):
+            found = std(wgpo.SAC, "Pendulum-v1", preset=preset, on_device=on_device)
+            assert found["from_state"] and found["limit"] == limit, (preset, on_device)
+        own = {"tanh": {"low": -3.0, "high": 1.0}}
+        for algorithm in (wgpo.SAC, wgpo.PPO):
+            assert std(algorithm, "Pendulum-v1", std_limit=own, on_device=on_device)["limit"] == own
+        with pytest.raises(wgpo.ConfigError, match="td3's actor has no deviation"):
+            std(wgpo.TD3, "Pendulum-v1", std_limit=own, on_device=on_device)
+        with pytest.raises(wgpo.ConfigError, match="a categorical head has no deviation"):
+            std(wgpo.PPO, "CartPole-v1", std_limit="free", on_device=on_device)
+        with pytest.raises(wgpo.WgpoError, match="within a clamp or by tanh"):
+            std(wgpo.SAC, "Pendulum-v1", std_limit="free", on_device=on_device)
+    with pytest.raises(wgpo.WgpoError, match=r"\[1, -1\]"):
+        std(wgpo.PPO, "Pendulum-v1", std_limit={"tanh": {"low": 1.0, "high": -1.0}})
+    head = {"kind": "gaussian", "dims": 1, "bounds": {"low": [-2.0], "high": [2.0]}}
+    deviation = {"from_state": True, "limit": clamp}
+    assert std(wgpo.SAC, "Pendulum-v1", head={**head, "std": deviation})["limit"] == clamp
+
+
 def test_off_policy_stores_each_transition_once() -> None:
     """In NEXT_STEP mode rows that only reset are left out, and each environment's transitions keep their order."""
     from wgpo._off_policy import _Transitions

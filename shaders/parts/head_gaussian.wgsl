@@ -5,7 +5,8 @@
 // is u and means tanh u: the log-probability and the entropy are those of tanh u; the KL and the gradient of log p are those
 // of u, as tanh has no parameters. So all these heads are this file, and what tanh adds is part squash.
 
-// 0: log std = l; 1: low + softplus(l - low); 2: clamp(l, low, high); 3: the deviation is clamp(l, low, high).
+// 0: log std = l; 1: low + softplus(l - low); 2: clamp(l, low, high); 3: the deviation is clamp(l, low, high);
+// 4: log std = low + (high - low) (tanh l + 1) / 2.
 override HEAD_STD_LIMIT: u32 = 0u;
 override HEAD_STD_LOW: f32 = 0.0;
 override HEAD_STD_HIGH: f32 = 0.0;
@@ -30,11 +31,16 @@ fn head_log_std(l: f32) -> f32 {
     }
     if (HEAD_STD_LIMIT == 2u) { return head_clamp(l); }
     if (HEAD_STD_LIMIT == 3u) { return math_log(head_clamp(l)); }
+    if (HEAD_STD_LIMIT == 4u) { return squash_between(l, HEAD_STD_LOW, HEAD_STD_HIGH); }
     return l;
 }
 
 fn head_std(l: f32) -> HeadStd {
     let log_std = head_log_std(l);
+    if (HEAD_STD_LIMIT == 4u) {
+        let between = squash_between_slope(l, HEAD_STD_LOW, HEAD_STD_HIGH);
+        return HeadStd(log_std, head_exp(log_std), head_exp(-log_std), between, 0.0);
+    }
     let beyond = HEAD_STD_LIMIT >= 2u && head_beyond(l);
     if (HEAD_STD_LIMIT == 3u) {
         let deviation = head_clamp(l);
@@ -56,6 +62,7 @@ fn head_rise(before: f32, after: f32) -> f32 {
         }
         return math_softplus(after - HEAD_STD_LOW) - math_softplus(before - HEAD_STD_LOW);
     }
+    if (HEAD_STD_LIMIT == 4u) { return squash_between_rise(before, after, HEAD_STD_LOW, HEAD_STD_HIGH); }
     if (HEAD_STD_LIMIT == 3u) {
         let deviation = head_clamp(before);
         let change = (head_clamp(after) - deviation) / deviation;

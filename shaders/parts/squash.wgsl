@@ -1,4 +1,5 @@
-// What tanh does to the density and the entropy of a normal u: with a = tanh u, log p(a) = log p(u) - log(1 - a^2).
+// What tanh does to the density and the entropy of a normal u: with a = tanh u, log p(a) = log p(u) - log(1 - a^2). And a number
+// that tanh holds between two others.
 //
 // Needs part math.
 
@@ -13,6 +14,22 @@ fn squash_log_slope(u: f32) -> f32 {
 fn squash_slope(u: f32) -> f32 {
     let e = math_exp(-2.0 * abs(u));
     return 4.0 * e / ((1.0 + e) * (1.0 + e));
+}
+
+// low + (high - low) (tanh(x) + 1) / 2, of which the fraction is sigmoid(2 x): below 0 it keeps its digits.
+fn squash_between(x: f32, low: f32, high: f32) -> f32 { return low + (high - low) * math_sigmoid(2.0 * x); }
+
+// Its derivative by x.
+fn squash_between_slope(x: f32, low: f32, high: f32) -> f32 { return 0.5 * (high - low) * squash_slope(x); }
+
+// Its rise from x = before to x = after, with the digits of the difference wherever they lie: sigmoid(q) - sigmoid(p) is
+// sigmoid(q) sigmoid(-p) (1 - e^(p - q)), where p is the lower one, so that the power is at most 1.
+fn squash_between_rise(before: f32, after: f32, low: f32, high: f32) -> f32 {
+    let falls = after < before;
+    let p = 2.0 * select(before, after, falls);
+    let q = 2.0 * select(after, before, falls);
+    let size = -(high - low) * math_sigmoid(q) * math_sigmoid(-p) * math_expm1(p - q);
+    return select(size, -size, falls);
 }
 
 // E log(1 - tanh(u)^2) for u = mean + deviation z, z a standard normal: its value, and its derivatives by the mean and by the

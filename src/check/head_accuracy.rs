@@ -3,7 +3,7 @@
 
 mod beta;
 mod choices;
-mod gaussian;
+pub(super) mod gaussian;
 mod terms;
 
 use super::accuracy::{Known, SHARE, exact, quantile_accuracy, sum};

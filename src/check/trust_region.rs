@@ -4,7 +4,7 @@ use super::accuracy::exp_accuracy;
 use super::case::Case;
 use super::entry::{Entry, Family, Sweep, Timed, oracle};
 use super::head::{
-    CLAMP, FLOOR, REASON, Walk, actions_of, beta, binned, deviating, fisher_case, masked, masked_choices, name,
+    CLAMP, FLOOR, REASON, TANH, Walk, actions_of, beta, binned, deviating, fisher_case, masked, masked_choices, name,
     rows_of, squashed,
 };
 use super::head_accuracy::accuracy;
@@ -224,6 +224,7 @@ pub(super) fn cases() -> Vec<Case> {
         (beta(1), 127, 6.0),
         (deviating(2, true, CLAMP), 63, 1.0),
         (squashed(2, false, FLOOR), 65, 1.0),
+        (deviating(3, true, TANH), 67, 1.0),
     ] {
         for row_stride in [None, Some(1), Some(3)] {
             cases.push(fisher_case(Walk::Invocation, head.clone(), rows, spread, row_stride).quick(rows == 65));
@@ -245,6 +246,7 @@ pub(super) fn cases() -> Vec<Case> {
         (beta(3), 131, 0.3, Rows::Broken),
         (deviating(2, true, CLAMP), 63, 0.1, Rows::Usual),
         (squashed(3, true, FLOOR), 193, 0.03, Rows::Usual),
+        (deviating(2, true, TANH), 65, 0.1, Rows::Usual),
         (categorical(3), 3, 0.3, Rows::Padded),
         (gaussian(2), 65, 0.3, Rows::Padded),
         (categorical(3), 257, 0.3, Rows::Padded),

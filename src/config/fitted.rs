@@ -3,17 +3,22 @@
 use super::config::Config;
 use super::kind::AlgorithmKind;
 use crate::error::{Error, Result};
-use crate::policy::{Branch, Head, Input, PolicySpec, Std, StdLimit, StdType};
+use crate::policy::{Branch, Head, Input, PolicySpec, Std};
 
 impl AlgorithmKind {
-    /// `spec` as an off-policy algorithm with `critics` learns it: critics as deep and wide as the actor, and its head.
+    /// `spec` as an off-policy algorithm with `critics` learns it: critics as deep and wide as the actor, and its head. A deviation that SAC can
+    /// learn stays as it is.
     pub(super) fn fitted_off_policy(self, spec: PolicySpec, critics: usize) -> PolicySpec {
         if critics == 0 {
             return spec.without_critic();
         }
         let head = match spec.head.clone() {
-            Head::Gaussian { dims, bounds: Some(bounds), .. } | Head::TanhGaussian { dims, bounds, .. } => {
-                let std = if self == Self::Sac { SAC_STD } else { Std::FREE };
+            Head::Gaussian { dims, bounds: Some(bounds), std } | Head::TanhGaussian { dims, bounds, std } => {
+                let std = match self {
+                    Self::Sac if std.suits_sac() => std,
+                    Self::Sac => Std::SAC,
+                    _ => Std::FREE,
+                };
                 Head::TanhGaussian { dims, std, bounds }
             }
             other => other,
@@ -23,9 +28,6 @@ impl AlgorithmKind {
         PolicySpec { obs_shape: spec.obs_shape, ..fitted }
     }
 }
-
-/// The deviation of SAC's actor, with the limits of the paper's code.
-const SAC_STD: Std = Std { from_state: true, std_type: StdType::Log, limit: StdLimit::Clamp { low: -20.0, high: 2.0 } };
 
 impl Config {
     /// `spec` as the algorithm learns it with these settings: as [`AlgorithmKind::fitted`], and of a [dueling](super::Dqn::dueling) DQN with a branch
@@ -62,9 +64,8 @@ impl Config {
             (AlgorithmKind::Dqn, _) => return wrong_head("categorical without masks: a number of choices"),
             (AlgorithmKind::Sac, Head::Categorical { masked: false, .. }) => {}
             (AlgorithmKind::Sac, Head::TanhGaussian { std, .. }) => {
-                let clamped = matches!(std.limit, StdLimit::Clamp { .. });
-                if !(std.from_state && std.std_type == StdType::Log && clamped) {
-                    let wants = "its logarithm from the state, within a clamp";
+                if !std.suits_sac() {
+                    let wants = "its logarithm from the state, within a clamp or by tanh";
                     return Err(Error::config("head.std", format!("is {std:?}, {name} takes {wants}")));
                 }
             }

@@ -16,7 +16,7 @@ pub struct Preset {
     /// Their activation.
     pub activation: Activation,
     /// The deviation of a Gaussian over real numbers, see [`Head::with_std`](crate::policy::Head::with_std): rsl_rl's is a plain
-    /// parameter.
+    /// parameter, SAC's depends on the state. [`AlgorithmKind::fitted`] leaves SAC's as it is; DDPG and TD3 have none.
     pub std: Std,
 }
 
@@ -115,7 +115,12 @@ impl Preset {
             "baselines" => (vec![32, 32], Activation::Tanh),
             _ => (vec![64, 64], Activation::Tanh),
         };
-        let std = if name == "rsl_rl" { Std::SCALAR } else { Std::default() };
+        let std = match (algorithm, name) {
+            (AlgorithmKind::Sac, "cleanrl") => Std::SAC_CLEANRL,
+            (AlgorithmKind::Sac, _) => Std::SAC,
+            (AlgorithmKind::Ppo, "rsl_rl") => Std::SCALAR,
+            _ => Std::default(),
+        };
         // The same settings may have another name: TRPO's are NPG's, too.
         let of_kind = config.algorithm.renamed(algorithm).unwrap_or(config.algorithm);
         Ok(Self { config: config.with_algorithm(of_kind), hidden, activation, std })

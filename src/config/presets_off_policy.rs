@@ -37,7 +37,8 @@ impl Config {
         Self { learning_rate: 1e-3, ..Self::of_replay(Algorithm::Td3(Td3::sb3())) }
     }
 
-    /// CleanRL's `sac_continuous_action.py`. Its log σ follows from tanh within [−5, 2]; here it is clamped to [−20, 2].
+    /// CleanRL's `sac_continuous_action.py`. Its actor's deviation is [`Std::SAC_CLEANRL`](crate::policy::Std::SAC_CLEANRL),
+    /// which [`Preset::named`](super::Preset::named) has, too.
     pub fn sac_cleanrl() -> Self {
         Self { learning_rate: 1e-3, ..Self::of_replay(Sac::cleanrl()) }
     }

@@ -25,8 +25,9 @@ use crate::policy::Head;
 /// ```
 ///
 /// Actions that are floats are in [−1, 1] here, and so is what log π is of, whatever the environment's bounds. The limits of log σ are the head's: a
-/// [`StdLimit::Clamp`](crate::policy::StdLimit::Clamp), [−20, 2] in the paper's code. [`Config::learning_rate`](super::Config::learning_rate) is
-/// the critics' (CleanRL's `q_lr`).
+/// [`StdLimit::Clamp`](crate::policy::StdLimit::Clamp), [−20, 2] in the paper's code ([`Std::SAC`](crate::policy::Std::SAC)), or
+/// [`StdLimit::Tanh`](crate::policy::StdLimit::Tanh), −5 and 2 in CleanRL ([`Std::SAC_CLEANRL`](crate::policy::Std::SAC_CLEANRL)).
+/// [`Config::learning_rate`](super::Config::learning_rate) is the critics' (CleanRL's `q_lr`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sac {
     /// The memory, and how often it learns.

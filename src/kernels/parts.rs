@@ -194,6 +194,7 @@ pub fn variant(head: &Head) -> Variant {
                 (StdLimit::Clamp { low, high }, StdType::Scalar) => (3.0, f64::from(low).exp(), f64::from(high).exp()),
                 (StdLimit::Clamp { low, high }, StdType::Log) => (2.0, low.into(), high.into()),
                 (StdLimit::SoftFloor { log_std }, _) => (1.0, log_std.into(), 0.0),
+                (StdLimit::Tanh { low, high }, _) => (4.0, low.into(), high.into()),
                 (StdLimit::Free, _) => (0.0, 0.0, 0.0),
             };
             vec![

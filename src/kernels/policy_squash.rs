@@ -2,7 +2,8 @@
 //! appendix C).
 //!
 //! ```text
-//! log σ = clamp(log_std, log_std_min, log_std_max);   u = mean + σ noise;   a = tanh u
+//! log σ = clamp(log_std, log_std_min, log_std_max), or
+//! log σ = log_std_min + ½ (log_std_max − log_std_min)(tanh log_std + 1);   u = mean + σ noise;   a = tanh u
 //! log π = Σ_d −noise²/2 − log σ − ½ log 2π − log(1 − a² + ε)
 //! ```
 //!
@@ -69,8 +70,8 @@ kernel! {
         pub log_std_max: f32,
         /// ε; 0: the exact form.
         pub epsilon: f32,
-        #[doc(hidden)]
-        pub pad_0: u32,
+        /// 1: log_std is held between its limits by tanh, not by a clamp.
+        pub log_std_tanh: u32,
     },
     io: {
         /// `[rows, 2 dims]`: means, then log_std.

@@ -3,10 +3,11 @@
 //!
 //! ```text
 //! w = α / rows;   d_u = w · d log π/du + d_action · (1 − tanh²u),   d log π/du = 2 tanh u (1 − tanh²u) / (1 − tanh²u + ε)
-//! d_mean = d_u;   d_log_std = d_u · σ noise − w within its limits, 0 beyond them
+//! d_mean = d_u;   d_log_std = (d_u · σ noise − w) · d log σ/d log_std
 //! deterministic:   d_output = d_action · (1 − tanh² output)
 //! ```
 //!
+//! By a clamp, d log σ/d log_std is 1 within the limits and 0 beyond them; by tanh it is ½ (log_std_max − log_std_min)(1 − tanh² log_std).
 //! −noise²/2 has no derivative, as the noise is held fixed. The gradient by the action is that of the critics by their input, the columns behind the
 //! observations; of two critics it is the sum, as [`super::loss_actor`] lets only one of them count in each row.
 
@@ -55,6 +56,14 @@ kernel! {
         pub log_std_max: f32,
         /// ε; 0: the exact form.
         pub epsilon: f32,
+        /// 1: log_std is held between its limits by tanh, not by a clamp.
+        pub log_std_tanh: u32,
+        #[doc(hidden)]
+        pub pad_0: u32,
+        #[doc(hidden)]
+        pub pad_1: u32,
+        #[doc(hidden)]
+        pub pad_2: u32,
     },
     io: {
         /// `[rows, 2 dims]`, or `[rows, dims]` if deterministic.

@@ -26,7 +26,7 @@ fn kl(p: f64, q: f64) -> f64 {
 }
 
 /// q − p = q (1 − p) (1 − e^(l_p − l_q)) from the logits of p and q; the power is taken of what is below 0.
-fn difference(p: f64, q: f64) -> f64 {
+pub(super) fn difference(p: f64, q: f64) -> f64 {
     if p < q { -sigmoid(q) * sigmoid(-p) * (p - q).exp_m1() } else { sigmoid(p) * sigmoid(-q) * (q - p).exp_m1() }
 }
 

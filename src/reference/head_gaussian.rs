@@ -2,7 +2,7 @@
 //! an action is u, and log-probability and entropy are those of tanh u.
 
 use super::distribution::{Action, Distribution, excess};
-use super::head_bernoulli::{rise, sigmoid, softplus};
+use super::head_bernoulli::{difference, rise, sigmoid, softplus};
 use super::{normal::normal, squash};
 use crate::policy::{Std, StdLimit, StdType};
 use crate::rng::{Draw, block};
@@ -52,6 +52,7 @@ impl Gaussian {
                 (if above > 0.0 { l + softplus(-above) } else { f64::from(m) + softplus(above) }, sigmoid(above))
             }
             StdLimit::Clamp { .. } => (self.clamp(l), if self.is_beyond(l) { 0.0 } else { 1.0 }),
+            StdLimit::Tanh { low, high } => squash::between(l, low.into(), high.into()),
             StdLimit::Free => (l, 1.0),
         };
         Width { log_std, deviation: log_std.exp(), inverse: (-log_std).exp(), slope }
@@ -62,7 +63,7 @@ impl Gaussian {
         let (low, high) = match self.std.limit {
             StdLimit::SoftFloor { log_std } => (log_std.into(), f64::INFINITY),
             StdLimit::Clamp { low, high } => (low.into(), high.into()),
-            StdLimit::Free => (f64::NEG_INFINITY, f64::INFINITY),
+            StdLimit::Tanh { .. } | StdLimit::Free => (f64::NEG_INFINITY, f64::INFINITY),
         };
         // In f32, as the device has it, so that no l lies beyond on one side only.
         let single = |log_std: f64| f64::from(log_std.exp() as f32);
@@ -86,6 +87,8 @@ impl Gaussian {
             (StdType::Scalar, _) => ((self.clamp(to) - self.clamp(from)) / self.clamp(from)).ln_1p(),
             (_, StdLimit::SoftFloor { log_std }) => rise(from - f64::from(log_std), to - f64::from(log_std), to - from),
             (_, StdLimit::Clamp { .. }) => self.clamp(to) - self.clamp(from),
+            // ½ (tanh x + 1) is sigmoid(2x).
+            (_, StdLimit::Tanh { low, high }) => (f64::from(high) - f64::from(low)) * difference(2.0 * from, 2.0 * to),
             (_, StdLimit::Free) => to - from,
         }
     }

@@ -8,6 +8,12 @@ pub(crate) fn log_slope(u: f64) -> f64 {
     2.0 * (std::f64::consts::LN_2 - u.abs() - (-2.0 * u.abs()).exp().ln_1p())
 }
 
+/// low + ½ (high − low) (tanh x + 1), and its derivative by x: 1 − tanh² x is 4e/(1 + e)², e = exp(−2|x|), which does not cancel.
+pub(crate) fn between(x: f64, low: f64, high: f64) -> (f64, f64) {
+    let (half, e) = (0.5 * (high - low), (-2.0 * x.abs()).exp());
+    (low + half * (x.tanh() + 1.0), half * 4.0 * e / ((1.0 + e) * (1.0 + e)))
+}
+
 /// ∫ f(μ + σz, z) φ(z) dz, by the trapezoidal rule. Its error with step h falls like exp(−π² / (σ h)), as log cosh and tanh have
 /// their poles at distance π/2 from the real line: h is such that this is e^−36, up to σ = 13 where nodes are 0.02 apart.
 fn expectation(mean: f64, deviation: f64, f: impl Fn(f64, f64) -> f64) -> f64 {

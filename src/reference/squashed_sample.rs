@@ -2,6 +2,7 @@
 
 use super::Real;
 use super::real::{SquashInputs, SquashOutputs};
+use super::squash::between;
 use crate::data::check_shape;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
@@ -9,10 +10,12 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 /// How raw outputs become a squashed Gaussian.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SquashSettings {
-    /// Least logarithm of a standard deviation; below it the logarithm is this, and has no gradient.
+    /// Least logarithm of a standard deviation; by a clamp, the logarithm below it is this, and has no gradient.
     pub log_std_min: f64,
     /// Greatest, likewise.
     pub log_std_max: f64,
+    /// Whether tanh holds the logarithm between the two, as in CleanRL, not a clamp.
+    pub log_std_tanh: bool,
     /// Added inside log(1 − tanh²u): 0, the exact form, or Stable-Baselines3's 1e-6.
     pub epsilon: f64,
 }
@@ -30,10 +33,10 @@ pub struct SquashedSample<F> {
     by_pre: Array2<F>,
     /// Derivative of the action by u.
     slope: Array2<F>,
-    /// Derivative of u by the raw log_std; 0 beyond the limits.
+    /// Derivative of u by the raw log_std.
     by_log_std: Array2<F>,
-    /// Whether log_std is within the limits.
-    inside: Array2<F>,
+    /// Derivative of log σ by the raw log_std: by a clamp 1 within the limits, 0 beyond them.
+    log_std_slope: Array2<F>,
 }
 
 impl SquashSettings {
@@ -49,10 +52,21 @@ impl SquashSettings {
         Err(Error::config("log_std", message))
     }
 
+    /// log σ of a raw log_std, and its derivative by that.
+    fn limited<F: Real>(&self, raw: F) -> (f64, F) {
+        let (raw, low, high) = (raw.as_f64(), self.log_std_min, self.log_std_max);
+        if self.log_std_tanh {
+            let (log_std, slope) = between(raw, low, high);
+            return (log_std, F::of(slope));
+        }
+        (raw.clamp(low, high), F::of(f64::from(u8::from((low..=high).contains(&raw)))))
+    }
+
     /// Draws with given standard normal `noise` (Haarnoja et al. 2018, appendix C):
     ///
     /// ```text
-    /// log σ = clamp(log_std, log_std_min, log_std_max);   u = mean + σ noise;   a = tanh u
+    /// log σ = clamp(log_std, log_std_min, log_std_max), or
+    /// log σ = log_std_min + ½ (log_std_max − log_std_min)(tanh log_std + 1);   u = mean + σ noise;   a = tanh u
     /// log π = Σ_d −noise²/2 − log σ − ½ log 2π − log(1 − a² + ε)
     /// ```
     ///
@@ -70,11 +84,9 @@ impl SquashSettings {
         check_shape("log_std", log_std.shape(), mean.shape())?;
         check_shape("noise", noise.shape(), mean.shape())?;
         self.validate()?;
-        let limited = |raw: &F| raw.as_f64().clamp(self.log_std_min, self.log_std_max);
-        let within = |raw: F| F::of(f64::from(u8::from((self.log_std_min..=self.log_std_max).contains(&raw.as_f64()))));
         let flat = |numbers: ArrayView2<'_, F>| numbers.iter().copied().collect::<Vec<F>>();
         let (means, noise) = (flat(mean), flat(noise));
-        let log_sigma: Vec<f64> = log_std.iter().map(limited).collect();
+        let (log_sigma, slopes): (Vec<f64>, Vec<F>) = log_std.iter().map(|raw| self.limited(*raw)).unzip();
         let count = means.len();
         let [mut pre_squash, mut action, mut by_pre, mut slope, mut moved] = [(); 5].map(|()| vec![F::zero(); count]);
         let mut of_dims = vec![0.0; count];
@@ -87,21 +99,21 @@ impl SquashSettings {
             log_prob: &mut of_dims,
         };
         F::squash(self.epsilon, &SquashInputs { mean: &means, log_sigma: &log_sigma, noise: &noise }, out);
-        let inside = log_std.mapv(within);
         let shaped = |numbers: Vec<F>| {
             Array2::from_shape_vec(mean.dim(), numbers).map_err(|_| Error::shape("mean", mean.shape(), &[count]))
         };
         let sums = of_dims.chunks_exact(mean.ncols().max(1)).map(|row| F::of(row.iter().fold(0.0, |sum, d| sum + d)));
         let mut log_prob = Array1::zeros(mean.nrows());
         log_prob.iter_mut().zip(sums).for_each(|(place, sum)| *place = sum);
+        let log_std_slope = shaped(slopes)?;
         let all = SquashedSample {
             pre_squash: shaped(pre_squash)?,
             action: shaped(action)?,
             log_prob,
             by_pre: shaped(by_pre)?,
             slope: shaped(slope)?,
-            by_log_std: shaped(moved)? * &inside,
-            inside,
+            by_log_std: shaped(moved)? * &log_std_slope,
+            log_std_slope,
         };
         Ok(all)
     }
@@ -123,7 +135,7 @@ impl<F: Real> SquashedSample<F> {
         let w = w_log_prob.insert_axis(ndarray::Axis(1));
         let by_mean = &self.by_pre * &w + &self.slope * &w_action;
         // d log π / d log σ also has the −1 of −log σ.
-        let by_log_std = &by_mean * &self.by_log_std - &self.inside * &w;
+        let by_log_std = &by_mean * &self.by_log_std - &self.log_std_slope * &w;
         Ok((by_mean, by_log_std))
     }
 }

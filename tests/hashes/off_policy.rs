@@ -1,10 +1,11 @@
 //! The same of off-policy learners: parameters, the rest of the state, and statistics after gradient steps on transitions that this test draws. They
 //! have tables of their own, each of the machine that it names.
 
-use super::{Hashes, add_statistics, draw, floats, hold, machine, parameters};
+use super::{Hashes, add_statistics, draw, floats as bytes_of, hold, machine, parameters};
 use crate::support::gpu as support;
 use ndarray::{Array1, Array2};
 use std::collections::BTreeMap;
+use wgpo::config::TdLoss;
 use wgpo::cpu::CpuOffPolicy;
 use wgpo::data::{Actions, EnvStep};
 use wgpo::low_level::algo::GpuOffPolicy;
@@ -39,25 +40,48 @@ fn cases() -> Vec<Case> {
     steps.replay_mut().unwrap().n_steps = 3;
     steps.max_grad_norm = Some(0.1);
     cases.push(case("n_steps 3, clipped", AlgorithmKind::Sac, steps, Activation::Tanh));
-    let mut double = Config::preset("sb3", AlgorithmKind::Dqn, false).unwrap();
-    double.replay_mut().unwrap().n_steps = 2;
-    cases.push(case("n_steps 2", AlgorithmKind::Dqn, double, Activation::Tanh));
+    for std in [Std::SAC_CLEANRL, Std::SAC.limited(StdLimit::Clamp { low: -1.0, high: 0.25 })] {
+        let what = if std == Std::SAC_CLEANRL { "log σ by tanh" } else { "log σ within [-1, 0.25]" };
+        cases.push(of_head(what, AlgorithmKind::Sac, sac.clone(), Activation::Tanh, floats(std)));
+    }
+    let (choices, mut clipped) = (Head::categorical(3), sac.clone());
+    cases.push(of_head("choices", AlgorithmKind::Sac, sac, Activation::Relu, choices.clone()));
+    clipped.replay_mut().unwrap().n_steps = 2;
+    clipped.max_grad_norm = Some(0.1);
+    let own = clipped.sac_mut().unwrap();
+    (own.autotune, own.alpha, own.policy_frequency, own.target_network_frequency) = (false, 0.3, 2, 3);
+    cases.push(of_head("choices, fixed, clipped", AlgorithmKind::Sac, clipped, Activation::Silu, choices));
+    let mut steps = Config::preset("sb3", AlgorithmKind::Dqn, false).unwrap();
+    steps.replay_mut().unwrap().n_steps = 2;
+    cases.push(case("n_steps 2", AlgorithmKind::Dqn, steps.clone(), Activation::Tanh));
+    for (what, double, dueling) in
+        [("double", true, false), ("dueling", false, true), ("dueling, double, squared", true, true)]
+    {
+        let mut config = steps.clone();
+        let own = config.dqn_mut().unwrap();
+        // The networks of targets are the own ones until they have moved, and a double DQN is then a plain one.
+        (own.double, own.dueling, own.target_network_frequency) = (double, dueling, 3);
+        own.td_loss = if double && dueling { TdLoss::Squared } else { TdLoss::Huber };
+        cases.push(case(what, AlgorithmKind::Dqn, config, Activation::Tanh));
+    }
     cases
 }
 
+fn floats(std: Std) -> Head {
+    Head::TanhGaussian { dims: 2, std, bounds: Bounds { low: vec![-2.0, -1.0], high: vec![1.0, 2.0] } }
+}
+
 fn case(name: &str, kind: AlgorithmKind, config: Config, activation: Activation) -> Case {
-    let head = match kind {
-        AlgorithmKind::Dqn => Head::categorical(3),
-        _ => {
-            let std = Std::FREE.limited(StdLimit::Clamp { low: -3.0, high: 1.0 });
-            let bounds = Bounds { low: vec![-2.0, -1.0], high: vec![1.0, 2.0] };
-            Head::TanhGaussian { dims: 2, std, bounds }
-        }
-    };
+    // SAC's deviation is then the usual one.
+    let head = if kind == AlgorithmKind::Dqn { Head::categorical(3) } else { floats(Std::FREE) };
+    of_head(name, kind, config, activation, head)
+}
+
+fn of_head(name: &str, kind: AlgorithmKind, config: Config, activation: Activation, head: Head) -> Case {
     let mut config = Config { num_envs: ENVS, learning_rate: 0.01, ..config };
     let replay = config.replay_mut().unwrap();
     (replay.buffer_size, replay.batch_size, replay.learning_starts) = (16, 7, 4);
-    let spec = kind.fitted(PolicySpec::separate(OBS_DIM, &[6, 5], activation, head));
+    let spec = config.fitted(PolicySpec::separate(OBS_DIM, &[6, 5], activation, head));
     Case { name: format!("{name} | {}", kind.name()), spec, config }
 }
 
@@ -100,9 +124,9 @@ fn learn(learner: &mut dyn OffPolicy, case: &Case) -> Hashes {
     } = state.off_policy.as_ref().unwrap();
     let mut bytes = Vec::new();
     for values in [&state.exp_avg, &state.exp_avg_sq, targets] {
-        bytes.extend(floats(values));
+        bytes.extend(bytes_of(values));
     }
-    bytes.extend(floats(&[*log_alpha, *alpha_exp_avg, *alpha_exp_avg_sq]));
+    bytes.extend(bytes_of(&[*log_alpha, *alpha_exp_avg, *alpha_exp_avg_sq]));
     for count in [state.optimizer_step, *policy_optimizer_step, *alpha_optimizer_step].map(u64::from) {
         bytes.extend(count.to_le_bytes());
     }

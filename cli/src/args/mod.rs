@@ -13,6 +13,7 @@ pub mod place;
 pub mod play;
 pub mod preset;
 mod range;
+pub mod std_limit;
 pub mod task;
 pub mod train;
 pub mod update;

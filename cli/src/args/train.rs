@@ -5,6 +5,7 @@ use super::head::HeadName;
 use super::place::PlaceArgs;
 use super::preset::Preset;
 use super::range::{counts, up_to};
+use super::std_limit::StdLimitName;
 use super::task::Task;
 use clap::Args;
 use std::path::PathBuf;
@@ -72,6 +73,11 @@ pub struct TrainArgs {
     #[arg(long, value_name = "HEAD")]
     pub head: Option<HeadName>,
 
+    /// From what the network says to the logarithm of a Gaussian's deviation: free, soft-floor:LOW, clamp:LOW:HIGH, or tanh:LOW:HIGH
+    /// (between the two with a gradient everywhere, as in CleanRL's SAC) [default: the preset's]
+    #[arg(long, value_name = "LIMIT", allow_hyphen_values = true)]
+    pub std_limit: Option<StdLimitName>,
+
     /// Widths of the hidden layers of policy and value network [default: the preset's]
     #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
     pub hidden: Option<Vec<usize>>,
@@ -95,7 +101,7 @@ pub struct TrainArgs {
     pub out: Option<PathBuf>,
 
     /// Continue the run in the folder, bit for bit as if it had not stopped
-    #[arg(long, conflicts_with_all = ["force", "preset", "config", "hidden", "activation"])]
+    #[arg(long, conflicts_with_all = ["force", "preset", "config", "std_limit", "hidden", "activation"])]
     pub resume: bool,
 
     /// Replace the run in the folder

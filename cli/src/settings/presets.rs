@@ -23,9 +23,10 @@ pub fn policy(preset: Preset, algorithm: AlgorithmKind, env: Env) -> Result<Poli
         Some(name) => {
             let named = wgpo::Preset::named(name, algorithm, env.head().is_discrete())?;
             let usual = env.policy_for(algorithm, &named.hidden);
-            // The deviation of an off-policy actor is the algorithm's own.
             let head = usual.head.clone();
-            let head = if algorithm.is_off_policy() { head } else { head.with_std(named.std) };
+            // The actors of DDPG and TD3 have no deviation.
+            let has_std = !algorithm.is_off_policy() || algorithm == AlgorithmKind::Sac;
+            let head = if has_std { head.with_std(named.std) } else { head };
             PolicySpec { activation: named.activation, ..usual.with_head(head) }
         }
     })

@@ -57,6 +57,9 @@ pub fn asked(args: &TrainArgs) -> Result<(Config, PolicySpec)> {
         };
         policy = policy.with_head(head);
     }
+    if let Some(limit) = args.std_limit {
+        policy = limit.on(policy, kind)?;
+    }
     policy.activation = args.activation.map_or(policy.activation, |activation| activation.0);
     if let Some(hidden) = &args.hidden {
         let branches = [Branch::POLICY, Branch::VALUE].into_iter().chain(Branch::CRITICS);

@@ -22,7 +22,7 @@ from ._files import Metadata, fitted, read_bytes, read_metadata
 from ._log import RunLog, Scalars, train_tags
 from ._shadow import Shadow
 from ._spaces import ActionCodec, Array, ObsCodec
-from ._spec import config_with, make_spec
+from ._spec import config_with, limited, make_spec, with_deviation
 from ._spec import fitted as fitted_spec
 from ._words import check_networks, check_settings, whole_steps
 
@@ -55,6 +55,10 @@ class Algorithm(ABC):
         preset: settings that another library publishes, such as ``"cleanrl"`` or ``"sb3"``; see ``presets()``. By default the algorithm's usual one.
         hidden: widths of the hidden layers; by default the preset's.
         activation: of the hidden layers, such as ``"tanh"``, ``"relu"``, ``"elu"``; by default the preset's.
+        head: the distribution over actions, as docs/rollout-format.md has it; by default the action space's usual one.
+        std_limit: from what the network says to the logarithm of a Gaussian's deviation: ``"free"``, ``{"soft_floor": {"log_std": m}}``,
+            ``{"clamp": {"low": a, "high": b}}``, or ``{"tanh": {"low": a, "high": b}}``, which holds it between the two with a gradient everywhere, as
+            CleanRL's SAC does; by default the preset's.
         seed: of weights, draws and environments.
         backend: ``"auto"`` (a hardware GPU if there is one, else the CPU), ``"cpu"``, ``"gpu"``, or a part of an adapter's name.
         dtype: ``"f32"``, or ``"f64"`` on the CPU (arrays are float32 all the same).
@@ -87,6 +91,7 @@ class Algorithm(ABC):
         hidden: list[int] | tuple[int, ...] | None = None,
         activation: str | None = None,
         head: dict[str, Any] | None = None,
+        std_limit: str | dict[str, Any] | None = None,
         seed: int = 1,
         backend: str = "auto",
         dtype: Literal["f32", "f64"] = "f32",
@@ -127,14 +132,15 @@ class Algorithm(ABC):
                 raise _native.ConfigError("head: the library's own environments have heads of their own: leave it out")
             if dtype != "f32":
                 raise _native.ConfigError(f"dtype: is {dtype!r}, on_device=True computes in f32")
-            self._on_device(envs, hidden, activation, num_envs, settings)
+            self._on_device(envs, hidden, activation, std_limit, num_envs, settings)
         elif envs is not None:
             self._set_envs(as_vector(envs, num_envs or 1))
             assert self.envs is not None
             if num_envs not in (None, self.envs.num_envs):
                 raise _native.ConfigError(f"num_envs: is {num_envs}, the vector environment has {self.envs.num_envs}")
             settings["num_envs"] = self.envs.num_envs
-            self.spec, self.config = self._settings(preset, hidden, activation, head, settings)
+            spec, self.config = self._settings(preset, hidden, activation, head, settings)
+            self.spec = limited(spec, std_limit, self.algorithm)
             self.learner = self._make_learner(self.config)
         if verbose and (envs is not None):
             chosen = _native.choose_backend(backend)
@@ -173,9 +179,8 @@ class Algorithm(ABC):
             if hidden is None and activation is None and head is None:
                 config = config_with(self.algorithm, config, settings)
                 return fitted_spec(spec, config), config
-            own, _ = make_spec(
-                self.algorithm, self.obs_codec.obs_dim, head or self._head(), None, hidden, activation, {}
-            )
+            action = head or with_deviation(self._head(), spec["head"])
+            own, _ = make_spec(self.algorithm, self.obs_codec.obs_dim, action, None, hidden, activation, {})
             config = config_with(self.algorithm, config, settings)
             return fitted_spec(own, config), config
         return make_spec(
@@ -195,6 +200,7 @@ class Algorithm(ABC):
         env: str,
         hidden: list[int] | tuple[int, ...] | None,
         activation: str | None,
+        std_limit: str | dict[str, Any] | None,
         num_envs: int | None,
         settings: dict[str, Any],
     ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native
 from ._evaluation import Evaluation
 from ._files import Metadata
-from ._spec import config_with, fitted
+from ._spec import config_with, fitted, limited
 from ._words import check_settings
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class OnDevice(Base):
         env: str,
         hidden: list[int] | tuple[int, ...] | None,
         activation: str | None,
+        std_limit: str | dict[str, Any] | None,
         num_envs: int | None,
         settings: dict[str, Any],
     ) -> None:
@@ -40,13 +41,15 @@ class OnDevice(Base):
         if self.preset not in (None, "tuned") or hidden is not None or activation is not None:
             widths = list(hidden) if hidden is not None else None
             preset = None if self.preset == "tuned" else self.preset
+            # A preset has a deviation of its own.
+            action = json.dumps(spec["head"]) if preset is None else info["action"]
             spec = json.loads(
-                _native.default_spec(self.algorithm, info["obs_dim"], info["action"], widths, activation, preset)
+                _native.default_spec(self.algorithm, info["obs_dim"], action, widths, activation, preset)
             )
         if num_envs is not None:
             settings = {"num_envs": num_envs, **settings}
         self.config = config_with(self.algorithm, config, settings)
-        self.spec = fitted(spec, self.config)
+        self.spec = limited(fitted(spec, self.config), std_limit, self.algorithm)
         self._trainer = self._make_trainer(self.config)
 
     def _make_trainer(self, config: dict[str, Any]) -> Any:

@@ -43,6 +43,28 @@ def make_spec(
     return fitted(spec, config), config
 
 
+def limited(spec: dict[str, Any], limit: str | dict[str, Any] | None, algorithm: str) -> dict[str, Any]:
+    """``spec`` with another limit of its deviation, as docs/rollout-format.md has it, if there is one.
+
+    Raises:
+        ConfigError: the policy has no deviation.
+    """
+    if limit is None:
+        return spec
+    head = spec["head"]
+    if algorithm in ("ddpg", "td3"):
+        raise _native.ConfigError(f"std_limit: {algorithm}'s actor has no deviation; its noise is exploration_noise")
+    if head["kind"] not in ("gaussian", "tanh_gaussian"):
+        raise _native.ConfigError(f"std_limit: a {head['kind']} head has no deviation")
+    return {**spec, "head": {**head, "std": {**(head.get("std") or {}), "limit": limit}}}
+
+
+def with_deviation(head: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """``head`` with the deviation of ``other``, where it has none of its own and ``other`` has one."""
+    has_own = "std" in head or head["kind"] not in ("gaussian", "tanh_gaussian")
+    return head if has_own or "std" not in other else {**head, "std": other["std"]}
+
+
 def fitted(spec: str | dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     """``spec`` with the networks that these settings learn, such as a dueling DQN's branch of values."""
     text = spec if isinstance(spec, str) else json.dumps(spec)

@@ -235,7 +235,7 @@ impl Acting {
         steps: &[ActStep],
     ) -> Result<Vec<Call>> {
         let dims = model.spec.head.action_dims() as u32;
-        let [log_std_min, log_std_max] = log_std(&model.spec)?;
+        let limits = log_std(&model.spec)?;
         let params: Vec<_> = (0..)
             .zip(steps)
             .map(|(index, step)| policy_squash::Params {
@@ -246,8 +246,9 @@ impl Acting {
                 source: source.code(),
                 step_offset: step.step_offset,
                 to_env: 1,
-                log_std_min,
-                log_std_max,
+                log_std_min: limits.low,
+                log_std_max: limits.high,
+                log_std_tanh: limits.tanh.into(),
                 epsilon,
                 ..Default::default()
             })

@@ -5,7 +5,7 @@ use crate::config::{Config, TdLoss};
 use crate::error::{Error, Result};
 use crate::kernels::loss_q::Temperature;
 use crate::memory::small;
-use crate::policy::{Head, PolicySpec, Std, StdLimit};
+use crate::policy::{Head, PolicySpec, StdLimit};
 
 /// The algorithm, with what its kernels ask for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,7 +13,16 @@ pub(super) enum Method {
     Dqn { double: bool, huber: bool },
     Td3 { policy_noise: f64, noise_clip: f64 },
     SacChoices { temperature: Temperature, tuned: Option<Tuned> },
-    Sac { temperature: Temperature, tuned: Option<Tuned>, log_std: [f32; 2], epsilon: f64 },
+    Sac { temperature: Temperature, tuned: Option<Tuned>, log_std: LogStd, epsilon: f64 },
+}
+
+/// The limits of SAC's log σ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct LogStd {
+    pub low: f32,
+    pub high: f32,
+    /// By tanh, not by a clamp.
+    pub tanh: bool,
 }
 
 /// How α is trained.
@@ -97,9 +106,10 @@ impl StepSettings {
 ///
 /// # Errors
 /// [`Error::Config`] for a head that has none.
-pub(super) fn log_std(spec: &PolicySpec) -> Result<[f32; 2]> {
-    match &spec.head {
-        Head::TanhGaussian { std: Std { limit: StdLimit::Clamp { low, high }, .. }, .. } => Ok([*low, *high]),
-        head => Err(Error::config("head", format!("is {}, without a clamp of its log_std", head.name()))),
+pub(super) fn log_std(spec: &PolicySpec) -> Result<LogStd> {
+    match (&spec.head, spec.head.std().map(|std| std.limit)) {
+        (Head::TanhGaussian { .. }, Some(StdLimit::Clamp { low, high })) => Ok(LogStd { low, high, tanh: false }),
+        (Head::TanhGaussian { .. }, Some(StdLimit::Tanh { low, high })) => Ok(LogStd { low, high, tanh: true }),
+        (head, _) => Err(Error::config("head", format!("is {}, without two limits of its log_std", head.name()))),
     }
 }

@@ -65,8 +65,9 @@ impl Parts<'_> {
             actions_offset: sampled.actions_of(1),
             actions_stride: sampled.stride,
             source: self.source.code(),
-            log_std_min: log_std[0],
-            log_std_max: log_std[1],
+            log_std_min: log_std.low,
+            log_std_max: log_std.high,
+            log_std_tanh: log_std.tanh.into(),
             epsilon: epsilon as f32,
             ..Default::default()
         };
@@ -101,8 +102,9 @@ impl Parts<'_> {
             temperature: temperature.code(),
             alpha_at: temperature.place(),
             alpha: Temperature::fixed(temperature),
-            log_std_min: log_std[0],
-            log_std_max: log_std[1],
+            log_std_min: log_std.low,
+            log_std_max: log_std.high,
+            log_std_tanh: log_std.tanh.into(),
             epsilon: epsilon as f32,
             ..Default::default()
         };

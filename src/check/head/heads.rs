@@ -20,6 +20,7 @@ pub(in crate::check) fn name(head: &Head) -> String {
     let limited = match head.std().map(|std| std.limit) {
         Some(StdLimit::Free) => "free ",
         Some(StdLimit::Clamp { .. }) => "clamped ",
+        Some(StdLimit::Tanh { .. }) => "tanh-limited ",
         Some(limit) if limit != StdLimit::default() => "floored ",
         _ => "",
     };
@@ -58,6 +59,7 @@ pub(in crate::check) fn squashed(dims: usize, from_state: bool, limit: StdLimit)
 
 pub(in crate::check) const FLOOR: StdLimit = StdLimit::SoftFloor { log_std: -0.3 };
 pub(in crate::check) const CLAMP: StdLimit = StdLimit::Clamp { low: -0.5, high: 0.5 };
+pub(in crate::check) const TANH: StdLimit = StdLimit::Tanh { low: -1.5, high: 0.7 };
 
 /// Distribution rows: logits, means or shapes of the given spread, log deviations within ±1, deviations up to 2.7.
 pub(in crate::check) fn rows_of(head: &Head, random: &mut Random, rows: usize, spread: f32) -> Vec<f32> {

@@ -11,8 +11,8 @@ pub(super) use draw::{on_edge, sample_case};
 pub(super) use evaluate::evaluate_case;
 pub(super) use fisher::{REASON, fisher_case};
 pub(super) use heads::{
-    CLAMP, FLOOR, Walk, actions_of, beta, binned, deviating, masked, masked_choice, masked_choices, name, rows_of,
-    squashed,
+    CLAMP, FLOOR, TANH, Walk, actions_of, beta, binned, deviating, masked, masked_choice, masked_choices, name,
+    rows_of, squashed,
 };
 pub(super) use rows::{FAMILY, evaluate_work, sample_work};
 pub(super) use wide_sizes::{REASON as WIDE_REASON, Sizes, TOLERANCE as WIDE_TOLERANCE, is_hit, taken};

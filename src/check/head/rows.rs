@@ -2,7 +2,7 @@
 
 use super::draw::sample_case;
 use super::evaluate::evaluate_case;
-use super::heads::{CLAMP, FLOOR, Walk, beta, binned, deviating, masked_choice, masked_choices, plain, squashed};
+use super::heads::{CLAMP, FLOOR, TANH, Walk, beta, binned, deviating, masked_choice, masked_choices, plain, squashed};
 use crate::check::case::Case;
 use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
 use crate::check::size::Size;
@@ -83,11 +83,14 @@ fn cases() -> Vec<Case> {
         (deviating(3, true, CLAMP), 63, 1.0, 0.3),
         (deviating(1, false, FLOOR), 64, 1.0, 0.1),
         (deviating(5, false, StdLimit::Free), 1, 1.0, 0.3),
+        (deviating(3, true, TANH), 65, 1.0, 0.3),
+        (deviating(2, false, TANH), 63, 1.0, 1e-3),
         (plain(2, false), 65, 1.0, 0.1),
         (plain(3, true), 63, 1.0, 0.3),
         (squashed(1, false, StdLimit::default()), 63, 1.0, 0.1),
         (squashed(3, true, FLOOR), 65, 2.0, 0.3),
         (squashed(2, false, CLAMP), 127, 4.0, 1.0),
+        (squashed(3, true, TANH), 67, 2.0, 1.0),
     ] {
         cases.push(evaluate_case(Walk::Invocation, head, rows, spread, change).quick(rows == 65 || rows == 64));
     }
@@ -112,8 +115,10 @@ fn cases() -> Vec<Case> {
         (beta(5), 63),
         (deviating(3, true, CLAMP), 65),
         (deviating(2, false, FLOOR), 63),
+        (deviating(3, true, TANH), 67),
         (plain(2, true), 65),
         (squashed(2, false, StdLimit::default()), 65),
+        (squashed(1, true, TANH), 257),
         (squashed(3, true, FLOOR), 33),
     ] {
         for mode in [false, true] {

@@ -6,12 +6,16 @@ use crate::policy::{Std, StdLimit, StdType};
 use crate::reference::squash;
 
 /// log σ and its slope.
-pub(super) fn limited(limit: StdLimit, l: f64) -> (Known, Known) {
+pub(in crate::check) fn limited(limit: StdLimit, l: f64) -> (Known, Known) {
     match limit {
         StdLimit::Free => (exact(l), exact(1.0)),
         StdLimit::Clamp { low, high } => {
             let (low, high) = (f64::from(low), f64::from(high));
             (exact(l.clamp(low, high)), exact(f64::from(u8::from((low..=high).contains(&l)))))
+        }
+        StdLimit::Tanh { low, high } => {
+            let (low, width) = (exact(low.into()), exact(high.into()) - exact(low.into()));
+            (low + width * exact(2.0 * l).sigmoid(), width.times(0.5) * exact(l).tanh_slope())
         }
         StdLimit::SoftFloor { log_std } => {
             let m = f64::from(log_std);
@@ -66,6 +70,12 @@ pub(super) fn log_rise(std: Std, before: f64, after: f64) -> Known {
             } else {
                 above(after).softplus() - above(before).softplus()
             }
+        }
+        StdLimit::Tanh { low, high } => {
+            let (p, q) = (exact(2.0 * before.min(after)), exact(2.0 * before.max(after)));
+            let width = exact(high.into()) - exact(low.into());
+            let size = -(width * q.sigmoid() * (-p).sigmoid() * (p - q).expm1());
+            if after < before { -size } else { size }
         }
         limit => limited(limit, after).0 - limited(limit, before).0,
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::check::head::heads::{
-    CLAMP, FLOOR, actions_of, array, beta, deviating, masked, masked_choices, plain as plain_head, rows_of, squashed,
+    CLAMP, FLOOR, TANH, actions_of, array, beta, deviating, masked, masked_choices, plain as plain_head, rows_of,
+    squashed,
 };
 use crate::check::support::Random;
 use crate::reference::head::{
@@ -19,6 +20,7 @@ fn numbers_with_bounds_are_the_references() {
         (Head::gaussian(3), 1e-9),
         (deviating(2, true, CLAMP), 1e-9),
         (deviating(2, true, FLOOR), 1e-9),
+        (deviating(2, true, TANH), 1e-9),
         (plain_head(2, true), 1e-6),
         (squashed(2, true, FLOOR), 1e-9),
         // What Stirling's formula leaves is cut short here.

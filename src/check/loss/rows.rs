@@ -4,7 +4,7 @@ use super::inputs::{Loss, usual};
 use super::run::run;
 use crate::check::case::Case;
 use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
-use crate::check::head::{CLAMP, FLOOR, beta, binned, deviating, masked_choice, masked_choices, name, squashed};
+use crate::check::head::{CLAMP, FLOOR, TANH, beta, binned, deviating, masked_choice, masked_choices, name, squashed};
 use crate::check::size::Size;
 use crate::check::support::EPS;
 use crate::check::work::Work;
@@ -104,6 +104,7 @@ fn cases() -> Vec<Case> {
         beta(3),
         deviating(2, true, CLAMP),
         squashed(2, false, FLOOR),
+        squashed(2, true, TANH),
     ];
     for head in [categorical(1), categorical(33), gaussian(3), gaussian(17)].into_iter().chain(others) {
         cases.push(loss_case(Loss { head, rows: 67, value_loss: ValueLoss::ClipMax, ..usual.clone() }));

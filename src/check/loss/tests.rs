@@ -3,7 +3,7 @@
 use super::bounds::Bounds;
 use super::inputs::{Loss, usual};
 use super::minibatch::Minibatch;
-use crate::check::head::{CLAMP, FLOOR, beta, deviating, masked_choices, squashed};
+use crate::check::head::{CLAMP, FLOOR, TANH, beta, deviating, masked_choices, squashed};
 use crate::check::support::{EPS, Report};
 use crate::config::KlDirection;
 use crate::policy::Head;
@@ -29,6 +29,7 @@ fn a_gradient_that_is_a_hundredth_off_fails() {
         Head::gaussian(1),
         squashed(3, true, FLOOR),
         deviating(2, true, CLAMP),
+        squashed(2, true, TANH),
         beta(3),
         Head::categorical(33),
         masked_choices(&[3, 40, 2]),

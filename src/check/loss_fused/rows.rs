@@ -3,7 +3,7 @@
 use super::run::Fused;
 use crate::check::case::Case;
 use crate::check::entry::{Entry, Family, Sweep, Timed, oracle};
-use crate::check::head::{CLAMP, beta, deviating, masked_choices, name};
+use crate::check::head::{CLAMP, TANH, beta, deviating, masked_choices, name};
 use crate::check::loss::{Loss, usual};
 use crate::check::size::Size;
 use crate::check::support::EPS;
@@ -90,8 +90,14 @@ fn cases() -> Vec<Case> {
     for activation in Activation::ALL {
         cases.push(fused_case(case(7, &[9, 34], activation, Head::categorical(3), 50, 64)));
     }
-    let heads =
-        [Head::bernoulli(5), beta(3), masked_choices(&[3, 20, 2]), deviating(2, true, CLAMP), Head::gaussian(16)];
+    let heads = [
+        Head::bernoulli(5),
+        beta(3),
+        masked_choices(&[3, 20, 2]),
+        deviating(2, true, CLAMP),
+        deviating(3, true, TANH),
+        Head::gaussian(16),
+    ];
     for head in heads {
         let many = head.raw_outputs() == 16;
         let case = fused_case(case(32, &[20], Activation::Tanh, head, 70, 64));

@@ -1,6 +1,6 @@
 //! The gradient through an actor's actions.
 
-use super::sample::{HIGH, LOW, raw, settings, table};
+use super::sample::{HIGH, LOW, limited, raw, settings, table};
 use super::support::REASON;
 use crate::check::accuracy::{Known, exact, rounded};
 use crate::check::case::Case;
@@ -20,6 +20,8 @@ pub(super) struct Backward {
     pub temperature: Temperature,
     pub epsilon: f32,
     pub spread: f32,
+    /// What limits log σ: tanh, or a clamp.
+    pub tanh: bool,
 }
 
 const BEFORE: usize = 3;
@@ -27,8 +29,12 @@ const LOG_ALPHA: f32 = -0.8;
 pub(super) const ALPHA_AT: u32 = 1;
 
 pub(super) fn case(c: Backward) -> Case {
-    let Backward { rows, dims, critics, deterministic, temperature, epsilon, spread } = c;
-    let what = if deterministic { "tanh alone" } else { "sample" };
+    let Backward { rows, dims, critics, deterministic, temperature, epsilon, spread, tanh } = c;
+    let what = match (deterministic, tanh) {
+        (true, _) => "tanh alone",
+        (false, false) => "sample",
+        (false, true) => "sample, log σ by tanh",
+    };
     let shape =
         format!("{rows} rows of {dims}, {critics} critics, {what}, {temperature:?}, ε {epsilon}, means {spread}");
     Case::new(policy_squash_backward::DEF.name, shape, REASON, move |gpu, report| run(gpu, report, c))
@@ -72,7 +78,7 @@ impl Inputs {
 }
 
 fn run(gpu: &Gpu, report: &Report, c: Backward) -> Result<()> {
-    let Backward { rows, dims, deterministic, temperature, epsilon, .. } = c;
+    let Backward { rows, dims, deterministic, temperature, epsilon, tanh, .. } = c;
     let inputs = Inputs::new(&c);
     let width = if deterministic { dims } else { 2 * dims };
     let b = (
@@ -99,6 +105,8 @@ fn run(gpu: &Gpu, report: &Report, c: Backward) -> Result<()> {
         log_std_min: LOW,
         log_std_max: HIGH,
         epsilon,
+        log_std_tanh: tanh.into(),
+        ..Default::default()
     };
     let io = policy_squash_backward::Io {
         outputs: b.0.io(),
@@ -124,22 +132,22 @@ fn run(gpu: &Gpu, report: &Report, c: Backward) -> Result<()> {
     };
     let w = alpha * rounded(1.0 / rows as f64);
     let noise = table(&inputs.noise[BEFORE..], rows)?;
-    let sample = settings(epsilon).sample(raw.slice(s![.., ..dims]), raw.slice(s![.., dims..]), noise.view())?;
+    let sample = settings(epsilon, tanh).sample(raw.slice(s![.., ..dims]), raw.slice(s![.., dims..]), noise.view())?;
     let weights = Array1::from_elem(rows, alpha.value / rows as f64);
     let (by_mean, by_log_std) = sample.gradient(weights.view(), d_action.view())?;
     let (mut want, mut bounds) = (vec![0.0; rows * width], vec![0.0; rows * width]);
     for r in 0..rows {
         for d in 0..dims {
             let l = raw[[r, dims + d]];
-            let moved = exact(l).clamp(LOW.into(), HIGH.into()).exp() * exact(noise[[r, d]]);
+            let (log_std, log_std_slope) = limited(l, tanh);
+            let moved = log_std.exp() * exact(noise[[r, d]]);
             let u = exact(raw[[r, d]]) + moved;
             let slope = u.tanh_slope();
             let share = if epsilon == 0.0 { exact(1.0) } else { slope / (slope + exact(epsilon.into())) };
             let d_u = u.tanh().times(2.0) * share * w + slope * inputs.d_action(&c, r, d);
             let (of_mean, of_log_std) = (r * width + d, r * width + dims + d);
             (want[of_mean], bounds[of_mean]) = (by_mean[[r, d]], d_u.error);
-            let inside = (f64::from(LOW)..=f64::from(HIGH)).contains(&l);
-            let error = if inside { (d_u * moved - w).error } else { 0.0 };
+            let error = ((d_u * moved - w) * log_std_slope).error;
             (want[of_log_std], bounds[of_log_std]) = (by_log_std[[r, d]], error);
         }
     }

@@ -31,7 +31,14 @@ pub(in crate::check) const FAMILY: Family = Family {
             oracle: oracle!(squashed_sample::SquashSettings),
             at_size: |s| {
                 let (rows, dims) = (s.rows, s.head.action_dims());
-                Some(sample::case(Sample { rows, dims, source: Source::Update, epsilon: 0.0, spread: 1.0 }))
+                Some(sample::case(Sample {
+                    rows,
+                    dims,
+                    source: Source::Update,
+                    epsilon: 0.0,
+                    spread: 1.0,
+                    tanh: false,
+                }))
             },
             sweep: Sweep::Nets,
             timed: Timed::Last,
@@ -44,7 +51,8 @@ pub(in crate::check) const FAMILY: Family = Family {
             at_size: |s| {
                 let (rows, dims) = (s.rows, s.head.action_dims());
                 let (critics, deterministic, temperature) = (2, false, TUNED);
-                let c = Backward { rows, dims, critics, deterministic, temperature, epsilon: 0.0, spread: 1.0 };
+                let (epsilon, spread, tanh) = (0.0, 1.0, false);
+                let c = Backward { rows, dims, critics, deterministic, temperature, epsilon, spread, tanh };
                 Some(backward::case(c))
             },
             sweep: Sweep::Nets,
@@ -77,17 +85,20 @@ pub(in crate::check) const FAMILY: Family = Family {
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rows, dims, source, epsilon, spread) in [
-        (1, 1, Source::Given, 0.0, 1.0),
-        (63, 3, Source::Given, 1e-6, 1.0),
-        (64, 2, Source::Update, 0.0, 1.0),
-        (65, 6, Source::Update, 1e-6, 1.0),
-        (257, 1, Source::Act, 0.0, 1.0),
-        (7, 33, Source::None, 0.0, 0.5),
+    for (rows, dims, source, epsilon, spread, tanh) in [
+        (1, 1, Source::Given, 0.0, 1.0, false),
+        (63, 3, Source::Given, 1e-6, 1.0, false),
+        (64, 2, Source::Update, 0.0, 1.0, false),
+        (65, 6, Source::Update, 1e-6, 1.0, false),
+        (257, 1, Source::Act, 0.0, 1.0, false),
+        (7, 33, Source::None, 0.0, 0.5, false),
         // Far out, where tanh is 1 in f32.
-        (67, 3, Source::Given, 0.0, 12.0),
+        (67, 3, Source::Given, 0.0, 12.0, false),
+        (1, 1, Source::Given, 0.0, 1.0, true),
+        (65, 5, Source::Update, 1e-6, 1.0, true),
+        (257, 3, Source::Act, 0.0, 1.0, true),
     ] {
-        let c = Sample { rows, dims, source, epsilon, spread };
+        let c = Sample { rows, dims, source, epsilon, spread, tanh };
         cases.push(sample::case(c).quick(rows == 65));
     }
     for (rows, dims, source, sigma, clip) in [
@@ -100,16 +111,19 @@ fn cases() -> Vec<Case> {
     ] {
         cases.push(tanh::case(Noisy { rows, dims, source, sigma, clip }).quick(rows == 65));
     }
-    for (rows, dims, critics, deterministic, temperature, epsilon, spread) in [
-        (1, 1, 1, true, Temperature::None, 0.0, 1.0),
-        (63, 3, 2, true, Temperature::None, 0.0, 1.0),
-        (64, 2, 2, false, Temperature::Fixed(0.2), 0.0, 1.0),
-        (65, 6, 2, false, TUNED, 1e-6, 1.0),
-        (257, 1, 1, false, TUNED, 0.0, 1.0),
-        (7, 33, 2, false, Temperature::None, 0.0, 0.5),
-        (67, 3, 2, false, TUNED, 0.0, 6.0),
+    for (rows, dims, critics, deterministic, temperature, epsilon, spread, tanh) in [
+        (1, 1, 1, true, Temperature::None, 0.0, 1.0, false),
+        (63, 3, 2, true, Temperature::None, 0.0, 1.0, false),
+        (64, 2, 2, false, Temperature::Fixed(0.2), 0.0, 1.0, false),
+        (65, 6, 2, false, TUNED, 1e-6, 1.0, false),
+        (257, 1, 1, false, TUNED, 0.0, 1.0, false),
+        (7, 33, 2, false, Temperature::None, 0.0, 0.5, false),
+        (67, 3, 2, false, TUNED, 0.0, 6.0, false),
+        (1, 1, 1, false, Temperature::Fixed(0.2), 0.0, 1.0, true),
+        (65, 5, 2, false, TUNED, 1e-6, 1.0, true),
+        (63, 3, 2, false, TUNED, 0.0, 6.0, true),
     ] {
-        let c = Backward { rows, dims, critics, deterministic, temperature, epsilon, spread };
+        let c = Backward { rows, dims, critics, deterministic, temperature, epsilon, spread, tanh };
         cases.push(backward::case(c).quick(rows == 65));
     }
     for (rows, steps, broken) in [(1, 3, false), (63, 1, false), (64, 4, true), (65, 5, false), (4099, 2, false)] {

@@ -3,10 +3,12 @@
 use super::support::{REASON, STEP_OFFSET, counters, drawn, to_env};
 use crate::check::accuracy::{Known, exact, rounded};
 use crate::check::case::Case;
+use crate::check::head_accuracy::gaussian;
 use crate::check::support::{EPS, Guarded, Random, Report, schedule, wide};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::policy_squash::{self, Source};
+use crate::policy::StdLimit;
 use crate::reference::squashed_sample::SquashSettings;
 use ndarray::{Array2, s};
 
@@ -21,10 +23,18 @@ pub(super) struct Sample {
     pub epsilon: f32,
     /// Deviation of the means: 1 is usual.
     pub spread: f32,
+    /// What limits log σ: tanh, or a clamp.
+    pub tanh: bool,
 }
 
-pub(super) fn settings(epsilon: f32) -> SquashSettings {
-    SquashSettings { log_std_min: LOW.into(), log_std_max: HIGH.into(), epsilon: epsilon.into() }
+pub(super) fn settings(epsilon: f32, tanh: bool) -> SquashSettings {
+    SquashSettings { log_std_min: LOW.into(), log_std_max: HIGH.into(), log_std_tanh: tanh, epsilon: epsilon.into() }
+}
+
+/// log σ within its limits, and its derivative by the raw number.
+pub(super) fn limited(l: f64, tanh: bool) -> (Known, Known) {
+    let (low, high) = (LOW, HIGH);
+    gaussian::limited(if tanh { StdLimit::Tanh { low, high } } else { StdLimit::Clamp { low, high } }, l)
 }
 
 /// `[rows, 2 dims]` raw outputs, of which some log_std are beyond the limits.
@@ -39,15 +49,16 @@ pub(super) fn table(values: &[f32], rows: usize) -> Result<Array2<f64>> {
 }
 
 pub(super) fn case(c: Sample) -> Case {
-    let Sample { rows, dims, source, epsilon, spread } = c;
-    let shape = format!("{rows} rows of {dims}, {source:?}, ε {epsilon}, means {spread}");
+    let Sample { rows, dims, source, epsilon, spread, tanh } = c;
+    let limits = if tanh { ", log σ by tanh" } else { "" };
+    let shape = format!("{rows} rows of {dims}, {source:?}, ε {epsilon}, means {spread}{limits}");
     Case::new(policy_squash::DEF.name, shape, REASON, move |gpu, report| run(gpu, report, c))
 }
 
 const BEFORE: usize = 3;
 
 fn run(gpu: &Gpu, report: &Report, c: Sample) -> Result<()> {
-    let Sample { rows, dims, source, epsilon, spread } = c;
+    let Sample { rows, dims, source, epsilon, spread, tanh } = c;
     let mut random = Random::new((rows * 11 + dims) as u64);
     let outputs = [vec![f32::NAN; BEFORE], raw(&mut random, rows, dims, spread)].concat();
     let given = random.normals(rows * dims, 1.0);
@@ -77,7 +88,7 @@ fn run(gpu: &Gpu, report: &Report, c: Sample) -> Result<()> {
         log_std_min: LOW,
         log_std_max: HIGH,
         epsilon,
-        pad_0: 0,
+        log_std_tanh: tanh.into(),
     };
     let io = policy_squash::Io {
         outputs: b.0.io(),
@@ -100,7 +111,7 @@ fn run(gpu: &Gpu, report: &Report, c: Sample) -> Result<()> {
     report.floats("noise", &noise, &values(&all), |i| all[i].error / EPS);
     let raw = table(&outputs[BEFORE..], rows)?;
     let drawn = Array2::from_shape_fn((rows, dims), |(r, d)| all[r * dims + d].value);
-    let want = settings(epsilon).sample(raw.slice(s![.., ..dims]), raw.slice(s![.., dims..]), drawn.view())?;
+    let want = settings(epsilon, tanh).sample(raw.slice(s![.., ..dims]), raw.slice(s![.., dims..]), drawn.view())?;
 
     let [actions, to_envs, logp] = known(&c, &raw, &all, &bounds);
     let got = b.2.read(gpu, report)?;
@@ -116,12 +127,12 @@ fn run(gpu: &Gpu, report: &Report, c: Sample) -> Result<()> {
 
 /// The actions, what the environment gets of them, and the log-probabilities, with bounds.
 fn known(c: &Sample, raw: &Array2<f64>, noise: &[Known], bounds: &[[f32; 2]]) -> [Vec<Known>; 3] {
-    let Sample { rows, dims, epsilon, .. } = *c;
+    let Sample { rows, dims, epsilon, tanh, .. } = *c;
     let (mut actions, mut to_envs, mut logp) = (Vec::new(), Vec::new(), Vec::new());
     for r in 0..rows {
         let mut terms = Vec::new();
         for d in 0..dims {
-            let log_std = exact(raw[[r, dims + d]]).clamp(LOW.into(), HIGH.into());
+            let (log_std, _) = limited(raw[[r, dims + d]], tanh);
             let z = noise[r * dims + d];
             let u = exact(raw[[r, d]]) + log_std.exp() * z;
             let action = u.tanh();

@@ -163,6 +163,24 @@ fn policies_are_fitted_and_others_refused() {
     let sac = AlgorithmKind::Sac.fitted(floats.clone());
     let softly = sac.clone().with_head(Head::TanhGaussian { dims: 2, std: soft, bounds: bounds() });
     assert!(of(AlgorithmKind::Sac).check_branches(&softly).unwrap_err().to_string().contains("head.std"));
+    // Limits that it can learn stay; others become the usual ones.
+    for (std, fitted) in [
+        (Std::SAC_CLEANRL, Std::SAC_CLEANRL),
+        (
+            Std::SAC.limited(StdLimit::Clamp { low: -3.0, high: 1.0 }),
+            Std::SAC.limited(StdLimit::Clamp { low: -3.0, high: 1.0 }),
+        ),
+        (Std::SAC.limited(StdLimit::Free), Std::SAC),
+        (Std::FREE.limited(Std::SAC_CLEANRL.limit), Std::SAC),
+        (Std { std_type: StdType::Scalar, ..Std::SAC }, Std::SAC),
+    ] {
+        let with_std = floats.clone().with_head(floats.head.clone().with_std(std));
+        let (own, other) = (AlgorithmKind::Sac.fitted(with_std.clone()), AlgorithmKind::Td3.fitted(with_std));
+        assert_eq!((own.head.std(), other.head.std()), (Some(&fitted), Some(&Std::FREE)));
+        of(AlgorithmKind::Sac).check_branches(&own).unwrap();
+        let asked = own.clone().with_head(own.head.with_std(std));
+        assert_eq!(of(AlgorithmKind::Sac).check_branches(&asked).is_ok(), std == fitted, "{std:?}");
+    }
     // Branches that no learner takes.
     let broken = |change: fn(&mut PolicySpec)| {
         let mut spec = sac.clone();

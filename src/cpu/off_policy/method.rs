@@ -5,7 +5,7 @@ use super::networks::Networks;
 use super::sac_step::sac_step;
 use crate::config::{Algorithm, Config};
 use crate::error::{Error, Result};
-use crate::policy::{Head, PolicySpec, StdLimit};
+use crate::policy::{PolicySpec, StdLimit};
 use crate::reference::Real;
 use crate::reference::critics::{CriticStats, Critics};
 use crate::reference::dqn_update::{DqnSettings, DqnState, dqn_update};
@@ -51,15 +51,13 @@ pub(super) struct Seen {
 
 /// How SAC's actor outputs become actions.
 pub(super) fn squash(spec: &PolicySpec, epsilon: f64) -> SquashSettings {
-    let (low, high) = match &spec.head {
-        Head::TanhGaussian { std, .. } => match std.limit {
-            StdLimit::Clamp { low, high } => (low, high),
-            // Refused by `Config::check_branches`.
-            StdLimit::SoftFloor { .. } | StdLimit::Free => (f32::MIN, f32::MAX),
-        },
-        _ => (f32::MIN, f32::MAX),
+    let (low, high, log_std_tanh) = match spec.head.std().map(|std| std.limit) {
+        Some(StdLimit::Clamp { low, high }) => (low, high, false),
+        Some(StdLimit::Tanh { low, high }) => (low, high, true),
+        // Choices have none; others are refused by `Config::check_branches`.
+        _ => (f32::MIN, f32::MAX, false),
     };
-    SquashSettings { log_std_min: low.into(), log_std_max: high.into(), epsilon }
+    SquashSettings { log_std_min: low.into(), log_std_max: high.into(), log_std_tanh, epsilon }
 }
 
 impl<F: Real> Method<F> {

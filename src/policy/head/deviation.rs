@@ -29,6 +29,19 @@ impl Std {
         limit: StdLimit::Clamp { low: -13.815_511, high: 13.815_511 },
     };
 
+    /// SAC's: log σ depends on the state and is clamped to [−20, 2], as in the paper's code and in Stable-Baselines3.
+    pub const SAC: Self =
+        Self { from_state: true, std_type: StdType::Log, limit: StdLimit::Clamp { low: -20.0, high: 2.0 } };
+
+    /// CleanRL's SAC: tanh holds log σ between −5 and 2.
+    pub const SAC_CLEANRL: Self = Self::SAC.limited(StdLimit::Tanh { low: -5.0, high: 2.0 });
+
+    /// Whether SAC can learn it: log σ depends on the state and has two limits.
+    pub(crate) const fn suits_sac(&self) -> bool {
+        let limited = matches!(self.limit, StdLimit::Clamp { .. } | StdLimit::Tanh { .. });
+        self.from_state && self.std_type.is_log() && limited
+    }
+
     /// The same source with another limit.
     pub const fn limited(self, limit: StdLimit) -> Self {
         Self { limit, ..self }
@@ -91,6 +104,14 @@ pub enum StdLimit {
         /// Least log σ.
         low: f32,
         /// Greatest log σ.
+        high: f32,
+    },
+    /// log σ = low + ½ (high − low) (tanh l + 1): always between the two, and with a gradient everywhere. CleanRL's SAC has it with −5 and 2
+    /// (`LOG_STD_MIN`, `LOG_STD_MAX`). No row is beyond it, so none is counted.
+    Tanh {
+        /// What log σ comes near to where l is far below 0.
+        low: f32,
+        /// Where it is far above.
         high: f32,
     },
     /// log σ = l.

@@ -1,7 +1,7 @@
 //! What a head may be.
 
 use super::Head;
-use super::deviation::{Std, StdLimit, StdType};
+use super::deviation::{StdLimit, StdType};
 use crate::error::{Error, Result};
 use crate::policy::bounds::MAX_DIMS;
 
@@ -37,9 +37,8 @@ impl Head {
         if let Some(bounds) = self.bounds() {
             bounds.validate(dims)?;
         }
-        if let Some(Std { std_type: StdType::Scalar, limit: StdLimit::SoftFloor { .. } | StdLimit::Free, .. }) =
-            self.std()
-        {
+        let is_clamp = |limit: &StdLimit| matches!(limit, StdLimit::Clamp { .. });
+        if self.std().is_some_and(|std| std.std_type == StdType::Scalar && !is_clamp(&std.limit)) {
             return wrong(
                 "with std_type scalar a deviation may be trained to 0 and below: its limit must be a clamp".into(),
             );
@@ -50,6 +49,9 @@ impl Head {
             }
             Some(StdLimit::Clamp { low, high }) if !(low >= -40.0 && high <= 40.0 && low < high) => {
                 wrong(format!("log_std is clamped to [{low}, {high}], must be an interval within [-40, 40]"))
+            }
+            Some(StdLimit::Tanh { low, high }) if !(low >= -40.0 && high <= 40.0 && low < high) => {
+                wrong(format!("log_std is squashed by tanh to [{low}, {high}], must be an interval within [-40, 40]"))
             }
             _ => Ok(()),
         }

@@ -58,7 +58,7 @@ fn a_step_is_what_a_hand_finds() {
         alpha_adam: Adam::new(1),
     };
     let settings = SacSettings {
-        squash: SquashSettings { log_std_min: 0.0, log_std_max: 0.0, epsilon: 0.0 },
+        squash: SquashSettings { log_std_min: 0.0, log_std_max: 0.0, log_std_tanh: false, epsilon: 0.0 },
         target_entropy: Some(0.1),
         adam: AdamSettings::new(&Config::sac_sb3(), 0..0),
         q_lr: 0.0,

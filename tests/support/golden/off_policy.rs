@@ -214,6 +214,7 @@ fn squash(case: &Case) -> Result<SquashSettings, String> {
     Ok(SquashSettings {
         log_std_min: case.number("log_std_min")?,
         log_std_max: case.number("log_std_max")?,
+        log_std_tanh: false,
         epsilon: case.number("squash_epsilon")?,
     })
 }

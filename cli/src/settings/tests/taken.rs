@@ -12,6 +12,15 @@ fn a_preset_brings_its_deviation() {
     let policy = |preset| policy(preset, AlgorithmKind::Ppo, Env::Pendulum).unwrap();
     assert_eq!(policy(Preset::Published("rsl_rl")).head.std(), Some(&wgpo::policy::Std::SCALAR));
     assert_eq!(policy(Preset::Published("cleanrl")).head.std(), Some(&wgpo::policy::Std::default()));
+    let of = |preset, kind| super::super::presets::policy(preset, kind, Env::Pendulum).unwrap();
+    for (preset, std) in [("cleanrl", wgpo::policy::Std::SAC_CLEANRL), ("sb3", wgpo::policy::Std::SAC)] {
+        let (preset, kind) = (Preset::Published(preset), AlgorithmKind::Sac);
+        let config = crate::settings::presets::of_task(preset, kind, Env::Pendulum).unwrap();
+        let fitted = config.fitted(of(preset, kind));
+        assert_eq!(fitted.head.std(), Some(&std));
+        // An actor without a deviation has none of a preset.
+        assert_eq!(of(preset, AlgorithmKind::Td3).head.std(), Some(&wgpo::policy::Std::FREE));
+    }
 }
 
 #[test]
