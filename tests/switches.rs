@@ -697,5 +697,5 @@ fn the_documents_heads_are_heads() {
 
 /// JSON as the document writes it.
 fn spaced(limit: StdLimit) -> String {
-    serde_json::to_string(&limit).unwrap().replace(':', ": ")
+    serde_json::to_string(&limit).unwrap().replace(':', ": ").replace(',', ", ")
 }

@@ -122,6 +122,31 @@ fn epsilon_falls_in_a_line() {
     assert_eq!((at_once.epsilon_at(0), Config::cleanrl().epsilon_at(0)), (Some(0.05), None));
 }
 
+/// Limits of SAC's log σ that it can learn stay; others become the usual ones.
+#[test]
+fn a_deviation_that_suits_stays() {
+    let gaussian = Head::Gaussian { dims: 2, std: Std::default(), bounds: Some(Bounds::uniform(2, -2.0, 2.0)) };
+    let floats = PolicySpec::separate(3, &[8, 4], Activation::Relu, gaussian);
+    let sac = Config::sac_sb3();
+    for (std, fitted) in [
+        (Std::SAC_CLEANRL, Std::SAC_CLEANRL),
+        (
+            Std::SAC.limited(StdLimit::Clamp { low: -3.0, high: 1.0 }),
+            Std::SAC.limited(StdLimit::Clamp { low: -3.0, high: 1.0 }),
+        ),
+        (Std::SAC.limited(StdLimit::Free), Std::SAC),
+        (Std::FREE.limited(Std::SAC_CLEANRL.limit), Std::SAC),
+        (Std { std_type: StdType::Scalar, ..Std::SAC }, Std::SAC),
+    ] {
+        let with_std = floats.clone().with_head(floats.head.clone().with_std(std));
+        let (own, other) = (AlgorithmKind::Sac.fitted(with_std.clone()), AlgorithmKind::Td3.fitted(with_std));
+        assert_eq!((own.head.std(), other.head.std()), (Some(&fitted), Some(&Std::FREE)));
+        sac.check_branches(&own).unwrap();
+        let asked = own.clone().with_head(own.head.with_std(std));
+        assert_eq!(sac.check_branches(&asked).is_ok(), std == fitted, "{std:?}");
+    }
+}
+
 #[test]
 fn policies_are_fitted_and_others_refused() {
     let bounds = || Bounds::uniform(2, -2.0, 2.0);
@@ -163,24 +188,6 @@ fn policies_are_fitted_and_others_refused() {
     let sac = AlgorithmKind::Sac.fitted(floats.clone());
     let softly = sac.clone().with_head(Head::TanhGaussian { dims: 2, std: soft, bounds: bounds() });
     assert!(of(AlgorithmKind::Sac).check_branches(&softly).unwrap_err().to_string().contains("head.std"));
-    // Limits that it can learn stay; others become the usual ones.
-    for (std, fitted) in [
-        (Std::SAC_CLEANRL, Std::SAC_CLEANRL),
-        (
-            Std::SAC.limited(StdLimit::Clamp { low: -3.0, high: 1.0 }),
-            Std::SAC.limited(StdLimit::Clamp { low: -3.0, high: 1.0 }),
-        ),
-        (Std::SAC.limited(StdLimit::Free), Std::SAC),
-        (Std::FREE.limited(Std::SAC_CLEANRL.limit), Std::SAC),
-        (Std { std_type: StdType::Scalar, ..Std::SAC }, Std::SAC),
-    ] {
-        let with_std = floats.clone().with_head(floats.head.clone().with_std(std));
-        let (own, other) = (AlgorithmKind::Sac.fitted(with_std.clone()), AlgorithmKind::Td3.fitted(with_std));
-        assert_eq!((own.head.std(), other.head.std()), (Some(&fitted), Some(&Std::FREE)));
-        of(AlgorithmKind::Sac).check_branches(&own).unwrap();
-        let asked = own.clone().with_head(own.head.with_std(std));
-        assert_eq!(of(AlgorithmKind::Sac).check_branches(&asked).is_ok(), std == fitted, "{std:?}");
-    }
     // Branches that no learner takes.
     let broken = |change: fn(&mut PolicySpec)| {
         let mut spec = sac.clone();
