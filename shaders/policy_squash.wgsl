@@ -9,7 +9,8 @@
 // bounds      [dims] (least, greatest) of the environment's actions; not read unless to_env
 // env_actions [rows, dims]; written if to_env
 //
-// u = mean + σ noise, log σ = log_std within its limits, by a clamp or by tanh; log π = Σ −noise²/2 − log σ − ½ log 2π − log(1 − tanh²u + ε)
+// u = mean + σ noise, log σ = log_std within its limits, by a clamp or by tanh
+// log π = Σ −noise²/2 − log σ − ½ log 2π − log(1 − tanh²u + ε)
 //
 // Operations: 60 a dimension; bytes: 16 a dimension and 4 a row.
 
