@@ -1,5 +1,5 @@
-// What tanh does to the density and the entropy of a normal u: with a = tanh u, log p(a) = log p(u) - log(1 - a^2). And a number
-// that tanh holds between two others.
+// What tanh does to the density and the entropy of a normal u: with a = tanh u, log p(a) = log p(u) - log(1 - a^2). And
+// a number that tanh holds between two others.
 //
 // Needs part math.
 
