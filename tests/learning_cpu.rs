@@ -127,6 +127,12 @@ fn acrobot_is_learnt_by_dqn() {
     off_policy_gate(Env::Acrobot, AlgorithmKind::Dqn, -100.0);
 }
 
+/// Choices.
+#[test]
+fn acrobot_is_learnt_by_sac() {
+    off_policy_gate(Env::Acrobot, AlgorithmKind::Sac, -100.0);
+}
+
 #[test]
 fn pendulum_is_learnt_by_ddpg() {
     off_policy_gate(Env::Pendulum, AlgorithmKind::Ddpg, -200.0);

@@ -479,13 +479,16 @@ fn kl_stops_the_update() {
     // The stored log-probabilities are random, so the first minibatch is over the limit.
     let (stats, moved) = run(KlStop::Minibatch);
     assert_eq!((stats.minibatches.len(), stats.optimizer_steps, stats.epochs, stats.stopped_early), (1, 0, 1, true));
+    assert_eq!(stats.last_epoch, 0);
     assert!(!moved && !stats.minibatches[0].stepped);
     let (stats, moved) = run(KlStop::Epoch);
     assert_eq!((stats.minibatches.len(), stats.optimizer_steps, stats.epochs, stats.stopped_early), (4, 4, 1, true));
+    assert_eq!(stats.last_epoch, 0);
     assert!(moved);
     // Every epoch is begun, and ended by its first minibatch.
     let (stats, moved) = run(KlStop::RestOfEpoch);
     assert_eq!((stats.minibatches.len(), stats.optimizer_steps, stats.epochs, stats.stopped_early), (4, 0, 4, true));
+    assert_eq!(stats.last_epoch, 3);
     assert!(!moved);
 }
 

@@ -181,8 +181,8 @@ fn the_device_agrees_with_the_f64_reference() {
                 let bound = 1e-4 * f64::from(round + 1);
                 assert!(error < bound, "{name}: round {round}: step error {error}");
                 assert_eq!(
-                    (got.optimizer_steps, got.epochs, got.stopped_early),
-                    (want.optimizer_steps, want.epochs, want.stopped_early),
+                    (got.optimizer_steps, got.epochs, got.last_epoch, got.stopped_early),
+                    (want.optimizer_steps, want.epochs, want.last_epoch, want.stopped_early),
                     "{name}"
                 );
                 for (g, w) in got.minibatches.iter().zip(&want.minibatches) {

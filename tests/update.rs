@@ -116,8 +116,8 @@ fn cases() -> Vec<Case> {
 fn compare_stats(name: &str, got: &UpdateStats, want: &UpdateStats) {
     assert_eq!(got.minibatches.len(), want.minibatches.len(), "{name}: minibatches");
     assert_eq!(
-        (got.optimizer_steps, got.epochs, got.skipped_steps, got.stopped_early),
-        (want.optimizer_steps, want.epochs, want.skipped_steps, want.stopped_early),
+        (got.optimizer_steps, got.epochs, got.last_epoch, got.skipped_steps, got.stopped_early),
+        (want.optimizer_steps, want.epochs, want.last_epoch, want.skipped_steps, want.stopped_early),
         "{name}"
     );
     for (index, (g, w)) in got.minibatches.iter().zip(&want.minibatches).enumerate() {

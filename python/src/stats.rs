@@ -43,7 +43,7 @@ pub fn update<'py>(py: Python<'py>, stats: &UpdateStats) -> PyResult<Bound<'py, 
     let told = PyDict::new(py);
     let last = stats.last_counted();
     put!(told, last: policy_loss value_loss entropy loss old_approx_kl approx_kl clipfrac grad_norm);
-    put!(told, stats: optimizer_steps epochs skipped_steps explained_variance learning_rate stopped_early kl kl_coef);
+    put!(told, stats: optimizer_steps epochs last_epoch skipped_steps explained_variance learning_rate stopped_early kl kl_coef);
     told.set_item("mean_grad_norm", stats.mean_grad_norm())?;
     told.set_item("head_hits", stats.head_hits())?;
     told.set_item("not_finite", stats.not_finite())?;

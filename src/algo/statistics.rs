@@ -69,6 +69,8 @@ impl PpoUpdate {
         let visited = control[decisions::VISITED].min(self.minibatches);
         let (visited, ended_epochs) = self.visited(visited, |index| column(index, of::APPROX_KL));
         let epochs = visited.last().map_or(0, |last| last / self.per_epoch + 1);
+        let begun = (epochs.saturating_sub(1)) * self.per_epoch;
+        let last_epoch = visited.iter().filter(|index| **index < begun).count() as u32;
         let minibatches = visited
             .into_iter()
             .map(|index| {
@@ -107,6 +109,7 @@ impl PpoUpdate {
             minibatches,
             optimizer_steps: control[decisions::STEPS_TAKEN],
             epochs,
+            last_epoch,
             skipped_steps: control[decisions::STEPS_SKIPPED],
             explained_variance: explained,
             learning_rate: if self.adaptive_lr && rate > 0.0 { rate } else { learning_rate },

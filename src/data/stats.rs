@@ -108,6 +108,8 @@ pub struct UpdateStats {
     pub optimizer_steps: u32,
     /// Epochs begun.
     pub epochs: u32,
+    /// Index in [`minibatches`](Self::minibatches) of the first one of the last epoch that was begun; 0 where nothing is divided into epochs.
+    pub last_epoch: u32,
     /// Steps left out because the gradient was not finite.
     pub skipped_steps: u32,
     /// 1 − Var(returns − values_old) / Var(returns), ddof 0; NaN if the returns do not vary.

@@ -190,8 +190,9 @@ impl<F: Real> Update<'_, F> {
     /// One epoch over the rows of `order`; whether the update ends with it.
     fn epoch(&mut self, whole: &Rows<F>, order: &[u32], epoch: usize) -> Result<bool> {
         let config = self.config;
-        self.stats.epochs += 1;
         let (first, mut ends) = (self.stats.minibatches.len(), false);
+        self.stats.epochs += 1;
+        self.stats.last_epoch = first as u32;
         for range in config.minibatches(whole.len()).ranges() {
             if !self.minibatch(whole.gather(&order[range]).only_counted())? {
                 self.stats.stopped_early = true;

@@ -57,6 +57,7 @@ pub fn critic_update_between<F: Real>(
     let scale = 2.0 * config.vf_loss_scale;
     for epoch in 0..config.update_epochs {
         stats.epochs += 1;
+        stats.last_epoch = stats.minibatches.len() as u32;
         let order = order.epoch(config, rows.len(), epoch);
         for range in config.minibatches(rows.len()).ranges() {
             let minibatch = rows.gather(&order[range]).only_counted();

@@ -40,10 +40,12 @@ impl Files {
         let run = config.number()?;
         config.run = Some(run);
         folder.prepare(config)?;
+        // First, so that a run which can be gone on with has it.
+        let board = tensorboard.then(|| Board::create(folder.path(), 0)).transpose()?;
         folder.save(trainer, run)?;
         let mut metrics = Metrics::create(&folder.metrics(), run)?;
-        if tensorboard {
-            metrics.show_on(Board::create(folder.path(), 0)?);
+        if let Some(board) = board {
+            metrics.show_on(board);
         }
         Ok(Self { run, metrics, judge: Judge::new(config, folder), done: 0, lock })
     }

@@ -63,8 +63,7 @@ def train_tags(algorithm: str, stats: dict[str, Any], clip_range: float | None =
     tags["train/policy_gradient_loss"] = _mean(get("policy_loss"))
     loss, kl = get("loss"), get("approx_kl")
     if loss is not None and kl is not None and loss.size:
-        each = max(1, math.ceil(loss.size / max(1, int(stats["epochs"]))))
-        begun = (loss.size - 1) // each * each
+        begun = int(stats["last_epoch"])
         tags["train/loss"] = float(loss[-1])
         # Of the last epoch that was begun, as there.
         tags["train/approx_kl"] = float(np.mean(kl[begun:]))

@@ -3,7 +3,8 @@
 //! The messages are what a file of numbers needs of TensorFlow's `event.proto` and `summary.proto`; fields have the numbers that they have
 //! there. A file is a list of TFRecords: the length in 8 bytes, its masked CRC-32C, the message, its masked CRC-32C, all little-endian.
 
-use prost::encoding::{bytes, double, float, int32, int64, string};
+use anyhow::Result;
+use protobuf::CodedOutputStream as Output;
 
 /// The version that TensorBoard's readers want a file to begin with.
 const VERSION: &str = "brain.Event:2";
@@ -24,50 +25,57 @@ const STATUS: u32 = 1;
 const START: i32 = 1;
 
 /// The first record of a file.
-pub fn version(wall_time: f64) -> Vec<u8> {
-    record(wall_time, 0, |event| string::encode(FILE_VERSION, &VERSION.to_owned(), event))
+pub fn version(wall_time: f64) -> Result<Vec<u8>> {
+    record(wall_time, 0, |event| event.write_string(FILE_VERSION, VERSION))
 }
 
 /// The record after which a reader forgets what earlier files have at `step` and later.
-pub fn start(wall_time: f64, step: u64) -> Vec<u8> {
-    let log = message(|log| int32::encode(STATUS, &START, log));
-    record(wall_time, step, |event| bytes::encode(SESSION_LOG, &log, event))
+pub fn start(wall_time: f64, step: u64) -> Result<Vec<u8>> {
+    let log = message(|log| log.write_int32(STATUS, START))?;
+    record(wall_time, step, |event| event.write_bytes(SESSION_LOG, &log))
 }
 
 /// The record of `tags` at `step`. A number that is not finite in f32, in which the format has them, is left out.
-pub fn scalars(wall_time: f64, step: u64, tags: &[(&str, f64)]) -> Vec<u8> {
-    let values = tags.iter().map(|(tag, value)| (*tag, *value as f32)).filter(|(_, value)| value.is_finite());
+pub fn scalars(wall_time: f64, step: u64, tags: &[(&str, f64)]) -> Result<Vec<u8>> {
     let summary = message(|summary| {
-        for (tag, number) in values {
+        for (tag, number) in
+            tags.iter().map(|(tag, value)| (*tag, *value as f32)).filter(|(_, number)| number.is_finite())
+        {
             let value = message(|value| {
-                string::encode(TAG, &tag.to_owned(), value);
-                float::encode(SIMPLE_VALUE, &number, value);
-            });
-            bytes::encode(VALUE, &value, summary);
+                value.write_string(TAG, tag)?;
+                value.write_float(SIMPLE_VALUE, number)
+            })?;
+            summary.write_bytes(VALUE, &value)?;
         }
-    });
-    record(wall_time, step, |event| bytes::encode(SUMMARY, &summary, event))
+        Ok(())
+    })?;
+    record(wall_time, step, |event| event.write_bytes(SUMMARY, &summary))
 }
 
-/// A message within another is its bytes.
-fn message(fields: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+/// A message; within another one it is its bytes.
+fn message(fields: impl FnOnce(&mut Output<'_>) -> protobuf::Result<()>) -> protobuf::Result<Vec<u8>> {
     let mut buffer = Vec::new();
-    fields(&mut buffer);
-    buffer
+    let mut output = Output::vec(&mut buffer);
+    fields(&mut output)?;
+    output.flush()?;
+    drop(output);
+    Ok(buffer)
 }
 
-fn record(wall_time: f64, step: u64, what: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+fn record(wall_time: f64, step: u64, what: impl FnOnce(&mut Output<'_>) -> protobuf::Result<()>) -> Result<Vec<u8>> {
     let event = message(|event| {
-        double::encode(WALL_TIME, &wall_time, event);
-        int64::encode(STEP, &i64::try_from(step).unwrap_or(i64::MAX), event);
-        what(event);
-    });
+        event.write_double(WALL_TIME, wall_time)?;
+        event.write_int64(STEP, i64::try_from(step).unwrap_or(i64::MAX))?;
+        what(event)
+    })?;
     let length = (event.len() as u64).to_le_bytes();
     let sums = [&length[..], &event].map(|bytes| masked(bytes).to_le_bytes());
-    [&length[..], &sums[0], &event, &sums[1]].concat()
+    Ok([&length[..], &sums[0], &event, &sums[1]].concat())
 }
+
+const CRC_32C: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
 
 /// The CRC-32C of `bytes`, rotated and moved on, as TFRecords have it: a checksum of data with checksums in it is weak.
 pub fn masked(bytes: &[u8]) -> u32 {
-    crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+    CRC_32C.checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -24,13 +24,16 @@ impl Board {
     /// A new file in `folder` for a run that goes on after `env_steps`. What earlier files have of later steps, which the state that is
     /// gone on from does not know, is void.
     pub fn create(folder: &Path, env_steps: u64) -> Result<Self> {
-        let now = now();
-        // Sorted as text they are in the order of time; two in the same microsecond would be one process's.
-        let path = folder.join(format!("{PREFIX}{:010}.{:06}{SUFFIX}", now as u64, (now.fract() * 1e6) as u64));
+        let (now, earlier) = (now(), files(folder));
+        let mut path = folder.join(name(now));
+        // Readers go by the names, also where the clock was set back.
+        if let Some(last) = earlier.last().filter(|last| **last >= path) {
+            path = after(last);
+        }
         let cannot = || format!("{}: cannot write", path.display());
-        let mut bytes = event::version(now);
-        if env_steps > 0 {
-            bytes.extend(event::start(now, env_steps + 1));
+        let mut bytes = event::version(now)?;
+        if !earlier.is_empty() {
+            bytes.extend(event::start(now, env_steps + 1)?);
         }
         crate::files::write(&path, &bytes)?;
         let file = File::options().append(true).open(&path).with_context(cannot)?;
@@ -40,9 +43,20 @@ impl Board {
     /// Appends what the update that `rows` ends with did.
     pub fn push(&mut self, rows: &[Row], stats: &UpdateStats, config: &Config) -> Result<()> {
         let step = rows.last().map_or(0, |row| row.env_steps);
-        let bytes = event::scalars(now(), step, &tags::tags(rows, stats, config));
+        let bytes = event::scalars(now(), step, &tags::tags(rows, stats, config))?;
         self.file.write_all(&bytes).with_context(|| format!("{}: cannot write", self.path.display()))
     }
+}
+
+/// The name of a file that is begun at `time`: sorted as text they are in the order of time.
+fn name(time: f64) -> String {
+    format!("{PREFIX}{:010}.{:06}{SUFFIX}", time as u64, (time.fract() * 1e6) as u64)
+}
+
+/// The file that follows `last` in the order of names.
+fn after(last: &Path) -> PathBuf {
+    let stem = last.to_string_lossy();
+    PathBuf::from(format!("{}_{SUFFIX}", stem.trim_end_matches(SUFFIX)))
 }
 
 /// The event files in `folder` that a run of ours wrote.

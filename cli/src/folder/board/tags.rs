@@ -15,7 +15,9 @@ pub fn tags(rows: &[Row], stats: &UpdateStats, config: &Config) -> Tags {
     let mut tags = vec![
         ("rollout/ep_rew_mean", or_nan(row.mean_return)),
         ("rollout/ep_len_mean", mean_length(rows)),
-        ("time/fps", row.env_steps as f64 / row.seconds),
+        // Rows that were lost have their seconds with them.
+        ("time/fps", if rows[0].update > 1 { f64::NAN } else { row.env_steps as f64 / row.seconds }),
+        ("time/time_elapsed", row.seconds),
         ("time/iterations", row.update as f64),
         ("eval/mean_reward", or_nan(row.greedy_return)),
         ("train/learning_rate", row.learning_rate),
@@ -92,9 +94,7 @@ fn on_policy(row: &Row, stats: &UpdateStats, config: &Config) -> Tags {
 
 /// The minibatches of the last epoch that was begun, of which Stable-Baselines3 has the KL.
 fn last_epoch(stats: &UpdateStats) -> &[MinibatchStats] {
-    let all = &stats.minibatches;
-    let each = all.len().div_ceil((stats.epochs as usize).max(1)).max(1);
-    &all[all.len().saturating_sub(1) / each * each..]
+    stats.minibatches.get(stats.last_epoch as usize..).unwrap_or_default()
 }
 
 fn mean(of: &[MinibatchStats], field: impl Fn(&MinibatchStats) -> f64) -> f64 {

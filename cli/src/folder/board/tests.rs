@@ -8,17 +8,19 @@ use wgpo::{AlgorithmKind, Config};
 /// Bytes by hand from `event.proto` and `summary.proto`; python/tests has TensorBoard itself read a run's files.
 #[test]
 fn records_are_those_of_tensorboard() {
-    let version = event::version(1.5);
+    let version = event::version(1.5).unwrap();
     let words = b"\x09\x00\x00\x00\x00\x00\x00\xf8\x3f\x10\x00\x1a\x0dbrain.Event:2";
     assert_eq!((&version[..8], &version[12..38]), (&26u64.to_le_bytes()[..], &words[..]));
-    let zero = event::scalars(1.5, 7, &[("a", 0.0), ("b", f64::NAN), ("c", 1e300), ("d", -2.0)]);
+    let zero = event::scalars(1.5, 7, &[("a", 0.0), ("b", f64::NAN), ("c", 1e300), ("d", -2.0)]).unwrap();
     // Event {wall_time, step, summary: [{tag: "a", simple_value: 0}, {tag: "d", simple_value: -2}]}: what is not finite is not there.
     let value = |tag: u8, number: f32| [&[0x0a, 8, 0x0a, 1, tag, 0x15][..], &number.to_le_bytes()].concat();
     let summary = [value(b'a', 0.0), value(b'd', -2.0)].concat();
     let message = [&words[..9], &[0x10, 7, 0x2a, summary.len() as u8], &summary].concat();
     assert_eq!(&zero[12..zero.len() - 4], &message[..]);
+    let sum = |bytes: &[u8]| event::masked(bytes).to_le_bytes();
+    assert_eq!((&zero[8..12], &zero[zero.len() - 4..]), (&sum(&zero[..8])[..], &sum(&message)[..]));
     // SessionLog {status: START} at step 8.
-    let start = event::start(1.5, 8);
+    let start = event::start(1.5, 8).unwrap();
     assert_eq!(&start[12..start.len() - 4], &[&words[..9], &[0x10, 8, 0x3a, 2, 8, 1]].concat()[..]);
 }
 
@@ -33,8 +35,14 @@ fn a_run_that_goes_on_has_a_second_file_and_others_files_are_not_ours() {
     let folder = tempfile::tempdir().unwrap();
     drop(Board::create(folder.path(), 0).unwrap());
     std::fs::write(folder.path().join("events.out.tfevents.1.host"), "another program's").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    // The clock was set back since.
+    let (first, later) = (&files(folder.path())[0], folder.path().join("events.out.tfevents.9999999999.000000.wgpo"));
+    std::fs::rename(first, &later).unwrap();
     let mut board = Board::create(folder.path(), 64).unwrap();
+    assert_eq!(files(folder.path())[0], later);
+    let second = std::fs::read(&files(folder.path())[1]).unwrap();
+    // After the version's record the one that says what is void: its step, and its status.
+    assert_eq!(second[42 + 12 + 9..second.len() - 4], event::start(0.0, 65).unwrap()[12 + 9..27]);
     let rows = [Row { env_steps: 128, seconds: 2.0, update: 2, ..Row::default() }];
     board.push(&rows, &UpdateStats::default(), &Config::cleanrl()).unwrap();
     let sizes: Vec<u64> = files(folder.path()).iter().map(|file| file.metadata().unwrap().len()).collect();
@@ -62,7 +70,8 @@ fn means_are_over_minibatches_and_the_kl_is_of_the_last_epoch() {
     // Two epochs of three minibatches; the second ended early. One had no row that counts.
     let minibatches =
         vec![minibatch(64, 1.0), minibatch(32, 2.0), minibatch(0, 99.0), minibatch(64, 3.0), minibatch(64, 6.0)];
-    let stats = UpdateStats { minibatches, epochs: 2, explained_variance: f64::NAN, ..UpdateStats::default() };
+    let stats =
+        UpdateStats { minibatches, epochs: 2, last_epoch: 3, explained_variance: f64::NAN, ..UpdateStats::default() };
     let rows = [
         Row { episodes: 70, episode_length: Some(1000.0), ..Row::default() },
         Row { episodes: 60, episode_length: Some(20.0), ..Row::default() },
@@ -83,6 +92,7 @@ fn means_are_over_minibatches_and_the_kl_is_of_the_last_epoch() {
         ("rollout/ep_rew_mean", 7.0),
         ("rollout/ep_len_mean", 16.0),
         ("time/fps", 128.0),
+        ("time/time_elapsed", 4.0),
         ("time/iterations", 3.0),
         ("train/learning_rate", 0.5),
         ("train/value_loss", 6.0),
@@ -123,7 +133,7 @@ fn each_algorithm_has_the_tags_of_its_class_there() {
         gradient_steps: Some(3),
         ..Row::default()
     };
-    let shared = ["time/fps", "time/iterations", "train/learning_rate"];
+    let shared = ["time/fps", "time/time_elapsed", "time/iterations", "train/learning_rate"];
     let cases: [(AlgorithmKind, &[&str]); 6] = [
         (
             AlgorithmKind::Trpo,

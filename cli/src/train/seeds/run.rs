@@ -118,6 +118,8 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<Status> {
         Some(saved) => Start::State(&saved.state),
         None => Start::Seed(plan.config.seed),
     });
+    // Seeds that have not begun are shown where the others are.
+    let tensorboard = args.tensorboard || args.resume && plans.iter().any(|plan| !plan.folder.events().is_empty());
     let mut trainers = place.group_from(&saved, &starts.collect::<Vec<_>>())?;
     let mut runs = Vec::with_capacity(plans.len());
     let taken = plan::take(plans, args.force)?;
@@ -134,10 +136,10 @@ pub fn train(args: &TrainArgs, count: usize) -> Result<Status> {
         };
         let trainer = trainers.trainer(index)?;
         let files = if begins {
-            Files::begin(&folder, &mut config, trainer, lock, args.tensorboard)?
+            Files::begin(&folder, &mut config, trainer, lock, tensorboard)?
         } else {
             folder.number(trainer, &mut config, state.as_ref())?;
-            Files::go_on(&folder, &config, trainer, lock, args.tensorboard)?
+            Files::go_on(&folder, &config, trainer, lock, tensorboard)?
         };
         let saved = begins.then_some(files.done);
         let mut seed = Seed { folder, config, files, end: None, warning: None, warned: false, saved };
