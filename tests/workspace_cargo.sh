@@ -8,6 +8,12 @@ cargo=$(type -P cargo)
 if [[ ${1:-} != rustc || $(uname) != Linux ]]; then
     exec "$cargo" "$@"
 fi
+# What is built is the development profile's, for this machine, whatever maturin asks for.
+for word in "$@"; do
+    case $word in
+        --release | release | --target*) echo "error: workspace_cargo.sh builds neither '$word' nor for another machine" >&2; exit 1 ;;
+    esac
+done
 # PyO3's build scripts run anew where these differ from before.
 unset VIRTUAL_ENV "${!PYO3_@}"
 # A test program among what is built brings the development dependencies' features in; this one the tests have just linked.

@@ -206,6 +206,27 @@ def test_it_bites(break_it: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not table.ok, f"\n{table}"
 
 
+@pytest.mark.parametrize("rate", [3e-4, 6e-4])
+def test_saturated_actions_decide_nothing(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Near a bound 1 − a² has no digits left in float32; a tolerance that allows for it would pass any update."""
+    from wgpo import _crosscheck
+
+    model, own = made(SAC), _crosscheck.repeated
+    model.learn(100)
+    with torch.no_grad():
+        model.actor.mu.bias += 6.0
+    monkeypatch.setattr(
+        _crosscheck,
+        "repeated",
+        lambda mapping, before, drawn, taken, config, backend: own(
+            mapping, before, drawn, taken, {**config, "policy_lr": rate, "learning_rate": rate}, backend
+        ),
+    )
+    table = wgpo.crosscheck(model, verbose=False)
+    assert not table.ok and "not decided: actions are so near their bounds" in str(table)
+    assert rate == 3e-4 or table.failed, f"\n{table}"
+
+
 def test_what_it_cannot_compare_is_said() -> None:
     with pytest.raises(wgpo.UnsupportedModel, match=r"2 critics \(n_critics\), wgpo's ddpg has 1"):
         wgpo.crosscheck(made(DDPG, policy_kwargs={"n_critics": 2}), verbose=False)

@@ -30,7 +30,7 @@ def run(*words: str | Path, cwd: Path) -> str:
 def test_the_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     wheel = Path(WHEEL or "").resolve()
     # One for every Python from 3.10 on.
-    assert re.fullmatch(r"wgpo-[\d.]+-cp310-abi3-\w+\.whl", wheel.name)
+    assert re.fullmatch(r"wgpo-[\d.]+-cp310-abi3-[\w.]+\.whl", wheel.name)
     venv.create(tmp_path / "venv", with_pip=True)
     programs = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
     pins = ROOT / "tests" / "requirements.txt"

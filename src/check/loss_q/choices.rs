@@ -1,6 +1,6 @@
 //! The losses of critics and of an actor of choices.
 
-use super::support::{ALPHA_AT, LOG_ALPHA, REASON, alpha, compare, compare_sums, name, samples};
+use super::support::{ALPHA_AT, LOG_ALPHA, REASON, actions, alpha, compare, compare_sums, name, samples};
 use crate::check::accuracy::{Known, TINY, exact, rounded, sum};
 use crate::check::case::Case;
 use crate::check::support::{Guarded, Random, Report, wide};
@@ -75,7 +75,7 @@ fn run_critics(gpu: &Gpu, report: &Report, c: &Choices) -> Result<()> {
     let place = |of_next: usize, critic: usize| (1 + of_next) * BEFORE + (of_next * critics + critic) * table;
     let mut logits = random.normals(BEFORE + table, 1.5);
     let mut batch = samples(&mut random, rows);
-    let actions: Vec<u32> = (0..rows).map(|_| random.below(choices as u32)).collect();
+    let (actions, given) = actions(&mut random, rows, choices);
     // What follows a terminal state need not be a number.
     if rows > 1 {
         batch[1][2] = 1.0;
@@ -89,7 +89,7 @@ fn run_critics(gpu: &Gpu, report: &Report, c: &Choices) -> Result<()> {
     let b = (
         Guarded::holding(gpu, "q", &q)?,
         Guarded::holding(gpu, "logits", &logits)?,
-        Guarded::holding(gpu, "actions", &actions)?,
+        Guarded::holding(gpu, "actions", &given)?,
         Guarded::holding(gpu, "samples", &batch)?,
         Guarded::holding(gpu, "parameters", &[f32::NAN, f32::NAN, LOG_ALPHA])?,
         Guarded::<f32>::output(gpu, "d_q", critics * table)?,

@@ -1,6 +1,6 @@
 //! DQN's loss.
 
-use super::support::{REASON, compare, compare_sums, samples};
+use super::support::{REASON, actions, compare, compare_sums, samples};
 use crate::check::accuracy::{Known, exact, rounded, sum};
 use crate::check::case::Case;
 use crate::check::support::{EPS, Guarded, Random, Report, wide};
@@ -48,7 +48,7 @@ fn run(gpu: &Gpu, report: &Report, c: Dqn) -> Result<()> {
     if choices > 2 {
         (q[place(2) + 1], q[place(2) + 2]) = (9.0, 9.0);
     }
-    let actions: Vec<u32> = (0..rows).map(|_| random.below(choices as u32)).collect();
+    let (actions, given) = actions(&mut random, rows, choices);
     let mut batch = samples(&mut random, rows);
     batch[0][2] = 0.0;
     // What follows a terminal state need not be a number.
@@ -61,7 +61,7 @@ fn run(gpu: &Gpu, report: &Report, c: Dqn) -> Result<()> {
     }
     let b = (
         Guarded::holding(gpu, "q", &q)?,
-        Guarded::holding(gpu, "actions", &actions)?,
+        Guarded::holding(gpu, "actions", &given)?,
         Guarded::holding(gpu, "samples", &batch)?,
         Guarded::<f32>::output(gpu, "d_q", count + if dueling { rows } else { 0 })?,
         Guarded::<[f32; 4]>::output(gpu, "loss_partials", loss_dqn::groups(rows as u32) as usize)?,

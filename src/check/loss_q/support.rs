@@ -58,3 +58,13 @@ pub(super) fn compare_sums(report: &Report, got: &[[f32; 4]], names: [&str; 3], 
 pub(super) fn compare(report: &Report, name: &str, got: &[f32], want: &[f64], bounds: &[f64]) {
     report.floats(name, got, want, |i| bounds[i] / EPS);
 }
+
+/// An action for each row, and as the kernel gets them: the last row's names a choice that there is not, which is read as the last one.
+pub(super) fn actions(random: &mut Random, rows: usize, choices: usize) -> (Vec<u32>, Vec<u32>) {
+    let mut actions: Vec<u32> = (0..rows).map(|_| random.below(choices as u32)).collect();
+    let mut given = actions.clone();
+    if let (true, Some(own), Some(given)) = (rows > 2, actions.last_mut(), given.last_mut()) {
+        (*own, *given) = (choices as u32 - 1, choices as u32);
+    }
+    (actions, given)
+}
