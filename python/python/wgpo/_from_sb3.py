@@ -15,8 +15,10 @@ import numpy as np
 from . import _native
 from ._base import Algorithm
 from ._foreign import ACTIVATIONS, array, assemble, linear, load, named, networks
+from ._off_policy import DDPG, DQN, SAC, TD3
 from ._on_policy import A2C, PPO, TRPO
-from ._sb3_model import UnsupportedModel
+from ._sb3_model import OFF_POLICY, ON_POLICY, UnsupportedModel, kind_of
+from ._sb3_off_policy_file import read
 from ._spaces import Array
 from ._spec import config_with
 
@@ -60,7 +62,7 @@ def _constant(value: Any, name: str) -> float | None:
 
 
 def from_sb3(model: Any, **arguments: Any) -> Any:
-    """The policy of Stable-Baselines3's ``PPO`` or ``A2C``, or sb3-contrib's ``TRPO``, with its settings and its optimiser's moments.
+    """A model of Stable-Baselines3's ``PPO``, ``A2C``, ``DQN``, ``DDPG``, ``TD3`` or ``SAC``, or sb3-contrib's ``TRPO``: weights, targets, settings, moments, counters.
 
     Args:
         model: the file that its ``save`` wrote, or the loaded model. Of a file only texts and tensors are read (``weights_only=True``): no code in it runs,
@@ -68,17 +70,24 @@ def from_sb3(model: Any, **arguments: Any) -> Any:
         **arguments: ``backend``, ``seed``, ``verbose``, … of :class:`wgpo.PPO`.
 
     Returns:
-        A :class:`wgpo.PPO`, :class:`wgpo.A2C` or :class:`wgpo.TRPO`. A learning rate or clip range that follows a schedule has its preset's value, as a schedule is
-        code.
+        A :class:`wgpo.PPO`, :class:`wgpo.A2C`, … of the same name. A learning rate or clip range that follows a schedule has its preset's value, as a schedule is
+        code. So has exploration that is no Gaussian noise of one deviation, and ``train_freq`` in episodes. Transitions of a replay memory stay behind, as they are
+        not in the file either.
 
     Raises:
         UnsupportedModel: images, gSDE, a distribution or an optimiser that wgpo has not.
     """
     if isinstance(model, (str, Path)):
         return _from_sb3_file(Path(model), arguments)
-    from ._sb3_model import PolicyMap, config_of, get_moments, kind_of, optimizer_of
+    from ._sb3_model import PolicyMap, config_of, get_moments, optimizer_of
 
-    kind, mapping = kind_of(model), PolicyMap(model.policy)
+    kind = kind_of(model, ON_POLICY | OFF_POLICY)
+    if kind in OFF_POLICY.values():
+        # What ``save`` writes has all that there is.
+        file = io.BytesIO()
+        model.save(file)
+        return _from_sb3_zip(file, "the model", arguments)
+    mapping = PolicyMap(model.policy)
     optimizer, _ = optimizer_of(model.policy)
     moments, steps = get_moments(mapping, optimizer)
     preset = "sb3-contrib" if kind == "trpo" else "sb3"
@@ -98,12 +107,18 @@ def from_sb3(model: Any, **arguments: Any) -> Any:
 def _from_sb3_file(path: Path, arguments: dict[str, Any]) -> Any:
     if path.exists() and not zipfile.is_zipfile(path):
         raise _native.FormatError(f"{path} is no zip file, which Stable-Baselines3's save writes")
-    with zipfile.ZipFile(path) as archive:
+    return _from_sb3_zip(path, str(path), arguments)
+
+
+def _from_sb3_zip(file: Path | io.BytesIO, path: str, arguments: dict[str, Any]) -> Any:
+    with zipfile.ZipFile(file) as archive:
         data = json.loads(archive.read("data"))
+        if "rollout_buffer_class" not in data:
+            found = read(archive, data, _sb3_head, _optimizer_settings, _constant)
+            classes: dict[str, type[Algorithm]] = {"dqn": DQN, "ddpg": DDPG, "td3": TD3, "sac": SAC}
+            return assemble(classes[found.kind], found.spec, found.config, found.tensors, found.table, arguments)
         policy = load(io.BytesIO(archive.read("policy.pth")))
         optimizer = load(io.BytesIO(archive.read("policy.optimizer.pth")))
-    if "rollout_buffer_class" not in data:
-        raise UnsupportedModel(f"{path} is of an off-policy algorithm, expected PPO, A2C or TRPO")
     kind: type[Algorithm] = TRPO if "cg_max_steps" in data else PPO if "clip_range" in data else A2C
     if data.get("use_sde"):
         raise UnsupportedModel("the policy explores by gSDE (use_sde=True), which wgpo has not")

@@ -10,23 +10,25 @@ import numpy as np
 from ._base import Algorithm
 from ._files import read_bytes
 from ._foreign import ACTIVATIONS
-from ._sb3_model import UnsupportedModel
+from ._sb3_model import OFF_POLICY, UnsupportedModel
+from ._to_sb3_off_policy import made_from
 
 
 def to_sb3(model: Algorithm, path: str | Path | None = None, env: Any = None) -> Any:
-    """Stable-Baselines3's ``PPO`` or ``A2C``, or sb3-contrib's ``TRPO``, with the weights, settings and moments of ``model``.
+    """Stable-Baselines3's ``PPO``, ``A2C``, ``DQN``, ``DDPG``, ``TD3`` or ``SAC``, or sb3-contrib's ``TRPO``, with the weights, settings and moments of ``model``.
 
     Args:
-        model: a :class:`wgpo.PPO`, :class:`wgpo.A2C` or :class:`wgpo.TRPO`.
+        model: a :class:`wgpo.PPO`, :class:`wgpo.A2C`, … of one of these names.
         path: where its ``save`` is to write, if anywhere.
         env: an environment for it to train in; by default it only predicts.
 
     A falling learning rate or clip range is a ``LinearSchedule`` there, which each ``learn`` begins anew. What has no equal there is left out: the larger of
     two value losses (``value_loss="clip_max"``), falling ``ent_coef`` and ``clip_coef_vf``, ``norm_reward``, ``norm_value``, ``adaptive_lr``, ``dual_clip``,
-    ``value_learning_rate``, and other formulas of advantages, gradient clipping and ε than PyTorch's and Stable-Baselines3's.
+    ``value_learning_rate``, rates of their own for SAC's and TD3's actor and temperature, ``exploration_hold``, and other formulas of advantages, gradient clipping and ε than PyTorch's and Stable-Baselines3's.
 
     Raises:
-        UnsupportedModel: a shared trunk, masks, normalised observations, or a distribution or optimiser that it has not.
+        UnsupportedModel: a shared trunk, masks, normalised observations, or a distribution or optimiser that it has not; double, dueling or squared-error
+            DQN, SAC of choices, another limit of SAC's log σ than [-20, 2].
     """
     import gymnasium as gym
     import torch
@@ -35,10 +37,12 @@ def to_sb3(model: Algorithm, path: str | Path | None = None, env: Any = None) ->
 
     from ._sb3_model import PolicyMap, set_moments
 
+    made: Any
     spec, config, head = model.spec, model.config, model.spec["head"]
-    if model.algorithm not in ("ppo", "a2c", "trpo"):
+    off_policy = model.algorithm in OFF_POLICY.values()
+    if model.algorithm not in ("ppo", "a2c", "trpo") and not off_policy:
         raise UnsupportedModel(f"{model.algorithm} has no equal in Stable-Baselines3 that its policy could go to")
-    if spec.get("trunk") or spec.get("branches"):
+    if spec.get("trunk") or (spec.get("branches") and not off_policy):
         raise UnsupportedModel(
             "the policy has a trunk that actor and critic share, which Stable-Baselines3's MlpPolicy has not"
         )
@@ -67,11 +71,18 @@ def to_sb3(model: Algorithm, path: str | Path | None = None, env: Any = None) ->
         raise UnsupportedModel(
             f"the activation is {spec['activation']}, which PyTorch has not as a module without arguments"
         )
+    activation = getattr(torch.nn, modules[spec["activation"]])
+    if off_policy:
+        made = made_from(model, Nowhere() if env is None else env, activation, _optimizer(config))
+        made.num_timesteps = model.num_timesteps
+        if path is not None:
+            made.save(path)
+        return made
     networks = {"pi": spec["policy_hidden"], "vf": spec["value_hidden"]}
     kwargs: dict[str, Any] = {
         "policy_kwargs": {
             "net_arch": networks,
-            "activation_fn": getattr(torch.nn, modules[spec["activation"]]),
+            "activation_fn": activation,
             **_optimizer(config),
         },
         "device": "cpu",
@@ -85,7 +96,7 @@ def to_sb3(model: Algorithm, path: str | Path | None = None, env: Any = None) ->
     if model.algorithm == "trpo":
         from sb3_contrib import TRPO as TheirTRPO
 
-        made: Any = TheirTRPO("MlpPolicy", Nowhere() if env is None else env, **kwargs)
+        made = TheirTRPO("MlpPolicy", Nowhere() if env is None else env, **kwargs)
     else:
         made = {"ppo": TheirPPO, "a2c": TheirA2C}[model.algorithm](
             "MlpPolicy", Nowhere() if env is None else env, **kwargs
@@ -111,6 +122,9 @@ def _action_space(head: dict[str, Any]) -> Any:
         return spaces.MultiDiscrete(head["nvec"])
     if head["kind"] == "bernoulli":
         return spaces.MultiBinary(head["dims"])
+    if head["kind"] == "tanh_gaussian" and head.get("bounds"):
+        low, high = (np.asarray(head["bounds"][key], np.float32) for key in ("low", "high"))
+        return spaces.Box(low, high)
     if head["kind"] == "gaussian" and not (head.get("std") or {}).get("from_state"):
         bounds = head.get("bounds") or {"low": [-np.inf] * head["dims"], "high": [np.inf] * head["dims"]}
         return spaces.Box(np.asarray(bounds["low"], np.float32), np.asarray(bounds["high"], np.float32))
