@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,21 @@ def test_learning_goes_on_here(tmp_path: Path) -> None:
     ours.learn(256)
     after = ours.learner.parameters()
     assert before.shape == after.shape and np.mean(before != after) > 0.5
+
+
+def test_a_zip_of_another_kind_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "other.zip"
+    for entries, words in (
+        ({"a": "b"}, "has no entry 'data'"),
+        ({"data": "{}"}, "has no entry 'policy.pth'"),
+        ({"data": "[]", "policy.pth": ""}, "is a list"),
+        ({"data": "{", "policy.pth": ""}, "is no JSON"),
+    ):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in entries.items():
+                archive.writestr(name, text)
+        with pytest.raises(wgpo.FormatError, match=words):
+            wgpo.from_sb3(path)
 
 
 def test_what_cannot_be_had_is_said(tmp_path: Path) -> None:

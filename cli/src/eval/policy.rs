@@ -68,7 +68,12 @@ impl Policy {
         let learner = place
             .agent_from(saved.spec, saved.config, &saved.state)
             .with_context(|| format!("{}: cannot be used", path.display()))?;
-        Ok(Self { path, env, update: saved.state.update, seed: saved.state.seed, state: saved.state, learner })
+        let mut state = saved.state;
+        // A memory has no part in acting, and the agent's is of another size.
+        if let Some(own) = &mut state.off_policy {
+            own.replay = None;
+        }
+        Ok(Self { path, env, update: state.update, seed: state.seed, state, learner })
     }
 
     /// The file, its update and seed, for one line.

@@ -370,7 +370,7 @@ class Algorithm(ABC):
         )
 
     def _evaluate_without(self, episodes: int, deterministic: bool) -> Evaluation:
-        raise ValueError("there is no environment to play in: give envs")
+        raise ValueError("there is no environment to play in: give envs, or call set_envs")
 
     # -- files ----------------------------------------------------------------------------------------------------------------------------------
 

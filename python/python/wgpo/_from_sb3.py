@@ -110,9 +110,23 @@ def _from_sb3_file(path: Path, arguments: dict[str, Any]) -> Any:
     return _from_sb3_zip(path, str(path), arguments)
 
 
+def _entries(archive: zipfile.ZipFile, path: str) -> dict[str, Any]:
+    """The settings in the file, which has networks beside them."""
+    for name in ("data", "policy.pth"):
+        if name not in archive.namelist():
+            raise _native.FormatError(f"{path} has no entry {name!r}, which Stable-Baselines3's save writes")
+    try:
+        data = json.loads(archive.read("data"))
+    except ValueError as error:
+        raise _native.FormatError(f"{path}: its entry 'data' is no JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise _native.FormatError(f"{path}: its entry 'data' is a {type(data).__name__}, expected the settings by their names")
+    return data
+
+
 def _from_sb3_zip(file: Path | io.BytesIO, path: str, arguments: dict[str, Any]) -> Any:
     with zipfile.ZipFile(file) as archive:
-        data = json.loads(archive.read("data"))
+        data = _entries(archive, path)
         if "rollout_buffer_class" not in data:
             found = read(archive, data, _sb3_head, _optimizer_settings, _constant)
             classes: dict[str, type[Algorithm]] = {"dqn": DQN, "ddpg": DDPG, "td3": TD3, "sac": SAC}

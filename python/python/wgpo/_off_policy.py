@@ -109,7 +109,7 @@ class OffPolicyAlgorithm(OnDevice, Algorithm):
             return self._iterate_on_device()
         envs = self.envs
         if envs is None:
-            raise ValueError("there is no environment to train in: give envs")
+            raise ValueError("there is no environment to train in: give envs, or call set_envs")
         if not envs.started:
             self._end_held()
             envs.reset(seed=self.seed + self.updates * envs.num_envs)

@@ -52,7 +52,7 @@ class OnPolicyAlgorithm(OnDevice, Algorithm):
         """
         envs, learner, steps = self.envs, self.learner, int(self.config["num_steps"])
         if envs is None:
-            raise ValueError("there is no environment to train in: give envs")
+            raise ValueError("there is no environment to train in: give envs, or call set_envs")
         if not envs.started:
             envs.reset(seed=self.seed + self.updates * envs.num_envs)
         count = envs.num_envs
