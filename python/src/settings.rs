@@ -153,9 +153,8 @@ fn default_spec(
     let plain = ["separate", "shared", "actor"].contains(&kind);
     let algorithm = if plain { AlgorithmKind::Ppo } else { self::algorithm(py, kind)? };
     let named = self::preset(py, algorithm, preset, head.env_is_discrete())?;
-    // A preset's deviation stands where the caller left it at its default; the actors of DDPG and TD3 have none.
-    let has_std = !algorithm.is_off_policy() || algorithm == AlgorithmKind::Sac;
-    if has_std && head.std() == Some(&Std::default()) {
+    // A preset's deviation stands where the caller left it at its default.
+    if algorithm.has_std() && head.std() == Some(&Std::default()) {
         head = head.with_std(named.std);
     }
     let hidden = hidden.unwrap_or_else(|| named.hidden.clone());

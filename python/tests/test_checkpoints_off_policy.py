@@ -113,6 +113,13 @@ def test_a_zip_of_another_kind_is_said(tmp_path: Path) -> None:
             wgpo.from_sb3(path)
 
 
+def test_spaces_are_those_of_the_models_environment(tmp_path: Path) -> None:
+    for made, theirs in ((wgpo.PPO, sb3.PPO), (wgpo.DQN, sb3.DQN)):
+        model = made("CartPole-v1", preset="sb3", hidden=[8], backend="cpu", verbose=0)
+        wgpo.to_sb3(model, tmp_path / "model.zip")
+        theirs.load(tmp_path / "model.zip", env=gym.make("CartPole-v1"), device="cpu")
+
+
 def test_what_cannot_be_had_is_said(tmp_path: Path) -> None:
     for kind, env, settings, words in (
         ("SAC", "Pendulum-v1", {"policy_kwargs": {"n_critics": 3}}, r"3 critics \(n_critics\), wgpo's sac has 2"),

@@ -51,6 +51,11 @@ impl AlgorithmKind {
     /// Those that learn from a replay memory.
     pub const OFF_POLICY: [Self; 4] = [Self::Dqn, Self::Ddpg, Self::Td3, Self::Sac];
 
+    /// Whether its policies over floats have a standard deviation: the actors of DDPG and TD3 have none.
+    pub const fn has_std(self) -> bool {
+        !matches!(self, Self::Ddpg | Self::Td3)
+    }
+
     /// As the program spells it: `ppo`, `ppo-penalty`, `trpo`, `npg`, `a2c`, `reinforce`, `dqn`, `ddpg`, `td3`, `sac`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ mod deviation;
 mod sizes;
 mod validate;
 
+pub(crate) use deviation::LogStd;
 pub use deviation::{Std, StdLimit, StdType};
 
 use super::bounds::Bounds;

@@ -23,6 +23,7 @@ mod validate;
 pub use activation::Activation;
 pub use bounds::Bounds;
 pub use branch::{Branch, Input, Layer};
+pub(crate) use head::LogStd;
 pub use head::{Head, Std, StdLimit, StdType};
 pub use init::{Init, InitScheme, initial_parameters, initial_parameters_with};
 pub use layout::{BranchRange, LayerRange, ParamLayout, ParamRange};

@@ -58,7 +58,7 @@ impl<F: Real> Critics<F> {
     /// One step of the optimiser of each critic, by the rows of all `parts` of a batch; of none if it refuses the gradient of one.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) if the moments do not fit. Nothing has changed then.
+    /// [`Error::Shape`](crate::Error::Shape) if the moments do not fit. Some critics may have stepped then: who calls puts the state back.
     pub(super) fn step(
         &mut self,
         settings: &AdamSettings,

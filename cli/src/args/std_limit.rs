@@ -15,7 +15,7 @@ impl StdLimitName {
     /// # Errors
     /// If it has none, as a policy of `kind`.
     pub fn on(self, policy: PolicySpec, kind: AlgorithmKind) -> Result<PolicySpec> {
-        if matches!(kind, AlgorithmKind::Ddpg | AlgorithmKind::Td3) {
+        if !kind.has_std() {
             bail!("--std-limit: {}'s actor has no deviation; its noise is exploration_noise", kind.name());
         }
         let Some(std) = policy.head.std().copied() else {

@@ -24,9 +24,7 @@ pub fn policy(preset: Preset, algorithm: AlgorithmKind, env: Env) -> Result<Poli
             let named = wgpo::Preset::named(name, algorithm, env.head().is_discrete())?;
             let usual = env.policy_for(algorithm, &named.hidden);
             let head = usual.head.clone();
-            // The actors of DDPG and TD3 have no deviation.
-            let has_std = !algorithm.is_off_policy() || algorithm == AlgorithmKind::Sac;
-            let head = if has_std { head.with_std(named.std) } else { head };
+            let head = if algorithm.has_std() { head.with_std(named.std) } else { head };
             PolicySpec { activation: named.activation, ..usual.with_head(head) }
         }
     })

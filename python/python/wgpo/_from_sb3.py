@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,51 +13,14 @@ import numpy as np
 
 from . import _native
 from ._base import Algorithm
-from ._foreign import ACTIVATIONS, array, assemble, linear, load, named, networks
+from ._foreign import array, assemble, linear, load, named, networks
 from ._off_policy import DDPG, DQN, SAC, TD3
 from ._on_policy import A2C, PPO, TRPO
-from ._sb3_model import OFF_POLICY, ON_POLICY, UnsupportedModel, kind_of
+from ._sb3_model import OFF_POLICY, ON_POLICY, UnsupportedModel, kind_of, refuse_sde
 from ._sb3_off_policy_file import read
+from ._sb3_words import activation, constant, head_of, optimizer_settings_of
 from ._spaces import Array
 from ._spec import config_with
-
-
-def _numbers(text: Any) -> list[float]:
-    """The numbers of an array as NumPy prints it."""
-    if isinstance(text, (int, float)):
-        return [float(text)]
-    if isinstance(text, list):
-        return [float(one) for one in np.asarray(text, np.float64).reshape(-1)]
-    if "..." in str(text):
-        raise UnsupportedModel(
-            "the file's spaces are too long to be read from their text: give the loaded model in place of the file"
-        )
-    return [float(one) for one in str(text).replace("[", " ").replace("]", " ").split()]
-
-
-def _sb3_head(space: dict[str, Any], outputs: int) -> dict[str, Any]:
-    kind = str(space[":type:"])
-    if "Discrete'" in kind and "Multi" not in kind:
-        return {"kind": "categorical", "actions": outputs}
-    if "MultiDiscrete" in kind:
-        return {"kind": "multi_discrete", "nvec": [int(n) for n in _numbers(space["nvec"])]}
-    if "MultiBinary" in kind:
-        return {"kind": "bernoulli", "dims": outputs}
-    if "Box" in kind:
-        head: dict[str, Any] = {"kind": "gaussian", "dims": outputs, "std": {"from_state": False, "limit": "free"}}
-        low, high = _numbers(space["low"]), _numbers(space["high"])
-        if np.all(np.isfinite(low + high)):
-            head["bounds"] = {"low": low, "high": high}
-        return head
-    raise UnsupportedModel(f"the action space is a {kind}")
-
-
-def _constant(value: Any, name: str) -> float | None:
-    """A schedule's number if it is constant; else nothing."""
-    if isinstance(value, (int, float)):
-        return float(value)
-    match = re.fullmatch(r"ConstantSchedule\(val=(.*)\)", str((value or {}).get("value_schedule", "")))
-    return float(match.group(1)) if match else None
 
 
 def from_sb3(model: Any, **arguments: Any) -> Any:
@@ -128,14 +90,13 @@ def _from_sb3_zip(file: Path | io.BytesIO, path: str, arguments: dict[str, Any])
     with zipfile.ZipFile(file) as archive:
         data = _entries(archive, path)
         if "rollout_buffer_class" not in data:
-            found = read(archive, data, _sb3_head, _optimizer_settings, _constant)
+            found = read(archive, data)
             classes: dict[str, type[Algorithm]] = {"dqn": DQN, "ddpg": DDPG, "td3": TD3, "sac": SAC}
             return assemble(classes[found.kind], found.spec, found.config, found.tensors, found.table, arguments)
         policy = load(io.BytesIO(archive.read("policy.pth")))
         optimizer = load(io.BytesIO(archive.read("policy.optimizer.pth")))
     kind: type[Algorithm] = TRPO if "cg_max_steps" in data else PPO if "clip_range" in data else A2C
-    if data.get("use_sde"):
-        raise UnsupportedModel("the policy explores by gSDE (use_sde=True), which wgpo has not")
+    refuse_sde(bool(data.get("use_sde")))
     actor = [
         *linear(policy, r"mlp_extractor\.policy_net\.#"),
         (array(policy["action_net.weight"]), array(policy["action_net.bias"])),
@@ -152,11 +113,7 @@ def _from_sb3_zip(file: Path | io.BytesIO, path: str, arguments: dict[str, Any])
         raise UnsupportedModel(
             f"{path} has parts beside actor and critic that wgpo does not know: {', '.join(sorted(policy))}"
         )
-    words = str((data.get("policy_kwargs") or {}).get("activation_fn", "Tanh'>"))
-    module = words.removesuffix("'>").rsplit(".", 1)[-1]
-    if module not in ACTIVATIONS:
-        raise UnsupportedModel(f"the activation is {module}, expected one of {', '.join(ACTIVATIONS)}")
-    spec = networks(actor, critic, ACTIVATIONS[module], _sb3_head(data["action_space"], int(actor[-1][0].shape[0])))
+    spec = networks(actor, critic, activation(data, "Tanh"), head_of(data["action_space"], int(actor[-1][0].shape[0])))
     moments, steps = _sb3_moments(policy, optimizer)
     config = _sb3_settings(kind.algorithm, data, optimizer, spec)
     table = {"optimizer_step": str(steps), "env_steps": str(int(data["num_timesteps"]))}
@@ -188,34 +145,13 @@ def _sb3_moments(policy: Mapping[str, Any], optimizer: dict[str, Any]) -> tuple[
     return moments, steps
 
 
-def _optimizer_settings(data: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, Any]:
-    """The optimiser's kind and settings. Its class is in the file as text, where it is not Adam."""
-    words = str((data.get("policy_kwargs") or {}).get("optimizer_class", "<class 'torch.optim.adam.Adam'>"))
-    module, _, name = words.removeprefix("<class '").removesuffix("'>").rpartition(".")
-    kind = {"Adam": "adam", "AdamW": "adam_w", "RMSprop": "rmsprop"}.get(name)
-    if kind is None or not module.startswith("torch.optim"):
-        raise UnsupportedModel(f"the optimiser is {words}, expected PyTorch's Adam, AdamW or RMSprop")
-    if len(groups) != 1:
-        raise UnsupportedModel(f"the optimiser has {len(groups)} groups of parameters, expected 1")
-    group = groups[0]
-    if any(group.get(flag) for flag in ("amsgrad", "maximize", "centered", "momentum")):
-        raise UnsupportedModel("the optimiser has amsgrad, maximize, centered or momentum, which wgpo's have not")
-    given: dict[str, Any] = {"optimizer": kind, "weight_decay": float(group["weight_decay"])}
-    if kind == "rmsprop":
-        return given | {"rmsprop_alpha": group["alpha"], "rmsprop_eps": group["eps"]}
-    beta1, beta2 = group["betas"]
-    if kind == "adam" and group.get("decoupled_weight_decay"):
-        given["optimizer"] = "adam_w"
-    return given | {"adam_beta1": beta1, "adam_beta2": beta2, "adam_eps": group["eps"]}
-
-
 def _sb3_settings(
     algorithm: str, data: dict[str, Any], optimizer: dict[str, Any], spec: dict[str, Any]
 ) -> dict[str, Any]:
     preset = "sb3-contrib" if algorithm == "trpo" else "sb3"
     given: dict[str, Any] = {"num_envs": data["n_envs"], "num_steps": data["n_steps"], "anneal_lr": False}
     given |= {key: data[key] for key in ("gamma", "gae_lambda")}
-    rate = _constant(data["learning_rate"], "learning_rate") or _constant(data.get("lr_schedule"), "lr_schedule")
+    rate = constant(data["learning_rate"], "learning_rate") or constant(data.get("lr_schedule"), "lr_schedule")
     if rate is not None:
         given["learning_rate"] = rate
     if algorithm != "trpo":
@@ -223,10 +159,10 @@ def _sb3_settings(
     given["norm_adv"] = "minibatch" if data["normalize_advantage"] else "none"
     if algorithm == "ppo":
         given |= {"minibatch_size": data["batch_size"], "update_epochs": data["n_epochs"]}
-        clip = _constant(data["clip_range"], "clip_range")
+        clip = constant(data["clip_range"], "clip_range")
         if clip is not None:
             given["clip_coef"] = clip
-        clip_vf = _constant(data["clip_range_vf"], "clip_range_vf") if data["clip_range_vf"] is not None else None
+        clip_vf = constant(data["clip_range_vf"], "clip_range_vf") if data["clip_range_vf"] is not None else None
         if clip_vf is not None:
             given |= {"value_loss": "clip_only", "clip_coef_vf": clip_vf}
         if data["target_kl"] is not None:
@@ -242,6 +178,6 @@ def _sb3_settings(
             "line_search_factor": data["line_search_shrinking_factor"],
             "subsample": data["sub_sampling_factor"],
         }
-    given |= _optimizer_settings(data, optimizer["param_groups"])
+    given |= optimizer_settings_of(data, optimizer["param_groups"])
     base = _native.default_config(algorithm, preset, spec["head"]["kind"] != "gaussian")
     return config_with(algorithm, base, given)

@@ -43,6 +43,12 @@ def kind_of(model: Any, known: dict[str, str] = ON_POLICY) -> str:
     raise UnsupportedModel(f"the model is a {type(model).__name__}{whose}, {expected}")
 
 
+def refuse_sde(is_used: bool) -> None:
+    """No policy here explores by gSDE."""
+    if is_used:
+        raise UnsupportedModel("the policy explores by gSDE (use_sde=True), which wgpo has not")
+
+
 def layers_of(sequential: Any, last: Any, what: str) -> tuple[list[Any], str | None]:
     """The linear layers of ``sequential``, with ``last`` behind them, and their activation."""
     import torch
@@ -91,8 +97,7 @@ class PolicyMap:
             raise UnsupportedModel(
                 f"the policy's features come from a {type(policy.features_extractor).__name__} with weights (images?): wgpo has none"
             )
-        if getattr(policy, "use_sde", False):
-            raise UnsupportedModel("the policy explores by gSDE (use_sde=True), which wgpo has not")
+        refuse_sde(bool(getattr(policy, "use_sde", False)))
         if getattr(policy, "squash_output", False):
             raise UnsupportedModel(
                 "the policy squashes its actions (squash_output=True), which wgpo's Gaussian does not"

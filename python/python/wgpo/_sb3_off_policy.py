@@ -13,7 +13,7 @@ import numpy as np
 
 from . import _native
 from ._files import read_bytes, write_bytes
-from ._sb3_model import MOMENTS, UnsupportedModel, layers_of, optimizer_settings
+from ._sb3_model import MOMENTS, UnsupportedModel, layers_of, optimizer_settings, refuse_sde
 from ._spaces import ActionCodec, Array
 from ._spec import config_with
 
@@ -22,6 +22,10 @@ SQUASH_ROUNDING = 5.0 * 2.0**-24
 
 #: Added inside its logarithm there.
 SQUASH_EPSILON = 1e-6
+
+
+#: The limits of SAC's log σ there.
+SAC_LIMIT = {"clamp": {"low": -20.0, "high": 2.0}}
 
 
 @dataclass
@@ -40,11 +44,32 @@ class Net:
             for part in ("weight", "bias")
         }
 
-    def branch(self) -> dict[str, Any]:
-        """Its entry in a spec."""
-        widths = [sum(int(module.out_features) for module in modules) for modules in self.layers]
-        layers = [{"kind": "dense", "outputs": width} for width in widths]
-        return {"name": self.name, "input": "obs_action" if self.name[0] == "q" else "obs", "layers": layers}
+    def widths(self) -> list[int]:
+        """Outputs of each layer."""
+        return [sum(int(module.out_features) for module in modules) for modules in self.layers]
+
+
+def spec_of(kind: str, obs_dim: int, widths: dict[str, list[int]], activation: str, head: dict[str, Any]) -> dict[str, Any]:
+    """The spec of networks with these outputs of each layer, and of a head whose kind and deviation are the algorithm's."""
+    if kind != "dqn":
+        limit = SAC_LIMIT if kind == "sac" else "free"
+        head = {**head, "kind": "tanh_gaussian", "std": {"from_state": kind == "sac", "limit": limit}}
+    return {
+        "obs_dim": obs_dim,
+        "trunk": [],
+        "policy_hidden": [],
+        "value_hidden": [],
+        "activation": activation,
+        "head": head,
+        "branches": [
+            {
+                "name": name,
+                "input": "obs_action" if name[0] == "q" else "obs",
+                "layers": [{"kind": "dense", "outputs": width} for width in own],
+            }
+            for name, own in widths.items()
+        ],
+    }
 
 
 class OffPolicyMap:
@@ -52,8 +77,7 @@ class OffPolicyMap:
 
     def __init__(self, model: Any, kind: str) -> None:
         self.model, self.kind = model, kind
-        if getattr(model, "use_sde", False):
-            raise UnsupportedModel("the policy explores by gSDE (use_sde=True), which wgpo has not")
+        refuse_sde(bool(getattr(model, "use_sde", False)))
         policy = model.policy
         self.first = policy.q_net if kind == "dqn" else policy.actor
         if any(True for _ in self.first.features_extractor.parameters()):
@@ -83,19 +107,13 @@ class OffPolicyMap:
             raise UnsupportedModel(
                 f"the networks have different activations: {' and '.join(sorted(str(name) for name in found - {None}))}"
             )
-        head = ActionCodec(model.action_space).head
-        self.spec: dict[str, Any] = {
-            "obs_dim": int(self.nets[0].layers[0][0].in_features),
-            "trunk": [],
-            "policy_hidden": [],
-            "value_hidden": [],
-            "activation": next(iter(found - {None}), None) or "relu",
-            "head": head,
-            "branches": [net.branch() for net in self.nets],
-        }
-        if kind != "dqn":
-            limit = {"clamp": {"low": -20.0, "high": 2.0}} if kind == "sac" else "free"
-            self.spec["head"] = {**head, "kind": "tanh_gaussian", "std": {"from_state": kind == "sac", "limit": limit}}
+        self.spec = spec_of(
+            kind,
+            int(self.nets[0].layers[0][0].in_features),
+            {net.name: net.widths() for net in self.nets},
+            next(iter(found - {None}), None) or "relu",
+            ActionCodec(model.action_space).head,
+        )
 
     @staticmethod
     def _critic(name: str, sequential: Any, optimizer: Any, found: set[str | None]) -> Net:

@@ -6,15 +6,16 @@ import base64
 import io
 import pickletools
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from . import _native
-from ._foreign import ACTIVATIONS, array, linear, load, named
-from ._sb3_model import UnsupportedModel
+from ._foreign import array, linear, load, named
+from ._sb3_model import UnsupportedModel, refuse_sde
+from ._sb3_off_policy import spec_of
+from ._sb3_words import activation, constant, head_of, optimizer_settings_of
 from ._spaces import Array
 from ._spec import config_with
 
@@ -46,16 +47,9 @@ def kind_of_file(data: dict[str, Any], policy: dict[str, Any]) -> str:
     raise UnsupportedModel("the file is of no algorithm that wgpo knows, expected PPO, A2C, TRPO, DQN, DDPG, TD3 or SAC")
 
 
-def read(
-    archive: zipfile.ZipFile,
-    data: dict[str, Any],
-    head_of: Callable[[dict[str, Any], int], dict[str, Any]],
-    optimizer_of: Callable[[dict[str, Any], list[dict[str, Any]]], dict[str, Any]],
-    constant: Callable[[Any, str], float | None],
-) -> Found:
+def read(archive: zipfile.ZipFile, data: dict[str, Any]) -> Found:
     """The file's networks, settings and counters. Texts and tensors are read, no code in it runs."""
-    if data.get("use_sde"):
-        raise UnsupportedModel("the policy explores by gSDE (use_sde=True), which wgpo has not")
+    refuse_sde(bool(data.get("use_sde")))
 
     def part(name: str) -> Any:
         return load(io.BytesIO(archive.read(name)))
@@ -69,17 +63,17 @@ def read(
         raise UnsupportedModel(
             f"the file has parts beside actor and critics that wgpo's {kind} has not: {', '.join(sorted(policy))}"
         )
-    words = str((data.get("policy_kwargs") or {}).get("activation_fn", "ReLU'>"))
-    module = words.removesuffix("'>").rsplit(".", 1)[-1]
-    if module not in ACTIVATIONS:
-        raise UnsupportedModel(f"the activation is {module}, expected one of {', '.join(ACTIVATIONS)}")
     outputs = int(nets["policy"][-1][0].shape[0]) // (2 if kind == "sac" else 1)
-    spec = _spec(kind, nets, ACTIVATIONS[module], head_of(data["action_space"], outputs))
+    head = head_of(data["action_space"], outputs)
+    if kind != "dqn" and "bounds" not in head:
+        raise UnsupportedModel(f"the action space has no bounds, which {kind} needs")
+    widths = {name: [int(weight.shape[0]) for weight, _ in layers] for name, layers in nets.items()}
+    spec = spec_of(kind, int(nets["policy"][0][0].shape[1]), widths, activation(data, "ReLU"), head)
     files = {"policy": "policy.optimizer.pth"} if kind == "dqn" else {"actor": "actor.optimizer.pth", "critic": "critic.optimizer.pth"}
     optimizers = {owner: part(file) for owner, file in files.items()}
     variables = part("pytorch_variables.pth") or {} if "pytorch_variables.pth" in archive.namelist() else {}
     temperature = part("ent_coef_optimizer.pth") if "ent_coef_optimizer.pth" in archive.namelist() else None
-    settings = _settings(kind, data, constant) | optimizer_of(data, next(iter(optimizers.values()))["param_groups"])
+    settings = _settings(kind, data) | optimizer_settings_of(data, next(iter(optimizers.values()))["param_groups"])
     if kind == "sac":
         settings |= _temperature_settings(data, variables)
     base = _native.default_config(kind, "sb3", kind == "dqn")
@@ -168,29 +162,7 @@ def _moments(found: Found, optimizer: dict[str, Any], names: dict[str, tuple[str
     return steps
 
 
-def _spec(kind: str, nets: dict[str, Layers], activation: str, head: dict[str, Any]) -> dict[str, Any]:
-    if kind != "dqn":
-        if "bounds" not in head:
-            raise UnsupportedModel(f"the action space has no bounds, which {kind} needs")
-        limit = {"clamp": {"low": -20.0, "high": 2.0}} if kind == "sac" else "free"
-        head = {**head, "kind": "tanh_gaussian", "std": {"from_state": kind == "sac", "limit": limit}}
-
-    def branch(name: str, layers: Layers) -> dict[str, Any]:
-        widths = [{"kind": "dense", "outputs": int(weight.shape[0])} for weight, _ in layers]
-        return {"name": name, "input": "obs_action" if name[0] == "q" else "obs", "layers": widths}
-
-    return {
-        "obs_dim": int(nets["policy"][0][0].shape[1]),
-        "trunk": [],
-        "policy_hidden": [],
-        "value_hidden": [],
-        "activation": activation,
-        "head": head,
-        "branches": [branch(name, layers) for name, layers in nets.items()],
-    }
-
-
-def _settings(kind: str, data: dict[str, Any], constant: Callable[[Any, str], float | None]) -> dict[str, Any]:
+def _settings(kind: str, data: dict[str, Any]) -> dict[str, Any]:
     envs = int(data["n_envs"])
     given: dict[str, Any] = {"num_envs": envs, "n_steps": int(data.get("n_steps", 1))}
     given |= {key: data[key] for key in ("buffer_size", "batch_size", "learning_starts", "tau", "gamma")}

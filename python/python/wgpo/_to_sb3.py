@@ -53,7 +53,11 @@ def to_sb3(model: Algorithm, path: str | Path | None = None, env: Any = None) ->
     if head.get("masked"):
         raise UnsupportedModel("the head is masked, which Stable-Baselines3's policy is not")
     action_space = model.action_codec.space if model.action_codec is not None else _action_space(head)
-    observation_space = gym.spaces.Box(-np.inf, np.inf, (int(spec["obs_dim"]),), np.float32)
+    observation_space: Any = gym.spaces.Box(-np.inf, np.inf, (int(spec["obs_dim"]),), np.float32)
+    own = model.envs.envs.single_observation_space if model.envs is not None else None
+    if isinstance(own, gym.spaces.Box) and own.shape == observation_space.shape and own.dtype == np.float32:
+        # So that ``load`` takes the environment that the model was trained in.
+        observation_space = own
 
     class Nowhere(gym.Env[Any, Any]):
         """Only its spaces are looked at."""

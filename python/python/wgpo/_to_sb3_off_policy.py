@@ -10,7 +10,7 @@ import numpy as np
 from ._base import Algorithm
 from ._files import read_bytes
 from ._sb3_model import UnsupportedModel
-from ._sb3_off_policy import OffPolicyMap
+from ._sb3_off_policy import SAC_LIMIT, OffPolicyMap
 from ._spaces import Array
 
 
@@ -70,13 +70,12 @@ def made_from(model: Algorithm, env: Any, activation: Any, optimizer: dict[str, 
 
 
 def _refuse(kind: str, config: dict[str, Any], head: dict[str, Any]) -> None:
-    clamp = {"clamp": {"low": -20.0, "high": 2.0}}
     for wrong, what in (
         (config.get("double"), "double Q-learning (double)"),
         (config.get("dueling"), "a dueling network (dueling)"),
         (kind == "dqn" and config.get("td_loss") != "huber", f"the loss {config.get('td_loss')} (td_loss)"),
         (kind == "sac" and head["kind"] == "categorical", "a SAC of choices"),
-        (kind == "sac" and (head.get("std") or {}).get("limit") != clamp, "another limit of log σ than a clamp to [-20, 2]"),
+        (kind == "sac" and (head.get("std") or {}).get("limit") != SAC_LIMIT, "another limit of log σ than a clamp to [-20, 2]"),
         (kind == "ddpg" and config.get("policy_noise"), "noise on the target's action (policy_noise) in DDPG"),
         (kind == "ddpg" and config.get("policy_frequency") != 1, "a delay of the actor (policy_frequency) in DDPG"),
         (kind == "sac" and config.get("policy_frequency") != 1, "a delay of the actor (policy_frequency) in SAC"),

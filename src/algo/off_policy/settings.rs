@@ -5,7 +5,7 @@ use crate::config::{Config, TdLoss};
 use crate::error::{Error, Result};
 use crate::kernels::loss_q::Temperature;
 use crate::memory::small;
-use crate::policy::{Head, PolicySpec, StdLimit};
+use crate::policy::{Head, LogStd, PolicySpec};
 
 /// The algorithm, with what its kernels ask for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,15 +14,6 @@ pub(super) enum Method {
     Td3 { policy_noise: f64, noise_clip: f64 },
     SacChoices { temperature: Temperature, tuned: Option<Tuned> },
     Sac { temperature: Temperature, tuned: Option<Tuned>, log_std: LogStd, epsilon: f64 },
-}
-
-/// The limits of SAC's log σ.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct LogStd {
-    pub low: f32,
-    pub high: f32,
-    /// By tanh, not by a clamp.
-    pub tanh: bool,
 }
 
 /// How α is trained.
@@ -107,9 +98,10 @@ impl StepSettings {
 /// # Errors
 /// [`Error::Config`] for a head that has none.
 pub(super) fn log_std(spec: &PolicySpec) -> Result<LogStd> {
-    match (&spec.head, spec.head.std().map(|std| std.limit)) {
-        (Head::TanhGaussian { .. }, Some(StdLimit::Clamp { low, high })) => Ok(LogStd { low, high, tanh: false }),
-        (Head::TanhGaussian { .. }, Some(StdLimit::Tanh { low, high })) => Ok(LogStd { low, high, tanh: true }),
-        (head, _) => Err(Error::config("head", format!("is {}, without two limits of its log_std", head.name()))),
-    }
+    let limits = match &spec.head {
+        Head::TanhGaussian { std, .. } => std.limit.two(),
+        _ => None,
+    };
+    let none = || Error::config("head", format!("is {}, without two limits of its log_std", spec.head.name()));
+    limits.ok_or_else(none)
 }

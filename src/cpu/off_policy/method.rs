@@ -5,7 +5,7 @@ use super::networks::Networks;
 use super::sac_step::sac_step;
 use crate::config::{Algorithm, Config};
 use crate::error::{Error, Result};
-use crate::policy::{PolicySpec, StdLimit};
+use crate::policy::{LogStd, PolicySpec};
 use crate::reference::Real;
 use crate::reference::critics::{CriticStats, Critics};
 use crate::reference::dqn_update::{DqnSettings, DqnState, dqn_update};
@@ -51,13 +51,15 @@ pub(super) struct Seen {
 
 /// How SAC's actor outputs become actions.
 pub(super) fn squash(spec: &PolicySpec, epsilon: f64) -> SquashSettings {
-    let (low, high, log_std_tanh) = match spec.head.std().map(|std| std.limit) {
-        Some(StdLimit::Clamp { low, high }) => (low, high, false),
-        Some(StdLimit::Tanh { low, high }) => (low, high, true),
-        // Choices have none; others are refused by `Config::check_branches`.
-        _ => (f32::MIN, f32::MAX, false),
-    };
-    SquashSettings { log_std_min: low.into(), log_std_max: high.into(), log_std_tanh, epsilon }
+    // Choices have none; other floats are refused by `Config::check_branches`.
+    let none = LogStd { low: f32::MIN, high: f32::MAX, tanh: false };
+    let limits = spec.head.std().and_then(|std| std.limit.two()).unwrap_or(none);
+    SquashSettings {
+        log_std_min: limits.low.into(),
+        log_std_max: limits.high.into(),
+        log_std_tanh: limits.tanh,
+        epsilon,
+    }
 }
 
 impl<F: Real> Method<F> {

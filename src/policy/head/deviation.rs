@@ -38,8 +38,7 @@ impl Std {
 
     /// Whether SAC can learn it: log σ depends on the state and has two limits.
     pub(crate) const fn suits_sac(&self) -> bool {
-        let limited = matches!(self.limit, StdLimit::Clamp { .. } | StdLimit::Tanh { .. });
-        self.from_state && self.std_type.is_log() && limited
+        self.from_state && self.std_type.is_log() && self.limit.two().is_some()
     }
 
     /// The same source with another limit.
@@ -116,6 +115,26 @@ pub enum StdLimit {
     },
     /// log σ = l.
     Free,
+}
+
+/// Two limits of log σ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct LogStd {
+    pub low: f32,
+    pub high: f32,
+    /// By tanh, not by a clamp.
+    pub tanh: bool,
+}
+
+impl StdLimit {
+    /// Both limits, if there are two.
+    pub(crate) const fn two(&self) -> Option<LogStd> {
+        match *self {
+            Self::Clamp { low, high } => Some(LogStd { low, high, tanh: false }),
+            Self::Tanh { low, high } => Some(LogStd { low, high, tanh: true }),
+            Self::SoftFloor { .. } | Self::Free => None,
+        }
+    }
 }
 
 impl Default for StdLimit {
