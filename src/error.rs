@@ -136,6 +136,10 @@ pub enum Error {
         message: String,
     },
 
+    /// In a browser nothing may block, and what was called waits for the device. Nothing was done.
+    #[error("this call waits for the device, which a browser does not allow: use the one of the same name that ends in _async")]
+    Waits,
+
     /// The device is gone: unplugged, reset by the driver, or destroyed.
     #[error("device lost: {0}")]
     DeviceLost(String),

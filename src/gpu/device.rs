@@ -72,7 +72,7 @@ impl Gpu {
     ///
     /// # Errors
     /// As `request`.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(not(target_arch = "wasm32"))] // the browser answers later
     pub fn new(options: &GpuOptions) -> Result<Self> {
         pollster::block_on(Self::request(options))
     }
@@ -234,19 +234,6 @@ impl Gpu {
         self.healthy()?;
         self.scoped("submission", || self.inner.queue.submit(Some(encoder.finish())))?;
         self.inner.submissions.fetch_add(1, Ordering::Relaxed);
-        self.healthy()
-    }
-
-    /// Waits until everything submitted so far has run.
-    ///
-    /// # Errors
-    /// A lost device.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn wait(&self) -> Result<()> {
-        self.inner
-            .device
-            .poll(wgpu::PollType::wait_indefinitely())
-            .map_err(|error| Error::DeviceLost(error.to_string()))?;
         self.healthy()
     }
 

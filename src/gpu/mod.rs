@@ -6,8 +6,9 @@
 //! 2. `bind` checks every length and makes one bind group and its parameter blocks: a list of [`Call`]s;
 //! 3. [`Gpu::record`] writes the calls into one compute pass of the caller's encoder.
 //!
-//! Nothing here submits, polls or waits except [`Gpu::submit`] and [`Gpu::run`], which submit, and [`Gpu::read`], [`Gpu::wait`] and
-//! [`ReadBack::fetch`], which poll the device until it is done.
+//! Nothing here submits, polls or waits except [`Gpu::submit`] and [`Gpu::run`], which submit, and [`Gpu::read`], [`Gpu::wait`],
+//! [`Gpu::block_on`] and [`ReadBack::fetch`], which poll the device until it is done. Each of these has a half that ends in `_async` and never
+//! blocks: the only one that a browser allows. There, the blocking shell is [`Error::Waits`](crate::Error::Waits), before anything was done.
 
 mod adapter;
 mod buffer;
@@ -25,6 +26,7 @@ mod readback;
 mod record;
 mod ring;
 mod scope;
+mod signal;
 mod timestamps;
 #[cfg(not(target_arch = "wasm32"))]
 mod watch;
@@ -36,7 +38,7 @@ pub use device::Gpu;
 pub use environment::narrowed;
 pub use kernel::{Access, Binding, KernelDef, ParamField, ParamKind, Part, Variant};
 pub use options::{AdapterChoice, GpuOptions, ProductPath};
-pub use readback::ReadBack;
+pub use readback::{Fetch, ReadBack};
 pub use record::Call;
 pub(crate) use record::{Bind, Grid, MOST_ITERATIONS, elements, iterations, require_calls};
 pub use ring::{Slot, UniformRing};

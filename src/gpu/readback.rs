@@ -2,19 +2,18 @@
 
 use super::Gpu;
 use super::buffer::{Buffer, Element};
+use super::signal::Signal;
 use crate::error::{Error, Result};
-use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::Pin;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A staging buffer that is kept, so that reading every update allocates nothing.
 #[derive(Debug)]
 pub struct ReadBack<T> {
     pub(super) staging: wgpu::Buffer,
     len: u64,
+    in_use: Arc<AtomicBool>,
     element: PhantomData<T>,
 }
 
@@ -37,7 +36,7 @@ impl<T: Element> ReadBack<T> {
                 mapped_at_creation: false,
             })
         })?;
-        Ok(Self { staging, len, element: PhantomData })
+        Ok(Self { staging, len, in_use: Arc::default(), element: PhantomData })
     }
 
     /// Whether `count` elements from `to` on fit, for callers that make several copies or none.
@@ -86,74 +85,89 @@ impl<T: Element> ReadBack<T> {
     /// # Errors
     /// A lost device.
     pub async fn fetch_async(&self, gpu: &Gpu) -> Result<Vec<T>> {
-        let mapped = self.start(gpu)?;
-        mapped.await?;
-        self.take(gpu)
+        self.begin(gpu)?.finish().await
     }
 
     /// [`fetch_async`](Self::fetch_async), waiting.
     ///
     /// # Errors
-    /// A lost device.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// A lost device; [`Error::Waits`] in a browser.
     pub fn fetch(&self, gpu: &Gpu) -> Result<Vec<T>> {
-        let mapped = self.start(gpu)?;
-        gpu.wait()?;
-        pollster::block_on(mapped)?;
-        self.take(gpu)
+        gpu.block_on(self.fetch_async(gpu))
     }
 
-    fn start(&self, gpu: &Gpu) -> Result<Mapped> {
+    /// The first half of [`fetch_async`](Self::fetch_async): asks for the content, which [`Fetch::finish`] gives. Until then, or until the
+    /// [`Fetch`] is dropped, the staging buffer is in use and nothing may be copied into it.
+    ///
+    /// # Errors
+    /// A lost device; [`Error::Wgpu`] if it is in use already.
+    pub fn begin(&self, gpu: &Gpu) -> Result<Fetch<T>> {
+        if self.in_use.swap(true, Ordering::AcqRel) {
+            let message = "its staging buffer is being read: finish that first".to_owned();
+            return Err(Error::Wgpu { what: "read-back".to_owned(), message });
+        }
         gpu.inner.readbacks.fetch_add(1, Ordering::Relaxed);
-        let mapped = Mapped::default();
-        let shared = Arc::clone(&mapped.0);
+        let mapped = Signal::default();
+        let fetch = Fetch {
+            gpu: gpu.clone(),
+            staging: self.staging.clone(),
+            in_use: Arc::clone(&self.in_use),
+            mapped: mapped.clone(),
+            element: PhantomData,
+        };
         // On a device that is lost, the staging buffer may be no buffer.
         gpu.scoped("read-back", || {
             self.staging.map_async(wgpu::MapMode::Read, .., move |outcome| {
-                let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                state.outcome = Some(outcome.map_err(|error| Error::DeviceLost(error.to_string())));
-                if let Some(waker) = state.waker.take() {
-                    waker.wake();
-                }
+                mapped.set(outcome.map_err(|error| Error::DeviceLost(error.to_string())));
             });
         })?;
-        Ok(mapped)
+        Ok(fetch)
     }
 
-    fn take(&self, gpu: &Gpu) -> Result<Vec<T>> {
+    /// Whether a [`Fetch`] of it is there, so that nothing may be copied into it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.in_use.load(Ordering::Acquire)
+    }
+}
+
+/// A staging buffer's content that was asked for, see [`ReadBack::begin`].
+#[derive(Debug)]
+#[must_use = "what was asked for comes by `finish`"]
+pub struct Fetch<T> {
+    gpu: Gpu,
+    staging: wgpu::Buffer,
+    in_use: Arc<AtomicBool>,
+    mapped: Signal,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> Fetch<T> {
+    /// The content, once the submission that fills the staging buffer has run. Someone must poll the device meanwhile; a browser does so
+    /// by itself.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub async fn finish(self) -> Result<Vec<T>> {
+        if let Err(error) = self.mapped.clone().await {
+            // The device's own words say more than those of the buffer.
+            self.gpu.healthy()?;
+            return Err(error);
+        }
         let copied = self
             .staging
             .get_mapped_range(..)
             .map(|view| bytemuck::pod_collect_to_vec(&view))
             .map_err(|error| Error::DeviceLost(error.to_string()));
-        self.staging.unmap();
-        gpu.healthy()?;
+        self.gpu.healthy()?;
         copied
     }
 }
 
-/// Resolves when a buffer is mapped.
-#[derive(Default)]
-struct Mapped(Arc<Mutex<MapState>>);
-
-#[derive(Default)]
-struct MapState {
-    outcome: Option<Result<()>>,
-    waker: Option<Waker>,
-}
-
-impl Future for Mapped {
-    type Output = Result<()>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.outcome.take() {
-            Some(outcome) => Poll::Ready(outcome),
-            None => {
-                state.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
+impl<T> Drop for Fetch<T> {
+    fn drop(&mut self) {
+        // Where it was never mapped, natively an error that nobody has to hear of.
+        let _ = self.gpu.scoped("read-back", || self.staging.unmap());
+        self.in_use.store(false, Ordering::Release);
     }
 }
 
@@ -161,13 +175,21 @@ impl Gpu {
     /// Copies a whole buffer to the host, waiting for everything submitted before.
     ///
     /// # Errors
-    /// A lost device.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// A lost device; [`Error::Waits`] in a browser.
     pub fn read<T: Element>(&self, buffer: &Buffer<T>) -> Result<Vec<T>> {
+        self.block_on(self.read_async(buffer))
+    }
+
+    /// Copies a whole buffer to the host, once everything submitted before has run. Someone must poll the device meanwhile; a browser does
+    /// so by itself.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub async fn read_async<T: Element>(&self, buffer: &Buffer<T>) -> Result<Vec<T>> {
         let staging = ReadBack::new(self, "read", buffer.len())?;
         let mut encoder = self.encoder("read");
         staging.copy(&mut encoder, buffer, 0, 0, buffer.len())?;
         self.submit(encoder)?;
-        staging.fetch(self)
+        staging.fetch_async(self).await
     }
 }

@@ -80,10 +80,17 @@ impl Timestamps {
     /// Seconds of each pass, waiting for the submission.
     ///
     /// # Errors
-    /// A lost device.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// A lost device; [`Error::Waits`](crate::Error::Waits) in a browser.
     pub fn seconds(&self, gpu: &Gpu) -> Result<Vec<f64>> {
-        let words = self.staging.fetch(gpu)?;
+        gpu.block_on(self.seconds_async(gpu))
+    }
+
+    /// Seconds of each pass, once the submission has run.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub async fn seconds_async(&self, gpu: &Gpu) -> Result<Vec<f64>> {
+        let words = self.staging.fetch_async(gpu).await?;
         let ticks: Vec<u64> = words.chunks(2).map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32).collect();
         Ok(ticks.chunks(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * self.period).collect())
     }
