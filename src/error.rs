@@ -137,8 +137,14 @@ pub enum Error {
     },
 
     /// In a browser nothing may block, and what was called waits for the device. Nothing was done.
-    #[error("this call waits for the device, which a browser does not allow: use the one of the same name that ends in _async")]
+    #[error(
+        "this call waits for the device, which a browser does not allow: use the one of the same name that ends in _async"
+    )]
     Waits,
+
+    /// So many iterations were submitted and their statistics not taken: there is no buffer for those of another one. Nothing was submitted.
+    #[error("{0} iterations are in flight: take the statistics of one before the next is submitted")]
+    InFlight(usize),
 
     /// The device is gone: unplugged, reset by the driver, or destroyed.
     #[error("device lost: {0}")]

@@ -112,11 +112,9 @@ pub mod state;
 pub mod trainer;
 
 pub use agent::{ActMode, Agent, OffPolicy, OnPolicy};
-pub use algo::{ActPlan, BatchBuffers, Model, PpoUpdate, RolloutBuffers, RolloutRows, RolloutUpdate};
-#[cfg(not(target_arch = "wasm32"))]
 pub use algo::{
-    BatchRows, GpuLearner, GpuOffPolicy, GpuOffPolicyTrainer, GpuTrainer, GpuTrainerGroup, Moves, StepBuffers,
-    StorePlan,
+    ActPlan, BatchBuffers, BatchRows, GpuLearner, GpuOffPolicy, GpuOffPolicyTrainer, GpuTrainer, GpuTrainerGroup,
+    Iteration, Model, Moves, PpoUpdate, RolloutBuffers, RolloutRows, RolloutUpdate, StepBuffers, StorePlan,
 };
 pub use checkpoint::{SaveAgent, SaveTrainer};
 pub use config::{Algorithm, AlgorithmKind, Config, Preset};

@@ -10,6 +10,7 @@ mod hashes;
 mod head_range;
 mod heads;
 mod host;
+mod in_flight;
 mod kernels;
 mod learning_cpu;
 mod learning_gpu;

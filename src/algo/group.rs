@@ -78,6 +78,15 @@ impl GpuTrainerGroup {
     /// [`Error::Shape`] unless `active` has a flag per trainer; nothing was done then. A lost device; the trainers' states are then
     /// undefined.
     pub fn iterate_where(&mut self, active: &[bool]) -> Result<Vec<Option<IterationStats>>> {
+        let gpu = self.gpu.clone();
+        gpu.block_on(self.iterate_where_async(active))
+    }
+
+    /// [`iterate_where`](Self::iterate_where) without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn iterate_where_async(&mut self, active: &[bool]) -> Result<Vec<Option<IterationStats>>> {
         crate::data::check_shape("active", &[active.len()], &[self.trainers.len()])?;
         if !active.contains(&true) {
             return Ok(vec![None; active.len()]);
@@ -98,16 +107,20 @@ impl GpuTrainerGroup {
             at += trainer.statistics_words();
         }
         self.gpu.submit(encoder)?;
-        let words = self.staging.fetch(&self.gpu)?;
+        let count = |(trainer, active): (&mut GpuTrainer, &bool)| {
+            active.then(|| (trainer.statistics_words() as usize, trainer.count()))
+        };
+        let readings: Vec<_> = self.trainers.iter_mut().zip(active).map(count).collect();
+        let words = self.staging.fetch_async(&self.gpu).await?;
         let mut rest = words.as_slice();
-        let mut all = Vec::with_capacity(self.trainers.len());
-        for (trainer, active) in self.trainers.iter_mut().zip(active) {
-            if !active {
+        let mut all = Vec::with_capacity(readings.len());
+        for reading in readings {
+            let Some((words, reading)) = reading else {
                 all.push(None);
                 continue;
-            }
-            let (own, others) = rest.split_at(trainer.statistics_words() as usize);
-            all.push(Some(trainer.finish(own)?));
+            };
+            let (own, others) = rest.split_at(words);
+            all.push(Some(reading(own)?));
             rest = others;
         }
         Ok(all)

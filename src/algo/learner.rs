@@ -1,11 +1,11 @@
-//! The device behind the traits [`Agent`] and [`OnPolicy`], fed from host arrays.
+//! A policy on the device, fed from host arrays. What waits for the device ends in `_async` here; the traits are its blocking shell.
 
 use super::act::ActPlan;
 use super::model::Model;
 use super::submit::submit;
 use super::updating::{UpdateKey, Updating};
 use super::values::ValuePlan;
-use crate::agent::{ActMode, Agent, OnPolicy};
+use crate::agent::{ActMode, Agent};
 use crate::config::Config;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite, mask_bits};
 use crate::error::{Error, Result};
@@ -21,12 +21,15 @@ const ACT_PLANS: usize = 4;
 /// A policy on the device. Observations and rollouts come from host arrays; for environments on the device see
 /// [`super::GpuTrainer`], and to record into your own encoder [`super::PpoUpdate`].
 ///
-/// Plans are made on first use and kept: of updates for the last shape, of [`act`](Agent::act) for the last four row counts, of
+/// It is an [`Agent`] that learns [`OnPolicy`](crate::OnPolicy). Their calls that wait for the device have a half here that ends in `_async` and never
+/// blocks, for a browser or a loop that polls the device by itself; dropped before its end, it may or may not have been done.
+///
+/// Plans are kept from their first use on: of updates for the last shape, of [`act`](Agent::act) for the last four row counts, of
 /// [`values`](Agent::values) for any row count up to the largest so far.
 #[derive(Debug)]
 pub struct GpuLearner {
     gpu: Gpu,
-    config: Config,
+    pub(super) config: Config,
     pub(super) model: Model,
     /// The last used first.
     act: Vec<Acting>,
@@ -101,7 +104,7 @@ impl GpuLearner {
         Ok(Acting { rows, obs, plan, staging })
     }
 
-    /// The number of rows of observations that the networks can take.
+    /// The rows of observations that the networks can take.
     fn check_obs(&self, obs: ArrayView2<'_, f32>) -> Result<u32> {
         let rows = small("act", obs.nrows())?;
         check_shape("obs", obs.shape(), &[obs.nrows(), self.model.spec.obs_dim()])?;
@@ -112,18 +115,16 @@ impl GpuLearner {
     }
 
     /// Actions by a plan for as many rows as `obs` has, which is finite.
-    fn act_by(
+    async fn act_by(
         &mut self,
         acting: &Acting,
         obs: ArrayView2<'_, f32>,
         allowed: Option<ArrayView2<'_, bool>>,
         mode: ActMode,
     ) -> Result<Acted> {
-        let head = self.model.spec.head.clone();
-        let slot = self.model.push_schedule(&self.gpu, &self.config, 0)?;
+        let (head, slot) = (self.model.spec.head.clone(), self.model.push_schedule(&self.gpu, &self.config, 0)?);
         let Acting { rows, obs: buffer, plan, staging } = acting;
-        let host: Vec<f32> = obs.iter().copied().collect();
-        self.gpu.write(buffer, 0, &host)?;
+        self.gpu.write(buffer, 0, &obs.iter().copied().collect::<Vec<f32>>())?;
         if head.is_masked() {
             let (dims, all) = (head.action_dims(), ndarray::Array1::from_elem(head.raw_outputs(), true));
             let row_words = |row: usize| {
@@ -151,7 +152,7 @@ impl GpuLearner {
             at += count;
         }
         self.gpu.submit(encoder)?;
-        let read = staging.fetch(&self.gpu)?;
+        let read = staging.fetch_async(&self.gpu).await?;
         let (actions, rest) = read.split_at(words as usize);
         let (env_actions, rest) = rest.split_at(env_words as usize);
         let (logp, rest) = rest.split_at(rows as usize);
@@ -182,13 +183,16 @@ impl GpuLearner {
     }
 
     /// Submits the plan, whose rows are written, and reads its statistics. The plan is kept either way.
-    fn run_update(&mut self, updating: Updating, order: Option<&[u32]>) -> Result<UpdateStats> {
-        let stats = updating.write_order(&self.gpu, order).and_then(|()| self.submit_update(&updating));
+    async fn run_update(&mut self, updating: Updating, order: Option<&[u32]>) -> Result<UpdateStats> {
+        let stats = match updating.write_order(&self.gpu, order) {
+            Ok(()) => self.submit_update(&updating).await,
+            Err(error) => Err(error),
+        };
         self.update = Some(updating);
         stats
     }
 
-    fn submit_update(&mut self, updating: &Updating) -> Result<UpdateStats> {
+    async fn submit_update(&mut self, updating: &Updating) -> Result<UpdateStats> {
         let Updating { plan, staging, prepare, batch, .. } = updating;
         let rows = batch.rows as usize;
         let learning_rate = self.config.learning_rate_at(self.model.progress(&self.config, rows));
@@ -205,23 +209,17 @@ impl GpuLearner {
             },
             |encoder| plan.record_statistics(encoder, staging, 0),
         )?;
-        let words = staging.fetch(&self.gpu)?;
+        let words = staging.fetch_async(&self.gpu).await?;
         let stats = plan.finish(&words, learning_rate)?;
         self.model.count_update(rows);
         Ok(stats)
     }
-}
 
-impl Agent for GpuLearner {
-    fn spec(&self) -> &PolicySpec {
-        &self.model.spec
-    }
-
-    fn config(&self) -> &Config {
-        &self.config
-    }
-
-    fn act_masked(
+    /// [`Agent::act_masked`] without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn act_masked_async(
         &mut self,
         obs: ArrayView2<'_, f32>,
         allowed: Option<ArrayView2<'_, bool>>,
@@ -230,13 +228,17 @@ impl Agent for GpuLearner {
         let rows = self.check_obs(obs)?;
         check_mask(&self.model.spec.head, obs.nrows(), allowed)?;
         let acting = self.acting(rows)?;
-        let acted = self.act_by(&acting, obs, allowed, mode);
+        let acted = self.act_by(&acting, obs, allowed, mode).await;
         self.act.insert(0, acting);
         self.act.truncate(ACT_PLANS);
         acted
     }
 
-    fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
+    /// [`Agent::values`] without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn values_async(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
         let rows = self.check_obs(obs)?;
         if self.model.spec.branch(Branch::VALUE).is_none() {
             return Ok(Array1::zeros(obs.nrows()));
@@ -247,31 +249,31 @@ impl Agent for GpuLearner {
         };
         let slot = self.model.push_schedule(&self.gpu, &self.config, 0)?;
         let host: Vec<f32> = obs.iter().copied().collect();
-        let values = self.values.insert(plan).run(&self.gpu, &self.model, slot, &host, rows)?;
+        let values = self.values.insert(plan).run(&self.gpu, &self.model, slot, &host, rows).await?;
         Ok(values.into())
     }
 
-    fn parameters(&self) -> Result<Vec<f32>> {
-        self.gpu.read(&self.model.parameters)
+    /// [`Agent::parameters`] without blocking.
+    ///
+    /// # Errors
+    /// A device error.
+    pub async fn parameters_async(&self) -> Result<Vec<f32>> {
+        self.gpu.read_async(&self.model.parameters).await
     }
 
-    fn set_parameters(&mut self, parameters: &[f32]) -> Result<()> {
-        check_shape("parameters", &[parameters.len()], &[self.model.layout.len()])?;
-        finite("parameters", parameters.iter())?;
-        self.gpu.write(&self.model.parameters, 0, parameters)
+    /// [`Agent::state`] without blocking.
+    ///
+    /// # Errors
+    /// A device error.
+    pub async fn state_async(&self) -> Result<LearnerState> {
+        self.model.state_async(&self.gpu).await
     }
 
-    fn state(&self) -> Result<LearnerState> {
-        self.model.state(&self.gpu)
-    }
-
-    fn set_state(&mut self, state: &LearnerState) -> Result<()> {
-        self.model.set_state(&self.gpu, state)
-    }
-}
-
-impl OnPolicy for GpuLearner {
-    fn update_in_order(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
+    /// [`OnPolicy::update_in_order`](crate::OnPolicy::update_in_order) without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn update_in_order_async(&mut self, rollout: &Rollout, order: Option<&[u32]>) -> Result<UpdateStats> {
         rollout.validate(&self.model.spec)?;
         if let Some(order) = order {
             crate::data::check_order(order, rollout.rows(), self.config.order_epochs())?;
@@ -279,16 +281,20 @@ impl OnPolicy for GpuLearner {
         NormalizerState::check_envs(&self.config, rollout.envs)?;
         let updating = self.updating(UpdateKey::of_rollout(rollout, order.is_some())?)?;
         updating.write_rollout(&self.gpu, &self.model.spec, rollout)?;
-        self.run_update(updating, order)
+        self.run_update(updating, order).await
     }
 
-    fn update_batch(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
+    /// [`OnPolicy::update_batch`](crate::OnPolicy::update_batch) without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn update_batch_async(&mut self, batch: &Batch, order: Option<&[u32]>) -> Result<UpdateStats> {
         batch.validate(&self.model.spec)?;
         if let Some(order) = order {
             crate::data::check_order(order, batch.rows(), self.config.order_epochs())?;
         }
         let updating = self.updating(UpdateKey::of_batch(batch, &self.config, order.is_some())?)?;
         updating.write_batch(&self.gpu, batch)?;
-        self.run_update(updating, order)
+        self.run_update(updating, order).await
     }
 }

@@ -28,16 +28,15 @@ mod clean;
 mod clear;
 mod fisher;
 mod forward;
-#[cfg(not(target_arch = "wasm32"))]
 mod group;
-#[cfg(not(target_arch = "wasm32"))] // waits for statistics, which a browser must not
+mod iteration;
 mod learner;
+mod learner_shell;
 mod log_rho;
 mod model;
 mod network;
 mod normalize;
 mod normalized;
-#[cfg(not(target_arch = "wasm32"))] // waits for statistics
 mod off_policy;
 mod plan;
 mod policy_step;
@@ -48,10 +47,8 @@ mod rollout_steps;
 pub(crate) mod rows;
 mod running_words;
 mod statistics;
-#[cfg(not(target_arch = "wasm32"))]
 mod submit;
 mod subsample;
-#[cfg(not(target_arch = "wasm32"))]
 mod trainer;
 mod trust_region;
 mod update;
@@ -60,29 +57,24 @@ mod update_epoch;
 mod update_kl;
 mod update_loss;
 mod update_optim;
-#[cfg(not(target_arch = "wasm32"))]
 mod updating;
 mod valid;
-#[cfg(not(target_arch = "wasm32"))]
 mod values;
 
 pub use act::ActPlan;
 pub use advantage::{AdvantagePlan, Estimator, RolloutBuffers};
 pub use batch::BatchBuffers;
 pub use fisher::FisherPlan;
-#[cfg(not(target_arch = "wasm32"))]
 pub use group::GpuTrainerGroup;
-#[cfg(not(target_arch = "wasm32"))]
+pub use iteration::Iteration;
 pub use learner::GpuLearner;
 pub use log_rho::LogRhoPlan;
 pub use model::Model;
 pub use normalize::NormalizerBuffers;
-#[cfg(not(target_arch = "wasm32"))]
 pub use off_policy::{BatchRows, GpuOffPolicy, GpuOffPolicyTrainer, Moves, StepBuffers, StorePlan};
 pub use prepare::{RolloutRows, RolloutUpdate};
 pub use returns::ReturnPlan;
 pub use rollout::RolloutPlan;
-#[cfg(not(target_arch = "wasm32"))]
 pub use trainer::GpuTrainer;
 pub use trust_region::TrustRegionUpdate;
 pub use update::PpoUpdate;

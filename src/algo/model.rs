@@ -151,25 +151,35 @@ impl Model {
     /// Everything that an update changes, read back.
     ///
     /// # Errors
-    /// A device error.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// A device error; [`Error::Waits`] in a browser.
     pub fn state(&self, gpu: &Gpu) -> Result<LearnerState> {
-        let kl_state = gpu.read(&self.kl_state)?;
+        gpu.block_on(self.state_async(gpu))
+    }
+
+    /// [`state`](Self::state) without blocking.
+    ///
+    /// # Errors
+    /// A device error.
+    pub async fn state_async(&self, gpu: &Gpu) -> Result<LearnerState> {
+        let kl_state = gpu.read_async(&self.kl_state).await?;
         let kept = |index: usize| kl_state.get(index).copied().unwrap_or(0.0);
         Ok(LearnerState {
-            parameters: gpu.read(&self.parameters)?,
-            exp_avg: gpu.read(&self.exp_avg)?,
-            exp_avg_sq: gpu.read(&self.exp_avg_sq)?,
-            optimizer_step: gpu.read(&self.optimizer_step)?.first().copied().unwrap_or(0),
+            parameters: gpu.read_async(&self.parameters).await?,
+            exp_avg: gpu.read_async(&self.exp_avg).await?,
+            exp_avg_sq: gpu.read_async(&self.exp_avg_sq).await?,
+            optimizer_step: gpu.read_async(&self.optimizer_step).await?.first().copied().unwrap_or(0),
             update: self.update,
             env_steps: self.env_steps,
             policy_step: self.policy_step,
             seed: self.seed,
             kl_coef: kept(0),
             learning_rate: kept(1),
-            normalizer: self.normalizer.state(gpu)?,
+            normalizer: self.normalizer.state(gpu).await?,
             // Before the first update there is none.
-            search_direction: if self.warm && self.update > 0 { gpu.read(&self.search_direction)? } else { Vec::new() },
+            search_direction: match self.warm && self.update > 0 {
+                true => gpu.read_async(&self.search_direction).await?,
+                false => Vec::new(),
+            },
             off_policy: None,
         })
     }

@@ -2,7 +2,6 @@
 
 use super::advantage::RolloutBuffers;
 use super::clear::marks;
-#[cfg(not(target_arch = "wasm32"))]
 use super::running_words::moments;
 use super::running_words::words;
 use crate::config::{Config, EpsPlacement, NormOrder, RewardNormKind};
@@ -67,16 +66,19 @@ impl NormalizerBuffers {
     }
 
     /// The statistics, read back.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(super) fn state(&self, gpu: &Gpu) -> Result<NormalizerState> {
-        let read = |part: &Option<Buffer<u32>>| {
-            part.as_ref().map(|buffer| gpu.read(buffer).map(|words| moments(&words))).transpose()
+    pub(super) async fn state(&self, gpu: &Gpu) -> Result<NormalizerState> {
+        let read = async |part: &Option<Buffer<u32>>| match part {
+            Some(buffer) => gpu.read_async(buffer).await.map(|words| Some(moments(&words))),
+            None => Ok(None),
         };
         Ok(NormalizerState {
-            obs: read(&self.obs)?,
-            reward: read(&self.reward)?,
-            discounted_returns: self.carried.as_ref().map_or_else(|| Ok(Vec::new()), |carried| gpu.read(carried))?,
-            value: read(&self.value)?,
+            obs: read(&self.obs).await?,
+            reward: read(&self.reward).await?,
+            discounted_returns: match &self.carried {
+                Some(carried) => gpu.read_async(carried).await?,
+                None => Vec::new(),
+            },
+            value: read(&self.value).await?,
         })
     }
 

@@ -1,7 +1,6 @@
 //! Running statistics as words on the device.
 
 use crate::kernels::reduce_running;
-#[cfg(not(target_arch = "wasm32"))]
 use crate::kernels::reduce_running::STATISTIC_WORDS;
 use crate::state::RunningMoments;
 
@@ -12,7 +11,6 @@ pub(super) fn words(moments: &RunningMoments) -> Vec<u32> {
 }
 
 /// What [`words`] came from.
-#[cfg(not(target_arch = "wasm32"))]
 pub(super) fn moments(words: &[u32]) -> RunningMoments {
     let (mean, variance) = words.chunks(STATISTIC_WORDS as usize).map(reduce_running::moments).unzip();
     let first = |place: usize| words.get(place).copied().unwrap_or(0);

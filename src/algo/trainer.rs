@@ -1,5 +1,6 @@
 //! Environments and learning wholly on the device.
 
+use super::iteration::{Iteration, Stagings};
 use super::learner::GpuLearner;
 use super::plan::UpdatePlan;
 use super::prepare::{RolloutRows, prepare};
@@ -17,6 +18,7 @@ use crate::memory::small;
 use crate::policy::PolicySpec;
 use crate::state::TrainerState;
 use crate::trainer::{IterationStats, Trainer};
+use std::sync::Arc;
 
 /// Rollouts and updates on the device; the host sees one small buffer of statistics per iteration.
 #[derive(Debug)]
@@ -25,10 +27,10 @@ pub struct GpuTrainer {
     env: Env,
     env_step: u64,
     rollout: RolloutPlan,
-    update: UpdatePlan,
+    update: Arc<UpdatePlan>,
     /// Rollout, advantages and update, in order.
     calls: Vec<Call>,
-    staging: ReadBack<u32>,
+    stagings: Stagings,
 }
 
 impl GpuTrainer {
@@ -67,8 +69,8 @@ impl GpuTrainer {
         let (prepare, batch) = prepare(gpu, model, &config, buffers, &acted, Autoreset::SameStep, None)?;
         let update = UpdatePlan::new(gpu, &learner.model, &config, &batch, None)?;
         let calls = rollout.calls().iter().chain(&prepare).chain(update.calls()).cloned().collect();
-        let staging = ReadBack::new(gpu, "statistics", update.statistics_len() + SUMMARY)?;
-        Ok(Self { learner, env, env_step: 0, rollout, update, calls, staging })
+        let stagings = Stagings::new(gpu, update.statistics_len() + SUMMARY)?;
+        Ok(Self { learner, env, env_step: 0, rollout, update: Arc::new(update), calls, stagings })
     }
 
     /// Size in bytes of the largest buffer that [`new`](Self::new) will ask for: what
@@ -134,22 +136,75 @@ impl GpuTrainer {
         staging.copy(encoder, &self.rollout.summary.cast(), 0, at, SUMMARY)
     }
 
-    /// Reads the statistics and counts on.
-    pub(super) fn finish(&mut self, words: &[u32]) -> Result<IterationStats> {
+    /// Counts on after an iteration was submitted; what understands its statistics.
+    pub(super) fn count(&mut self) -> impl FnOnce(&[u32]) -> Result<IterationStats> + Send + Sync + use<> {
         let config = self.learner.config();
         let (steps, envs) = (config.num_steps as u64, config.num_envs as u64);
         let rows = config.batch_size();
         let learning_rate = config.learning_rate_at(self.learner.model.progress(config, rows));
-        words_are(words, self.statistics_words())?;
-        let (summary, statistics) = words.split_at(SUMMARY as usize);
-        let update = self.update.finish(statistics, learning_rate)?;
         let model = &mut self.learner.model;
         model.count_update(rows);
         model.policy_step = model.policy_step.wrapping_add(steps);
         self.env_step = self.env_step.wrapping_add(steps);
-        let episodes = episodes_of(summary);
         let (env_steps, updates) = (self.env_step.saturating_mul(envs), model.update);
-        Ok(IterationStats { update, episodes, env_steps, updates })
+        let (plan, needs) = (Arc::clone(&self.update), self.statistics_words());
+        move |words| {
+            words_are(words, needs)?;
+            let (summary, statistics) = words.split_at(SUMMARY as usize);
+            let update = plan.finish(statistics, learning_rate)?;
+            Ok(IterationStats { update, episodes: episodes_of(summary), env_steps, updates })
+        }
+    }
+
+    /// The recording half of [`iterate`](Trainer::iterate): records and submits an iteration and asks for its statistics, which
+    /// [`Iteration::statistics`] gives once it has run. The next may be submitted before; of two at most the statistics may be on their way.
+    ///
+    /// ```no_run
+    /// # async fn example(mut trainer: wgpo::GpuTrainer) -> wgpo::Result<()> {
+    /// let mut running = trainer.submit()?;
+    /// loop {
+    ///     let next = trainer.submit()?; // the device has work while the host reads
+    ///     let stats = std::mem::replace(&mut running, next).statistics().await?;
+    ///     println!("{} steps: mean return {:?}", stats.env_steps, stats.episodes.mean_return());
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InFlight`](crate::Error::InFlight) with two in flight, nothing was done then; a device error.
+    pub fn submit(&mut self) -> Result<Iteration> {
+        let gpu = self.gpu().clone();
+        let staging = self.stagings.free()?;
+        let slot = self.push_schedule()?;
+        let start = |encoder: &mut wgpu::CommandEncoder| {
+            self.update.record_start(encoder);
+            Ok(())
+        };
+        let finish = |encoder: &mut wgpu::CommandEncoder| self.record_statistics(encoder, staging, 0);
+        submit(&gpu, "iteration", &self.calls, slot, start, finish)?;
+        let reading = self.count();
+        Iteration::begun(&gpu, self.stagings.free()?, reading)
+    }
+
+    /// [`iterate`](Trainer::iterate) without blocking.
+    ///
+    /// # Errors
+    /// As there, and as [`submit`](Self::submit).
+    pub async fn iterate_async(&mut self) -> Result<IterationStats> {
+        self.submit()?.statistics().await
+    }
+
+    /// [`state`](Trainer::state) without blocking. Iterations in flight are part of it.
+    ///
+    /// # Errors
+    /// A device error.
+    pub async fn state_async(&self) -> Result<TrainerState> {
+        Ok(TrainerState {
+            learner: self.learner.model.state_async(self.gpu()).await?,
+            env: Some(self.env),
+            env_words: self.gpu().read_async(&self.rollout.env_state).await?,
+            env_step: self.env_step,
+        })
     }
 }
 
@@ -168,24 +223,11 @@ impl Trainer for GpuTrainer {
 
     fn iterate(&mut self) -> Result<IterationStats> {
         let gpu = self.gpu().clone();
-        let slot = self.push_schedule()?;
-        let start = |encoder: &mut wgpu::CommandEncoder| {
-            self.update.record_start(encoder);
-            Ok(())
-        };
-        let finish = |encoder: &mut wgpu::CommandEncoder| self.record_statistics(encoder, &self.staging, 0);
-        submit(&gpu, "iteration", &self.calls, slot, start, finish)?;
-        let words = self.staging.fetch(&gpu)?;
-        self.finish(&words)
+        gpu.block_on(self.iterate_async())
     }
 
     fn state(&self) -> Result<TrainerState> {
-        Ok(TrainerState {
-            learner: self.learner.state()?,
-            env: Some(self.env),
-            env_words: self.gpu().read(&self.rollout.env_state)?,
-            env_step: self.env_step,
-        })
+        self.gpu().block_on(self.state_async())
     }
 
     fn set_state(&mut self, state: &TrainerState) -> Result<()> {

@@ -81,7 +81,7 @@ impl ValuePlan {
     }
 
     /// V of `obs`, `rows` of them, in the units of the rewards.
-    pub fn run(&mut self, gpu: &Gpu, model: &Model, slot: Slot, obs: &[f32], rows: u32) -> Result<Vec<f32>> {
+    pub async fn run(&mut self, gpu: &Gpu, model: &Model, slot: Slot, obs: &[f32], rows: u32) -> Result<Vec<f32>> {
         let padded = rows.checked_next_power_of_two().unwrap_or(self.capacity).min(self.capacity);
         let size = match self.sizes.iter().position(|size| size.rows == padded) {
             Some(index) => self.sizes.swap_remove(index),
@@ -92,7 +92,7 @@ impl ValuePlan {
         gpu.record(&mut encoder, "values", &size.calls, slot);
         size.staging.copy(&mut encoder, &self.values, 0, 0, padded.into())?;
         gpu.submit(encoder)?;
-        let mut values = size.staging.fetch(gpu)?;
+        let mut values = size.staging.fetch_async(gpu).await?;
         values.truncate(rows as usize);
         self.sizes.push(size);
         Ok(values)

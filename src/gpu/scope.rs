@@ -1,7 +1,9 @@
 //! Error scopes: what wgpo makes is refused where it is made.
 
 use super::Gpu;
-use crate::error::{Error, Result};
+#[cfg(any(not(target_arch = "wasm32"), test))]
+use crate::error::Error;
+use crate::error::Result;
 
 impl Gpu {
     /// Runs `make` inside error scopes, so that a refusal is an error here and not a panic or a callback elsewhere.
@@ -34,6 +36,7 @@ impl Gpu {
     }
 }
 
+#[cfg(any(not(target_arch = "wasm32"), test))]
 fn wgpu_error(what: &str, error: wgpu::Error) -> Error {
     match error {
         wgpu::Error::OutOfMemory { source } => {

@@ -44,6 +44,15 @@ impl GpuOffPolicy {
     /// # Errors
     /// Whatever [`TransitionBatch::validate`] finds, noise that the algorithm needs and the batch lacks, or a device error.
     pub fn learn_batch(&mut self, batch: &TransitionBatch, moves: Option<Moves>) -> Result<UpdateStats> {
+        let gpu = self.gpu.clone();
+        gpu.block_on(self.learn_batch_async(batch, moves))
+    }
+
+    /// [`learn_batch`](Self::learn_batch) without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn learn_batch_async(&mut self, batch: &TransitionBatch, moves: Option<Moves>) -> Result<UpdateStats> {
         batch.validate(&self.model.spec)?;
         let rows = small("batch rows", batch.rows())?;
         let noise = match self.settings.method {
@@ -59,12 +68,12 @@ impl GpuOffPolicy {
                 Learning { step, staging }
             }
         };
-        let stats = self.step_on(&given, batch, &noise, moves);
+        let stats = self.step_on(&given, batch, &noise, moves).await;
         self.given = Some(given);
         stats
     }
 
-    fn step_on(
+    async fn step_on(
         &mut self,
         given: &Learning,
         batch: &TransitionBatch,
@@ -96,7 +105,7 @@ impl GpuOffPolicy {
         gpu.record(&mut encoder, "gradient step", given.step.calls(moves), slot);
         given.step.record_statistics(&mut encoder, &self.model, &given.staging, 0)?;
         gpu.submit(encoder)?;
-        let words = given.staging.fetch(gpu)?;
+        let words = given.staging.fetch_async(gpu).await?;
         self.model.gradient_steps = self.model.gradient_steps.saturating_add(1);
         self.model.update = self.model.update.saturating_add(1);
         self.finish(given, &words)

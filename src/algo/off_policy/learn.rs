@@ -3,6 +3,7 @@
 use super::super::submit::CALLS_PER_SUBMISSION;
 use super::learner::{GpuOffPolicy, Learning};
 use super::moves::Moves;
+use super::stats::StepReading;
 use crate::agent::OffPolicy;
 use crate::data::{EnvStep, OffPolicyStats, TransitionBatch, UpdateStats};
 use crate::error::{Error, Result};
@@ -50,7 +51,7 @@ impl GpuOffPolicy {
     }
 
     /// Submits `count` gradient steps and reads what the last one measured.
-    fn take_steps(&mut self, learning: &Learning, count: u64) -> Result<UpdateStats> {
+    async fn take_steps(&mut self, learning: &Learning, count: u64) -> Result<UpdateStats> {
         self.start_steps()?;
         let at_once = Self::steps_at_once(learning) as u64;
         let mut encoder = self.gpu.encoder("learn");
@@ -62,24 +63,48 @@ impl GpuOffPolicy {
         }
         learning.step.record_statistics(&mut encoder, &self.model, &learning.staging, 0)?;
         self.gpu.submit(encoder)?;
-        let words = learning.staging.fetch(&self.gpu)?;
+        let words = learning.staging.fetch_async(&self.gpu).await?;
         self.model.gradient_steps = self.model.gradient_steps.saturating_add(count);
         self.finish(learning, &words)
     }
 
     /// The statistics from words that were copied, once gradient steps are counted.
     pub(super) fn finish(&self, learning: &Learning, words: &[u32]) -> Result<UpdateStats> {
-        let critics = self.model.arrangement.critics().len();
-        let mut stats = learning.step.finish(words, &self.config, critics, self.model.gradient_steps)?;
-        if let Some(own) = &mut stats.off_policy {
-            own.epsilon = self.last_epsilon();
+        self.reading().read(&learning.step, words)
+    }
+
+    /// What the statistics of the gradient steps so far need besides the words that come back.
+    pub(super) fn reading(&self) -> StepReading {
+        StepReading {
+            config: self.config.clone(),
+            critics: self.model.arrangement.critics().len(),
+            gradient_steps: self.model.gradient_steps,
+            epsilon: self.last_epsilon(),
         }
-        Ok(stats)
     }
 
     /// ε of the last action, whose transition is stored.
     fn last_epsilon(&self) -> Option<f64> {
         self.config.epsilon_at(self.model.env_steps.saturating_sub(self.config.num_envs as u64))
+    }
+
+    /// [`OffPolicy::learn`] without blocking: one submission, or one for some 150 gradient steps, without a read-back before its end.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn learn_async(&mut self, gradient_steps: u64) -> Result<UpdateStats> {
+        if gradient_steps == 0 {
+            return Ok(self.idle());
+        }
+        if self.ring.stored == 0 {
+            return Err(Error::config("learning_starts", "a batch was asked for before anything was stored"));
+        }
+        let learning = self.learning()?;
+        let stats = self.take_steps(&learning, gradient_steps).await;
+        self.learning = Some(learning);
+        let stats = stats?;
+        self.model.update = self.model.update.saturating_add(1);
+        Ok(stats)
     }
 
     /// What an update without a gradient step measured.
@@ -99,20 +124,9 @@ impl OffPolicy for GpuOffPolicy {
         self.store_host(step)
     }
 
-    /// One submission, or one for some 150 gradient steps, without a read-back before its end.
     fn learn(&mut self, gradient_steps: u64) -> Result<UpdateStats> {
-        if gradient_steps == 0 {
-            return Ok(self.idle());
-        }
-        if self.ring.stored == 0 {
-            return Err(Error::config("learning_starts", "a batch was asked for before anything was stored"));
-        }
-        let learning = self.learning()?;
-        let stats = self.take_steps(&learning, gradient_steps);
-        self.learning = Some(learning);
-        let stats = stats?;
-        self.model.update = self.model.update.saturating_add(1);
-        Ok(stats)
+        let gpu = self.gpu.clone();
+        gpu.block_on(self.learn_async(gradient_steps))
     }
 
     fn learn_batch(&mut self, batch: &TransitionBatch) -> Result<UpdateStats> {

@@ -191,7 +191,7 @@ impl GpuOffPolicy {
     }
 
     /// Actions by a plan for as many rows as `obs` has, which is finite.
-    fn act_by(&mut self, plan: &ActPlan, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted> {
+    async fn act_by(&mut self, plan: &ActPlan, obs: ArrayView2<'_, f32>, mode: ActMode) -> Result<Acted> {
         let way = if mode == ActMode::Greedy { Way::Greedy } else { self.exploration(self.model.env_steps) };
         let slot = self.model.push_schedule(&self.gpu, &self.config, 0, 0, [0, 0])?;
         let host: Vec<f32> = obs.iter().copied().collect();
@@ -207,7 +207,7 @@ impl GpuOffPolicy {
             at += source.len();
         }
         self.gpu.submit(encoder)?;
-        let words = plan.staging.fetch(&self.gpu)?;
+        let words = plan.staging.fetch_async(&self.gpu).await?;
         let (actions, rest) = words.split_at(acting.actions.len() as usize);
         let (env_actions, rest) = rest.split_at(acting.env_actions.len() as usize);
         let (logp, outputs) = rest.split_at(acting.logp.len() as usize);
@@ -229,6 +229,34 @@ impl GpuOffPolicy {
         }
         Ok(acted)
     }
+
+    /// [`Agent::act_masked`](crate::Agent::act_masked) without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn act_masked_async(
+        &mut self,
+        obs: ArrayView2<'_, f32>,
+        allowed: Option<ArrayView2<'_, bool>>,
+        mode: ActMode,
+    ) -> Result<Acted> {
+        let rows = self.check_obs(obs)?;
+        check_mask(&self.model.spec.head, obs.nrows(), allowed)?;
+        let plan = self.acting(rows)?;
+        let acted = self.act_by(&plan, obs, mode).await;
+        self.act.insert(0, plan);
+        self.act.truncate(ACT_PLANS);
+        acted
+    }
+
+    /// [`Agent::parameters`](crate::Agent::parameters) without blocking.
+    ///
+    /// # Errors
+    /// A device error.
+    pub async fn parameters_async(&self) -> Result<Vec<f32>> {
+        let own = self.gpu.read_async(&self.model.parameters).await?;
+        self.model.arrangement.to_layout("parameters", &own[..self.model.layout.len()])
+    }
 }
 
 /// The greatest Q of each of `rows` rows: tables of Q, or advantages with V of all rows behind them.
@@ -240,54 +268,4 @@ fn greatest_values(outputs: &[u32], rows: usize, choices: usize) -> Array1<f32> 
         row.iter().copied().fold(f32::NEG_INFINITY, f32::max) + shift
     };
     table.chunks(choices).enumerate().map(greatest).collect()
-}
-
-impl Agent for GpuOffPolicy {
-    fn spec(&self) -> &PolicySpec {
-        &self.model.spec
-    }
-
-    fn config(&self) -> &Config {
-        &self.config
-    }
-
-    fn act_masked(
-        &mut self,
-        obs: ArrayView2<'_, f32>,
-        allowed: Option<ArrayView2<'_, bool>>,
-        mode: ActMode,
-    ) -> Result<Acted> {
-        let rows = self.check_obs(obs)?;
-        check_mask(&self.model.spec.head, obs.nrows(), allowed)?;
-        let plan = self.acting(rows)?;
-        let acted = self.act_by(&plan, obs, mode);
-        self.act.insert(0, plan);
-        self.act.truncate(ACT_PLANS);
-        acted
-    }
-
-    /// Q of the greedy action, the least of two critics.
-    fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
-        self.greedy_values(obs)
-    }
-
-    fn parameters(&self) -> Result<Vec<f32>> {
-        let own = self.gpu.read(&self.model.parameters)?;
-        self.model.arrangement.to_layout("parameters", &own[..self.model.layout.len()])
-    }
-
-    /// The targets stay as they are.
-    fn set_parameters(&mut self, parameters: &[f32]) -> Result<()> {
-        let own = self.model.arrangement.to_device("parameters", parameters)?;
-        finite("parameters", parameters.iter())?;
-        self.gpu.write(&self.model.parameters, 0, &own)
-    }
-
-    fn state(&self) -> Result<LearnerState> {
-        self.state_with(true)
-    }
-
-    fn set_state(&mut self, state: &LearnerState) -> Result<()> {
-        self.go_on_from(state)
-    }
 }

@@ -16,6 +16,7 @@ mod optim;
 mod ring;
 mod sampled;
 mod settings;
+mod shell;
 mod state;
 mod stats;
 mod step;

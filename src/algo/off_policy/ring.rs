@@ -60,8 +60,8 @@ impl ReplayRing {
     ///
     /// # Errors
     /// A device error.
-    pub fn state(&self, gpu: &Gpu) -> Result<ReplayState> {
-        let (ring, ends) = (gpu.read(&self.ring)?, gpu.read(&self.ends)?);
+    pub async fn state(&self, gpu: &Gpu) -> Result<ReplayState> {
+        let (ring, ends) = (gpu.read_async(&self.ring).await?, gpu.read_async(&self.ends).await?);
         Ok(Words { shape: self.shape, ring, ends }.state(self.place, self.stored))
     }
 

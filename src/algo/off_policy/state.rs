@@ -50,15 +50,19 @@ impl GpuOffPolicy {
     /// Everything but the transitions: what goes on from it fills its memory anew, and so has other bits than what did not stop.
     ///
     /// # Errors
-    /// A device error.
+    /// A device error; [`Error::Waits`](crate::Error::Waits) in a browser.
     pub fn state_without_replay(&self) -> Result<LearnerState> {
-        self.state_with(false)
+        self.gpu.block_on(self.state_async(false))
     }
 
-    pub(super) fn state_with(&self, replay: bool) -> Result<LearnerState> {
+    /// [`Agent::state`](crate::Agent::state) without blocking; with the transitions, or without, as [`state_without_replay`](Self::state_without_replay).
+    ///
+    /// # Errors
+    /// A device error.
+    pub async fn state_async(&self, replay: bool) -> Result<LearnerState> {
         let (gpu, model) = (&self.gpu, &self.model);
         let (arrangement, alpha) = (&model.arrangement, &model.alpha);
-        let all = gpu.read(&model.parameters)?;
+        let all = gpu.read_async(&model.parameters).await?;
         let (online, targets) = all.split_at(model.layout.len());
         let mut targets = targets.to_vec();
         if matches!(self.settings.method, Method::Sac { .. } | Method::SacChoices { .. }) {
@@ -72,17 +76,17 @@ impl GpuOffPolicy {
         let own = OffPolicyState {
             targets: arrangement.to_layout("targets", &targets)?,
             gradient_steps: model.gradient_steps,
-            policy_optimizer_step: count(gpu.read(&model.actor.step)?),
-            log_alpha: first(gpu.read(&alpha.log_alpha)?),
-            alpha_exp_avg: first(gpu.read(&alpha.exp_avg)?),
-            alpha_exp_avg_sq: first(gpu.read(&alpha.exp_avg_sq)?),
-            alpha_optimizer_step: count(gpu.read(&alpha.step)?),
-            replay: if replay { Some(self.ring.state(gpu)?) } else { None },
+            policy_optimizer_step: count(gpu.read_async(&model.actor.step).await?),
+            log_alpha: first(gpu.read_async(&alpha.log_alpha).await?),
+            alpha_exp_avg: first(gpu.read_async(&alpha.exp_avg).await?),
+            alpha_exp_avg_sq: first(gpu.read_async(&alpha.exp_avg_sq).await?),
+            alpha_optimizer_step: count(gpu.read_async(&alpha.step).await?),
+            replay: if replay { Some(self.ring.state(gpu).await?) } else { None },
         };
         Ok(LearnerState {
-            exp_avg: arrangement.to_layout("exp_avg", &gpu.read(&model.exp_avg)?)?,
-            exp_avg_sq: arrangement.to_layout("exp_avg_sq", &gpu.read(&model.exp_avg_sq)?)?,
-            optimizer_step: count(gpu.read(&model.critics.step)?),
+            exp_avg: arrangement.to_layout("exp_avg", &gpu.read_async(&model.exp_avg).await?)?,
+            exp_avg_sq: arrangement.to_layout("exp_avg_sq", &gpu.read_async(&model.exp_avg_sq).await?)?,
+            optimizer_step: count(gpu.read_async(&model.critics.step).await?),
             update: model.update,
             env_steps: model.env_steps,
             policy_step: model.policy_step,

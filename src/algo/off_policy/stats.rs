@@ -13,6 +13,31 @@ use crate::kernels::words::{decisions, minibatch_stats};
 /// Words before the partial sums: control of both optimisers, the critics' trace, log α.
 const BEFORE: u64 = 2 * CONTROL_WORDS + TRACE_WIDTH + 1;
 
+/// What the statistics need besides the words that come back.
+#[derive(Debug)]
+pub(super) struct StepReading {
+    pub config: Config,
+    pub critics: usize,
+    /// Since the start, with those that are read.
+    pub gradient_steps: u64,
+    /// Of the last action.
+    pub epsilon: Option<f64>,
+}
+
+impl StepReading {
+    /// The statistics of `step` from its words.
+    ///
+    /// # Errors
+    /// [`crate::Error::BufferLength`] for another number of words.
+    pub fn read(&self, step: &GradientStep, words: &[u32]) -> Result<UpdateStats> {
+        let mut stats = step.finish(words, &self.config, self.critics, self.gradient_steps)?;
+        if let Some(own) = &mut stats.off_policy {
+            own.epsilon = self.epsilon;
+        }
+        Ok(stats)
+    }
+}
+
 impl GradientStep {
     /// Words of the statistics.
     pub fn statistics_len(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! Off-policy learning with environments, wholly on the device.
 
+use super::super::iteration::{Iteration, Stagings};
 use super::super::statistics::{episodes_of, words_are};
 use super::super::submit::CALLS_PER_SUBMISSION;
 use super::learn::STEPS_PER_SUBMISSION;
@@ -16,6 +17,7 @@ use crate::memory::small;
 use crate::policy::PolicySpec;
 use crate::state::TrainerState;
 use crate::trainer::{IterationStats, Trainer};
+use std::sync::Arc;
 
 /// DQN, DDPG, TD3 or SAC with built-in environments on the device. An iteration is `num_steps` steps of all environments, each with the gradient
 /// steps that are then due: some submissions without a read-back, then one of the statistics.
@@ -25,8 +27,8 @@ pub struct GpuOffPolicyTrainer {
     env: Env,
     env_step: u64,
     window: Window,
-    learning: Learning,
-    staging: ReadBack<u32>,
+    learning: Arc<Learning>,
+    stagings: Stagings,
 }
 
 /// A submission under way: commands, and what they have of slots and dispatches.
@@ -69,8 +71,8 @@ impl GpuOffPolicyTrainer {
         let mut learner = GpuOffPolicy::empty(gpu, spec, config, seed, env.time_limit())?;
         let window = Window::new(&learner, env, steps, envs)?;
         let learning = learner.learning()?;
-        let staging = ReadBack::new(gpu, "statistics", SUMMARY + learning.step.statistics_len())?;
-        Ok(Self { learner, env, env_step: 0, window, learning, staging })
+        let stagings = Stagings::new(gpu, SUMMARY + learning.step.statistics_len())?;
+        Ok(Self { learner, env, env_step: 0, window, learning: Arc::new(learning), stagings })
     }
 
     /// Size in bytes of the largest buffer that [`new`](Self::new) will ask for, in all likelihood that of the memory: what
@@ -101,14 +103,19 @@ impl GpuOffPolicyTrainer {
     /// # Errors
     /// A device error.
     pub fn state_without_replay(&self) -> Result<TrainerState> {
-        self.state_with(false)
+        self.gpu().block_on(self.state_async(false))
     }
 
-    fn state_with(&self, replay: bool) -> Result<TrainerState> {
+    /// [`state`](Trainer::state) without blocking; with the transitions, or without, as [`state_without_replay`](Self::state_without_replay).
+    /// Iterations in flight are part of it.
+    ///
+    /// # Errors
+    /// A device error.
+    pub async fn state_async(&self, replay: bool) -> Result<TrainerState> {
         Ok(TrainerState {
-            learner: self.learner.state_with(replay)?,
+            learner: self.learner.state_async(replay).await?,
             env: Some(self.env),
-            env_words: self.gpu().read(&self.window.env_state)?,
+            env_words: self.gpu().read_async(&self.window.env_state).await?,
             env_step: self.env_step,
         })
     }
@@ -143,7 +150,7 @@ impl GpuOffPolicyTrainer {
     }
 
     /// Records and submits an iteration; how many gradient steps it has.
-    fn run(&self) -> Result<u64> {
+    fn run(&self, staging: &ReadBack<u32>) -> Result<u64> {
         let config = &self.learner.config;
         let (envs, replay) = (config.num_envs as u64, config.expect_replay()?);
         let before = self.learner.model.env_steps;
@@ -172,10 +179,51 @@ impl GpuOffPolicyTrainer {
         }
         open.waiting.extend(self.window.episodes.iter().cloned());
         self.flush(&mut open);
-        self.staging.copy(&mut open.encoder, &self.window.summary.cast(), 0, 0, SUMMARY)?;
-        self.learning.step.record_statistics(&mut open.encoder, &self.learner.model, &self.staging, SUMMARY)?;
+        staging.copy(&mut open.encoder, &self.window.summary.cast(), 0, 0, SUMMARY)?;
+        self.learning.step.record_statistics(&mut open.encoder, &self.learner.model, staging, SUMMARY)?;
         self.gpu().submit(open.encoder)?;
         Ok(taken)
+    }
+
+    /// Counts on after an iteration of `taken` gradient steps was submitted; what understands its statistics.
+    fn count(&mut self, taken: u64) -> impl FnOnce(&[u32]) -> Result<IterationStats> + Send + Sync + use<> {
+        let steps = u64::from(self.window.steps);
+        self.learner.count_stored(steps);
+        let model = &mut self.learner.model;
+        model.gradient_steps = model.gradient_steps.saturating_add(taken);
+        model.update = model.update.saturating_add(1);
+        model.policy_step = model.policy_step.wrapping_add(steps);
+        self.env_step = self.env_step.wrapping_add(steps);
+        let (env_steps, updates) = (model.env_steps, model.update);
+        let (reading, learning) = (self.learner.reading(), Arc::clone(&self.learning));
+        let idle = (taken == 0).then(|| self.learner.idle());
+        move |words| {
+            words_are(words, SUMMARY + learning.step.statistics_len())?;
+            let (summary, statistics) = words.split_at(SUMMARY as usize);
+            let update = match idle {
+                Some(idle) => idle,
+                None => reading.read(&learning.step, statistics)?,
+            };
+            Ok(IterationStats { update, episodes: episodes_of(summary), env_steps, updates })
+        }
+    }
+
+    /// The recording half of [`iterate`](Trainer::iterate), see [`GpuTrainer::submit`](super::super::GpuTrainer::submit).
+    ///
+    /// # Errors
+    /// [`Error::InFlight`](crate::Error::InFlight) with two in flight, nothing was done then; a device error.
+    pub fn submit(&mut self) -> Result<Iteration> {
+        let taken = self.run(self.stagings.free()?)?;
+        let reading = self.count(taken);
+        Iteration::begun(self.gpu(), self.stagings.free()?, reading)
+    }
+
+    /// [`iterate`](Trainer::iterate) without blocking.
+    ///
+    /// # Errors
+    /// As there, and as [`submit`](Self::submit).
+    pub async fn iterate_async(&mut self) -> Result<IterationStats> {
+        self.submit()?.statistics().await
     }
 }
 
@@ -193,25 +241,12 @@ impl Trainer for GpuOffPolicyTrainer {
     }
 
     fn iterate(&mut self) -> Result<IterationStats> {
-        let taken = self.run()?;
-        let words = self.staging.fetch(&self.learner.gpu)?;
-        words_are(&words, SUMMARY + self.learning.step.statistics_len())?;
-        let (summary, statistics) = words.split_at(SUMMARY as usize);
-        let steps = u64::from(self.window.steps);
-        self.learner.count_stored(steps);
-        let model = &mut self.learner.model;
-        model.gradient_steps = model.gradient_steps.saturating_add(taken);
-        model.update = model.update.saturating_add(1);
-        model.policy_step = model.policy_step.wrapping_add(steps);
-        self.env_step = self.env_step.wrapping_add(steps);
-        let learner = &self.learner;
-        let update = if taken == 0 { learner.idle() } else { learner.finish(&self.learning, statistics)? };
-        let episodes = episodes_of(summary);
-        Ok(IterationStats { update, episodes, env_steps: learner.model.env_steps, updates: learner.model.update })
+        let gpu = self.gpu().clone();
+        gpu.block_on(self.iterate_async())
     }
 
     fn state(&self) -> Result<TrainerState> {
-        self.state_with(true)
+        self.gpu().block_on(self.state_async(true))
     }
 
     fn set_state(&mut self, state: &TrainerState) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::learner::GpuOffPolicy;
 use super::values_plan::ValuesPlan;
-use crate::agent::{ActMode, Agent};
+use crate::agent::ActMode;
 use crate::data::Actions;
 use crate::error::Result;
 use crate::memory::small;
@@ -12,9 +12,13 @@ use ndarray::{Array1, ArrayView2};
 const PLANS: usize = 4;
 
 impl GpuOffPolicy {
-    /// Q of the greedy action of each row of `obs`, the least of two critics; of DQN the greatest Q.
-    pub(super) fn greedy_values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
-        let acted = self.act(obs, ActMode::Greedy)?;
+    /// [`Agent::values`](crate::Agent::values) without blocking: Q of the greedy action of each row of `obs`, the least of two critics; of DQN the
+    /// greatest Q.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn values_async(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
+        let acted = self.act_masked_async(obs, None, ActMode::Greedy).await?;
         if self.model.arrangement.critics().is_empty() {
             return Ok(acted.values);
         }
@@ -30,7 +34,7 @@ impl GpuOffPolicy {
             }
             _ => obs.iter().copied().collect(),
         };
-        let all = plan.run(&self.gpu, &seen);
+        let all = plan.run(&self.gpu, &seen).await;
         let width = plan.width as usize;
         self.values.insert(0, plan);
         self.values.truncate(PLANS);

@@ -47,12 +47,12 @@ impl ValuesPlan {
     ///
     /// # Errors
     /// A device error.
-    pub fn run(&self, gpu: &Gpu, seen: &[f32]) -> Result<Vec<f32>> {
+    pub async fn run(&self, gpu: &Gpu, seen: &[f32]) -> Result<Vec<f32>> {
         gpu.write(&self.seen, 0, seen)?;
         let mut encoder = gpu.encoder("values");
         gpu.record(&mut encoder, "values", &self.calls, Slot::default());
         self.staging.copy(&mut encoder, &self.q, 0, 0, self.q.len())?;
         gpu.submit(encoder)?;
-        self.staging.fetch(gpu)
+        self.staging.fetch_async(gpu).await
     }
 }
