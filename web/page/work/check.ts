@@ -1,0 +1,55 @@
+// The rows of the check, one by one.
+
+import type { Engine } from "./engine";
+import type { CheckRow } from "../words";
+
+export class Checking {
+    readonly #engine: Engine;
+    #rows: CheckRow[] = [];
+    #quick = true;
+    #report = "";
+    #going = false;
+    #current: Promise<unknown> = Promise.resolve();
+
+    constructor(engine: Engine) {
+        this.#engine = engine;
+    }
+
+    /** The names of the rows. */
+    names(quick: boolean): { kernel: string; shape: string }[] {
+        return JSON.parse(this.#engine.wasm.Check.namesJson(quick)) as { kernel: string; shape: string }[];
+    }
+
+    /** Begins anew, or goes on after the rows so far. */
+    async begin(quick: boolean, anew: boolean): Promise<void> {
+        this.#engine.device();
+        await this.#engine.turn("check", () => this.stop());
+        this.#going = true;
+        if (anew) this.#rows = [];
+        if (anew) this.#report = "";
+        this.#quick = quick;
+    }
+
+    async stop(): Promise<void> {
+        this.#going = false;
+        await this.#current.catch(() => {});
+    }
+
+    /** Computes the next row; null once it was stopped. */
+    async next(): Promise<CheckRow | null> {
+        if (!this.#going) return null;
+        const { wasm } = this.#engine;
+        const device = this.#engine.device();
+        const text = this.#engine.orLost(wasm.Check.run(device, this.#rows.length, this.#quick));
+        this.#current = text;
+        const row = JSON.parse(await text) as CheckRow;
+        this.#rows.push(row);
+        this.#report = wasm.Check.reportJson(device, JSON.stringify(this.#rows));
+        return row;
+    }
+
+    /** What `wgpo check --json` prints, of the rows so far. */
+    report(): string {
+        return this.#report;
+    }
+}
