@@ -9,7 +9,7 @@ import { whole } from "./format";
 import { read, type View, VIEWS, write } from "./hash";
 import { ModesView } from "./train/modes";
 import { TrainView } from "./train/view";
-import type { DeviceInfo, DeviceOptions, Happening } from "./words";
+import type { DeviceInfo, DeviceOptions, GPUPower, Happening } from "./words";
 import type { Work } from "./worker";
 
 const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "wgpo" });
@@ -40,9 +40,10 @@ async function begin(): Promise<void> {
 
     function words(view: View): URLSearchParams {
         const words = { train: () => train.settings.words(), check: () => check.words(), bench: () => bench.words() }[view]();
-        const { adapter, kernels } = deviceOptions();
+        const { adapter, kernels, timestamps } = deviceOptions();
         if (adapter) words.set("adapter", adapter);
         if (kernels !== "auto") words.set("kernels", kernels);
+        if (timestamps) words.set("clock", "1");
         return words;
     }
 
@@ -51,6 +52,7 @@ async function begin(): Promise<void> {
         show(view);
         byId<HTMLSelectElement>("device-adapter").value = words.get("adapter") ?? "";
         byId<HTMLSelectElement>("device-kernels").value = words.get("kernels") ?? "auto";
+        byId<HTMLInputElement>("device-clock").checked = words.get("clock") === "1";
         if (view === "check") check.take(words);
         if (view === "bench") bench.take(words);
         await train.take(view === "train" ? words : new URLSearchParams());
@@ -86,7 +88,7 @@ async function begin(): Promise<void> {
 
     tabs((view) => write(view, words(view)));
     addEventListener("hashchange", () => void follow().catch((error: unknown) => say(sentence(error))));
-    for (const id of ["device-adapter", "device-kernels"]) {
+    for (const id of ["device-adapter", "device-kernels", "device-clock"]) {
         byId(id).addEventListener("change", () => {
             remember();
             interrupted = train.running;
@@ -107,8 +109,12 @@ async function begin(): Promise<void> {
 }
 
 function deviceOptions(): DeviceOptions {
-    const adapter = byId<HTMLSelectElement>("device-adapter").value as "high-performance" | "low-power" | "";
-    return { adapter: adapter || null, kernels: byId<HTMLSelectElement>("device-kernels").value };
+    const adapter = byId<HTMLSelectElement>("device-adapter").value as GPUPower | "";
+    return {
+        adapter: adapter || null,
+        kernels: byId<HTMLSelectElement>("device-kernels").value,
+        timestamps: byId<HTMLInputElement>("device-clock").checked,
+    };
 }
 
 let present: DeviceInfo | undefined;

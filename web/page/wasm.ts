@@ -21,7 +21,7 @@ export interface Run {
     policyBytes(): Promise<Uint8Array>;
     loadPolicy(bytes: Uint8Array): Promise<void>;
     parameters(): Promise<Float32Array>;
-    player(seed: number): Promise<Player>;
+    player(seed: bigint): Promise<Player>;
     refreshPlayer(player: Player): Promise<void>;
     dispatches(): number;
     free(): void;
@@ -52,7 +52,7 @@ export interface Wasm {
         create(device: Device, settings: string): Promise<Run>;
         resume(device: Device, settings: string, state: Uint8Array): Promise<Run>;
     };
-    Player: { fromPolicy(bytes: Uint8Array, seed: number): Player };
+    Player: { fromPolicy(bytes: Uint8Array, seed: bigint): Player };
     FailureModes: { create(device: Device, mode: number, variant: string, seeds: number): Promise<Run> };
     Check: {
         namesJson(quick: boolean): string;

@@ -2,7 +2,7 @@
 
 export interface EnvInfo {
     name: string;
-    title: string;
+    title: string | null;
     /** Whether there is a picture of it. */
     scene: boolean;
     actions: "choices" | "numbers";
@@ -43,6 +43,7 @@ export interface PresetSettings {
     config: Config;
     hidden: number[];
     activation: string;
+    head: string | null;
 }
 
 /** What a run is made from. */
@@ -58,9 +59,14 @@ export interface RunSettings {
     config?: Config;
 }
 
+export type GPUPower = "high-performance" | "low-power";
+
 export interface DeviceOptions {
-    adapter: "high-performance" | "low-power" | null;
+    /** Which of two GPUs, where the browser lets a page choose. */
+    adapter: GPUPower | null;
     kernels: string;
+    /** Whether the device's own clock is asked for. */
+    timestamps: boolean;
 }
 
 export interface DeviceInfo {

@@ -49,7 +49,7 @@ test("every row of the check passes under Dawn", async () => {
         await writeFile(join(folder, "package.json"), '{"type":"module"}');
         const wasm = await import(pathToFileURL(join(folder, "wgpo_web.js")).href);
         await wasm.default({ module_or_path: readFileSync(join(dist, "wgpo_web_bg.wasm")) });
-        const device = await wasm.Device.request(JSON.stringify({ adapter: null, kernels: "auto" }));
+        const device = await wasm.Device.request(JSON.stringify({ kernels: "auto" }));
         console.log(device.infoJson());
         const names = JSON.parse(wasm.Check.namesJson(false));
         const rows = [];

@@ -4,7 +4,7 @@ import { byId, el } from "../dom";
 import type { AlgorithmInfo, Catalogue, Config, EnvInfo, PresetSettings, RunSettings } from "../words";
 
 /** Keys that have a field of their own. */
-const OWN = new Set(["num_envs", "seed"]);
+const OWN = new Set(["num_envs", "seed", "algorithm"]);
 
 export class Settings {
     readonly #catalogue: Catalogue;
@@ -38,7 +38,7 @@ export class Settings {
         this.#preset = preset;
         this.#changed = changed;
         const { env, algorithm, preset: named, activation } = this.#fields;
-        env.replaceChildren(...catalogue.envs.map((env) => el("option", { value: env.name }, env.title)));
+        env.replaceChildren(...catalogue.envs.map((env) => el("option", { value: env.name }, env.title ?? env.name)));
         activation.replaceChildren(...catalogue.activations.map((name) => el("option", {}, name)));
         env.addEventListener("change", () => void this.#choose("env"));
         algorithm.addEventListener("change", () => void this.#choose("algorithm"));
@@ -48,6 +48,12 @@ export class Settings {
         }
         byId("defaults").addEventListener("click", () => void this.#choose("preset"));
         byId("advanced-filter").addEventListener("input", () => this.#filter());
+        const more = byId<HTMLInputElement>("advanced-more");
+        byId("advanced-add").addEventListener("click", () => {
+            const key = more.value.trim();
+            if (key) (this.#inputs.get(key) ?? this.#extra(key)).focus();
+            more.value = "";
+        });
         byId("settings").addEventListener("submit", (event) => event.preventDefault());
     }
 
@@ -119,8 +125,8 @@ export class Settings {
         pick(activation, words.get("activation"));
         num_envs.value = words.get("num_envs") ?? num_envs.value;
         for (const [name, value] of words) {
-            const input = name.startsWith("c.") ? this.#inputs.get(name.slice(2)) : undefined;
-            if (input) input.value = value;
+            const key = name.startsWith("c.") ? name.slice(2) : "";
+            if (key) (this.#inputs.get(key) ?? this.#extra(key)).value = value;
         }
         this.#mark();
     }
@@ -155,22 +161,33 @@ export class Settings {
         pick(activation, given.activation);
         num_envs.value = text(given.config.num_envs);
         head.value = "";
+        const usual = head.options[0];
+        if (usual) usual.textContent = given.head ? `usual (${given.head})` : "usual";
         const config = new Map(flat(given.config).filter(([key]) => !OWN.has(key)));
         this.#base = { hidden: hidden.value, activation: activation.value, num_envs: num_envs.value, config };
         this.#inputs = new Map();
-        const rows = [...config].map(([key, value]) => {
-            const input = el("input", { type: "text", value, id: `c.${key}`, spellcheck: "false" });
-            input.addEventListener("change", () => {
-                this.#mark();
-                this.#changed();
-            });
-            this.#inputs.set(key, input);
-            const name = el("label", { for: `c.${key}` }, key);
-            return el("tr", { "data-key": key }, el("th", { scope: "row" }, name), el("td", {}, input));
-        });
-        byId("advanced-rows").replaceChildren(...rows);
+        byId("advanced-rows").replaceChildren();
+        for (const [key, value] of config) this.#row(key, value);
         this.#filter();
         this.#mark();
+    }
+
+    #row(key: string, value: string): HTMLInputElement {
+        const input = el("input", { type: "text", value, id: `c.${key}`, spellcheck: "false" });
+        input.addEventListener("change", () => {
+            this.#mark();
+            this.#changed();
+        });
+        this.#inputs.set(key, input);
+        const name = el("label", { for: `c.${key}` }, key);
+        byId("advanced-rows").append(el("tr", { "data-key": key }, el("th", { scope: "row" }, name), el("td", {}, input)));
+        return input;
+    }
+
+    /** A row for a setting that the preset leaves off. */
+    #extra(key: string): HTMLInputElement {
+        this.#base.config.set(key, "off");
+        return this.#row(key, "off");
     }
 
     #filter(): void {
@@ -209,8 +226,9 @@ function text(value: unknown): string {
     return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-/** A value as it was typed: a number, true or false, a list, or a word. */
+/** A value as it was typed: a number, true or false, a list, or a word; null for a setting that is off. */
 function parsed(typed: string): unknown {
+    if (typed.trim() === "off") return null;
     try {
         return JSON.parse(typed);
     } catch {

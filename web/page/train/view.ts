@@ -237,7 +237,7 @@ export class TrainView {
         byId("fact-mark").textContent = env.solved === null ? "none" : digits(env.solved);
         byId("fact-mark").title = "";
         byId("scene-title").textContent = env.scene ? "The present policy" : "No picture";
-        this.#theatre.show(env.name, env.title, env.scene);
+        this.#theatre.show(env.name, env.title ?? env.name, env.scene);
         this.#returns = this.#returnChart(env.solved);
         byId("chart-return").replaceChildren(this.#returns.element);
         const kinds = [...(algorithm.off_policy ? OFF_POLICY : ON_POLICY), ...SHARED];

@@ -1,6 +1,6 @@
 // The benchmark, piece by piece.
 
-import type { Engine } from "./engine";
+import { type Engine, freed } from "./engine";
 import type { Bench } from "../wasm";
 import type { BenchProgress, BenchRecord } from "../words";
 
@@ -25,7 +25,7 @@ export class Benching {
     async begin(options: BenchOptions): Promise<string[]> {
         const device = this.#engine.device();
         await this.#engine.turn("bench", () => this.stop());
-        this.#bench?.free();
+        freed(this.#bench);
         this.#bench = undefined;
         this.#bench = this.#engine.wasm.Bench.create(device, JSON.stringify(options));
         this.#going = true;

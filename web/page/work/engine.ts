@@ -1,7 +1,7 @@
 // The device, and whose turn it is to use it.
 
 import type { Device, Wasm } from "../wasm";
-import type { Activity, Counts, DeviceInfo, DeviceOptions, Happening } from "../words";
+import type { Activity, Counts, DeviceInfo, DeviceOptions, GPUPower, Happening } from "../words";
 
 export class Engine {
     readonly wasm: Wasm;
@@ -19,7 +19,9 @@ export class Engine {
     /** Asks for a device, in place of the one before. */
     async open(options: DeviceOptions): Promise<DeviceInfo> {
         await this.rest();
-        const device = await this.wasm.Device.request(JSON.stringify(options));
+        const { adapter, ...rest } = options;
+        prefer(adapter);
+        const device = await this.wasm.Device.request(JSON.stringify(rest));
         this.#device = device;
         this.#lost = device.lost().then((message) => {
             if (this.#device === device) {
@@ -78,6 +80,23 @@ export class Engine {
     }
 }
 
+/** The module asks for whatever adapter the browser likes; the wish for one of two GPUs is added to its call. */
+function prefer(powerPreference: GPUPower | null): void {
+    const gpu = (navigator as { gpu?: { requestAdapter(options?: object): Promise<unknown> } }).gpu;
+    if (!gpu) return;
+    const { requestAdapter } = Object.getPrototypeOf(gpu) as typeof gpu;
+    gpu.requestAdapter = (options) => requestAdapter.call(gpu, powerPreference ? { ...options, powerPreference } : options);
+}
+
 export function isLost(error: unknown): boolean {
     return error instanceof Error && (error.name === "DeviceLost" || error.message.startsWith("device lost"));
+}
+
+/** Gives an object of the module back. One that waits for a lost device cannot be: it goes when the device's promises do. */
+export function freed(object: { free(): void } | undefined): void {
+    try {
+        object?.free();
+    } catch {
+        // It is in use.
+    }
 }

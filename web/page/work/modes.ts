@@ -1,6 +1,6 @@
 // The failure modes: the variants of one of them, update by update in turn.
 
-import type { Engine } from "./engine";
+import { type Engine, freed } from "./engine";
 import type { Run } from "../wasm";
 import type { Statistics } from "../words";
 
@@ -50,7 +50,7 @@ export class Modes {
             }
             for (const { run } of runs) while (run.inFlight() > 0) await this.#engine.orLost(run.statisticsJson());
         } finally {
-            for (const { run } of runs) run.free();
+            for (const { run } of runs) freed(run);
         }
     }
 }

@@ -1,6 +1,6 @@
 // A training run: two iterations in flight, and what may be done only when none is.
 
-import type { Engine } from "./engine";
+import { type Engine, freed } from "./engine";
 import type { Player, Run } from "../wasm";
 import type { Moment, RunSettings, Statistics, Timed } from "../words";
 
@@ -50,12 +50,12 @@ export class Training {
     }
 
     async #take(run: Run, settings: string, scene: boolean): Promise<RunSettings> {
-        this.#run?.free();
-        this.#player?.free();
+        freed(this.#run);
+        freed(this.#player);
         this.#run = run;
         this.#settings = settings;
         this.#player = undefined;
-        if (scene) this.#player = await this.#engine.orLost(run.player(JSON.parse(settings).seed as number));
+        if (scene) this.#player = await this.#engine.orLost(run.player(BigInt(JSON.parse(settings).seed as number)));
         return JSON.parse(run.settingsJson()) as RunSettings;
     }
 
@@ -116,7 +116,7 @@ export class Training {
     /** What the policy does in an episode of its own, from start states of `seed`: `count` steps. */
     async episode(seed: number, count: number): Promise<Moment[]> {
         const bytes = await this.save();
-        const player = this.#engine.wasm.Player.fromPolicy(bytes, seed);
+        const player = this.#engine.wasm.Player.fromPolicy(bytes, BigInt(seed));
         const moments = Array.from({ length: count }, () => JSON.parse(player.stepJson()) as Moment);
         player.free();
         return moments;
