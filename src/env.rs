@@ -4,6 +4,7 @@
 //! [`crate::kernels::env_step`] is composed with, and one oracle (`src/reference/env_*.rs`). Device and CPU keep the same
 //! words per environment, so a run saved on one resumes on the other.
 
+mod failure_modes;
 mod info;
 mod table;
 mod tuned;
@@ -11,6 +12,7 @@ mod tuned_for;
 mod tuned_off_policy;
 
 pub use crate::data::Autoreset;
+pub use failure_modes::{FailureMode, FailureVariant};
 pub use info::{ActionSpace, EnvInfo};
 pub use table::Env;
 

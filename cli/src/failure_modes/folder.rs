@@ -1,7 +1,6 @@
 //! The folder of a run: the figure and two tables.
 
 use super::figure::{self, Panel};
-use super::modes::Mode;
 use super::outcome::Outcome;
 use crate::args::failure_modes::FailureModesArgs;
 use crate::files;
@@ -10,6 +9,7 @@ use crate::place::choose::ChosenPlace;
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use wgpo::env::FailureMode;
 
 pub const FIGURE: &str = "failure_modes.svg";
 pub const REWARDS: &str = "rewards.csv";
@@ -52,7 +52,7 @@ impl Folder {
     }
 
     /// Writes what is there so far; `place` is where it was computed.
-    pub fn write(&self, place: &str, done: &[(Mode, Vec<Outcome>)]) -> Result<()> {
+    pub fn write(&self, place: &str, done: &[(FailureMode, Vec<Outcome>)]) -> Result<()> {
         let mut rewards = String::from("mode,environment,variant,seed,update,reward\n");
         let mut summary = String::from("mode,environment,variant,seeds,successes,success_rate,last_reward,mark\n");
         for (mode, outcomes) in done {

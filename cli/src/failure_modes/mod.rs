@@ -2,6 +2,5 @@
 
 mod figure;
 mod folder;
-mod modes;
 mod outcome;
 pub mod run;

@@ -1,6 +1,6 @@
 //! What came out of one variant.
 
-use super::modes::Variant;
+use wgpo::env::FailureVariant;
 
 /// Updates at the end over which a seed's reward is averaged to say whether it succeeded.
 const LAST: usize = 10;
@@ -20,7 +20,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// Of rewards `[updates][seeds]`; a seed succeeds at `mark`.
-    pub fn new(variant: &Variant, mark: f64, rewards: Vec<Vec<f64>>) -> Self {
+    pub fn new(variant: &FailureVariant, mark: f64, rewards: Vec<Vec<f64>>) -> Self {
         let seeds = rewards.first().map_or(0, Vec::len);
         let last = &rewards[rewards.len().saturating_sub(LAST)..];
         let of_seed = |seed: usize| last.iter().map(|row| row[seed]).sum::<f64>() / last.len().max(1) as f64;

@@ -6,7 +6,6 @@
 //! and a KL penalty in place of the clip help. The bandits are ours, made to show the same.
 
 use super::folder::{FIGURE, Folder, REWARDS, SUMMARY};
-use super::modes::{Mode, Variant};
 use super::outcome::Outcome;
 use crate::args::failure_modes::FailureModesArgs;
 use crate::place::choose::{ChosenPlace, one_for_all};
@@ -16,7 +15,7 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Instant;
-use wgpo::policy::{Activation, PolicySpec};
+use wgpo::env::{FailureMode, FailureVariant};
 
 /// Runs all variants of the modes that were asked for, and leaves figure and tables.
 pub fn failure_modes(args: &FailureModesArgs) -> Result<Status> {
@@ -24,7 +23,8 @@ pub fn failure_modes(args: &FailureModesArgs) -> Result<Status> {
     let place = ChosenPlace::choose(&args.place)?;
     let folder = Folder::prepare(args, &place)?;
     say!("backend: {}", place.reason());
-    let modes: Vec<Mode> = Mode::all().into_iter().filter(|mode| args.mode.includes(mode.number)).collect();
+    let modes: Vec<FailureMode> =
+        FailureMode::all().into_iter().filter(|mode| args.mode.includes(mode.number)).collect();
     let variants: usize = modes.iter().map(|mode| mode.variants.len()).sum();
     let progress = Progress::new((variants * args.updates) as u64);
     let start = Instant::now();
@@ -49,13 +49,13 @@ pub fn failure_modes(args: &FailureModesArgs) -> Result<Status> {
 
 fn run(
     place: &ChosenPlace,
-    mode: &Mode,
-    variant: &Variant,
+    mode: &FailureMode,
+    variant: &FailureVariant,
     args: &FailureModesArgs,
     progress: &Progress,
 ) -> Result<Outcome> {
-    let (config, seeds) = (mode.config(variant.penalty), (1..=args.seeds as u64).collect::<Vec<_>>());
-    let spec = PolicySpec::separate(mode.env.obs_dim(), &mode.env.tuned().1, Activation::Tanh, variant.head.clone());
+    let (config, seeds) = (mode.config(variant), (1..=args.seeds as u64).collect::<Vec<_>>());
+    let spec = mode.spec(variant);
     let at = || format!("mode {}, {}", mode.number, variant.label);
     let mut group: Group = place.group(mode.env, &spec, &config, &seeds).with_context(at)?;
     let mut rewards = Vec::with_capacity(args.updates);
@@ -68,7 +68,7 @@ fn run(
     Ok(Outcome::new(variant, mode.env.solved_at(), rewards))
 }
 
-fn report(done: &[(Mode, Vec<Outcome>)]) {
+fn report(done: &[(FailureMode, Vec<Outcome>)]) {
     for (mode, outcomes) in done {
         say!("{} ({}; mark {})", mode.title, mode.env.name(), mode.env.solved_at());
         for one in outcomes {
