@@ -84,7 +84,7 @@
 pub mod agent;
 #[doc(hidden)] // documented in `low_level`
 pub mod algo;
-#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))] // waits for the device
+#[cfg(feature = "cpu")]
 pub mod bench;
 #[cfg(feature = "cpu")]
 pub mod check;

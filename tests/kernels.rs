@@ -19,7 +19,7 @@ fn run(kernel: &str) {
         let mut count = 0;
         let mut slack = Vec::new();
         for case in cases().iter().filter(|case| case.kernel == kernel) {
-            let row = (case.run)(&gpu).unwrap_or_else(|error| panic!("{kernel}, {}: {error}", case.shape));
+            let row = case.run(&gpu).unwrap_or_else(|error| panic!("{kernel}, {}: {error}", case.shape));
             count += 1;
             if !row.passed {
                 failed.push(format!("{}: {}", row.shape, row.fault.as_deref().unwrap_or_default()));

@@ -4,9 +4,14 @@ use crate::check::{CheckRow, Work};
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, Slot};
 use crate::place::Place;
-use std::time::{Duration, Instant};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use web_time::Instant;
 
-type OnGpu = Box<dyn Fn(&Gpu) -> Result<Prepared> + Send + Sync>;
+type Preparing<'a> = Pin<Box<dyn Future<Output = Result<Prepared>> + 'a>>;
+type OnGpu = Box<dyn for<'a> Fn(&'a Gpu) -> Preparing<'a> + Send + Sync>;
 type OnCpu = Box<dyn Fn() -> Result<Prepared> + Send + Sync>;
 
 /// One row of the table.
@@ -44,8 +49,13 @@ impl Case {
         Self { heavy, ..self }
     }
 
-    pub(super) fn on_gpu(self, prepare: impl Fn(&Gpu) -> Result<Prepared> + Send + Sync + 'static) -> Self {
-        Self { gpu: Some(Box::new(prepare)), ..self }
+    pub(super) fn on_gpu(self, prepare: impl AsyncFn(&Gpu) -> Result<Prepared> + Send + Sync + 'static) -> Self {
+        let prepare = Arc::new(prepare);
+        let gpu = boxed(move |gpu| {
+            let prepare = Arc::clone(&prepare);
+            Box::pin(async move { prepare(gpu).await })
+        });
+        Self { gpu: Some(gpu), ..self }
     }
 
     pub(super) fn on_cpu(self, prepare: impl Fn() -> Result<Prepared> + Send + Sync + 'static) -> Self {
@@ -68,18 +78,52 @@ impl Case {
     /// Makes inputs and buffers, runs once and compares with the reference.
     ///
     /// # Errors
-    /// A device error, or a case that does not run at `place`. A wrong number is no error: it is in [`Prepared::check`].
+    /// A device error, or a case that does not run at `place`. A wrong number is no error: it is in [`Prepared::check`]. In a browser, where
+    /// nothing may block, [`Error::Waits`].
     pub fn prepare(&self, place: &Place) -> Result<Prepared> {
-        let prepared = match (place, &self.gpu, &self.cpu) {
-            (Place::Gpu(gpu), Some(prepare), _) => prepare(gpu)?,
-            (Place::Cpu, _, Some(prepare)) => prepare()?,
-            _ => return Err(Error::config("bench", format!("has no {} there", self.name))),
-        };
-        Ok(prepared)
+        block_on(place, self.prepare_async(place))
+    }
+
+    /// [`prepare`](Self::prepare) without blocking.
+    ///
+    /// # Errors
+    /// A device error, or a case that does not run at `place`.
+    pub async fn prepare_async(&self, place: &Place) -> Result<Prepared> {
+        match (place, &self.gpu, &self.cpu) {
+            (Place::Gpu(gpu), Some(prepare), _) => prepare(gpu).await,
+            (Place::Cpu, _, Some(prepare)) => prepare(),
+            _ => Err(Error::config("bench", format!("has no {} there", self.name))),
+        }
     }
 }
 
-type Host = Box<dyn FnMut() -> Result<Duration>>;
+/// For the compiler, which does not find by itself that this holds for all lifetimes.
+fn boxed(prepare: impl for<'a> Fn(&'a Gpu) -> Preparing<'a> + Send + Sync + 'static) -> OnGpu {
+    Box::new(prepare)
+}
+
+/// The blocking shell of what is measured at `place`. The CPU waits for nobody.
+pub(super) fn block_on<T>(place: &Place, future: impl Future<Output = Result<T>>) -> Result<T> {
+    match place {
+        Place::Gpu(gpu) => gpu.block_on(future),
+        Place::Cpu => match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Err(Error::Waits),
+        },
+    }
+}
+
+/// A function of the host that says how long it took.
+pub(super) trait Host {
+    fn run(&mut self) -> Pin<Box<dyn Future<Output = Result<Duration>> + '_>>;
+}
+
+impl<F: AsyncFnMut() -> Result<Duration>> Host for F {
+    fn run(&mut self) -> Pin<Box<dyn Future<Output = Result<Duration>> + '_>> {
+        Box::pin(self())
+    }
+}
+
 type Restore = Box<dyn Fn(&Gpu) -> Result<()>>;
 type Start = Box<dyn Fn(&mut wgpu::CommandEncoder)>;
 
@@ -107,7 +151,7 @@ pub(super) enum Body {
         restore: Option<Restore>,
     },
     /// A function of the host; `calls` are what it submits, if it does.
-    Host { run: Host, calls: Vec<Call> },
+    Host { run: Box<dyn Host>, calls: Vec<Call> },
 }
 
 impl Prepared {
@@ -122,7 +166,16 @@ impl Prepared {
         })
     }
 
-    pub(super) fn host_timed(check: CheckRow, run: impl FnMut() -> Result<Duration> + 'static) -> Self {
+    pub(super) fn host_timed(check: CheckRow, mut run: impl FnMut() -> Result<Duration> + 'static) -> Self {
+        Self { check, body: Body::Host { run: Box::new(async move || run()), calls: Vec::new() } }
+    }
+
+    /// A function that waits for the device.
+    pub(super) fn host_async(check: CheckRow, mut run: impl AsyncFnMut() -> Result<()> + 'static) -> Self {
+        let run = async move || {
+            let begun = Instant::now();
+            run().await.map(|()| begun.elapsed())
+        };
         Self { check, body: Body::Host { run: Box::new(run), calls: Vec::new() } }
     }
 
@@ -158,11 +211,19 @@ impl Prepared {
     /// Runs once, waits for it, and says how long that took by the host's clock.
     ///
     /// # Errors
-    /// A device error.
+    /// A device error; [`Error::Waits`] in a browser.
     pub fn run(&mut self, place: &Place) -> Result<Duration> {
+        block_on(place, self.run_async(place))
+    }
+
+    /// [`run`](Self::run) without blocking.
+    ///
+    /// # Errors
+    /// A device error.
+    pub async fn run_async(&mut self, place: &Place) -> Result<Duration> {
         let begun = Instant::now();
         match (&mut self.body, place) {
-            (Body::Host { run, .. }, _) => run(),
+            (Body::Host { run, .. }, _) => run.run().await,
             (Body::Calls { calls, slot, start, .. }, Place::Gpu(gpu)) => {
                 let mut encoder = gpu.encoder("bench");
                 if let Some(start) = start {
@@ -170,7 +231,7 @@ impl Prepared {
                 }
                 gpu.record(&mut encoder, "bench", calls, *slot);
                 gpu.submit(encoder)?;
-                gpu.wait()?;
+                gpu.wait_async().await?;
                 Ok(begun.elapsed())
             }
             (Body::Calls { .. }, Place::Cpu) => Err(Error::config("bench", "has a device's calls, but no device")),

@@ -20,6 +20,18 @@ pub(super) fn waves(rows: usize, columns: usize, phase: f32) -> Array2<f32> {
     Array2::from_shape_fn((rows, columns), |(r, c)| all[r * columns + c])
 }
 
+/// Numbers in [1, 2) that do not compress.
+pub(super) fn random(count: usize) -> Vec<f32> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        f32::from_bits(0x3f80_0000 | (state >> 41) as u32)
+    };
+    (0..count).map(|_| next()).collect()
+}
+
 /// f32 as f64.
 pub(super) fn wide<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<f64> {
     values.into_iter().map(|value| f64::from(*value)).collect()

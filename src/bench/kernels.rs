@@ -108,8 +108,8 @@ fn one(row: Entry, name: &str, net: Option<String>, size: &Size) -> Option<Case>
     let check = (row.at_size)(size)?;
     let kernel = row.def.name;
     let shape = check.shape.clone();
-    let prepare = move |gpu: &Gpu| {
-        let (found, submitted) = check.replay(gpu)?;
+    let prepare = async move |gpu: &Gpu| {
+        let (found, submitted) = check.replay(gpu).await?;
         let (calls, slot) = timed(row, submitted);
         Ok(Prepared::calls_of(found, calls, slot))
     };

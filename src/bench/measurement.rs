@@ -1,12 +1,13 @@
 //! Rounds of times, and what a row's are made of.
 
-use super::case::{Body, Prepared};
+use super::case::{Body, Prepared, block_on};
 use super::load::{Load, Moment};
 use super::timing::{Clock, Options, Part, Spread, Timing};
 use crate::error::Result;
 use crate::gpu::{Call, Counts, Gpu, Slot, Timestamps};
 use crate::place::Place;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use web_time::Instant;
 
 /// Fewest times of a round, unless they take too long.
 const LEAST: usize = 2;
@@ -16,19 +17,23 @@ const MOST: usize = 100;
 const FEWEST: usize = 3;
 /// A submission is filled with runs until it takes so long, so that submitting costs little of it.
 const SUBMISSION: f64 = 4e-3;
+/// The same where clocks tell no less than 100 µs ([`Options::coarse_clocks`]): a step of the clock is half a per cent of it.
+const LONG_SUBMISSION: f64 = 2e-2;
+/// Most runs of a submission, and where clocks are coarse.
+const PASSES: [u32; 2] = [128, Timestamps::MOST];
 
 /// Times `prepared`, which must have matched ([`Prepared::check`]), in rounds one soon after another; [`Rows`](super::Rows) puts
 /// other rows between them.
 ///
 /// # Errors
-/// A device error.
+/// A device error; [`Error::Waits`](crate::Error::Waits) in a browser.
 pub fn measure(place: &Place, prepared: &mut Prepared, options: &Options) -> Result<Timing> {
-    let mut measurement = Measurement::begin(place, prepared, options)?;
+    let mut measurement = block_on(place, Measurement::begin(place, prepared, options))?;
     while !measurement.is_complete() {
         std::thread::sleep(measurement.rest());
-        measurement.round(place, prepared)?;
+        block_on(place, measurement.round(place, prepared))?;
     }
-    measurement.finish(place, prepared)
+    block_on(place, measurement.finish(place, prepared))
 }
 
 /// A row's rounds so far.
@@ -50,10 +55,10 @@ pub(super) struct Measurement {
 impl Measurement {
     /// Runs once more. Drivers compile at the first run; that was the comparison. This one warms caches and clocks and is
     /// counted.
-    pub fn begin(place: &Place, prepared: &mut Prepared, options: &Options) -> Result<Self> {
+    pub async fn begin(place: &Place, prepared: &mut Prepared, options: &Options) -> Result<Self> {
         let counts = |place: &Place| if let Place::Gpu(gpu) = place { gpu.counts() } else { Counts::default() };
         let before = counts(place);
-        let first = prepared.run(place)?.as_secs_f64();
+        let first = prepared.run_async(place).await?.as_secs_f64();
         let counted = counts(place) - before;
         let options = options.clone();
         let (rounds, others) = (Vec::new(), (0.0, 0.0, 0));
@@ -66,6 +71,11 @@ impl Measurement {
         self.rounds.len() >= self.options.rounds.max(1) || (long && self.rounds.len() >= FEWEST)
     }
 
+    /// Rounds so far.
+    pub fn taken(&self) -> usize {
+        self.rounds.len()
+    }
+
     /// How long until the next round may begin, so that rounds are not all of the same busy moment.
     pub fn rest(&self) -> Duration {
         let apart = Duration::from_secs_f64(0.5 * self.options.seconds.clamp(0.0, 1e6));
@@ -73,7 +83,7 @@ impl Measurement {
     }
 
     /// Takes the times of one round.
-    pub fn round(&mut self, place: &Place, prepared: &mut Prepared) -> Result<()> {
+    pub async fn round(&mut self, place: &Place, prepared: &mut Prepared) -> Result<()> {
         let (begun, before) = (Instant::now(), Moment::now());
         self.begun = Some(begun);
         let seconds = self.options.seconds / self.options.rounds.max(1) as f64;
@@ -86,21 +96,26 @@ impl Measurement {
                         start(encoder);
                     }
                 };
-                repeat(gpu, calls, *slot, self.first, seconds, start, restore)?
+                let sample = Sample { first: self.first, seconds, coarse: self.options.coarse_clocks };
+                repeat(gpu, calls, *slot, sample, start, restore).await?
             }
             (Body::Host { run, .. }, _) => {
                 // Other rows have had the caches since.
                 if self.first < 0.25 * seconds {
-                    run()?;
+                    run.run().await?;
                 }
                 let (begun, mut times) = (Instant::now(), Vec::new());
                 while !enough(times.len(), begun, seconds) {
-                    times.push(run()?.as_secs_f64());
+                    times.push(run.run().await?.as_secs_f64());
                 }
                 Times { device: None, wall: Spread::of(times) }
             }
             (Body::Calls { .. }, Place::Cpu) => Times { device: None, wall: Spread::default() },
         };
+        if self.options.coarse_clocks {
+            // The first run was one alone, of which most was submitting and waiting.
+            self.first = self.first.min(times.wall.median);
+        }
         self.repeats += times.seconds().repeats;
         self.rounds.push(times);
         let taken = begun.elapsed().as_secs_f64();
@@ -112,7 +127,7 @@ impl Measurement {
     }
 
     /// What the rounds came to, and the kernels' shares.
-    pub fn finish(self, place: &Place, prepared: &Prepared) -> Result<Timing> {
+    pub async fn finish(&self, place: &Place, prepared: &Prepared) -> Result<Timing> {
         let device: Option<Vec<f64>> = self.rounds.iter().map(|times| Some(times.device?.median)).collect();
         let wall: Vec<f64> = self.rounds.iter().map(|times| times.wall.median).collect();
         // One clock for all rounds: a driver's clock that meant nothing in one of them means nothing.
@@ -130,7 +145,7 @@ impl Measurement {
             dispatches: self.counted.dispatches,
             submissions: self.counted.submissions,
             readbacks: self.counted.readbacks,
-            parts: parts(place, prepared, self.first, &self.options)?,
+            parts: parts(place, prepared, self.first, &self.options).await?,
         })
     }
 }
@@ -155,26 +170,45 @@ fn enough(taken: usize, begun: Instant, seconds: f64) -> bool {
     taken >= MOST || (taken >= LEAST && passed > seconds) || (taken >= 1 && passed > 4.0 * seconds.max(0.02))
 }
 
-/// Runs `calls` until `seconds` are over. `first` is about what one run takes.
-pub(super) fn repeat(
+/// How long to run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    /// About what one run takes, in seconds.
+    pub first: f64,
+    /// Seconds.
+    pub seconds: f64,
+    /// [`Options::coarse_clocks`].
+    pub coarse: bool,
+}
+
+impl Sample {
+    /// Runs of a submission, if one takes `first`.
+    pub fn passes(&self, calls: usize) -> u32 {
+        let (least, most) = if self.coarse { (LONG_SUBMISSION, PASSES[1]) } else { (SUBMISSION, PASSES[0]) };
+        let passes = ((least / self.first.max(1e-7)).round() as u32).clamp(1, most);
+        // A command buffer of many thousand dispatches serves nobody.
+        passes.min((4096 / calls.max(1)) as u32).max(1)
+    }
+}
+
+/// Runs `calls` until the time of `sample` is over.
+pub(super) async fn repeat(
     gpu: &Gpu,
     calls: &[Call],
     slot: Slot,
-    first: f64,
-    seconds: f64,
+    sample: Sample,
     start: impl Fn(&mut wgpu::CommandEncoder),
     restore: impl Fn() -> Result<()>,
 ) -> Result<Times> {
-    let passes = ((SUBMISSION / first.max(1e-7)).round() as u32).clamp(1, 128);
-    // A command buffer of many thousand dispatches serves nobody.
-    let passes = passes.min((4096 / calls.len().max(1)) as u32).max(1);
-    let timestamps = Timestamps::new(gpu, passes)?;
+    let Sample { mut first, seconds, coarse } = sample;
+    let mut passes = sample.passes(calls.len());
+    let mut timestamps = Timestamps::new(gpu, passes)?;
     let (mut by_device, mut by_host) = (Vec::new(), Vec::new());
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     while !enough(by_host.len(), begun, seconds) {
         restore()?;
         gpu.submit(gpu.encoder("restore"))?;
-        gpu.wait()?;
+        gpu.wait_async().await?;
         let begin = Instant::now();
         let mut encoder = gpu.encoder("bench");
         for pass in 0..passes {
@@ -188,10 +222,21 @@ pub(super) fn repeat(
             timestamps.resolve(&mut encoder);
         }
         gpu.submit(encoder)?;
-        gpu.wait()?;
-        by_host.push(begin.elapsed().as_secs_f64() / f64::from(passes));
-        if let Some(timestamps) = &timestamps {
-            by_device.extend(timestamps.seconds(gpu)?);
+        gpu.wait_async().await?;
+        let taken = begin.elapsed().as_secs_f64() / f64::from(passes);
+        first = first.min(taken);
+        let more = Sample { first, ..sample }.passes(calls.len());
+        if coarse && more > 2 * passes {
+            // Most of it was submitting and waiting: it does not count.
+            (passes, timestamps, begun) = (more, Timestamps::new(gpu, more)?, Instant::now());
+            continue;
+        }
+        by_host.push(taken);
+        match &timestamps {
+            // Of a pass alone a coarse clock says little.
+            Some(timestamps) if coarse => by_device.push(timestamps.span_async(gpu).await? / f64::from(passes)),
+            Some(timestamps) => by_device.extend(timestamps.seconds_async(gpu).await?),
+            None => {}
         }
     }
     let (device, wall) = (Spread::of(by_device), Spread::of(by_host));
@@ -201,7 +246,7 @@ pub(super) fn repeat(
 }
 
 /// Each kernel of the piece alone: its dispatches one after the other. Where runs take long, once is enough.
-fn parts(place: &Place, prepared: &Prepared, first: f64, options: &Options) -> Result<Vec<Part>> {
+async fn parts(place: &Place, prepared: &Prepared, first: f64, options: &Options) -> Result<Vec<Part>> {
     let (Place::Gpu(gpu), calls) = (place, prepared.calls()) else { return Ok(Vec::new()) };
     let slot = if let Body::Calls { slot, .. } = &prepared.body { *slot } else { Slot::default() };
     let mut groups: Vec<(&'static str, Vec<Call>)> = Vec::new();
@@ -216,7 +261,8 @@ fn parts(place: &Place, prepared: &Prepared, first: f64, options: &Options) -> R
     for (kernel, own) in groups {
         let seconds = if options.parts && !alone {
             let guess = first * own.len() as f64 / calls.len() as f64;
-            repeat(gpu, &own, slot, guess, share.min(first), |_| (), || Ok(()))?.seconds().median
+            let sample = Sample { first: guess, seconds: share.min(first), coarse: options.coarse_clocks };
+            repeat(gpu, &own, slot, sample, |_| (), || Ok(())).await?.seconds().median
         } else {
             0.0
         };

@@ -22,21 +22,30 @@
 //! # Ok::<(), wgpo::Error>(())
 //! ```
 //!
+//! Nothing here has to block: what ends in `_async`, and [`Benchmark`], which does a whole benchmark piece by piece, run in a browser, too.
+//!
 //! What the numbers mean: [`Work`] says what is counted as operations and bytes, [`Roof`] how the device's limits are measured,
 //! [`Timing`] how a time comes about, [`Rows`] why its rounds lie apart, [`Load`] what else the machine did.
 
 pub mod bench_copy;
 pub mod bench_fma;
+mod benchmark;
 mod case;
 mod data;
+mod date;
 mod kernels;
+mod limits;
 mod load;
 mod measurement;
 mod off_policy;
 mod pieces;
+pub mod record;
 mod roof;
+mod roof_cpu;
+mod roof_gpu;
 mod row;
 mod rows;
+mod schedule;
 mod sizes;
 mod timing;
 mod tuning;
@@ -44,14 +53,17 @@ mod updates;
 mod verdicts;
 mod work;
 
+pub use benchmark::{Benchmark, Progress};
 pub use case::{Case, Prepared};
+pub use limits::{roof, roof_async};
 pub use load::{Load, Moment};
 pub use measurement::measure;
-pub use roof::{Roof, roof};
+pub use record::Record;
+pub use roof::Roof;
 pub use row::{Row, shares};
 pub use rows::{Rows, rows, run};
-pub use sizes::{Sizes, Table, Window, nets, windows};
-pub use timing::{Clock, Options, Part, STEADY, Spread, Timing};
+pub use sizes::{NARROW, Sizes, Table, Window, nets, windows};
+pub use timing::{Clock, FEW_ROUNDS, Options, Part, STEADY, Spread, Timing};
 pub use tuning::{Tried, Tuning, Tunings};
 
 pub use crate::check::Work;

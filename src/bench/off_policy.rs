@@ -66,14 +66,16 @@ fn case(kind: AlgorithmKind, name: &str, hidden: &[usize], rows: usize) -> Case 
     let widths: Vec<_> = hidden.iter().map(ToString::to_string).collect();
     let shape = format!("{OBS} obs, {} hidden, {ACTIONS} actions, {rows} rows", widths.join("-"));
     Case::new(format!("{}_update/{name}", kind.name()), shape, work)
-        .on_gpu(move |gpu| step.on_gpu(gpu))
+        .on_gpu(async move |gpu| step.on_gpu(gpu).await)
         .on_cpu(move || cpu.on_cpu())
 }
 
 impl Step {
-    fn on_gpu(&self, gpu: &Gpu) -> Result<Prepared> {
+    async fn on_gpu(&self, gpu: &Gpu) -> Result<Prepared> {
         let mut learner = GpuOffPolicy::new(gpu, self.spec.clone(), self.config.clone(), SEED)?;
-        let after = self.first_steps(&mut learner)?;
+        self.fill(&mut learner)?;
+        learner.learn_async(COMPARED).await?;
+        let after = learner.state_async(true).await?;
         let mut check = self.verdict(&after)?;
         let (calls, slot) = learner.gradient_step()?;
         let hidden = self.spec.hidden(Branch::POLICY).len();
@@ -90,11 +92,14 @@ impl Step {
         Ok(Prepared::host(check, move || learner.learn(1).map(|_| ())))
     }
 
+    /// Fills the memory.
+    fn fill(&self, learner: &mut dyn OffPolicy) -> Result<()> {
+        (0..STEPS).try_for_each(|number| learner.store(&self.transitions(number)))
+    }
+
     /// Fills the memory and takes the steps that are compared.
     fn first_steps(&self, learner: &mut dyn OffPolicy) -> Result<LearnerState> {
-        for number in 0..STEPS {
-            learner.store(&self.transitions(number))?;
-        }
+        self.fill(learner)?;
         learner.learn(COMPARED)?;
         learner.state()
     }

@@ -20,7 +20,7 @@ use crate::reference::optim::{Adam, AdamSettings};
 use crate::reference::ppo_update::{Rows, minibatch_gradient};
 use ndarray::Array2;
 use std::sync::Arc;
-use std::time::Instant;
+use web_time::Instant;
 
 pub(super) fn cases(table: &Table) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -79,13 +79,18 @@ pub(super) fn model(gpu: &Gpu, setup: &Setup) -> Result<(Arc<Model>, Slot)> {
 fn forward(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let setup = Setup::new(spec, Config::cleanrl(), rows);
     let cpu = setup.clone();
-    let on_gpu = move |gpu: &Gpu| {
+    let on_gpu = async move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;
         let obs = gpu.upload("obs", &flat(&setup.obs()))?;
         let plan = ActPlan::new(gpu, &model, &obs, rows as u32)?;
         gpu.run("bench", plan.calls(true), slot)?;
-        let actions = Actions::from_words(&setup.spec.head, rows, &gpu.read(&plan.actions)?)?;
-        let check = verdicts::forward(&setup, &actions, &gpu.read(&plan.logp)?, &gpu.read(&plan.values)?)?;
+        let actions = Actions::from_words(&setup.spec.head, rows, &gpu.read_async(&plan.actions).await?)?;
+        let check = verdicts::forward(
+            &setup,
+            &actions,
+            &gpu.read_async(&plan.logp).await?,
+            &gpu.read_async(&plan.values).await?,
+        )?;
         Ok(Prepared::calls_of(check, plan.calls(true).to_vec(), slot))
     };
     let on_cpu = move || {
@@ -110,7 +115,7 @@ fn forward(net: &str, spec: &PolicySpec, rows: usize) -> Case {
 pub(super) fn ppo_step(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let setup = Setup::new(spec, verdicts::one_step(), rows);
     let cpu = setup.clone();
-    let on_gpu = move |gpu: &Gpu| {
+    let on_gpu = async move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;
         let batch = setup.batch()?;
         // An update of one epoch and one minibatch; what its gathering left stays for the steps that are timed.
@@ -118,7 +123,7 @@ pub(super) fn ppo_step(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         let mut encoder = gpu.encoder("bench");
         update.record(gpu, &mut encoder, slot);
         gpu.submit(encoder)?;
-        let (gradient, after) = (gpu.read(update.gradient())?, gpu.read(&model.parameters)?);
+        let (gradient, after) = (gpu.read_async(update.gradient()).await?, gpu.read_async(&model.parameters).await?);
         let check = verdicts::step_of(&setup, &batch, &gradient, &after)?;
         let calls = update.step(0).to_vec();
         let restore = fresh(model, setup.parameters().clone());
@@ -152,7 +157,7 @@ fn fvp(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let form = FisherForm::GaussNewton;
     let setup = Setup::new(spec, Config::trpo_sb3_contrib(), rows);
     let cpu = setup.clone();
-    let on_gpu = move |gpu: &Gpu| {
+    let on_gpu = async move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;
         let obs = gpu.upload("obs", &flat(&setup.obs()))?;
         let v = wave(setup.parameters().len(), 0.2).to_vec();
@@ -163,7 +168,7 @@ fn fvp(net: &str, spec: &PolicySpec, rows: usize) -> Case {
         let calls = plan.product(gpu, &model, &vector, &product)?;
         gpu.run("bench", plan.prepare(), slot)?;
         gpu.run("bench", &calls, slot)?;
-        let check = verdicts::product(&setup, &v, &gpu.read(&product)?)?;
+        let check = verdicts::product(&setup, &v, &gpu.read_async(&product).await?)?;
         Ok(Prepared::calls_of(check, calls, slot))
     };
     let on_cpu = move || {
@@ -188,7 +193,7 @@ fn fvp(net: &str, spec: &PolicySpec, rows: usize) -> Case {
 /// Advantages and returns of a window.
 fn advantages(name: &str, steps: usize, envs: usize) -> Case {
     let (gamma, gae_lambda) = verdicts::DISCOUNT;
-    let on_gpu = move |gpu: &Gpu| {
+    let on_gpu = async move |gpu: &Gpu| {
         let data = WindowData::new(steps, envs);
         let flags = |name: &str, flags: &Array2<u32>| gpu.upload(name, &flags.iter().copied().collect::<Vec<u32>>());
         let buffers = RolloutBuffers {
@@ -204,7 +209,11 @@ fn advantages(name: &str, steps: usize, envs: usize) -> Case {
         };
         let plan = AdvantagePlan::new(gpu, &buffers, gamma, Estimator::Gae { gae_lambda })?;
         gpu.run("bench", plan.calls(), Slot::default())?;
-        let check = verdicts::advantages(&data, &gpu.read(&plan.advantages)?, &gpu.read(&plan.returns)?)?;
+        let check = verdicts::advantages(
+            &data,
+            &gpu.read_async(&plan.advantages).await?,
+            &gpu.read_async(&plan.returns).await?,
+        )?;
         Ok(Prepared::calls_of(check, plan.calls().to_vec(), Slot::default()))
     };
     let on_cpu = move || {

@@ -129,6 +129,9 @@ impl Table {
     }
 }
 
+/// Widest hidden layer of [`Table::quick`] on a software adapter.
+pub const NARROW: usize = 64;
+
 /// Name, policy and rows of a minibatch: tanh, actor and critic apart.
 pub fn nets() -> [(&'static str, PolicySpec, usize); 4] {
     let tanh = |obs, hidden: &[usize], head| PolicySpec::separate(obs, hidden, Activation::Tanh, head);

@@ -16,12 +16,27 @@ pub struct Options {
     pub tolerance: Option<f64>,
     /// Whether the roof is measured with little data, to see that it runs.
     pub quick: bool,
+    /// Whether clocks tell no less than 100 µs, as a browser's do, the device's included: submissions then take at least 20 ms, of which such a step
+    /// is half a per cent, and the device's time is that of a whole submission over its runs.
+    pub coarse_clocks: bool,
+}
+
+/// Rounds of a row with [`Options::quick`] on a software adapter.
+pub const FEW_ROUNDS: usize = 3;
+
+impl Options {
+    /// Little time and little data, as `wgpo bench --quick` takes: shows that everything runs, not how fast. On a software adapter the program sets `rounds` to
+    /// [`FEW_ROUNDS`] and narrows the nets to [`NARROW`](super::NARROW).
+    pub fn quick() -> Self {
+        Self { seconds: 0.02, quick: true, ..Self::default() }
+    }
 }
 
 impl Default for Options {
-    /// Half a second a row in six rounds, with parts.
+    /// Half a second a row in six rounds, with parts; coarse clocks on `wasm32`.
     fn default() -> Self {
-        Self { seconds: 0.5, rounds: 6, parts: true, tolerance: None, quick: false }
+        let coarse_clocks = cfg!(target_arch = "wasm32");
+        Self { seconds: 0.5, rounds: 6, parts: true, tolerance: None, quick: false, coarse_clocks }
     }
 }
 

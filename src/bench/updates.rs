@@ -46,14 +46,14 @@ pub(super) fn cases(table: &Table) -> Vec<Case> {
 fn ppo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let setup = Setup::new(spec, Config::cleanrl(), rows);
     let (cpu, work) = (setup.clone(), Macs::new(spec).ppo_update(&setup.config, rows));
-    let on_gpu = move |gpu: &Gpu| {
+    let on_gpu = async move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;
         let batch = setup.batch()?;
         let update = Arc::new(PpoUpdate::new(gpu, &model, &setup.config, &upload(gpu, &batch)?, None)?);
         let mut encoder = gpu.encoder("bench");
         update.record(gpu, &mut encoder, slot);
         gpu.submit(encoder)?;
-        let check = verdicts::update("ppo_update", &setup, &batch, &gpu.read(&model.parameters)?)?;
+        let check = verdicts::update("ppo_update", &setup, &batch, &gpu.read_async(&model.parameters).await?)?;
         let (calls, restore) = (update.calls().to_vec(), fresh(model, setup.parameters().clone()));
         let start = move |encoder: &mut wgpu::CommandEncoder| update.record_start(encoder);
         Ok(Prepared::calls_of(check, calls, slot).starting(start).restoring(restore))
@@ -73,14 +73,14 @@ fn trpo_update(net: &str, spec: &PolicySpec, rows: usize) -> Case {
     let setup = Setup::new(spec, config, rows);
     let (cpu, work) = (setup.clone(), Macs::new(spec).trpo_update(&setup.config, &region, rows));
     let rest = format!(", {} iterations, {} candidates", region.cg_iterations, region.line_search_steps);
-    let on_gpu = move |gpu: &Gpu| {
+    let on_gpu = async move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;
         let batch = setup.batch()?;
         let update = Arc::new(TrustRegionUpdate::new(gpu, &model, &setup.config, &upload(gpu, &batch)?, None)?);
         let mut encoder = gpu.encoder("bench");
         update.record(gpu, &mut encoder, slot);
         gpu.submit(encoder)?;
-        let check = verdicts::update("trpo_update", &setup, &batch, &gpu.read(&model.parameters)?)?;
+        let check = verdicts::update("trpo_update", &setup, &batch, &gpu.read_async(&model.parameters).await?)?;
         let (calls, restore) = (update.calls().to_vec(), fresh(model, setup.parameters().clone()));
         let start = move |encoder: &mut wgpu::CommandEncoder| update.record_start(encoder);
         Ok(Prepared::calls_of(check, calls, slot).starting(start).restoring(restore))
@@ -106,12 +106,12 @@ fn rollout(net: &str, spec: &PolicySpec, steps: usize, envs: usize) -> Case {
     let config = Config { num_steps: steps, num_envs: envs, ..Config::cleanrl() };
     let setup = Setup::new(spec, config, steps * envs);
     let cpu = setup.clone();
-    let on_gpu = move |gpu: &Gpu| {
+    let on_gpu = async move |gpu: &Gpu| {
         let (model, slot) = model(gpu, &setup)?;
         let plan = RolloutPlan::new(gpu, &model, env, steps as u32, envs as u32)?;
         gpu.run("bench", plan.reset(), slot)?;
         gpu.run("bench", plan.calls(), slot)?;
-        let check = verdicts::rollout(&setup, env, &read(gpu, &plan, &setup, (steps, envs))?)?;
+        let check = verdicts::rollout(&setup, env, &read(gpu, &plan, &setup, (steps, envs)).await?)?;
         Ok(Prepared::calls_of(check, plan.calls().to_vec(), slot))
     };
     let on_cpu = move || {
@@ -125,25 +125,25 @@ fn rollout(net: &str, spec: &PolicySpec, steps: usize, envs: usize) -> Case {
     Case::new(format!("rollout/{net}"), shape, work).of_net(net).on_gpu(on_gpu).on_cpu(on_cpu)
 }
 
-fn read(gpu: &Gpu, plan: &RolloutPlan, setup: &Setup, (steps, envs): (usize, usize)) -> Result<Rollout> {
+async fn read(gpu: &Gpu, plan: &RolloutPlan, setup: &Setup, (steps, envs): (usize, usize)) -> Result<Rollout> {
     let rows = steps * envs;
-    let floats = |buffer| -> Result<Array2<f32>> { verdicts::matrix(gpu.read(buffer)?, steps, envs) };
-    let flags = |buffer| -> Result<Array2<u32>> {
-        let words = gpu.read(buffer)?;
+    let floats = async |buffer| verdicts::matrix(gpu.read_async(buffer).await?, steps, envs);
+    let flags = async |buffer| -> Result<Array2<u32>> {
+        let words = gpu.read_async(buffer).await?;
         Ok(Array2::from_shape_fn((steps, envs), |(t, n)| words[t * envs + n]))
     };
-    let obs = verdicts::matrix(gpu.read(&plan.obs)?, rows + envs, setup.spec.obs_dim())?;
+    let obs = verdicts::matrix(gpu.read_async(&plan.obs).await?, rows + envs, setup.spec.obs_dim())?;
     Ok(Rollout {
         steps,
         envs,
         obs: verdicts::head_of(&obs, rows).to_owned(),
-        actions: Actions::from_words(&setup.spec.head, rows, &gpu.read(&plan.actions)?)?,
-        logp: gpu.read(&plan.logp)?.into(),
-        rewards: floats(&plan.buffers.rewards)?,
-        values: verdicts::matrix(gpu.read(&plan.buffers.values)?, steps + 1, envs)?,
-        final_values: Some(floats(&plan.buffers.final_values)?),
-        terminated: flags(&plan.buffers.terminated)?,
-        truncated: flags(&plan.buffers.truncated)?,
+        actions: Actions::from_words(&setup.spec.head, rows, &gpu.read_async(&plan.actions).await?)?,
+        logp: gpu.read_async(&plan.logp).await?.into(),
+        rewards: floats(&plan.buffers.rewards).await?,
+        values: verdicts::matrix(gpu.read_async(&plan.buffers.values).await?, steps + 1, envs)?,
+        final_values: Some(floats(&plan.buffers.final_values).await?),
+        terminated: flags(&plan.buffers.terminated).await?,
+        truncated: flags(&plan.buffers.truncated).await?,
         valid: None,
         autoreset: Autoreset::SameStep,
         ended_before: None,
@@ -156,13 +156,14 @@ fn train(net: &str, spec: &PolicySpec, steps: usize, envs: usize) -> Case {
     let config = Config { num_steps: steps, num_envs: envs, ..Config::cleanrl() };
     let setup = Setup::new(spec, config, steps * envs);
     let (cpu, work) = (setup.clone(), Macs::new(spec).train(&setup.config, steps, envs));
-    let on_gpu = move |gpu: &Gpu| {
+    let on_gpu = async move |gpu: &Gpu| {
         let (spec, config) = (setup.spec.clone(), setup.config.clone());
         let mut trainer = GpuTrainer::new(gpu, env, spec, config, SEED)?;
-        trainer.iterate()?;
-        let check = verdicts::iteration(&setup, env, &trainer.learner().parameters()?)?;
+        trainer.iterate_async().await?;
+        let check = verdicts::iteration(&setup, env, &trainer.state_async().await?.learner.parameters)?;
         let calls = trainer.calls().to_vec();
-        Ok(Prepared::host(check, move || trainer.iterate().map(|_| ())).submitting(calls))
+        let run = async move || trainer.iterate_async().await.map(|_| ());
+        Ok(Prepared::host_async(check, run).submitting(calls))
     };
     let on_cpu = move || {
         let (spec, config) = (cpu.spec.clone(), cpu.config.clone());

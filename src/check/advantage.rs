@@ -117,7 +117,7 @@ fn bounds(window: &Window<'_, f64>, (gamma, lambda): (f64, f64), advantages: &Ar
 }
 
 impl Buffers {
-    pub(super) fn compare(
+    pub(super) async fn compare(
         &self,
         gpu: &Gpu,
         report: &Report,
@@ -125,13 +125,13 @@ impl Buffers {
         sizes: &[f64],
     ) -> Result<()> {
         let flat = |array: Array2<f64>| array.iter().copied().collect::<Vec<_>>();
-        report.floats("advantages", &self.advantages.read(gpu, report)?, &flat(want.0), |i| sizes[i]);
-        report.floats("returns", &self.returns.read(gpu, report)?, &flat(want.1), |i| sizes[i]);
+        report.floats("advantages", &self.advantages.read(gpu, report).await?, &flat(want.0), |i| sizes[i]);
+        report.floats("returns", &self.returns.read(gpu, report).await?, &flat(want.1), |i| sizes[i]);
         Ok(())
     }
 }
 
-fn run_gae(
+async fn run_gae(
     gpu: &Gpu,
     report: &Report,
     rollout: &Rollout,
@@ -184,8 +184,8 @@ fn run_gae(
         let sizes = bounds.iter().zip(&want.1).map(|(bound, target)| bound / EPS + target.abs()).collect::<Vec<f64>>();
         Ok((want, sizes))
     })?;
-    scratch.read(gpu, report)?;
-    b.compare(gpu, report, want, &sizes)
+    scratch.read(gpu, report).await?;
+    b.compare(gpu, report, want, &sizes).await
 }
 
 fn gae_case(chunked: bool, steps: usize, envs: usize, settings: (f32, f32, u32), one_in: u32) -> Case {
@@ -195,8 +195,8 @@ fn gae_case(chunked: bool, steps: usize, envs: usize, settings: (f32, f32, u32),
     let shape = format!("{steps} × {envs}, γ {gamma} λ {lambda}{plain}");
     let reason = "one rounding of the result; scale: a few roundings per step of its terms and of the sums so far, discounted, in units \
                   of 2⁻²⁴";
-    Case::new(kernel, shape, (EPS, reason), move |gpu, report| {
-        run_gae(gpu, report, &Rollout::new(steps, envs, one_in), settings, chunked)
+    Case::new(kernel, shape, (EPS, reason), async move |gpu, report| {
+        run_gae(gpu, report, &Rollout::new(steps, envs, one_in), settings, chunked).await
     })
 }
 
@@ -207,7 +207,7 @@ fn k_step_case(steps: usize, envs: usize, k: usize, gamma: f32) -> Case {
         advantage_k_step::DEF.name,
         format!("{steps} × {envs}, k {k} γ {gamma}"),
         (tolerance, reason),
-        move |gpu, report| {
+        async move |gpu, report| {
             let rollout = Rollout::new(steps, envs, 17);
             let b = rollout.buffers(gpu)?;
             let p = advantage_k_step::Params { steps: steps as u32, envs: envs as u32, k: k as u32, gamma };
@@ -232,7 +232,7 @@ fn k_step_case(steps: usize, envs: usize, k: usize, gamma: f32) -> Case {
                 let sizes: Vec<f64> = Array2::from_shape_fn((steps, envs), size).iter().copied().collect();
                 (k_step(window, k, gamma), sizes)
             });
-            b.compare(gpu, report, want?, &sizes)
+            b.compare(gpu, report, want?, &sizes).await
         },
     )
 }

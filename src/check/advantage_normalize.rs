@@ -38,7 +38,7 @@ fn normalize_case(c: Normalize) -> Case {
     );
     let reason = "given the mean in two f32 and the deviation in one; a subtraction, a root and two divisions of at most 3 ulp each; \
                   scale: the result, and 0.1 where it is small";
-    Case::new(advantage_normalize::DEF.name, shape, (16.0 * EPS, reason), move |gpu, report| {
+    Case::new(advantage_normalize::DEF.name, shape, (16.0 * EPS, reason), async move |gpu, report| {
         let mut random = Random::new((rows * 31 + segment) as u64);
         let mut data = random.normals(rows * stride + offset, 1.0);
         data.iter_mut().for_each(|x| *x += mean);
@@ -74,7 +74,7 @@ fn normalize_case(c: Normalize) -> Case {
         p.center = center.into();
         let io = advantage_normalize::Io { moments: moments.io(), advantages: advantages.io() };
         report.run(gpu, &advantage_normalize::bind(gpu, &[p], &io)?, Slot::default())?;
-        let got = advantages.read(gpu, report)?;
+        let got = advantages.read(gpu, report).await?;
         let column: Vec<f32> = (0..rows).map(|row| got[row * stride + offset]).collect();
         report.floats("advantages", &column, &normalized, |row| sizes[row]);
         // Everything but the column stays as it was.

@@ -16,7 +16,7 @@ fn return_case(steps: usize, envs: usize, gamma: f32, one_in: u32, masked: bool)
     let ends = if one_in == 0 { "no end".to_owned() } else { format!("an end in {one_in}") };
     let shape = format!("{steps} × {envs}, γ {gamma}, {ends}{}", if masked { ", a mask" } else { "" });
     let reason = "two roundings per step of the sum from there on, discounted; scale: these sums of |rewards|";
-    Case::new(advantage_return::DEF.name, shape, (2.0 * EPS, reason), move |gpu, report| {
+    Case::new(advantage_return::DEF.name, shape, (2.0 * EPS, reason), async move |gpu, report| {
         let rows = steps * envs;
         let mut random = Random::new((steps * 100 + envs) as u64);
         let flags = |random: &mut Random| if one_in == 0 { vec![0; rows] } else { random.flags(rows, one_in) };
@@ -59,9 +59,9 @@ fn return_case(steps: usize, envs: usize, gamma: f32, one_in: u32, masked: bool)
         // What each step rounds is passed on, discounted: the same recurrence over the sums of the terms' sizes.
         let (sizes, _) = oracle(of(true).view(), terminated, truncated, given, gamma)?;
         let (bounds, _) = oracle(sizes.view(), terminated, truncated, given, gamma)?;
-        report.exact("valid", &b.5.read(gpu, report)?, &valid.iter().copied().collect::<Vec<u32>>());
+        report.exact("valid", &b.5.read(gpu, report).await?, &valid.iter().copied().collect::<Vec<u32>>());
         let (want, bounds): (Vec<f64>, Vec<f64>) = (want.into_iter().collect(), bounds.into_iter().collect());
-        report.floats("returns", &b.4.read(gpu, report)?, &want, |i| bounds[i].max(1e-30));
+        report.floats("returns", &b.4.read(gpu, report).await?, &want, |i| bounds[i].max(1e-30));
         Ok(())
     })
 }

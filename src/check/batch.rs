@@ -80,7 +80,7 @@ fn gather_case(rows: u32, width: u32, gap: u32, taken: u32, order: Order) -> Cas
     let apart = if gap == 0 { String::new() } else { format!(" and {gap} apart") };
     let first = if taken == rows { String::new() } else { format!("the first {taken} of ") };
     let shape = format!("{first}{rows} rows of {width}{apart}, {}", order.name());
-    Case::new(batch_gather::DEF.name, shape, EXACT, move |gpu, report| {
+    Case::new(batch_gather::DEF.name, shape, EXACT, async move |gpu, report| {
         let (list, offset, sources) = order.make(rows);
         let width_words = width as usize;
         let data = Random::new(7).words((rows * width) as usize);
@@ -95,7 +95,7 @@ fn gather_case(rows: u32, width: u32, gap: u32, taken: u32, order: Order) -> Cas
         p.taken = if taken == rows { 0 } else { taken };
         let io = batch_gather::Io { order: list.io(), source: source.io(), gathered: gathered.io() };
         report.run(gpu, &batch_gather::bind(gpu, &[p], &io, &ring)?, slot)?;
-        let got = gathered.read(gpu, report)?;
+        let got = gathered.read(gpu, report).await?;
         for (row, (source, got)) in sources.iter().zip(got.chunks(stride as usize)).enumerate() {
             report.exact(
                 &format!("gathered row {row}"),
@@ -112,7 +112,7 @@ fn gather_case(rows: u32, width: u32, gap: u32, taken: u32, order: Order) -> Cas
 fn pack_case(rows: u32, taken: u32, order: Order) -> Case {
     let first = if taken == rows { String::new() } else { format!("the first {taken} of ") };
     let shape = format!("{first}{rows} rows, {}", order.name());
-    Case::new(batch_pack::DEF.name, shape, EXACT, move |gpu, report| {
+    Case::new(batch_pack::DEF.name, shape, EXACT, async move |gpu, report| {
         let (list, offset, sources) = order.make(rows);
         let mut random = Random::new(8);
         let mut column = || random.normals(rows as usize, 1.0);
@@ -145,7 +145,7 @@ fn pack_case(rows: u32, taken: u32, order: Order) -> Case {
         report.run(gpu, &batch_pack::bind(gpu, &[p], &io, &ring)?, slot)?;
         let want: Vec<[f32; 4]> =
             sources[..taken as usize].iter().map(|&row| [0, 1, 2, 3].map(|i| data[i][row])).collect();
-        report.exact("samples", &samples.read(gpu, report)?, &want);
+        report.exact("samples", &samples.read(gpu, report).await?, &want);
         Ok(())
     })
 }

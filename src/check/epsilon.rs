@@ -25,7 +25,7 @@ const BEFORE: usize = 3;
 fn case(rows: usize, choices: usize, epsilon: f32) -> Case {
     let shape = format!("{rows} rows of {choices}, epsilon {epsilon}");
     let reason = "indices: all alike";
-    Case::new(policy_epsilon::DEF.name, shape, (0.0, reason), move |gpu, report| {
+    Case::new(policy_epsilon::DEF.name, shape, (0.0, reason), async move |gpu, report| {
         let mut random = Random::new((rows * 11 + choices) as u64);
         let count = rows * choices;
         let mut values = random.normals(BEFORE + count, 1.0);
@@ -61,7 +61,7 @@ fn case(rows: usize, choices: usize, epsilon: f32) -> Case {
         };
         let (ring, slot) = schedule(gpu, &counters)?;
         report.run(gpu, &policy_epsilon::bind(gpu, &[p], &io, &ring)?, slot)?;
-        let got = b.2.read(gpu, report)?;
+        let got = b.2.read(gpu, report).await?;
         report.exact("actions (before the first)", &got[..BEFORE], &[77; BEFORE]);
         let table = wide(&values[BEFORE..]);
         check_shape("values", &[table.len()], &[count])?;

@@ -53,7 +53,7 @@ fn partials(random: &mut Random, groups: usize, rows: f64, found: Found) -> (Vec
     (partials, means)
 }
 
-fn run(gpu: &Gpu, report: &Report, count: usize, groups: usize, c: &Search) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, count: usize, groups: usize, c: &Search) -> Result<()> {
     let mut random = Random::new((count + groups) as u64);
     let mut theta = random.normals(count, 1.0);
     let mut x = random.normals(count, 1.0);
@@ -99,7 +99,7 @@ fn run(gpu: &Gpu, report: &Report, count: usize, groups: usize, c: &Search) -> R
         let factor = SHRINK.powi(j as i32);
         go(search::candidate(p, j as u32, factor))?;
         let looked = c.step_scale != 0.0 && c.accepted.is_none_or(|accepted| j <= accepted);
-        let got = parameters.read(gpu, report)?;
+        let got = parameters.read(gpu, report).await?;
         if looked {
             let along = f64::from(factor * c.step_scale);
             let wanted: Vec<f64> = wide(&theta).iter().zip(&x).map(|(t, x)| t + along * f64::from(*x)).collect();
@@ -126,11 +126,11 @@ fn run(gpu: &Gpu, report: &Report, count: usize, groups: usize, c: &Search) -> R
         }
     }
     go(search::restore(p))?;
-    trust_partials.read(gpu, report)?;
-    report.floats("search", &state.read(gpu, report)?, &want, |_| BEFORE + 1.0);
-    report.exact("parameters_old", &bits(&parameters_old.read(gpu, report)?), &bits(&theta));
+    trust_partials.read(gpu, report).await?;
+    report.floats("search", &state.read(gpu, report).await?, &want, |_| BEFORE + 1.0);
+    report.exact("parameters_old", &bits(&parameters_old.read(gpu, report).await?), &bits(&theta));
     let outcome = if c.accepted.is_some() { &moved } else { &theta };
-    report.exact("parameters", &bits(&parameters.read(gpu, report)?), &bits(outcome));
+    report.exact("parameters", &bits(&parameters.read(gpu, report).await?), &bits(outcome));
     Ok(())
 }
 
@@ -140,7 +140,7 @@ fn case(count: usize, groups: usize, search: Search) -> Case {
     let shape = format!("{count} parameters, {groups} partials, {}", search.why);
     // Beyond 3 partial sums a lane, each one more rounds once more.
     let tolerance = EPS * (24.0 + (groups as f64 / 64.0 - 3.0).max(0.0));
-    let body = move |gpu: &Gpu, report: &Report| run(gpu, report, count, groups, &search);
+    let body = async move |gpu: &Gpu, report: &Report| run(gpu, report, count, groups, &search).await;
     Case::new(optim_line_search::DEF.name, shape, (tolerance, reason), body)
 }
 

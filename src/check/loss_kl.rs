@@ -58,7 +58,7 @@ fn case(c: Decision) -> Case {
     let shape = if c.adapt == KlAdaptation::PAPER { shape } else { shape + ", RLlib's rule" };
     let tolerance = EPS * (c.groups() as f64 / 64.0 + 6.0 + 16.0);
     let reason = "partial sums in 64 chains and a tree of 6 levels, the mean, a dozen roundings of the rule";
-    Case::new(loss_kl::DEF.name, shape, (tolerance, reason), move |gpu, report| run(gpu, report, c))
+    Case::new(loss_kl::DEF.name, shape, (tolerance, reason), async move |gpu, report| run(gpu, report, c).await)
 }
 
 /// What the buffers hold before.
@@ -173,7 +173,7 @@ impl Decision {
     }
 }
 
-fn run(gpu: &Gpu, report: &Report, c: Decision) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, c: Decision) -> Result<()> {
     let before = c.before();
     let buffers = (
         Guarded::holding(gpu, "trust_partials", &before.partials)?,
@@ -197,7 +197,7 @@ fn run(gpu: &Gpu, report: &Report, c: Decision) -> Result<()> {
 
     let Expected { trace, sample, state } = c.expected(&before);
     let (kl, mut words) = (before.kl, before.control);
-    let mut got = buffers.4.read(gpu, report)?;
+    let mut got = buffers.4.read(gpu, report).await?;
     if c.phase == Phase::Weights && !c.is_over() && c.weight == Some(0.0) && c.index == 0 {
         report.exact("kl_state (no row counts)", &[got[2].is_nan()], &[true]);
         got[2] = 0.0;
@@ -207,12 +207,12 @@ fn run(gpu: &Gpu, report: &Report, c: Decision) -> Result<()> {
     }
     report.floats("kl_state", &got, &state, |_| 1e-30);
     // Of the hinge two numbers near the target are subtracted.
-    report.floats("trace", &buffers.2.read(gpu, report)?, &trace, |_| kl * (1.0 + c.kl_coef()));
-    let samples: Vec<f32> = buffers.3.read(gpu, report)?.into_iter().flatten().collect();
+    report.floats("trace", &buffers.2.read(gpu, report).await?, &trace, |_| kl * (1.0 + c.kl_coef()));
+    let samples: Vec<f32> = buffers.3.read(gpu, report).await?.into_iter().flatten().collect();
     let mut want: Vec<f64> = [vec![0.0; 4 * PLACE], sample.to_vec()].concat();
     want[4 * WEIGHT] = f64::from(c.weight.unwrap_or(0.0));
     report.floats("samples", &samples, &want, |_| 1.0 + 100.0 * kl);
-    report.exact("control", &buffers.1.read(gpu, report)?, &words);
+    report.exact("control", &buffers.1.read(gpu, report).await?, &words);
     Ok(())
 }
 

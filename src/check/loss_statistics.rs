@@ -74,7 +74,7 @@ fn statistics_case(rows: usize, kl_stop: Stop, kl_limit: f32, stopped: u32) -> C
     let groups = loss_ppo::groups(rows as u32) as usize;
     let tolerance = EPS * (groups as f64 / 64.0 + 6.0 + 6.0);
     let reason = "partial sums in 64 chains and a tree of 6 levels, then the mean; scale: sum of |terms|";
-    Case::new(loss_statistics::DEF.name, shape, (tolerance, reason), move |gpu, report| {
+    Case::new(loss_statistics::DEF.name, shape, (tolerance, reason), async move |gpu, report| {
         let index = 2_usize;
         let mut random = Random::new(rows as u64);
         let partials = partials(&mut random, groups);
@@ -90,8 +90,8 @@ fn statistics_case(rows: usize, kl_stop: Stop, kl_limit: f32, stopped: u32) -> C
         report.run(gpu, &loss_statistics::bind(gpu, &[(p, rows as u32)], &io, &ring)?, slot)?;
 
         let want = Expected::new(&partials, rows);
-        let got = trace.read(gpu, report)?;
-        let words = control.read(gpu, report)?;
+        let got = trace.read(gpu, report).await?;
+        let words = control.read(gpu, report).await?;
         let mine = index * width..index * width + want.columns.len();
         // An update that had stopped at or before this minibatch leaves its statistics alone.
         if stopped != 0 && index as u32 + 1 >= stopped {

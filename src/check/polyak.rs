@@ -11,7 +11,7 @@ use crate::reference::td_target::polyak;
 fn case(offset: usize, count: usize, tau: f32) -> Case {
     let reason = "a difference, a product and a sum; scale: both numbers. The reference rounds nothing";
     let shape = format!("{count} numbers from {offset} on by {tau}");
-    Case::new(optim_polyak::DEF.name, shape, (4.0 * EPS, reason), move |gpu, report| {
+    Case::new(optim_polyak::DEF.name, shape, (4.0 * EPS, reason), async move |gpu, report| {
         let mut random = Random::new((offset + count) as u64);
         let all = offset + count;
         let (mut own, mut before) = (random.normals(all, 1.0), random.normals(all, 1.0));
@@ -26,7 +26,7 @@ fn case(offset: usize, count: usize, tau: f32) -> Case {
         let p = optim_polyak::Params { count: count as u32, online, targets, tau };
         let io = optim_polyak::Io { parameters: parameters.io() };
         report.run(gpu, &optim_polyak::bind(gpu, &[p], &io)?, Slot::default())?;
-        let got = parameters.read(gpu, report)?;
+        let got = parameters.read(gpu, report).await?;
         report.exact("parameters (online)", &got[..all], &own);
         let got = &got[all..];
         report.exact("targets (before the first)", &got[..offset], &before[..offset]);

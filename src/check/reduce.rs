@@ -41,7 +41,7 @@ fn moments_case(c: Moments) -> Case {
     let tolerance = EPS * (2.0 * (16.0 + 6.0) + 5.0 * (segment as f64 / 1024.0).max(1.0).log2().ceil() + 8.0);
     let reason = "16 numbers a lane and 6 levels of the tree, twice for squares, five roundings for each merge of chunks; \
                   scale: the deviation, for the mean as the sum of two f32, too";
-    Case::new(reduce_moments::DEF.name, shape, (tolerance, reason), move |gpu, report| {
+    Case::new(reduce_moments::DEF.name, shape, (tolerance, reason), async move |gpu, report| {
         let mut random = Random::new((rows + 3 * segment) as u64);
         let mut minuend = random.normals(rows * stride + offset, 1.0);
         minuend.iter_mut().for_each(|x| *x = if flat { mean } else { *x + mean });
@@ -76,8 +76,8 @@ fn moments_case(c: Moments) -> Case {
             moments: buffers.3.io(),
         };
         report.run(gpu, &reduce_moments::bind(gpu, &[p], &io)?, Slot::default())?;
-        buffers.2.read(gpu, report)?;
-        let got = buffers.3.read(gpu, report)?;
+        buffers.2.read(gpu, report).await?;
+        let got = buffers.3.read(gpu, report).await?;
         report.untouched("moments (of others)", got[..place].iter().flatten().enumerate());
         for (own, first) in got[place..].iter().zip((0..rows).step_by(segment)) {
             let last = rows.min(first + segment);
@@ -107,7 +107,7 @@ fn partials_case(count: usize, slices: usize) -> Case {
     let shape = format!("{slices} slices of {count}");
     let tolerance = EPS * (slices as f64 / 4.0 + 6.0);
     let reason = "a quarter of the slices in each chain, three to join them, three left over; scale: sum of |terms|";
-    Case::new(reduce_partials::DEF.name, shape, (tolerance, reason), move |gpu, report| {
+    Case::new(reduce_partials::DEF.name, shape, (tolerance, reason), async move |gpu, report| {
         let data = Random::new((count + slices) as u64).normals(count * slices, 1.0);
         let partials = Guarded::holding(gpu, "partials", &data)?;
         let gradient = Guarded::output(gpu, "gradient", count)?;
@@ -118,7 +118,7 @@ fn partials_case(count: usize, slices: usize) -> Case {
         let column = |j: usize| (0..slices).map(move |s| s * count + j);
         let want: Vec<f64> = (0..count).map(|j| column(j).map(|i| f64::from(data[i])).sum()).collect();
         let sizes: Vec<f64> = (0..count).map(|j| column(j).map(|i| f64::from(data[i]).abs()).sum()).collect();
-        report.floats("gradient", &gradient.read(gpu, report)?, &want, |j| sizes[j]);
+        report.floats("gradient", &gradient.read(gpu, report).await?, &want, |j| sizes[j]);
         Ok(())
     })
 }
@@ -127,7 +127,7 @@ fn episodes_case(count: usize, one_in: u32) -> Case {
     let shape = format!("{count} entries, one in {one_in} an episode's end");
     let tolerance = EPS * (16.0 + 6.0 + (count as f64 / 65_536.0).ceil() + 6.0);
     let reason = "16 numbers a lane and 6 levels of the tree, twice; scale: sum of |returns|";
-    Case::new(reduce_episodes::DEF.name, shape, (tolerance, reason), move |gpu, report| {
+    Case::new(reduce_episodes::DEF.name, shape, (tolerance, reason), async move |gpu, report| {
         let mut random = Random::new(count as u64);
         let ended = random.flags(count, one_in);
         let data: Vec<[f32; 2]> = ended
@@ -144,7 +144,7 @@ fn episodes_case(count: usize, one_in: u32) -> Case {
         let p = reduce_episodes::Params { count: count as u32, ..Default::default() };
         let io = reduce_episodes::Io { episodes: episodes.io(), partials: partials.io(), summary: summary.io() };
         report.run(gpu, &reduce_episodes::bind(gpu, &[p], &io)?, Slot::default())?;
-        partials.read(gpu, report)?;
+        partials.read(gpu, report).await?;
         let returns: Vec<f64> = wide(&data.iter().filter(|e| e[1] > 0.0).map(|e| e[0]).collect::<Vec<_>>());
         let lengths = data.iter().map(|e| f64::from(e[1])).sum();
         let some = |x: f64| if returns.is_empty() { 0.0 } else { x };
@@ -156,7 +156,7 @@ fn episodes_case(count: usize, one_in: u32) -> Case {
             some(returns.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
         ];
         let size = returns.iter().map(|r| r.abs()).sum::<f64>();
-        report.floats("summary", &summary.read(gpu, report)?, &want, |i| if i == 1 { size } else { 1e-30 });
+        report.floats("summary", &summary.read(gpu, report).await?, &want, |i| if i == 1 { size } else { 1e-30 });
         Ok(())
     })
 }

@@ -28,7 +28,7 @@ fn reduce_case(count: usize, slices: usize, apart: bool, broken: bool) -> Case {
     let tolerance = EPS * (slices as f64 / 4.0 + 6.0).max(4.0 + 6.0 + 2.0);
     let reason =
         "a fourth of the slices, two levels and a rest; four squares a lane and 6 levels; scale: sum of |terms|";
-    Case::new(optim_reduce::DEF.name, shape, (tolerance, reason), move |gpu, report| {
+    Case::new(optim_reduce::DEF.name, shape, (tolerance, reason), async move |gpu, report| {
         let mut random = Random::new((count + slices) as u64);
         let mut data = random.normals(slices * count, 1.0);
         if broken {
@@ -50,7 +50,7 @@ fn reduce_case(count: usize, slices: usize, apart: bool, broken: bool) -> Case {
         let io =
             optim_reduce::Io { partials: partials.io(), gradient: gradient.io(), norm_partials: norm_partials.io() };
         report.run(gpu, &optim_reduce::bind(gpu, &[p], &io)?, Slot::default())?;
-        let (got, norms) = (gradient.read(gpu, report)?, norm_partials.read(gpu, report)?);
+        let (got, norms) = (gradient.read(gpu, report).await?, norm_partials.read(gpu, report).await?);
         report.untouched("gradient (before the first)", got[..offset].iter().enumerate());
         let got = &got[offset..];
         let terms = |i: usize| (0..slices).map(move |slice| slice * count + i);
@@ -107,7 +107,9 @@ fn decide_case(c: Decide) -> Case {
     let longest = loss_groups.max(norm_groups) as f64 / 64.0;
     let tolerance = EPS * (longest + 6.0 + 8.0);
     let reason = "partial sums in 64 chains and a tree of 6 levels, then a mean, or a root and a quotient; scale: sum of |terms|";
-    Case::new(optim_decide::DEF.name, shape, (tolerance, reason), move |gpu, report| decide(gpu, report, &c))
+    Case::new(optim_decide::DEF.name, shape, (tolerance, reason), async move |gpu, report| {
+        decide(gpu, report, &c).await
+    })
 }
 
 /// The minibatch of the update.
@@ -146,7 +148,7 @@ impl Sums {
     }
 }
 
-fn decide(gpu: &Gpu, report: &Report, c: &Decide) -> Result<()> {
+async fn decide(gpu: &Gpu, report: &Report, c: &Decide) -> Result<()> {
     let sums = Sums::new(c);
     let initial = [c.stopped, 7, 7, 3, 4, 5, 0, 0];
     let buffers = (
@@ -175,8 +177,8 @@ fn decide(gpu: &Gpu, report: &Report, c: &Decide) -> Result<()> {
         trace: buffers.4.io(),
     };
     report.run(gpu, &optim_decide::bind(gpu, &[(p, c.rows as u32)], c.count as u32, &io, &ring)?, slot)?;
-    let (control, step) = (buffers.2.read(gpu, report)?, buffers.3.read(gpu, report)?);
-    let trace = buffers.4.read(gpu, report)?;
+    let (control, step) = (buffers.2.read(gpu, report).await?, buffers.3.read(gpu, report).await?);
+    let trace = buffers.4.read(gpu, report).await?;
     let steps = decided(report, c, &sums, &control, &trace);
     report.exact("optimizer_step", &step, &[41 + u32::from(steps)]);
     Ok(())

@@ -78,7 +78,7 @@ impl Inputs {
     }
 }
 
-pub(super) fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, which: Rows) -> Result<()> {
+pub(super) async fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change: f32, which: Rows) -> Result<()> {
     let inputs = Inputs::new(head, rows, change, which)?;
     let (weights, marked) = inputs.marked(which);
     let buffers = (
@@ -98,7 +98,7 @@ pub(super) fn loss(gpu: &Gpu, report: &Report, head: &Head, rows: usize, change:
         trust_partials: trust_partials.io(),
     };
     report.run(gpu, &rows_of_algo::trust_region(gpu, head, &[p], &io)?.concat(), Slot::default())?;
-    let got = trust_partials.read(gpu, report)?;
+    let got = trust_partials.read(gpu, report).await?;
     let broken: Vec<f32> = got.iter().map(|partial| partial[3]).collect();
     report.floats("trust_partials (not finite)", &broken, &inputs.non_finite, |_| 1.0);
     if which != Rows::Broken {
@@ -164,7 +164,7 @@ fn loss_case(head: Head, rows: usize, change: f32, which: Rows) -> Case {
         Rows::Padded => ", every third row masked",
     };
     let shape = format!("{rows} rows, {}, change {change}{why}", name(&head));
-    let body = move |gpu: &Gpu, report: &Report| loss(gpu, report, &head, rows, change, which);
+    let body = async move |gpu: &Gpu, report: &Report| loss(gpu, report, &head, rows, change, which).await;
     Case::new(loss_trust_region::DEF.name, shape, (EPS, REASON), body)
 }
 

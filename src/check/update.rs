@@ -74,7 +74,7 @@ fn trust_region_config() -> Config {
 
 fn trust_region(shape: &str, spec: PolicySpec) -> Case {
     let config = trust_region_config();
-    let body = move |gpu: &Gpu, report: &Report| run(gpu, report, &spec, &config, 130);
+    let body = async move |gpu: &Gpu, report: &Report| run(gpu, report, &spec, &config, 130).await;
     Case::new("trpo_update", shape.to_owned(), DIRECTION, body).quick(true)
 }
 
@@ -83,23 +83,25 @@ fn reinforce(shape: &str, head: Head, baseline: Baseline, norm_adv: AdvantageNor
     // With Spinning Up's ε of 1e-8 the step of a gradient near 0 would be noise (see STEP).
     let config = Config { norm_adv, adam_eps: 1e-5, learning_rate: 1e-3, ..Config::reinforce_spinningup() }
         .with_algorithm(Reinforce { baseline });
-    let body = move |gpu: &Gpu, report: &Report| run(gpu, report, &spec, &config, 130);
+    let body = async move |gpu: &Gpu, report: &Report| run(gpu, report, &spec, &config, 130).await;
     Case::new("reinforce_update", shape.to_owned(), STEP, body).quick(true)
 }
 
 fn case(shape: &str, spec: PolicySpec, config: Config, rows: usize) -> Case {
-    Case::new("ppo_update", shape.to_owned(), STEP, move |gpu, report| run(gpu, report, &spec, &config, rows))
-        .quick(true)
+    Case::new("ppo_update", shape.to_owned(), STEP, async move |gpu, report| {
+        run(gpu, report, &spec, &config, rows).await
+    })
+    .quick(true)
 }
 
-fn run(gpu: &Gpu, report: &Report, spec: &PolicySpec, config: &Config, rows: usize) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, spec: &PolicySpec, config: &Config, rows: usize) -> Result<()> {
     let mut oracle = CpuLearner::<f64>::new(spec.clone(), config.clone(), 7)?;
     let mut device = GpuLearner::new(gpu, spec.clone(), config.clone(), 7)?;
     let batch = batch(&mut oracle, spec, rows)?;
-    let start = wide(&device.parameters()?);
+    let start = wide(&device.parameters_async().await?);
     let want = oracle.update_batch(&batch, None)?;
-    let got = device.update_batch(&batch, None)?;
-    let (after, expected) = (wide(&device.parameters()?), wide(&oracle.parameters()?));
+    let got = device.update_batch_async(&batch, None).await?;
+    let (after, expected) = (wide(&device.parameters_async().await?), wide(&oracle.parameters()?));
     // Changes, so that a parameter that did not move cannot hide behind its size.
     let moved = |to: &[f64]| to.iter().zip(&start).map(|(to, from)| to - from).collect::<Vec<f64>>();
     let (moved, expected) = (moved(&after), moved(&expected));

@@ -16,7 +16,7 @@ const EXACT: (f64, &str) = (0.0, "flags and words are copied");
 fn valid_case(autoreset: Autoreset, steps: usize, envs: usize, with_ended: bool, with_given: bool) -> Case {
     let words = [if with_ended { ", ended before" } else { "" }, if with_given { ", a mask" } else { "" }].concat();
     let shape = format!("{}, {steps} × {envs}{words}", autoreset.name());
-    Case::new(batch_valid::DEF.name, shape, EXACT, move |gpu, report| {
+    Case::new(batch_valid::DEF.name, shape, EXACT, async move |gpu, report| {
         let rows = steps * envs;
         let mut random = Random::new((steps * 100 + envs) as u64);
         let (terminated, truncated) = (random.flags(rows, 9), random.flags(rows, 7));
@@ -54,8 +54,8 @@ fn valid_case(autoreset: Autoreset, steps: usize, envs: usize, with_ended: bool,
         let ended = with_ended.then(|| ArrayView1::from(&ended));
         let given = if with_given { Some(window(&given)?) } else { None };
         let want = oracle(autoreset, window(&terminated)?, window(&truncated)?, ended, given);
-        report.exact("valid", &b.6.read(gpu, report)?, &want.into_iter().collect::<Vec<u32>>());
-        let final_values = b.5.read(gpu, report)?;
+        report.exact("valid", &b.6.read(gpu, report).await?, &want.into_iter().collect::<Vec<u32>>());
+        let final_values = b.5.read(gpu, report).await?;
         if autoreset == Autoreset::NextStep {
             report.exact("final_values", &final_values, &values[envs..]);
         } else {
@@ -66,7 +66,7 @@ fn valid_case(autoreset: Autoreset, steps: usize, envs: usize, with_ended: bool,
 }
 
 fn clean_case(rows: usize, width: usize) -> Case {
-    Case::new(batch_clean::DEF.name, format!("{rows} rows of {width}"), EXACT, move |gpu, report| {
+    Case::new(batch_clean::DEF.name, format!("{rows} rows of {width}"), EXACT, async move |gpu, report| {
         let mut random = Random::new(rows as u64);
         let (source, valid) = (random.words(rows * width), random.flags(rows, 2));
         let fill = INVALID_LOGP.to_bits();
@@ -80,7 +80,7 @@ fn clean_case(rows: usize, width: usize) -> Case {
         report.run(gpu, &batch_clean::bind(gpu, &[p], &io)?, Slot::default())?;
         let word = |(i, word): (usize, &u32)| if valid[i / width] == 0 { fill } else { *word };
         let want: Vec<u32> = source.iter().enumerate().map(word).collect();
-        report.exact("cleaned", &b.2.read(gpu, report)?, &want);
+        report.exact("cleaned", &b.2.read(gpu, report).await?, &want);
         Ok(())
     })
 }
@@ -90,7 +90,7 @@ fn count_case(first: usize, rows: usize, segment: usize, stride: usize, one_in: 
     let shape =
         format!("{rows} rows of every {stride} from {first} on in segments of {segment}, one in {one_in} counts");
     let tolerance = (3.0 * EPS, "a division, 2.5 units on a device, is rounded at most three times");
-    Case::new(batch_count::DEF.name, shape, tolerance, move |gpu, report| {
+    Case::new(batch_count::DEF.name, shape, tolerance, async move |gpu, report| {
         let mut random = Random::new((rows + segment) as u64);
         let all = first + rows * stride;
         let flags = if one_in == 0 { vec![0; all] } else { random.flags(all, one_in) };
@@ -109,7 +109,7 @@ fn count_case(first: usize, rows: usize, segment: usize, stride: usize, one_in: 
             ..Default::default()
         };
         report.run(gpu, &batch_count::bind(gpu, &[p], &batch_count::Io { samples: samples.io() })?, Slot::default())?;
-        let got = samples.read(gpu, report)?;
+        let got = samples.read(gpu, report).await?;
         report.exact("samples", &got[..place], &data[..place]);
         let valid: Array1<u32> = flags.iter().copied().skip(first).step_by(stride).collect();
         let want: Vec<f64> = weights(valid.view(), segment).to_vec();

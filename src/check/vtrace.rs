@@ -67,7 +67,7 @@ fn vtrace_case_with(
         if broken { ", one is no number" } else { "" }
     );
     let reason = "an exp and a few roundings per step over the recurrence's memory; scale: the discounted |terms|";
-    Case::new(advantage_vtrace::DEF.name, shape, (tolerance, reason), move |gpu, report| {
+    Case::new(advantage_vtrace::DEF.name, shape, (tolerance, reason), async move |gpu, report| {
         let rollout = Rollout::new(steps, envs, 9);
         let mut logs = Random::new(steps as u64).ranges(steps * envs, -4.0 * spread, 4.0 * spread);
         if broken {
@@ -112,9 +112,9 @@ fn vtrace_case_with(
         let (advantages, returns) = want?;
         let flat = |array: Array2<f64>| array.into_iter().collect::<Vec<_>>();
         let known = |size: f64| if size.is_nan() { 0.0 } else { size };
-        let (got, want) = report.numbers("advantages", &b.advantages.read(gpu, report)?, &flat(advantages));
+        let (got, want) = report.numbers("advantages", &b.advantages.read(gpu, report).await?, &flat(advantages));
         report.floats("advantages", &got, &want, |i| known(of_advantages[i]));
-        let (got, want) = report.numbers("returns", &b.returns.read(gpu, report)?, &flat(returns));
+        let (got, want) = report.numbers("returns", &b.returns.read(gpu, report).await?, &flat(returns));
         report.floats("returns", &got, &want, |i| known(of_returns[i]));
         Ok(())
     })
@@ -123,7 +123,7 @@ fn vtrace_case_with(
 fn log_rho_case(rows: usize, masked: bool) -> Case {
     let shape = format!("{rows} rows{}", if masked { ", some rows masked" } else { "" });
     let tolerance = (EPS, "one subtraction; scale: the larger of the two");
-    Case::new(advantage_log_rho::DEF.name, shape, tolerance, move |gpu, report| {
+    Case::new(advantage_log_rho::DEF.name, shape, tolerance, async move |gpu, report| {
         let mut random = Random::new(rows as u64);
         let old = random.normals(rows, 3.0);
         let mut now: Vec<[f32; 4]> = (0..rows).map(|_| [random.range(-9.0, 3.0), 7.0, 7.0, 7.0]).collect();
@@ -145,7 +145,7 @@ fn log_rho_case(rows: usize, masked: bool) -> Case {
             if masked && valid[row] == 0 { 0.0 } else { f64::from(now[row][0]) - f64::from(old[row]) }
         };
         let want: Vec<f64> = (0..rows).map(of).collect();
-        report.floats("log_rhos", &b.3.read(gpu, report)?, &want, |row| f64::from(old[row]).abs());
+        report.floats("log_rhos", &b.3.read(gpu, report).await?, &want, |row| f64::from(old[row]).abs());
         Ok(())
     })
 }

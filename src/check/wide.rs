@@ -95,7 +95,8 @@ pub(super) fn cases() -> Vec<Case> {
         (masked_choices(&[3, 7_500, 40]), 6, trust_region::Rows::Usual),
     ] {
         let own = head.clone();
-        let body = move |gpu: &Gpu, report: &Report| trust_region::loss(gpu, report, &own, rows, 0.1, which);
+        let body =
+            async move |gpu: &Gpu, report: &Report| trust_region::loss(gpu, report, &own, rows, 0.1, which).await;
         let shape = format!("{rows} rows, wide {}, {which:?}", name(&head));
         // Sums of a workgroup have fewer roundings on the way of a term than the bounds allow so many terms.
         cases.push(Case::new(loss_trust_region::DEF.name, shape, (EPS, REASON), body));

@@ -81,7 +81,7 @@ impl Loss {
         Ok(Inputs { dist, old, words, actions, logp, values, samples })
     }
 
-    fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
+    async fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
         let (head, inputs, counted) = (&self.head, self.inputs()?, self.counted());
         let mut marked = inputs.samples.clone();
         for row in (0..self.rows).filter(|row| !counted.contains(row)) {
@@ -129,8 +129,8 @@ impl Loss {
         let calls = rows::loss(gpu, head, &[p], &io, &ring)?.concat();
         report.exact("dispatches", &[calls.len()], &[3]);
         report.run(gpu, &calls, slot)?;
-        let gradients = (d_head_outputs.read(gpu, report)?, d_values.read(gpu, report)?);
-        let partials = loss_partials.read(gpu, report)?;
+        let gradients = (d_head_outputs.read(gpu, report).await?, d_values.read(gpu, report).await?);
+        let partials = loss_partials.read(gpu, report).await?;
         let result = self.expected(&inputs)?;
         let terms = self.compare(report, &inputs, &result, (&gradients.0, &gradients.1))?;
         self.compare_sums(report, &partials, &result, terms);
@@ -230,7 +230,7 @@ fn case(loss: Loss) -> Case {
     let shape = format!("{} rows, wide {}{padded}{kl}", loss.rows, name(&loss.head));
     let cancels =
         "k1 sums up log-ratios of both signs, which nearly cancel, each as well known as two logarithms of about 9";
-    let body = move |gpu: &Gpu, report: &Report| loss.run(gpu, report);
+    let body = async move |gpu: &Gpu, report: &Report| loss.run(gpu, report).await;
     Case::new(loss_ppo::DEF.name, shape, (WIDE_TOLERANCE, WIDE_REASON), body).loose(cancels)
 }
 

@@ -90,8 +90,24 @@ impl Timestamps {
     /// # Errors
     /// A lost device.
     pub async fn seconds_async(&self, gpu: &Gpu) -> Result<Vec<f64>> {
-        let words = self.staging.fetch_async(gpu).await?;
-        let ticks: Vec<u64> = words.chunks(2).map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32).collect();
+        let ticks = self.ticks(gpu).await?;
         Ok(ticks.chunks(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * self.period).collect())
+    }
+
+    /// Seconds from the beginning of the first pass to the end of the last one, once the submission has run: where the clock's steps are long
+    /// beside a pass, as a browser's are.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub async fn span_async(&self, gpu: &Gpu) -> Result<f64> {
+        let ticks = self.ticks(gpu).await?;
+        let (first, last) = (ticks.first().copied(), ticks.last().copied());
+        Ok(last.unwrap_or_default().saturating_sub(first.unwrap_or_default()) as f64 * self.period)
+    }
+
+    /// Beginning and end of each pass.
+    async fn ticks(&self, gpu: &Gpu) -> Result<Vec<u64>> {
+        let words = self.staging.fetch_async(gpu).await?;
+        Ok(words.chunks(2).map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32).collect())
     }
 }

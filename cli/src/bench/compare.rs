@@ -10,9 +10,9 @@
 //!
 //! docs/bench.md says how often equal runs differ by this rule.
 
-use super::record::{Record, RowRecord};
 use super::table::{NAME, time};
 use crate::width::wrap;
+use wgpo::bench::record::{Record, RowRecord};
 
 /// What a difference must exceed, however still the rounds were: clocks, caches and placement differ as much from run to run.
 const LEAST: f64 = 0.1;

@@ -1,11 +1,11 @@
 //! The picture of a record: rows under the roofline, and what updates are made of. A colour is a stage of the computation in
 //! both, and in every record.
 
-use super::record::{Record, RowRecord};
 use super::roofline;
 use super::style::{STAGES, WIDTH, length, stage};
 use super::table::{digits, scaled, time};
 use crate::svg::{Anchor, Svg};
+use wgpo::bench::record::{Record, RowRecord};
 
 const HEAD: f64 = 84.0;
 const BAR: f64 = 34.0;

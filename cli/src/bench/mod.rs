@@ -1,10 +1,8 @@
 //! `wgpo bench`.
 
 mod compare;
-mod date;
 mod figure;
-mod place;
-mod record;
+mod read;
 mod report;
 mod roofline;
 pub mod run;

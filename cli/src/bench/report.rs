@@ -1,12 +1,12 @@
 //! `wgpo bench --report`: the picture, or a page with the picture and all numbers.
 
 use super::figure;
-use super::record::{LoadRecord, Record, RowRecord};
 use super::table::{costs, digits, scaled, time};
 use crate::files;
 use crate::svg::escape;
 use anyhow::Result;
 use std::path::Path;
+use wgpo::bench::record::{LoadRecord, Record, RowRecord};
 
 /// All columns fit a window of 1280 pixels; in a narrower one a table scrolls by itself.
 const STYLE: &str = ":root{color-scheme:light dark;--ink:#282828;--paper:#fff;--head:#f2f2f2;--line:#ddd;--bad:#a40000}\

@@ -1,9 +1,9 @@
 //! Rows under the roofline, with their names beside them.
 
-use super::record::{Record, RowRecord};
 use super::style::{WIDTH, length, stage};
 use super::table::{digits, scaled, time};
 use crate::svg::{Anchor, Svg};
+use wgpo::bench::record::{Record, RowRecord};
 
 const HEIGHT: f64 = 640.0;
 const LEFT: f64 = 80.0;

@@ -1,8 +1,7 @@
 //! `wgpo bench`.
 
-use super::record::Record;
 use super::table::Printer;
-use super::{compare, report};
+use super::{compare, read, report};
 use crate::args::bench::BenchArgs;
 use crate::place::choose::bench_place;
 use crate::place::tune::binding_bytes;
@@ -13,15 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
-use wgpo::bench::{Case, Moment, Options, Row, cases, roof, rows};
+use wgpo::bench::{Case, FEW_ROUNDS, Moment, NARROW, Options, Record, Row, cases, roof, rows};
 use wgpo::gpu::Gpu;
 use wgpo::place::Place;
-
-/// Widest hidden layer with `--quick` on a software adapter, and rounds of a row there.
-const NARROW: usize = 64;
-const FEW_ROUNDS: usize = 3;
-/// Seconds of a row with `--quick`.
-const QUICK_SECONDS: f64 = 0.02;
 
 /// Compares and times the rows that are asked for.
 pub fn bench(args: &BenchArgs) -> Result<Status> {
@@ -48,7 +41,7 @@ pub fn bench(args: &BenchArgs) -> Result<Status> {
         return Ok(SUCCESS);
     }
     // A file that cannot be read is said before minutes of work, not after.
-    let old = args.compare.as_deref().map(Record::read).transpose()?;
+    let old = args.compare.as_deref().map(read::record).transpose()?;
     for path in [&args.json, &args.report].into_iter().flatten() {
         writable(path)?;
         files::tidy(path);
@@ -102,12 +95,11 @@ pub fn bench(args: &BenchArgs) -> Result<Status> {
 
 /// How long to measure, and how often.
 fn options(args: &BenchArgs, narrow: bool) -> Options {
-    let usual = Options::default();
+    let usual = if args.quick { Options::quick() } else { Options::default() };
     Options {
-        seconds: args.seconds.unwrap_or(if args.quick { QUICK_SECONDS } else { usual.seconds }),
+        seconds: args.seconds.unwrap_or(usual.seconds),
         rounds: if narrow { FEW_ROUNDS } else { usual.rounds },
         tolerance: args.tolerance,
-        quick: args.quick,
         ..usual
     }
 }

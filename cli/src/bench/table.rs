@@ -1,7 +1,7 @@
 //! The table that `wgpo bench` prints as it goes.
 
-use super::record::LoadRecord;
 use crate::width::wrap;
+use wgpo::bench::record::LoadRecord;
 use wgpo::bench::{Load, Roof, Row, STEADY, shares};
 
 /// Prints rows as they come: a line each where there is room for all columns ([`WIDE`]), two where there is not.

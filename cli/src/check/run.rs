@@ -5,8 +5,8 @@ use crate::args::check::CheckArgs;
 use crate::place::adapters;
 use crate::program::{FAILURE, SUCCESS, Status};
 use anyhow::{Result, bail};
-use serde_json::{Value, json};
-use wgpo::check::{CheckRow, check_on, compile_all};
+use serde_json::json;
+use wgpo::check::{CheckReport, CheckRow, check_on, compile_all};
 use wgpo::gpu::{Gpu, GpuOptions};
 
 /// Devices that compile side by side: more would take memory and no less time.
@@ -31,10 +31,14 @@ pub fn check(args: &CheckArgs) -> Result<Status> {
             (None, Err(error)) => return Err(error),
         };
         let (rows, pipelines) = one(args, &gpu)?;
-        let all = !rows.is_empty() && rows.iter().all(|row| row.passed);
-        passed &= all;
+        let report = CheckReport::new(&gpu, rows);
+        passed &= report.passed;
         if args.json {
-            reports.push(as_json(&gpu, &rows, all, pipelines.as_ref()));
+            let mut report = serde_json::to_value(report)?;
+            if let Some(pipelines) = &pipelines {
+                report["pipelines"] = pipelines.json();
+            }
+            reports.push(report);
         }
     }
     if args.json {
@@ -144,36 +148,4 @@ fn foot(rows: &[CheckRow]) -> String {
         0 => format!("all {} comparisons passed\n", rows.len()),
         failed => format!("{failed} of {} comparisons FAILED\n", rows.len()),
     }
-}
-
-fn as_json(gpu: &Gpu, rows: &[CheckRow], passed: bool, pipelines: Option<&Pipelines>) -> Value {
-    let info = gpu.adapter_info();
-    let rows: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "kernel": row.kernel,
-                "shape": row.shape,
-                "worst_error": row.worst_error,
-                "tolerance": row.tolerance,
-                "slack": row.slack,
-                "slack_reason": row.slack_reason,
-                "reason": row.reason,
-                "fault": row.fault,
-                "passed": row.passed,
-            })
-        })
-        .collect();
-    let mut report = json!({
-        "adapter": info.name,
-        "backend": format!("{:?}", info.backend),
-        "driver": info.driver,
-        "driver_info": info.driver_info,
-        "passed": passed,
-        "rows": rows,
-    });
-    if let Some(pipelines) = pipelines {
-        report["pipelines"] = pipelines.json();
-    }
-    report
 }

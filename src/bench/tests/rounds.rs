@@ -56,6 +56,81 @@ fn rounds_of_rows_lie_between_each_other() {
 }
 
 #[test]
+fn a_benchmark_takes_the_same_rounds_piece_by_piece() {
+    let notes = Default::default();
+    let made = || ["a", "b", "c", "d"].map(|name| told(name, &[1.0], &notes));
+    let options = Options { seconds: 1e-9, rounds: 3, ..quick() };
+    let rows: Vec<_> = rows(&made(), &Place::Cpu, &options).map(|row| row.name).collect();
+    let order = std::mem::take(&mut *notes.lock().unwrap());
+
+    let mut benchmark = Benchmark::new(made(), Place::Cpu, options);
+    assert_eq!(benchmark.names(), rows);
+    assert_eq!(benchmark.progress().what, "the device's limits");
+    let (mut said, mut done) = (Vec::new(), 0);
+    while !benchmark.progress().finished {
+        assert!(benchmark.record().is_err(), "there is no record yet");
+        let before = notes.lock().unwrap().len();
+        said.push(benchmark.progress().what);
+        let progress = benchmark.step_blocking().unwrap();
+        // A piece is one preparation, which runs once, or one round, which runs twice.
+        assert_eq!(
+            notes.lock().unwrap().len() - before,
+            match said.last().unwrap() {
+                what if what.ends_with("reference") => 1,
+                what if what.contains(": round ") => 2,
+                _ => 0,
+            }
+        );
+        assert!(progress.done > done && progress.done <= progress.of, "{progress:?}");
+        done = progress.done;
+    }
+    assert_eq!(*notes.lock().unwrap(), order);
+    assert_eq!(done, benchmark.progress().of);
+    assert_eq!(said.len(), 2 + 4 * (1 + 3));
+    assert_eq!(&said[1..4], ["a: compared with the reference", "a: round 1", "b: compared with the reference"]);
+    let record = benchmark.record().unwrap();
+    assert_eq!(record.rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>(), rows);
+    assert!(record.rows.iter().all(|row| row.rounds.len() == 3) && record.roof.after.is_some(), "{record:?}");
+    // What is written reads back, and a further step changes nothing.
+    let read: Record = serde_json::from_str(&record.to_json().unwrap()).unwrap();
+    assert_eq!(read, record);
+    assert_eq!(benchmark.step_blocking().unwrap(), benchmark.progress());
+}
+
+#[test]
+fn a_row_that_cannot_be_prepared_has_no_times_and_the_others_go_on() {
+    let broken = Case::new("broken".to_owned(), String::new(), Work::rows(1, 1.0, 1.0))
+        .on_cpu(|| Err(Error::config("bench", "is broken")));
+    let cases = [told("a", &[1.0], &Default::default()), broken, told("b", &[1.0], &Default::default())];
+    let mut benchmark = Benchmark::new(cases, Place::Cpu, Options { seconds: 1e-9, ..quick() });
+    while !benchmark.step_blocking().unwrap().finished {}
+    let found: Vec<_> = benchmark.rows().iter().map(|row| (row.name.as_str(), row.found.is_some())).collect();
+    assert_eq!(found, [("a", true), ("broken", false), ("b", true)]);
+}
+
+#[test]
+fn submissions_are_long_where_clocks_are_coarse() {
+    use super::measurement::Sample;
+    let fine = Sample { first: 1e-3, seconds: 0.1, coarse: false };
+    let coarse = Sample { coarse: true, ..fine };
+    assert_eq!((fine.passes(1), coarse.passes(1)), (4, 20));
+    // A step of 100 µs is at most half a per cent of a submission, if there may be so many runs in one.
+    for first in [1e-5, 3e-4, 5e-2] {
+        let passes = Sample { first, ..coarse }.passes(2);
+        assert!(passes == 2048 || 1e-4 <= 0.0051 * first * f64::from(passes), "{first}: {passes}");
+    }
+    let Some(gpu) = gpu() else { return };
+    let place = Place::Gpu(gpu);
+    let case = small().into_iter().find(|case| case.name.starts_with("kernel/optim_adam")).unwrap();
+    let of = |coarse_clocks| {
+        let row = run(&case, &place, &Options { seconds: 0.1, coarse_clocks, ..quick() });
+        row.found.unwrap_or_else(|| panic!("{:?}", row.check)).seconds.median
+    };
+    let (fine, coarse) = (of(false), of(true));
+    assert!(fine > 0.0 && coarse > 0.0 && coarse < 20.0 * fine, "{fine} {coarse}");
+}
+
+#[test]
 fn a_rows_time_is_the_median_of_its_rounds() {
     // The first run is the one that is counted; then two of each round.
     let times = &[9.0, 1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0, 5.0];

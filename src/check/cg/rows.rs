@@ -13,7 +13,7 @@ fn case(count: usize, kind: Kind, warm: bool, iterations: usize) -> Case {
         "64 products a lane, 6 levels of the tree, the partial sums, each with its rounding; scale: the sum of |terms|";
     let shape = format!("{count} unknowns, {kind:?}{}", if warm { ", warm" } else { "" });
     let tolerance = EPS * (2.0 * (64.0 + 6.0 + 2.0 + 6.0) + 8.0);
-    let body = move |gpu: &Gpu, report: &Report| Solve::new(count, kind, warm, iterations).run(gpu, report);
+    let body = async move |gpu: &Gpu, report: &Report| Solve::new(count, kind, warm, iterations).run(gpu, report).await;
     let case = Case::new(cg_step::DEF.name, shape, (tolerance, reason), body);
     if kind != Kind::Identity && count > 1 {
         return case;

@@ -80,17 +80,17 @@ impl Solve {
         self.gradient.iter().map(|g| -f64::from(*g)).collect()
     }
 
-    pub fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
+    pub async fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
         let b = self.buffers(gpu)?;
-        let mut state = self.start(gpu, report, &b)?;
+        let mut state = self.start(gpu, report, &b).await?;
         for index in 0..self.iterations {
-            state = self.iterate(gpu, report, &b, index, state)?;
+            state = self.iterate(gpu, report, &b, index, state).await?;
         }
         self.ended(report, &state);
-        self.finish(gpu, report, &b, &state)
+        self.finish(gpu, report, &b, &state).await
     }
 
-    fn start(&self, gpu: &Gpu, report: &Report, b: &Buffers) -> Result<State> {
+    async fn start(&self, gpu: &Gpu, report: &Report, b: &Buffers) -> Result<State> {
         let rhs = self.rhs();
         let mut r = rhs.clone();
         let mut sizes: Vec<f64> = r.iter().map(|r| r.abs()).collect();
@@ -101,7 +101,7 @@ impl Solve {
             }
         }
         b.run(gpu, report, &cg_step::start(self.params))?;
-        let state = b.state(gpu, report)?;
+        let state = b.state(gpu, report).await?;
         let start = if self.warm { wide(&self.guess) } else { vec![0.0; self.guess.len()] };
         report.exact("solution (start)", &state.x, &start);
         let early = match self.kind {
@@ -121,10 +121,10 @@ impl Solve {
         Ok(state)
     }
 
-    fn iterate(&self, gpu: &Gpu, report: &Report, b: &Buffers, index: usize, before: State) -> Result<State> {
+    async fn iterate(&self, gpu: &Gpu, report: &Report, b: &Buffers, index: usize, before: State) -> Result<State> {
         let ap = b.apply(gpu, &self.diagonal, &before.p)?;
         b.run(gpu, report, &cg_step::iteration(self.params, index as u32))?;
-        let state = b.state(gpu, report)?;
+        let state = b.state(gpu, report).await?;
         let ended = before.cg[cg_step::DONE] != 0.0 || self.kind == Kind::Negative;
         let taken = before.cg[cg_step::ITERATIONS] + if ended { 0.0 } else { 1.0 };
         report.exact("iterations", &[state.cg[cg_step::ITERATIONS]], &[taken]);
@@ -159,11 +159,11 @@ impl Solve {
     }
 
     /// The step's length, and the solve as a whole.
-    fn finish(&self, gpu: &Gpu, report: &Report, b: &Buffers, state: &State) -> Result<()> {
+    async fn finish(&self, gpu: &Gpu, report: &Report, b: &Buffers, state: &State) -> Result<()> {
         let (kind, rhs) = (self.kind, self.rhs());
         let ax = b.apply(gpu, &self.diagonal, &state.x)?;
         b.run(gpu, report, &cg_step::finish(self.params))?;
-        let state = b.state(gpu, report)?;
+        let state = b.state(gpu, report).await?;
         if !matches!(kind, Kind::Definite | Kind::Identity | Kind::Fixed) {
             let scale = state.cg[cg_step::STEP_SCALE];
             report.exact("step scale", &[scale], &[0.0]);

@@ -45,14 +45,14 @@ impl Buffers {
         report.run(gpu, &cg_step::bind(gpu, params, &self.io())?, Slot::default())
     }
 
-    pub fn state(&self, gpu: &Gpu, report: &Report) -> Result<State> {
-        self.product.read(gpu, report)?;
-        self.cg_partials.read(gpu, report)?;
+    pub async fn state(&self, gpu: &Gpu, report: &Report) -> Result<State> {
+        self.product.read(gpu, report).await?;
+        self.cg_partials.read(gpu, report).await?;
         Ok(State {
-            x: wide(&self.solution.read(gpu, report)?),
-            r: wide(&self.residual.read(gpu, report)?),
-            p: wide(&self.direction.read(gpu, report)?),
-            cg: self.cg.read(gpu, report)?,
+            x: wide(&self.solution.read(gpu, report).await?),
+            r: wide(&self.residual.read(gpu, report).await?),
+            p: wide(&self.direction.read(gpu, report).await?),
+            cg: self.cg.read(gpu, report).await?,
         })
     }
 

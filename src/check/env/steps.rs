@@ -27,15 +27,15 @@ struct World {
 }
 
 impl World {
-    fn read(&self, gpu: &Gpu, report: &Report) -> Result<Seen> {
+    async fn read(&self, gpu: &Gpu, report: &Report) -> Result<Seen> {
         Ok(Seen {
-            env_state: self.env_state.read(gpu, report)?,
-            obs: self.obs.read(gpu, report)?,
-            final_obs: self.final_obs.read(gpu, report)?,
-            rewards: self.rewards.read(gpu, report)?,
-            terminated: self.terminated.read(gpu, report)?,
-            truncated: self.truncated.read(gpu, report)?,
-            episodes: self.episodes.read(gpu, report)?,
+            env_state: self.env_state.read(gpu, report).await?,
+            obs: self.obs.read(gpu, report).await?,
+            final_obs: self.final_obs.read(gpu, report).await?,
+            rewards: self.rewards.read(gpu, report).await?,
+            terminated: self.terminated.read(gpu, report).await?,
+            truncated: self.truncated.read(gpu, report).await?,
+            episodes: self.episodes.read(gpu, report).await?,
         })
     }
 }
@@ -88,7 +88,7 @@ fn draw(env: Env, random: &mut Random) -> u32 {
     }
 }
 
-fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usize, steps: usize) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usize, steps: usize) -> Result<()> {
     let mut random = Random::new(envs as u64);
     let initial: Vec<u32> = (0..envs).flat_map(|_| words(env, &mut random)).collect();
     let rows = envs * steps;
@@ -136,7 +136,7 @@ fn run(gpu: &Gpu, report: &Report, (env, autoreset): (Env, Autoreset), envs: usi
                 Mode::Observe | Mode::ResetEnded => want.stays(env, own_state),
             }
         }
-        let seen = world.read(gpu, report)?;
+        let seen = world.read(gpu, report).await?;
         compare(report, env, &seen, &want, (place.row as usize, place.row as usize));
         // The next step is judged from what the device has.
         now = seen.env_state;
@@ -148,7 +148,7 @@ fn case(env: Env, autoreset: Autoreset, envs: usize, steps: usize) -> Case {
     let reason = "one step: about ten roundings, sine and cosine to 1e-7 absolute; angles wrap with the rounding of the angle, \
                   which the square in a reward doubles";
     let shape = format!("{}, {envs} environments, {steps} steps, observe, reset, {autoreset:?}", env.name());
-    let run = move |gpu: &Gpu, report: &Report| run(gpu, report, (env, autoreset), envs, steps);
+    let run = async move |gpu: &Gpu, report: &Report| run(gpu, report, (env, autoreset), envs, steps).await;
     Case::new(env_step::DEF.name, shape, (16.0 * EPS, reason), run)
 }
 

@@ -98,7 +98,7 @@ impl Sample {
         }
     }
 
-    fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
+    async fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
         let (head, inputs) = (&self.head, self.inputs()?);
         let outputs = Outputs {
             head_outputs: Guarded::holding(gpu, "head_outputs", &inputs.dist)?,
@@ -116,7 +116,7 @@ impl Sample {
         let (ring, slot) = schedule(gpu, &values)?;
         report.run(gpu, &self.bind(gpu, &outputs, &ring)?, slot)?;
 
-        let got = outputs.actions.read(gpu, report)?;
+        let got = outputs.actions.read(gpu, report).await?;
         if got[..ACTIONS_OFFSET] != inputs.initial[..ACTIONS_OFFSET] {
             report.fault("\"actions\" was written before its offset".to_owned());
             return Ok(());
@@ -135,7 +135,7 @@ impl Sample {
                 report.fault(format!("the mask of row {row} was changed"));
             }
         }
-        let (env_actions, logp) = (outputs.env_actions.read(gpu, report)?, outputs.logp.read(gpu, report)?);
+        let (env_actions, logp) = (outputs.env_actions.read(gpu, report).await?, outputs.logp.read(gpu, report).await?);
         self.follows(report, &inputs, words, &env_actions, &logp)
     }
 
@@ -273,7 +273,7 @@ fn running(logits: &[f64]) -> Vec<f64> {
 pub(in crate::check) fn sample_case(walk: Walk, head: Head, rows: usize, mode: bool) -> Case {
     let (name, what) = (name(&head), if mode { "greedy" } else { "drawn" });
     let case = Sample { walk, head, rows, mode };
-    let body = move |gpu: &Gpu, report: &Report| case.run(gpu, report);
+    let body = async move |gpu: &Gpu, report: &Report| case.run(gpu, report).await;
     if walk == Walk::Workgroup {
         let shape = format!("{rows} rows, wide {name}, {what}");
         return Case::new(policy_sample_wide::DEF.name, shape, (TOLERANCE, REASON), body);

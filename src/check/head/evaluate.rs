@@ -75,7 +75,7 @@ impl Evaluation {
     }
 
     /// One invocation for each row.
-    fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
+    async fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
         let (head, inputs) = (&self.head, self.inputs());
         let buffers = (
             Guarded::holding(gpu, "head_outputs", &inputs.new)?,
@@ -98,7 +98,7 @@ impl Evaluation {
 
         let want = self.expected(&inputs)?;
         let bounds = accuracy(head, &want.new, Some(&want.old), &want.actions);
-        let got = row_values.read(gpu, report)?;
+        let got = row_values.read(gpu, report).await?;
         for (i, name) in COLUMNS.iter().enumerate() {
             let column: Vec<f32> = got.iter().map(|row| row[i]).collect();
             report.floats(name, &column, &want.values[i].to_vec(), |row| bounds.values[i][row] / EPS);
@@ -110,13 +110,13 @@ impl Evaluation {
             let of = |i: usize| bounds.gradients[i][place] / EPS + 4.0 * want.gradients[i][place].abs();
             (0..4).map(|i| f64::from(inputs.weights[place[0]][i]).abs() * of(i)).sum()
         };
-        let d = d_head_outputs.read(gpu, report)?;
+        let d = d_head_outputs.read(gpu, report).await?;
         report.floats("d_head_outputs", &d, &want.gradient(&inputs.weights), size);
         Ok(())
     }
 
     /// A workgroup for each row: those before the offset must not be read, and rows that do not count have no gradient.
-    fn run_wide(&self, gpu: &Gpu, report: &Report) -> Result<()> {
+    async fn run_wide(&self, gpu: &Gpu, report: &Report) -> Result<()> {
         let (head, rows, mut inputs) = (&self.head, self.rows, self.inputs());
         let (width, offset) = (head.width(), 1);
         let old_all = [vec![f32::NAN; offset * width], inputs.old.clone()].concat();
@@ -153,7 +153,7 @@ impl Evaluation {
         for row in (0..rows).filter(|row| !counts(*row)) {
             inputs.weights[row] = [0.0; 4];
         }
-        let got = (row_values.read(gpu, report)?, d_head_outputs.read(gpu, report)?);
+        let got = (row_values.read(gpu, report).await?, d_head_outputs.read(gpu, report).await?);
         self.compare_wide(report, &inputs, (&got.0, &got.1))
     }
 
@@ -199,11 +199,11 @@ pub(in crate::check) fn evaluate_case(walk: Walk, head: Head, rows: usize, sprea
     let (case, name) = (Evaluation { head: head.clone(), rows, spread, change }, name(&head));
     if walk == Walk::Workgroup {
         let shape = format!("{rows} rows, wide {name}, spread {spread}, change {change}");
-        let body = move |gpu: &Gpu, report: &Report| case.run_wide(gpu, report);
+        let body = async move |gpu: &Gpu, report: &Report| case.run_wide(gpu, report).await;
         return Case::new(head_evaluate_wide::DEF.name, shape, (TOLERANCE, REASON), body);
     }
     let reason = "one rounding of the result; scale: WGSL's accuracy of exp, log and division and that of part math, carried through \
                   the head's formulas to first order, in units of 2⁻²⁴";
     let shape = format!("{rows} rows, {name}, spread {spread}, change {change}");
-    Case::new(head_evaluate::DEF.name, shape, (EPS, reason), move |gpu, report| case.run(gpu, report))
+    Case::new(head_evaluate::DEF.name, shape, (EPS, reason), async move |gpu, report| case.run(gpu, report).await)
 }

@@ -92,7 +92,7 @@ impl Product {
         }
     }
 
-    fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
+    async fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
         let (head, inputs) = (&self.head, self.inputs());
         let buffers = (
             Guarded::holding(gpu, "head_outputs", &inputs.dist)?,
@@ -132,7 +132,7 @@ impl Product {
         let weight = if self.row_stride.is_some() { 1.25 } else { 1.0 };
         let scaled = |a: Array2<f64>| (a * (f64::from(SCALE) * weight)).into_iter().collect::<Vec<f64>>();
         let (want, sizes) = (scaled(want), scaled(sizes));
-        report.floats("d_head_outputs", &buffers.4.read(gpu, report)?, &want, |i| sizes[i]);
+        report.floats("d_head_outputs", &buffers.4.read(gpu, report).await?, &want, |i| sizes[i]);
         Ok(())
     }
 
@@ -188,7 +188,7 @@ pub(in crate::check) fn fisher_case(
     let form = row_stride.map_or("exact".to_owned(), |k| format!("empirical, one row in {k}"));
     let name = name(&head);
     let case = Product { walk, head, rows, spread, row_stride };
-    let body = move |gpu: &Gpu, report: &Report| case.run(gpu, report);
+    let body = async move |gpu: &Gpu, report: &Report| case.run(gpu, report).await;
     if walk == Walk::Workgroup {
         let shape = format!("{rows} rows, wide {name}, {form}");
         return Case::new(head_fisher_wide::DEF.name, shape, (TOLERANCE, WIDE_REASON), body);

@@ -31,7 +31,7 @@ fn loss_case(c: Loss) -> Case {
     shape += if c.padded { ", every third row masked" } else { "" };
     let reason = "one rounding of the result; scale: the head's own accuracy as in head_evaluate, the log-ratio's rounding and a device's \
                   exp (3 + 2|x| ulp), carried through the loss to first order, a tree of 6 levels, in units of 2⁻²⁴";
-    Case::new(loss_ppo::DEF.name, shape, (EPS, reason), move |gpu, report| run(gpu, report, &c))
+    Case::new(loss_ppo::DEF.name, shape, (EPS, reason), async move |gpu, report| run(gpu, report, &c).await)
 }
 
 /// So many operations per number of a distribution row, and per row.

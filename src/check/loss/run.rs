@@ -13,7 +13,7 @@ use crate::kernels::loss_ppo::{self, VALUE_UNIT};
 use crate::kernels::per_update::PerUpdate;
 use ndarray::Array2;
 
-pub(super) fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
+pub(super) async fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
     let inputs = c.inputs()?;
     let m = Minibatch::new(c, &inputs)?;
     let rows = c.rows;
@@ -57,9 +57,9 @@ pub(super) fn run(gpu: &Gpu, report: &Report, c: &Loss) -> Result<()> {
         head_outputs_old: buffers.4.io(),
     };
     report.run(gpu, &loss_ppo::bind(gpu, &c.head, &[p], &io, &ring)?, slot)?;
-    let partials = loss_partials.read(gpu, report)?;
-    let d_dist = d_head_outputs.read(gpu, report)?;
-    let d_v = d_values.read(gpu, report)?;
+    let partials = loss_partials.read(gpu, report).await?;
+    let d_dist = d_head_outputs.read(gpu, report).await?;
+    let d_v = d_values.read(gpu, report).await?;
 
     let got = Found { d_dist: &d_dist, d_values: &d_v, partials: &partials };
     if !c.broken {

@@ -32,7 +32,7 @@ fn fused_case(c: Fused) -> Case {
         if loss.padded { ", every third row masked" } else { "" },
         if loss.broken { ", not finite" } else { "" },
     );
-    Case::new(loss_ppo_fused::DEF.name, shape, (TOLERANCE, REASON), move |gpu, report| c.run(gpu, report))
+    Case::new(loss_ppo_fused::DEF.name, shape, (TOLERANCE, REASON), async move |gpu, report| c.run(gpu, report).await)
 }
 
 /// One minibatch of two networks of 64-64; observations and heads that are too wide for the kernel give none.

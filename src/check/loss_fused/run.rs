@@ -76,7 +76,7 @@ impl Fused {
         Ok(Batch { parameters, flat, obs, words: inputs.words, samples, broken, policy, value, m })
     }
 
-    pub fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
+    pub async fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
         let Self { spec, loss, slice_rows } = self;
         let (rows, layout, batch) = (loss.rows, spec.layout(), self.minibatch()?);
         let buffers = (
@@ -112,7 +112,7 @@ impl Fused {
             loss_partials: loss_partials.io(),
         };
         report.run(gpu, &loss_ppo_fused::bind(gpu, spec, &layout, &[p], &io, &ring)?, slot)?;
-        let (got, terms) = (partials.read(gpu, report)?, loss_partials.read(gpu, report)?);
+        let (got, terms) = (partials.read(gpu, report).await?, loss_partials.read(gpu, report).await?);
 
         let mut bits = vec![0.0; groups * 8];
         for (rows, place) in batch.broken.iter().zip([0, 4]) {

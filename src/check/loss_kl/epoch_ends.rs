@@ -33,7 +33,7 @@ fn epoch_case(c: EpochEnd) -> Case {
         if empty { ", one without rows" } else { "" }
     );
     let tolerance = (8.0 * EPS, "two sums, the mean and two roundings of the rule");
-    Case::new(loss_kl::DEF.name, shape, tolerance, move |gpu, report| {
+    Case::new(loss_kl::DEF.name, shape, tolerance, async move |gpu, report| {
         let rate = AdaptiveLr { estimator: KlEstimator::K3, step: RateStep::Epoch, ..AdaptiveLr::skrl() };
         let ppo = Ppo { adaptive_lr: by_epoch.then_some(rate), ..Ppo::sb3() };
         let config = Config { anneal_lr: false, ..Config::sb3() }.with_algorithm(ppo);
@@ -69,7 +69,7 @@ fn epoch_case(c: EpochEnd) -> Case {
             ..loss_kl::Params::new(&config)
         };
         report.run(gpu, &loss_kl::bind(gpu, &[(of_epoch, 1)], &io, &ring)?, slot)?;
-        let got = buffers.4.read(gpu, report)?;
+        let got = buffers.4.read(gpu, report).await?;
         let last = if kept > 0.0 { kept } else { RATE };
         let met: Vec<f64> =
             each.iter().zip(rows).take(seen).filter(|(_, rows)| *rows > 0.0).map(|(kl, _)| f64::from(*kl)).collect();
@@ -80,14 +80,14 @@ fn epoch_case(c: EpochEnd) -> Case {
         let mut words = control;
         words[0] = if reopens { 0 } else { stopped };
         words[6] = if moves { got[1].to_bits() } else { 0 };
-        report.exact("control", &buffers.1.read(gpu, report)?, &words);
+        report.exact("control", &buffers.1.read(gpu, report).await?, &words);
         // The next update's steps begin at what was kept.
         let start = loss_kl::Params { phase: Phase::RateAtStart.code(), ..of_epoch };
         report.run(gpu, &loss_kl::bind(gpu, &[(start, 1)], &io, &ring)?, slot)?;
         if got[1] > 0.0 {
             words[6] = got[1].to_bits();
         }
-        report.exact("control at the start", &buffers.1.read(gpu, report)?, &words);
+        report.exact("control at the start", &buffers.1.read(gpu, report).await?, &words);
         Ok(())
     })
 }

@@ -19,12 +19,18 @@ const APART: usize = 3;
 pub(super) fn case(rows: usize, critics: usize, temperature: Temperature, broken: bool) -> Case {
     let bad = if broken { ", a NaN" } else { "" };
     let shape = format!("{rows} rows, {critics} critics, {}{bad}", name(temperature));
-    Case::new(loss_actor::DEF.name, shape, REASON, move |gpu, report| {
-        run(gpu, report, [rows, critics], temperature, broken)
+    Case::new(loss_actor::DEF.name, shape, REASON, async move |gpu, report| {
+        run(gpu, report, [rows, critics], temperature, broken).await
     })
 }
 
-fn run(gpu: &Gpu, report: &Report, [rows, critics]: [usize; 2], temperature: Temperature, broken: bool) -> Result<()> {
+async fn run(
+    gpu: &Gpu,
+    report: &Report,
+    [rows, critics]: [usize; 2],
+    temperature: Temperature,
+    broken: bool,
+) -> Result<()> {
     let mut random = Random::new((rows * 5 + critics) as u64);
     let stride = rows + APART;
     let mut q = random.normals(BEFORE + 2 * stride, 2.0);
@@ -57,7 +63,7 @@ fn run(gpu: &Gpu, report: &Report, [rows, critics]: [usize; 2], temperature: Tem
     let io =
         loss_actor::Io { q: b.0.io(), logp: b.1.io(), parameters: b.2.io(), d_q: b.3.io(), loss_partials: b.4.io() };
     report.run(gpu, &loss_actor::bind(gpu, &[p], &io)?, Slot::default())?;
-    let (d_q, partials) = (b.3.read(gpu, report)?, b.4.read(gpu, report)?);
+    let (d_q, partials) = (b.3.read(gpu, report).await?, b.4.read(gpu, report).await?);
     if broken {
         report.exact("d_q (no number)", &[d_q[rows].is_nan()], &[true]);
         report.exact("loss_partials (not finite)", &[partials[0][3]], &[1.0]);

@@ -46,11 +46,13 @@ impl Choices {
 const BEFORE: usize = 3;
 
 pub(super) fn of_critics(c: Choices) -> Case {
-    Case::new(loss_q_choices::DEF.name, c.shape(), REASON, move |gpu, report| run_critics(gpu, report, &c))
+    Case::new(loss_q_choices::DEF.name, c.shape(), REASON, async move |gpu, report| run_critics(gpu, report, &c).await)
 }
 
 pub(super) fn of_actor(c: Choices) -> Case {
-    Case::new(loss_actor_choices::DEF.name, c.shape(), REASON, move |gpu, report| run_actor(gpu, report, &c))
+    Case::new(loss_actor_choices::DEF.name, c.shape(), REASON, async move |gpu, report| {
+        run_actor(gpu, report, &c).await
+    })
 }
 
 /// log π of a row, as the shader has it.
@@ -67,7 +69,7 @@ fn probability(logp: Known) -> Known {
     logp.exp().give(TINY)
 }
 
-fn run_critics(gpu: &Gpu, report: &Report, c: &Choices) -> Result<()> {
+async fn run_critics(gpu: &Gpu, report: &Report, c: &Choices) -> Result<()> {
     let Choices { rows, choices, critics, temperature, broken } = *c;
     let mut random = Random::new((rows * 11 + choices * 3 + critics) as u64);
     let table = rows * choices;
@@ -118,7 +120,7 @@ fn run_critics(gpu: &Gpu, report: &Report, c: &Choices) -> Result<()> {
         loss_partials: b.6.io(),
     };
     report.run(gpu, &loss_q_choices::bind(gpu, &[p], &io)?, Slot::default())?;
-    let (d_q, partials) = (b.5.read(gpu, report)?, b.6.read(gpu, report)?);
+    let (d_q, partials) = (b.5.read(gpu, report).await?, b.6.read(gpu, report).await?);
     if let Some(row) = broken {
         let at = row * choices + actions[row] as usize;
         report.exact("d_q (no number)", &[d_q[at].is_nan()], &[true]);
@@ -186,7 +188,7 @@ fn compare_critics(
     Ok(())
 }
 
-fn run_actor(gpu: &Gpu, report: &Report, c: &Choices) -> Result<()> {
+async fn run_actor(gpu: &Gpu, report: &Report, c: &Choices) -> Result<()> {
     let Choices { rows, choices, critics, temperature, broken } = *c;
     let mut random = Random::new((rows * 13 + choices * 5 + critics) as u64);
     let table = rows * choices;
@@ -224,7 +226,8 @@ fn run_actor(gpu: &Gpu, report: &Report, c: &Choices) -> Result<()> {
         loss_partials: b.5.io(),
     };
     report.run(gpu, &loss_actor_choices::bind(gpu, &[p], &io)?, Slot::default())?;
-    let (d_logits, logp, partials) = (b.3.read(gpu, report)?, b.4.read(gpu, report)?, b.5.read(gpu, report)?);
+    let (d_logits, logp, partials) =
+        (b.3.read(gpu, report).await?, b.4.read(gpu, report).await?, b.5.read(gpu, report).await?);
     if let Some(row) = broken {
         let numbers: Vec<bool> = d_logits[row * choices..][..choices].iter().map(|x| x.is_nan()).collect();
         report.exact("d_logits (no number)", &numbers, &vec![true; choices]);

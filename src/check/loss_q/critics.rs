@@ -26,14 +26,14 @@ pub(super) fn case(c: Critic) -> Case {
     let Critic { rows, critics, temperature, scale, broken } = c;
     let bad = if broken.is_some() { ", a NaN" } else { "" };
     let shape = format!("{rows} rows, {critics} critics, {}, scale {scale}{bad}", name(temperature));
-    Case::new(loss_q::DEF.name, shape, REASON, move |gpu, report| run(gpu, report, c))
+    Case::new(loss_q::DEF.name, shape, REASON, async move |gpu, report| run(gpu, report, c).await)
 }
 
 /// Numbers before the values, before the log-probabilities, and between the critics.
 const BEFORE: usize = 3;
 const APART: usize = 5;
 
-fn run(gpu: &Gpu, report: &Report, c: Critic) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, c: Critic) -> Result<()> {
     let Critic { rows, critics, temperature, scale, broken } = c;
     let mut random = Random::new((rows * 3 + critics) as u64);
     let stride = rows + APART;
@@ -80,7 +80,7 @@ fn run(gpu: &Gpu, report: &Report, c: Critic) -> Result<()> {
         loss_partials: b.5.io(),
     };
     report.run(gpu, &loss_q::bind(gpu, &[p], &io)?, Slot::default())?;
-    let (d_q, partials) = (b.4.read(gpu, report)?, b.5.read(gpu, report)?);
+    let (d_q, partials) = (b.4.read(gpu, report).await?, b.5.read(gpu, report).await?);
     if let Some(row) = broken {
         report.exact("d_q (no number)", &[d_q[row].is_nan(), d_q[rows + row].is_nan()], &[true; 2]);
         report.exact("loss_partials (not finite)", &[partials[row / 64][3]], &[1.0]);

@@ -33,10 +33,10 @@ pub(super) fn case(c: Dqn) -> Case {
     let by = if dueling { format!("{by}, dueling") } else { by.to_owned() };
     let bad = if broken.is_some() { ", a NaN" } else { "" };
     let shape = format!("{rows} rows of {choices}, {loss:?}, {by}{bad}");
-    Case::new(loss_dqn::DEF.name, shape, REASON, move |gpu, report| run(gpu, report, c))
+    Case::new(loss_dqn::DEF.name, shape, REASON, async move |gpu, report| run(gpu, report, c).await)
 }
 
-fn run(gpu: &Gpu, report: &Report, c: Dqn) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, c: Dqn) -> Result<()> {
     let Dqn { rows, choices, loss, double, dueling, broken } = c;
     let mut random = Random::new((rows * 7 + choices) as u64);
     let count = rows * choices;
@@ -82,7 +82,7 @@ fn run(gpu: &Gpu, report: &Report, c: Dqn) -> Result<()> {
     };
     let io = loss_dqn::Io { q: b.0.io(), actions: b.1.io(), samples: b.2.io(), d_q: b.3.io(), loss_partials: b.4.io() };
     report.run(gpu, &loss_dqn::bind(gpu, &[p], &io)?, Slot::default())?;
-    let (d_q, partials) = (b.3.read(gpu, report)?, b.4.read(gpu, report)?);
+    let (d_q, partials) = (b.3.read(gpu, report).await?, b.4.read(gpu, report).await?);
     if let Some(row) = broken {
         let of_row = &d_q[row * choices..][..choices];
         let numbers: Vec<bool> = of_row.iter().map(|x| x.is_nan()).collect();

@@ -63,7 +63,7 @@ pub(in crate::check) fn chain(
 
 fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [&'static str]) -> Case {
     let label = format!("{rows} × {shape}, {}", if wanted.len() > 1 { "both" } else { wanted[0] });
-    Case::new(mlp_forward_fused::DEF.name, label, (EPS, REASON), move |gpu, report| {
+    Case::new(mlp_forward_fused::DEF.name, label, (EPS, REASON), async move |gpu, report| {
         let mut random = Random::new((rows * 3 + spec.obs_dim()) as u64);
         let layout = spec.layout();
         let parameters = random.normals(layout.len(), 0.3);
@@ -91,7 +91,7 @@ fn forward_case(shape: &str, spec: PolicySpec, rows: usize, wanted: &'static [&'
 
         let start = Array2::from_shape_fn((rows, obs_dim), |(r, c)| f64::from(x[slack + r * stride + c]));
         let chain = |output| chain(&spec, &parameters, start.view(), output);
-        let (got, got_values) = (head_outputs.read(gpu, report)?, values.read(gpu, report)?);
+        let (got, got_values) = (head_outputs.read(gpu, report).await?, values.read(gpu, report).await?);
         if wanted.contains(&Branch::POLICY) {
             let (want, room) = chain(Branch::POLICY);
             let raw = want.ncols();

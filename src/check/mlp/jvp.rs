@@ -44,7 +44,7 @@ fn case(c: Layer, first: bool, tile: Option<Option<Tile>>) -> Case {
     let shape = c.shape() + if first { ", first layer" } else { "" } + &label(tile.flatten());
     let kernel = if tile.is_some() { mlp_jvp_tiled::DEF.name } else { mlp_jvp::DEF.name };
     let tolerance = tolerance(2 * inputs + 1, &[input_activation, activation]);
-    Case::new(kernel, shape, tolerance, move |gpu, report| {
+    Case::new(kernel, shape, tolerance, async move |gpu, report| {
         let mut random = Random::new((rows * 7 + inputs * 5 + outputs * 3) as u64);
         // A weight, a gap, a bias, a gap, copies.
         let (bias_at, extra_at) = (slack + outputs * inputs + slack, 3 * slack + outputs * inputs + outputs);
@@ -97,7 +97,7 @@ fn case(c: Layer, first: bool, tile: Option<Option<Tile>>) -> Case {
         let sizes = hidden.mapv(f64::abs).dot(&d_weight.mapv(f64::abs).t())
             + d_hidden.mapv(f64::abs).dot(&weight.mapv(f64::abs).t())
             + d_bias.mapv(f64::abs);
-        let got = output.read(gpu, report)?;
+        let got = output.read(gpu, report).await?;
         for r in 0..rows {
             let (row, rest) = got[r * output_stride..][..output_stride].split_at(outputs);
             report.floats(&format!("output_tangent row {r}"), row, &want.row(r).to_vec(), |j| sizes[[r, j]]);

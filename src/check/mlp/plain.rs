@@ -15,7 +15,7 @@ use ndarray::{Array1, Array2, s};
 fn forward_case(c: Layer) -> Case {
     let Layer { rows, inputs, outputs, input_activation, activation, extra, slack } = c;
     let tolerance = tolerance(inputs, &[input_activation, activation]);
-    Case::new(mlp_forward::DEF.name, c.shape(), tolerance, move |gpu, report| {
+    Case::new(mlp_forward::DEF.name, c.shape(), tolerance, async move |gpu, report| {
         let mut random = Random::new((rows * 7 + inputs * 5 + outputs) as u64);
         // A weight, a gap, a bias, a gap, copies.
         let (bias_at, extra_at) = (slack + outputs * inputs + slack, 3 * slack + outputs * inputs + outputs);
@@ -39,7 +39,7 @@ fn forward_case(c: Layer) -> Case {
         let layers = vec![Dense { weight: weight.view(), bias: bias.view() }];
         let tape = Mlp { layers, activation, activate_output: true }.forward(hidden.view())?;
         let sizes = hidden.mapv(f64::abs).dot(&weight.mapv(f64::abs).t()) + bias.mapv(f64::abs);
-        let got = output.read(gpu, report)?;
+        let got = output.read(gpu, report).await?;
         let copies = &parameters[extra_at..];
         for r in 0..rows {
             let (row, rest) = got[slack + r * output_stride..][..output_stride].split_at(outputs);
@@ -55,7 +55,7 @@ fn forward_case(c: Layer) -> Case {
 fn backward_input_case(c: Layer, accumulate: bool) -> Case {
     let Layer { rows, inputs, outputs, activation, slack, .. } = c;
     let shape = c.shape() + if accumulate { ", added" } else { "" };
-    Case::new(mlp_backward_input::DEF.name, shape, tolerance(outputs + 1, &[activation]), move |gpu, report| {
+    Case::new(mlp_backward_input::DEF.name, shape, tolerance(outputs + 1, &[activation]), async move |gpu, report| {
         let mut random = Random::new((rows * 3 + inputs * 5 + outputs) as u64);
         let parameters = random.normals(slack + outputs * inputs, 0.7);
         let stride = outputs + slack;
@@ -94,7 +94,7 @@ fn backward_input_case(c: Layer, accumulate: bool) -> Case {
         let sizes = d_y.mapv(f64::abs).dot(&weight.mapv(f64::abs)) + there.mapv(f64::abs);
         let want = through_slope(&sums, activation, &words);
         let sizes: Vec<f64> = sizes.iter().copied().collect();
-        report.floats("d_input", &d_input.read(gpu, report)?, &want, |i| sizes[i]);
+        report.floats("d_input", &d_input.read(gpu, report).await?, &want, |i| sizes[i]);
         Ok(())
     })
 }
@@ -103,7 +103,7 @@ fn backward_weight_case(c: Layer, slice_rows: usize) -> Case {
     let Layer { rows, inputs, outputs, input_activation, slack, .. } = c;
     let shape = format!("{}, slices of {slice_rows}", c.shape());
     let tolerance = tolerance(slice_rows.min(rows), &[input_activation]);
-    Case::new(mlp_backward_weight::DEF.name, shape, tolerance, move |gpu, report| {
+    Case::new(mlp_backward_weight::DEF.name, shape, tolerance, async move |gpu, report| {
         let mut random = Random::new((rows * 3 + inputs * 11 + outputs) as u64);
         let (input_stride, d_stride) = (inputs + slack, outputs + 2 * slack);
         let x = random.normals((slack + rows * input_stride).max(1), 1.2);
@@ -126,7 +126,7 @@ fn backward_weight_case(c: Layer, slice_rows: usize) -> Case {
 
         let hidden = matrix(&x, rows, inputs, slack, input_stride).mapv(|z| activate(input_activation, z));
         let d_y = matrix(&d_output, rows, outputs, slack, d_stride);
-        let got = partials.read(gpu, report)?;
+        let got = partials.read(gpu, report).await?;
         for (index, own) in got.chunks(stride).enumerate() {
             let range = index * slice_rows..rows.min((index + 1) * slice_rows);
             let (h, d) = (hidden.slice(s![range.clone(), ..]), d_y.slice(s![range.clone(), ..]));

@@ -23,7 +23,7 @@ fn forward_case(c: Layer, tile: Option<Tile>, apart: bool) -> Case {
     let Layer { rows, inputs, outputs, input_activation, activation, extra, slack } = c;
     let shape = c.shape() + &label(tile) + if apart { ", apart" } else { "" };
     let tolerance = tolerance(inputs, &[input_activation, activation]);
-    Case::new(mlp_forward_tiled::DEF.name, shape, tolerance, move |gpu, report| {
+    Case::new(mlp_forward_tiled::DEF.name, shape, tolerance, async move |gpu, report| {
         let mut random = Random::new((rows * 7 + inputs * 5 + outputs) as u64);
         let (bias_at, extra_at) = (slack + outputs * inputs + slack, 3 * slack + outputs * inputs + outputs);
         let parameters = random.normals(extra_at + extra, 0.7);
@@ -75,8 +75,8 @@ fn forward_case(c: Layer, tile: Option<Tile>, apart: bool) -> Case {
         let hidden = matrix(&x, rows, inputs, slack, input_stride).mapv(|z| activate(input_activation, z));
         let want = (hidden.dot(&weight.t()) + &bias).mapv(|z| activate(activation, z));
         let sizes = hidden.mapv(f64::abs).dot(&weight.mapv(f64::abs).t()) + bias.mapv(f64::abs);
-        let got = output.read(gpu, report)?;
-        let second = output_b.read(gpu, report)?;
+        let got = output.read(gpu, report).await?;
+        let second = output_b.read(gpu, report).await?;
         let second = if apart { &second } else { &got };
         for r in 0..rows {
             let (row, rest) = got[slack + r * output_stride..][..output_stride].split_at(outputs);
@@ -96,71 +96,76 @@ fn forward_case(c: Layer, tile: Option<Tile>, apart: bool) -> Case {
 fn backward_input_case(c: Layer, tile: Option<Tile>, accumulate: bool) -> Case {
     let Layer { rows, inputs, outputs, activation, slack, .. } = c;
     let shape = c.shape() + &label(tile) + if accumulate { ", added" } else { "" };
-    Case::new(mlp_backward_input_tiled::DEF.name, shape, tolerance(outputs + 1, &[activation]), move |gpu, report| {
-        let mut random = Random::new((rows * 3 + inputs * 5 + outputs) as u64);
-        let parameters = random.normals(slack + outputs * inputs, 0.7);
-        let stride = outputs + slack;
-        let d_output = random.normals(slack + rows * stride, 1.0);
-        let before = random.normals(2 * rows * inputs, 1.0);
-        let words = kept_words(&mut random, 2 * rows * inputs, activation);
-        let buffers = (
-            Guarded::holding(gpu, "parameters", &parameters)?,
-            Guarded::holding(gpu, "d_output", &d_output)?,
-            Guarded::holding(gpu, "kept", &words)?,
-            Guarded::holding(gpu, "d_output_b", &d_output)?,
-        );
-        let d_input = if accumulate {
-            Guarded::updated(gpu, "d_input", &before)?
-        } else {
-            Guarded::output(gpu, "d_input", 2 * rows * inputs)?
-        };
-        let layer = mlp_backward_input::Params {
-            rows: rows as u32,
-            inputs: inputs as u32,
-            outputs: outputs as u32,
-            weight: slack as u32,
-            d_output_stride: stride as u32,
-            accumulate: accumulate.into(),
-            ..Default::default()
-        };
-        let a = mlp_backward_input_tiled::Job { layer, d_output_offset: slack as u32, ..Default::default() };
-        let skip = skip(c);
-        let b = mlp_backward_input_tiled::Job {
-            layer: mlp_backward_input::Params {
-                outputs: (outputs - skip) as u32,
-                weight: (slack + skip * inputs) as u32,
-                ..layer
-            },
-            d_output_offset: (slack + skip) as u32,
-            kept_offset: (rows * inputs) as u32,
-            d_input_offset: (rows * inputs) as u32,
-        };
-        let io = mlp_backward_input_tiled::Io {
-            weights: &buffers.0.io().cast(),
-            d_output: &buffers.1.io().cast(),
-            d_output_b: &buffers.3.io().cast(),
-            kept: buffers.2.io(),
-            d_input: d_input.io(),
-        };
-        let params = mlp_backward_input_tiled::Params::pair(&a, Some(&b));
-        let tile = picked(gpu, tile, [rows, inputs], [rows, inputs]);
-        let calls = mlp_backward_input_tiled::bind(gpu, tile, activation, &[params], &io)?;
-        report.run(gpu, &calls, Slot::default())?;
+    Case::new(
+        mlp_backward_input_tiled::DEF.name,
+        shape,
+        tolerance(outputs + 1, &[activation]),
+        async move |gpu, report| {
+            let mut random = Random::new((rows * 3 + inputs * 5 + outputs) as u64);
+            let parameters = random.normals(slack + outputs * inputs, 0.7);
+            let stride = outputs + slack;
+            let d_output = random.normals(slack + rows * stride, 1.0);
+            let before = random.normals(2 * rows * inputs, 1.0);
+            let words = kept_words(&mut random, 2 * rows * inputs, activation);
+            let buffers = (
+                Guarded::holding(gpu, "parameters", &parameters)?,
+                Guarded::holding(gpu, "d_output", &d_output)?,
+                Guarded::holding(gpu, "kept", &words)?,
+                Guarded::holding(gpu, "d_output_b", &d_output)?,
+            );
+            let d_input = if accumulate {
+                Guarded::updated(gpu, "d_input", &before)?
+            } else {
+                Guarded::output(gpu, "d_input", 2 * rows * inputs)?
+            };
+            let layer = mlp_backward_input::Params {
+                rows: rows as u32,
+                inputs: inputs as u32,
+                outputs: outputs as u32,
+                weight: slack as u32,
+                d_output_stride: stride as u32,
+                accumulate: accumulate.into(),
+                ..Default::default()
+            };
+            let a = mlp_backward_input_tiled::Job { layer, d_output_offset: slack as u32, ..Default::default() };
+            let skip = skip(c);
+            let b = mlp_backward_input_tiled::Job {
+                layer: mlp_backward_input::Params {
+                    outputs: (outputs - skip) as u32,
+                    weight: (slack + skip * inputs) as u32,
+                    ..layer
+                },
+                d_output_offset: (slack + skip) as u32,
+                kept_offset: (rows * inputs) as u32,
+                d_input_offset: (rows * inputs) as u32,
+            };
+            let io = mlp_backward_input_tiled::Io {
+                weights: &buffers.0.io().cast(),
+                d_output: &buffers.1.io().cast(),
+                d_output_b: &buffers.3.io().cast(),
+                kept: buffers.2.io(),
+                d_input: d_input.io(),
+            };
+            let params = mlp_backward_input_tiled::Params::pair(&a, Some(&b));
+            let tile = picked(gpu, tile, [rows, inputs], [rows, inputs]);
+            let calls = mlp_backward_input_tiled::bind(gpu, tile, activation, &[params], &io)?;
+            report.run(gpu, &calls, Slot::default())?;
 
-        let weight = matrix(&parameters, outputs, inputs, slack, inputs);
-        let d_y = matrix(&d_output, rows, outputs, slack, stride);
-        let got = d_input.read(gpu, report)?;
-        for (name, start, from) in [("d_input", 0, 0), ("second d_input", rows * inputs, skip)] {
-            let there = matrix(&before, rows, inputs, start, inputs) * f64::from(u8::from(accumulate));
-            let (d, w) = (d_y.slice(s![.., from..]), weight.slice(s![from.., ..]));
-            let sums: Array2<f64> = d.dot(&w) + &there;
-            let sizes = d.mapv(f64::abs).dot(&w.mapv(f64::abs)) + there.mapv(f64::abs);
-            let want = through_slope(&sums, activation, &words[start..]);
-            let sizes: Vec<f64> = sizes.iter().copied().collect();
-            report.floats(name, &got[start..start + rows * inputs], &want, |i| sizes[i]);
-        }
-        Ok(())
-    })
+            let weight = matrix(&parameters, outputs, inputs, slack, inputs);
+            let d_y = matrix(&d_output, rows, outputs, slack, stride);
+            let got = d_input.read(gpu, report).await?;
+            for (name, start, from) in [("d_input", 0, 0), ("second d_input", rows * inputs, skip)] {
+                let there = matrix(&before, rows, inputs, start, inputs) * f64::from(u8::from(accumulate));
+                let (d, w) = (d_y.slice(s![.., from..]), weight.slice(s![from.., ..]));
+                let sums: Array2<f64> = d.dot(&w) + &there;
+                let sizes = d.mapv(f64::abs).dot(&w.mapv(f64::abs)) + there.mapv(f64::abs);
+                let want = through_slope(&sums, activation, &words[start..]);
+                let sizes: Vec<f64> = sizes.iter().copied().collect();
+                report.floats(name, &got[start..start + rows * inputs], &want, |i| sizes[i]);
+            }
+            Ok(())
+        },
+    )
 }
 
 // As of the plain kernels, for the layer and its second half; the operand that the two have in common is counted once.

@@ -15,7 +15,7 @@ pub(super) fn backward_weight_case(c: Layer, slice_rows: usize, tile: Option<Til
     let Layer { rows, inputs, outputs, input_activation, extra, slack, .. } = c;
     let shape = format!("{}, slices of {slice_rows}{}", c.shape(), label(tile));
     let tolerance = tolerance(slice_rows.min(rows), &[input_activation]);
-    Case::new(mlp_backward_weight_tiled::DEF.name, shape, tolerance, move |gpu, report| {
+    Case::new(mlp_backward_weight_tiled::DEF.name, shape, tolerance, async move |gpu, report| {
         let mut random = Random::new((rows * 3 + inputs * 11 + outputs) as u64);
         let (input_stride, d_stride) = (c.input_stride(), outputs + extra + 2 * slack);
         let x = c.input(&mut random, 1.2);
@@ -72,7 +72,7 @@ pub(super) fn backward_weight_case(c: Layer, slice_rows: usize, tile: Option<Til
 
         let hidden = matrix(&x, rows, inputs, slack, input_stride).mapv(|z| activate(input_activation, z));
         let d_y = matrix(&d_output, rows, outputs + extra, slack, d_stride);
-        let got = partials.read(gpu, report)?;
+        let got = partials.read(gpu, report).await?;
         for (index, own) in got.chunks(stride).enumerate() {
             let range = index * slice_rows..rows.min((index + 1) * slice_rows);
             compare(report, c, &places, own, hidden.slice(s![range.clone(), ..]), d_y.slice(s![range, ..]));

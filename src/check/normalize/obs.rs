@@ -62,7 +62,9 @@ pub(super) fn obs_case(c: Obs) -> Case {
     let tolerance = EPS * (2.0 * (lane + 8.0) + 24.0);
     let reason = "rows of a lane and 8 levels of the tree, twice for squares, a dozen roundings of what is made of them, each division 3 ulp; \
                   the merge itself is in two floats; scale: the batch's range, variance, 1 + range / deviation";
-    Case::new(policy_normalize::DEF.name, shape, (tolerance, reason), move |gpu, report| run(gpu, report, c))
+    Case::new(policy_normalize::DEF.name, shape, (tolerance, reason), async move |gpu, report| {
+        run(gpu, report, c).await
+    })
 }
 
 /// Observations of a step, the final ones, and the statistics before.
@@ -147,7 +149,7 @@ impl Expected {
     }
 }
 
-fn run(gpu: &Gpu, report: &Report, c: Obs) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, c: Obs) -> Result<()> {
     let Obs { rows, dim, final_rows, .. } = c;
     let inputs = Inputs::new(&c);
     let want = Expected::new(&c, &inputs)?;
@@ -178,18 +180,18 @@ fn run(gpu: &Gpu, report: &Report, c: Obs) -> Result<()> {
         ..Default::default()
     };
     report.run(gpu, &policy_normalize::bind(gpu, &[params], &io)?, Slot::default())?;
-    let got = statistics.read(gpu, report)?;
+    let got = statistics.read(gpu, report).await?;
     if c.update {
         compare(report, &got, &want.running, &inputs.before, &want.ranges);
     } else {
         report.exact("statistics", &got, &state);
     }
-    let got = obs.read(gpu, report)?;
+    let got = obs.read(gpu, report).await?;
     report.untouched("obs (before)", got[..obs_offset].iter().enumerate());
     let flat = |array: &Array2<f64>| array.iter().copied().collect::<Vec<f64>>();
     let (of_rows, of_want) = report.numbers("obs", &got[obs_offset..], &flat(&want.obs));
     report.floats("obs", &of_rows, &of_want, |i| want.obs_sizes[i % dim]);
-    let got = final_obs.read(gpu, report)?;
+    let got = final_obs.read(gpu, report).await?;
     report.exact("final_obs (before)", &got[..dim], &inputs.last[..dim]);
     let (of_rows, of_want) = report.numbers("final_obs", &got[dim..], &flat(&want.final_obs));
     report.floats("final_obs", &of_rows, &of_want, |i| want.final_sizes[i]);

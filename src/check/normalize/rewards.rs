@@ -16,7 +16,7 @@ pub(super) fn discount_case(steps: usize, envs: usize, reset: ReturnReset) -> Ca
     let shape = format!("{steps} steps × {envs} environments, {reset:?}{}", if masked { ", fillers" } else { "" });
     let tolerance = EPS * 2.0 * (steps as f64 + 1.0);
     let reason = "two roundings per step; scale: the sum of |terms|";
-    Case::new(advantage_discount::DEF.name, shape, (tolerance, reason), move |gpu, report| {
+    Case::new(advantage_discount::DEF.name, shape, (tolerance, reason), async move |gpu, report| {
         let mut random = Random::new((steps * 7 + envs) as u64);
         let (rewards, start) = (random.normals(steps * envs, 1.0), random.normals(envs, 3.0));
         let (terminated, truncated) = (random.flags(steps * envs, 5), random.flags(steps * envs, 7));
@@ -62,8 +62,8 @@ pub(super) fn discount_case(steps: usize, envs: usize, reset: ReturnReset) -> Ca
             ..Default::default()
         };
         report.run(gpu, &advantage_discount::bind(gpu, &[params], &io)?, Slot::default())?;
-        report.floats("discounted", &discounted.read(gpu, report)?, &want, |i| sizes[i]);
-        report.floats("carried", &carried.read(gpu, report)?, &carried_want, |n| carried_sizes[n]);
+        report.floats("discounted", &discounted.read(gpu, report).await?, &want, |i| sizes[i]);
+        report.floats("carried", &carried.read(gpu, report).await?, &carried_want, |n| carried_sizes[n]);
         Ok(())
     })
 }
@@ -97,7 +97,7 @@ pub(super) fn running_case(c: Segments) -> Case {
     let tolerance = EPS * 12.0;
     let reason = "a batch's deviation is rounded to f32, twice that for its square; the merges are in two floats, 2^-44 each; \
                   a root of at most 5 ulp for the scale; scale: the deviation, and the variance";
-    Case::new(reduce_running::DEF.name, shape, (tolerance, reason), move |gpu, report| {
+    Case::new(reduce_running::DEF.name, shape, (tolerance, reason), async move |gpu, report| {
         let mut random = Random::new((segments * 11 + rows) as u64);
         let (mean, variance) = (held(f64::from(mean) + 1e-9), held(1.5 + 1e-9));
         let before =
@@ -137,13 +137,13 @@ pub(super) fn running_case(c: Segments) -> Case {
             eps,
         };
         report.run(gpu, &reduce_running::bind(gpu, &[params], &io)?, Slot::default())?;
-        let got = statistic.read(gpu, report)?;
+        let got = statistic.read(gpu, report).await?;
         if segments == 0 {
             report.exact("statistic", &got, &state);
         } else {
             compare(report, &got, &running, &before, &[running.variance[0].sqrt()]);
         }
-        let got = coefficients.read(gpu, report)?;
+        let got = coefficients.read(gpu, report).await?;
         let shifts = got.iter().zip(&pairs).map(|(g, w)| (f64::from(g[0]) + f64::from(g[2]), w[0], w[1].max(1e-30)));
         errors(report, "coefficients (shift)", shifts);
         let (scales, want): (Vec<f32>, Vec<f64>) = got.iter().zip(&pairs).map(|(g, w)| (g[1], w[1])).unzip();
@@ -158,7 +158,7 @@ pub(super) fn rescale_case(rows: usize, segment: usize, inverse: bool, clip: f32
     let shape = format!("{rows} numbers in segments of {segment}, {direction}, clip {clip}");
     let reason = "a subtraction and a division of 3 ulp, or two roundings; the shift is in two f32; \
                   scale: the result, or the sum of |terms|";
-    Case::new(advantage_rescale::DEF.name, shape, (8.0 * EPS, reason), move |gpu: &Gpu, report| -> Result<()> {
+    Case::new(advantage_rescale::DEF.name, shape, (8.0 * EPS, reason), async move |gpu: &Gpu, report| -> Result<()> {
         let mut random = Random::new((rows * 3 + segment) as u64);
         let numbers = random.normals(rows, 2.0);
         let mut pairs: Vec<[f32; 4]> = (0..rows.div_ceil(segment))
@@ -184,7 +184,7 @@ pub(super) fn rescale_case(rows: usize, segment: usize, inverse: bool, clip: f32
                 (x, shift, scale) => limit((x - shift) / scale),
             })
             .collect();
-        report.floats("numbers", &buffer.read(gpu, report)?, &want, |i| {
+        report.floats("numbers", &buffer.read(gpu, report).await?, &want, |i| {
             let (x, shift, scale) = of(i);
             if inverse { x.abs() * scale + shift.abs() } else { 1e-6 }
         });

@@ -73,7 +73,7 @@ pub(super) fn clip_case_of(
     }
     let reason =
         "four squares a lane and 6 levels of the tree, the partial sums likewise, halved by the root; scale: the norm";
-    Case::new(optim_clip::DEF.name, shape, (norm_tolerance(count), reason), move |gpu, report| {
+    Case::new(optim_clip::DEF.name, shape, (norm_tolerance(count), reason), async move |gpu, report| {
         let data = gradient(&mut Random::new(count as u64), count, bad);
         let index = 1_usize;
         let initial = [u32::from(bad == Bad::Stopped) * 2, 7, 7, 3, 4, 5, 0, 0];
@@ -99,10 +99,10 @@ pub(super) fn clip_case_of(
             trace: buffers.4.io(),
         };
         report.run(gpu, &optim_clip::bind(gpu, &[p], &io)?, Slot::default())?;
-        buffers.1.read(gpu, report)?;
-        let control = buffers.2.read(gpu, report)?;
-        let trace = buffers.4.read(gpu, report)?;
-        let step = buffers.3.read(gpu, report)?;
+        buffers.1.read(gpu, report).await?;
+        let control = buffers.2.read(gpu, report).await?;
+        let trace = buffers.4.read(gpu, report).await?;
+        let step = buffers.3.read(gpu, report).await?;
         let mut want = initial;
         let row = index * width;
         if [Bad::No, Bad::Large].contains(&bad) {

@@ -138,8 +138,8 @@ impl Device {
         report.run(gpu, &calls, slot)
     }
 
-    pub fn read(&self, gpu: &Gpu, report: &Report) -> Result<[Vec<f32>; 3]> {
+    pub async fn read(&self, gpu: &Gpu, report: &Report) -> Result<[Vec<f32>; 3]> {
         let [p, m, v] = &self.state;
-        Ok([p.read(gpu, report)?, m.read(gpu, report)?, v.read(gpu, report)?])
+        Ok([p.read(gpu, report).await?, m.read(gpu, report).await?, v.read(gpu, report).await?])
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn adam_case(c: Steps) -> Case {
     let reason = "per step: moments and parameters rounded, root and division of 3 ulp; the clip's factor has the norm's error; \
                   scale: parameter + steps × learning rate, and the moments' own size";
     let kernel = if optimizer == Optimizer::RmsProp { optim_rmsprop::DEF.name } else { optim_adam::DEF.name };
-    Case::new(kernel, shape, (tolerance, reason), move |gpu, report| run(gpu, report, c))
+    Case::new(kernel, shape, (tolerance, reason), async move |gpu, report| run(gpu, report, c).await)
 }
 
 fn settings(c: &Steps) -> AdamSettings {
@@ -105,7 +105,7 @@ impl Sizes {
     }
 }
 
-fn run(gpu: &Gpu, report: &Report, c: Steps) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, c: Steps) -> Result<()> {
     let Steps { count, steps, bad_step, .. } = c;
     let mut random = Random::new((count + steps) as u64);
     let lr = 0.01_f32;
@@ -119,24 +119,24 @@ fn run(gpu: &Gpu, report: &Report, c: Steps) -> Result<()> {
     for step in 0..steps {
         let bad = if bad_step == Some(step) { Bad::Nan } else { Bad::No };
         let own = gradient(&mut random, count, bad);
-        let before = device.read(gpu, report)?;
+        let before = device.read(gpu, report).await?;
         device.step(gpu, report, &own, lr)?;
         let before_step = parameters.clone();
         if adam.step(&settings, lr.into(), &mut parameters, &wide(&own))?.stepped {
             sizes.step(&c, &settings, &own, &before_step);
             continue;
         }
-        let after = device.read(gpu, report)?;
+        let after = device.read(gpu, report).await?;
         for (i, name) in ["parameters", "exp_avg", "exp_avg_sq"].iter().enumerate() {
             report.exact(&format!("{name} (step refused)"), &after[i], &before[i]);
         }
     }
-    let [p, m, v] = device.read(gpu, report)?;
+    let [p, m, v] = device.read(gpu, report).await?;
     let moved = steps as f64 * f64::from(lr);
     // Where terms of the first moment cancel, so do their errors' share in the step; 4 bounds |terms| / √v.
     report.floats("parameters", &p, &parameters, |i| parameters[i].abs() + 4.0 * moved);
     report.floats("exp_avg", &m, &adam.exp_avg, |i| sizes.first[i]);
     report.floats("exp_avg_sq", &v, &adam.exp_avg_sq, |i| sizes.second[i]);
-    report.exact("optimizer_step", &device.optimizer_step.read(gpu, report)?, &[adam.step]);
+    report.exact("optimizer_step", &device.optimizer_step.read(gpu, report).await?, &[adam.step]);
     Ok(())
 }

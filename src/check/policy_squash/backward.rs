@@ -37,7 +37,7 @@ pub(super) fn case(c: Backward) -> Case {
     };
     let shape =
         format!("{rows} rows of {dims}, {critics} critics, {what}, {temperature:?}, ε {epsilon}, means {spread}");
-    Case::new(policy_squash_backward::DEF.name, shape, REASON, move |gpu, report| run(gpu, report, c))
+    Case::new(policy_squash_backward::DEF.name, shape, REASON, async move |gpu, report| run(gpu, report, c).await)
 }
 
 /// The kernel's inputs.
@@ -77,7 +77,7 @@ impl Inputs {
     }
 }
 
-fn run(gpu: &Gpu, report: &Report, c: Backward) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, c: Backward) -> Result<()> {
     let Backward { rows, dims, deterministic, temperature, epsilon, tanh, .. } = c;
     let inputs = Inputs::new(&c);
     let width = if deterministic { dims } else { 2 * dims };
@@ -116,7 +116,7 @@ fn run(gpu: &Gpu, report: &Report, c: Backward) -> Result<()> {
         d_outputs: b.4.io(),
     };
     report.run(gpu, &policy_squash_backward::bind(gpu, &[p], &io)?, Slot::default())?;
-    let got = b.4.read(gpu, report)?;
+    let got = b.4.read(gpu, report).await?;
     let raw = table(&inputs.outputs[BEFORE..], rows)?;
     let d_action = Array2::from_shape_fn((rows, dims), |(r, d)| inputs.d_action(&c, r, d).value);
     if deterministic {

@@ -52,12 +52,12 @@ pub(super) fn case(c: Sample) -> Case {
     let Sample { rows, dims, source, epsilon, spread, tanh } = c;
     let limits = if tanh { ", log σ by tanh" } else { "" };
     let shape = format!("{rows} rows of {dims}, {source:?}, ε {epsilon}, means {spread}{limits}");
-    Case::new(policy_squash::DEF.name, shape, REASON, move |gpu, report| run(gpu, report, c))
+    Case::new(policy_squash::DEF.name, shape, REASON, async move |gpu, report| run(gpu, report, c).await)
 }
 
 const BEFORE: usize = 3;
 
-fn run(gpu: &Gpu, report: &Report, c: Sample) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, c: Sample) -> Result<()> {
     let Sample { rows, dims, source, epsilon, spread, tanh } = c;
     let mut random = Random::new((rows * 11 + dims) as u64);
     let outputs = [vec![f32::NAN; BEFORE], raw(&mut random, rows, dims, spread)].concat();
@@ -106,7 +106,7 @@ fn run(gpu: &Gpu, report: &Report, c: Sample) -> Result<()> {
         _ => drawn(source, row, d),
     };
     let all: Vec<Known> = (0..rows * dims).map(|i| z(i / dims, i % dims)).collect();
-    let noise = noise.read(gpu, report)?;
+    let noise = noise.read(gpu, report).await?;
     let values = |known: &[Known]| known.iter().map(|known| known.value).collect::<Vec<_>>();
     report.floats("noise", &noise, &values(&all), |i| all[i].error / EPS);
     let raw = table(&outputs[BEFORE..], rows)?;
@@ -114,14 +114,14 @@ fn run(gpu: &Gpu, report: &Report, c: Sample) -> Result<()> {
     let want = settings(epsilon, tanh).sample(raw.slice(s![.., ..dims]), raw.slice(s![.., dims..]), drawn.view())?;
 
     let [actions, to_envs, logp] = known(&c, &raw, &all, &bounds);
-    let got = b.2.read(gpu, report)?;
+    let got = b.2.read(gpu, report).await?;
     report.untouched("actions (before the first)", got[..BEFORE].iter().enumerate());
     let rows_of = got[BEFORE..].chunks(stride);
     let own: Vec<f32> = rows_of.clone().flat_map(|row| row[..dims].iter().copied()).collect();
     report.floats("actions", &own, &want.action.iter().copied().collect::<Vec<_>>(), |i| actions[i].error / EPS);
     rows_of.for_each(|row| report.untouched("actions (between rows)", row[dims..].iter().enumerate()));
-    report.floats("logp", &b.3.read(gpu, report)?, &want.log_prob.to_vec(), |i| logp[i].error / EPS);
-    report.floats("env_actions", &b.4.read(gpu, report)?, &values(&to_envs), |i| to_envs[i].error / EPS);
+    report.floats("logp", &b.3.read(gpu, report).await?, &want.log_prob.to_vec(), |i| logp[i].error / EPS);
+    report.floats("env_actions", &b.4.read(gpu, report).await?, &values(&to_envs), |i| to_envs[i].error / EPS);
     Ok(())
 }
 

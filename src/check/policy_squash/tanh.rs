@@ -25,10 +25,10 @@ const BEFORE: usize = 2;
 pub(super) fn case(c: Noisy) -> Case {
     let Noisy { rows, dims, source, sigma, clip } = c;
     let shape = format!("{rows} rows of {dims}, {source:?}, {sigma} within {clip:e}");
-    Case::new(policy_tanh::DEF.name, shape, REASON, move |gpu, report| run(gpu, report, c))
+    Case::new(policy_tanh::DEF.name, shape, REASON, async move |gpu, report| run(gpu, report, c).await)
 }
 
-fn run(gpu: &Gpu, report: &Report, c: Noisy) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, c: Noisy) -> Result<()> {
     let Noisy { rows, dims, source, sigma, clip } = c;
     let mut random = Random::new((rows * 13 + dims) as u64);
     let (count, stride) = (rows * dims, dims + 3);
@@ -72,7 +72,7 @@ fn run(gpu: &Gpu, report: &Report, c: Noisy) -> Result<()> {
     let z = |i: usize| if source == Source::Given { exact(given[i].into()) } else { drawn(source, i / dims, i % dims) };
     let all: Vec<Known> = (0..count).map(z).collect();
     let values = |known: &[Known]| known.iter().map(|known| known.value).collect::<Vec<_>>();
-    report.floats("noise", &noise.read(gpu, report)?, &values(&all), |i| all[i].error / EPS);
+    report.floats("noise", &noise.read(gpu, report).await?, &values(&all), |i| all[i].error / EPS);
     let shape = (rows, dims);
     let raw = Array2::from_shape_fn(shape, |(r, d)| f64::from(outputs[BEFORE + r * dims + d]));
     let drawn = Array2::from_shape_fn(shape, |(r, d)| all[r * dims + d].value);
@@ -91,7 +91,7 @@ fn run(gpu: &Gpu, report: &Report, c: Noisy) -> Result<()> {
             (exact(outputs[BEFORE + i].into()).tanh() + moved).clamp(-1.0, 1.0)
         })
         .collect();
-    let got = b.2.read(gpu, report)?;
+    let got = b.2.read(gpu, report).await?;
     report.untouched("actions (before the first)", got[..BEFORE].iter().enumerate());
     let rows_of = got[BEFORE..].chunks(stride);
     let own: Vec<f32> = rows_of.clone().flat_map(|row| row[..dims].iter().copied()).collect();
@@ -99,6 +99,6 @@ fn run(gpu: &Gpu, report: &Report, c: Noisy) -> Result<()> {
     rows_of.for_each(|row| report.untouched("actions (between rows)", row[dims..].iter().enumerate()));
     let to_envs: Vec<Known> =
         (0..count).map(|i| to_env(Known { value: want[i], ..known[i] }, bounds[i % dims])).collect();
-    report.floats("env_actions", &b.3.read(gpu, report)?, &values(&to_envs), |i| to_envs[i].error / EPS);
+    report.floats("env_actions", &b.3.read(gpu, report).await?, &values(&to_envs), |i| to_envs[i].error / EPS);
     Ok(())
 }

@@ -26,7 +26,7 @@ pub(super) fn case(rows: usize, steps: usize, broken: bool) -> Case {
     let reason =
         "a mean has the roundings of a lane's sum and of a tree, a step those of Adam; scale: sizes of the terms";
     Case::new(optim_temperature::DEF.name, format!("{rows} rows, {steps} steps{bad}"), (tolerance, reason), {
-        move |gpu, report| run(gpu, report, [rows, steps], broken)
+        async move |gpu, report| run(gpu, report, [rows, steps], broken).await
     })
 }
 
@@ -90,7 +90,7 @@ impl Device {
     }
 }
 
-fn run(gpu: &Gpu, report: &Report, [rows, steps]: [usize; 2], broken: bool) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, [rows, steps]: [usize; 2], broken: bool) -> Result<()> {
     let mut random = Random::new((rows + steps) as u64);
     let settings = settings();
     let initial = [7.0, 7.0, 7.0, -1.25_f32];
@@ -128,8 +128,8 @@ fn run(gpu: &Gpu, report: &Report, [rows, steps]: [usize; 2], broken: bool) -> R
         first = settings.beta1 * first + (1.0 - settings.beta1) * size;
         second = settings.beta2 * second + (1.0 - settings.beta2) * size * size;
     }
-    let [p, m, v] = [0, 1, 2].map(|i: usize| device.state[i].read(gpu, report));
-    let (p, m, v) = (p?, m?, v?);
+    let [p, m, v] = &device.state;
+    let (p, m, v) = (p.read(gpu, report).await?, m.read(gpu, report).await?, v.read(gpu, report).await?);
     report.exact(
         "what lies before log α",
         &[&p[..ALPHA_AT], &m[..ALPHA_AT], &v[..ALPHA_AT]],
@@ -141,8 +141,8 @@ fn run(gpu: &Gpu, report: &Report, [rows, steps]: [usize; 2], broken: bool) -> R
     report.floats("exp_avg", &m[ALPHA_AT..], &adam.exp_avg, |_| first);
     report.floats("exp_avg_sq", &v[ALPHA_AT..], &adam.exp_avg_sq, |_| second);
     let taken = if broken { steps - 1 } else { steps } as u32;
-    report.exact("steps", &device.steps.read(gpu, report)?, &[5, taken]);
-    let statistics = device.statistics.read(gpu, report)?;
+    report.exact("steps", &device.steps.read(gpu, report).await?, &[5, taken]);
+    let statistics = device.statistics.read(gpu, report).await?;
     for ((step, want), sizes) in want.iter().zip(&sizes) {
         report.floats(&format!("statistics {step}"), &statistics[*step], want, |i| sizes[i]);
     }

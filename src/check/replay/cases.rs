@@ -26,12 +26,12 @@ fn name(shape: ReplayShape, steps: usize, ends: u32) -> String {
 }
 
 fn store_case(shape: ReplayShape, steps: usize, ends: u32) -> Case {
-    Case::new(replay_store::DEF.name, name(shape, steps, ends), EXACT, move |gpu, report| {
+    Case::new(replay_store::DEF.name, name(shape, steps, ends), EXACT, async move |gpu, report| {
         let world = World::new(shape, steps, ends);
         let [ring, own] = world.store(gpu, report)?;
-        report.exact("ring", &ring.read(gpu, report)?, &world.ring());
+        report.exact("ring", &ring.read(gpu, report).await?, &world.ring());
         let want = if shape.slots == 0 { vec![0] } else { world.ends() };
-        report.exact("ends", &own.read(gpu, report)?, &want);
+        report.exact("ends", &own.read(gpu, report).await?, &want);
         Ok(())
     })
 }
@@ -52,14 +52,20 @@ fn sample_case(shape: ReplayShape, steps: usize, ends: u32, batch: Batch) -> Cas
     // A power of γ has as many roundings as steps, each term one more, and the sum as many additions.
     let tolerance = EPS * (2.0 * f64::from(n_steps) + 1.0);
     let reason = "words are copied; a discount is rounded once a step, a sum twice; scale: its terms";
-    Case::new(replay_sample::DEF.name, label, (tolerance, reason), move |gpu, report| {
+    Case::new(replay_sample::DEF.name, label, (tolerance, reason), async move |gpu, report| {
         let world = World::new(shape, steps, ends);
         let [ring, own] = world.store(gpu, report)?;
-        sample(gpu, report, &world, [&ring, &own], batch)
+        sample(gpu, report, &world, [&ring, &own], batch).await
     })
 }
 
-fn sample(gpu: &Gpu, report: &Report, world: &World, [ring, own]: [&Guarded<u32>; 2], batch: Batch) -> Result<()> {
+async fn sample(
+    gpu: &Gpu,
+    report: &Report,
+    world: &World,
+    [ring, own]: [&Guarded<u32>; 2],
+    batch: Batch,
+) -> Result<()> {
     let ReplayShape { capacity, envs, obs_dim, action_words, slots } = world.shape;
     let Batch { rows, n_steps, whole } = batch;
     let (width, words) = (obs_dim as usize, action_words as usize);
@@ -106,10 +112,10 @@ fn sample(gpu: &Gpu, report: &Report, world: &World, [ring, own]: [&Guarded<u32>
     report.run(gpu, &replay_sample::bind(gpu, &[p], &io, &uniforms)?, slot)?;
 
     let got = Found {
-        seen: seen.read(gpu, report)?,
-        actions: actions.read(gpu, report)?,
+        seen: seen.read(gpu, report).await?,
+        actions: actions.read(gpu, report).await?,
         stride,
-        samples: samples.read(gpu, report)?,
+        samples: samples.read(gpu, report).await?,
     };
     got.compare(report, world, batch)
 }

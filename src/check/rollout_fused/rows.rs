@@ -21,7 +21,9 @@ fn case(hidden: &[usize], activation: Activation, env: Env, head: Head, (envs, s
     let shape = format!("{own}, {envs} environments, {steps} steps, {}{layers} {activation:?}, {head}", spec.obs_dim());
     let parameters = Random::new(hidden.len() as u64).normals(spec.layout().len(), 0.3);
     let setup = Setup { spec, env, envs, steps, parameters };
-    Case::new(rollout_fused::DEF.name, shape, (TOLERANCE, REASON), move |gpu, report| setup.run(gpu, report))
+    Case::new(rollout_fused::DEF.name, shape, (TOLERANCE, REASON), async move |gpu, report| {
+        setup.run(gpu, report).await
+    })
 }
 
 /// The actor, and a step of CartPole; an observation, an action, what came of it, and a last observation.

@@ -102,21 +102,21 @@ impl Setup {
     }
 
     /// What the device has, with the words of actions and the log-probabilities.
-    fn read(&self, gpu: &Gpu, report: &Report, world: &World) -> Result<(Seen, Vec<u32>, Vec<f32>)> {
-        let (words, numbers) = (world.words.read(gpu, report)?, world.numbers.read(gpu, report)?);
+    async fn read(&self, gpu: &Gpu, report: &Report, world: &World) -> Result<(Seen, Vec<u32>, Vec<f32>)> {
+        let (words, numbers) = (world.words.read(gpu, report).await?, world.numbers.read(gpu, report).await?);
         let floats: Vec<f32> = words.iter().map(|word| f32::from_bits(*word)).collect();
         for (name, from, to) in [("words", &floats, self.terminated()), ("numbers", &numbers, self.logp())] {
             report.untouched(name, from[..SLACK].iter().enumerate());
             report.untouched(name, from[to - SLACK..to].iter().enumerate());
         }
         let seen = Seen {
-            env_state: world.env_state.read(gpu, report)?,
-            obs: world.obs.read(gpu, report)?,
-            final_obs: world.final_obs.read(gpu, report)?,
+            env_state: world.env_state.read(gpu, report).await?,
+            obs: world.obs.read(gpu, report).await?,
+            final_obs: world.final_obs.read(gpu, report).await?,
             rewards: numbers[SLACK..SLACK + self.rows()].to_vec(),
             terminated: words[self.terminated()..].to_vec(),
-            truncated: world.truncated.read(gpu, report)?,
-            episodes: world.episodes.read(gpu, report)?,
+            truncated: world.truncated.read(gpu, report).await?,
+            episodes: world.episodes.read(gpu, report).await?,
         };
         let actions = words[SLACK..self.terminated() - SLACK].to_vec();
         Ok((seen, actions, numbers[self.logp()..].to_vec()))
@@ -184,7 +184,7 @@ impl Setup {
         Ok(())
     }
 
-    pub fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
+    pub async fn run(&self, gpu: &Gpu, report: &Report) -> Result<()> {
         let (env, n, dim) = (self.env, self.envs, self.env.obs_dim());
         let mut random = Random::new(n as u64);
         // Nothing has ended yet: a step that ends resets.
@@ -208,7 +208,7 @@ impl Setup {
         let mut now = initial.clone();
         for (t, call) in self.bind(gpu, &world, &ring, 1)?.chunks(1).enumerate() {
             report.run(gpu, call, slot)?;
-            let (seen, actions, logp) = self.read(gpu, report, &world)?;
+            let (seen, actions, logp) = self.read(gpu, report, &world).await?;
             let rows = t * n..(t + 1) * n;
             let own = &actions[rows.start * action_words..rows.end * action_words];
             let taken = Actions::from_words(&self.spec.head, n, own)
@@ -238,8 +238,8 @@ impl Setup {
         let at_once = self.world(gpu, &initial)?;
         report.run(gpu, &self.bind(gpu, &at_once, &ring, self.steps)?, slot)?;
         let bits = |floats: &[f32]| floats.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-        let all = |world: &World| -> Result<Vec<(&'static str, Vec<u32>)>> {
-            let (seen, actions, logp) = self.read(gpu, report, world)?;
+        let all = async |world: &World| -> Result<Vec<(&'static str, Vec<u32>)>> {
+            let (seen, actions, logp) = self.read(gpu, report, world).await?;
             Ok(vec![
                 ("env_state", seen.env_state),
                 ("actions", actions),
@@ -252,7 +252,7 @@ impl Setup {
                 ("episodes", bits(bytemuck::cast_slice(&seen.episodes))),
             ])
         };
-        for ((name, got), (_, want)) in all(&at_once)?.iter().zip(all(&world)?) {
+        for ((name, got), (_, want)) in all(&at_once).await?.iter().zip(all(&world).await?) {
             report.exact(name, got, &want);
         }
         Ok(())

@@ -51,8 +51,8 @@ impl<T: Element> Guarded<T> {
     }
 
     /// The elements; a guard word that changed is a fault.
-    pub(in crate::check) fn read(&self, gpu: &Gpu, report: &Report) -> Result<Vec<T>> {
-        let words = gpu.read(&self.words)?;
+    pub(in crate::check) async fn read(&self, gpu: &Gpu, report: &Report) -> Result<Vec<T>> {
+        let words = gpu.read_async(&self.words).await?;
         report.guards(self.label, &words, self.guard);
         let inside = &words[GUARD..GUARD + self.len * size_of::<T>() / 4];
         Ok(bytemuck::pod_collect_to_vec(inside))

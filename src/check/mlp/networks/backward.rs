@@ -15,11 +15,11 @@ use ndarray::{Array2, s};
 
 /// `first`: the first column of the input whose gradient is computed.
 pub(super) fn case(c: Networks, first: usize) -> Case {
-    let run = move |gpu: &Gpu, report: &Report| run(gpu, report, &c, first);
+    let run = async move |gpu: &Gpu, report: &Report| run(gpu, report, &c, first).await;
     Case::new(mlp_backward_networks::DEF.name, format!("{}, input from {first}", c.label()), (EPS, REASON), run)
 }
 
-fn run(gpu: &Gpu, report: &Report, c: &Networks, first: usize) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, c: &Networks, first: usize) -> Result<()> {
     let Networks { rows, count, activation, .. } = *c;
     let (layers, len) = c.layers();
     let mut random = Random::new((rows + 5 * c.inputs()) as u64);
@@ -60,7 +60,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Networks, first: usize) -> Result<()> {
         d_input: b.4.io(),
     };
     report.run(gpu, &mlp_backward_networks::bind(gpu, activation, &[p], &io)?, Slot::default())?;
-    let (d_kept, d_input) = (b.3.read(gpu, report)?, b.4.read(gpu, report)?);
+    let (d_kept, d_input) = (b.3.read(gpu, report).await?, b.4.read(gpu, report).await?);
     report.untouched("d_kept (before)", d_kept[..SLACK].iter().enumerate());
     report.untouched("d_input (before)", d_input[..SLACK].iter().enumerate());
     for network in 0..count {

@@ -14,11 +14,11 @@ use crate::reference::mlp::activate;
 use ndarray::Array2;
 
 pub(super) fn case(c: Networks) -> Case {
-    let run = move |gpu: &Gpu, report: &Report| run(gpu, report, &c);
+    let run = async move |gpu: &Gpu, report: &Report| run(gpu, report, &c).await;
     Case::new(mlp_forward_networks::DEF.name, c.label(), (EPS, REASON), run)
 }
 
-fn run(gpu: &Gpu, report: &Report, c: &Networks) -> Result<()> {
+async fn run(gpu: &Gpu, report: &Report, c: &Networks) -> Result<()> {
     let Networks { rows, count, activation, .. } = *c;
     let (layers, len) = c.layers();
     let mut random = Random::new((rows + 3 * c.inputs()) as u64);
@@ -52,7 +52,7 @@ fn run(gpu: &Gpu, report: &Report, c: &Networks) -> Result<()> {
     };
     let io = mlp_forward_networks::Io { parameters: b.0.io(), input: b.1.io(), output: b.2.io(), kept: b.3.io() };
     report.run(gpu, &mlp_forward_networks::bind(gpu, activation, &[p], &io)?, Slot::default())?;
-    let (output, all) = (b.2.read(gpu, report)?, b.3.read(gpu, report)?);
+    let (output, all) = (b.2.read(gpu, report).await?, b.3.read(gpu, report).await?);
     report.untouched("output (before)", output[..SLACK].iter().enumerate());
     report.untouched("kept (before)", all[..SLACK].iter().enumerate());
     for network in 0..count {

@@ -1,107 +1,136 @@
-//! What `wgpo bench --json` writes, and `--compare` and `--report` read. The keys are described in docs/bench-format.md.
+//! What `wgpo bench --json` and the page in a browser write. The keys are described in docs/bench-format.md.
+
+mod place;
+mod roof;
+
+pub use place::PlaceRecord;
+pub use roof::{HalfRecord, RoofRecord};
 
 use super::date::today;
-use super::place::PlaceRecord;
-use crate::files;
-use anyhow::{Context, Result, bail};
+use super::{Load, Options, Part, Place, Roof, Row, STEADY, Spread, Timing, shares};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
-use wgpo::bench::{Load, Options, Roof, Row, STEADY, Spread, shares};
-use wgpo::place::Place;
 
 /// Version of the keys.
 pub const FORMAT: u32 = 1;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A whole record. As JSON it is what docs/bench-format.md describes, key by key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
+    /// [`FORMAT`].
     pub format: u32,
+    /// Version of wgpo.
     pub wgpo: String,
+    /// Day of the measurement by UTC, as 2026-01-31.
     pub date: String,
+    /// Whether sizes were small: such times are no measure of speed.
     pub quick: bool,
+    /// How long each row was measured at least, in seconds.
     pub seconds_per_row: f64,
-    /// Absent in records of earlier versions, like all that has a default below.
+    /// What other processes took meanwhile. Absent in records of earlier versions, like all that has a default below.
     #[serde(default)]
     pub load: Option<LoadRecord>,
+    /// Where.
     pub place: PlaceRecord,
+    /// What the device can do.
     pub roof: RoofRecord,
+    /// The rows, in the order of the table.
     pub rows: Vec<RowRecord>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// [`Load`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LoadRecord {
+    /// CPUs' worth of time that other processes used.
     pub other_cpus: f64,
+    /// CPUs of the machine.
     pub cpus: usize,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct HalfRecord {
-    pub bytes_per_second: f64,
-    pub flops_per_second: f64,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RoofRecord {
-    pub bytes_per_second: f64,
-    pub flops_per_second: f64,
-    pub dispatch_seconds: Option<f64>,
-    pub submission_seconds: Option<f64>,
-    pub readback_seconds: Option<f64>,
-    #[serde(default)]
-    pub before: Option<HalfRecord>,
-    #[serde(default)]
-    pub after: Option<HalfRecord>,
-    #[serde(default)]
-    pub halves_apart: Option<f64>,
-    pub method: String,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// [`Spread`], in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SpreadRecord {
+    /// [`Spread::median`].
     pub median: f64,
+    /// [`Spread::low`].
     pub low: f64,
+    /// [`Spread::high`].
     pub high: f64,
+    /// [`Spread::repeats`].
     pub repeats: usize,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// [`Part`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KernelRecord {
+    /// Its stem.
     pub kernel: String,
+    /// Its dispatches in one run.
     pub dispatches: usize,
+    /// Seconds of all of them, run without the others.
     pub seconds: Option<f64>,
+    /// That over the sum of all parts'.
     pub share: Option<f64>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// [`Row`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowRecord {
+    /// The row's.
     pub name: String,
+    /// The row's.
     pub shape: String,
+    /// The row's.
     pub net: Option<String>,
+    /// Whether it matched the reference.
     pub passed: bool,
+    /// The worst error; `None` where it is no finite number.
     pub worst_error: Option<f64>,
+    /// Largest error that passes.
     pub tolerance: f64,
+    /// Why the tolerance is what it is.
     pub reason: String,
+    /// What is wrong, if it did not pass.
     pub fault: Option<String>,
+    /// What one run does: `rows`, `steps` or `parameters`.
     pub unit: String,
+    /// How many of these.
     pub units: f64,
+    /// Operations of one run.
     pub flops: f64,
+    /// Bytes of one run.
     pub bytes: f64,
+    /// [`Timing::seconds`].
     pub seconds: Option<SpreadRecord>,
+    /// [`Timing::rounds`].
     #[serde(default)]
     pub rounds: Vec<f64>,
+    /// [`Timing::halves`].
     #[serde(default)]
     pub halves_apart: Option<f64>,
+    /// CPUs that other processes used during its rounds.
     #[serde(default)]
     pub other_cpus: Option<f64>,
+    /// [`Clock::name`](super::Clock::name).
     pub clock: Option<String>,
+    /// [`Timing::wall`].
     pub wall_seconds: Option<SpreadRecord>,
+    /// [`Row::units`].
     pub units_per_second: Option<f64>,
+    /// [`Row::flops`].
     pub flops_per_second: Option<f64>,
+    /// [`Row::bytes`].
     pub bytes_per_second: Option<f64>,
+    /// [`Row::share_of`] the better roof.
     pub roof_share: Option<f64>,
+    /// [`shares`].
     pub update_share: Option<f64>,
+    /// [`Timing::dispatches`].
     pub dispatches: Option<u64>,
+    /// [`Timing::submissions`].
     pub submissions: Option<u64>,
+    /// [`Timing::readbacks`].
     pub readbacks: Option<u64>,
+    /// What it is made of, slowest first.
     pub kernels: Vec<KernelRecord>,
 }
 
@@ -134,32 +163,6 @@ impl LoadRecord {
     }
 }
 
-impl RoofRecord {
-    /// The better of what was measured before the rows and after them.
-    pub fn new(before: &Roof, after: &Roof) -> Self {
-        let half = |roof: &Roof| HalfRecord { bytes_per_second: roof.bandwidth, flops_per_second: roof.peak };
-        let better = before.better(after);
-        Self {
-            bytes_per_second: better.bandwidth,
-            flops_per_second: better.peak,
-            dispatch_seconds: better.dispatch,
-            submission_seconds: better.submission,
-            readback_seconds: better.readback,
-            before: Some(half(before)),
-            after: Some(half(after)),
-            halves_apart: Some(before.apart(after)),
-            method: better.method,
-        }
-    }
-
-    /// What is wrong with it, if it was measured in a busy moment.
-    pub fn doubt(&self) -> Option<String> {
-        let apart = self.halves_apart.filter(|apart| *apart > STEADY)?;
-        let percent = 100.0 * apart;
-        Some(format!("before and after the rows they differed by {percent:.0} %; the better one of each is taken"))
-    }
-}
-
 impl RowRecord {
     /// The kernel, if the row is one alone.
     pub fn kernel(&self) -> Option<&str> {
@@ -176,7 +179,7 @@ impl RowRecord {
     fn new(row: &Row, roof: &Roof, share: Option<f64>) -> Self {
         let (found, finite) = (row.found.as_ref(), |value: f64| value.is_finite().then_some(value));
         let kernels = found.map_or(Vec::new(), |found| {
-            let of = |part: &wgpo::bench::Part| KernelRecord {
+            let of = |part: &Part| KernelRecord {
                 kernel: part.kernel.to_owned(),
                 dispatches: part.dispatches,
                 seconds: (part.seconds > 0.0).then_some(part.seconds),
@@ -199,7 +202,7 @@ impl RowRecord {
             bytes: row.work.bytes,
             seconds: found.map(|found| found.seconds.into()),
             rounds: found.map_or_else(Vec::new, |found| found.rounds.clone()),
-            halves_apart: found.and_then(wgpo::bench::Timing::halves),
+            halves_apart: found.and_then(Timing::halves),
             other_cpus: found.and_then(|found| Some(found.load?.others)),
             clock: found.map(|found| found.clock.name().to_owned()),
             wall_seconds: found.map(|found| found.wall.into()),
@@ -217,7 +220,8 @@ impl RowRecord {
 }
 
 impl Record {
-    /// Everything that was found, with the limits as they were before the rows and after them.
+    /// Everything that was found, with the limits as they were before the rows and after them; of today. In a browser, whoever knows its name
+    /// puts that into [`PlaceRecord::system`].
     pub fn new(place: &Place, options: &Options, roofs: [&Roof; 2], load: Option<Load>, rows: &[Row]) -> Self {
         let roof = roofs[0].better(roofs[1]);
         Self {
@@ -233,20 +237,11 @@ impl Record {
         }
     }
 
-    /// As text.
-    pub fn to_json(&self) -> Result<String> {
+    /// As JSON, a key a line.
+    ///
+    /// # Errors
+    /// [`serde_json::Error`], which no record gives.
+    pub fn to_json(&self) -> serde_json::Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
-    }
-
-    /// From a file.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = files::read(path)?;
-        let what = || format!("{}: no record of `wgpo bench --json`", path.display());
-        let value: serde_json::Value = serde_json::from_str(&text).with_context(what)?;
-        match value.get("format").and_then(serde_json::Value::as_u64) {
-            Some(format) if format == u64::from(FORMAT) => serde_json::from_value(value).with_context(what),
-            Some(format) => bail!("{}: has format {format}, this program reads {FORMAT}", path.display()),
-            None => bail!("{}, it names no format", what()),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The day of a record.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use web_time::{SystemTime, UNIX_EPOCH};
 
 /// Today by UTC, as 2026-01-31.
 pub fn today() -> String {
