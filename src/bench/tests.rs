@@ -114,8 +114,8 @@ fn quick() -> Options {
 #[test]
 fn limits_are_positive_on_both_sides() {
     let places = gpu().map(Place::Gpu).into_iter().chain([Place::Cpu]);
-    for place in places {
-        let roof = roof(&place, &quick()).unwrap();
+    for (place, coarse_clocks) in places.flat_map(|place| [(place.clone(), false), (place, true)]) {
+        let roof = roof(&place, &Options { coarse_clocks, ..quick() }).unwrap();
         assert!(roof.bandwidth > 1e6 && roof.peak > 1e6, "{roof:?}");
         let on_device = matches!(place, Place::Gpu(_));
         for cost in [roof.submission, roof.readback] {
