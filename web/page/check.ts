@@ -1,14 +1,14 @@
 // The view Check.
 
 import type { Remote } from "comlink";
-import { byId, download, el, sentence } from "./dom";
+import { byId, download, el } from "./dom";
 import { digits } from "./format";
 import type { CheckRow } from "./words";
 import type { Checking } from "./work/check";
 
 export class CheckView {
     readonly #checking: Remote<Checking>;
-    readonly #fail: (message: string) => void;
+    readonly #fail: (error: unknown) => void;
     readonly #run = byId<HTMLButtonElement>("check-run");
     readonly #quick = byId<HTMLInputElement>("check-quick");
     readonly #bad = byId<HTMLInputElement>("check-bad");
@@ -17,7 +17,7 @@ export class CheckView {
     #running = false;
     #broken = false;
 
-    constructor(checking: Remote<Checking>, changed: () => void, fail: (message: string) => void) {
+    constructor(checking: Remote<Checking>, changed: () => void, fail: (error: unknown) => void) {
         this.#checking = checking;
         this.#fail = fail;
         this.#run.addEventListener("click", () => void (this.#running ? checking.stop() : this.#go(true)));
@@ -65,7 +65,7 @@ export class CheckView {
         } catch (error) {
             this.#broken = error instanceof Error && error.name === "DeviceLost";
             this.#summary();
-            if (!this.#broken) this.#fail(sentence(error));
+            this.#fail(error);
         } finally {
             this.#running = false;
             this.#run.textContent = "Check";

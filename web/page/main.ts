@@ -32,11 +32,16 @@ async function begin(): Promise<void> {
         write(view, words(view));
     };
     const preset = (env: string, algorithm: string, name: string) => work.preset(env, algorithm, name);
-    const train = new TrainView(training, catalogue, preset, remember, say);
-    const failures = new ModesView(modes, catalogue, say);
-    const check = new CheckView(checking, remember, say);
-    const bench = new BenchView(benching, remember, say);
+    const fail = (error: unknown) => {
+        if (error instanceof Error && error.name === "DeviceLost") lost(error.message);
+        else say(sentence(error));
+    };
+    const train = new TrainView(training, catalogue, preset, remember, fail);
+    const failures = new ModesView(modes, catalogue, fail);
+    const check = new CheckView(checking, remember, fail);
+    const bench = new BenchView(benching, remember, fail);
     let interrupted = false;
+    let first = true;
 
     function words(view: View): URLSearchParams {
         const words = { train: () => train.settings.words(), check: () => check.words(), bench: () => bench.words() }[view]();
@@ -55,7 +60,9 @@ async function begin(): Promise<void> {
         byId<HTMLInputElement>("device-clock").checked = words.get("clock") === "1";
         if (view === "check") check.take(words);
         if (view === "bench") bench.take(words);
-        await train.take(view === "train" ? words : new URLSearchParams());
+        // A look at another view leaves a run alone.
+        if (view === "train" || first) await train.take(view === "train" ? words : new URLSearchParams());
+        first = false;
     }
 
     hear = (happening) => {
@@ -66,11 +73,18 @@ async function begin(): Promise<void> {
         else if (happening.what === "failed") say(happening.message);
         else if (happening.what === "lost") {
             interrupted ||= train.running;
+            train.stopped();
+            failures.stopped();
             device(undefined);
-            const lost = happening.message.replace(/[.\s]+$/, "");
-            say(`${lost.charAt(0).toUpperCase()}${lost.slice(1)}. What ran has stopped. With a new device it goes on from the last state that was kept.`, again);
+            lost(happening.message);
         }
     };
+
+    function lost(message: string): void {
+        const why = message.replace(/[.\s]+$/, "");
+        const begun = `${why.charAt(0).toUpperCase()}${why.slice(1)}.`;
+        say(`${begun} What ran has stopped. With a new device it goes on from the last state that was kept.`, again);
+    }
 
     async function open(): Promise<void> {
         const info = await engine.open(deviceOptions());
@@ -87,12 +101,12 @@ async function begin(): Promise<void> {
     }
 
     tabs((view) => write(view, words(view)));
-    addEventListener("hashchange", () => void follow().catch((error: unknown) => say(sentence(error))));
+    addEventListener("hashchange", () => void follow().catch(fail));
     for (const id of ["device-adapter", "device-kernels", "device-clock"]) {
         byId(id).addEventListener("change", () => {
             remember();
             interrupted = train.running;
-            again().catch((error: unknown) => say(sentence(error)));
+            again().catch(fail);
         });
     }
     byId("device-lose").addEventListener("click", () => void engine.destroy());

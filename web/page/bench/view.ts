@@ -19,7 +19,7 @@ interface Known {
 export class BenchView {
     readonly #benching: Remote<Benching>;
     readonly #changed: () => void;
-    readonly #fail: (message: string) => void;
+    readonly #fail: (error: unknown) => void;
     readonly #run = byId<HTMLButtonElement>("bench-run");
     readonly #fields = {
         sizes: byId<HTMLSelectElement>("bench-sizes"),
@@ -33,7 +33,7 @@ export class BenchView {
     /** What the address wants beside it, until the list is there. */
     #wanted = "";
 
-    constructor(benching: Remote<Benching>, changed: () => void, fail: (message: string) => void) {
+    constructor(benching: Remote<Benching>, changed: () => void, fail: (error: unknown) => void) {
         this.#benching = benching;
         this.#changed = changed;
         this.#fail = fail;
@@ -115,7 +115,7 @@ export class BenchView {
         } catch (error) {
             const lost = error instanceof Error && error.name === "DeviceLost";
             this.#say(lost ? "the device was lost; measure again with a new one" : "stopped by an error");
-            if (!lost) this.#fail(sentence(error));
+            this.#fail(error);
         } finally {
             this.#running = false;
             this.#run.textContent = "Measure";

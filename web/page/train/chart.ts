@@ -106,7 +106,7 @@ export class Chart {
             },
             axes: [
                 { ...axis, size: 22, space: 60, values: (_, ticks) => ticks.map(short) },
-                { ...axis, size: 46, space: 28, values: (_, ticks) => ticks.map(short) },
+                { ...axis, size: 46, space: height > 180 ? 44 : 28, values: (_, ticks) => ticks.map(short) },
             ],
             series: [
                 {},

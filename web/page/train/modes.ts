@@ -1,7 +1,7 @@
 // The failure modes: a small chart for each variant, on one scale.
 
 import type { Remote } from "comlink";
-import { byId, el, sentence } from "../dom";
+import { byId, el } from "../dom";
 import type { Catalogue, ModeInfo } from "../words";
 import type { Modes } from "../work/modes";
 import { Chart } from "./chart";
@@ -9,13 +9,13 @@ import { Chart } from "./chart";
 export class ModesView {
     readonly #modes: Remote<Modes>;
     readonly #known: ModeInfo[];
-    readonly #fail: (message: string) => void;
+    readonly #fail: (error: unknown) => void;
     readonly #select = byId<HTMLSelectElement>("mode");
     readonly #run = byId<HTMLButtonElement>("mode-run");
     #charts = new Map<string, Chart>();
     #running = false;
 
-    constructor(modes: Remote<Modes>, catalogue: Catalogue, fail: (message: string) => void) {
+    constructor(modes: Remote<Modes>, catalogue: Catalogue, fail: (error: unknown) => void) {
         this.#modes = modes;
         this.#known = catalogue.failure_modes;
         this.#fail = fail;
@@ -51,7 +51,7 @@ export class ModesView {
             await this.#modes.go(mode.number, variants, number("mode-seed"), number("mode-updates"));
         } catch (error) {
             this.stopped();
-            this.#fail(sentence(error));
+            this.#fail(error);
         }
     }
 

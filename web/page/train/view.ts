@@ -1,7 +1,7 @@
 // The view Train: a run, its curves and its policy.
 
 import type { Remote } from "comlink";
-import { byId, download, sentence } from "../dom";
+import { byId, download } from "../dom";
 import { digits, scaled, whole } from "../format";
 import type { Catalogue, PresetSettings, Timed } from "../words";
 import type { Training } from "../work/training";
@@ -34,7 +34,7 @@ export class TrainView {
     readonly settings: Settings;
     readonly #training: Remote<Training>;
     readonly #theatre: Theatre;
-    readonly #fail: (message: string) => void;
+    readonly #fail: (error: unknown) => void;
     readonly #buttons = {
         run: byId<HTMLButtonElement>("run"),
         step: byId<HTMLButtonElement>("step"),
@@ -58,7 +58,7 @@ export class TrainView {
         catalogue: Catalogue,
         preset: (env: string, algorithm: string, preset: string) => Promise<PresetSettings>,
         changed: () => void,
-        fail: (message: string) => void,
+        fail: (error: unknown) => void,
     ) {
         this.#training = training;
         this.#fail = fail;
@@ -108,6 +108,8 @@ export class TrainView {
     }
 
     takeIn(list: Timed[]): void {
+        // The last ones of a run whose settings were left.
+        if (!this.#made) return;
         for (const one of list) {
             const { count, mean_return: mean } = one.episodes;
             if (count > 0 && mean !== null) this.#episodes.push({ count, mean });
@@ -158,7 +160,7 @@ export class TrainView {
         } catch (error) {
             this.running = false;
             this.#say("stopped");
-            if (!(error instanceof Error && error.name === "DeviceLost" && this.#made)) this.#fail(sentence(error));
+            this.#fail(error);
         } finally {
             this.#busy = false;
             this.#show();

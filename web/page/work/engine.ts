@@ -75,8 +75,9 @@ export class Engine {
 
     /** A loop ended with `error`. A loss is told by whoever watches the device. */
     failed(activity: Activity, error: unknown): void {
+        if (isLost(error)) return;
         this.tell({ what: "stopped", activity });
-        if (!isLost(error)) this.tell({ what: "failed", message: error instanceof Error ? error.message : String(error) });
+        this.tell({ what: "failed", message: error instanceof Error ? error.message : String(error) });
     }
 }
 
