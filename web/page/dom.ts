@@ -52,12 +52,21 @@ export function sentence(error: unknown): string {
     return error instanceof Error ? error.message : String(error);
 }
 
-/** A colour of style.css. */
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const colours = new Map<string, string>();
+dark.addEventListener("change", () => colours.clear());
+
+/** A colour of main.css. */
 export function colour(name: string): string {
-    return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+    let value = colours.get(name);
+    if (value === undefined) {
+        value = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+        colours.set(name, value);
+    }
+    return value;
 }
 
 /** Calls `change` when light becomes dark, or dark light. */
 export function onTheme(change: () => void): void {
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", change);
+    dark.addEventListener("change", change);
 }

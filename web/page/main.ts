@@ -62,6 +62,7 @@ async function begin(): Promise<void> {
         if (view === "bench") bench.take(words);
         // A look at another view leaves a run alone.
         if (view === "train" || first) await train.take(view === "train" ? words : new URLSearchParams());
+        if (view === "train" && !first) train.prepare();
         first = false;
     }
 
@@ -117,6 +118,7 @@ async function begin(): Promise<void> {
     await follow();
     remember();
     await open();
+    if (read().view === "train") train.prepare();
     document.documentElement.dataset.ready = "yes";
     // For tests, and for the curious in the browser's console.
     Object.assign(window, { wgpo: { engine, training } });

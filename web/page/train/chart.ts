@@ -7,6 +7,9 @@ import { digits, scaled } from "../format";
 /** Above that many points neighbours are averaged, so that long runs stay quick. */
 const POINTS = 1500;
 
+/** Curves are drawn that often, in ms. */
+const EVERY = 250;
+
 export interface Curve {
     label: string;
     colour: string;
@@ -24,6 +27,7 @@ export class Chart {
     #data: (number | null)[][];
     #drawn: uPlot | undefined;
     #asked = false;
+    #drawnAt = 0;
 
     constructor(title: string, curves: Curve[], range?: () => [number, number]) {
         this.#title = title;
@@ -54,15 +58,19 @@ export class Chart {
         return values.length ? [Math.min(...values), Math.max(...values)] : null;
     }
 
-    /** Soon, once. */
+    /** Soon, and not too often. In the background nothing is drawn. */
     redraw(): void {
         if (this.#asked) return;
         this.#asked = true;
-        requestAnimationFrame(() => {
-            this.#asked = false;
-            this.#drawn?.setData(this.#data as uPlot.AlignedData);
-            this.#say();
-        });
+        const wait = Math.max(0, this.#drawnAt + EVERY - performance.now());
+        setTimeout(() => requestAnimationFrame(() => this.#draw()), wait);
+    }
+
+    #draw(): void {
+        this.#asked = false;
+        this.#drawnAt = performance.now();
+        this.#drawn?.setData(this.#data as uPlot.AlignedData);
+        this.#say();
     }
 
     #say(index?: number | null): void {

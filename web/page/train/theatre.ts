@@ -26,6 +26,7 @@ export class Theatre {
     /** Seconds since `#last`. */
     #since = 0;
     #then = 0;
+    #painted = 0;
     #ended: number | undefined;
 
     constructor(training: Remote<Training>) {
@@ -73,6 +74,9 @@ export class Theatre {
         if (this.#canvas.offsetParent === null) return;
         if (this.#queue.length < AHEAD && !this.#asking) void this.#ask();
         this.#since += passed;
+        // Half as often as most screens show: enough to look smooth, and less work beside the training.
+        if (now - this.#painted < 30) return;
+        this.#painted = now;
         while (this.#since >= this.#seconds) {
             const next = this.#next ?? this.#queue.shift();
             if (!next) {

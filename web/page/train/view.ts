@@ -48,6 +48,10 @@ export class TrainView {
     /** Whether there is a run that the present settings made. */
     #made = false;
     #busy = false;
+    /** The run that is being made, and how often the settings have changed. */
+    #making: Promise<unknown> | undefined;
+    #changes = 0;
+    #soon = 0;
     running = false;
     #episodes: { count: number; mean: number }[] = [];
     #pace: { time: number; steps: number }[] = [];
@@ -65,6 +69,7 @@ export class TrainView {
         this.#theatre = new Theatre(training);
         this.settings = new Settings(catalogue, preset, () => {
             this.#forget();
+            this.prepare();
             changed();
         });
         this.#returns = this.#returnChart(null);
@@ -99,7 +104,7 @@ export class TrainView {
 
     /** After a new device: the run goes on from its last state. */
     async recovered(wasRunning: boolean): Promise<void> {
-        if (!this.#made) return;
+        if (!this.#made) return this.prepare();
         await this.#training.recover();
         this.#theatre.begin();
         if (wasRunning) await this.#go();
@@ -167,15 +172,29 @@ export class TrainView {
         }
     }
 
+    /** Makes the run ahead of a click, soon after the last change, so that the first update comes at once. What is wrong is said at the click. */
+    prepare(): void {
+        clearTimeout(this.#soon);
+        this.#soon = setTimeout(() => void this.#ensure().catch(() => this.#say("not begun")), 300);
+    }
+
+    /** A run of the present settings, at its beginning. */
     async #ensure(): Promise<void> {
+        while (this.#making) await this.#making.catch(() => {});
         if (this.#made) return;
-        const settings = this.settings.read();
+        const changes = this.#changes;
         this.#say("compiles the kernels …");
-        await this.#training.create(settings, this.settings.env.scene);
+        try {
+            this.#making = this.#training.create(this.settings.read(), this.settings.env.scene);
+            await this.#making;
+        } finally {
+            this.#making = undefined;
+        }
+        if (changes !== this.#changes) return this.#ensure();
         this.#made = true;
         this.#theatre.begin();
         const each = await this.#training.dispatches();
-        this.#say(`${each} dispatches an iteration`);
+        if (!this.running) this.#say(`ready; an iteration is ${each} dispatches`);
     }
 
     async #go(): Promise<void> {
@@ -231,6 +250,7 @@ export class TrainView {
         if (this.running) void this.#training.pause().catch(() => {});
         this.running = false;
         this.#made = false;
+        this.#changes++;
         this.#episodes = [];
         this.#pace = [];
         this.#reached = undefined;
