@@ -129,6 +129,8 @@ export class Settings {
             if (key) (this.#inputs.get(key) ?? this.#extra(key)).value = value;
         }
         this.#mark();
+        // What a link changes is to be seen.
+        if ([...words.keys()].some((name) => name.startsWith("c."))) byId<HTMLDetailsElement>("advanced").open = true;
     }
 
     async #choose(what: "env" | "algorithm" | "preset"): Promise<void> {

@@ -43,6 +43,8 @@ export class Checking {
         const text = this.#engine.orLost(wasm.Check.run(device, this.#rows.length, this.#quick));
         this.#current = text;
         const row = JSON.parse(await text) as CheckRow;
+        // The row was not compared; it is computed again on the next device.
+        if (row.fault?.startsWith("device lost")) throw Object.assign(new Error(row.fault), { name: "DeviceLost" });
         this.#rows.push(row);
         this.#report = wasm.Check.reportJson(device, JSON.stringify(this.#rows));
         return row;
