@@ -200,7 +200,8 @@ function say(text: string, again?: () => Promise<void>): void {
 function absent(why: string): void {
     byId("absent-why").textContent = why;
     byId("absent").hidden = false;
-    byId("main").hidden = true;
+    for (const view of VIEWS) byId(`view-${view}`).hidden = true;
+    byId("views").hidden = true;
     device(undefined);
 }
 

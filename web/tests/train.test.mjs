@@ -1,6 +1,7 @@
 // The view Train, with the real module in a real browser.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { cpus, loadavg } from "node:os";
 import { after, before, test } from "node:test";
 import { browser, open, output, pixels, serve } from "./support.mjs";
 
@@ -37,12 +38,14 @@ test("CartPole learns to its mark; curve and picture change; pause stops submiss
     await page.click("#run");
     await until(page, "fact-updates", /\d/, 30_000);
     const first = Date.now() - click;
-    console.log(`first update ${first} ms after the click`);
-    assert.ok(first < 3000, `the first update came ${first} ms after the click`);
-    await until(page, "fact-mark", /reached/, 300_000);
+    // 3 s on a machine that does nothing else; what others take of it is theirs.
+    const limit = 3000 * Math.max(1, loadavg()[0] / cpus().length);
+    console.log(`first update ${first} ms after the click (limit ${limit.toFixed(0)} ms, load ${loadavg()[0]} on ${cpus().length} CPUs)`);
+    assert.ok(first < limit, `the first update came ${first} ms after the click`);
+    await until(page, "fact-mark", /✓/, 300_000);
     console.log(`mark ${await text(page, "fact-mark")}, ${await updates(page)} updates, ${await text(page, "fact-speed")} steps/s`);
     await page.waitForTimeout(300);
-    await page.screenshot({ path: `${output}/train-1280.png` });
+    await page.screenshot({ path: `${output}/train-learnt-1280-light.png` });
     assert.notEqual(await pixels(page, "#chart-return canvas"), before.curve, "the curve has changed");
     assert.notEqual(await pixels(page, "#scene"), before.scene, "the picture has changed");
     for (const [canvas, index] of (await page.$$("#charts canvas")).map((canvas, index) => [canvas, index])) {
@@ -65,6 +68,10 @@ test("CartPole learns to its mark; curve and picture change; pause stops submiss
     await until(page, "status", /one iteration/, 10_000);
     assert.equal(await updates(page), then + 1);
     assert.ok((await counts(page)).submissions > still.submissions);
+    await page.setViewportSize({ width: 360, height: 1300 });
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.waitForTimeout(500);
+    await page.screenshot({ path: `${output}/train-learnt-360-dark.png` });
 
     assert.deepEqual(errors, []);
     assert.deepEqual(requests.filter((url) => !url.startsWith(site.url) && !url.startsWith("data:") && !url.startsWith("blob:")), []);

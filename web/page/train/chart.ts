@@ -123,7 +123,8 @@ export class Chart {
                     stroke: colour(curve.colour),
                     width: curve.width ?? 1.6,
                     spanGaps: true,
-                    points: { show: false },
+                    // A lone point has no line that would show it.
+                    points: { show: (plot: uPlot) => (plot.data[0]?.length ?? 0) < 3, size: 5 },
                     ...(curve.dash && { dash: curve.dash }),
                 })),
             ],

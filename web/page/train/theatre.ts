@@ -16,7 +16,6 @@ export class Theatre {
     readonly #animate = byId<HTMLInputElement>("animate");
     readonly #training: Remote<Training>;
     #env = "";
-    #title = "";
     #live = false;
     #asking = false;
     #seconds = 0.02;
@@ -44,7 +43,6 @@ export class Theatre {
     /** An environment at rest, before there is a policy. `scene`: whether it has a picture. */
     show(env: string, title: string, scene: boolean): void {
         this.#env = env;
-        this.#title = title;
         this.#live = false;
         this.#queue = [];
         this.#next = undefined;
@@ -117,8 +115,8 @@ export class Theatre {
         const between = next && !last.ended ? mixed(this.#env, last.state, next.state, part) : last.state;
         draw(this.#canvas, this.#env, between, last.action[0] ?? 0);
         if (this.#live) {
-            const before = this.#ended === undefined ? "" : ` · the episode before: ${digits(this.#ended)}`;
-            this.#note.textContent = `${this.#title}, greedy: return ${digits(last.episode_return)} after ${last.step} steps${before}`;
+            const before = this.#ended === undefined ? "" : ` · before: ${digits(this.#ended)}`;
+            this.#note.textContent = `Greedy: return ${digits(last.episode_return)} after ${last.step} steps${before}`;
         }
     }
 }

@@ -152,7 +152,7 @@ export class TrainView {
         byId("fact-speed").textContent = scaled(this.#stepsPerSecond());
         byId("fact-return").textContent = digits(this.#lately()?.mean);
         if (this.#reached !== undefined) {
-            byId("fact-mark").textContent = `reached at ${scaled(this.#reached)}`;
+            byId("fact-mark").textContent = `✓ at ${scaled(this.#reached)}`;
             byId("fact-mark").title = `after ${whole(this.#reached)} steps`;
         }
     }
