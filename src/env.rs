@@ -5,6 +5,7 @@
 //! words per environment, so a run saved on one resumes on the other.
 
 mod failure_modes;
+mod head_name;
 mod info;
 mod table;
 mod tuned;
@@ -13,6 +14,7 @@ mod tuned_off_policy;
 
 pub use crate::data::Autoreset;
 pub use failure_modes::{FailureMode, FailureVariant};
+pub use head_name::HeadName;
 pub use info::{ActionSpace, EnvInfo};
 pub use table::Env;
 

@@ -100,6 +100,8 @@ pub mod host;
 #[doc(hidden)] // documented in `low_level`
 pub mod kernels;
 mod memory;
+#[cfg(feature = "cpu")]
+mod parallel;
 pub mod place;
 pub mod policy;
 #[cfg(feature = "cpu")]

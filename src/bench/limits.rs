@@ -2,8 +2,8 @@
 
 use super::case::block_on;
 use super::roof::Roof;
+use super::roof_gpu;
 use super::timing::Options;
-use super::{roof_cpu, roof_gpu};
 use crate::error::Result;
 use crate::place::Place;
 
@@ -19,10 +19,13 @@ pub fn roof(place: &Place, options: &Options) -> Result<Roof> {
 /// [`roof`] without blocking.
 ///
 /// # Errors
-/// A device error, or a copy or a sum that is wrong.
+/// A device error, or a copy or a sum that is wrong; in a browser [`Error::Config`](crate::Error::Config) for the CPU.
 pub async fn roof_async(place: &Place, options: &Options) -> Result<Roof> {
     match place {
         Place::Gpu(gpu) => roof_gpu::measure(gpu, options).await,
-        Place::Cpu => Ok(roof_cpu::measure(options)),
+        #[cfg(not(target_arch = "wasm32"))]
+        Place::Cpu => Ok(super::roof_cpu::measure(options)),
+        #[cfg(target_arch = "wasm32")]
+        Place::Cpu => Err(crate::error::Error::config("place", "is cpu, but a browser measures devices alone")),
     }
 }

@@ -41,6 +41,7 @@ mod off_policy;
 mod pieces;
 pub mod record;
 mod roof;
+#[cfg(not(target_arch = "wasm32"))]
 mod roof_cpu;
 mod roof_gpu;
 mod row;

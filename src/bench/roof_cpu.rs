@@ -3,17 +3,17 @@
 use super::data::random;
 use super::roof::Roof;
 use super::timing::{Options, Spread};
+use crate::parallel::prelude::*;
 use crate::policy::Activation;
 use crate::reference::mlp::{Dense, Mlp};
 use ndarray::{Array1, Array2};
-use rayon::prelude::*;
 use web_time::Instant;
 
 /// Side of the matrices: three of them fit a second-level cache.
 const SIDE: usize = 256;
 
 pub(super) fn measure(options: &Options) -> Roof {
-    let threads = rayon::current_num_threads();
+    let threads = crate::parallel::current_num_threads();
     let count = if options.quick { 1 << 20 } else { 1 << 25 };
     let (source, mut copied) = (random(count), vec![0.0_f32; count]);
     let part = count.div_ceil(threads);

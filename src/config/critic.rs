@@ -77,7 +77,11 @@ impl Config {
     }
 
     /// Refuses a policy that lacks a branch that the algorithm needs, or has one that it would never move, or has another head.
-    pub(crate) fn check_branches(&self, spec: &PolicySpec) -> Result<()> {
+    /// [`fitted`](Self::fitted) gives a policy the branches; whether an algorithm takes a head at all is asked here.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with what the algorithm takes.
+    pub fn check_branches(&self, spec: &PolicySpec) -> Result<()> {
         let kind = self.algorithm.kind();
         if let Some(critics) = kind.critics() {
             return self.check_off_policy(spec, critics);

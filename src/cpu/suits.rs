@@ -16,7 +16,7 @@ pub(super) fn check_env(env: Env, spec: &PolicySpec, config: &Config) -> Result<
 /// That there is memory for `count` learners of `learner` bytes, of which each thread has one at work on an iteration that takes `iteration` more;
 /// `each` says what one does.
 pub(super) fn check_memory(count: usize, learner: u128, iteration: u128, each: impl Fn() -> String) -> Result<()> {
-    let at_work = if count > 1 { count.min(rayon::current_num_threads()) } else { 1 };
+    let at_work = if count > 1 { count.min(crate::parallel::current_num_threads()) } else { 1 };
     let all = learner.saturating_mul(count as u128).saturating_add(iteration.saturating_mul(at_work as u128));
     let what = || {
         let each = each();

@@ -2,11 +2,12 @@
 
 use super::adapter::{pick, shortfall};
 use super::counts::Counts;
+use super::health::Health;
 use super::options::{GpuOptions, ProductPath};
 use super::pipeline_cache::PipelineCache;
 use crate::error::{Error, Result};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 /// A device with its queue, our pipelines and our counters. Cheap to clone; clones share everything.
 #[derive(Debug, Clone)]
@@ -29,14 +30,8 @@ pub(super) struct Inner {
     pub submissions: AtomicU64,
     pub readbacks: AtomicU64,
     pub created: AtomicU64,
-    /// The reason of the loss, or the first error that no scope caught; only for devices that we made.
-    fault: Arc<Mutex<Option<Fault>>>,
-}
-
-#[derive(Debug, Clone)]
-enum Fault {
-    Lost(String),
-    Uncaptured(String),
+    /// Of devices that we made.
+    pub health: Health,
 }
 
 impl Gpu {
@@ -113,7 +108,7 @@ impl Gpu {
                 submissions: AtomicU64::new(0),
                 readbacks: AtomicU64::new(0),
                 created: AtomicU64::new(0),
-                fault: Arc::default(),
+                health: Health::default(),
             }),
         }
     }
@@ -125,30 +120,9 @@ impl Gpu {
         let (device, queue) = (self.inner.device.clone(), self.inner.queue.clone());
         let mut other = Self::wrap(device, queue, self.inner.bounds_checks, products);
         if let Some(inner) = Arc::get_mut(&mut other.inner) {
-            inner.fault = Arc::clone(&self.inner.fault);
+            inner.health = self.inner.health.clone();
         }
         other
-    }
-
-    /// Turns loss and uncaptured errors of our own device into values that the next call returns.
-    fn watch(&self) {
-        let note = |slot: &Arc<Mutex<Option<Fault>>>, fault: Fault| {
-            if let Ok(mut slot) = slot.lock() {
-                // The first counts, but a loss explains whatever came before it.
-                match fault {
-                    Fault::Lost(_) => *slot = Some(fault),
-                    Fault::Uncaptured(_) => _ = slot.get_or_insert(fault),
-                }
-            }
-        };
-        let slot = Arc::clone(&self.inner.fault);
-        self.inner.device.set_device_lost_callback(move |reason, message| {
-            note(&slot, Fault::Lost(format!("{reason:?}: {message}")));
-        });
-        let slot = Arc::clone(&self.inner.fault);
-        self.inner.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            note(&slot, Fault::Uncaptured(error.to_string()));
-        }));
     }
 
     /// The device.
@@ -205,19 +179,6 @@ impl Gpu {
             submissions: self.inner.submissions.load(Ordering::Relaxed),
             readbacks: self.inner.readbacks.load(Ordering::Relaxed),
             created: self.inner.created.load(Ordering::Relaxed),
-        }
-    }
-
-    /// The first loss or uncaptured error of a device made by [`Gpu::new`], if there was one. It stays.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`] or [`Error::Wgpu`].
-    pub fn healthy(&self) -> Result<()> {
-        let fault = self.inner.fault.lock().map_or(None, |slot| slot.clone());
-        match fault {
-            None => Ok(()),
-            Some(Fault::Lost(reason)) => Err(Error::DeviceLost(reason)),
-            Some(Fault::Uncaptured(message)) => Err(Error::Wgpu { what: "device".to_owned(), message }),
         }
     }
 

@@ -1,19 +1,19 @@
 //! The threads that environments step on.
 
 use crate::error::{Error, Result};
-#[cfg(feature = "cpu")]
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 use rayon::prelude::*;
 
-/// A pool with the feature `cpu`, which has one anyway. Without it, threads that last for a call.
+/// A pool with the feature `cpu`, which has one anyway. Without it, and in a browser, which refuses any, threads that last for a call.
 #[derive(Default)]
 pub(super) struct Threads {
-    #[cfg(feature = "cpu")]
+    #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
     pool: Option<rayon::ThreadPool>,
-    #[cfg(not(feature = "cpu"))]
+    #[cfg(not(all(feature = "cpu", not(target_arch = "wasm32"))))]
     count: usize,
 }
 
-#[cfg(feature = "cpu")]
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 impl Threads {
     /// `count` of them; 1 and 0 are the calling one.
     pub fn new(count: usize) -> Result<Self> {
@@ -35,7 +35,7 @@ impl Threads {
     }
 }
 
-#[cfg(not(feature = "cpu"))]
+#[cfg(not(all(feature = "cpu", not(target_arch = "wasm32"))))]
 impl Threads {
     /// `count` of them; 1 and 0 are the calling one.
     pub fn new(count: usize) -> Result<Self> {

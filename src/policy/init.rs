@@ -4,10 +4,10 @@ use super::branch::Branch;
 use super::head::StdType;
 use super::layout::LayerRange;
 use super::spec::PolicySpec;
+#[cfg(feature = "cpu")]
+use crate::parallel::prelude::*;
 use crate::rng::{Draw, block, normal, uniform};
 use nalgebra::DMatrix;
-#[cfg(feature = "cpu")]
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// How weights and biases are drawn.

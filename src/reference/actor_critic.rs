@@ -6,9 +6,9 @@ use super::mlp::{Dense, Mlp, Tape, give};
 use super::row_blocks::{BLOCK_ROWS, row_blocks};
 use crate::data::check_shape;
 use crate::error::{Error, Result};
+use crate::parallel::prelude::*;
 use crate::policy::{Branch, LayerRange, ParamLayout, PolicySpec};
 use ndarray::{ArcArray2, Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Most sums over rows that are held apart before they are added up. Like [`BLOCK_ROWS`] it fixes their order.

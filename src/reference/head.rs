@@ -19,9 +19,9 @@ use super::{Real, head_bernoulli, head_beta, head_categorical, head_gaussian};
 use crate::config::KlDirection;
 use crate::data::{Actions, check_shape};
 use crate::error::Result;
+use crate::parallel::prelude::*;
 use crate::policy::Head;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, s};
-use rayon::prelude::*;
 
 /// One row per head: what a new one adds here.
 pub(super) fn distribution(head: &Head) -> Box<dyn Distribution> {

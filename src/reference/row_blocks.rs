@@ -1,7 +1,7 @@
 //! Rows of a batch in blocks of one size, which are spread over threads.
 
 use crate::error::Result;
-use rayon::prelude::*;
+use crate::parallel::prelude::*;
 use std::ops::Range;
 
 /// Rows of one block. It fixes the order of the sums over rows, so it is a constant and not a function of the threads.
@@ -17,13 +17,13 @@ pub fn both<A: Send, B: Send>(
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    if size < WORTH_A_THREAD { (first(), second()) } else { rayon::join(first, second) }
+    if size < WORTH_A_THREAD { (first(), second()) } else { crate::parallel::join(first, second) }
 }
 
 /// `work` on a thread of the pool where `size`, as of [`both`], is worth it: from any other thread each [`both`] would be a wait for two
 /// others to wake.
 pub fn on_pool<T: Send>(size: usize, work: impl FnOnce() -> T + Send) -> T {
-    if size < WORTH_A_THREAD { work() } else { rayon::scope(|_| work()) }
+    if size < WORTH_A_THREAD { work() } else { crate::parallel::scope(|_| work()) }
 }
 
 /// `work` of each of `count`, as [`both`].

@@ -6,7 +6,6 @@ pub mod choice;
 pub mod command;
 pub mod eval;
 pub mod failure_modes;
-pub mod head;
 pub mod info;
 pub mod lecture;
 pub mod place;

@@ -1,7 +1,6 @@
 //! Options of `wgpo train`.
 
 use super::choice::Choice;
-use super::head::HeadName;
 use super::place::PlaceArgs;
 use super::preset::Preset;
 use super::range::{counts, up_to};
@@ -10,6 +9,7 @@ use super::task::Task;
 use clap::Args;
 use std::path::PathBuf;
 use wgpo::AlgorithmKind;
+use wgpo::env::HeadName;
 use wgpo::policy::Activation;
 
 /// Options of `wgpo train`.

@@ -1,12 +1,12 @@
 //! What a new run is asked for: its settings, its policy and the name of its folder.
 
-use crate::args::head::HeadName;
 use crate::args::preset::Preset;
 use crate::args::train::TrainArgs;
 use crate::folder::run::Folder;
 use crate::settings::{file, presets};
 use anyhow::{Result, bail};
 use std::path::Path;
+use wgpo::env::HeadName;
 use wgpo::policy::{Branch, PolicySpec, Std};
 use wgpo::{AlgorithmKind, Config, Env};
 

@@ -1,7 +1,6 @@
 //! The folder and the settings of a run, before anything is written.
 
 use super::ask::{asked, folder};
-use crate::args::head::HeadName;
 use crate::args::train::TrainArgs;
 use crate::folder::group;
 use crate::folder::lock::Lock;
@@ -10,6 +9,7 @@ use crate::place::choose::ChosenPlace;
 use crate::settings::run_config::RunConfig;
 use anyhow::{Context, Result, bail};
 use wgpo::AlgorithmKind;
+use wgpo::env::HeadName;
 
 /// A new run's folder and settings; nothing is written yet.
 pub fn plan(args: &TrainArgs, place: &ChosenPlace) -> Result<(Folder, RunConfig)> {

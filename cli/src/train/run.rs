@@ -6,7 +6,6 @@ use super::judge::Judge;
 use super::progress::Progress;
 use super::words::{title, warning};
 use super::{curve, plan};
-use crate::args::head::HeadName;
 use crate::args::train::TrainArgs;
 use crate::folder::lock::Lock;
 use crate::folder::metrics::file::Metrics;
@@ -18,6 +17,7 @@ use anyhow::{Context, Result};
 use indicatif::HumanCount;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use wgpo::env::HeadName;
 use wgpo::trainer::Trainer;
 
 /// Why the loop ended.

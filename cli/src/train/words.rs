@@ -1,9 +1,9 @@
 //! What is said of a run in its pictures and its warnings.
 
 use super::ask::unusual;
-use crate::args::head::HeadName;
 use crate::folder::metrics::row::Row;
 use crate::settings::run_config::RunConfig;
+use wgpo::env::HeadName;
 use wgpo::trainer::IterationStats;
 
 /// What a picture of a run has above it.

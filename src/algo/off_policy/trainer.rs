@@ -98,6 +98,11 @@ impl GpuOffPolicyTrainer {
         self.learner.gpu()
     }
 
+    /// Dispatches of a gradient step that moves the actor and the targets.
+    pub fn dispatches(&self) -> usize {
+        self.learning.step.most_calls()
+    }
+
     /// Everything but the transitions, see [`GpuOffPolicy::state_without_replay`].
     ///
     /// # Errors

@@ -62,7 +62,7 @@ impl PlaceRecord {
                 driver_info: None,
                 kernels: None,
                 timestamps: false,
-                threads: Some(rayon::current_num_threads()),
+                threads: Some(crate::parallel::current_num_threads()),
                 architecture,
                 system,
             },

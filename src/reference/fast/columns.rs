@@ -1,9 +1,9 @@
 //! The recurrence of advantages for many environments at a time, which are spread over threads. Of each, the order of the plain form.
 
+use crate::parallel::prelude::*;
 use crate::reference::real::FlatWindow;
 use ndarray::{ArrayViewMut1, ArrayViewMut2, Axis};
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Most environments of one task.
@@ -21,7 +21,7 @@ pub(super) fn gae(
 ) {
     let envs = advantages.ncols();
     // Environments are independent, so their share of a task changes no result; whole lines of cache are one thread's.
-    let columns = envs.div_ceil(rayon::current_num_threads()).next_multiple_of(LINE).clamp(LINE, COLUMNS);
+    let columns = envs.div_ceil(crate::parallel::current_num_threads()).next_multiple_of(LINE).clamp(LINE, COLUMNS);
     let results = advantages.axis_chunks_iter_mut(Axis(1), columns).into_par_iter();
     let results = results.zip(returns.axis_chunks_iter_mut(Axis(1), columns)).enumerate();
     results.for_each(|(task, (mut advantages, mut returns))| {

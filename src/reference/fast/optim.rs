@@ -1,9 +1,9 @@
 //! The optimiser's loops over all parameters. Each number has the arithmetic of the plain form, so its bits.
 
+use crate::parallel::prelude::*;
 use crate::reference::real::AdamStep;
 use crate::reference::reduce_moments::{BLOCK, wide_sum};
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 /// Blocks whose squares are added up side by side: a sum by itself waits for each of its additions.
 const BLOCKS: usize = 8;

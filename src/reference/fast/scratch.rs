@@ -20,7 +20,12 @@ thread_local! {
 
 /// At most so many bytes are kept by this pool's threads in arrays of a block of rows that are `width` wide or narrower.
 pub(crate) fn most_kept(width: usize) -> u128 {
-    product(&[rayon::current_num_threads(), KEPT, BLOCK_ROWS.saturating_mul(width).min(LARGEST), size_of::<f32>()])
+    product(&[
+        crate::parallel::current_num_threads(),
+        KEPT,
+        BLOCK_ROWS.saturating_mul(width).min(LARGEST),
+        size_of::<f32>(),
+    ])
 }
 
 /// Room for `len` numbers, with anything in it.

@@ -1,12 +1,13 @@
-//! `--head`: distributions over actions by name, with the bounds that the task's environment has.
+//! Distributions over actions by name, with the bounds that an environment has.
 
-use anyhow::{Result, bail};
+use super::info::ActionSpace;
+use super::table::Env;
+use crate::error::{Error, Result};
+use crate::policy::{Bounds, Head, Std};
 use std::str::FromStr;
-use wgpo::Env;
-use wgpo::env::ActionSpace;
-use wgpo::policy::{Bounds, Head, Std};
 
-/// A distribution over actions as the command line spells it; it becomes a [`Head`] once the task is known.
+/// A distribution over actions as users spell it; it becomes a [`Head`] once the environment is known. [`FromStr`] reads what [`Display`](std::fmt::Display)
+/// writes: `gaussian-state-std`, `discretised:21`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadName {
     /// `categorical`.
@@ -68,7 +69,7 @@ impl HeadName {
         }
     }
 
-    /// The name that stands for `head`; what a name cannot say (masks, limits of the deviation) is left out.
+    /// The name that stands for `head`; what a name cannot say (masks, limits of the deviation) is left out. Today every head has one.
     pub fn of(head: &Head) -> Option<Self> {
         Some(match head {
             Head::Categorical { .. } => Self::Categorical,
@@ -78,7 +79,6 @@ impl HeadName {
             Head::TanhGaussian { std, .. } => Self::TanhGaussian { from_state: std.from_state },
             Head::Beta { .. } => Self::Beta,
             Head::Discretised { bins, .. } => Self::Discretised { bins: *bins },
-            _ => return None,
         })
     }
 
@@ -88,7 +88,7 @@ impl HeadName {
     }
 
     /// The head over the actions of `env`, if there is one of that name.
-    fn over(self, env: Env) -> Option<Head> {
+    pub fn over(self, env: Env) -> Option<Head> {
         let head = match (env.actions(), self) {
             (ActionSpace::Discrete(actions), Self::Categorical) => Head::categorical(actions),
             (ActionSpace::Discrete(actions), Self::MultiDiscrete) => Head::multi_discrete(vec![actions]),
@@ -114,11 +114,15 @@ impl HeadName {
     }
 
     /// The head over the actions of `env`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with those that suit, if there is none of that name.
     pub fn head(self, env: Env) -> Result<Head> {
         let Some(head) = self.over(env) else {
             let suits = Self::ALL.into_iter().filter(|name| name.over(env).is_some());
             let suits: Vec<_> = suits.map(|name| name.spelling().to_owned()).collect();
-            bail!("--head {self} does not suit the actions of {}; these do: {}", env.name(), suits.join(", "));
+            let (env, suits) = (env.name(), suits.join(", "));
+            return Err(Error::config("head", format!("{self} does not suit the actions of {env}; these do: {suits}")));
         };
         Ok(head)
     }
@@ -144,7 +148,7 @@ impl std::fmt::Display for HeadName {
 impl FromStr for HeadName {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let (kind, bins) = text.split_once(':').map_or((text, None), |(kind, bins)| (kind, Some(bins)));
         let Some(name) = Self::ALL.into_iter().find(|name| name.kind() == kind) else {
             let all: Vec<_> = Self::ALL.into_iter().map(Self::spelling).collect();

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Builds the page: the library for wasm32-unknown-unknown, JavaScript around it, and web/dist, which any static server can serve.
+#
+#   bash web/build.sh            uses what is installed, and says what is missing
+#   bash web/build.sh --install  installs that first: rustup's target, or Debian's packages (as root)
+#
+# Beside Rust it needs Node.js 20 or later with npm. Everything else stays below target/ and web/.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf 'web: %s\n' "$*"; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+target=wasm32-unknown-unknown
+install=
+case ${1:-} in
+    --install) install=1 ;;
+    '') ;;
+    *) fail "$1 is no option; there is --install" ;;
+esac
+
+# A compiler that has the target's standard library, as rustup's has after `rustup target add`.
+has_std() { command -v "$1" >/dev/null && compgen -G "$("$1" --print sysroot)/lib/rustlib/$target/lib/libstd-*.rlib" >/dev/null; }
+# A compiler with the sources of its own standard library, from which cargo can build it: Debian's rustc-web with rust-web-src.
+has_source() { [[ -x $1 && -e $("$1" --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock ]]; }
+# The linker of that compiler's LLVM, or a later one.
+linker() { compgen -c wasm-ld- | sort -t- -k3 -n | tail -1; }
+
+if [[ -n $install ]] && ! has_std rustc && ! has_source /usr/bin/rustc; then
+    if command -v rustup >/dev/null && rustup target add $target; then
+        say "rustup added $target for the whole toolchain"
+    elif command -v apt-get >/dev/null; then
+        root=()
+        ((EUID == 0)) || root=(sudo)
+        say "apt-get installs rustc-web, rust-web-src and lld-22 for the whole machine"
+        ${root[@]+"${root[@]}"} apt-get update
+        ${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rustc-web rust-web-src lld-22
+    fi
+fi
+
+build=(cargo build --locked --release --target $target --manifest-path web/Cargo.toml --target-dir target/web)
+if has_std rustc; then
+    say "standard library of $target: the toolchain's own ($(rustc --version))"
+    "${build[@]}"
+elif has_source /usr/bin/rustc && [[ -n $(linker) ]]; then
+    say "standard library of $target: built from the sources of $(/usr/bin/rustc --version), linked by $(linker)"
+    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(linker) \
+        "${build[@]}" -Zbuild-std=std,panic_abort
+else
+    fail "no standard library for $target. Run \`rustup target add $target\`, or on Debian \
+\`apt-get install --no-install-recommends rustc-web rust-web-src lld-22\`, or this script with --install"
+fi
+module=target/web/$target/release/wgpo_web.wasm
+
+version=$(sed -n 's/^wasm-bindgen-cli-support = "=\([0-9.]*\)".*/\1/p' web/bind/Cargo.toml)
+bound=target/web/bound
+rm -rf "$bound"
+if [[ $(wasm-bindgen --version 2>/dev/null) == "wasm-bindgen $version" ]]; then
+    say "JavaScript by wasm-bindgen $version, which is installed"
+    wasm-bindgen --target web --out-dir "$bound" "$module"
+else
+    say "JavaScript by wasm-bindgen $version, which is built first"
+    cargo run --locked --quiet --manifest-path web/bind/Cargo.toml --target-dir target/web/bind -- "$module" "$bound"
+fi
+
+command -v npm >/dev/null || fail "no npm: install Node.js 20 or later (Debian: nodejs npm)"
+(cd web && npm ci --no-audit --no-fund --ignore-scripts)
+node web/page/build.mjs "$bound"
+size=$(stat -c %s "$bound/wgpo_web_bg.wasm")
+say "web/dist is there ($((size / 1024)) KiB of wasm before compression); look at it with"
+say "  python3 -m http.server -d web/dist"
