@@ -44,14 +44,19 @@ mod alone {
         }
         impl<I: Iterator> IndexedParallelIterator for I {}
 
-        /// `par_iter` and `par_chunks_mut`.
+        /// `par_iter`, `par_chunks` and `par_chunks_mut`.
         pub(crate) trait ParallelSlice<T> {
             fn par_iter(&self) -> std::slice::Iter<'_, T>;
+            fn par_chunks(&self, size: usize) -> std::slice::Chunks<'_, T>;
             fn par_chunks_mut(&mut self, size: usize) -> std::slice::ChunksMut<'_, T>;
         }
         impl<T> ParallelSlice<T> for [T] {
             fn par_iter(&self) -> std::slice::Iter<'_, T> {
                 self.iter()
+            }
+
+            fn par_chunks(&self, size: usize) -> std::slice::Chunks<'_, T> {
+                self.chunks(size)
             }
 
             fn par_chunks_mut(&mut self, size: usize) -> std::slice::ChunksMut<'_, T> {
