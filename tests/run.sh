@@ -153,4 +153,23 @@ else
     [[ -z ${REQUIRE_PYTHON:-} ]] || fail "no Python 3.11 or later with venv: install it (Debian: python3-venv), or name it with PYTHON"
     step "SKIPPED: the Python package (no Python 3.11 or later with venv here)"
 fi
+# The page of the browser: the library for wasm32, bundled, in a real Chromium on SwiftShader and under Node with Dawn.
+browser_tests() {
+    bash web/build.sh --install
+    if [[ ! -x ${CHROMIUM:-/usr/bin/chromium} ]]; then
+        step "Installing chromium"
+        local root=()
+        ((EUID == 0)) || root=(sudo)
+        ${root[@]+"${root[@]}"} apt-get update
+        ${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium
+    fi
+    bash web/test.sh
+}
+if command -v npm >/dev/null && node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null; then
+    step "Page of the browser"
+    browser_tests
+else
+    [[ -z ${REQUIRE_WEB:-} ]] || fail "no Node.js 20 or later with npm: install it (Debian: nodejs npm)"
+    step "SKIPPED: the page of the browser (no Node.js 20 or later with npm here)"
+fi
 step "All passed"
