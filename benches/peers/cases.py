@@ -16,17 +16,6 @@ NETS = {
 # Name: steps, environments.
 WINDOWS = {"wide": (128, 4096), "long": (4096, 64), "isaac": (24, 16384)}
 
-# The update whose memory is measured.
-EPOCHS, MINIBATCHES = 4, 4
-
-# Whole iterations in CartPole, of networks 64-64: environments, steps, epochs, minibatches, learning rate, weight of the entropy, whether the value
-# loss is clipped; and how many iterations a peer takes in one call.
-TRAINS = {
-    "1x2048": (1, 2048, 10, 32, 3e-4, 0.0, False, 4),
-    "8x128": (8, 128, 4, 4, 2.5e-4, 0.01, True, 16),
-    "256x128": (256, 128, 4, 4, 2.5e-4, 0.01, True, 2),
-}
-
 # Off-policy: observations, hidden layers, actions (or choices, of DQN), rows of a batch. Transitions are drawn from a full buffer.
 CRITICS = {"256": (17, (256, 256), 6, 256), "64": (17, (64, 64), 6, 256)}
 BUFFER, TAU, Q_LR, NOISE, NOISE_CLIP = 100_000, 0.005, 1e-5, 0.2, 0.5
@@ -111,12 +100,6 @@ def transitions(name, discrete):
 def wanted(row):
     """Whether a command line without words, or with one that the row's name holds, asks for it."""
     return len(sys.argv) < 2 or any(word in row for word in sys.argv[1:])
-
-
-def peak():
-    """The largest resident size of this process so far, as Linux has it."""
-    with open("/proc/self/status") as status:
-        return next(line.split(":", 1)[1].strip() for line in status if line.startswith("VmHWM:"))
 
 
 def report(row, call, seconds=1.5, share=1):

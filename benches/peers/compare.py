@@ -1,5 +1,5 @@
-"""The rows of benches/cpu.rs, or with --off-policy of benches/off_policy.rs, with --train of benches/train.rs, beside the peers, in turns:
-`python compare.py [--turns N] [WORD…]` prints a table.
+"""The rows of benches/cpu.rs, or with --off-policy of benches/off_policy.rs, beside the peers, in turns: `python compare.py [--turns N] [WORD…]` prints
+a table.
 
 Each turn runs the criterion bench and the peers one after the other, for a row at a time, so that what else the machine does meets
 all of them. A figure is the median over turns of each turn's median. --python names the interpreter of a peer, where they are not installed in one place:
@@ -50,7 +50,6 @@ def main():
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--bench", help="the bench's program, if it is built")
     parser.add_argument("--off-policy", action="store_true", help="gradient steps of SAC, TD3 and DQN")
-    parser.add_argument("--train", action="store_true", help="whole iterations of PPO in CartPole")
     parser.add_argument("--python", action="append", default=[], metavar="SCRIPT=PYTHON", help="the interpreter of a peer")
     parser.add_argument("words", nargs="*")
     args = parser.parse_args()
@@ -58,9 +57,6 @@ def main():
         name = "off_policy"
         peers = {"JAX": "off_policy_jax.py", "PyTorch": "off_policy_torch.py", "SB3": "off_policy_sb3.py"}
         rows = [f"{kind}_update/{net}" for kind in ("sac", "td3", "dqn") for net in cases.CRITICS]
-    elif args.train:
-        name, peers = "train", {"JAX": "jax_train.py"}
-        rows = [f"train/{row}" for row in cases.TRAINS]
     else:
         name, peers = "cpu", {"JAX": "jax_bench.py", "PyTorch": "torch_bench.py"}
         nets = [f"{kind}/{net}" for kind in ("ppo_step", "fvp") for net in cases.NETS]

@@ -151,7 +151,7 @@ impl<F: Real> CpuLearner<F> {
         self.policy_step = step;
     }
 
-    pub(super) fn networks(&self) -> Result<ActorCritic<'_, F>> {
+    fn networks(&self) -> Result<ActorCritic<'_, F>> {
         ActorCritic::new(&self.spec, &self.layout, &self.parameters)
     }
 

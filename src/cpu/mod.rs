@@ -7,7 +7,6 @@ pub mod learner;
 mod needs;
 pub mod off_policy;
 mod on_policy;
-mod rollout;
 mod suits;
 pub mod trainer;
 mod update;

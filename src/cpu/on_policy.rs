@@ -1,18 +1,18 @@
 //! [`Trainer`] on the CPU, for algorithms that learn from rollouts of their own.
 
-use super::rollout::{Played, play};
 use super::suits::{check_env, check_memory};
 use super::{learner::CpuLearner, needs};
-use crate::agent::{Agent, OnPolicy};
+use crate::agent::{ActMode, Agent, OnPolicy};
 use crate::config::Config;
-use crate::data::{Autoreset, Rollout, check_shape};
+use crate::data::{Actions, Autoreset, Rollout, check_shape};
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::policy::PolicySpec;
+use crate::reference::head_actions;
 use crate::reference::vec_env::VecEnv;
 use crate::state::{EpisodeStats, TrainerState};
 use crate::trainer::{IterationStats, Trainer};
-use ndarray::Array2;
+use ndarray::{Array1, Array2, s};
 
 /// A [`CpuLearner`] with `num_envs` copies of an environment.
 #[derive(Debug, Clone)]
@@ -52,22 +52,53 @@ impl OnPolicyTrainer {
     pub fn rollout(&mut self) -> Result<(Rollout, EpisodeStats)> {
         let config = self.learner.config();
         let (steps, envs) = (config.num_steps, config.num_envs);
-        let Played { obs, actions, logp, rewards, terminated, truncated, cut, final_obs, last, episodes } =
-            play(&mut self.learner, self.env, &mut self.envs, envs)?;
+        let width = self.env.obs_dim();
+        let mut obs = Array2::zeros((steps * envs, width));
+        let mut words = Vec::with_capacity(steps * envs);
+        let mut logp = Array1::zeros(steps * envs);
+        let mut rewards = Array2::zeros((steps, envs));
+        let (mut terminated, mut truncated) = (Array2::zeros((steps, envs)), Array2::zeros((steps, envs)));
+        // Where truncated: the place in the window, and the observation before the reset.
+        let (mut cut, mut final_obs) = (Vec::new(), Vec::new());
+        let mut episodes = EpisodeStats::NONE;
+        let mut current = self.envs.obs();
+        for t in 0..steps {
+            let rows = s![t * envs..(t + 1) * envs];
+            let (actions, row_logp, seen) = self.learner.choose(current.view(), None, ActMode::Sample)?;
+            let step = self.envs.step(&head_actions::to_env(&self.learner.spec().head, &actions)?)?;
+            obs.slice_mut(s![t * envs..(t + 1) * envs, ..]).assign(&seen);
+            words.extend(actions.words());
+            logp.slice_mut(rows).assign(&row_logp);
+            rewards.row_mut(t).assign(&step.rewards);
+            for n in 0..envs {
+                if step.truncated[n] != 0 && step.terminated[n] == 0 {
+                    cut.push([t, n]);
+                    // With the statistics of this step: the next one moves them on.
+                    final_obs.extend(self.learner.seen(step.final_obs.slice(s![n..=n, ..])));
+                }
+            }
+            terminated.row_mut(t).assign(&step.terminated);
+            truncated.row_mut(t).assign(&step.truncated);
+            episodes = episodes.merge(step.episodes);
+            current = self.envs.obs();
+        }
         let mut values = Array2::zeros((steps + 1, envs));
         for (place, value) in values.iter_mut().zip(self.learner.values_of_seen(obs.view())?) {
             *place = value;
         }
-        values.row_mut(steps).assign(&self.learner.values(last.view())?);
+        values.row_mut(steps).assign(&self.learner.values(current.view())?);
         let final_values = if cut.is_empty() {
             None
         } else {
+            let final_obs = Array2::from_shape_vec((cut.len(), width), final_obs)
+                .map_err(|_| Error::shape("final_obs", &[cut.len()], &[cut.len(), width]))?;
             let mut final_values = Array2::zeros((steps, envs));
             for (place, value) in cut.into_iter().zip(self.learner.values_of_seen(final_obs.view())?) {
                 final_values[place] = value;
             }
             Some(final_values)
         };
+        let actions = Actions::from_words(&self.learner.spec().head, steps * envs, &words)?;
         let (valid, autoreset, ended_before) = (None, Autoreset::SameStep, None);
         let rollout = Rollout {
             steps,

@@ -4,8 +4,6 @@ use super::checks::{check_shape, finite};
 use crate::error::{Error, Result};
 use crate::policy::Head;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
-#[cfg(feature = "cpu")]
-use std::ops::Range;
 
 /// Actions of several rows, `[rows, action_dims]`, as the head stores and evaluates them; what an environment gets is
 /// [`reference::head_actions::to_env`](crate::reference::head_actions::to_env) of them.
@@ -64,24 +62,12 @@ impl Actions {
     /// # Panics
     /// As indexing does, if a row is not there.
     pub fn select(&self, rows: &[usize]) -> Self {
+        let axis = Axis(0);
         match self {
-            Self::Discrete(array) => Self::Discrete(select_rows(array, rows)),
-            Self::Continuous(array) => Self::Continuous(select_rows(array, rows)),
+            Self::Discrete(array) => Self::Discrete(array.select(axis, rows)),
+            Self::Continuous(array) => Self::Continuous(array.select(axis, rows)),
             Self::Masked { indices, allowed } => {
-                Self::Masked { indices: select_rows(indices, rows), allowed: select_rows(allowed, rows) }
-            }
-        }
-    }
-
-    /// The rows of a range.
-    #[cfg(feature = "cpu")]
-    pub(crate) fn range(&self, rows: Range<usize>) -> Self {
-        let own = s![rows, ..];
-        match self {
-            Self::Discrete(array) => Self::Discrete(array.slice(own).to_owned()),
-            Self::Continuous(array) => Self::Continuous(array.slice(own).to_owned()),
-            Self::Masked { indices, allowed } => {
-                Self::Masked { indices: indices.slice(own).to_owned(), allowed: allowed.slice(own).to_owned() }
+                Self::Masked { indices: indices.select(axis, rows), allowed: allowed.select(axis, rows) }
             }
         }
     }
@@ -180,20 +166,6 @@ impl Actions {
             }
         }
     }
-}
-
-/// The rows named, in that order: as ndarray's `select`, which is slow where rows are short.
-pub(crate) fn select_rows<T: Copy>(array: &Array2<T>, rows: &[usize]) -> Array2<T> {
-    let columns = array.ncols();
-    let Some(all) = array.as_slice().filter(|_| columns > 0) else { return array.select(Axis(0), rows) };
-    let mut numbers = Vec::with_capacity(rows.len() * columns);
-    if columns == 1 {
-        numbers.extend(rows.iter().map(|row| all[*row]));
-    } else {
-        rows.iter().for_each(|row| numbers.extend_from_slice(&all[row * columns..(row + 1) * columns]));
-    }
-    // As many numbers as the shape has.
-    Array2::from_shape_vec((rows.len(), columns), numbers).unwrap_or_else(|_| array.select(Axis(0), rows))
 }
 
 /// The words of one row's mask.

@@ -11,7 +11,7 @@ mod transition_batch;
 pub mod valid;
 
 pub use actions::{Acted, Actions};
-pub(crate) use actions::{check_mask, mask_bits, select_rows};
+pub(crate) use actions::{check_mask, mask_bits};
 pub use batch::Batch;
 pub(crate) use checks::{check_order, check_shape, finite};
 pub use env_step::EnvStep;

@@ -8,7 +8,7 @@ use crate::data::check_shape;
 use crate::error::{Error, Result};
 use crate::parallel::prelude::*;
 use crate::policy::{Branch, LayerRange, ParamLayout, PolicySpec};
-use ndarray::{ArcArray2, Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{ArcArray2, Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
 use std::ops::Range;
 
 /// Most sums over rows that are held apart before they are added up. Like [`BLOCK_ROWS`] it fixes their order.
@@ -108,6 +108,39 @@ impl<'a, F: Real> ActorCritic<'a, F> {
         dist.slice_mut(s![.., raw..]).assign(&self.log_std);
     }
 
+    /// Distribution rows alone.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn distribution(&self, obs: ArrayView2<'_, F>) -> Result<Array2<F>> {
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
+        let raw = self.blocks_of(obs, &self.policy)?;
+        let log_std = self.log_std.broadcast((obs.nrows(), self.log_std.len()));
+        let log_std = log_std.ok_or_else(|| Error::shape("log_std", self.log_std.shape(), &[raw.ncols()]))?;
+        concatenate(Axis(1), &[raw.view(), log_std]).map_err(|_| Error::shape("log_std", log_std.shape(), raw.shape()))
+    }
+
+    /// Values alone, `[rows]`; 0 without a critic.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn values(&self, obs: ArrayView2<'_, F>) -> Result<Array1<F>> {
+        check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
+        if self.value.layers.is_empty() {
+            return Ok(Array1::zeros(obs.nrows()));
+        }
+        Ok(self.blocks_of(obs, &self.value)?.column(0).to_owned())
+    }
+
+    fn blocks_of(&self, obs: ArrayView2<'_, F>, network: &Mlp<'_, F>) -> Result<Array2<F>> {
+        let blocks = row_blocks(obs.nrows(), |rows| {
+            let trunk = self.trunk.forward(obs.slice(s![rows, ..]))?;
+            Ok(network.forward(trunk.output())?.output().to_owned())
+        })?;
+        let views: Vec<_> = blocks.iter().map(|block| block.view()).collect();
+        concatenate(Axis(0), &views).map_err(|_| Error::shape("obs", obs.shape(), &[1, self.spec.obs_dim()]))
+    }
+
     /// The flat gradient of Σ d_dist · dist + Σ d_values · values, summed over rows.
     ///
     /// # Errors
@@ -190,11 +223,6 @@ impl<'a, F: Real> ActorCritic<'a, F> {
             blocks.map(|start| work(start..rows.min(start + BLOCK_ROWS), sum)).collect::<Result<Vec<T>>>()
         };
         let len = self.layout.len();
-        if rows <= part_rows {
-            // One part is the sum. The others' threads stay asleep.
-            let mut total = vec![F::zero(); len];
-            return Ok((part((0, &mut total))?, total));
-        }
         let mut sums = F::take(len * rows.div_ceil(part_rows));
         let others: Vec<_> = sums.par_chunks_mut(len.max(1)).enumerate().map(part).collect::<Result<_>>()?;
         let mut total = vec![F::zero(); len];

@@ -1,10 +1,6 @@
 //! A random order without a sort: a keyed bijection of 0 … rows − 1.
 
-use crate::parallel::prelude::*;
 use crate::rng::{Draw, block};
-
-/// Rows from which on several threads find an order.
-const WORTH_THREADS: u32 = 1 << 13;
 
 /// Rounds of the Feistel network.
 const ROUNDS: u32 = 6;
@@ -55,14 +51,7 @@ impl BatchShuffle {
 
     /// All source rows in order.
     pub fn order(&self) -> Vec<u32> {
-        if self.rows < WORTH_THREADS {
-            return (0..self.rows).map(|index| self.source(index)).collect();
-        }
-        (0..self.rows)
-            .into_par_iter()
-            .with_min_len(WORTH_THREADS as usize / 2)
-            .map(|index| self.source(index))
-            .collect()
+        (0..self.rows).map(|index| self.source(index)).collect()
     }
 
     fn permute(&self, index: u32) -> u32 {

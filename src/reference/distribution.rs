@@ -39,10 +39,10 @@ pub(crate) trait Distribution: Sync {
     fn fisher_is_diagonal(&self) -> bool {
         false
     }
-    /// Appends the words of the action that an evaluation takes.
-    fn greedy(&self, row: ArrayView1<'_, f64>, words: &mut Vec<u32>);
-    /// Appends the words of a drawn action; the row is draw index `r`.
-    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64, words: &mut Vec<u32>);
+    /// The words of the action that an evaluation takes.
+    fn greedy(&self, row: ArrayView1<'_, f64>) -> Vec<u32>;
+    /// The words of a drawn action; the row is draw index `r`.
+    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64) -> Vec<u32>;
     /// Least distance between the two sides of a comparison that `sample` made: near 0, rounding may make it another draw.
     fn draw_margin(&self, _r: usize, _row: ArrayView1<'_, f64>, _seed: u64, _step: u64) -> f64 {
         f64::INFINITY

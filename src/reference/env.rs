@@ -2,7 +2,7 @@
 
 use super::{
     Real, env_acrobot, env_bandit_bounded, env_bandit_bumps, env_bandit_sparse, env_cartpole, env_mountain_car,
-    env_pendulum, few::Few, numpy::Scalar,
+    env_pendulum, numpy::Scalar,
 };
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -41,22 +41,11 @@ pub struct Outcome<F> {
     pub terminated: bool,
 }
 
-/// An [`Outcome`] in place.
-#[derive(Debug, Clone, Copy)]
-pub struct Moved<F> {
-    /// The physical state after the step.
-    pub state: Few<F>,
-    /// The reward.
-    pub reward: F,
-    /// Whether the state is terminal.
-    pub terminated: bool,
-}
-
 /// The mathematics of one environment; each has a file of its own, `env_*.rs`.
 struct Oracle<F> {
-    start: fn([f32; 4]) -> Few<f32>,
-    observe: fn(&[F]) -> Few<F>,
-    step: fn(&[F], EnvAction) -> Option<Moved<F>>,
+    start: fn([f32; 4]) -> Vec<f32>,
+    observe: fn(&[F]) -> Vec<F>,
+    step: fn(&[F], EnvAction) -> Option<Outcome<F>>,
 }
 
 fn oracle<F: Real>(env: Env) -> Oracle<F> {
@@ -81,15 +70,6 @@ fn oracle<F: Real>(env: Env) -> Oracle<F> {
 /// # Errors
 /// [`Error::Shape`] if `state` has another length; [`Error::Value`] for an action of the wrong kind or out of range.
 pub fn step<F: Real>(env: Env, state: &[F], action: EnvAction) -> Result<Outcome<F>> {
-    let Moved { state, reward, terminated } = moved(env, state, action)?;
-    Ok(Outcome { state: state.to_vec(), reward, terminated })
-}
-
-/// [`step`] in place.
-///
-/// # Errors
-/// As [`step`].
-pub(super) fn moved<F: Real>(env: Env, state: &[F], action: EnvAction) -> Result<Moved<F>> {
     if state.len() != env.state_dim() {
         return Err(Error::shape("state", &[state.len()], &[env.state_dim()]));
     }
@@ -104,21 +84,11 @@ pub(super) fn moved<F: Real>(env: Env, state: &[F], action: EnvAction) -> Result
 
 /// The observation of a physical state of [`Env::state_dim`] numbers.
 pub fn observe<F: Real>(env: Env, state: &[F]) -> Vec<F> {
-    observed(env, state).to_vec()
-}
-
-/// [`observe`] in place.
-pub(super) fn observed<F: Real>(env: Env, state: &[F]) -> Few<F> {
     (oracle(env).observe)(state)
 }
 
 /// The start state of environment `index` at environment step `at`, from the four uniforms of the draw (reset, index, at).
 pub fn start(env: Env, seed: u64, index: u32, at: u64) -> Vec<f32> {
-    started(env, seed, index, at).to_vec()
-}
-
-/// [`start`] in place.
-pub(super) fn started(env: Env, seed: u64, index: u32, at: u64) -> Few<f32> {
     (oracle::<f32>(env).start)(block(seed, Draw::Reset, index, 0, at).map(uniform))
 }
 

@@ -1,18 +1,17 @@
 //! Acrobot-v1.
 
 use super::Real;
-use super::env::{EnvAction, Moved};
-use super::few::Few;
+use super::env::{EnvAction, Outcome};
 use std::f64::consts::{FRAC_PI_2, PI};
 
 /// −0.1 + 0.2 u, word i for number i.
-pub fn start(u: [f32; 4]) -> Few<f32> {
-    u.map(|u| -0.1 + 0.2 * u).into()
+pub fn start(u: [f32; 4]) -> Vec<f32> {
+    u.iter().map(|u| -0.1 + 0.2 * u).collect()
 }
 
 /// (cos θ1, sin θ1, cos θ2, sin θ2, θ̇1, θ̇2).
-pub fn observe<F: Real>(state: &[F]) -> Few<F> {
-    [state[0].cos(), state[0].sin(), state[1].cos(), state[1].sin(), state[2], state[3]].into()
+pub fn observe<F: Real>(state: &[F]) -> Vec<F> {
+    vec![state[0].cos(), state[0].sin(), state[1].cos(), state[1].sin(), state[2], state[3]]
 }
 
 /// Derivatives of (θ1, θ2, θ̇1, θ̇2): the equations of Sutton and Barto's book, in which all masses, lengths and moments
@@ -49,7 +48,7 @@ fn wrap<F: Real>(angle: F) -> F {
 /// one classical Runge-Kutta step of 0.2;  angles wrapped into [−π, π], velocities clipped to ±4π and ±9π
 /// terminal: −cos θ1 − cos(θ1 + θ2) > 1;   reward −1, and 0 on a terminal step
 /// ```
-pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Moved<F>> {
+pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Outcome<F>> {
     let n = F::of;
     let (&[a, b, c, d], EnvAction::Index(index @ 0..=2)) = (state, action) else { return None };
     let start = [a, b, c, d];
@@ -65,8 +64,8 @@ pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Moved<F>> {
     let moved: [F; 4] =
         std::array::from_fn(|i| start[i] + n(0.2 / 6.0) * (k1[i] + n(2.0) * k2[i] + n(2.0) * k3[i] + k4[i]));
     let limit = |value: F, most: f64| num_traits::clamp(value, n(-most), n(most));
-    let state = Few::from([wrap(moved[0]), wrap(moved[1]), limit(moved[2], 4.0 * PI), limit(moved[3], 9.0 * PI)]);
+    let state = vec![wrap(moved[0]), wrap(moved[1]), limit(moved[2], 4.0 * PI), limit(moved[3], 9.0 * PI)];
     let terminated = -state[0].cos() - (state[0] + state[1]).cos() > F::one();
     let reward = if terminated { F::zero() } else { -F::one() };
-    Some(Moved { state, reward, terminated })
+    Some(Outcome { state, reward, terminated })
 }

@@ -1,18 +1,17 @@
 //! CartPole-v1.
 
 use super::Real;
-use super::env::{EnvAction, Moved};
-use super::few::Few;
+use super::env::{EnvAction, Outcome};
 use std::f64::consts::PI;
 
 /// −0.05 + 0.1 u, word i for number i.
-pub fn start(u: [f32; 4]) -> Few<f32> {
-    u.map(|u| -0.05 + 0.1 * u).into()
+pub fn start(u: [f32; 4]) -> Vec<f32> {
+    u.iter().map(|u| -0.05 + 0.1 * u).collect()
 }
 
 /// The state itself.
-pub fn observe<F: Real>(state: &[F]) -> Few<F> {
-    state.into()
+pub fn observe<F: Real>(state: &[F]) -> Vec<F> {
+    state.to_vec()
 }
 
 /// Barto, Sutton and Anderson 1983, with Gymnasium's numbers, state (x, ẋ, θ, θ̇), force F = ±10:
@@ -26,7 +25,7 @@ pub fn observe<F: Real>(state: &[F]) -> Few<F> {
 ///
 /// Gymnasium's state is f64 from `reset()` on, and it squares first: in f64 one state in 75 has another last bit than here, and of
 /// 100,000 observations, which are f32, none was another.
-pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Moved<F>> {
+pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Outcome<F>> {
     let n = F::of;
     let (&[x, x_dot, theta, theta_dot], EnvAction::Index(index @ (0 | 1))) = (state, action) else { return None };
     let force = if index == 1 { n(10.0) } else { n(-10.0) };
@@ -35,7 +34,7 @@ pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Moved<F>> {
     let theta_acc = (n(9.8) * sin - cos * temp) / (n(0.5) * (n(4.0 / 3.0) - n(0.1) * cos * cos / n(1.1)));
     let x_acc = temp - n(0.05) * theta_acc * cos / n(1.1);
     let tau = n(0.02);
-    let state = Few::from([x + tau * x_dot, x_dot + tau * x_acc, theta + tau * theta_dot, theta_dot + tau * theta_acc]);
+    let state = vec![x + tau * x_dot, x_dot + tau * x_acc, theta + tau * theta_dot, theta_dot + tau * theta_acc];
     let terminated = state[0].abs() > n(2.4) || state[2].abs() > n(12.0 * 2.0 * PI / 360.0);
-    Some(Moved { state, reward: F::one(), terminated })
+    Some(Outcome { state, reward: F::one(), terminated })
 }

@@ -1,18 +1,17 @@
 //! MountainCarContinuous-v0.
 
 use super::Real;
-use super::env::{EnvAction, Moved};
-use super::few::Few;
+use super::env::{EnvAction, Outcome};
 use super::numpy::Scalar;
 
 /// Position −0.6 + 0.2 u (word 0), velocity 0.
-pub fn start(u: [f32; 4]) -> Few<f32> {
-    [-0.6 + 0.2 * u[0], 0.0].into()
+pub fn start(u: [f32; 4]) -> Vec<f32> {
+    vec![-0.6 + 0.2 * u[0], 0.0]
 }
 
 /// The state itself.
-pub fn observe<F: Real>(state: &[F]) -> Few<F> {
-    state.into()
+pub fn observe<F: Real>(state: &[F]) -> Vec<F> {
+    state.to_vec()
 }
 
 /// Moore 1990 with Gymnasium's numbers, state (position, velocity), force a:
@@ -33,7 +32,7 @@ pub fn observe<F: Real>(state: &[F]) -> Few<F> {
 /// and whatever F is, so are the numbers here. A state that f32 does not hold is one of `reset()`, which draws in f64 and
 /// shows f32: the step from it is in f64 except for the force. So is a step by a force in f64 ([`EnvAction::Double`]), except for 3 · position.
 /// Under NumPy 1.26 only the new state is rounded, and the two versions part within a few steps.
-pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Moved<F>> {
+pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Outcome<F>> {
     let (&[position, velocity], Some(wanted)) = (state, action.scalar()) else { return None };
     let of_reset = [position, velocity].iter().any(|value| f64::from(value.as_f32()) != value.as_f64());
     let own = |value: F| if of_reset { Scalar::double(value.as_f64()) } else { Scalar::single(value.as_f32()) };
@@ -47,6 +46,6 @@ pub fn step<F: Real>(state: &[F], action: EnvAction) -> Option<Moved<F>> {
     let terminated = position.reaches(weak(0.45)) && velocity.reaches(weak(0.0));
     let price = wanted.value() * wanted.value() * 0.1;
     let reward = F::of(if terminated { 100.0 } else { 0.0 } - price);
-    let state = [position, velocity].map(|value| F::of(f64::from(value.value() as f32)));
-    Some(Moved { state: state.into(), reward, terminated })
+    let state = [position, velocity].map(|value| F::of(f64::from(value.value() as f32))).to_vec();
+    Some(Outcome { state, reward, terminated })
 }

@@ -13,9 +13,8 @@
 //! p = q, so that KL(p‖p) is 0.
 
 use super::distribution::{Action, Distribution};
-use super::real::ChoiceOutputs;
 use super::reduce_moments::mean;
-use super::row_blocks::{BLOCK_ROWS, row_blocks};
+use super::row_blocks::BLOCK_ROWS;
 use super::{Real, head_bernoulli, head_beta, head_categorical, head_gaussian};
 use crate::config::KlDirection;
 use crate::data::{Actions, check_shape};
@@ -25,7 +24,7 @@ use crate::policy::Head;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, s};
 
 /// One row per head: what a new one adds here.
-pub(crate) fn distribution(head: &Head) -> Box<dyn Distribution> {
+pub(super) fn distribution(head: &Head) -> Box<dyn Distribution> {
     match head {
         Head::Categorical { .. } | Head::MultiDiscrete { .. } | Head::Discretised { .. } => {
             Box::new(head_categorical::Categorical(head.choices()))
@@ -37,7 +36,7 @@ pub(crate) fn distribution(head: &Head) -> Box<dyn Distribution> {
     }
 }
 
-pub(super) fn action(actions: &Actions, row: usize) -> Action<'_> {
+fn action(actions: &Actions, row: usize) -> Action<'_> {
     match actions {
         Actions::Discrete(array) | Actions::Masked { indices: array, .. } => Action::Indices(array.row(row)),
         Actions::Continuous(array) => Action::Floats(array.row(row)),
@@ -67,12 +66,7 @@ pub fn forbid<F: Real>(dist: &mut Array2<F>, actions: &Actions) -> Result<()> {
 pub fn hits<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<u32>> {
     check_rows("dist", &dist, head)?;
     let d = distribution(head);
-    let mut row = Array1::zeros(dist.ncols());
-    let of_row = |r: usize| {
-        round(dist.row(r), &mut row.view_mut(), F::as_f64);
-        d.hits(row.view())
-    };
-    Ok((0..dist.nrows()).map(of_row).collect())
+    Ok(per_row(dist.nrows(), |r| d.hits(wide(&dist, r).view())))
 }
 
 /// A row in f64.
@@ -81,7 +75,7 @@ pub(super) fn wide<F: Real>(dist: &ArrayView2<'_, F>, r: usize) -> Array1<f64> {
 }
 
 /// The log deviations (or deviations) that all rows have in common, if they have.
-pub(super) fn shared<F: Real>(head: &Head, dist: &ArrayView2<'_, F>) -> Option<Array1<f64>> {
+fn shared<F: Real>(head: &Head, dist: &ArrayView2<'_, F>) -> Option<Array1<f64>> {
     head.std()?;
     let l = dist.slice(s![.., head.action_dims()..]);
     let first = l.outer_iter().next()?;
@@ -90,36 +84,11 @@ pub(super) fn shared<F: Real>(head: &Head, dist: &ArrayView2<'_, F>) -> Option<A
 
 /// A number of each row, in blocks of rows spread over threads.
 fn per_row<T: Send>(rows: usize, of: impl Fn(usize) -> T + Sync + Send) -> Array1<T> {
-    if rows <= BLOCK_ROWS {
-        return (0..rows).map(of).collect();
-    }
     (0..rows).into_par_iter().with_min_len(BLOCK_ROWS).map(of).collect::<Vec<_>>().into()
 }
 
 pub(super) fn check_rows<F>(name: &str, dist: &ArrayView2<'_, F>, head: &Head) -> Result<()> {
     check_shape(name, dist.shape(), &[dist.nrows(), head.width()])
-}
-
-/// [`log_prob`] as [`F::choices`](Real::choices) has it, where it has: the same bits in a rollout and in the loss.
-fn logp_at_once<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions) -> Result<Option<Array1<F>>> {
-    let (Actions::Discrete(taken), Some(logits)) = (actions, dist.to_slice()) else { return Ok(None) };
-    let (Some(taken), false) = (taken.as_slice(), matches!(head, Head::Bernoulli { .. })) else { return Ok(None) };
-    let (counts, width) = (head.choices(), dist.ncols());
-    let blocks = row_blocks(dist.nrows(), |rows| {
-        let mut room = F::take(2 * rows.len() * (width + 1));
-        let (by_logp, rest) = room.split_at_mut(rows.len() * width);
-        let (by_entropy, rest) = rest.split_at_mut(rows.len() * width);
-        let (logp, entropy) = rest.split_at_mut(rows.len());
-        let (logits, taken) =
-            (&logits[rows.start * width..rows.end * width], &taken[rows.start * counts.len()..rows.end * counts.len()]);
-        let out = ChoiceOutputs { logp, entropy, by_logp, by_entropy };
-        let all =
-            F::choices(&counts, logits, taken, out).then(|| room[2 * rows.len() * width..][..rows.len()].to_vec());
-        F::give(room);
-        Ok(all)
-    })?;
-    // All blocks or none: a block that is left to single rows leaves all to them.
-    Ok(blocks.into_iter().collect::<Option<Vec<_>>>().map(|blocks| blocks.concat().into()))
 }
 
 /// log π(action | row), in nats, summed over action dimensions, `[rows]`.
@@ -129,9 +98,6 @@ fn logp_at_once<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions
 pub fn log_prob<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions) -> Result<Array1<F>> {
     check_rows("dist", &dist, head)?;
     actions.validate(head, dist.nrows())?;
-    if let Some(logp) = logp_at_once(head, dist, actions)? {
-        return Ok(logp);
-    }
     let d = distribution(head);
     Ok(per_row(dist.nrows(), |r| F::of(d.log_prob(wide(&dist, r).view(), action(actions, r)))))
 }
@@ -146,8 +112,47 @@ pub fn entropy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Array1<F
     Ok(per_row(dist.nrows(), |r| F::of(d.entropy(wide(&dist, r).view()))))
 }
 
+/// [`log_prob`] and [`entropy`] of each row and the gradients of each by its own row, `[rows, width]`.
+#[derive(Debug)]
+pub(super) struct Both<F> {
+    pub(super) logp: Array1<F>,
+    pub(super) entropy: Array1<F>,
+    pub(super) by_logp: Array2<F>,
+    pub(super) by_entropy: Array2<F>,
+}
+
+/// What a loss asks of a policy, on the calling thread.
+///
+/// # Errors
+/// As [`log_prob`].
+pub(super) fn both<F: Real>(head: &Head, dist: ArrayView2<'_, F>, actions: &Actions) -> Result<Both<F>> {
+    check_rows("dist", &dist, head)?;
+    actions.validate(head, dist.nrows())?;
+    let mut d = distribution(head);
+    if let Some(shared) = shared(head, &dist) {
+        d.prepare(shared.view());
+    }
+    let zeros = || Array2::zeros(dist.dim());
+    let mut all = Both {
+        logp: Array1::zeros(dist.nrows()),
+        entropy: Array1::zeros(dist.nrows()),
+        by_logp: zeros(),
+        by_entropy: zeros(),
+    };
+    let width = dist.ncols();
+    let (mut row, mut first, mut second) = (Array1::zeros(width), Array1::zeros(width), Array1::zeros(width));
+    for r in 0..dist.nrows() {
+        round(dist.row(r), &mut row.view_mut(), F::as_f64);
+        let (logp, entropy) = d.both(row.view(), action(actions, r), first.view_mut(), second.view_mut());
+        (all.logp[r], all.entropy[r]) = (F::of(logp), F::of(entropy));
+        round(first.view(), &mut all.by_logp.row_mut(r), F::of);
+        round(second.view(), &mut all.by_entropy.row_mut(r), F::of);
+    }
+    Ok(all)
+}
+
 /// `to` ← `from`, in another precision.
-pub(super) fn round<A: Copy, B>(from: ArrayView1<'_, A>, to: &mut ArrayViewMut1<'_, B>, as_other: impl Fn(A) -> B) {
+fn round<A: Copy, B>(from: ArrayView1<'_, A>, to: &mut ArrayViewMut1<'_, B>, as_other: impl Fn(A) -> B) {
     to.zip_mut_with(&from, |to, from| *to = as_other(*from));
 }
 
@@ -266,17 +271,13 @@ fn weighted<F: Real>(
     check_rows("dist", &dist, head)?;
     check_shape("w", w.shape(), &[dist.nrows()])?;
     let mut result = Array2::zeros(dist.dim());
-    let each = |(r, mut out): (usize, ArrayViewMut1<'_, F>)| {
+    let rows = result.axis_iter_mut(Axis(0)).into_par_iter().enumerate().with_min_len(BLOCK_ROWS);
+    rows.for_each(|(r, mut out): (usize, ArrayViewMut1<'_, F>)| {
         let mut of_row = Array1::zeros(out.len());
         gradient(r, wide(&dist, r).view(), of_row.view_mut());
         of_row *= w[r].as_f64();
         round(of_row.view(), &mut out, F::of);
-    };
-    if dist.nrows() <= BLOCK_ROWS {
-        result.axis_iter_mut(Axis(0)).enumerate().for_each(each);
-    } else {
-        result.axis_iter_mut(Axis(0)).into_par_iter().enumerate().with_min_len(BLOCK_ROWS).for_each(each);
-    }
+    });
     Ok(result)
 }
 

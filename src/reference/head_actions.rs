@@ -1,12 +1,11 @@
 //! Actions of distribution rows: drawn, greedy, and as an environment gets them.
 
 use super::Real;
-use super::distribution::Distribution;
 use super::head::{check_rows, distribution, wide};
 use crate::data::{Actions, mask_bits};
 use crate::error::Result;
 use crate::policy::Head;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
 /// The action of each row that an evaluation takes: the first most probable index, the more probable bit, or the mean.
 ///
@@ -14,7 +13,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 /// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn greedy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Actions> {
     let d = distribution(head);
-    each(head, dist, |_, row, words| d.greedy(row, words))
+    each(head, dist, |_, row| d.greedy(row))
 }
 
 /// A draw from each row, by [`crate::rng`] at policy step `step`: row r of the batch is draw index r.
@@ -22,25 +21,8 @@ pub fn greedy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Actions> 
 /// # Errors
 /// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn sample<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, step: u64) -> Result<Actions> {
-    let mut words = Vec::with_capacity(dist.nrows() * head.action_words());
-    sample_words(head, &*distribution(head), dist, 0, seed, step, &mut words)?;
-    Actions::from_words(head, dist.nrows(), &words)
-}
-
-/// [`sample`] as words, where row 0 is draw index `first`; `d` is the head's distribution.
-///
-/// # Errors
-/// As [`sample`].
-pub(crate) fn sample_words<F: Real>(
-    head: &Head,
-    d: &dyn Distribution,
-    dist: ArrayView2<'_, F>,
-    first: usize,
-    seed: u64,
-    step: u64,
-    words: &mut Vec<u32>,
-) -> Result<()> {
-    each_words(head, dist, words, |r, row, words| d.sample(first + r, row, seed, step, words))
+    let d = distribution(head);
+    each(head, dist, |r, row| d.sample(r, row, seed, step))
 }
 
 /// Least distance between the two sides of a comparison that a draw by rejection ([`sample`] of a Beta head) made, per row; ∞ where
@@ -57,30 +39,16 @@ pub fn draw_margins<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, st
 fn each<F: Real>(
     head: &Head,
     dist: ArrayView2<'_, F>,
-    of_row: impl Fn(usize, ArrayView1<'_, f64>, &mut Vec<u32>),
+    words: impl Fn(usize, ArrayView1<'_, f64>) -> Vec<u32>,
 ) -> Result<Actions> {
-    let mut words = Vec::with_capacity(dist.nrows() * head.action_words());
-    each_words(head, dist, &mut words, of_row)?;
-    Actions::from_words(head, dist.nrows(), &words)
-}
-
-fn each_words<F: Real>(
-    head: &Head,
-    dist: ArrayView2<'_, F>,
-    words: &mut Vec<u32>,
-    of_row: impl Fn(usize, ArrayView1<'_, f64>, &mut Vec<u32>),
-) -> Result<()> {
     check_rows("dist", &dist, head)?;
-    let mut row = Array1::zeros(dist.ncols());
-    for r in 0..dist.nrows() {
-        row.zip_mut_with(&dist.row(r), |wide, number| *wide = number.as_f64());
-        of_row(r, row.view(), words);
+    let all = (0..dist.nrows()).flat_map(|r| {
+        let row = wide(&dist, r);
         // The mask that `forbid` left in the row goes with the action.
-        if head.is_masked() {
-            words.extend(mask_bits(row.mapv(|l| l > f64::NEG_INFINITY).view()));
-        }
-    }
-    Ok(())
+        let mask = if head.is_masked() { mask_bits(row.mapv(|l| l > f64::NEG_INFINITY).view()) } else { Vec::new() };
+        words(r, row.view()).into_iter().chain(mask).collect::<Vec<_>>()
+    });
+    Actions::from_words(head, dist.nrows(), &all.collect::<Vec<_>>())
 }
 
 /// What the environment gets for stored actions, see the table of [`Head`]: indices and bits as they are, floats within the

@@ -89,16 +89,16 @@ impl Distribution for Bernoulli {
     }
 
     /// 1 where its probability is above ½.
-    fn greedy(&self, row: ArrayView1<'_, f64>, words: &mut Vec<u32>) {
-        words.extend(row.iter().map(|l| u32::from(*l > 0.0)));
+    fn greedy(&self, row: ArrayView1<'_, f64>) -> Vec<u32> {
+        row.iter().map(|l| u32::from(*l > 0.0)).collect()
     }
 
     /// 1 where u < p; u is word 0 of the draw (action, row, dimension, step).
-    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64, words: &mut Vec<u32>) {
+    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64) -> Vec<u32> {
         let draw = |(d, l): (usize, &f64)| {
             let u = f64::from(uniform(block(seed, Draw::Action, r as u32, d as u32, step)[0]));
             u32::from(u < sigmoid(*l))
         };
-        words.extend(row.iter().enumerate().map(draw));
+        row.iter().enumerate().map(draw).collect()
     }
 }

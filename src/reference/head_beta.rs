@@ -188,22 +188,22 @@ impl Distribution for Beta {
     }
 
     /// The mean α / (α + β).
-    fn greedy(&self, row: ArrayView1<'_, f64>, words: &mut Vec<u32>) {
+    fn greedy(&self, row: ArrayView1<'_, f64>) -> Vec<u32> {
         let mean = |d| {
             let (alpha, beta) = dimension(row, d);
             inside(alpha / (alpha + beta))
         };
-        words.extend((0..row.len() / 2).map(mean));
+        (0..row.len() / 2).map(mean).collect()
     }
 
     /// g / (g + h) with g and h gamma draws of shapes α and β.
-    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64, words: &mut Vec<u32>) {
+    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64) -> Vec<u32> {
         let draw = |d: usize| {
             let (alpha, beta) = dimension(row, d);
             let [g, h] = [(alpha, 0), (beta, 1)].map(|(shape, which)| gamma(shape, tries(seed, r, d, which, step)).0);
             inside(g / (g + h))
         };
-        words.extend((0..row.len() / 2).map(draw));
+        (0..row.len() / 2).map(draw).collect()
     }
 
     /// The least distance between the two sides of a comparison that the gamma draws made.

@@ -8,9 +8,6 @@ use crate::rng::{Draw, block, uniform};
 use ndarray::{Array1, ArrayView1, ArrayViewMut1, s};
 use std::ops::Range;
 
-/// Choices whose weights need no memory asked for.
-const FEW: usize = 16;
-
 /// Whether no choice is allowed.
 fn fully_masked(logits: ArrayView1<'_, f64>) -> bool {
     logits.iter().all(|l| *l == f64::NEG_INFINITY)
@@ -223,28 +220,19 @@ impl Distribution for Categorical {
     }
 
     /// The first index of the largest logit.
-    fn greedy(&self, row: ArrayView1<'_, f64>, words: &mut Vec<u32>) {
-        words.extend(self.dimensions().map(|own| first_of_largest(of(row, &own)) as u32));
+    fn greedy(&self, row: ArrayView1<'_, f64>) -> Vec<u32> {
+        self.dimensions().map(|own| first_of_largest(of(row, &own)) as u32).collect()
     }
 
     /// Inverse distribution function: the first index whose running sum of exp(l − max l) exceeds u times the total, else the
     /// last that has a probability; u is word 0 of the draw (action, row, dimension, step).
-    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64, words: &mut Vec<u32>) {
+    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64) -> Vec<u32> {
         let draw = |(d, own): (usize, Range<usize>)| {
             let u = f64::from(uniform(block(seed, Draw::Action, r as u32, d as u32, step)[0]));
             let logits = of(row, &own);
             // With nothing allowed all weigh the same.
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let (mut few, mut many) = ([0.0; FEW], Vec::new());
-            let weights = if logits.len() <= FEW {
-                &mut few[..logits.len()]
-            } else {
-                many.resize(logits.len(), 0.0);
-                &mut many[..]
-            };
-            for (weight, l) in weights.iter_mut().zip(logits) {
-                *weight = if *l == max { 1.0 } else { (*l - max).exp() };
-            }
+            let weights: Vec<f64> = logits.iter().map(|l| if *l == max { 1.0 } else { (*l - max).exp() }).collect();
             let total = weights.iter().copied().sum::<f64>();
             let mut sum = 0.0;
             let hit = weights.iter().position(|weight| {
@@ -254,7 +242,7 @@ impl Distribution for Categorical {
             let last = weights.iter().rposition(|weight| *weight > 0.0);
             hit.or(last).unwrap_or(0) as u32
         };
-        words.extend(self.dimensions().enumerate().map(draw));
+        self.dimensions().enumerate().map(draw).collect()
     }
 }
 

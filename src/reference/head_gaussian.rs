@@ -231,17 +231,17 @@ impl Distribution for Gaussian {
     }
 
     /// The mean.
-    fn greedy(&self, row: ArrayView1<'_, f64>, words: &mut Vec<u32>) {
-        words.extend(row.iter().take(row.len() / 2).map(|mean| (*mean as f32).to_bits()));
+    fn greedy(&self, row: ArrayView1<'_, f64>) -> Vec<u32> {
+        row.iter().take(row.len() / 2).map(|mean| (*mean as f32).to_bits()).collect()
     }
 
     /// μ_d + σ_d · normal(word 0 of the draw (action, row, dimension d, step)).
-    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64, words: &mut Vec<u32>) {
+    fn sample(&self, r: usize, row: ArrayView1<'_, f64>, seed: u64, step: u64) -> Vec<u32> {
         let draw = |d: usize| {
             let z = normal(block(seed, Draw::Action, r as u32, d as u32, step)[0]);
             ((row[d] + self.width(row, d).deviation * z) as f32).to_bits()
         };
-        words.extend((0..row.len() / 2).map(draw));
+        (0..row.len() / 2).map(draw).collect()
     }
 
     /// Dimensions whose l is below the soft floor or outside the clamp.

@@ -1,6 +1,5 @@
 //! The loss of PPO, with or without a KL penalty, of A2C and of REINFORCE over one minibatch: value, statistics and gradient at the heads.
 
-use super::head_both::{Both, both};
 use super::ratio_stats::ratio_stats;
 use super::reduce_moments::mean;
 use super::{Real, head, surrogate};
@@ -97,7 +96,7 @@ pub(super) fn loss_of_block<F: Real>(
     check_shape("values", values.shape(), &[dist.nrows()])?;
     let rows = F::count(dist.nrows().max(1));
     let clip_coef = clip_range(config);
-    let Both { logp, entropy: entropies, by_logp, by_entropy } = both(head, dist, targets.actions)?;
+    let head::Both { logp, entropy: entropies, by_logp, by_entropy } = head::both(head, dist, targets.actions)?;
 
     let dual_clip = config.ppo().and_then(|ppo| ppo.dual_clip).map(F::of);
     let (policy_loss, d_logp) = match config.algorithm.surrogate() {

@@ -86,52 +86,30 @@ impl<F: Real> Mlp<'_, F> {
     /// As [`forward`](Self::forward).
     pub(super) fn forward_from(&self, x: ArcArray2<F>) -> Result<Tape<F>> {
         let mut tape = Tape { activations: vec![x], preactivations: Vec::new() };
-        for index in 0..self.layers.len() {
-            let (hidden, kept) = self.layer(index, tape.output(), true)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let input = tape.output();
+            check_shape(&format!("{index}.weight"), layer.weight.shape(), &[layer.bias.len(), input.ncols()])?;
+            let mut hidden = take((input.nrows(), layer.bias.len()));
+            F::product(false, input, layer.weight.t(), hidden.view_mut());
+            let f = self.activation_after(index);
+            let mut kept = None;
+            match (f, hidden.as_slice_mut(), layer.bias.as_slice()) {
+                (Activation::Tanh, Some(sums), Some(bias)) => F::tanh_of_sums(sums, bias),
+                (Activation::Relu, Some(sums), Some(bias)) => F::relu_of_sums(sums, bias),
+                _ => {
+                    add_bias(&mut hidden, layer.bias);
+                    kept = needs_sum(f).then(|| hidden.clone());
+                    match hidden.as_slice_mut() {
+                        _ if f == Activation::Identity => {}
+                        Some(sums) => F::activate_all(f, sums),
+                        None => hidden.mapv_inplace(|z| activate(f, z)),
+                    }
+                }
+            }
             tape.preactivations.push(kept);
             tape.activations.push(hidden.into_shared());
         }
         Ok(tape)
-    }
-
-    /// The output alone, of an input `[rows, inputs]`.
-    ///
-    /// # Errors
-    /// As [`forward`](Self::forward).
-    pub(super) fn output_of(&self, x: ArrayView2<'_, F>) -> Result<Array2<F>> {
-        let mut last: Option<Array2<F>> = None;
-        for index in 0..self.layers.len() {
-            let (hidden, _) = self.layer(index, last.as_ref().map_or(x, |last| last.view()), false)?;
-            if let Some(used) = last.replace(hidden) {
-                give(used);
-            }
-        }
-        Ok(last.unwrap_or_else(|| x.to_owned()))
-    }
-
-    /// h_{i+1} of h_i; and z_i, if it is to be kept and f'(z_i) asks for it.
-    fn layer(&self, index: usize, input: ArrayView2<'_, F>, keep: bool) -> Result<(Array2<F>, Option<Array2<F>>)> {
-        let (layer, f) = (&self.layers[index], self.activation_after(index));
-        if layer.weight.shape() != [layer.bias.len(), input.ncols()] {
-            check_shape(&format!("{index}.weight"), layer.weight.shape(), &[layer.bias.len(), input.ncols()])?;
-        }
-        let mut hidden = take((input.nrows(), layer.bias.len()));
-        F::product(false, input, layer.weight.t(), hidden.view_mut());
-        let mut kept = None;
-        match (f, hidden.as_slice_mut(), layer.bias.as_slice()) {
-            (Activation::Tanh, Some(sums), Some(bias)) => F::tanh_of_sums(sums, bias),
-            (Activation::Relu, Some(sums), Some(bias)) => F::relu_of_sums(sums, bias),
-            _ => {
-                add_bias(&mut hidden, layer.bias);
-                kept = (keep && needs_sum(f)).then(|| hidden.clone());
-                match hidden.as_slice_mut() {
-                    _ if f == Activation::Identity => {}
-                    Some(sums) => F::activate_all(f, sums),
-                    None => hidden.mapv_inplace(|z| activate(f, z)),
-                }
-            }
-        }
-        Ok((hidden, kept))
     }
 
     /// Back-propagation of `cotangent` `[rows, outputs]` through a forward pass.
@@ -198,7 +176,7 @@ impl<F: Real> Mlp<'_, F> {
     }
 
     /// (`d` + `bias`) ∘ f'(z) of layer `index`.
-    pub(super) fn scale(&self, tape: &Tape<F>, index: usize, d: &mut Array2<F>, bias: Option<ArrayView1<'_, F>>) {
+    fn scale(&self, tape: &Tape<F>, index: usize, d: &mut Array2<F>, bias: Option<ArrayView1<'_, F>>) {
         let (f, y) = (self.activation_after(index), &tape.activations[index + 1]);
         if f == Activation::Tanh {
             return times_tanh_slope(d, y, bias);
@@ -215,6 +193,43 @@ impl<F: Real> Mlp<'_, F> {
             (Some(d), Some(z), Some(y)) => F::times_slope(f, d, z, y),
             _ => Zip::from(d).and(&z).and(y).for_each(|d, &z, &y| *d *= derivative(f, z, y)),
         }
+    }
+
+    /// Derivative of the output along a change `tangent` of all weights and biases, the input held fixed: `[rows, outputs]`.
+    ///
+    /// ```text
+    /// ż_i = ḣ_i W_iᵀ + h_i Ẇ_iᵀ + ḃ_i;   ḣ_{i+1} = f'(z_i) ∘ ż_i;   ḣ_0 = 0
+    /// ```
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if `tangent` has not this network's shape.
+    pub fn jvp(&self, tape: &Tape<F>, tangent: &[Dense<'_, F>]) -> Result<Array2<F>> {
+        self.jvp_from(tape, tangent, None)
+    }
+
+    /// [`jvp`](Self::jvp) with the input changing by `input` `[rows, inputs]`, if given: ḣ_0 = input.
+    ///
+    /// # Errors
+    /// As [`jvp`](Self::jvp), or if `input` has not the input's shape.
+    pub fn jvp_from(&self, tape: &Tape<F>, tangent: &[Dense<'_, F>], input: Option<Array2<F>>) -> Result<Array2<F>> {
+        check_shape("tangent", &[tangent.len()], &[self.layers.len()])?;
+        if let Some(input) = &input {
+            check_shape("input", input.shape(), tape.activations[0].shape())?;
+        }
+        let mut hidden = input;
+        for (index, (layer, change)) in self.layers.iter().zip(tangent).enumerate() {
+            check_shape(&format!("tangent.{index}.weight"), change.weight.shape(), layer.weight.shape())?;
+            check_shape(&format!("tangent.{index}.bias"), change.bias.shape(), layer.bias.shape())?;
+            let mut sums = take((tape.activations[index].nrows(), change.bias.len()));
+            F::product(false, tape.activations[index].view(), change.weight.t(), sums.view_mut());
+            if let Some(hidden) = hidden {
+                F::product(true, hidden.view(), layer.weight.t(), sums.view_mut());
+                give(hidden);
+            }
+            self.scale(tape, index, &mut sums, Some(change.bias));
+            hidden = Some(sums);
+        }
+        Ok(hidden.unwrap_or_else(|| Array2::zeros(tape.activations[0].dim())))
     }
 }
 

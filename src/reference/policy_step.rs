@@ -83,7 +83,7 @@ pub fn policy_step<F: Real>(
         networks.backward_policy(&tape, head::log_prob_grad(&spec.head, old, &rows.actions, d_logp.view())?.view())?;
     // Every k-th row of the batch as it came; of them, those that count.
     let looked_at: Vec<u32> = (0..all.len() as u32).step_by(region.fisher_subsample.max(1)).collect();
-    let (form, looked_at) = (region.fisher, all.gather_counted(&looked_at));
+    let (form, looked_at) = (region.fisher, all.gather(&looked_at).only_counted());
     let damping = F::of(region.damping);
     let fisher = Fisher::new(spec, layout, parameters, looked_at.obs.view(), &looked_at.actions, form, 1, damping)?;
     let settings = CgSettings::from(region);

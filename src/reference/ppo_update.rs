@@ -11,7 +11,6 @@ use crate::data::{MinibatchStats, UpdateStats};
 use crate::error::{Error, Result};
 use crate::policy::{Branch, ParamLayout, PolicySpec};
 use ndarray::{Array1, Array2, Axis, concatenate};
-use std::borrow::Cow;
 
 pub use super::rows::{Order, Rows};
 
@@ -40,17 +39,11 @@ pub fn minibatch_gradient<F: Real>(
         current_kl(&spec.head, config, dist.view(), &rows.targets(&rows.actions, 0..rows.len())?)
     })?;
     let share = |count: usize| count as f64 / rows.len() as f64;
-    let (mut blocks, gradient) = networks.gradient(rows.obs.view(), |block, mut dist, values| {
-        let actions = match &block {
-            all if all.len() == rows.len() => Cow::Borrowed(&rows.actions),
-            part => Cow::Owned(rows.actions.range(part.clone())),
-        };
+    let (blocks, gradient) = networks.gradient(rows.obs.view(), |block, mut dist, values| {
+        let actions = rows.actions.select(&block.clone().collect::<Vec<_>>());
         head::forbid(&mut dist, &actions)?;
         let targets = rows.targets(&actions, block.clone())?;
         let mut loss = loss_of_block(&spec.head, config, dist.view(), values, &targets, slope)?;
-        if block.len() == rows.len() {
-            return Ok(loss);
-        }
         // A mean over all rows is the mean of the blocks' means, by their share.
         let share = F::of(share(block.len()));
         loss.d_dist *= share;
@@ -59,9 +52,6 @@ pub fn minibatch_gradient<F: Real>(
     })?;
     let shares: Vec<f64> = blocks.iter().map(|block| share(block.d_values.len())).collect();
     let stats = loss_of_blocks(config, &blocks, &shares);
-    if blocks.len() == 1 {
-        return Ok((PpoLoss { stats, ..blocks.remove(0) }, gradient));
-    }
     let d_dist: Vec<_> = blocks.iter().map(|block| block.d_dist.view()).collect();
     let d_values: Vec<_> = blocks.iter().map(|block| block.d_values.view()).collect();
     let shape = |_| Error::shape("d_dist", &[d_dist.len()], &[rows.len()]);
@@ -204,7 +194,7 @@ impl<F: Real> Update<'_, F> {
         self.stats.epochs += 1;
         self.stats.last_epoch = first as u32;
         for range in config.minibatches(whole.len()).ranges() {
-            if !self.minibatch(whole.gather_counted(&order[range]))? {
+            if !self.minibatch(whole.gather(&order[range]).only_counted())? {
                 self.stats.stopped_early = true;
                 ends = self.kl_stop.0 == KlStop::Minibatch;
                 break;
@@ -262,9 +252,9 @@ impl<F: Real> Update<'_, F> {
 
     /// β of the next update.
     fn adapt(&mut self, whole: &Rows<F>, counted: &Rows<F>) -> Result<()> {
-        let Some(penalty) = self.config.kl_penalty() else { return Ok(()) };
-        let whole = whole.only_counted();
-        let Some(old) = &whole.old_dist else { return Ok(()) };
+        let (Some(penalty), Some(old)) = (self.config.kl_penalty(), &whole.only_counted().old_dist) else {
+            return Ok(());
+        };
         let kl = match penalty.measure {
             KlMeasure::LastMinibatch => self.met,
             KlMeasure::AllRows => {

@@ -88,12 +88,6 @@ pub trait Real:
     /// Actions of [`squashed_sample`](super::squashed_sample), all arrays as long as each other.
     fn squash(epsilon: f64, inputs: &SquashInputs<'_, Self>, out: SquashOutputs<'_, Self>);
 
-    /// What a loss asks of rows of independent choices, `counts` of them in each dimension, by logits `[rows, Σ counts]`, of which those in
-    /// `taken` `[rows, dimensions]` were taken. False, and nothing done, where it is left to one row after the other.
-    fn choices(_counts: &[usize], _logits: &[Self], _taken: &[u32], _out: ChoiceOutputs<'_, Self>) -> bool {
-        false
-    }
-
     /// Room for `len` numbers, with anything in it.
     fn take(len: usize) -> Vec<Self>;
 
@@ -147,19 +141,6 @@ pub struct AdamStep<F> {
     pub root: F,
     /// ε.
     pub eps: F,
-}
-
-/// What [`Real::choices`] fills.
-#[derive(Debug)]
-pub struct ChoiceOutputs<'a, F> {
-    /// log π of what was taken, `[rows]`.
-    pub logp: &'a mut [F],
-    /// The entropy, `[rows]`.
-    pub entropy: &'a mut [F],
-    /// The gradient of the first by the logits, `[rows, Σ counts]`.
-    pub by_logp: &'a mut [F],
-    /// The gradient of the second, likewise.
-    pub by_entropy: &'a mut [F],
 }
 
 /// What [`Real::squash`] takes.

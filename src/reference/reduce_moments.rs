@@ -4,7 +4,7 @@ use super::Real;
 use ndarray::ArrayView1;
 
 /// Rows of one partial sum. Partial sums are added in order.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// The sum of `values` in f64, in blocks so that the error grows with the block's length and the number of blocks only.
 pub(super) fn wide_sum(values: impl IntoIterator<Item = f64>) -> f64 {

@@ -5,7 +5,7 @@ use crate::parallel::prelude::*;
 use std::ops::Range;
 
 /// Rows of one block. It fixes the order of the sums over rows, so it is a constant and not a function of the threads.
-pub const BLOCK_ROWS: usize = 128;
+pub const BLOCK_ROWS: usize = 256;
 
 /// Products of numbers of which a thread is worth its waking.
 const WORTH_A_THREAD: usize = 1 << 20;

@@ -4,16 +4,11 @@ use super::Real;
 use super::batch_shuffle::BatchShuffle;
 use super::loss_ppo::Targets;
 use super::real::cast;
-use super::row_blocks::both;
 use crate::config::{Config, MinibatchRest, Shuffle};
-use crate::data::{Actions, Batch, check_order, check_shape, select_rows};
+use crate::data::{Actions, Batch, check_order, check_shape};
 use crate::error::{Error, Result};
-use ndarray::{Array1, Array2, s};
-use std::borrow::Cow;
+use ndarray::{Array1, Array2, Axis, s};
 use std::ops::Range;
-
-/// What a number costs that is taken from anywhere, in products of numbers.
-const GATHER: usize = 16;
 
 /// The rows of an update, in any order: a [`Batch`] in the precision of the arithmetic. Its fields are those.
 #[derive(Debug, Clone)]
@@ -67,19 +62,12 @@ impl<F: Real> Rows<F> {
     }
 
     /// The rows that count, which is then all of them.
-    pub fn only_counted(&self) -> Cow<'_, Self> {
+    pub fn only_counted(&self) -> Self {
         if self.valid.is_none() {
-            return Cow::Borrowed(self);
+            return self.clone();
         }
         let indices: Vec<u32> = self.counted().into_iter().map(|row| row as u32).collect();
-        Cow::Owned(Self { valid: None, ..self.gather(&indices) })
-    }
-
-    /// The rows `indices` that count, in that order.
-    pub(super) fn gather_counted(&self, indices: &[u32]) -> Self {
-        let Some(valid) = &self.valid else { return self.gather(indices) };
-        let counted: Vec<u32> = indices.iter().copied().filter(|row| valid[*row as usize] != 0).collect();
-        Self { valid: None, ..self.gather(&counted) }
+        Self { valid: None, ..self.gather(&indices) }
     }
 
     /// What the loss compares a block of rows with; `actions` are theirs.
@@ -108,25 +96,16 @@ impl<F: Real> Rows<F> {
     /// The rows `indices`, in that order.
     pub fn gather(&self, indices: &[u32]) -> Self {
         let indices: Vec<usize> = indices.iter().map(|index| *index as usize).collect();
-        let pick = |column: &Array1<F>| indices.iter().map(|row| column[*row]).collect();
-        let size = indices.len() * (self.obs.ncols() + 8) * GATHER;
-        let (obs, (actions, [logp_old, advantages, returns, values_old])) = both(
-            size,
-            || select_rows(&self.obs, &indices),
-            || {
-                let columns = [&self.logp_old, &self.advantages, &self.returns, &self.values_old];
-                (self.actions.select(&indices), columns.map(pick))
-            },
-        );
+        let pick = |column: &Array1<F>| column.select(Axis(0), &indices);
         Self {
-            obs,
-            actions,
-            logp_old,
-            advantages,
-            returns,
-            values_old,
-            old_dist: self.old_dist.as_ref().map(|rows| select_rows(rows, &indices)),
-            valid: self.valid.as_ref().map(|valid| indices.iter().map(|row| valid[*row]).collect()),
+            obs: self.obs.select(Axis(0), &indices),
+            actions: self.actions.select(&indices),
+            logp_old: pick(&self.logp_old),
+            advantages: pick(&self.advantages),
+            returns: pick(&self.returns),
+            values_old: pick(&self.values_old),
+            old_dist: self.old_dist.as_ref().map(|rows| rows.select(Axis(0), &indices)),
+            valid: self.valid.as_ref().map(|valid| valid.select(Axis(0), &indices)),
         }
     }
 }

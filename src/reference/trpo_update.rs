@@ -60,7 +60,7 @@ pub fn critic_update_between<F: Real>(
         stats.last_epoch = stats.minibatches.len() as u32;
         let order = order.epoch(config, rows.len(), epoch);
         for range in config.minibatches(rows.len()).ranges() {
-            let minibatch = rows.gather_counted(&order[range]);
+            let minibatch = rows.gather(&order[range]).only_counted();
             let networks = ActorCritic::new(spec, layout, parameters)?;
             let tape = networks.forward_value(minibatch.obs.view())?;
             // In f64, where the square of no f32 overflows.
@@ -146,9 +146,9 @@ pub fn trpo_update_between<F: Real>(
         every => rows.gather(&order.permutation(rows.len(), config.update_epochs)[..rows.len().div_ceil(every)]),
     };
     if config.norm_adv != AdvantageNorm::None {
+        let advantages = of_policy.only_counted().advantages;
         let (eps, floor) = (F::of(config.adv_eps), F::of(config.adv_std_floor));
-        let counted = of_policy.only_counted();
-        let normal = advantage_normalize(counted.advantages.view(), config.adv_ddof, eps, floor)?;
+        let normal = advantage_normalize(advantages.view(), config.adv_ddof, eps, floor)?;
         for (row, advantage) in of_policy.counted().into_iter().zip(normal) {
             of_policy.advantages[row] = advantage;
         }

@@ -1,13 +1,12 @@
 //! Many environments side by side.
 
-use super::env::EnvAction;
-use super::env_part::{ENDED, EnvPart, begin, observation};
+use super::env::{EnvAction, observe, start, step};
 use crate::data::{Actions, Autoreset, check_shape};
 use crate::env::Env;
 use crate::error::Result;
 use crate::memory::{require, small, total};
 use crate::state::EpisodeStats;
-use ndarray::{Array1, Array2, ArrayView1};
+use ndarray::{Array1, Array2};
 
 /// What one step of many environments did; all `[count]` or `[count, …]`.
 #[derive(Debug, Clone)]
@@ -28,6 +27,9 @@ pub struct VecStep {
     pub episodes: EpisodeStats,
 }
 
+/// Set in the word of an episode's steps where the episode has ended and nothing was reset yet.
+const ENDED: u32 = 1 << 31;
+
 /// Copies of one environment that step side by side, with same-step autoreset unless another is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VecEnv {
@@ -46,9 +48,7 @@ impl VecEnv {
     /// [`crate::Error::OwnLimit`] for more than 2³² − 1, whose draws would not differ; [`crate::Error::Memory`].
     pub fn new(env: Env, count: usize, seed: u64) -> Result<Self> {
         Self::check(env, count)?;
-        let width = env.state_words();
-        let mut words = vec![0; count * width];
-        words.chunks_mut(width).enumerate().for_each(|(index, words)| begin(env, seed, index, 0, words));
+        let words = (0..count).flat_map(|index| fresh(env, seed, index, 0)).collect();
         Ok(Self { env, seed, count, words, step: 0, autoreset: Autoreset::SameStep })
     }
 
@@ -83,7 +83,7 @@ impl VecEnv {
         let width = self.env.state_words();
         for (index, words) in self.words.chunks_mut(width).enumerate() {
             if words[width - 1] & ENDED != 0 {
-                begin(self.env, self.seed, index, self.step, words);
+                words.copy_from_slice(&fresh(self.env, self.seed, index, self.step));
             }
         }
     }
@@ -110,13 +110,11 @@ impl VecEnv {
 
     /// Current observations, `[count, obs_dim]`.
     pub fn obs(&self) -> Array2<f32> {
-        let mut obs = Vec::with_capacity(self.count * self.env.obs_dim());
-        for words in self.words.chunks(self.env.state_words()) {
-            obs.extend_from_slice(&observation(self.env, words));
+        let mut obs = Array2::zeros((self.count, self.env.obs_dim()));
+        for (mut row, words) in obs.rows_mut().into_iter().zip(self.words.chunks(self.env.state_words())) {
+            row.assign(&Array1::from(observe(self.env, &floats(&words[..self.env.state_dim()]))));
         }
-        // As many numbers as the shape has.
-        let shape = (self.count, self.env.obs_dim());
-        Array2::from_shape_vec(shape, obs).unwrap_or_else(|_| Array2::zeros(shape))
+        obs
     }
 
     /// One step of all environments.
@@ -125,6 +123,7 @@ impl VecEnv {
     /// [`crate::Error::Shape`] or [`crate::Error::Value`] if `actions` do not fit; nothing was changed then.
     pub fn step(&mut self, actions: &Actions) -> Result<VecStep> {
         actions.validate(&self.env.head(), self.count)?;
+        let (dim, width) = (self.env.state_dim(), self.env.state_words());
         let mut result = VecStep {
             rewards: Array1::zeros(self.count),
             terminated: Array1::zeros(self.count),
@@ -134,42 +133,49 @@ impl VecEnv {
             ended: vec![None; self.count],
             episodes: EpisodeStats::NONE,
         };
-        for mut part in self.parts(self.count) {
-            for index in 0..part.count() {
-                let action = match actions {
-                    Actions::Discrete(array) | Actions::Masked { indices: array, .. } => {
-                        EnvAction::Index(array[[index, 0]])
-                    }
-                    Actions::Continuous(array) => EnvAction::Float(array[[index, 0]]),
-                };
-                let one = part.step(index, 0, action)?;
-                result.rewards[index] = one.reward;
-                result.terminated[index] = one.terminated.into();
-                result.truncated[index] = one.truncated.into();
-                result.valid[index] = one.valid.into();
-                result.final_obs.row_mut(index).assign(&ArrayView1::from(&one.final_obs[..]));
-                result.ended[index] = one.ended;
-                result.episodes =
-                    one.ended.map_or(result.episodes, |(total, length)| result.episodes.merge(episode(total, length)));
+        for (index, words) in self.words.chunks_mut(width).enumerate() {
+            let action = match actions {
+                Actions::Discrete(array) | Actions::Masked { indices: array, .. } => {
+                    EnvAction::Index(array[[index, 0]])
+                }
+                Actions::Continuous(array) => EnvAction::Float(array[[index, 0]]),
+            };
+            if words[dim + 1] & ENDED != 0 {
+                if self.autoreset != Autoreset::Disabled {
+                    words.copy_from_slice(&fresh(self.env, self.seed, index, self.step.wrapping_add(1)));
+                }
+                result.valid[index] = 0;
+                result.final_obs.row_mut(index).assign(&Array1::from(observe(self.env, &floats(&words[..dim]))));
+                continue;
+            }
+            let outcome = step(self.env, &floats(&words[..dim]), action)?;
+            let (total, length) = (f32::from_bits(words[dim]) + outcome.reward, words[dim + 1] + 1);
+            let truncated = length >= self.env.time_limit();
+            let ended = outcome.terminated || truncated;
+            result.rewards[index] = outcome.reward;
+            result.terminated[index] = outcome.terminated.into();
+            result.truncated[index] = truncated.into();
+            result.final_obs.row_mut(index).assign(&Array1::from(observe(self.env, &outcome.state)));
+            if ended {
+                result.ended[index] = Some((total, length));
+                result.episodes = result.episodes.merge(episode(total, length));
+            }
+            if ended && self.autoreset == Autoreset::SameStep {
+                words.copy_from_slice(&fresh(self.env, self.seed, index, self.step.wrapping_add(1)));
+            } else {
+                for (word, value) in words.iter_mut().zip(outcome.state.iter().chain([&total])) {
+                    *word = value.to_bits();
+                }
+                words[dim + 1] = if ended { length | ENDED } else { length };
             }
         }
-        self.passed(1);
+        self.step = self.step.wrapping_add(1);
         Ok(result)
     }
+}
 
-    /// The environments in neighbouring parts of `count`, the last maybe smaller, each to be stepped by itself; [`passed`](Self::passed) says
-    /// afterwards how often.
-    pub(crate) fn parts(&mut self, count: usize) -> impl Iterator<Item = EnvPart<'_>> {
-        let (env, seed, step, autoreset, width) =
-            (self.env, self.seed, self.step, self.autoreset, self.env.state_words());
-        let parts = self.words.chunks_mut(count.max(1) * width).enumerate();
-        parts.map(move |(part, words)| EnvPart { env, seed, first: part * count, words, step, autoreset })
-    }
-
-    /// All environments have taken so many steps more.
-    pub(crate) fn passed(&mut self, steps: u64) {
-        self.step = self.step.wrapping_add(steps);
-    }
+fn floats(words: &[u32]) -> Vec<f32> {
+    words.iter().map(|word| f32::from_bits(*word)).collect()
 }
 
 /// Statistics of one episode.
@@ -177,10 +183,13 @@ pub(crate) fn episode(total: f32, length: u32) -> EpisodeStats {
     EpisodeStats::of(total.into(), length.into())
 }
 
+fn fresh(env: Env, seed: u64, index: usize, at: u64) -> Vec<u32> {
+    start(env, seed, index as u32, at).into_iter().map(f32::to_bits).chain([0_f32.to_bits(), 0]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::env::{observe, start};
     use ndarray::array;
 
     /// Two cars, one of them a step before the goal.

@@ -3,7 +3,7 @@
 //! The standard library calls the C library element by element. tanh here is a handful of products and sums without a branch, which the
 //! compiler does for several elements at a time: as many as the CPU's widest instructions take (0.49 ns an element with AVX-512, where
 //! the four at a time that every x86-64 has took 1.41). The others go by the same e^x − 1, except for GELU by erf, which goes element by
-//! element. Products and sums are fused where the CPU's vectors can, as in faer's products of matrices: so bits depend on the CPU.
+//! element. No fused product is used, so every machine gets the same bits.
 
 use crate::policy::Activation;
 use crate::reference::activation::{GELU_CUBIC, GELU_SCALE, activate, derivative};
@@ -27,31 +27,24 @@ const LARGEST: f32 = 88.0;
 /// e^x − 1 = 2ⁿ p + (2ⁿ − 1)
 /// ```
 #[inline(always)]
-fn exp_m1(x: f32, fused: bool) -> f32 {
-    let shifted = mul_add(x, std::f32::consts::LOG2_E, ROUND, fused);
+fn exp_m1(x: f32) -> f32 {
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let r = mul_add(-n, LN_2_LOW, mul_add(-n, LN_2_HIGH, x, fused), fused);
+    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
     let tail = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5];
-    let tail = tail.iter().fold(1.0 / 5040.0, |sum, c| mul_add(sum, r, *c, fused));
-    let p = mul_add(r * r, tail, r, fused);
+    let p = r + r * r * tail.iter().fold(1.0 / 5040.0, |sum, c| sum * r + c);
     // The bits of 2ⁿ.
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
-    mul_add(power, p, power - 1.0, fused)
-}
-
-/// a b + c, rounded once where `fused`: without an instruction for it, that is a call of the C library's.
-#[inline(always)]
-fn mul_add(a: f32, b: f32, c: f32, fused: bool) -> f32 {
-    if fused { a.mul_add(b, c) } else { a * b + c }
+    power * p + (power - 1.0)
 }
 
 /// tanh |x| = q / (q + 2) with q = e^{2|x|} − 1, and the sign of x. Within 3 units in the last place; odd; NaN stays NaN.
 #[inline(always)]
-fn tanh(x: f32, fused: bool) -> f32 {
+fn tanh(x: f32) -> f32 {
     let size = x.abs();
     // Not `min`, which would turn NaN into a number.
     let size = if size > LIMIT { LIMIT } else { size };
-    let q = exp_m1(2.0 * size, fused);
+    let q = exp_m1(2.0 * size);
     (q / (q + 2.0)).copysign(x)
 }
 
@@ -69,7 +62,7 @@ impl WithSimd for Tanh<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         for row in self.0.chunks_exact_mut(self.1.len().max(1)) {
-            row.iter_mut().zip(self.1).for_each(|(y, bias)| *y = tanh(*y + *bias, !S::IS_SCALAR));
+            row.iter_mut().zip(self.1).for_each(|(y, bias)| *y = tanh(*y + *bias));
         }
     }
 }
@@ -101,15 +94,15 @@ fn relu(x: f32) -> f32 {
 
 /// e^|x| − 1; NaN stays NaN.
 #[inline(always)]
-fn exp_m1_of_size(x: f32, fused: bool) -> f32 {
+fn exp_m1_of_size(x: f32) -> f32 {
     let size = x.abs();
-    exp_m1(if size > LARGEST { LARGEST } else { size }, fused)
+    exp_m1(if size > LARGEST { LARGEST } else { size })
 }
 
 /// 1 / (1 + e^−x), by e = e^|x| − 1: (e + 1) / (e + 2) or 1 / (e + 2).
 #[inline(always)]
-fn sigmoid(x: f32, fused: bool) -> f32 {
-    let e = exp_m1_of_size(x, fused);
+fn sigmoid(x: f32) -> f32 {
+    let e = exp_m1_of_size(x);
     (if x < 0.0 { 1.0 } else { e + 1.0 }) / (e + 2.0)
 }
 
@@ -122,21 +115,18 @@ fn gelu_inner(x: f32) -> (f32, f32) {
 
 /// x where it is not below 0, else e^x − 1 = −e / (e + 1), e = e^|x| − 1.
 #[inline(always)]
-fn elu(x: f32, fused: bool) -> f32 {
-    let e = exp_m1_of_size(x, fused);
+fn elu(x: f32) -> f32 {
+    let e = exp_m1_of_size(x);
     if x < 0.0 { -e / (e + 1.0) } else { x }
 }
 
 /// f of every element.
 pub(super) fn activate_all(f: Activation, values: &mut [f32]) {
     match f {
-        Activation::Relu => Arch::new().dispatch(Each(|x, _| relu(x), values)),
+        Activation::Relu => Arch::new().dispatch(Each(relu, values)),
         Activation::Elu => Arch::new().dispatch(Each(elu, values)),
-        Activation::Silu => Arch::new().dispatch(Each(|x, fused| x * sigmoid(x, fused), values)),
-        Activation::GeluTanh => {
-            let gelu = |x: f32, fused| 0.5 * x * (1.0 + tanh(gelu_inner(x).0, fused));
-            Arch::new().dispatch(Each(gelu, values));
-        }
+        Activation::Silu => Arch::new().dispatch(Each(|x: f32| x * sigmoid(x), values)),
+        Activation::GeluTanh => Arch::new().dispatch(Each(|x: f32| 0.5 * x * (1.0 + tanh(gelu_inner(x).0)), values)),
         _ => values.iter_mut().for_each(|value| *value = activate(f, *value)),
     }
 }
@@ -144,23 +134,23 @@ pub(super) fn activate_all(f: Activation, values: &mut [f32]) {
 /// d ← d f'(z), y = f(z).
 pub(super) fn times_slope(f: Activation, d: &mut [f32], z: &[f32], y: &[f32]) {
     match f {
-        Activation::Relu => Arch::new().dispatch(Slopes(|y, _| if y > 0.0 { 1.0 } else { 0.0 }, d, y)),
+        Activation::Relu => Arch::new().dispatch(Slopes(|y: f32| if y > 0.0 { 1.0 } else { 0.0 }, d, y)),
         Activation::Elu => {
             // The comparison that leaves NaN what it is.
-            let slope = |x: f32, fused| if x > 0.0 { 1.0 } else { 1.0 / (exp_m1_of_size(x, fused) + 1.0) };
+            let slope = |x: f32| if x > 0.0 { 1.0 } else { 1.0 / (exp_m1_of_size(x) + 1.0) };
             Arch::new().dispatch(Slopes(slope, d, z));
         }
         Activation::Silu => {
-            let slope = |x: f32, fused| {
-                let s = sigmoid(x, fused);
+            let slope = |x: f32| {
+                let s = sigmoid(x);
                 s * (1.0 + x * (1.0 - s))
             };
             Arch::new().dispatch(Slopes(slope, d, z));
         }
         Activation::GeluTanh => {
-            let slope = |x: f32, fused| {
+            let slope = |x: f32| {
                 let (inner, by_x) = gelu_inner(x);
-                let t = tanh(inner, fused);
+                let t = tanh(inner);
                 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * by_x
             };
             Arch::new().dispatch(Slopes(slope, d, z));
@@ -171,27 +161,27 @@ pub(super) fn times_slope(f: Activation, d: &mut [f32], z: &[f32], y: &[f32]) {
 
 struct Each<'a, G>(G, &'a mut [f32]);
 
-impl<G: Fn(f32, bool) -> f32> WithSimd for Each<'_, G> {
+impl<G: Fn(f32) -> f32> WithSimd for Each<'_, G> {
     type Output = ();
 
     /// As in [`Tanh`].
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self(f, values) = self;
-        values.iter_mut().for_each(|value| *value = f(*value, !S::IS_SCALAR));
+        values.iter_mut().for_each(|value| *value = f(*value));
     }
 }
 
 struct Slopes<'a, G>(G, &'a mut [f32], &'a [f32]);
 
-impl<G: Fn(f32, bool) -> f32> WithSimd for Slopes<'_, G> {
+impl<G: Fn(f32) -> f32> WithSimd for Slopes<'_, G> {
     type Output = ();
 
     /// As in [`Tanh`].
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self(slope, d, z) = self;
-        d.iter_mut().zip(z).for_each(|(d, z)| *d *= slope(*z, !S::IS_SCALAR));
+        d.iter_mut().zip(z).for_each(|(d, z)| *d *= slope(*z));
     }
 }
 

@@ -3,7 +3,6 @@
 //! same name: with the same bits where it adds and multiplies in the same order, else within units of the last place.
 
 mod activation;
-mod choices;
 mod columns;
 mod optim;
 mod product;
@@ -14,7 +13,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-use super::real::{AdamStep, ChoiceOutputs, FlatWindow, Real, SquashInputs, SquashOutputs};
+use super::real::{AdamStep, FlatWindow, Real, SquashInputs, SquashOutputs};
 use crate::policy::Activation;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -66,9 +65,6 @@ impl Real for f32 {
     }
     fn squash(epsilon: f64, inputs: &SquashInputs<'_, Self>, out: SquashOutputs<'_, Self>) {
         squash::squash(epsilon, inputs, out);
-    }
-    fn choices(counts: &[usize], logits: &[Self], taken: &[u32], out: ChoiceOutputs<'_, Self>) -> bool {
-        choices::choices(counts, logits, taken, out)
     }
     fn take(len: usize) -> Vec<Self> {
         scratch::take(len)

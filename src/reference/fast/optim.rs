@@ -2,40 +2,33 @@
 
 use crate::parallel::prelude::*;
 use crate::reference::real::AdamStep;
+use crate::reference::reduce_moments::{BLOCK, wide_sum};
 use pulp::{Arch, Simd, WithSimd};
 
-/// Sums of squares side by side.
-const SUMS: usize = 64;
+/// Blocks whose squares are added up side by side: a sum by itself waits for each of its additions.
+const BLOCKS: usize = 8;
 /// Parameters of one task.
 const CHUNK: usize = 1 << 14;
 /// Parameters from which on several threads share them.
 const LONG: usize = 1 << 16;
 
-/// As [`plain::squares`](crate::reference::plain::squares), up to the order: many sums side by side, as one would wait for each of its
-/// additions.
+/// As [`plain::squares`](crate::reference::plain::squares): each block in its order, and the blocks in theirs.
 pub(super) fn squares(values: &[f32]) -> f64 {
-    Arch::new().dispatch(Squares(values))
-}
-
-struct Squares<'a>(&'a [f32]);
-
-impl WithSimd for Squares<'_> {
-    type Output = f64;
-
-    /// Inlined into a function that may use the instructions of `S`.
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
-        let mut sums = [0.0; SUMS];
-        let chunks = self.0.chunks_exact(SUMS);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for (sum, value) in sums.iter_mut().zip(chunk) {
-                let value = f64::from(*value);
-                *sum += value * value;
+    let groups = values.chunks_exact(BLOCKS * BLOCK);
+    let rest = groups.remainder();
+    let mut total = 0.0;
+    for group in groups {
+        let mut parts = [0.0; BLOCKS];
+        for i in 0..BLOCK {
+            for (block, part) in parts.iter_mut().enumerate() {
+                let value = f64::from(group[block * BLOCK + i]);
+                *part += value * value;
             }
         }
-        sums.iter().sum::<f64>() + rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>()
+        total = parts.iter().fold(total, |total, part| total + part);
     }
+    let blocks = rest.chunks(BLOCK).map(|block| wide_sum(block.iter().map(|x| f64::from(*x) * f64::from(*x))));
+    blocks.fold(total, |total, part| total + part)
 }
 
 /// As [`plain::adam`](crate::reference::plain::adam).

@@ -16,8 +16,6 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
-use pulp::{Arch, Simd, WithSimd};
-use std::hint::black_box;
 
 /// f32 of the widest vectors.
 const LANES: usize = 16;
@@ -33,24 +31,9 @@ pub(super) fn product(add: bool, a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>,
             }
             let c = MatMut::from_row_major_slice_mut(c, rows, columns);
             matmul(c, if add { Accum::Add } else { Accum::Replace }, a, b, 1.0, Par::Seq);
-            Arch::new().dispatch(Clean);
         }
         // Gaps between rows, which no array of a pass has.
         _ => general_mat_mul(1.0, &a, &b, if add { 1.0 } else { 0.0 }, &mut c),
-    }
-}
-
-/// Leaves the upper halves of the vector registers clean. faer's kernels do not, and then whatever comes next and is not made of vectors takes up to
-/// six times as long (the environments' steps, the rows of a loss): each of its instructions waits for the last that wrote the register.
-struct Clean;
-
-impl WithSimd for Clean {
-    type Output = ();
-
-    /// A function with the widest vectors, at whose end the compiler clears what it has used.
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        black_box(simd.splat_f32s(0.0));
     }
 }
 
@@ -60,7 +43,6 @@ fn add_columns(a: MatRef<'_, f32>, b: MatRef<'_, f32>, c: &mut [f32]) {
     let (rows, columns) = (a.nrows(), b.ncols());
     let mut product = scratch::take(rows * columns);
     matmul(MatMut::from_column_major_slice_mut(&mut product, rows, columns), Accum::Replace, a, b, 1.0, Par::Seq);
-    Arch::new().dispatch(Clean);
     for (row, c) in c.chunks_exact_mut(columns).enumerate() {
         c.iter_mut().zip(product[row..].iter().step_by(rows)).for_each(|(c, term)| *c += *term);
     }
