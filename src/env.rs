@@ -18,7 +18,7 @@ pub use head_name::HeadName;
 pub use info::{ActionSpace, EnvInfo};
 pub use table::Env;
 
-use crate::config::{AlgorithmKind, Config};
+use crate::config::{AlgorithmKind, Config, Preset};
 use crate::error::{Error, Result};
 use crate::policy::{Activation, Bounds, Head, PolicySpec, Std};
 
@@ -120,6 +120,27 @@ impl Env {
     pub fn policy_for(self, algorithm: AlgorithmKind, hidden: &[usize]) -> PolicySpec {
         let activation = if algorithm.is_off_policy() { Activation::Relu } else { Activation::Tanh };
         algorithm.fitted(PolicySpec { activation, ..self.policy(hidden) })
+    }
+
+    /// The networks of `preset` as `algorithm` learns them here: its widths, activation and deviation, with the environment's usual head.
+    pub fn policy_of(self, algorithm: AlgorithmKind, preset: &Preset) -> PolicySpec {
+        let usual = self.policy_for(algorithm, &preset.hidden);
+        let head = usual.head.clone();
+        let head = if algorithm.has_std() { head.with_std(preset.std) } else { head };
+        PolicySpec { activation: preset.activation, ..usual.with_head(head) }
+    }
+
+    /// Seconds for which a picture shows a step, of the environments that have one.
+    pub const fn seconds_shown(self) -> Option<f64> {
+        match self {
+            Self::CartPole => Some(0.02),
+            Self::Pendulum => Some(0.05),
+            // A step of 0.2 s is played twice as fast, so that swinging up does not take minutes.
+            Self::Acrobot => Some(0.1),
+            // It has no seconds; 30 pictures each, as Gymnasium shows it.
+            Self::MountainCar => Some(1.0 / 30.0),
+            _ => None,
+        }
     }
 
     /// Separate tanh networks of the given widths.

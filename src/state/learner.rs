@@ -38,7 +38,23 @@ pub struct LearnerState {
     pub off_policy: Option<OffPolicyState>,
 }
 
+/// A count of observations beside which those of an evaluation are nothing.
+const FROZEN: u64 = 1 << 60;
+
 impl LearnerState {
+    /// The same policy to be played: running statistics of observations stay as they are to the last digit, and there is no replay memory, which has no
+    /// part in acting.
+    #[must_use]
+    pub fn frozen(mut self) -> Self {
+        if let Some(own) = &mut self.off_policy {
+            own.replay = None;
+        }
+        if let Some(obs) = &mut self.normalizer.obs {
+            obs.count = obs.count.max(FROZEN);
+        }
+        self
+    }
+
     /// Refuses vectors of another length than `parameters`, and numbers that are not finite. Running statistics are checked by
     /// [`NormalizerState::complete`].
     ///

@@ -4,7 +4,7 @@ import type { Remote } from "comlink";
 import { byId, download, el } from "./dom";
 import { digits } from "./format";
 import type { CheckRow } from "./words";
-import type { Checking } from "./work/check";
+import type { Checking } from "./engine/check";
 
 export class CheckView {
     readonly #checking: Remote<Checking>;

@@ -1,11 +1,11 @@
 // The worker: wasm and the device are here, so that neither recording nor an oracle in f64 holds the page up.
 
 import * as Comlink from "comlink";
-import { Benching } from "./work/bench";
-import { Checking } from "./work/check";
-import { Engine } from "./work/engine";
-import { Modes } from "./work/modes";
-import { Training } from "./work/training";
+import { Benching } from "./engine/bench";
+import { Checking } from "./engine/check";
+import { Engine } from "./engine/engine";
+import { Modes } from "./engine/modes";
+import { Training } from "./engine/training";
 import type { Wasm } from "./wasm";
 import type { Catalogue, Happening, PresetSettings } from "./words";
 

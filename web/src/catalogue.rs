@@ -43,7 +43,7 @@ fn environment(env: Env) -> Value {
         "name": env.name(),
         "title": env.gymnasium_id(),
         "about": env.info().about,
-        "scene": matches!(env, Env::CartPole | Env::Pendulum | Env::Acrobot | Env::MountainCar),
+        "scene": env.seconds_shown().is_some(),
         "actions": if head.is_discrete() { "choices" } else { "numbers" },
         "dims": head.action_dims(),
         "obs_dim": env.obs_dim(),

@@ -12,9 +12,6 @@ use wgpo::solved::evaluation_seed;
 use wgpo::state::LearnerState;
 use wgpo::{ActMode, Agent, Config, CpuLearner, CpuOffPolicy};
 
-/// Running statistics of observations that a few more do not move, see [`Player::take`].
-const FROZEN: u64 = 1 << 60;
-
 /// One environment, and a policy that acts greedily in it, by the CPU reference in f64, which the checks have loaded anyway.
 #[wasm_bindgen]
 pub struct Player {
@@ -31,7 +28,7 @@ pub struct Player {
 impl Player {
     /// Of a learner's state.
     pub(crate) fn new(env: Env, spec: PolicySpec, config: Config, state: &LearnerState, seed: u64) -> Outcome<Self> {
-        let state = prepared(state);
+        let state = state.clone().frozen();
         // One environment: a memory has no part in acting.
         let agent: Box<dyn Agent> = match config.algorithm.kind().is_off_policy() {
             true => Box::new(CpuOffPolicy::<f64>::from_state(spec, small(config), &state)?),
@@ -43,7 +40,7 @@ impl Player {
 
     /// The policy of `state` from now on.
     pub(crate) fn take(&mut self, state: &LearnerState) -> Outcome<()> {
-        Ok(self.agent.set_state(&prepared(state))?)
+        Ok(self.agent.set_state(&state.clone().frozen())?)
     }
 }
 
@@ -57,17 +54,6 @@ fn small(mut config: Config) -> Config {
         replay.buffer_size = replay.buffer_size.min(replay.batch_size.max(1024));
     }
     config
-}
-
-fn prepared(state: &LearnerState) -> LearnerState {
-    let mut state = state.clone();
-    if let Some(own) = &mut state.off_policy {
-        own.replay = None;
-    }
-    if let Some(obs) = &mut state.normalizer.obs {
-        obs.count = obs.count.max(FROZEN);
-    }
-    state
 }
 
 #[wasm_bindgen]
@@ -122,13 +108,7 @@ impl Player {
 
     /// Seconds of a step, for the animation.
     pub fn seconds(&self) -> f64 {
-        match self.env {
-            Env::CartPole => 0.02,
-            Env::Pendulum => 0.05,
-            // A step of 0.2 s is played twice as fast, so that swinging up does not take minutes.
-            Env::Acrobot => 0.1,
-            _ => 1.0 / 30.0,
-        }
+        self.env.seconds_shown().unwrap_or(1.0 / 30.0)
     }
 
     /// The environment's name.

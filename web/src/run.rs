@@ -80,8 +80,8 @@ impl Run {
     pub async fn resume(device: &Device, settings: String, state: Vec<u8>) -> Outcome<Run> {
         let settings = Settings::read(&settings)?;
         let saved = trainer_from_bytes("the state", &state)?;
-        if saved.spec != settings.spec {
-            return Err(Fault::config("the state is of another network or head than the settings say"));
+        if saved.spec != settings.spec || saved.state.env != Some(settings.env) {
+            return Err(Fault::config("the state is of another environment, network or head than the settings say"));
         }
         let Settings { spec, config, .. } = settings.clone();
         let gpu = &device.gpu;
@@ -163,6 +163,14 @@ impl Run {
         let saved = learner_from_bytes("the file", &bytes)?;
         if saved.spec != self.settings.spec {
             return Err(Fault::config("the file's network or head is another one than this run's"));
+        }
+        if self.settings.config.norm_obs.is_none() {
+            // Nothing of the device is needed, least of all a memory of transitions.
+            let learner = match &mut self.trainer {
+                Trainer::OnPolicy(trainer) => trainer.learner_mut(),
+                Trainer::OffPolicy(trainer) => trainer.learner_mut(),
+            };
+            return Ok(learner.set_parameters(&saved.state.parameters)?);
         }
         let mut state = self.state(true).await?;
         state.learner.parameters = saved.state.parameters;

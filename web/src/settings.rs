@@ -64,10 +64,7 @@ pub fn preset(env: Env, kind: AlgorithmKind, name: &str) -> Outcome<(Config, Pol
         return Ok((config, env.policy_for(kind, &hidden), hidden));
     }
     let named = Preset::named(name, kind, env.head().is_discrete())?;
-    let usual = env.policy_for(kind, &named.hidden);
-    let head = usual.head.clone();
-    let head = if kind.has_std() { head.with_std(named.std) } else { head };
-    let spec = PolicySpec { activation: named.activation, ..usual.with_head(head) };
+    let spec = env.policy_of(kind, &named);
     Ok((named.config, spec, named.hidden))
 }
 

@@ -11,9 +11,6 @@ use wgpo::solved::evaluation_seed;
 use wgpo::state::LearnerState;
 use wgpo::{ActMode, Agent, checkpoint};
 
-/// A count of observations beside which those of an evaluation are nothing: running statistics stay as they are to the last digit.
-const FROZEN: u64 = 1 << 60;
-
 /// A policy from a file, with its environment.
 pub struct Policy {
     /// The file.
@@ -68,11 +65,8 @@ impl Policy {
         let learner = place
             .agent_from(saved.spec, saved.config, &saved.state)
             .with_context(|| format!("{}: cannot be used", path.display()))?;
-        let mut state = saved.state;
-        // A memory has no part in acting, and the agent's is of another size.
-        if let Some(own) = &mut state.off_policy {
-            own.replay = None;
-        }
+        // The agent's memory is of another size, and has no part in acting.
+        let state = saved.state.frozen();
         Ok(Self { path, env, update: state.update, seed: state.seed, state, learner })
     }
 
@@ -83,10 +77,7 @@ impl Policy {
 
     /// The saved state again, with the draws of `seed` from their beginning, and running statistics that do not move.
     fn restart(&mut self, seed: u64) -> Result<()> {
-        let mut state = LearnerState { seed: evaluation_seed(seed), policy_step: 0, ..self.state.clone() };
-        if let Some(obs) = &mut state.normalizer.obs {
-            obs.count = obs.count.max(FROZEN);
-        }
+        let state = LearnerState { seed: evaluation_seed(seed), policy_step: 0, ..self.state.clone() };
         Ok(self.learner.set_state(&state)?)
     }
 

@@ -3,7 +3,7 @@
 //! Lengths are pixels of a picture of [`WIDTH`] × [`HEIGHT`], y downwards, angles in degrees, clockwise.
 
 use super::policy::Moment;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use std::f64::consts::PI;
 use std::fmt::Write as _;
 use wgpo::env::Env;
@@ -67,16 +67,18 @@ pub struct Words {
 
 /// Names and the length of a step.
 pub fn words(env: Env) -> Result<Words> {
-    let (state, action, seconds): (&[&str], _, _) = match env {
-        Env::CartPole => (&["x", "x_dot", "theta", "theta_dot"], "push (0 left, 1 right)", 0.02),
-        Env::Pendulum => (&["theta", "theta_dot"], "torque", 0.05),
-        // A step of 0.2 s is played twice as fast, so that swinging up does not take minutes.
-        Env::Acrobot => (&["theta1", "theta2", "theta1_dot", "theta2_dot"], "torque (0, 1, 2: −1, 0, 1)", 0.1),
-        // It has no seconds; 30 pictures each, as Gymnasium shows it.
-        Env::MountainCar => (&["position", "velocity"], "force", 1.0 / 30.0),
-        other => bail!("{}: has no picture; cartpole, pendulum, acrobot and mountain-car have one", other.name()),
+    let (state, action): (&[&str], _) = match env {
+        Env::CartPole => (&["x", "x_dot", "theta", "theta_dot"], "push (0 left, 1 right)"),
+        Env::Pendulum => (&["theta", "theta_dot"], "torque"),
+        Env::Acrobot => (&["theta1", "theta2", "theta1_dot", "theta2_dot"], "torque (0, 1, 2: −1, 0, 1)"),
+        Env::MountainCar => (&["position", "velocity"], "force"),
+        _ => return Err(no_picture(env)),
     };
-    Ok(Words { state, action, seconds })
+    Ok(Words { state, action, seconds: env.seconds_shown().ok_or_else(|| no_picture(env))? })
+}
+
+fn no_picture(env: Env) -> anyhow::Error {
+    anyhow!("{}: has no picture; cartpole, pendulum, acrobot and mountain-car have one", env.name())
 }
 
 /// The things of `env` in every moment.
@@ -86,7 +88,7 @@ pub fn scene(env: Env, moments: &[Moment]) -> Result<Vec<Node>> {
         Env::Pendulum => pendulum(moments),
         Env::Acrobot => acrobot(moments),
         Env::MountainCar => mountain_car(moments),
-        other => bail!("{}: has no picture", other.name()),
+        _ => return Err(no_picture(env)),
     })
 }
 

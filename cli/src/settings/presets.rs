@@ -22,10 +22,7 @@ pub fn policy(preset: Preset, algorithm: AlgorithmKind, env: Env) -> Result<Poli
         None => env.policy_for(algorithm, &env.tuned_for(algorithm).1),
         Some(name) => {
             let named = wgpo::Preset::named(name, algorithm, env.head().is_discrete())?;
-            let usual = env.policy_for(algorithm, &named.hidden);
-            let head = usual.head.clone();
-            let head = if algorithm.has_std() { head.with_std(named.std) } else { head };
-            PolicySpec { activation: named.activation, ..usual.with_head(head) }
+            env.policy_of(algorithm, &named)
         }
     })
 }

@@ -4,7 +4,7 @@ import type { Remote } from "comlink";
 import { byId, download, el, sentence } from "../dom";
 import { percent, scaled, time } from "../format";
 import type { BenchRecord, DeviceInfo } from "../words";
-import type { Benching } from "../work/bench";
+import type { Benching } from "../engine/bench";
 import { browser } from "./browser";
 import { compared } from "./compare";
 import { roofline } from "./roofline";

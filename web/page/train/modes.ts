@@ -3,7 +3,7 @@
 import type { Remote } from "comlink";
 import { byId, el } from "../dom";
 import type { Catalogue, ModeInfo } from "../words";
-import type { Modes } from "../work/modes";
+import type { Modes } from "../engine/modes";
 import { Chart } from "./chart";
 
 export class ModesView {

@@ -4,7 +4,7 @@ import type { Remote } from "comlink";
 import { byId, onTheme } from "../dom";
 import { digits } from "../format";
 import type { Moment } from "../words";
-import type { Training } from "../work/training";
+import type { Training } from "../engine/training";
 import { ANGLES, draw } from "./scene";
 
 /** So many moments are asked for at once: a quarter of a second of the quickest environment. */

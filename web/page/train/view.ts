@@ -4,7 +4,7 @@ import type { Remote } from "comlink";
 import { byId, download } from "../dom";
 import { digits, scaled, whole } from "../format";
 import type { Catalogue, PresetSettings, Timed } from "../words";
-import type { Training } from "../work/training";
+import type { Training } from "../engine/training";
 import { Chart } from "./chart";
 import { Settings } from "./settings";
 import { Theatre } from "./theatre";
