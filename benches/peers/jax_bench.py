@@ -1,9 +1,9 @@
-"""JAX, jitted, on the CPU: the rows of benches/cpu.rs. `python jax_bench.py [WORD…]` prints a line of JSON per row."""
+"""JAX, jitted: the rows of benches/cpu.rs. `python jax_bench.py [WORD…]` prints a line of JSON per row. On the CPU, or where device.py says."""
 
 import json
 import os
 
-os.environ["JAX_PLATFORMS"] = "cpu"
+import device  # before jax, which reads what it sets
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +62,8 @@ def ppo_step(name):
     rows = jax.tree.map(jnp.array, cases.minibatch(name))
 
     def call():
-        state[0] = jax.block_until_ready(step(*state[0], rows))
+        state[0] = step(*state[0], rows)
+        return state[0]
 
     return call
 
@@ -90,7 +91,7 @@ def fvp(name):
 
     parameters = (actor, log_std)
     tangent = jax.tree.map(lambda p: jnp.array(cases.wave(*p.shape, phase=0.2)), parameters)
-    return lambda: jax.block_until_ready(product(parameters, tangent, obs))
+    return lambda: product(parameters, tangent, obs)
 
 
 def gae(name):
@@ -108,13 +109,15 @@ def gae(name):
         return advantages, advantages + values[:-1]
 
     arrays = [jnp.array(array) for array in cases.window(name)]
-    return lambda: jax.block_until_ready(estimate(*arrays))
+    return lambda: estimate(*arrays)
 
 
 if __name__ == "__main__":
-    print(json.dumps({"peer": "jax", "version": jax.__version__, "cores": os.cpu_count()}))
+    where = jax.devices()[0].device_kind
+    print(json.dumps({"peer": "jax", "version": jax.__version__, "device": where, "cores": os.cpu_count()}), flush=True)
     for kind, names in ((ppo_step, cases.NETS), (fvp, cases.NETS), (gae, cases.WINDOWS)):
         for name in names:
             row = f"{kind.__name__}/{name}"
             if cases.wanted(row):
-                cases.report(row, kind(name))
+                call, count = device.paced(kind(name), jax.block_until_ready)
+                cases.report(row, call, seconds=device.SECONDS, share=count)

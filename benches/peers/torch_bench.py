@@ -1,4 +1,9 @@
-"""PyTorch, eager, on the CPU: the rows of benches/cpu.rs. `python torch_bench.py [WORD…]` prints a line of JSON per row."""
+"""PyTorch, eager: the rows of benches/cpu.rs. `python torch_bench.py [--compile] [WORD…]` prints a line of JSON per row. On the CPU, or where device.py
+says.
+
+With --compile, `ppo_step` and `fvp` go through torch.compile, and on a GPU each call is one replay of a CUDA graph. `gae` is a graph alone: its loop
+would be unrolled by the compiler, for minutes.
+"""
 
 import json
 import os
@@ -8,26 +13,61 @@ from torch.distributions import Categorical, Normal
 from torch.func import functional_call, jvp, vjp
 
 import cases
+import device
 from cases import BETA1, BETA2, CLIP, ENT_COEF, EPS, GAMMA, LAMBDA, LR, MAX_NORM, VF_COEF
+
+WHERE = torch.device(device.NAME)
+COMPILE = device.flag("--compile")
+
+
+def there(array):
+    return torch.from_numpy(array).to(WHERE)
+
+
+def wait(_):
+    if WHERE.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def graphed(call):
+    """One replay of what `call` does, after the warm-up that a capture needs."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(5):
+            call()
+    torch.cuda.current_stream().wait_stream(stream)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    return graph.replay
+
+
+def faster(call, compiles=True):
+    """`call` compiled, and on a GPU in a graph."""
+    call = torch.compile(call) if compiles else call
+    return graphed(call) if WHERE.type == "cuda" else call
 
 
 def mlp(network):
     modules = []
     for weight, bias in network:
         linear = torch.nn.Linear(*weight.shape)
-        linear.weight.data = torch.from_numpy(weight.T.copy())
-        linear.bias.data = torch.from_numpy(bias)
+        linear.weight.data = there(weight.T.copy())
+        linear.bias.data = there(bias)
         modules += [linear, torch.nn.Tanh()]
     return torch.nn.Sequential(*modules[:-1])
 
 
 def ppo_step(name):
     actor, critic, log_std = cases.networks(name)
-    actor, critic, log_std = mlp(actor), mlp(critic), torch.nn.Parameter(torch.from_numpy(log_std))
+    actor, critic, log_std = mlp(actor), mlp(critic), torch.nn.Parameter(there(log_std))
     categorical = cases.NETS[name][2] == "categorical"
     parameters = [*actor.parameters(), *critic.parameters()] + ([] if categorical else [log_std])
-    optimizer = torch.optim.Adam(parameters, lr=LR, betas=(BETA1, BETA2), eps=EPS)
-    obs, action, logp_old, advantage, returns, values_old = map(torch.from_numpy, cases.minibatch(name))
+    # `capturable`: its step count lives on the device, which a graph needs.
+    optimizer = torch.optim.Adam(parameters, lr=LR, betas=(BETA1, BETA2), eps=EPS, capturable=COMPILE and WHERE.type == "cuda")
+    obs, action, logp_old, advantage, returns, values_old = map(there, cases.minibatch(name))
 
     def call():
         if categorical:
@@ -53,12 +93,12 @@ def ppo_step(name):
 def fvp(name):
     """Jᵀ M J v / n."""
     actor, _, log_std = cases.networks(name)
-    actor, log_std = mlp(actor), torch.from_numpy(log_std)
+    actor, log_std = mlp(actor), there(log_std)
     parameters = {key: value.detach() for key, value in actor.named_parameters()}
-    obs = torch.from_numpy(cases.minibatch(name)[0])
+    obs = there(cases.minibatch(name)[0])
     categorical = cases.NETS[name][2] == "categorical"
-    tangent = {key: torch.from_numpy(cases.wave(*value.shape, phase=0.2)) for key, value in parameters.items()}
-    of_log_std = torch.from_numpy(cases.wave(*log_std.shape, phase=0.2))
+    tangent = {key: there(cases.wave(*value.shape, phase=0.2)) for key, value in parameters.items()}
+    of_log_std = there(cases.wave(*log_std.shape, phase=0.2))
     forward = lambda parameters: functional_call(actor, parameters, (obs,))
 
     def call():
@@ -75,7 +115,7 @@ def fvp(name):
 
 
 def gae(name):
-    rewards, values, final_values, terminated, truncated = map(torch.from_numpy, cases.window(name))
+    rewards, values, final_values, terminated, truncated = map(there, cases.window(name))
 
     def call():
         following = torch.where(truncated, final_values, values[1:]).masked_fill(terminated, 0.0)
@@ -90,9 +130,15 @@ def gae(name):
 
 
 if __name__ == "__main__":
-    print(json.dumps({"peer": "pytorch", "version": torch.__version__, "cores": os.cpu_count()}))
+    peer = "pytorch" if not COMPILE else "pytorch-graph" if WHERE.type == "cuda" else "pytorch-compile"
+    where = torch.cuda.get_device_name() if WHERE.type == "cuda" else "cpu"
+    print(json.dumps({"peer": peer, "version": torch.__version__, "device": where, "cores": os.cpu_count()}), flush=True)
     for kind, names in ((ppo_step, cases.NETS), (fvp, cases.NETS), (gae, cases.WINDOWS)):
         for name in names:
             row = f"{kind.__name__}/{name}"
             if cases.wanted(row):
-                cases.report(row, kind(name))
+                call = kind(name)
+                if COMPILE:
+                    call = faster(call, compiles=kind is not gae)
+                call, count = device.paced(call, wait)
+                cases.report(row, call, seconds=device.SECONDS, share=count)

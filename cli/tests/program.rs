@@ -15,3 +15,4 @@ mod update;
 mod update_heads;
 mod update_recorded;
 mod usage;
+mod visit;
