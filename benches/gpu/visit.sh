@@ -85,7 +85,7 @@ part() {
     wanted "$name" || return 0
     number=$((number + 1))
     file=$out/parts/$(printf '%02d' "$number")-$name
-    rest=$(left)
+    rest=$(($(left) - 3)) # for the files
     ((limit <= rest)) || limit=$rest
     if ((limit < 5)); then
         skipped "$name" "the time is up"
@@ -188,6 +188,7 @@ else
 import importlib.util as find
 for name in ("torch", "jax", "numpy"):
     print(name, bool(find.find_spec(name)))
+print("jax_gpu", any(find.find_spec("jax_" + name) for name in ("cuda13_plugin", "cuda12_plugin", "rocm7_plugin", "rocm60_plugin")))
 try:
     import torch
     print("device", "cuda" if torch.cuda.is_available() else "cpu", "hip" if torch.version.hip else "")
@@ -203,6 +204,7 @@ except Exception:
     fi
 fi
 jax_device=$device
+[[ $device != cpu || -n $why ]] || note "the peers compute on the CPU; where other processes use it, PyTorch's threads wait for each other, many times too long"
 [[ ${asked:-} != *hip* ]] || jax_device=rocm
 rows=(ppo_step fvp gae) compiled=(ppo_step/cartpole ppo_step/ant fvp/cartpole fvp/ant gae)
 [[ -z $small ]] || rows=(ppo_step/cartpole fvp/cartpole gae/wide) compiled=(ppo_step/cartpole)
@@ -216,6 +218,8 @@ peer() {
         skipped "$name" "$why"
     elif [[ $name == jax* && -z $jax ]]; then
         skipped "$name" 'no JAX in this Python'
+    elif [[ $name == jax* && $device != cpu && $asked != *'jax_gpu True'* ]]; then
+        skipped "$name" 'JAX in this Python has no plugin for GPUs'
     elif [[ $name == torch* && -z $torch ]]; then
         skipped "$name" 'no PyTorch in this Python'
     elif [[ ! -e $peers/$script ]]; then

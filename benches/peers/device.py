@@ -14,6 +14,9 @@ BATCH, MOST = 0.02, 1024
 os.environ["JAX_PLATFORMS"] = NAME
 os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+if "jax" in sys.modules:  # it has read what was set before
+    sys.modules["jax"].config.update("jax_platforms", NAME)
+    sys.modules["jax"].config.update("jax_default_matmul_precision", os.environ["JAX_DEFAULT_MATMUL_PRECISION"])
 
 
 def flag(name):
