@@ -161,6 +161,15 @@ pub enum Error {
         message: String,
     },
 
+    /// One of several processes that train one policy ([`crate::collective`]) cannot go on, or has other settings than rank 0.
+    #[error("rank {rank}: {message}")]
+    Rank {
+        /// Its number, from 0.
+        rank: usize,
+        /// Its own words, or what is different there.
+        message: String,
+    },
+
     /// A fault of wgpo itself: something that cannot happen has happened. Please report it.
     #[error("this is a fault of wgpo itself, please report it: {0}")]
     Internal(&'static str),

@@ -89,6 +89,7 @@ pub mod bench;
 #[cfg(feature = "cpu")]
 pub mod check;
 pub mod checkpoint;
+pub mod collective;
 pub mod config;
 #[cfg(feature = "cpu")]
 pub mod cpu;

@@ -11,6 +11,7 @@ use wgpo::data::{Acted, Actions, Rollout};
 use wgpo::gpu::{Gpu, ProductPath, Slot};
 use wgpo::low_level::kernels::{policy_normalize, reduce_moments, reduce_running};
 use wgpo::low_level::reference::normalize::{Normalizer, RewardScale, Running, scale_step, scale_valid};
+use wgpo::low_level::reference::ranks::Ranks;
 use wgpo::low_level::reference::vec_env::VecEnv;
 use wgpo::policy::{Activation, Head, PolicySpec, initial_parameters};
 use wgpo::state::{LearnerState, NormalizerState, RunningMoments};
@@ -455,7 +456,7 @@ fn values_go_there_and_back() {
     let (mut returns, mut old) = (array![10.0, 20.0, 30.0, 60.0], array![30.0, 30.0, 49.0, 11.0]);
     // Before the first returns: mean 0 and variance 1.
     assert_eq!(normalizer.values(old.clone()), old);
-    normalizer.targets(&mut returns, &mut old, None);
+    normalizer.targets(&mut returns, &mut old, None, &Ranks::ALONE).unwrap();
     let deviation = 350.0_f64.sqrt();
     let close = |got: &Array1<f64>, want: Array1<f64>| got.iter().zip(&want).all(|(g, w)| (g - w).abs() < 1e-12);
     assert!(close(&returns, array![-20.0, -10.0, 0.0, 30.0] / deviation));

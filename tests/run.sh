@@ -114,20 +114,33 @@ fi
 export LP_NUM_THREADS=0 # lavapipe on the calling thread: the tests run side by side already
 export REQUIRE_GPU=1    # no adapter is a failure, not a skip
 
+# The program with MPI, where there is one: its feature is on from here, so that nothing is compiled twice.
+mpi=()
+step "MPI"
+if bash tests/mpi.sh; then
+    mpi=(--features wgpo-cli/mpi)
+else
+    (($? == 1)) || exit 1
+fi
+
 # Cheap failures first.
 step "Format"
 cargo fmt --all --check
 step "Lints"
-cargo clippy --locked --workspace --all-targets -- -D warnings
+cargo clippy --locked --workspace ${mpi[@]+"${mpi[@]}"} --all-targets -- -D warnings
 step "Library for the device alone"
 cargo clippy --locked -p wgpo --no-default-features -- -D warnings
 # Other features are other dependencies: without optimisation they are built in a third of the time, and these tests are short. The
 # tests that are left out compare with the reference.
 CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo test --locked -p wgpo --no-default-features --features backends --lib
 step "Documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace ${mpi[@]+"${mpi[@]}"} --no-deps
 step "Tests on ${chosen:-$VK_DRIVER_FILES}"
-cargo test --locked --workspace
+cargo test --locked --workspace ${mpi[@]+"${mpi[@]}"} -- --skip ranks::
+if ((${#mpi[@]})); then
+    step "Ranks by mpirun"
+    cargo test --locked --workspace "${mpi[@]}" --test program ranks:: -- --test-threads=1
+fi
 step "Examples"
 cargo run --locked --example embed
 cargo run --locked --example custom_loop

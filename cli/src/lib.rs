@@ -24,6 +24,7 @@ mod lecture;
 mod place;
 mod program;
 mod quiet;
+mod ranks;
 pub mod settings;
 mod svg;
 mod train;
@@ -77,9 +78,10 @@ pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) ->
 
 fn done(command: Command) -> anyhow::Result<Status> {
     match command {
-        Command::Train(args) => match args.seeds {
-            Some(count) => train::seeds::run::train(&args, count),
-            None => train::run::train(&args),
+        Command::Train(args) => match (ranks::start()?, args.seeds) {
+            (Some(ranks), _) => ranks::train(&args, ranks),
+            (None, Some(count)) => train::seeds::run::train(&args, count),
+            (None, None) => train::run::train(&args, None),
         },
         Command::Eval(args) => eval::run::eval(&args),
         Command::Play(args) => eval::play::play(&args),
@@ -87,6 +89,7 @@ fn done(command: Command) -> anyhow::Result<Status> {
         Command::Update(args) => update::run::update(&args),
         Command::FailureModes(args) => failure_modes::run::failure_modes(&args),
         Command::Lecture(args) => lecture::run::lecture(&args),
+        Command::Bench(args) if args.only == [ranks::bench::NAME] => ranks::bench(&args),
         Command::Bench(args) => bench::run::bench(&args),
         Command::Info(args) => info::info(&args),
     }

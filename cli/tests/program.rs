@@ -7,6 +7,8 @@ mod failure_modes;
 mod files;
 mod gpu;
 mod off_policy;
+#[cfg(feature = "mpi")]
+mod ranks;
 mod resume;
 mod sizes;
 mod support;

@@ -1,7 +1,9 @@
 //! [`Agent`] and [`OnPolicy`] on the CPU.
 
 use super::needs;
+use super::team::Team;
 use crate::agent::{ActMode, Agent, OnPolicy};
+use crate::collective::Collective;
 use crate::config::Config;
 use crate::data::{Acted, Actions, Batch, Rollout, UpdateStats, check_mask, check_shape, finite};
 use crate::error::Result;
@@ -13,6 +15,7 @@ use crate::reference::optim::Adam;
 use crate::reference::{Real, head, head_actions, real::cast};
 use crate::state::{LearnerState, NormalizerState};
 use ndarray::{Array1, Array2, ArrayView2};
+use std::sync::Arc;
 
 /// A policy that acts and learns on the CPU, in `f32` or, as an oracle, in `f64`.
 ///
@@ -32,7 +35,9 @@ pub struct CpuLearner<F: Real = f32> {
     pub(super) kl_coef: F,
     pub(super) learning_rate: F,
     pub(super) search_direction: Vec<F>,
+    /// Of a team, with the carried returns of this rank's environments.
     pub(super) normalizer: Normalizer<F>,
+    pub(super) team: Team,
 }
 
 impl<F: Real> CpuLearner<F> {
@@ -42,7 +47,23 @@ impl<F: Real> CpuLearner<F> {
     /// [`crate::Error::Config`] if `spec` or `config` is out of range, [`crate::Error::OwnLimit`] or [`crate::Error::Memory`] if they are
     /// too large.
     pub fn new(spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
-        let mut learner = Self::empty(spec, config, seed, true)?;
+        Self::new_in(Team::default(), spec, config, seed)
+    }
+
+    /// [`new`](Self::new) as one of several ranks that learn one policy together, exactly as one process with the environments of all would:
+    /// each brings the rollouts of its own. `config` is of all of them: `num_envs` counts the environments of all ranks, of which rank r has
+    /// [its share](crate::collective::Share::even), and minibatches are of the rows of all. All ranks make the same calls, of
+    /// [`state`](Agent::state) too, which is that of all: one process can go on from it, or another number of ranks.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`crate::Error::Rank`] if a rank's version, `spec`, `config` or `seed` is not that of rank 0, or a rank is gone.
+    /// An error of one rank in a later call is one of all.
+    pub fn new_among(collective: Arc<dyn Collective>, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
+        Self::new_in(Team::new(collective, &spec, &config, seed)?, spec, config, seed)
+    }
+
+    pub(super) fn new_in(team: Team, spec: PolicySpec, config: Config, seed: u64) -> Result<Self> {
+        let mut learner = Self::empty(team, spec, config, seed, true)?;
         let (spec, init) = (&learner.spec, &learner.config.init);
         learner.parameters = initial_parameters_with(spec, init, seed).into_iter().map(widen).collect();
         learner.adam = Adam::new(learner.parameters.len());
@@ -54,13 +75,17 @@ impl<F: Real> CpuLearner<F> {
     /// # Errors
     /// As [`new`](Self::new), and as [`Agent::set_state`].
     pub fn from_state(spec: PolicySpec, config: Config, state: &LearnerState) -> Result<Self> {
-        let mut learner = Self::empty(spec, config, state.seed, false)?;
+        Self::from_state_in(Team::default(), spec, config, state)
+    }
+
+    pub(super) fn from_state_in(team: Team, spec: PolicySpec, config: Config, state: &LearnerState) -> Result<Self> {
+        let mut learner = Self::empty(team, spec, config, state.seed, false)?;
         learner.set_state(state)?;
         Ok(learner)
     }
 
     /// A learner without its numbers, once it is sure that they fit.
-    pub(super) fn empty(spec: PolicySpec, config: Config, seed: u64, draws: bool) -> Result<Self> {
+    fn empty(team: Team, spec: PolicySpec, config: Config, seed: u64, draws: bool) -> Result<Self> {
         spec.validate()?;
         config.validate()?;
         config.expect_on_policy()?;
@@ -70,7 +95,7 @@ impl<F: Real> CpuLearner<F> {
         let (layout, parameters, adam) = (spec.layout(), Vec::new(), Adam::new(0));
         let (kl_coef, learning_rate, search_direction) = (F::zero(), F::zero(), Vec::new());
         let (update, env_steps, policy_step) = (0, 0, 0);
-        let normalizer = Normalizer::new(&config, spec.obs_dim(), &NormalizerState::default())?;
+        let normalizer = team.normalizer(&config, spec.obs_dim(), &NormalizerState::default())?;
         Ok(Self {
             spec,
             layout,
@@ -85,6 +110,7 @@ impl<F: Real> CpuLearner<F> {
             learning_rate,
             search_direction,
             normalizer,
+            team,
         })
     }
 
@@ -99,8 +125,12 @@ impl<F: Real> CpuLearner<F> {
         check_mask(&self.spec.head, obs.nrows(), allowed)?;
         let rows = obs.nrows();
         require(|| format!("acting on {rows} rows"), needs::act(&self.spec, size_of::<F>(), rows))?;
-        let mut normalizer = self.normalizer.clone();
-        let seen = if mode == ActMode::Sample { normalizer.observe(obs) } else { normalizer.seen(obs) };
+        let (mut normalizer, share) = (self.normalizer.clone(), self.team.share(self.config.num_envs));
+        let sampled = mode == ActMode::Sample;
+        if sampled && !self.team.alone() {
+            check_shape("obs", obs.shape(), &[share.own, self.spec.obs_dim()])?;
+        }
+        let seen = if sampled { normalizer.observe(obs, &self.team.ranks(share))? } else { normalizer.seen(obs) };
         let obs: Array2<F> = cast(seen.view());
         let mut dist = self.networks()?.distribution(obs.view())?;
         if let Some(allowed) = allowed {
@@ -112,10 +142,12 @@ impl<F: Real> CpuLearner<F> {
         }
         let actions = match mode {
             ActMode::Greedy => head_actions::greedy(&self.spec.head, dist.view())?,
-            ActMode::Sample => head_actions::sample(&self.spec.head, dist.view(), self.seed, self.policy_step)?,
+            ActMode::Sample => {
+                head_actions::sample_from(&self.spec.head, dist.view(), self.seed, self.policy_step, share.first)?
+            }
         };
         let logp = head::log_prob(&self.spec.head, dist.view(), &actions)?.mapv(F::as_f32);
-        if mode == ActMode::Sample {
+        if sampled {
             self.policy_step += 1;
             self.normalizer = normalizer;
         }
@@ -194,7 +226,10 @@ impl<F: Real> Agent for CpuLearner<F> {
             let env_actions = head_actions::to_env(&self.spec.head, &actions)?;
             Ok(Acted { actions, env_actions, logp, values: self.values_of_seen(obs.view())?, obs })
         });
-        outcome.inspect_err(|_| (self.policy_step, self.normalizer) = (policy_step, normalizer))
+        outcome.inspect_err(|error| {
+            (self.policy_step, self.normalizer) = (policy_step, normalizer);
+            self.team.fail(error);
+        })
     }
 
     fn values(&mut self, obs: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
@@ -226,14 +261,17 @@ impl<F: Real> Agent for CpuLearner<F> {
             kl_coef: self.kl_coef.as_f32(),
             learning_rate: self.learning_rate.as_f32(),
             search_direction: narrow(&self.search_direction),
-            normalizer: self.normalizer.state(),
+            normalizer: NormalizerState {
+                discounted_returns: self.team.joined(self.normalizer.carried())?,
+                ..self.normalizer.state()
+            },
             off_policy: None,
         })
     }
 
     fn set_state(&mut self, state: &LearnerState) -> Result<()> {
         state.check(self.layout.len())?;
-        self.normalizer = Normalizer::new(&self.config, self.spec.obs_dim(), &state.normalizer)?;
+        self.normalizer = self.team.normalizer(&self.config, self.spec.obs_dim(), &state.normalizer)?;
         let wide = |values: &[f32]| values.iter().copied().map(widen).collect();
         self.parameters = wide(&state.parameters);
         self.adam =

@@ -8,6 +8,7 @@ mod needs;
 pub mod off_policy;
 mod on_policy;
 mod suits;
+mod team;
 pub mod trainer;
 mod update;
 

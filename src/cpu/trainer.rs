@@ -2,7 +2,9 @@
 
 use super::off_policy::OffPolicyTrainer;
 use super::on_policy::OnPolicyTrainer;
+use super::team::Team;
 use crate::agent::Agent;
+use crate::collective::Collective;
 use crate::config::Config;
 use crate::data::Rollout;
 use crate::env::Env;
@@ -10,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::policy::PolicySpec;
 use crate::state::{EpisodeStats, TrainerState};
 use crate::trainer::{IterationStats, Trainer};
+use std::sync::Arc;
 
 /// `num_envs` copies of an environment with the learner that the algorithm asks for: a [`CpuLearner`](super::CpuLearner), or off-policy a
 /// [`CpuOffPolicy`](super::CpuOffPolicy).
@@ -36,8 +39,43 @@ impl CpuTrainer {
         Ok(Self(if config.algorithm.kind().is_off_policy() {
             Kind::Off(Box::new(OffPolicyTrainer::new(env, spec, config, seed)?))
         } else {
-            Kind::On(Box::new(OnPolicyTrainer::new(env, spec, config, seed)?))
+            Kind::On(Box::new(OnPolicyTrainer::new(Team::default(), env, spec, config, seed)?))
         }))
+    }
+
+    /// [`new`](Self::new) as one of several ranks that train one policy together, exactly as one process with all environments would:
+    /// `config.num_envs` counts those of all ranks, of which rank r has [its share](crate::collective::Share::even).
+    /// [`new_among`](super::CpuLearner::new_among) says more. [`iterate`](Trainer::iterate) and [`state`](Trainer::state) are
+    /// calls that all ranks make; statistics and state are of all.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Config`] off-policy; [`Error::Rank`] if a rank differs from rank 0 in version, policy, settings or
+    /// seed, or is gone.
+    pub fn new_among(
+        collective: Arc<dyn Collective>,
+        env: Env,
+        spec: PolicySpec,
+        config: Config,
+        seed: u64,
+    ) -> Result<Self> {
+        let team = Team::new(collective, &spec, &config, seed)?;
+        Ok(Self(Kind::On(Box::new(OnPolicyTrainer::new(team, env, spec, config, seed)?))))
+    }
+
+    /// [`from_state`](Self::from_state) as one of several ranks, as [`new_among`](Self::new_among). The state is of all environments, and the same
+    /// on all ranks; how many ranks it was saved by does not matter.
+    ///
+    /// # Errors
+    /// As [`from_state`](Self::from_state) and [`new_among`](Self::new_among).
+    pub fn from_state_among(
+        collective: Arc<dyn Collective>,
+        spec: PolicySpec,
+        config: Config,
+        state: &TrainerState,
+    ) -> Result<Self> {
+        let env = state.built_in()?;
+        let team = Team::new(collective, &spec, &config, state.learner.seed)?;
+        Ok(Self(Kind::On(Box::new(OnPolicyTrainer::from_state(team, env, spec, config, state)?))))
     }
 
     /// One trainer per seed, in the order of `seeds`, to be iterated side by side on this pool's threads.
@@ -58,7 +96,7 @@ impl CpuTrainer {
         if config.algorithm.kind().is_off_policy() {
             OffPolicyTrainer::check(env, spec, config, count)
         } else {
-            OnPolicyTrainer::check(env, spec, config, count)
+            OnPolicyTrainer::<f32>::check(env, spec, config, count)
         }
     }
 
@@ -71,7 +109,7 @@ impl CpuTrainer {
         Ok(Self(if config.algorithm.kind().is_off_policy() {
             Kind::Off(Box::new(OffPolicyTrainer::from_state(env, spec, config, state)?))
         } else {
-            Kind::On(Box::new(OnPolicyTrainer::from_state(env, spec, config, state)?))
+            Kind::On(Box::new(OnPolicyTrainer::from_state(Team::default(), env, spec, config, state)?))
         }))
     }
 

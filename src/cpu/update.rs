@@ -1,15 +1,16 @@
 //! Updates of a learner on the CPU, and what may stand between their gradients and steps.
 
 use super::{learner::CpuLearner, needs};
-use crate::config::KlPenalty;
+use crate::config::{Config, KlPenalty};
 use crate::data::{Batch, Rollout, UpdateStats};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory::require;
 use crate::reference::Real;
 use crate::reference::advantage_return::whole_returns;
-use crate::reference::ppo_update::{Between, ppo_update_between};
+use crate::reference::ppo_update::{Between, ppo_update_among};
+use crate::reference::ranks::Ranks;
 use crate::reference::rows::{Order, Rows};
-use crate::reference::trpo_update::trpo_update_between;
+use crate::reference::trpo_update::trpo_update_among;
 use crate::state::NormalizerState;
 
 impl<F: Real> CpuLearner<F> {
@@ -50,8 +51,24 @@ impl<F: Real> CpuLearner<F> {
         order: Option<&[u32]>,
         between: &mut Between<'_, F>,
     ) -> Result<UpdateStats> {
+        self.or_as_before(|learner| learner.on_own_rollout(rollout, order, between))
+    }
+
+    fn on_own_rollout(
+        &mut self,
+        rollout: &Rollout,
+        order: Option<&[u32]>,
+        between: &mut Between<'_, F>,
+    ) -> Result<UpdateStats> {
         rollout.validate(&self.spec)?;
-        NormalizerState::check_envs(&self.config, rollout.envs)?;
+        let team = self.team.clone();
+        let ranks = team.ranks_of(rollout.steps, rollout.envs)?;
+        NormalizerState::check_envs(&self.config, ranks.share().map_or(rollout.envs, |share| share.all))?;
+        if !team.alone() {
+            // Whose returns are carried from window to window is decided with the learner.
+            let own = team.share(self.config.num_envs).own;
+            NormalizerState::check_envs(&Config { num_envs: own, ..self.config.clone() }, rollout.envs)?;
+        }
         let counted = rollout.counted();
         if self.config.reinforce().is_some() {
             let given = counted.as_ref().map(|given| given.view());
@@ -63,29 +80,72 @@ impl<F: Real> CpuLearner<F> {
         let mut normalizer = self.normalizer.clone();
         let ends = (rollout.terminated.view(), rollout.truncated.view());
         let valid = counted.as_ref().map(|valid| valid.view());
-        let scaled = normalizer.rewards(rollout.rewards.view(), ends.0, ends.1, valid);
+        let scaled = normalizer.rewards(rollout.rewards.view(), ends.0, ends.1, valid, &ranks)?;
         let scaled = scaled.map(|rewards| Rollout { rewards, ..rollout.clone() });
         let rollout = scaled.as_ref().unwrap_or(rollout);
         let mut rows = Rows::from_rollout(&self.spec, &self.config, &self.parameters, rollout)?;
-        normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
-        let stats = self.learn(&rows, order, between)?;
+        let valid = rows.valid.as_ref().map(|valid| valid.view());
+        normalizer.targets(&mut rows.returns, &mut rows.values_old, valid, &ranks)?;
+        let stats = self.learn(&rows, order, between, ranks)?;
         self.normalizer = normalizer;
         Ok(stats)
     }
 
+    /// In a team, a rank's rows follow those of the ranks before it.
     pub(super) fn on_batch(
         &mut self,
         batch: &Batch,
         order: Option<&[u32]>,
         between: &mut Between<'_, F>,
     ) -> Result<UpdateStats> {
+        self.or_as_before(|learner| learner.on_own_batch(batch, order, between))
+    }
+
+    fn on_own_batch(
+        &mut self,
+        batch: &Batch,
+        order: Option<&[u32]>,
+        between: &mut Between<'_, F>,
+    ) -> Result<UpdateStats> {
         batch.validate(&self.spec)?;
+        let team = self.team.clone();
+        let ranks = team.ranks_of(1, batch.rows())?;
         self.check_update(batch.rows(), batch.valid.as_ref())?;
         let (mut normalizer, mut rows) = (self.normalizer.clone(), Rows::from_batch(batch));
-        normalizer.targets(&mut rows.returns, &mut rows.values_old, rows.valid.as_ref().map(|valid| valid.view()));
-        let stats = self.learn(&rows, order, between)?;
+        let valid = rows.valid.as_ref().map(|valid| valid.view());
+        normalizer.targets(&mut rows.returns, &mut rows.values_old, valid, &ranks)?;
+        let stats = self.learn(&rows, order, between, ranks)?;
         self.normalizer = normalizer;
         Ok(stats)
+    }
+
+    /// `work`, of which nothing is left after an error: in a team it may be another rank's, in the midst of an update. The others get this
+    /// rank's.
+    fn or_as_before<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.team.alone() {
+            return work(self);
+        }
+        let before = self.clone();
+        work(self).inspect_err(|error| {
+            before.team.fail(error);
+            *self = before;
+        })
+    }
+
+    /// That all ranks have the same bits. Ranks of unlike machines may round otherwise, and would go apart from here on.
+    pub(super) fn same_on_all_ranks(&self) -> Result<()> {
+        if self.team.alone() {
+            return Ok(());
+        }
+        let bytes = self.parameters.iter().flat_map(|p| p.as_f64().to_bits().to_le_bytes()).collect::<Vec<_>>();
+        let sums = self.team.joined(vec![crc32fast::hash(&bytes)])?;
+        let other = sums.iter().position(|sum| *sum != sums[0]);
+        other.map_or(Ok(()), |rank| {
+            let update = self.update;
+            let message =
+                format!("has other parameters than rank 0 after update {update}: its machine rounds otherwise");
+            Err(Error::Rank { rank, message })
+        })
     }
 
     /// That there is memory for an update on `rows` rows, of which those count whose flag is not 0.
@@ -95,13 +155,20 @@ impl<F: Real> CpuLearner<F> {
         require(|| format!("an update on {rows} rows"), bytes)
     }
 
-    fn learn(&mut self, rows: &Rows<F>, order: Option<&[u32]>, between: &mut Between<'_, F>) -> Result<UpdateStats> {
+    fn learn(
+        &mut self,
+        rows: &Rows<F>,
+        order: Option<&[u32]>,
+        between: &mut Between<'_, F>,
+        ranks: Ranks<'_>,
+    ) -> Result<UpdateStats> {
+        let all = ranks.rows(rows.len());
         let order = order.map_or(Order::Keyed { seed: self.seed, update: self.update }, Order::Given);
-        let progress = self.config.progress(self.env_steps, rows.len());
+        let progress = self.config.progress(self.env_steps, all);
         let lr = self.config.learning_rate_at(progress);
         let stats = if self.config.trust_region().is_some() {
             let (parameters, direction) = (&mut self.parameters, &mut self.search_direction);
-            trpo_update_between(
+            trpo_update_among(
                 &self.spec,
                 &self.config,
                 lr,
@@ -111,6 +178,7 @@ impl<F: Real> CpuLearner<F> {
                 rows,
                 order,
                 between,
+                ranks,
             )?
         } else {
             let rate = self.config.adaptive_lr().filter(|_| self.learning_rate > F::zero());
@@ -120,7 +188,8 @@ impl<F: Real> CpuLearner<F> {
             if let Some(penalty) = penalty.filter(|penalty| penalty.adaptive && self.kl_coef > F::zero()) {
                 penalty.kl_coef = self.kl_coef.as_f64().clamp(KlPenalty::MIN_KL_COEF, KlPenalty::MAX_KL_COEF);
             }
-            ppo_update_between(&self.spec, &config, lr, &mut self.parameters, &mut self.adam, rows, order, between)?
+            let (parameters, adam) = (&mut self.parameters, &mut self.adam);
+            ppo_update_among(&self.spec, &config, lr, parameters, adam, rows, order, between, ranks)?
         };
         if let (Some(next), true) = (stats.kl_coef, self.config.kl_penalty().is_some_and(|penalty| penalty.adaptive)) {
             self.kl_coef = F::of(next);
@@ -129,7 +198,7 @@ impl<F: Real> CpuLearner<F> {
             self.learning_rate = F::of(stats.learning_rate);
         }
         self.update = self.update.saturating_add(1);
-        self.env_steps = self.env_steps.saturating_add(rows.len() as u64);
+        self.env_steps = self.env_steps.saturating_add(all as u64);
         Ok(stats)
     }
 }
@@ -141,7 +210,6 @@ mod tests {
     use crate::config::Config;
     use crate::data::MinibatchStats;
     use crate::env::Env;
-    use crate::error::Error;
     use ndarray::{Array1, Array2};
 
     fn learner() -> CpuLearner {

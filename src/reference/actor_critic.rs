@@ -114,6 +114,9 @@ impl<'a, F: Real> ActorCritic<'a, F> {
     /// As [`forward`](Self::forward).
     pub fn distribution(&self, obs: ArrayView2<'_, F>) -> Result<Array2<F>> {
         check_shape("obs", obs.shape(), &[obs.nrows(), self.spec.obs_dim()])?;
+        if obs.is_empty() {
+            return Ok(Array2::zeros((0, self.spec.head.width())));
+        }
         let raw = self.blocks_of(obs, &self.policy)?;
         let log_std = self.log_std.broadcast((obs.nrows(), self.log_std.len()));
         let log_std = log_std.ok_or_else(|| Error::shape("log_std", self.log_std.shape(), &[raw.ncols()]))?;

@@ -49,14 +49,35 @@ impl BatchShuffle {
         image
     }
 
+    /// Where row `source` of those below `rows` comes in the shuffled epoch: the inverse of [`source`](Self::source).
+    pub fn place(&self, source: u32) -> u32 {
+        if self.rows <= 1 {
+            return 0;
+        }
+        let mut image = self.unpermute(source);
+        while image >= self.rows {
+            image = self.unpermute(image);
+        }
+        image
+    }
+
     /// All source rows in order.
     pub fn order(&self) -> Vec<u32> {
         (0..self.rows).map(|index| self.source(index)).collect()
     }
 
     fn permute(&self, index: u32) -> u32 {
+        self.rounds(index, 0..ROUNDS)
+    }
+
+    /// A round changes one half by the other, so that it undoes itself.
+    fn unpermute(&self, image: u32) -> u32 {
+        self.rounds(image, (0..ROUNDS).rev())
+    }
+
+    fn rounds(&self, index: u32, rounds: impl Iterator<Item = u32>) -> u32 {
         let (mut left, mut right) = (index >> self.right_bits, index & self.right_mask);
-        for round in 0..ROUNDS {
+        for round in rounds {
             let key = self.key[(round % 4) as usize].wrapping_add(round);
             if round % 2 == 0 {
                 left ^= mix(right, key) & self.left_mask;
@@ -86,7 +107,9 @@ mod tests {
     fn every_row_comes_once() {
         for rows in [1, 2, 3, 4, 5, 63, 64, 65, 1000, 1024, 65_537] {
             for seed in 0..3 {
-                let mut order = BatchShuffle::new(rows, seed, 1, 2).order();
+                let shuffle = BatchShuffle::new(rows, seed, 1, 2);
+                let mut order = shuffle.order();
+                assert!(order.iter().zip(0..).all(|(source, place)| shuffle.place(*source) == place), "{rows} rows");
                 order.sort_unstable();
                 assert!(order.iter().copied().eq(0..rows), "{rows} rows, seed {seed}");
             }

@@ -4,6 +4,7 @@ use super::Real;
 use super::actor_critic::ActorCritic;
 use super::actor_critic_parts::PolicyTape;
 use super::head;
+use super::ranks::Ranks;
 use crate::config::FisherForm;
 use crate::data::{Actions, check_shape};
 use crate::error::Result;
@@ -30,6 +31,8 @@ pub struct Fisher<'a, F> {
     /// Gauss–Newton: what is known of each row's Fisher matrix. Empirical: the gradient of its log π(action) by its distribution row.
     per_row: Array2<F>,
     damping: F,
+    /// Rows of all ranks, and those.
+    all: (usize, Ranks<'a>),
 }
 
 impl<'a, F: Real> Fisher<'a, F> {
@@ -65,12 +68,21 @@ impl<'a, F: Real> Fisher<'a, F> {
                 head::log_prob_grad(&spec.head, tape.dist.view(), &actions.select(&every), ones.view())?
             }
         };
-        Ok(Self { networks, spec, tape, form, per_row, damping })
+        let all = (tape.dist.nrows(), Ranks::ALONE);
+        Ok(Self { networks, spec, tape, form, per_row, damping, all })
+    }
+
+    /// The matrix of the rows of all ranks, of which these are this one's.
+    ///
+    /// # Errors
+    /// Those of a [`Collective`](crate::collective::Collective).
+    pub(super) fn among(self, ranks: Ranks<'a>) -> Result<Self> {
+        Ok(Self { all: (ranks.count(self.all.0)?, ranks), ..self })
     }
 
     /// Rows that the product is over.
     pub fn rows(&self) -> usize {
-        self.tape.dist.nrows()
+        self.all.0
     }
 
     /// F v, damping included.
@@ -95,6 +107,7 @@ impl<'a, F: Real> Fisher<'a, F> {
             d_dist *= share;
             Ok(d_dist)
         })?;
+        self.all.1.sum(&mut product)?;
         for (product, v) in product.iter_mut().zip(v) {
             *product += self.damping * *v;
         }

@@ -21,8 +21,22 @@ pub fn greedy<F: Real>(head: &Head, dist: ArrayView2<'_, F>) -> Result<Actions> 
 /// # Errors
 /// [`crate::Error::Shape`] if `dist` does not fit `head`.
 pub fn sample<F: Real>(head: &Head, dist: ArrayView2<'_, F>, seed: u64, step: u64) -> Result<Actions> {
+    sample_from(head, dist, seed, step, 0)
+}
+
+/// [`sample`], row r is draw index `first` + r: of rows that are a part of more.
+///
+/// # Errors
+/// As [`sample`].
+pub fn sample_from<F: Real>(
+    head: &Head,
+    dist: ArrayView2<'_, F>,
+    seed: u64,
+    step: u64,
+    first: usize,
+) -> Result<Actions> {
     let d = distribution(head);
-    each(head, dist, |r, row| d.sample(r, row, seed, step))
+    each(head, dist, |r, row| d.sample(first + r, row, seed, step))
 }
 
 /// Least distance between the two sides of a comparison that a draw by rejection ([`sample`] of a Beta head) made, per row; ∞ where

@@ -59,18 +59,17 @@ pub fn loss_ppo<F: Real>(
 }
 
 /// The loss of rows that are `shares` of a minibatch each, in order, from the losses of these alone: means are weighted with the
-/// shares. The KL penalty is a function of the mean KL, and is added here.
-pub(super) fn loss_of_blocks<F: Real>(config: &Config, blocks: &[PpoLoss<F>], shares: &[f64]) -> MinibatchStats {
+/// shares. The KL penalty is a function of the mean KL over the whole minibatch, and is not in it.
+pub(super) fn loss_of_blocks<F: Real>(blocks: &[PpoLoss<F>], shares: &[f64]) -> MinibatchStats {
     let of = |number: fn(&MinibatchStats) -> f64| blocks.iter().map(move |block| number(&block.stats));
     let mean = |number| of(number).zip(shares).map(|(number, share)| share * number).sum::<f64>();
-    let kl = mean(|stats| stats.kl);
     MinibatchStats {
         rows: blocks.iter().map(|block| block.stats.rows).sum(),
         policy_loss: mean(|stats| stats.policy_loss),
         value_loss: mean(|stats| stats.value_loss),
         entropy: mean(|stats| stats.entropy),
-        loss: mean(|stats| stats.loss) + penalty(config, kl).0,
-        kl,
+        loss: mean(|stats| stats.loss),
+        kl: mean(|stats| stats.kl),
         old_approx_kl: mean(|stats| stats.old_approx_kl),
         approx_kl_k2: mean(|stats| stats.approx_kl_k2),
         approx_kl: mean(|stats| stats.approx_kl),
@@ -208,7 +207,7 @@ pub(super) fn penalty_slope<F: Real>(config: &Config, kl: impl FnOnce() -> Resul
 /// ```text
 /// h = max(0, KL − factor · target_kl);   penalty = β KL + coef h²;   d penalty / d KL = β + 2 coef h
 /// ```
-fn penalty(config: &Config, kl: f64) -> (f64, f64) {
+pub(super) fn penalty(config: &Config, kl: f64) -> (f64, f64) {
     let Some(settings) = config.kl_penalty() else { return (0.0, 0.0) };
     let over = |factor: f64| (kl - factor * settings.target_kl).max(0.0);
     let (h, coef) = settings.hinge.map_or((0.0, 0.0), |hinge| (over(hinge.factor), hinge.coef));

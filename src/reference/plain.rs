@@ -6,6 +6,8 @@ use super::activation::{activate, derivative};
 use super::real::{AdamStep, FlatWindow, Real, SquashInputs, SquashOutputs};
 use super::reduce_moments::wide_sum;
 use super::squash::log_slope;
+use crate::collective::Collective;
+use crate::error::Result;
 use crate::policy::Activation;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -170,4 +172,8 @@ impl Real for f64 {
         vec![0.0; len]
     }
     fn give(_room: Vec<Self>) {}
+
+    fn sum_ranks(collective: &dyn Collective, values: &mut [Self]) -> Result<()> {
+        collective.sum_f64(values)
+    }
 }

@@ -2,9 +2,11 @@
 
 use super::Real;
 use super::actor_critic::ActorCritic;
+use super::actor_critic_parts::PolicyTape;
 use super::cg::{CgSettings, conjugate_gradient, dot};
 use super::fisher::Fisher;
 use super::head::{self, mean_kl};
+use super::ranks::Ranks;
 use super::reduce_moments::{mean, reduce_norm};
 use super::rows::Rows;
 use super::surrogate;
@@ -62,9 +64,28 @@ pub fn policy_step<F: Real>(
     rows: &Rows<F>,
     warm_start: Option<&[F]>,
 ) -> Result<PolicyStep<F>> {
+    let places: Vec<_> = (0..rows.len()).collect();
+    policy_step_among(spec, layout, config, parameters, rows, &places, warm_start, Ranks::ALONE)
+}
+
+/// [`policy_step`] of rows that are spread over `ranks`; `places` says where each of this rank's comes among all.
+///
+/// # Errors
+/// As [`policy_step`], and those of a [`Collective`](crate::collective::Collective).
+pub(super) fn policy_step_among<F: Real>(
+    spec: &PolicySpec,
+    layout: &ParamLayout,
+    config: &Config,
+    parameters: &[F],
+    rows: &Rows<F>,
+    places: &[usize],
+    warm_start: Option<&[F]>,
+    ranks: Ranks<'_>,
+) -> Result<PolicyStep<F>> {
     let region = config.expect_trust_region()?;
-    let (all, rows) = (rows, &rows.only_counted());
-    if rows.is_empty() {
+    let (own, rows) = (rows, &rows.only_counted());
+    let all = ranks.count(rows.len())?;
+    if all == 0 {
         let none = vec![F::zero(); parameters.len()];
         return Ok(PolicyStep {
             parameters: parameters.to_vec(),
@@ -78,14 +99,15 @@ pub fn policy_step<F: Real>(
     let mut tape = networks.forward_policy(rows.obs.view())?;
     head::forbid(&mut tape.dist, &rows.actions)?;
     let old = tape.dist.view();
-    let (surrogate_before, d_logp) = surrogate(&spec.head, old, rows)?;
-    let gradient =
-        networks.backward_policy(&tape, head::log_prob_grad(&spec.head, old, &rows.actions, d_logp.view())?.view())?;
+    let policy = Policy { head: &spec.head, rows, all, ranks };
+    let (surrogate_before, gradient) = policy.gradient(&networks, &tape)?;
     // Every k-th row of the batch as it came; of them, those that count.
-    let looked_at: Vec<u32> = (0..all.len() as u32).step_by(region.fisher_subsample.max(1)).collect();
-    let (form, looked_at) = (region.fisher, all.gather(&looked_at).only_counted());
+    let every = region.fisher_subsample.max(1);
+    let looked_at: Vec<u32> = (0..own.len() as u32).filter(|row| places[*row as usize].is_multiple_of(every)).collect();
+    let (form, looked_at) = (region.fisher, own.gather(&looked_at).only_counted());
     let damping = F::of(region.damping);
     let fisher = Fisher::new(spec, layout, parameters, looked_at.obs.view(), &looked_at.actions, form, 1, damping)?;
+    let fisher = fisher.among(ranks)?;
     let settings = CgSettings::from(region);
     let (direction, report) = conjugate_gradient(|v| fisher.apply(v), &gradient, warm_start, &settings)?;
     let quadratic_form = dot(&direction, &fisher.apply(&direction)?);
@@ -98,7 +120,9 @@ pub fn policy_step<F: Real>(
     let leads = quadratic_form > F::zero() && slope > F::zero() && slope.is_finite() && scale.is_finite();
     let scale = if leads { scale } else { F::zero() };
     let expected = scale * slope;
-    let kl_before = mean_kl(&spec.head, region.kl_direction, old, old)?;
+    let kl_before = policy.kl(region, old, old)?;
+    let own_hits = head::hits(&spec.head, old)?.sum();
+    let entropy = ranks.mean(rows.len(), all, || Ok(mean(head::entropy(&spec.head, old)?.view())))?;
     let mut step = PolicyStep {
         parameters: parameters.to_vec(),
         tries: Vec::new(),
@@ -114,8 +138,8 @@ pub fn policy_step<F: Real>(
             gradient_norm: reduce_norm(ArrayView1::from(&gradient)).as_f64(),
             quadratic_form: quadratic_form.as_f64(),
             step_scale: scale.as_f64(),
-            entropy: mean(head::entropy(&spec.head, old)?.view()).as_f64(),
-            head_hits: head::hits(&spec.head, old)?.sum(),
+            entropy: entropy.as_f64(),
+            head_hits: ranks.count(own_hits as usize)? as u32,
             ..TrustRegionStats::default()
         },
         gradient,
@@ -124,8 +148,41 @@ pub fn policy_step<F: Real>(
     if scale == F::zero() {
         return Ok(step);
     }
-    line_search(spec, layout, config, parameters, rows, old, [surrogate_before, scale, expected], &mut step)?;
+    line_search(spec, layout, config, parameters, &policy, old, [surrogate_before, scale, expected], &mut step)?;
     Ok(step)
+}
+
+/// What a policy is measured on: this rank's rows that count, of `all`.
+struct Policy<'a, F> {
+    head: &'a Head,
+    rows: &'a Rows<F>,
+    all: usize,
+    ranks: Ranks<'a>,
+}
+
+impl<F: Real> Policy<'_, F> {
+    /// L and its gradient.
+    fn gradient(&self, networks: &ActorCritic<'_, F>, tape: &PolicyTape<F>) -> Result<(F, Vec<F>)> {
+        let (rows, old) = (self.rows, tape.dist.view());
+        let (own, mut d_logp) = surrogate(self.head, old, rows)?;
+        if !self.ranks.alone() {
+            d_logp *= F::of(rows.len() as f64 / self.all as f64);
+        }
+        let d_dist = head::log_prob_grad(self.head, old, &rows.actions, d_logp.view())?;
+        let mut gradient = networks.backward_policy(tape, d_dist.view())?;
+        self.ranks.sum(&mut gradient)?;
+        Ok((self.ranks.mean(rows.len(), self.all, || Ok(own))?, gradient))
+    }
+
+    /// L of `dist`.
+    fn surrogate(&self, dist: ArrayView2<'_, F>) -> Result<F> {
+        self.ranks.mean(self.rows.len(), self.all, || Ok(surrogate(self.head, dist, self.rows)?.0))
+    }
+
+    /// Its KL against `old`.
+    fn kl(&self, region: &TrustRegion, old: ArrayView2<'_, F>, dist: ArrayView2<'_, F>) -> Result<F> {
+        self.ranks.mean(self.rows.len(), self.all, || mean_kl(self.head, region.kl_direction, old, dist))
+    }
 }
 
 /// Candidates along the direction of `step`, until one is taken. The numbers are L at the start, the length of the full step along the
@@ -135,7 +192,7 @@ fn line_search<F: Real>(
     layout: &ParamLayout,
     config: &Config,
     parameters: &[F],
-    rows: &Rows<F>,
+    policy: &Policy<'_, F>,
     old: ArrayView2<'_, F>,
     [surrogate_before, scale, expected]: [F; 3],
     step: &mut PolicyStep<F>,
@@ -145,12 +202,9 @@ fn line_search<F: Real>(
     for index in 0..if search { region.line_search_steps } else { 1 } {
         let along = fraction * scale;
         let candidate: Vec<F> = parameters.iter().zip(&step.direction).map(|(p, x)| *p + along * *x).collect();
-        let mut dist = ActorCritic::new(spec, layout, &candidate)?.distribution(rows.obs.view())?;
-        head::forbid(&mut dist, &rows.actions)?;
-        let tried = Try {
-            surrogate: surrogate(&spec.head, dist.view(), rows)?.0,
-            kl: mean_kl(&spec.head, region.kl_direction, old, dist.view())?,
-        };
+        let mut dist = ActorCritic::new(spec, layout, &candidate)?.distribution(policy.rows.obs.view())?;
+        head::forbid(&mut dist, &policy.rows.actions)?;
+        let tried = Try { surrogate: policy.surrogate(dist.view())?, kl: policy.kl(region, old, dist.view())? };
         step.tries.push(tried);
         step.stats.tries += 1;
         let taken = if search {

@@ -1,64 +1,21 @@
 //! A whole update of PPO, with or without a KL penalty, of A2C, or of REINFORCE, as straight-line mathematics.
 
 use super::actor_critic::ActorCritic;
-use super::advantage_normalize::{advantage_center, advantage_normalize};
-use super::loss_ppo::{PpoLoss, current_kl, loss_of_block, loss_of_blocks, penalty_slope};
+use super::advantage_normalize::{center_by, normalize_by};
+use super::minibatch_gradient::minibatch_gradient_among;
 use super::optim::{Adam, AdamSettings};
-use super::reduce_moments::explained_variance;
+use super::ranks::Ranks;
+use super::reduce_moments::{Moments, explained_of};
+use super::rows::EpochRows;
 use super::{Real, head};
 use crate::config::{AdvantageNorm, Config, KlEstimator, KlMeasure, KlStop, RateStep};
 use crate::data::{MinibatchStats, UpdateStats};
 use crate::error::{Error, Result};
 use crate::policy::{Branch, ParamLayout, PolicySpec};
-use ndarray::{Array1, Array2, Axis, concatenate};
+use ndarray::Array1;
 
+pub use super::minibatch_gradient::minibatch_gradient;
 pub use super::rows::{Order, Rows};
-
-/// Loss of one minibatch and its flat gradient, before clipping. `rows.advantages` are used as they are, and all rows count. Without a
-/// row both are 0.
-///
-/// # Errors
-/// [`Error::Shape`] or [`Error::Value`] if rows, parameters and spec do not fit.
-pub fn minibatch_gradient<F: Real>(
-    spec: &PolicySpec,
-    layout: &ParamLayout,
-    config: &Config,
-    parameters: &[F],
-    rows: &Rows<F>,
-) -> Result<(PpoLoss<F>, Vec<F>)> {
-    let networks = ActorCritic::new(spec, layout, parameters)?;
-    if rows.is_empty() {
-        let (d_dist, d_values) = (Array2::zeros((0, spec.head.width())), Array1::zeros(0));
-        let loss = PpoLoss { stats: MinibatchStats::default(), d_dist, d_values };
-        return Ok((loss, vec![F::zero(); parameters.len()]));
-    }
-    rows.actions.validate(&spec.head, rows.len())?;
-    let slope = penalty_slope(config, || {
-        let mut dist = networks.distribution(rows.obs.view())?;
-        head::forbid(&mut dist, &rows.actions)?;
-        current_kl(&spec.head, config, dist.view(), &rows.targets(&rows.actions, 0..rows.len())?)
-    })?;
-    let share = |count: usize| count as f64 / rows.len() as f64;
-    let (blocks, gradient) = networks.gradient(rows.obs.view(), |block, mut dist, values| {
-        let actions = rows.actions.select(&block.clone().collect::<Vec<_>>());
-        head::forbid(&mut dist, &actions)?;
-        let targets = rows.targets(&actions, block.clone())?;
-        let mut loss = loss_of_block(&spec.head, config, dist.view(), values, &targets, slope)?;
-        // A mean over all rows is the mean of the blocks' means, by their share.
-        let share = F::of(share(block.len()));
-        loss.d_dist *= share;
-        loss.d_values *= share;
-        Ok(loss)
-    })?;
-    let shares: Vec<f64> = blocks.iter().map(|block| share(block.d_values.len())).collect();
-    let stats = loss_of_blocks(config, &blocks, &shares);
-    let d_dist: Vec<_> = blocks.iter().map(|block| block.d_dist.view()).collect();
-    let d_values: Vec<_> = blocks.iter().map(|block| block.d_values.view()).collect();
-    let shape = |_| Error::shape("d_dist", &[d_dist.len()], &[rows.len()]);
-    let (d_dist, d_values) =
-        (concatenate(Axis(0), &d_dist).map_err(shape)?, concatenate(Axis(0), &d_values).map_err(shape)?);
-    Ok((PpoLoss { stats, d_dist, d_values }, gradient))
-}
 
 /// One update (Schulman et al. 2017, algorithm 1, the inner loop): `update_epochs` passes over the rows in minibatches.
 ///
@@ -113,38 +70,63 @@ pub fn ppo_update_between<F: Real>(
     order: Order<'_>,
     between: &mut Between<'_, F>,
 ) -> Result<UpdateStats> {
+    ppo_update_among(spec, config, lr, parameters, adam, rows, order, between, Ranks::ALONE)
+}
+
+/// [`ppo_update_between`] of rows that are spread over `ranks`, as one process with all of them would do it: its minibatches are the same
+/// sets of rows, of which each rank has its own, and what is summed over rows is summed over ranks, too. `between` is given what all have
+/// together. The order, if given, is of the rows of all.
+///
+/// # Errors
+/// As [`ppo_update_between`], and those of a [`Collective`](crate::collective::Collective).
+pub fn ppo_update_among<F: Real>(
+    spec: &PolicySpec,
+    config: &Config,
+    lr: f64,
+    parameters: &mut [F],
+    adam: &mut Adam<F>,
+    rows: &Rows<F>,
+    order: Order<'_>,
+    between: &mut Between<'_, F>,
+    ranks: Ranks<'_>,
+) -> Result<UpdateStats> {
     config.validate()?;
     config.expect_on_policy()?;
     config.check_branches(spec)?;
-    order.validate(rows.len(), config.update_epochs)?;
+    order.validate(ranks.rows(rows.len()), config.update_epochs)?;
     let counted = rows.only_counted();
-    if counted.is_empty() && config.reinforce().is_none() {
+    let left = &counted.returns - &counted.values_old;
+    let mut moments = [counted.returns.view(), left.view(), counted.advantages.view()].map(Moments::of);
+    ranks.merge(&mut moments)?;
+    let [returns, left, advantages] = moments;
+    if returns.count == 0 && config.reinforce().is_none() {
         return Err(Error::config("batch", "has 0 rows that count"));
     }
     let layout = spec.layout();
-    let whole = whole_batch(spec, &layout, config, parameters, rows, &counted)?;
+    let whole = whole_batch(spec, &layout, config, parameters, rows, &counted, &advantages)?;
     let stats = UpdateStats {
-        explained_variance: explained_variance(counted.values_old.view(), counted.returns.view()).as_f64(),
+        explained_variance: F::of(explained_of(&returns, &left)).as_f64(),
         learning_rate: lr,
         ..UpdateStats::default()
     };
     let settings = AdamSettings::new(config, layout.own_range(Branch::VALUE));
     let (met, kl_stop) = (f64::NAN, config.kl_stop().unwrap_or((KlStop::Epoch, f64::INFINITY)));
-    let mut update = Update { spec, layout: &layout, config, settings, parameters, adam, between, stats, kl_stop, met };
+    let settings = (settings, kl_stop);
+    let mut update = Update { spec, layout: &layout, config, settings, parameters, adam, between, ranks, stats, met };
     for epoch in 0..config.update_epochs {
-        if update.epoch(&whole, &order.epoch(config, rows.len(), epoch), epoch)? {
+        if update.epoch(&whole, &order.minibatches(config, &ranks, rows.len(), epoch), epoch)? {
             break;
         }
     }
-    update.adapt(&whole, &counted)?;
+    update.adapt(&whole, &counted, returns.count)?;
     Ok(update.stats)
 }
 
-fn normalized<F: Real>(config: &Config, advantages: &Array1<F>) -> Result<Array1<F>> {
-    advantage_normalize(advantages.view(), config.adv_ddof, F::of(config.adv_eps), F::of(config.adv_std_floor))
+fn normalized<F: Real>(config: &Config, scope: &Moments, advantages: &Array1<F>) -> Result<Array1<F>> {
+    normalize_by(scope, advantages.view(), config.adv_ddof, F::of(config.adv_eps), F::of(config.adv_std_floor))
 }
 
-/// All rows, with what an update needs of the policy at its start.
+/// All rows of this rank, with what an update needs of the policy at its start; `scope` is of the advantages of all ranks.
 fn whole_batch<F: Real>(
     spec: &PolicySpec,
     layout: &ParamLayout,
@@ -152,11 +134,12 @@ fn whole_batch<F: Real>(
     parameters: &[F],
     rows: &Rows<F>,
     counted: &Rows<F>,
+    scope: &Moments,
 ) -> Result<Rows<F>> {
     let mut whole = rows.clone();
     let advantages = match config.norm_adv {
-        AdvantageNorm::Batch => Some(normalized(config, &counted.advantages)?),
-        _ => config.centers().then(|| advantage_center(counted.advantages.view())),
+        AdvantageNorm::Batch => Some(normalized(config, scope, &counted.advantages)?),
+        _ => config.centers().then(|| center_by(scope, counted.advantages.view())),
     };
     for (row, advantage) in rows.counted().into_iter().zip(advantages.into_iter().flatten()) {
         whole.advantages[row] = advantage;
@@ -175,28 +158,30 @@ struct Update<'a, F> {
     spec: &'a PolicySpec,
     layout: &'a ParamLayout,
     config: &'a Config,
-    settings: AdamSettings,
+    /// Of the optimiser; and when an update or epoch stops early, and the limit; without one no KL is above it.
+    settings: (AdamSettings, (KlStop, f64)),
     parameters: &'a mut [F],
     adam: &'a mut Adam<F>,
     between: &'a mut Between<'a, F>,
+    ranks: Ranks<'a>,
     stats: UpdateStats,
-    /// When an update or epoch stops early, and the limit; without one no KL is above it.
-    kl_stop: (KlStop, f64),
     /// KL of the last minibatch with a row that counts.
     met: f64,
 }
 
 impl<F: Real> Update<'_, F> {
-    /// One epoch over the rows of `order`; whether the update ends with it.
-    fn epoch(&mut self, whole: &Rows<F>, order: &[u32], epoch: usize) -> Result<bool> {
-        let config = self.config;
+    /// One epoch over `minibatches`; whether the update ends with it.
+    fn epoch(&mut self, whole: &Rows<F>, minibatches: &EpochRows, epoch: usize) -> Result<bool> {
+        let (config, kl_stop) = (self.config, self.settings.1);
+        let scopes = self.scopes(whole, minibatches)?;
         let (first, mut ends) = (self.stats.minibatches.len(), false);
         self.stats.epochs += 1;
         self.stats.last_epoch = first as u32;
-        for range in config.minibatches(whole.len()).ranges() {
-            if !self.minibatch(whole.gather(&order[range]).only_counted())? {
+        for (index, own) in minibatches.iter().enumerate() {
+            let scope = scopes.as_ref().map(|scopes| scopes[index]);
+            if !self.minibatch(whole.gather(own).only_counted(), scope)? {
                 self.stats.stopped_early = true;
-                ends = self.kl_stop.0 == KlStop::Minibatch;
+                ends = kl_stop.0 == KlStop::Minibatch;
                 break;
             }
         }
@@ -207,27 +192,46 @@ impl<F: Real> Update<'_, F> {
             let mean = seen.iter().map(|minibatch| rate.kl(minibatch)).sum::<f64>() / seen.len() as f64;
             stats.learning_rate = rate.next(stats.learning_rate, mean);
         }
-        if self.kl_stop.0 == KlStop::Epoch && stats.last().approx_kl > self.kl_stop.1 {
+        if kl_stop.0 == KlStop::Epoch && stats.last().approx_kl > kl_stop.1 {
             stats.stopped_early = epoch + 1 < config.update_epochs;
             ends = true;
         }
         Ok(ends)
     }
 
-    /// One minibatch; false where its KL ends epoch or update before the step.
-    fn minibatch(&mut self, mut minibatch: Rows<F>) -> Result<bool> {
-        let config = self.config;
-        if config.norm_adv == AdvantageNorm::Minibatch {
-            minibatch.advantages = normalized(config, &minibatch.advantages)?;
+    /// Of the advantages in each minibatch that count, over all ranks: by one message for all of them. One process needs none.
+    fn scopes(&self, whole: &Rows<F>, minibatches: &EpochRows) -> Result<Option<Vec<Moments>>> {
+        if self.ranks.alone() {
+            return Ok(None);
         }
-        let (loss, mut gradient) = minibatch_gradient(self.spec, self.layout, config, self.parameters, &minibatch)?;
+        let counts = |row: &&u32| whole.valid.as_ref().is_none_or(|valid| valid[**row as usize] != 0);
+        let of = |own: &[u32]| {
+            let advantages = own.iter().filter(counts).map(|row| whole.advantages[*row as usize]);
+            Moments::of(advantages.collect::<Array1<F>>().view())
+        };
+        let mut scopes: Vec<_> = minibatches.iter().map(of).collect();
+        self.ranks.merge(&mut scopes)?;
+        Ok(Some(scopes))
+    }
+
+    /// One minibatch, whose advantages have the moments `scope`, or their own; false where its KL ends epoch or update before the step.
+    fn minibatch(&mut self, mut minibatch: Rows<F>, scope: Option<Moments>) -> Result<bool> {
+        let (config, (settings, kl_stop)) = (self.config, &self.settings);
+        let all = scope.map_or(minibatch.len(), |scope| scope.count);
+        if config.norm_adv == AdvantageNorm::Minibatch {
+            let scope = scope.unwrap_or_else(|| Moments::of(minibatch.advantages.view()));
+            minibatch.advantages = normalized(config, &scope, &minibatch.advantages)?;
+        }
+        let (parameters, ranks) = (&*self.parameters, &self.ranks);
+        let (loss, mut gradient) =
+            minibatch_gradient_among(self.spec, self.layout, config, parameters, &minibatch, all, ranks)?;
         let mut measured = loss.stats;
         (self.between)(&mut gradient, &mut measured)?;
-        if !minibatch.is_empty() {
+        if all > 0 {
             self.met = measured.kl;
         }
         let stats = &mut self.stats;
-        if self.kl_stop.0 != KlStop::Epoch && measured.approx_kl > self.kl_stop.1 {
+        if kl_stop.0 != KlStop::Epoch && measured.approx_kl > kl_stop.1 {
             stats.minibatches.push(measured);
             return Ok(false);
         }
@@ -238,7 +242,7 @@ impl<F: Real> Update<'_, F> {
                 stats.learning_rate = rate.next(stats.learning_rate, kl);
             }
         }
-        let step = self.adam.step(&self.settings, stats.learning_rate, self.parameters, &gradient)?;
+        let step = self.adam.step(settings, stats.learning_rate, self.parameters, &gradient)?;
         measured.stepped = step.stepped;
         if step.stepped {
             measured.grad_norm = step.grad_norm.as_f64();
@@ -250,8 +254,8 @@ impl<F: Real> Update<'_, F> {
         Ok(true)
     }
 
-    /// β of the next update.
-    fn adapt(&mut self, whole: &Rows<F>, counted: &Rows<F>) -> Result<()> {
+    /// β of the next update; `all` rows count, of all ranks.
+    fn adapt(&mut self, whole: &Rows<F>, counted: &Rows<F>, all: usize) -> Result<()> {
         let (Some(penalty), Some(old)) = (self.config.kl_penalty(), &whole.only_counted().old_dist) else {
             return Ok(());
         };
@@ -259,9 +263,12 @@ impl<F: Real> Update<'_, F> {
             KlMeasure::LastMinibatch => self.met,
             KlMeasure::AllRows => {
                 let networks = ActorCritic::new(self.spec, self.layout, self.parameters)?;
-                let mut dist = networks.distribution(counted.obs.view())?;
-                head::forbid(&mut dist, &counted.actions)?;
-                head::mean_kl(&self.spec.head, penalty.direction, old.view(), dist.view())?.as_f64()
+                let mean = |rows: &Rows<F>| {
+                    let mut dist = networks.distribution(rows.obs.view())?;
+                    head::forbid(&mut dist, &rows.actions)?;
+                    head::mean_kl(&self.spec.head, penalty.direction, old.view(), dist.view())
+                };
+                self.ranks.mean(counted.len(), all, || mean(counted))?.as_f64()
             }
         };
         self.stats.kl = Some(kl);

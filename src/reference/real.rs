@@ -1,6 +1,8 @@
 //! The number type of the reference: what a number is, and what is done with many at once. `f64` does that plainly
 //! (`src/reference/plain.rs`), `f32` in the ways of `src/reference/fast`.
 
+use crate::collective::Collective;
+use crate::error::Result;
 use crate::policy::Activation;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::fmt::{Debug, Display};
@@ -93,6 +95,12 @@ pub trait Real:
 
     /// Room that is no longer needed.
     fn give(room: Vec<Self>);
+
+    /// Each element becomes the sum over all ranks, in rank order.
+    ///
+    /// # Errors
+    /// As [`Collective::all_gather`].
+    fn sum_ranks(collective: &dyn Collective, values: &mut [Self]) -> Result<()>;
 
     /// A count.
     fn count(value: usize) -> Self {

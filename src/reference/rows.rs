@@ -3,7 +3,9 @@
 use super::Real;
 use super::batch_shuffle::BatchShuffle;
 use super::loss_ppo::Targets;
+use super::ranks::Ranks;
 use super::real::cast;
+use crate::collective::Share;
 use crate::config::{Config, MinibatchRest, Shuffle};
 use crate::data::{Actions, Batch, check_order, check_shape};
 use crate::error::{Error, Result};
@@ -160,5 +162,66 @@ impl Order<'_> {
         };
         order.truncate(seen);
         order
+    }
+
+    /// This rank's rows in each minibatch of epoch `epoch`, in the order of all ranks' rows; `rows` are its own, and the order was validated.
+    pub(super) fn minibatches(&self, config: &Config, ranks: &Ranks<'_>, rows: usize, epoch: usize) -> EpochRows {
+        let minibatches = config.minibatches(ranks.rows(rows));
+        let Some(share) = ranks.share() else {
+            return EpochRows { order: self.epoch(config, rows, epoch), ranges: minibatches.ranges().collect() };
+        };
+        let (all, seen) = (share.rows(rows), minibatches.rows());
+        let among = if config.minibatch_rest == MinibatchRest::Cut { seen } else { all };
+        let shuffled = match config.shuffle {
+            Shuffle::Never => None,
+            Shuffle::AfterFirst if epoch == 0 => None,
+            Shuffle::Update => Some(0),
+            Shuffle::Epoch | Shuffle::AfterFirst => Some(epoch),
+        };
+        let placed = match (*self, shuffled) {
+            (Self::Keyed { .. }, None) => share.placed(rows, |row| (row < among).then_some(row)),
+            (Self::Keyed { .. }, Some(epoch)) => self.placed(share, rows, among, epoch),
+            (Self::Given(_), _) => self.placed(share, rows, all, epoch),
+        };
+        let from = |place| placed.partition_point(|(other, _)| *other < place);
+        let ranges = minibatches.ranges().map(|range| from(range.start)..from(range.end)).collect();
+        EpochRows { order: placed.into_iter().map(|(_, row)| row).collect(), ranges }
+    }
+
+    /// Where each of this rank's rows comes in permutation `epoch` of the first `among` rows of all, by place; with its own number.
+    pub(super) fn placed(&self, share: Share, rows: usize, among: usize, epoch: usize) -> Vec<(usize, u32)> {
+        match *self {
+            Self::Given(order) => {
+                let order = order[epoch * share.rows(rows)..][..among].iter().enumerate();
+                order.filter_map(|(place, row)| Some((place, share.own_row(*row as usize)? as u32))).collect()
+            }
+            Self::Keyed { seed, update } => {
+                let shuffle = BatchShuffle::new(among as u32, seed, epoch as u32, update);
+                share.placed(rows, |row| (row < among).then(|| shuffle.place(row as u32) as usize))
+            }
+        }
+    }
+}
+
+/// The rows that an epoch sees, and where each minibatch lies among them.
+#[derive(Debug, Clone)]
+pub(super) struct EpochRows {
+    order: Vec<u32>,
+    ranges: Vec<Range<usize>>,
+}
+
+impl EpochRows {
+    /// Minibatch after minibatch.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.ranges.iter().map(|range| &self.order[range.clone()])
+    }
+}
+
+impl Share {
+    /// The places that `place` gives to this rank's rows by their numbers among all, in order; with each row's own number.
+    fn placed(&self, rows: usize, place: impl Fn(usize) -> Option<usize>) -> Vec<(usize, u32)> {
+        let mut placed: Vec<_> = (0..rows).filter_map(|row| Some((place(self.row(row))?, row as u32))).collect();
+        placed.sort_unstable();
+        placed
     }
 }

@@ -35,6 +35,8 @@ const ENDED: u32 = 1 << 31;
 pub struct VecEnv {
     env: Env,
     seed: u64,
+    /// The index of the first one in draws.
+    first: usize,
     count: usize,
     words: Vec<u32>,
     step: u64,
@@ -47,9 +49,18 @@ impl VecEnv {
     /// # Errors
     /// [`crate::Error::OwnLimit`] for more than 2³² − 1, whose draws would not differ; [`crate::Error::Memory`].
     pub fn new(env: Env, count: usize, seed: u64) -> Result<Self> {
+        Self::part(env, 0, count, seed)
+    }
+
+    /// Those from `first` on of more, `count` of them, in their start states.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new) of all up to the last of them.
+    pub fn part(env: Env, first: usize, count: usize, seed: u64) -> Result<Self> {
+        small(&format!("{} copies of {}", first.saturating_add(count), env.name()), first.saturating_add(count))?;
         Self::check(env, count)?;
-        let words = (0..count).flat_map(|index| fresh(env, seed, index, 0)).collect();
-        Ok(Self { env, seed, count, words, step: 0, autoreset: Autoreset::SameStep })
+        let words = (first..first + count).flat_map(|index| fresh(env, seed, index, 0)).collect();
+        Ok(Self { env, seed, first, count, words, step: 0, autoreset: Autoreset::SameStep })
     }
 
     /// `count` environments as they were saved.
@@ -58,7 +69,7 @@ impl VecEnv {
     /// As [`new`](Self::new) and [`restore`](Self::restore).
     pub fn from_words(env: Env, count: usize, words: &[u32], step: u64, seed: u64) -> Result<Self> {
         Self::check(env, count)?;
-        let mut envs = Self { env, seed, count, words: Vec::new(), step, autoreset: Autoreset::SameStep };
+        let mut envs = Self { env, seed, first: 0, count, words: Vec::new(), step, autoreset: Autoreset::SameStep };
         envs.restore(words, step, seed)?;
         Ok(envs)
     }
@@ -72,6 +83,12 @@ impl VecEnv {
         require(what, total(&[&[count, words, size_of::<u32>()]]))
     }
 
+    /// The same as those from `first` on of more.
+    #[must_use]
+    pub fn from_index(self, first: usize) -> Self {
+        Self { first, ..self }
+    }
+
     /// The same with another autoreset.
     #[must_use]
     pub fn with_autoreset(self, autoreset: Autoreset) -> Self {
@@ -83,7 +100,7 @@ impl VecEnv {
         let width = self.env.state_words();
         for (index, words) in self.words.chunks_mut(width).enumerate() {
             if words[width - 1] & ENDED != 0 {
-                words.copy_from_slice(&fresh(self.env, self.seed, index, self.step));
+                words.copy_from_slice(&fresh(self.env, self.seed, self.first + index, self.step));
             }
         }
     }
@@ -142,7 +159,7 @@ impl VecEnv {
             };
             if words[dim + 1] & ENDED != 0 {
                 if self.autoreset != Autoreset::Disabled {
-                    words.copy_from_slice(&fresh(self.env, self.seed, index, self.step.wrapping_add(1)));
+                    words.copy_from_slice(&fresh(self.env, self.seed, self.first + index, self.step.wrapping_add(1)));
                 }
                 result.valid[index] = 0;
                 result.final_obs.row_mut(index).assign(&Array1::from(observe(self.env, &floats(&words[..dim]))));
@@ -161,7 +178,7 @@ impl VecEnv {
                 result.episodes = result.episodes.merge(episode(total, length));
             }
             if ended && self.autoreset == Autoreset::SameStep {
-                words.copy_from_slice(&fresh(self.env, self.seed, index, self.step.wrapping_add(1)));
+                words.copy_from_slice(&fresh(self.env, self.seed, self.first + index, self.step.wrapping_add(1)));
             } else {
                 for (word, value) in words.iter_mut().zip(outcome.state.iter().chain([&total])) {
                     *word = value.to_bits();

@@ -19,6 +19,7 @@ Examples:
   wgpo bench --only ppo_step --json before.json
   wgpo bench --only ppo_step --compare before.json
   wgpo bench --only 'kernel/mlp_*/ant*'
+  mpirun -n 2 wgpo bench --only allreduce    (sums over ranks and updates spread over them)
   wgpo bench --obs 60 --hidden 512,256,128 --head gaussian --actions 20 --report own.html
   wgpo bench --backend cpu --only ppo_step")]
 pub struct BenchArgs {

@@ -4,6 +4,8 @@ use super::adapters::{adapter_choice, adapters, quoted, reopen};
 use crate::args::place::{Kernels, PlaceArgs, PlaceName};
 use crate::settings::run_config::RunConfig;
 use anyhow::{Context, Result, bail};
+use std::sync::Arc;
+use wgpo::collective::Collective;
 use wgpo::gpu::{Gpu, GpuOptions, ProductPath};
 use wgpo::place::{AdapterIdentity, Place, PlaceChoice, Reason};
 
@@ -11,6 +13,8 @@ use wgpo::place::{AdapterIdentity, Place, PlaceChoice, Reason};
 pub struct ChosenPlace {
     place: Place,
     words: String,
+    /// The ranks that this process, rank 0 of them, leads.
+    ranks: Option<Arc<dyn Collective>>,
 }
 
 impl ChosenPlace {
@@ -38,7 +42,17 @@ impl ChosenPlace {
         if place.gpu().is_none() && args.kernels != Kernels::AUTO {
             bail!("--kernels needs a GPU: {}", in_words(&reason));
         }
-        Ok(Self { words: described(&place, &in_words(&reason)), place })
+        Ok(Self { words: described(&place, &in_words(&reason)), place, ranks: None })
+    }
+
+    /// The same for rank 0 of `ranks`.
+    pub fn among(self, ranks: Arc<dyn Collective>) -> Self {
+        Self { ranks: Some(ranks), ..self }
+    }
+
+    /// The ranks that this process leads, if it is rank 0 of several.
+    pub const fn ranks(&self) -> Option<&Arc<dyn Collective>> {
+        self.ranks.as_ref()
     }
 
     /// The place of an earlier run, unless the command line insists on another.
@@ -164,7 +178,7 @@ fn same_adapter(saved: &RunConfig) -> Result<Option<String>> {
 /// `bytes` is the largest buffer that will be needed.
 pub fn bench_place(args: &PlaceArgs, bytes: u64) -> Result<(Place, String)> {
     one_for_all(args)?;
-    let ChosenPlace { place, words } = ChosenPlace::choose(args)?;
+    let ChosenPlace { place, words, .. } = ChosenPlace::choose(args)?;
     let place = match &place {
         Place::Gpu(gpu) => {
             let binding_bytes = Some(bytes).filter(|bytes| *bytes > gpu.limits().max_storage_buffer_binding_size);

@@ -3,6 +3,7 @@
 use super::adapters::with_binding_bytes;
 use super::choose::ChosenPlace;
 use super::group::{Group, Start};
+use crate::ranks::leader::Leader;
 use crate::settings::run_config::RunConfig;
 use anyhow::Result;
 use wgpo::cpu::{CpuLearner, CpuOffPolicy, CpuTrainer};
@@ -18,6 +19,9 @@ use wgpo::{
 impl ChosenPlace {
     /// A trainer at the beginning of the run.
     pub fn trainer(&self, run: &RunConfig) -> Result<Box<dyn Trainer>> {
+        if let Some(ranks) = self.ranks() {
+            return Ok(Box::new(Leader::start(ranks.clone(), run, None)?));
+        }
         let (env, spec, config) = (run.env, run.policy.clone(), run.settings.clone());
         Ok(match self.place() {
             Place::Gpu(gpu) if config.replay().is_some() => {
@@ -34,6 +38,9 @@ impl ChosenPlace {
 
     /// A trainer that goes on from `state`, which is of the run's policy and task; nothing is drawn that it then replaces.
     pub fn trainer_from(&self, run: &RunConfig, state: &TrainerState) -> Result<Box<dyn Trainer>> {
+        if let Some(ranks) = self.ranks() {
+            return Ok(Box::new(Leader::start(ranks.clone(), run, Some(state))?));
+        }
         let (spec, config) = (run.policy.clone(), run.settings.clone());
         Ok(match self.place() {
             Place::Gpu(gpu) if config.replay().is_some() => {

@@ -37,6 +37,17 @@ pub fn interrupt() -> bool {
     asked > 0
 }
 
+/// Leaves signals to another process, which hears them, too: the first is nothing, the second ends this one.
+pub fn leave_interrupts() -> Result<()> {
+    let heard = AtomicBool::new(false);
+    ctrlc::set_handler(move || {
+        if heard.swap(true, Ordering::SeqCst) {
+            std::process::exit(INTERRUPTED.into());
+        }
+    })
+    .context("cannot watch for Ctrl-C")
+}
+
 /// A flag that the first Ctrl-C sets; the second ends the program at once, which is safe: files are renamed into place.
 pub fn watch_interrupts() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));

@@ -15,8 +15,10 @@ use crate::program::{INTERRUPTED, SUCCESS, Status, program};
 use crate::settings::run_config::RunConfig;
 use anyhow::{Context, Result};
 use indicatif::HumanCount;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use wgpo::collective::Collective;
 use wgpo::env::HeadName;
 use wgpo::trainer::Trainer;
 
@@ -30,7 +32,9 @@ enum End {
 }
 
 /// Learns, evaluates, and leaves the run folder.
-pub fn train(args: &TrainArgs) -> Result<Status> {
+///
+/// With `ranks` it is rank 0 of them, which leads the others.
+pub fn train(args: &TrainArgs, ranks: Option<Arc<dyn Collective>>) -> Result<Status> {
     let (folder, mut config, mut place, lock) = if args.resume {
         let (folder, saved, lock) = plan::find(args)?;
         let place = ChosenPlace::choose_again(&args.place, &saved)?;
@@ -42,6 +46,9 @@ pub fn train(args: &TrainArgs) -> Result<Status> {
         let (folder, config) = plan::plan(args, &place)?;
         (folder, config, place, None)
     };
+    if let Some(ranks) = ranks {
+        place = place.among(ranks);
+    }
     place.tune(&args.place, &config.policy, &config.settings, config.settings.batch_size())?;
     config.kernels = place.kernels();
     let (trainer, files) = if let Some(lock) = lock {

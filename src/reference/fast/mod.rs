@@ -14,6 +14,8 @@ mod sums;
 mod tests;
 
 use super::real::{AdamStep, FlatWindow, Real, SquashInputs, SquashOutputs};
+use crate::collective::Collective;
+use crate::error::Result;
 use crate::policy::Activation;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -71,5 +73,9 @@ impl Real for f32 {
     }
     fn give(room: Vec<Self>) {
         scratch::give(room);
+    }
+
+    fn sum_ranks(collective: &dyn Collective, values: &mut [Self]) -> Result<()> {
+        collective.sum_f32(values)
     }
 }

@@ -3,6 +3,7 @@ use crate::config::AlgorithmKind;
 use crate::policy::{Activation, Head, initial_parameters_with};
 use crate::reference::trpo_update::{trpo_update, trpo_update_between};
 use crate::rng::{Draw, block, normal};
+use ndarray::Array2;
 
 const ROWS: usize = 16;
 
