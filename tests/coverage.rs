@@ -39,7 +39,7 @@ fn every_kernel_has_a_shader_and_a_host_file_and_there_are_no_others() {
     }
     assert_eq!(shaders, kernels());
     let mut host = stems("src/kernels", "rs");
-    for shared in ["define", "limits", "mod", "parts", "per_update", "tile", "words"] {
+    for shared in ["define", "limits", "mod", "parts", "per_update", "text", "tile", "words"] {
         assert!(host.remove(shared));
     }
     assert_eq!(host, kernels());

@@ -37,34 +37,50 @@ if [[ -n $install ]] && ! has_std rustc && ! has_source /usr/bin/rustc; then
     fi
 fi
 
-build=(cargo build --locked --release --target $target --manifest-path web/Cargo.toml --target-dir target/web)
+build=(cargo build --locked --release --target $target --manifest-path web/Cargo.toml --workspace --target-dir target/web)
 if has_std rustc; then
     say "standard library of $target: the toolchain's own ($(rustc --version))"
-    "${build[@]}"
 elif has_source /usr/bin/rustc && [[ -n $(linker) ]]; then
     say "standard library of $target: built from the sources of $(/usr/bin/rustc --version), linked by $(linker)"
-    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(linker) \
-        "${build[@]}" -Zbuild-std=std,panic_abort
+    build=(env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(linker)" "${build[@]}" -Zbuild-std=std,panic_abort)
 else
     fail "no standard library for $target. Run \`rustup target add $target\`, or on Debian \
 \`apt-get install --no-install-recommends rustc-web rust-web-src lld-22\`, or this script with --install"
 fi
-module=target/web/$target/release/wgpo_web.wasm
+# A module holds the names of source files, for panics. Those of this machine are no visitor's business.
+home=${CARGO_HOME:-$HOME/.cargo}
+RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$home=cargo --remap-path-prefix=$PWD=wgpo" "${build[@]}"
 
 version=$(sed -n 's/^wasm-bindgen-cli-support = "=\([0-9.]*\)".*/\1/p' web/bind/Cargo.toml)
 bound=target/web/bound
 rm -rf "$bound"
 if [[ $(wasm-bindgen --version 2>/dev/null) == "wasm-bindgen $version" ]]; then
     say "JavaScript by wasm-bindgen $version, which is installed"
-    wasm-bindgen --target web --out-dir "$bound" "$module"
+    bind() { wasm-bindgen --target web --out-dir "$bound" "$1"; }
 else
     say "JavaScript by wasm-bindgen $version, which is built first"
-    cargo run --locked --quiet --manifest-path web/bind/Cargo.toml --target-dir target/web/bind -- "$module" "$bound"
+    bind() { cargo run --locked --quiet --manifest-path web/bind/Cargo.toml --target-dir target/web/bind -- "$1" "$bound"; }
 fi
+for module in train measure; do
+    bind target/web/$target/release/$module.wasm
+done
 
 command -v npm >/dev/null || fail "no npm: install Node.js 20 or later (Debian: nodejs npm)"
 (cd web && npm ci --no-audit --no-fund --ignore-scripts)
+say "smaller by $(node web/node_modules/.bin/wasm-opt --version)"
+smaller=()
+for module in train measure; do
+    node web/node_modules/.bin/wasm-opt -Oz "$bound/${module}_bg.wasm" -o "$bound/$module.small" &
+    smaller+=($!)
+done
+for process in "${smaller[@]}"; do wait "$process"; done
+for module in train measure; do mv "$bound/$module.small" "$bound/${module}_bg.wasm"; done
 node web/page/build.mjs "$bound"
-size=$(stat -c %s "$bound/wgpo_web_bg.wasm")
-say "web/dist is there ($((size / 1024)) KiB of wasm before compression); look at it with"
+for module in train measure; do
+    size=$(stat -c %s web/dist/${module}_bg.wasm)
+    say "module $module: $((size / 1000)) kB before compression"
+    # What a visitor waits for, on a phone, too.
+    ((size < 2500000)) || fail "the module $module has 2.5 MB or more"
+done
+say "web/dist is there; look at it with"
 say "  python3 -m http.server -d web/dist"

@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-[[ -e dist/wgpo_web_bg.wasm ]] || fail "web/dist has no module; make it by bash web/build.sh"
+[[ -e dist/train_bg.wasm && -e dist/measure_bg.wasm ]] || fail "web/dist has no modules; make it by bash web/build.sh"
 [[ -x ${CHROMIUM:-/usr/bin/chromium} ]] || fail "no Chromium: install it (Debian: chromium), or name one with CHROMIUM"
 [[ -d node_modules ]] || npm ci --silent
 npx tsc -p .

@@ -19,7 +19,6 @@ use crate::reference::head::log_prob;
 use crate::reference::head_actions::greedy;
 use crate::reference::optim::{Adam, AdamSettings};
 use crate::reference::ppo_update::{Rows, minibatch_gradient};
-use crate::trainer::Trainer;
 use ndarray::{Array2, ArrayView2};
 
 /// γ and λ of all windows here.
@@ -185,13 +184,14 @@ pub(super) fn rollout(setup: &Setup, env: Env, rollout: &Rollout) -> Result<Chec
     Ok(report.row())
 }
 
-/// Parameters after the first iteration of a trainer, against the reference's trainer (in f32: environments have no f64).
+/// Parameters after the first iteration of a trainer, against the update in f64 of the reference's own rollout (in f32: environments have no f64).
 /// Where rounding turns one draw round, an episode goes another way: of thousands, that leaves about a per cent.
 pub(super) fn iteration(setup: &Setup, env: Env, parameters: &[f32]) -> Result<CheckRow> {
     let (spec, config) = (setup.spec.clone(), setup.config.clone());
-    let mut oracle = CpuTrainer::new(env, spec, config, SEED)?;
-    oracle.iterate()?;
-    let want = wide(&oracle.learner().parameters()?);
+    let (rollout, _) = CpuTrainer::new(env, spec.clone(), config.clone(), SEED)?.rollout()?;
+    let mut oracle = CpuLearner::<f64>::new(spec, config, SEED)?;
+    oracle.update(&rollout)?;
+    let want = wide(&oracle.parameters()?);
     Ok(changes("train", 1e-2, &setup.wide_parameters(), &wide(parameters), &want))
 }
 

@@ -87,40 +87,9 @@ impl Grid {
     }
 }
 
-/// `Ok` if `buffer` holds at least `needs` elements that a u32 index reaches; `shape` says how the number comes about.
-pub(crate) fn elements<T: Element>(
-    kernel: &'static str,
-    name: &'static str,
-    buffer: &Buffer<T>,
-    needs: u64,
-    shape: impl FnOnce() -> String,
-) -> Result<()> {
-    if buffer.len() < needs {
-        return Err(Error::BufferLength { kernel, buffer: name, holds: buffer.len(), needs, shape: shape() });
-    }
-    if needs > u64::from(u32::MAX) {
-        let what = format!("{kernel}: buffer \"{name}\" = {}", shape());
-        return Err(Error::OwnLimit { what, limit: "u32 element index", needs, has: u64::from(u32::MAX) });
-    }
-    Ok(())
-}
-
 /// That there is memory for recording at least so many calls: each is a block of parameters, and what refers to it.
 pub(crate) fn require_calls(what: impl FnOnce() -> String, calls: u128) -> Result<()> {
     require(what, calls.saturating_mul(u128::from(BLOCK) + size_of::<Call>() as u128))
-}
-
-/// Most loop iterations of one invocation, all loops together. One software driver (Mesa's lavapipe) ends an invocation
-/// silently after 65,535.
-pub(crate) const MOST_ITERATIONS: u64 = 60_000;
-
-/// `Ok` if one invocation of the kernel loops at most so often that every driver lets it finish; `shape` says over what.
-pub(crate) fn iterations(kernel: &'static str, needs: u64, shape: impl FnOnce() -> String) -> Result<()> {
-    if needs > MOST_ITERATIONS {
-        let what = format!("{kernel}: a loop over {}", shape());
-        return Err(Error::OwnLimit { what, limit: "iterations of one invocation", needs, has: MOST_ITERATIONS });
-    }
-    Ok(())
 }
 
 /// That ring and table are those of the definition.
@@ -159,6 +128,20 @@ impl Gpu {
         buffers: &[Bind<'_>],
         calls: &[(P, Grid)],
     ) -> Result<Vec<Call>> {
+        let calls: Vec<_> = calls.iter().map(|(params, grid)| (bytemuck::bytes_of(params), *grid)).collect();
+        self.bind_bytes(def, variant, ring, buffers, size_of::<P>(), &calls)
+    }
+
+    /// [`bind`](Self::bind) of parameters of `size` bytes; apart, since of that there is a copy for each kernel.
+    fn bind_bytes(
+        &self,
+        def: &KernelDef,
+        variant: &Variant,
+        ring: Option<&UniformRing>,
+        buffers: &[Bind<'_>],
+        size: usize,
+        calls: &[(&[u8], Grid)],
+    ) -> Result<Vec<Call>> {
         self.healthy()?;
         let limit = self.limits().max_compute_workgroups_per_dimension;
         let grids = calls.iter().map(|(_, grid)| grid.size(def.name, limit)).collect::<Result<Vec<_>>>()?;
@@ -172,7 +155,7 @@ impl Gpu {
         }
         let mut blocks = vec![0_u8; calls.len() * BLOCK as usize];
         for (block, (params, _)) in blocks.chunks_exact_mut(BLOCK as usize).zip(calls) {
-            block[..size_of::<P>()].copy_from_slice(bytemuck::bytes_of(params));
+            block[..size].copy_from_slice(params);
         }
         self.count_created();
         let group = self.scoped(def.name, || {
@@ -193,7 +176,7 @@ impl Gpu {
                 self.queue().write_buffer(&table, 0, bytemuck::cast_slice(&variant.table));
                 table
             });
-            let size = NonZeroU64::new(size_of::<P>() as u64);
+            let size = NonZeroU64::new(size as u64);
             let uniform = wgpu::BufferBinding { buffer: &uniform, offset: 0, size };
             let mut entries =
                 vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];

@@ -60,7 +60,7 @@ macro_rules! kernel {
         /// The definition that tests walk.
         pub const DEF: $crate::gpu::KernelDef = $crate::gpu::KernelDef {
             name: $stem,
-            source: include_str!(concat!("../../shaders/", $stem, ".wgsl")),
+            source: $crate::kernels::text::shader!($stem, ".wgsl"),
             parts: &[$($crate::kernels::parts::$part),*],
             ring: if $schedule { size_of::<$crate::kernels::per_update::PerUpdate>() } else { 0 },
             choices: $crate::kernels::define::choices($head, false $(|| $env)?),

@@ -104,6 +104,7 @@ pub mod reduce_running;
 pub mod replay_sample;
 pub mod replay_store;
 pub mod rollout_fused;
+pub(crate) mod text;
 pub mod tile;
 pub mod words;
 

@@ -8,7 +8,7 @@ macro_rules! parts {
     ($($(#[$doc:meta])* $name:ident = $file:literal $([$($need:ident),*])?),* $(,)?) => {
         $($(#[$doc])* pub const $name: Part = Part {
             name: $file,
-            source: include_str!(concat!("../../shaders/parts/", $file, ".wgsl")),
+            source: $crate::kernels::text::shader!("parts/", $file, ".wgsl"),
             needs: &[$($($need),*)?],
         };)*
 

@@ -1,4 +1,4 @@
-// Makes the page: node web/page/build.mjs FOLDER, where FOLDER has wgpo_web.js and wgpo_web_bg.wasm. What it makes is in web/dist.
+// Makes the page: node web/page/build.mjs FOLDER, where FOLDER has the two modules with their JavaScript. What it makes is in web/dist.
 import { build } from "esbuild";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
@@ -9,7 +9,7 @@ const dist = join(page, "../dist");
 const records = join(page, "../../benches/record");
 const [bound] = process.argv.slice(2);
 if (!bound) {
-    console.error("error: name the folder of wgpo_web.js and wgpo_web_bg.wasm");
+    console.error("error: name the folder of the modules train and measure");
     process.exit(1);
 }
 
@@ -26,7 +26,9 @@ await build({
     logLevel: "warning",
 });
 await cp(join(page, "index.html"), join(dist, "index.html"));
-for (const name of ["wgpo_web.js", "wgpo_web_bg.wasm"]) await cp(join(bound, name), join(dist, name));
+for (const module of ["train", "measure"]) {
+    for (const name of [`${module}.js`, `${module}_bg.wasm`]) await cp(join(bound, name), join(dist, name));
+}
 
 // Records of the repository, newest first, with a line for each.
 const list = [];
@@ -44,4 +46,4 @@ for (const name of await readdir(records, { recursive: true })) {
 }
 list.sort((a, b) => b.date.localeCompare(a.date) || b.file.localeCompare(a.file));
 await writeFile(join(dist, "records/index.json"), JSON.stringify(list.map(({ file, label }) => ({ file, label }))));
-console.log(`web/dist: ${list.length} records, the page and the module`);
+console.log(`web/dist: ${list.length} records, the page and the modules`);

@@ -121,7 +121,7 @@ async function begin(): Promise<void> {
     if (read().view === "train") train.prepare();
     document.documentElement.dataset.ready = "yes";
     // For tests, and for the curious in the browser's console.
-    Object.assign(window, { wgpo: { engine, training } });
+    Object.assign(window, { wgpo: { engine, training, benching } });
 }
 
 function deviceOptions(): DeviceOptions {

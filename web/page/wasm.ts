@@ -1,4 +1,4 @@
-// What the wasm module offers, as TypeScript sees it. Names that end with Json are JSON text; the types of what they hold are in words.ts.
+// What the wasm modules offer, as TypeScript sees it. Names that end with Json are JSON text; the types of what they hold are in words.ts.
 // Every error is an Error whose message is a sentence to show. Its name is DeviceLost, NoAdapter or NoDevice where that is what happened.
 
 export interface Device {
@@ -42,22 +42,35 @@ export interface Bench {
     free(): void;
 }
 
-export interface Wasm {
+/** What each of the two modules has. */
+interface Module {
     default(options: { module_or_path: URL | BufferSource }): Promise<unknown>;
     version(): string;
+    Device: { request(options: string): Promise<Device> };
+}
+
+export interface TrainModule extends Module {
     catalogueJson(): string;
     presetJson(env: string, algorithm: string, preset: string): string;
-    Device: { request(options: string): Promise<Device> };
     Run: {
         create(device: Device, settings: string): Promise<Run>;
         resume(device: Device, settings: string, state: Uint8Array): Promise<Run>;
     };
     Player: { fromPolicy(bytes: Uint8Array, seed: bigint): Player };
     FailureModes: { create(device: Device, mode: number, variant: string, seeds: number): Promise<Run> };
+}
+
+/** Loaded when it is first asked for. */
+export interface MeasureModule extends Module {
     Check: {
         namesJson(quick: boolean): string;
         run(device: Device, index: number, quick: boolean): Promise<string>;
         reportJson(device: Device, rows: string): string;
     };
     Bench: { create(device: Device, options: string): Bench };
+}
+
+export interface Modules {
+    train: TrainModule;
+    measure: MeasureModule;
 }

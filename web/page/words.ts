@@ -33,7 +33,6 @@ export interface Catalogue {
     algorithms: AlgorithmInfo[];
     activations: string[];
     failure_modes: ModeInfo[];
-    checks: number;
 }
 
 export type Config = { [key: string]: unknown };

@@ -21,7 +21,7 @@ struct Options {
 /// A WebGPU device with its pipelines. WebGPU's default limits are all that is asked for.
 #[wasm_bindgen]
 pub struct Device {
-    pub(crate) gpu: Gpu,
+    gpu: Gpu,
     /// What the browser says of the adapter beyond what wgpu passes on.
     info: Value,
 }
@@ -31,8 +31,13 @@ impl Device {
         self.info.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The device itself.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
     /// What the browser calls the adapter, or what it tells of it.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let parts = [self.text("vendor"), self.text("architecture")];
         let parts = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         match (self.text("description"), parts.as_str()) {

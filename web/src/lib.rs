@@ -1,29 +1,16 @@
-//! wgpo in a browser. A page (or a worker of it) asks for a [`Device`], and then trains ([`Run`]), compares ([`Check`]) or measures
-//! ([`Bench`]) on it. Nothing here blocks: what waits for the device is a promise.
+//! wgpo in a browser: what its two modules share. A page (or a worker of it) asks each for a [`Device`]: the module of `train/` trains on it, that of
+//! `measure/` compares and measures. They are two so that a page that trains loads no oracle. Nothing here blocks: what waits for the device is a promise.
 //!
 //! Settings and statistics are JSON, in the words of the program's files. What goes wrong is an `Error` of JavaScript whose message is the
 //! library's sentence, and whose name tells what a page has to tell apart: `NoAdapter`, `NoDevice`, `DeviceLost`, `Config`, or `Error`.
 //!
 //! An object may do one thing at a time: whoever calls it while a promise of it is open gets an error of wasm-bindgen. The page's worker lets calls wait.
 
-mod bench;
-mod catalogue;
-mod check;
 mod device;
-mod failure_modes;
 mod fault;
-mod player;
-mod run;
-mod settings;
-mod statistics;
 
-pub use bench::Bench;
-pub use catalogue::{catalogue_json, preset_json};
-pub use check::Check;
 pub use device::Device;
-pub use failure_modes::FailureModes;
-pub use player::Player;
-pub use run::Run;
+pub use fault::{Fault, Outcome};
 use wasm_bindgen::prelude::*;
 
 /// Once, when the module is loaded.

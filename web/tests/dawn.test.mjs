@@ -33,10 +33,10 @@ test("the check passes under Dawn", async () => {
     await begin();
     const folder = await mkdtemp(join(tmpdir(), "wgpo-dawn-"));
     try {
-        await cp(join(dist, "wgpo_web.js"), join(folder, "wgpo_web.js"));
+        await cp(join(dist, "measure.js"), join(folder, "measure.js"));
         await writeFile(join(folder, "package.json"), '{"type":"module"}');
-        const wasm = await import(pathToFileURL(join(folder, "wgpo_web.js")).href);
-        await wasm.default({ module_or_path: readFileSync(join(dist, "wgpo_web_bg.wasm")) });
+        const wasm = await import(pathToFileURL(join(folder, "measure.js")).href);
+        await wasm.default({ module_or_path: readFileSync(join(dist, "measure_bg.wasm")) });
         const device = await wasm.Device.request(JSON.stringify({ kernels: "auto" }));
         console.log(device.infoJson());
         const names = JSON.parse(wasm.Check.namesJson(true));

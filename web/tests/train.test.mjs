@@ -198,7 +198,7 @@ test("the variants of a failure mode run side by side on one scale", async () =>
     const { page, errors } = await open(chrome.context, site, "#train");
     await page.fill("#mode-updates", "4");
     await page.click("#mode-run");
-    await until(page, "mode-status", /stopped/, 120_000);
+    await until(page, "mode-status", /stopped/, 280_000);
     const values = await page.$$eval("#mode-charts .value", (all) => all.map((value) => value.textContent));
     console.log(`mean rewards after 4 updates: ${values.join(", ")}`);
     assert.equal(values.length, 5);

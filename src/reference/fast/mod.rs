@@ -6,6 +6,8 @@ mod activation;
 mod columns;
 mod optim;
 mod product;
+#[cfg(not(target_arch = "wasm32"))]
+mod product_faer;
 pub(crate) mod scratch;
 mod squash;
 mod sums;

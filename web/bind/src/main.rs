@@ -13,6 +13,7 @@ fn main() -> Result<()> {
         .web(true)?
         .typescript(true)
         .omit_default_module_path(false)
+        .keep_debug(false)
         .generate(&folder)
         .with_context(|| format!("{input}: no module that could be bound"))
 }

@@ -23,11 +23,12 @@ export class Benching {
 
     /** Begins anew; the names of the rows. */
     async begin(options: BenchOptions): Promise<string[]> {
-        const device = this.#engine.device();
+        const { Bench } = await this.#engine.measure();
+        const device = await this.#engine.deviceOf("measure");
         await this.#engine.turn("bench", () => this.stop());
         freed(this.#bench);
         this.#bench = undefined;
-        this.#bench = this.#engine.wasm.Bench.create(device, JSON.stringify(options));
+        this.#bench = Bench.create(device, JSON.stringify(options));
         this.#going = true;
         return JSON.parse(this.#bench.namesJson()) as string[];
     }

@@ -16,13 +16,14 @@ export class Checking {
     }
 
     /** The names of the rows. */
-    names(quick: boolean): { kernel: string; shape: string }[] {
-        return JSON.parse(this.#engine.wasm.Check.namesJson(quick)) as { kernel: string; shape: string }[];
+    async names(quick: boolean): Promise<{ kernel: string; shape: string }[]> {
+        const { Check } = await this.#engine.measure();
+        return JSON.parse(Check.namesJson(quick)) as { kernel: string; shape: string }[];
     }
 
     /** Begins anew, or goes on after the rows so far. */
     async begin(quick: boolean, anew: boolean): Promise<void> {
-        this.#engine.device();
+        await this.#engine.deviceOf("measure");
         await this.#engine.turn("check", () => this.stop());
         this.#going = true;
         if (anew) this.#rows = [];
@@ -37,16 +38,16 @@ export class Checking {
 
     /** Computes the next row; null once it was stopped. */
     async next(): Promise<CheckRow | null> {
+        const { Check } = await this.#engine.measure();
         if (!this.#going) return null;
-        const { wasm } = this.#engine;
-        const device = this.#engine.device();
-        const text = this.#engine.orLost(wasm.Check.run(device, this.#rows.length, this.#quick));
+        const device = this.#engine.device("measure");
+        const text = this.#engine.orLost(Check.run(device, this.#rows.length, this.#quick));
         this.#current = text;
         const row = JSON.parse(await text) as CheckRow;
         // The row was not compared; it is computed again on the next device.
         if (row.fault?.startsWith("device lost")) throw Object.assign(new Error(row.fault), { name: "DeviceLost" });
         this.#rows.push(row);
-        this.#report = wasm.Check.reportJson(device, JSON.stringify(this.#rows));
+        this.#report = Check.reportJson(device, JSON.stringify(this.#rows));
         return row;
     }
 

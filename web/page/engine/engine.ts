@@ -1,55 +1,101 @@
-// The device, and whose turn it is to use it.
+// The modules, each with a device of its own, and whose turn it is to use it.
 
-import type { Device, Wasm } from "../wasm";
+import type { Device, Modules } from "../wasm";
 import type { Activity, Counts, DeviceInfo, DeviceOptions, GPUPower, Happening } from "../words";
 
+type Part = keyof Modules;
+
 export class Engine {
-    readonly wasm: Wasm;
+    /** Loaded at the beginning. */
+    readonly train: Modules["train"];
     readonly tell: (happening: Happening) => void;
-    #device: Device | undefined;
-    /** Never resolves; rejects when the device is lost. */
+    #measure: Promise<Modules["measure"]> | undefined;
+    #options: DeviceOptions = { adapter: null, kernels: "auto", timestamps: false };
+    readonly #devices = new Map<Part, Device>();
+    /** Never resolves; rejects when a device is lost. */
     #lost: Promise<never> = new Promise(() => {});
     #active: { activity: Activity; stop: () => Promise<void> } | undefined;
 
-    constructor(wasm: Wasm, tell: (happening: Happening) => void) {
-        this.wasm = wasm;
+    private constructor(train: Modules["train"], tell: (happening: Happening) => void) {
+        this.train = train;
         this.tell = tell;
     }
 
-    /** Asks for a device, in place of the one before. */
+    static async load(tell: (happening: Happening) => void): Promise<Engine> {
+        return new Engine(await load("train"), tell);
+    }
+
+    /** The module that checks and measures: loaded when first asked for, so that a page that only trains never does. */
+    measure(): Promise<Modules["measure"]> {
+        this.#measure ??= load("measure").catch((error: unknown) => {
+            this.#measure = undefined;
+            throw error;
+        });
+        return this.#measure;
+    }
+
+    /** Asks for a device, in place of those before. */
     async open(options: DeviceOptions): Promise<DeviceInfo> {
         await this.rest();
-        const { adapter, ...rest } = options;
+        this.#options = options;
+        this.#devices.clear();
+        return JSON.parse((await this.#request("train")).infoJson()) as DeviceInfo;
+    }
+
+    /** The device of `part`, asked for if it has none yet. */
+    async deviceOf(part: Part): Promise<Device> {
+        // Without the first there is none: it was lost.
+        this.device("train");
+        return this.#devices.get(part) ?? this.#request(part);
+    }
+
+    async #request(part: Part): Promise<Device> {
+        const module = part === "train" ? this.train : await this.measure();
+        const { adapter, ...rest } = this.#options;
         prefer(adapter);
-        const device = await this.wasm.Device.request(JSON.stringify(rest));
-        this.#device = device;
-        this.#lost = device.lost().then((message) => {
-            if (this.#device === device) {
-                this.#device = undefined;
+        const device = await module.Device.request(JSON.stringify(rest));
+        this.#devices.set(part, device);
+        const before = this.#devices.size > 1 ? [this.#lost] : [];
+        const lost = device.lost().then((message) => {
+            // One is as good as all: what takes the device from one module takes it from the other, or soon will.
+            if (this.#devices.get(part) === device) {
+                this.#devices.clear();
                 this.#active = undefined;
                 this.tell({ what: "lost", message });
             }
             throw Object.assign(new Error(message), { name: "DeviceLost" });
         });
+        this.#lost = Promise.race([...before, lost]);
         // Nobody may be waiting when it happens.
         this.#lost.catch(() => {});
-        return JSON.parse(device.infoJson()) as DeviceInfo;
+        return device;
     }
 
+    /** What was done since the devices were opened. */
     counts(): Counts {
-        return JSON.parse(this.device().countsJson()) as Counts;
+        this.device("train");
+        const each = [...this.#devices.values()].map((device) => JSON.parse(device.countsJson()) as Counts);
+        const sum = (of: (counts: Counts) => number) => each.reduce((total, counts) => total + of(counts), 0);
+        return {
+            dispatches: sum((counts) => counts.dispatches),
+            submissions: sum((counts) => counts.submissions),
+            readbacks: sum((counts) => counts.readbacks),
+            created: sum((counts) => counts.created),
+        };
     }
 
     /** Loses the device on purpose. */
     destroy(): void {
-        this.device().destroy();
+        this.device("train");
+        for (const device of this.#devices.values()) device.destroy();
     }
 
-    device(): Device {
-        if (!this.#device) {
+    device(part: Part): Device {
+        const device = this.#devices.get(part);
+        if (!device) {
             throw Object.assign(new Error("device lost: begin again to ask for a new one"), { name: "DeviceLost" });
         }
-        return this.#device;
+        return device;
     }
 
     /** What `promise` gives, or the loss of the device, whichever comes first. */
@@ -79,6 +125,12 @@ export class Engine {
         this.tell({ what: "stopped", activity });
         this.tell({ what: "failed", message: error instanceof Error ? error.message : String(error) });
     }
+}
+
+async function load<P extends Part>(part: P): Promise<Modules[P]> {
+    const module = (await import(new URL(`./${part}.js`, import.meta.url).href)) as Modules[P];
+    await module.default({ module_or_path: new URL(`./${part}_bg.wasm`, import.meta.url) });
+    return module;
 }
 
 /** The module asks for whatever adapter the browser likes; the wish for one of two GPUs is added to its call. */

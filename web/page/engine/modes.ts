@@ -34,7 +34,7 @@ export class Modes {
         const runs: { key: string; run: Run }[] = [];
         try {
             for (const key of variants) {
-                const made = this.#engine.wasm.FailureModes.create(this.#engine.device(), mode, key, seed);
+                const made = this.#engine.train.FailureModes.create(this.#engine.device("train"), mode, key, seed);
                 runs.push({ key, run: await this.#engine.orLost(made) });
             }
             for (const { run } of runs) run.submit();

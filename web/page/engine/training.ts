@@ -32,7 +32,7 @@ export class Training {
         await this.pause();
         this.#kept = undefined;
         const text = JSON.stringify(settings);
-        const run = await this.#engine.orLost(this.#engine.wasm.Run.create(this.#engine.device(), text));
+        const run = await this.#engine.orLost(this.#engine.train.Run.create(this.#engine.device("train"), text));
         return this.#take(run, text, scene);
     }
 
@@ -41,11 +41,11 @@ export class Training {
         this.#running = false;
         await this.#loop?.catch(() => {});
         if (!this.#settings) return;
-        const { wasm } = this.#engine;
-        const device = this.#engine.device();
+        const { train } = this.#engine;
+        const device = this.#engine.device("train");
         const run = this.#kept
-            ? wasm.Run.resume(device, this.#settings, this.#kept)
-            : wasm.Run.create(device, this.#settings);
+            ? train.Run.resume(device, this.#settings, this.#kept)
+            : train.Run.create(device, this.#settings);
         await this.#take(await this.#engine.orLost(run), this.#settings, this.#player !== undefined);
     }
 
@@ -116,7 +116,7 @@ export class Training {
     /** What the policy does in an episode of its own, from start states of `seed`: `count` steps. */
     async episode(seed: number, count: number): Promise<Moment[]> {
         const bytes = await this.save();
-        const player = this.#engine.wasm.Player.fromPolicy(bytes, BigInt(seed));
+        const player = this.#engine.train.Player.fromPolicy(bytes, BigInt(seed));
         const moments = Array.from({ length: count }, () => JSON.parse(player.stepJson()) as Moment);
         player.free();
         return moments;
@@ -191,7 +191,7 @@ export class Training {
     }
 
     #ready(): Run {
-        this.#engine.device();
+        this.#engine.device("train");
         if (!this.#run) throw new Error("there is no run yet");
         return this.#run;
     }

@@ -1,7 +1,5 @@
 //! A training run on the device.
 
-use crate::device::Device;
-use crate::fault::{Fault, Outcome};
 use crate::player::Player;
 use crate::settings::Settings;
 use crate::statistics;
@@ -14,6 +12,7 @@ use wgpo::checkpoint::{Labels, learner_from_bytes, trainer_from_bytes, trainer_t
 use wgpo::state::TrainerState;
 use wgpo::trainer::Trainer as _;
 use wgpo::{GpuOffPolicyTrainer, GpuTrainer, Iteration};
+use wgpo_web::{Device, Fault, Outcome};
 
 enum Trainer {
     OnPolicy(Box<GpuTrainer>),
@@ -32,7 +31,7 @@ impl Run {
     /// A new run.
     pub(crate) async fn of(device: &Device, settings: Settings) -> Outcome<Self> {
         let Settings { env, spec, config, seed } = settings.clone();
-        let gpu = &device.gpu;
+        let gpu = device.gpu();
         let trainer = match config.algorithm.kind().is_off_policy() {
             true => Trainer::OffPolicy(Box::new(GpuOffPolicyTrainer::new(gpu, env, spec, config, seed)?)),
             false => Trainer::OnPolicy(Box::new(GpuTrainer::new(gpu, env, spec, config, seed)?)),
@@ -84,7 +83,7 @@ impl Run {
             return Err(Fault::config("the state is of another environment, network or head than the settings say"));
         }
         let Settings { spec, config, .. } = settings.clone();
-        let gpu = &device.gpu;
+        let gpu = device.gpu();
         let trainer = match config.algorithm.kind().is_off_policy() {
             true => Trainer::OffPolicy(Box::new(GpuOffPolicyTrainer::from_state(gpu, spec, config, &saved.state)?)),
             false => Trainer::OnPolicy(Box::new(GpuTrainer::from_state(gpu, spec, config, &saved.state)?)),

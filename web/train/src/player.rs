@@ -1,6 +1,5 @@
 //! An environment on the host, acted on by a policy: for the picture.
 
-use crate::fault::{Fault, Outcome};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 use wgpo::checkpoint::trainer_from_bytes;
@@ -11,6 +10,7 @@ use wgpo::policy::PolicySpec;
 use wgpo::solved::evaluation_seed;
 use wgpo::state::LearnerState;
 use wgpo::{ActMode, Agent, Config, CpuLearner, CpuOffPolicy};
+use wgpo_web::{Fault, Outcome};
 
 /// One environment, and a policy that acts greedily in it, by the CPU reference in f64, which the checks have loaded anyway.
 #[wasm_bindgen]

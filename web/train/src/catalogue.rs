@@ -1,7 +1,6 @@
 //! What there is to choose.
 
 use crate::failure_modes;
-use crate::fault::Outcome;
 use crate::settings::{TUNED, algorithm_of, env_of, preset};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
@@ -9,12 +8,13 @@ use wgpo::AlgorithmKind;
 use wgpo::config::Preset;
 use wgpo::env::{Env, HeadName};
 use wgpo::policy::Activation;
+use wgpo_web::Outcome;
 
 /// Environments, algorithms, presets, heads and activations, as JSON.
 ///
 /// `envs`: `name`, `title`, `about`, `scene` (whether it has a picture), `actions` (`choices` or `numbers`), `dims`, `obs_dim`, `solved`, `heads`,
 /// `algorithms` (those that learn it). `algorithms`: `name`, `title`, `off_policy`, `presets`. `activations`. `failure_modes`: `number`, `env`, `title`,
-/// `solved`, and `variants` with `key` and `label`. `checks`: rows of a quick check. `version`.
+/// `solved`, and `variants` with `key` and `label`. `version`.
 ///
 /// # Errors
 /// None is known.
@@ -27,7 +27,6 @@ pub fn catalogue_json() -> Outcome<String> {
         "algorithms": AlgorithmKind::ALL.map(algorithm),
         "activations": activations,
         "failure_modes": failure_modes::table(),
-        "checks": wgpo::check::cases().iter().filter(|case| case.quick).count(),
     });
     Ok(told.to_string())
 }

@@ -1,11 +1,10 @@
 //! The benchmark, piece by piece.
 
-use crate::device::Device;
-use crate::fault::{Fault, Outcome};
 use serde::Deserialize;
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 use wgpo::bench::{Benchmark, FEW_ROUNDS, NARROW, Options, Place, Table, cases};
+use wgpo_web::{Device, Fault, Outcome};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +38,7 @@ impl Bench {
     /// Options that are none, or no row of such a name.
     pub fn create(device: &Device, options: &str) -> Outcome<Bench> {
         let Asked { quick, seconds, only, browser } = serde_json::from_str(options)?;
-        let gpu = device.gpu.clone();
+        let gpu = device.gpu().clone();
         // As the program does: a software adapter takes minutes for wide nets, and a quick run shows no speed.
         let narrow = quick && gpu.is_software();
         let table = if quick { Table::quick() } else { Table::default() };

@@ -1,10 +1,9 @@
 //! Every kernel against the f64 reference, row by row.
 
-use crate::device::Device;
-use crate::fault::{Fault, Outcome};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 use wgpo::check::{Case, CheckReport, CheckRow, cases};
+use wgpo_web::{Device, Fault, Outcome};
 
 /// The table of comparisons.
 #[wasm_bindgen]
@@ -30,7 +29,7 @@ impl Check {
     /// # Errors
     /// A row that there is not; a lost device.
     pub async fn run(device: &Device, index: usize, quick: bool) -> Outcome<String> {
-        let (gpu, cases) = (device.gpu.clone(), table(quick));
+        let (gpu, cases) = (device.gpu().clone(), table(quick));
         let count = cases.len();
         let case = cases.get(index).ok_or_else(|| Fault::config(format!("row {index} of {count} is not there")))?;
         let row = case.row_async(&gpu).await;
@@ -45,7 +44,7 @@ impl Check {
     #[wasm_bindgen(js_name = reportJson)]
     pub fn report_json(device: &Device, rows: &str) -> Outcome<String> {
         let rows: Vec<CheckRow> = serde_json::from_str(rows)?;
-        let report = CheckReport { adapter: device.name(), ..CheckReport::new(&device.gpu, rows) };
+        let report = CheckReport { adapter: device.name(), ..CheckReport::new(device.gpu(), rows) };
         Ok(format!("{:#}", json!({ "passed": report.passed, "adapters": [report] })))
     }
 }

@@ -1,12 +1,12 @@
 //! Settings of a run as a page gives them: an environment, an algorithm and a preset, and what is to differ from it.
 
-use crate::fault::{Fault, Outcome};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use wgpo::config::Preset;
 use wgpo::env::{Env, HeadName};
 use wgpo::policy::{Activation, PolicySpec};
 use wgpo::{AlgorithmKind, Config};
+use wgpo_web::{Fault, Outcome};
 
 /// The name of the settings that wgpo chose itself, beside those that other libraries publish.
 pub const TUNED: &str = "tuned";

@@ -1,12 +1,11 @@
 //! The bandits on which the usual PPO fails.
 
-use crate::device::Device;
-use crate::fault::{Fault, Outcome};
 use crate::run::Run;
 use crate::settings::Settings;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 use wgpo::env::FailureMode;
+use wgpo_web::{Device, Fault, Outcome};
 
 /// Makes runs of them.
 #[wasm_bindgen]
