@@ -7,7 +7,9 @@ use super::metrics::file::damaged;
 use crate::settings::run_config::RunConfig;
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
+use wgpo::Config;
 use wgpo::checkpoint;
+use wgpo::policy::PolicySpec;
 use wgpo::state::TrainerState;
 use wgpo::trainer::Trainer;
 
@@ -141,7 +143,12 @@ impl Folder {
     /// Writes the state of `run`.
     pub fn save(&self, trainer: &dyn Trainer, run: u64) -> Result<()> {
         let (learner, state) = (trainer.learner(), trainer.state()?);
-        checkpoint::save_trainer_labelled(&self.policy(), learner.spec(), learner.config(), &state, &label(run))
+        self.save_state(learner.spec(), learner.config(), &state, run)
+    }
+
+    /// Writes `state` as that of `run`.
+    pub fn save_state(&self, spec: &PolicySpec, config: &Config, state: &TrainerState, run: u64) -> Result<()> {
+        checkpoint::save_trainer_labelled(&self.policy(), spec, config, state, &label(run))
             .context("the state cannot be saved")
     }
 

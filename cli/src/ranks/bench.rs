@@ -39,17 +39,8 @@ pub fn bench(ranks: Option<Ranks>, seconds: f64, quick: bool) -> Result<Status> 
     said(format!("ranks: {}, of {here} on this machine; threads of each: {own}", collective.size()));
     said(format!("{:<24} {:>12} {:>12} {:>10}", "what", "bytes", "median", ""));
     let team = collective.as_ref();
-    let mut own = vec![0_u8; 112];
-    let mut all = vec![0_u8; 112 * team.size()];
-    let took = median(team, seconds, || Ok(team.all_gather(&own, &mut all)?))?;
-    said(row("gather/statistics", own.len(), took, String::new()));
-    own.clear();
-    let parameters = nets().map(|(name, spec, _)| (format!("allreduce/{name}"), spec.layout().len()));
-    let plain = LENGTHS.map(|len| (format!("allreduce/{len}"), len));
-    for (name, len) in plain.into_iter().chain(parameters) {
-        let mut values = vec![1e-3_f32; len];
-        let took = median(team, seconds, || Ok(team.sum_f32(&mut values)?))?;
-        said(row(&name, 4 * len, took, format!("{:.2} GB/s", 4e-9 * len as f64 / took)));
+    if team.size() > 1 {
+        messages(team, seconds, &said)?;
     }
     for (name, spec, rows) in nets() {
         let rows = if quick { rows / 64 } else { rows };
@@ -58,6 +49,22 @@ pub fn bench(ranks: Option<Ranks>, seconds: f64, quick: bool) -> Result<Status> 
         said(row(&format!("update/{name}"), 0, took, format!("{:.0} rows/s of {rows}", rows as f64 / took)));
     }
     Ok(SUCCESS)
+}
+
+/// What all ranks send each other: statistics of a minibatch, sums of some lengths, and the gradients of the nets.
+fn messages(team: &dyn Collective, seconds: f64, said: &dyn Fn(String)) -> Result<()> {
+    let own = vec![0_u8; 112];
+    let mut all = vec![0_u8; 112 * team.size()];
+    let took = median(team, seconds, || Ok(team.all_gather(&own, &mut all)?))?;
+    said(row("gather/statistics", own.len(), took, String::new()));
+    let parameters = nets().map(|(name, spec, _)| (format!("allreduce/{name}"), spec.layout().len()));
+    let plain = LENGTHS.map(|len| (format!("allreduce/{len}"), len));
+    for (name, len) in plain.into_iter().chain(parameters) {
+        let mut values = vec![1e-3_f32; len];
+        let took = median(team, seconds, || Ok(team.sum_f32(&mut values)?))?;
+        said(row(&name, 4 * len, took, format!("{:.2} GB/s", 4e-9 * len as f64 / took)));
+    }
+    Ok(())
 }
 
 fn row(name: &str, bytes: usize, took: f64, more: String) -> String {

@@ -5,6 +5,7 @@ mod follower;
 mod launch;
 pub mod leader;
 mod orders;
+pub mod rescue;
 
 use crate::args::bench::BenchArgs;
 use crate::args::place::{PlaceArgs, PlaceName};

@@ -20,6 +20,21 @@ static EARS: Mutex<Ears> = Mutex::new(Ears::Nobody);
 /// Flags of the trainings that run.
 static TRAININGS: Mutex<Vec<Weak<AtomicBool>>> = Mutex::new(Vec::new());
 
+/// What the first signal does at once.
+type AtOnce = Box<dyn Fn() + Send>;
+
+static AT_ONCE: Mutex<Option<AtOnce>> = Mutex::new(None);
+
+/// From now on the first signal does this, while the update goes on.
+pub fn at_once(work: AtOnce) {
+    *AT_ONCE.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
+}
+
+/// And from now on it does not.
+pub fn no_longer() {
+    *AT_ONCE.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
 /// From now on the caller hears this process' signals and tells of them by [`interrupt`]; trainings set no handler.
 pub fn host_signals() {
     *EARS.lock().unwrap_or_else(PoisonError::into_inner) = Ears::Host;
@@ -33,6 +48,9 @@ pub fn interrupt() -> bool {
     let asked = trainings.iter().filter_map(Weak::upgrade).filter(|flag| !flag.swap(true, Ordering::SeqCst)).count();
     if asked > 0 {
         tell!("\nstopping after this update; press Ctrl-C again to stop at once");
+        if let Some(work) = &*AT_ONCE.lock().unwrap_or_else(PoisonError::into_inner) {
+            work();
+        }
     }
     asked > 0
 }

@@ -12,6 +12,7 @@ use crate::folder::metrics::file::Metrics;
 use crate::folder::run::Folder;
 use crate::place::choose::ChosenPlace;
 use crate::program::{INTERRUPTED, SUCCESS, Status, program};
+use crate::ranks::rescue::Rescue;
 use crate::settings::run_config::RunConfig;
 use anyhow::{Context, Result};
 use indicatif::HumanCount;
@@ -46,6 +47,7 @@ pub fn train(args: &TrainArgs, ranks: Option<Arc<dyn Collective>>) -> Result<Sta
         let (folder, config) = plan::plan(args, &place)?;
         (folder, config, place, None)
     };
+    let several = ranks.is_some();
     if let Some(ranks) = ranks {
         place = place.among(ranks);
     }
@@ -63,7 +65,8 @@ pub fn train(args: &TrainArgs, ranks: Option<Arc<dyn Collective>>) -> Result<Sta
     };
     say!("backend: {}", place.reason());
     let Files { run, metrics, judge, lock, .. } = files;
-    let mut session = Session { args, folder, config, run, metrics, judge, trainer, _lock: lock };
+    let rescue = several.then(|| Rescue::of(&folder, &config, run));
+    let mut session = Session { args, folder, config, run, metrics, judge, trainer, rescue, _lock: lock };
     say!("{}", session.describe());
     let end = session.run()?;
     session.report(end);
@@ -79,6 +82,8 @@ struct Session<'a> {
     metrics: Metrics,
     judge: Judge,
     trainer: Box<dyn Trainer>,
+    /// Of several ranks.
+    rescue: Option<Rescue>,
     /// Held until the last file is written.
     _lock: Lock,
 }
@@ -154,6 +159,9 @@ impl Session<'_> {
             let judged = self.judge.after(self.trainer.as_mut(), &stats, done >= updates);
             let row = self.metrics.push(&stats, &self.config.settings, self.judge.solved(), elapsed)?;
             progress.show(row);
+            if let Some(rescue) = &self.rescue {
+                rescue.keep(self.trainer.state()?);
+            }
             if let Some(words) = warning(row, &stats).filter(|_| !warned) {
                 warned = true;
                 progress.line(&words);
