@@ -25,7 +25,7 @@ has_source() { [[ -x $1 && -e $("$1" --print sysroot)/lib/rustlib/src/rust/libra
 # The linker of that compiler's LLVM, or a later one.
 linker() { compgen -c wasm-ld- | sort -t- -k3 -n | tail -1; }
 
-if [[ -n $install ]] && ! has_std rustc && ! has_source /usr/bin/rustc; then
+if [[ -n $install ]] && ! has_std rustc && ! { has_source /usr/bin/rustc && [[ -n $(linker) ]]; }; then
     if command -v rustup >/dev/null && rustup target add $target; then
         say "rustup added $target for the whole toolchain"
     elif command -v apt-get >/dev/null; then
@@ -49,7 +49,11 @@ else
 fi
 # A module holds the names of source files, for panics. Those of this machine are no visitor's business.
 home=${CARGO_HOME:-$HOME/.cargo}
-RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$home=cargo --remap-path-prefix=$PWD=wgpo" "${build[@]}"
+# Cargo's encoded form, since a folder's name may have a space.
+flags=()
+read -ra flags <<< "${RUSTFLAGS:-}"
+flags+=("--remap-path-prefix=$home=cargo" "--remap-path-prefix=$PWD=wgpo")
+CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; printf '%s' "${flags[*]}") "${build[@]}"
 
 version=$(sed -n 's/^wasm-bindgen-cli-support = "=\([0-9.]*\)".*/\1/p' web/bind/Cargo.toml)
 bound=target/web/bound
@@ -77,7 +81,7 @@ for process in "${smaller[@]}"; do wait "$process"; done
 for module in train measure; do mv "$bound/$module.small" "$bound/${module}_bg.wasm"; done
 node web/page/build.mjs "$bound"
 for module in train measure; do
-    size=$(stat -c %s web/dist/${module}_bg.wasm)
+    size=$(wc -c < web/dist/${module}_bg.wasm)
     say "module $module: $((size / 1000)) kB before compression"
     # What a visitor waits for, on a phone, too.
     ((size < 2500000)) || fail "the module $module has 2.5 MB or more"

@@ -16,14 +16,20 @@ export class CheckView {
     #of = 0;
     #running = false;
     #broken = false;
+    /** A stop that came before the check has begun. */
+    #stopped = false;
 
     constructor(checking: Remote<Checking>, changed: () => void, fail: (error: unknown) => void) {
         this.#checking = checking;
         this.#fail = fail;
-        this.#run.addEventListener("click", () => void (this.#running ? checking.stop() : this.#go(true)));
-        this.#quick.addEventListener("change", changed);
+        this.#run.addEventListener("click", () => void (this.#running ? this.#stop() : this.#go(true)));
+        this.#quick.addEventListener("change", () => {
+            // The rows so far are of the other table.
+            this.#broken = false;
+            changed();
+        });
         this.#bad.addEventListener("change", () => this.#filter());
-        byId("check-json").addEventListener("click", () => void this.#save());
+        byId("check-json").addEventListener("click", () => void this.#save().catch(fail));
     }
 
     take(words: URLSearchParams): void {
@@ -39,20 +45,29 @@ export class CheckView {
         if (this.#broken) void this.#go(false);
     }
 
+    async #stop(): Promise<void> {
+        this.#stopped = true;
+        await this.#checking.stop();
+    }
+
     async #go(anew: boolean): Promise<void> {
         this.#running = true;
         this.#broken = false;
+        this.#stopped = false;
         this.#run.textContent = "Stop";
         this.#quick.disabled = true;
+        if (anew) {
+            this.#rows = [];
+            byId("check-rows").replaceChildren();
+            byId<HTMLProgressElement>("check-progress").value = 0;
+            byId<HTMLButtonElement>("check-json").disabled = true;
+        }
+        this.#say("begins …");
         try {
             const names = await this.#checking.names(this.#quick.checked);
             this.#of = names.length;
             await this.#checking.begin(this.#quick.checked, anew);
-            if (anew) {
-                this.#rows = [];
-                byId("check-rows").replaceChildren();
-            }
-            while (this.#rows.length < names.length) {
+            while (this.#rows.length < names.length && !this.#stopped) {
                 const next = names[this.#rows.length];
                 this.#say(`row ${this.#rows.length + 1} of ${names.length}: ${next?.kernel ?? ""}`);
                 const row = await this.#checking.next();
@@ -61,8 +76,10 @@ export class CheckView {
                 this.#show(row);
             }
             await this.#checking.stop();
+            this.#running = false;
             this.#summary();
         } catch (error) {
+            this.#running = false;
             this.#broken = error instanceof Error && error.name === "DeviceLost";
             this.#summary();
             this.#fail(error);
@@ -115,6 +132,8 @@ export class CheckView {
         const status = byId("check-status");
         status.textContent = text;
         status.className = `status ${kind}`;
+        // Who listens hears how it ended, not every row.
+        status.setAttribute("aria-busy", String(this.#running));
     }
 
     async #save(): Promise<void> {

@@ -42,6 +42,7 @@ async function begin(): Promise<void> {
     const bench = new BenchView(benching, remember, fail);
     let interrupted = false;
     let first = true;
+    let opening: Promise<void> = Promise.resolve();
 
     function words(view: View): URLSearchParams {
         const words = { train: () => train.settings.words(), check: () => check.words(), bench: () => bench.words() }[view]();
@@ -54,16 +55,19 @@ async function begin(): Promise<void> {
 
     async function follow(): Promise<void> {
         const { view, words } = read();
-        show(view);
-        byId<HTMLSelectElement>("device-adapter").value = words.get("adapter") ?? "";
-        byId<HTMLSelectElement>("device-kernels").value = words.get("kernels") ?? "auto";
+        if (byId("absent").hidden) show(view);
+        const before = JSON.stringify(deviceOptions());
+        choose("device-adapter", words.get("adapter"), "");
+        choose("device-kernels", words.get("kernels"), "auto");
         byId<HTMLInputElement>("device-clock").checked = words.get("clock") === "1";
+        const other = !first && before !== JSON.stringify(deviceOptions());
         if (view === "check") check.take(words);
         if (view === "bench") bench.take(words);
         // A look at another view leaves a run alone.
         if (view === "train" || first) await train.take(view === "train" ? words : new URLSearchParams());
         if (view === "train" && !first) train.prepare();
         first = false;
+        if (other) await reopen();
     }
 
     hear = (happening) => {
@@ -88,17 +92,33 @@ async function begin(): Promise<void> {
     }
 
     async function open(): Promise<void> {
-        const info = await engine.open(deviceOptions());
+        const info = await engine.open(deviceOptions()).catch((error: unknown) => {
+            device(undefined);
+            throw error;
+        });
         device(info);
         bench.device(info);
     }
 
-    async function again(): Promise<void> {
-        await open();
-        const was = interrupted;
-        interrupted = false;
-        await train.recovered(was);
-        await check.recovered();
+    /** One after another: of two in a row the second has the last word. */
+    function again(): Promise<void> {
+        const done = opening.then(async () => {
+            interrupted ||= train.running;
+            await open();
+            const was = interrupted;
+            interrupted = false;
+            await train.recovered(was);
+            await check.recovered();
+        });
+        opening = done.catch(() => {});
+        return done;
+    }
+
+    /** With what the panel of the device says now. */
+    async function reopen(): Promise<void> {
+        // Without a device there was nothing to begin with.
+        if (!byId("absent").hidden) return location.reload();
+        await again();
     }
 
     tabs((view) => write(view, words(view)));
@@ -106,8 +126,7 @@ async function begin(): Promise<void> {
     for (const id of ["device-adapter", "device-kernels", "device-clock"]) {
         byId(id).addEventListener("change", () => {
             remember();
-            interrupted = train.running;
-            again().catch(fail);
+            reopen().catch(fail);
         });
     }
     byId("device-lose").addEventListener("click", () => void engine.destroy());
@@ -133,6 +152,12 @@ function deviceOptions(): DeviceOptions {
     };
 }
 
+/** Chooses `value` of a list, or `usual` where there is no such thing. */
+function choose(id: string, value: string | null, usual: string): void {
+    const select = byId<HTMLSelectElement>(id);
+    select.value = [...select.options].some((option) => option.value === value) ? (value ?? usual) : usual;
+}
+
 let present: DeviceInfo | undefined;
 
 function device(info: DeviceInfo | undefined): void {
@@ -145,7 +170,7 @@ function device(info: DeviceInfo | undefined): void {
 async function facts(engine: { counts(): Promise<{ [name: string]: number }> | unknown }): Promise<void> {
     const list: [string, string][] = [];
     if (present) {
-        for (const key of ["vendor", "architecture", "device", "description", "backend", "device_type", "kernels"] as const) {
+        for (const key of ["vendor", "architecture", "device", "description", "device_type", "kernels"] as const) {
             if (present[key]) list.push([key.replace("_", " "), present[key]]);
         }
         list.push(["clock of its own", present.timestamps ? "yes" : "no"]);

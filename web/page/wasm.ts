@@ -57,7 +57,7 @@ export interface TrainModule extends Module {
         resume(device: Device, settings: string, state: Uint8Array): Promise<Run>;
     };
     Player: { fromPolicy(bytes: Uint8Array, seed: bigint): Player };
-    FailureModes: { create(device: Device, mode: number, variant: string, seeds: number): Promise<Run> };
+    FailureModes: { create(device: Device, mode: number, variant: string, seed: number): Promise<Run> };
 }
 
 /** Loaded when it is first asked for. */

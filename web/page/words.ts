@@ -74,7 +74,6 @@ export interface DeviceInfo {
     architecture: string;
     device: string;
     description: string;
-    backend: string;
     device_type: string;
     limits: { [name: string]: number };
     kernels: string;

@@ -1,5 +1,5 @@
 //! wgpo in a browser: what its two modules share. A page (or a worker of it) asks each for a [`Device`]: the module of `train/` trains on it, that of
-//! `measure/` compares and measures. They are two so that a page that trains loads no oracle. Nothing here blocks: what waits for the device is a promise.
+//! `measure/` compares and measures. They are two so that a page that trains loads neither the checks nor the benchmark. Nothing here blocks: what waits for the device is a promise.
 //!
 //! Settings and statistics are JSON, in the words of the program's files. What goes wrong is an `Error` of JavaScript whose message is the
 //! library's sentence, and whose name tells what a page has to tell apart: `NoAdapter`, `NoDevice`, `DeviceLost`, `Config`, or `Error`.

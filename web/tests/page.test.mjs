@@ -106,6 +106,60 @@ test("by keyboard: tabs, the device's panel, a run", async () => {
     await page.close();
 });
 
+test("buttons pressed at once: one has the device, and a stop counts before the begin", async () => {
+    const { page, errors } = await open(chrome.context, site, "#train?hidden=16");
+    const status = (id, pattern) =>
+        page.waitForFunction(([id, source]) => new RegExp(source).test(document.getElementById(id).textContent), [id, pattern], { timeout: 60_000 });
+    await status("status", "ready");
+    await page.evaluate(() => {
+        document.getElementById("bench-only").value = "ppo_step/cartpole";
+        for (const id of ["run", "check-run", "bench-run", "mode-run"]) document.getElementById(id).click();
+    });
+    const active = () => ["run", "check-run", "bench-run", "mode-run"].filter((id) => /Stop|Pause/.test(document.getElementById(id).textContent));
+    const atMost = async (count) => {
+        const end = Date.now() + 60_000;
+        while ((await page.evaluate(active)).length > count && Date.now() < end) await page.waitForTimeout(200);
+    };
+    await atMost(1);
+    await page.waitForTimeout(1000);
+    const left = await page.evaluate(active);
+    console.log(`the device is with ${left.join() || "nobody"}`);
+    assert.ok(left.length <= 1, left.join());
+    await page.evaluate((left) => left.forEach((id) => document.getElementById(id).click()), left);
+    await atMost(0);
+    assert.deepEqual(await page.evaluate(active), []);
+
+    await page.evaluate(() => ["check-run", "check-run"].forEach((id) => document.getElementById(id).click()));
+    await status("check-status", "stopped after 0 ");
+
+    // Other settings while an iteration is done: the run is replaced after it, not under it.
+    await page.evaluate(() => {
+        document.getElementById("step").click();
+        const seed = document.getElementById("seed");
+        seed.value = 9;
+        seed.dispatchEvent(new Event("change"));
+    });
+    await status("status", "ready");
+    assert.ok(!(await page.isVisible("#message")), await page.textContent("#message-text"));
+
+    // Two choices in a row: the last one counts, and the run goes on.
+    await page.click("#run");
+    await status("fact-updates", "\\d");
+    await page.evaluate(() => {
+        const kernels = document.getElementById("device-kernels");
+        for (const value of ["plain", "direct"]) {
+            kernels.value = value;
+            kernels.dispatchEvent(new Event("change"));
+        }
+    });
+    await page.waitForFunction(() => /goes on/.test(document.getElementById("status").textContent) && document.getElementById("run").textContent === "Pause", null, {
+        timeout: 60_000,
+    });
+    assert.match(page.url(), /kernels=direct/);
+    assert.deepEqual(errors, []);
+    await page.close();
+});
+
 test("without WebGPU the page says so, and what to try", async () => {
     const plain = await browser({ webgpu: false });
     try {

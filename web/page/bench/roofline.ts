@@ -78,7 +78,7 @@ function grid(xs: [number, number], ys: [number, number], across: (x: number) =>
             svg("line", { class: "grid", x1: left, x2: right, y1: down(y), y2: down(y) }),
             svg("text", { x: left - 8, y: down(y) + 4, "text-anchor": "end" }, scaled10(y)),
         ]),
-        svg("text", { x: (left + right) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, "operations per byte that must move (FLOP/B)"),
+        svg("text", { x: (left + right) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, width < 500 ? "operations per byte (FLOP/B)" : "operations per byte that must move (FLOP/B)"),
         svg("text", { x: left - 40, y: 14 }, "operations per second (FLOP/s)"),
     ];
 }

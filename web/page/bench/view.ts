@@ -30,6 +30,8 @@ export class BenchView {
     #running = false;
     #own: BenchRecord | undefined;
     #beside: BenchRecord | undefined;
+    /** The record of a file, with its name. */
+    #yours: { record: BenchRecord; name: string } | undefined;
     /** What the address wants beside it, until the list is there. */
     #wanted = "";
 
@@ -85,6 +87,8 @@ export class BenchView {
         this.#running = true;
         this.#run.textContent = "Stop";
         const bar = byId<HTMLProgressElement>("bench-progress");
+        bar.value = 0;
+        this.#say("begins …", true);
         try {
             await this.#benching.begin({
                 quick: sizes.value === "quick",
@@ -92,7 +96,7 @@ export class BenchView {
                 only: only.value.trim() || null,
                 browser: browser(),
             });
-            this.#say("measures the limits of the device …");
+            this.#say("measures the limits of the device …", true);
             for (;;) {
                 const progress = await this.#benching.next();
                 if (progress === null) {
@@ -101,7 +105,7 @@ export class BenchView {
                 }
                 bar.max = progress.of;
                 bar.value = progress.done;
-                this.#say(progress.what);
+                this.#say(progress.what, true);
                 if (progress.finished) {
                     this.#own = await this.#benching.record();
                     const failed = this.#own.rows.filter((row) => !row.passed).length;
@@ -145,13 +149,16 @@ export class BenchView {
 
     async #choose(): Promise<void> {
         const { value } = this.#fields.beside;
-        if (value === "yours") return;
-        this.#beside = undefined;
-        byId("bench-beside-note").textContent = "";
+        const yours = value === "yours" ? this.#yours : undefined;
+        this.#beside = yours?.record;
+        byId("bench-beside-note").textContent = yours?.name ?? "";
         this.#changed();
-        if (value) {
+        if (value && value !== "yours") {
             try {
-                this.#beside = record(await (await fetch(`records/${value}`)).text());
+                const read = record(await (await fetch(`records/${value}`)).text());
+                // Another was chosen meanwhile.
+                if (this.#fields.beside.value !== value) return;
+                this.#beside = read;
             } catch (error) {
                 this.#fail(`${value}: ${sentence(error)}`);
             }
@@ -164,7 +171,7 @@ export class BenchView {
         input.value = "";
         if (!file) return;
         try {
-            this.#beside = record(await file.text());
+            this.#yours = { record: record(await file.text()), name: file.name };
         } catch (error) {
             this.#fail(`${file.name}: ${sentence(error)}`);
             return;
@@ -172,8 +179,7 @@ export class BenchView {
         const { beside } = this.#fields;
         if (![...beside.options].some((option) => option.value === "yours")) beside.append(el("option", { value: "yours" }, "yours"));
         beside.value = "yours";
-        byId("bench-beside-note").textContent = file.name;
-        this.#show();
+        await this.#choose();
     }
 
     #save(): void {
@@ -195,8 +201,10 @@ export class BenchView {
         result.replaceChildren(...parts);
     }
 
-    #say(text: string): void {
+    #say(text: string, busy = false): void {
         byId("bench-status").textContent = text;
+        // Who listens hears how it ended, not every piece.
+        byId("bench-status").setAttribute("aria-busy", String(busy));
     }
 }
 

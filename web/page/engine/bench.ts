@@ -15,6 +15,8 @@ export class Benching {
     readonly #engine: Engine;
     #bench: Bench | undefined;
     #going = false;
+    /** How often it was begun or stopped: a stop while it begins counts. */
+    #calls = 0;
     #current: Promise<unknown> = Promise.resolve();
 
     constructor(engine: Engine) {
@@ -23,17 +25,19 @@ export class Benching {
 
     /** Begins anew; the names of the rows. */
     async begin(options: BenchOptions): Promise<string[]> {
+        const calls = ++this.#calls;
         const { Bench } = await this.#engine.measure();
-        const device = await this.#engine.deviceOf("measure");
         await this.#engine.turn("bench", () => this.stop());
+        const device = await this.#engine.deviceOf("measure");
         freed(this.#bench);
         this.#bench = undefined;
         this.#bench = Bench.create(device, JSON.stringify(options));
-        this.#going = true;
+        this.#going = calls === this.#calls;
         return JSON.parse(this.#bench.namesJson()) as string[];
     }
 
     async stop(): Promise<void> {
+        this.#calls++;
         this.#going = false;
         await this.#current.catch(() => {});
     }

@@ -9,6 +9,8 @@ export class Checking {
     #quick = true;
     #report = "";
     #going = false;
+    /** How often it was begun or stopped: a stop while it begins counts. */
+    #calls = 0;
     #current: Promise<unknown> = Promise.resolve();
 
     constructor(engine: Engine) {
@@ -23,15 +25,18 @@ export class Checking {
 
     /** Begins anew, or goes on after the rows so far. */
     async begin(quick: boolean, anew: boolean): Promise<void> {
-        await this.#engine.deviceOf("measure");
-        await this.#engine.turn("check", () => this.stop());
-        this.#going = true;
+        const calls = ++this.#calls;
         if (anew) this.#rows = [];
         if (anew) this.#report = "";
         this.#quick = quick;
+        await this.#engine.measure();
+        await this.#engine.turn("check", () => this.stop());
+        await this.#engine.deviceOf("measure");
+        this.#going = calls === this.#calls;
     }
 
     async stop(): Promise<void> {
+        this.#calls++;
         this.#going = false;
         await this.#current.catch(() => {});
     }

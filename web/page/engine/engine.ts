@@ -12,9 +12,15 @@ export class Engine {
     #measure: Promise<Modules["measure"]> | undefined;
     #options: DeviceOptions = { adapter: null, kernels: "auto", timestamps: false };
     readonly #devices = new Map<Part, Device>();
+    /** Devices that were asked for, so that two who need the same one ask once. */
+    readonly #asked = new Map<Part, Promise<Device>>();
+    /** How often there were other devices: what was asked for before is not wanted any more. */
+    #age = 0;
     /** Never resolves; rejects when a device is lost. */
     #lost: Promise<never> = new Promise(() => {});
     #active: { activity: Activity; stop: () => Promise<void> } | undefined;
+    /** Turns are given one after another: the next one stops whoever got the last. */
+    #turns: Promise<unknown> = Promise.resolve();
 
     private constructor(train: Modules["train"], tell: (happening: Happening) => void) {
         this.train = train;
@@ -35,31 +41,50 @@ export class Engine {
     }
 
     /** Asks for a device, in place of those before. */
-    async open(options: DeviceOptions): Promise<DeviceInfo> {
-        await this.rest();
-        this.#options = options;
+    open(options: DeviceOptions): Promise<DeviceInfo> {
+        return this.#next(async () => {
+            await this.#rest();
+            this.#options = options;
+            this.#forget();
+            return JSON.parse((await this.#request("train")).infoJson()) as DeviceInfo;
+        });
+    }
+
+    #forget(): void {
         this.#devices.clear();
-        return JSON.parse((await this.#request("train")).infoJson()) as DeviceInfo;
+        this.#asked.clear();
+        this.#age++;
     }
 
     /** The device of `part`, asked for if it has none yet. */
     async deviceOf(part: Part): Promise<Device> {
         // Without the first there is none: it was lost.
         this.device("train");
-        return this.#devices.get(part) ?? this.#request(part);
+        const there = this.#devices.get(part) ?? this.#asked.get(part);
+        if (there) return there;
+        const asked = this.#request(part).finally(() => {
+            if (this.#asked.get(part) === asked) this.#asked.delete(part);
+        });
+        this.#asked.set(part, asked);
+        return asked;
     }
 
     async #request(part: Part): Promise<Device> {
+        const age = this.#age;
         const module = part === "train" ? this.train : await this.measure();
         const { adapter, ...rest } = this.#options;
         prefer(adapter);
         const device = await module.Device.request(JSON.stringify(rest));
+        if (age !== this.#age) {
+            device.destroy();
+            throw gone();
+        }
         this.#devices.set(part, device);
         const before = this.#devices.size > 1 ? [this.#lost] : [];
         const lost = device.lost().then((message) => {
             // One is as good as all: what takes the device from one module takes it from the other, or soon will.
             if (this.#devices.get(part) === device) {
-                this.#devices.clear();
+                this.#forget();
                 this.#active = undefined;
                 this.tell({ what: "lost", message });
             }
@@ -92,9 +117,7 @@ export class Engine {
 
     device(part: Part): Device {
         const device = this.#devices.get(part);
-        if (!device) {
-            throw Object.assign(new Error("device lost: begin again to ask for a new one"), { name: "DeviceLost" });
-        }
+        if (!device) throw gone();
         return device;
     }
 
@@ -104,13 +127,21 @@ export class Engine {
     }
 
     /** Stops what is going on, and gives the device to `activity`. */
-    async turn(activity: Activity, stop: () => Promise<void>): Promise<void> {
-        if (this.#active?.activity !== activity) await this.rest();
-        this.#active = { activity, stop };
+    turn(activity: Activity, stop: () => Promise<void>): Promise<void> {
+        return this.#next(async () => {
+            if (this.#active?.activity !== activity) await this.#rest();
+            this.#active = { activity, stop };
+        });
+    }
+
+    #next<T>(work: () => Promise<T>): Promise<T> {
+        const done = this.#turns.then(work);
+        this.#turns = done.catch(() => {});
+        return done;
     }
 
     /** Stops what is going on. */
-    async rest(): Promise<void> {
+    async #rest(): Promise<void> {
         const active = this.#active;
         this.#active = undefined;
         if (active) {
@@ -139,6 +170,10 @@ function prefer(powerPreference: GPUPower | null): void {
     if (!gpu) return;
     const { requestAdapter } = Object.getPrototypeOf(gpu) as typeof gpu;
     gpu.requestAdapter = (options) => requestAdapter.call(gpu, powerPreference ? { ...options, powerPreference } : options);
+}
+
+function gone(): Error {
+    return Object.assign(new Error("device lost: begin again to ask for a new one"), { name: "DeviceLost" });
 }
 
 export function isLost(error: unknown): boolean {

@@ -8,6 +8,8 @@ export class Modes {
     readonly #engine: Engine;
     #running = false;
     #loop: Promise<void> | undefined;
+    /** How often it was begun or stopped: a stop while it waits for its turn counts. */
+    #calls = 0;
 
     constructor(engine: Engine) {
         this.#engine = engine;
@@ -15,8 +17,13 @@ export class Modes {
 
     /** Runs all variants for `updates` updates each. */
     async go(mode: number, variants: string[], seed: number, updates: number): Promise<void> {
-        await this.stop();
+        const calls = ++this.#calls;
+        await this.#halt();
         await this.#engine.turn("modes", () => this.stop());
+        if (calls !== this.#calls) {
+            this.#engine.tell({ what: "stopped", activity: "modes" });
+            return;
+        }
         this.#running = true;
         this.#loop = this.#all(mode, variants, seed, updates).then(
             () => this.#engine.tell({ what: "stopped", activity: "modes" }),
@@ -25,6 +32,11 @@ export class Modes {
     }
 
     async stop(): Promise<void> {
+        this.#calls++;
+        await this.#halt();
+    }
+
+    async #halt(): Promise<void> {
         this.#running = false;
         await this.#loop;
         this.#loop = undefined;

@@ -13,6 +13,7 @@ export class Training {
     readonly #engine: Engine;
     #run: Run | undefined;
     #settings = "";
+    #scene = false;
     #player: Player | undefined;
     #renewing = false;
     #kept: Uint8Array | undefined;
@@ -22,31 +23,38 @@ export class Training {
     /** What waits for the moment in which nothing is in flight. */
     #waiting: (() => Promise<void>)[] = [];
     #untold: Timed[] = [];
+    /** What makes, replaces or uses the run beside its loop, one after another. */
+    #last: Promise<unknown> = Promise.resolve();
+    /** How often it was paused: a pause while it waits for its turn counts. */
+    #pauses = 0;
 
     constructor(engine: Engine) {
         this.#engine = engine;
     }
 
     /** A new run with `settings`, which stands still; all its settings. `scene`: whether an environment is played beside it. */
-    async create(settings: RunSettings, scene: boolean): Promise<RunSettings> {
-        await this.pause();
-        this.#kept = undefined;
-        const text = JSON.stringify(settings);
-        const run = await this.#engine.orLost(this.#engine.train.Run.create(this.#engine.device("train"), text));
-        return this.#take(run, text, scene);
+    create(settings: RunSettings, scene: boolean): Promise<RunSettings> {
+        return this.#alone(async () => {
+            await this.#halt();
+            const text = JSON.stringify(settings);
+            const run = await this.#engine.orLost(this.#engine.train.Run.create(this.#engine.device("train"), text));
+            this.#kept = undefined;
+            return this.#take(run, text, scene);
+        });
     }
 
     /** After a loss of the device and a new one: goes on from the last state that was kept. */
-    async recover(): Promise<void> {
-        this.#running = false;
-        await this.#loop?.catch(() => {});
-        if (!this.#settings) return;
-        const { train } = this.#engine;
-        const device = this.#engine.device("train");
-        const run = this.#kept
-            ? train.Run.resume(device, this.#settings, this.#kept)
-            : train.Run.create(device, this.#settings);
-        await this.#take(await this.#engine.orLost(run), this.#settings, this.#player !== undefined);
+    recover(): Promise<void> {
+        return this.#alone(async () => {
+            await this.#halt();
+            if (!this.#settings) return;
+            const { train } = this.#engine;
+            const device = this.#engine.device("train");
+            const run = this.#kept
+                ? train.Run.resume(device, this.#settings, this.#kept)
+                : train.Run.create(device, this.#settings);
+            await this.#take(await this.#engine.orLost(run), this.#settings, this.#scene);
+        });
     }
 
     async #take(run: Run, settings: string, scene: boolean): Promise<RunSettings> {
@@ -54,46 +62,61 @@ export class Training {
         freed(this.#player);
         this.#run = run;
         this.#settings = settings;
+        this.#scene = scene;
         this.#player = undefined;
         if (scene) this.#player = await this.#engine.orLost(run.player(BigInt(JSON.parse(settings).seed as number)));
         return JSON.parse(run.settingsJson()) as RunSettings;
     }
 
-    /** Trains until `pause`. */
-    async go(): Promise<void> {
-        if (this.#running) return;
-        const run = this.#ready();
-        await this.#engine.turn("train", () => this.pause());
-        this.#running = true;
-        this.#times = { kept: performance.now(), renewed: performance.now(), told: 0 };
-        this.#loop = this.#train(run).catch((error: unknown) => {
-            this.#running = false;
-            for (const task of this.#waiting.splice(0)) void task();
-            this.#engine.failed("train", error);
+    /** Trains until `pause`. False if that came while this waited for its turn. */
+    go(): Promise<boolean> {
+        const pauses = this.#pauses;
+        return this.#alone(async () => {
+            if (this.#running) return true;
+            this.#ready();
+            await this.#engine.turn("train", () => this.pause());
+            if (pauses !== this.#pauses) return false;
+            const run = this.#ready();
+            this.#running = true;
+            this.#times = { kept: performance.now(), renewed: performance.now(), told: 0 };
+            this.#loop = this.#train(run).catch((error: unknown) => {
+                this.#running = false;
+                for (const task of this.#waiting.splice(0)) void task();
+                this.#engine.failed("train", error);
+            });
+            return true;
         });
     }
 
     /** Submits nothing more, and waits for what is in flight. */
     async pause(): Promise<void> {
+        this.#pauses++;
+        await this.#halt();
+    }
+
+    async #halt(): Promise<void> {
         this.#running = false;
         await this.#loop;
         this.#loop = undefined;
     }
 
     /** One iteration. */
-    async step(): Promise<void> {
-        await this.pause();
-        const run = this.#ready();
-        await this.#engine.turn("train", () => this.pause());
-        run.submit();
-        await this.#finish(run);
-        await this.#renew(run);
-        await this.#keep(run);
-        this.#tell();
+    step(): Promise<void> {
+        return this.#alone(async () => {
+            await this.#halt();
+            this.#ready();
+            await this.#engine.turn("train", () => this.pause());
+            const run = this.#ready();
+            run.submit();
+            await this.#finish(run);
+            await this.#renew(run);
+            await this.#keep(run);
+            this.#tell();
+        });
     }
 
-    dispatches(): number {
-        return this.#ready().dispatches();
+    dispatches(): Promise<number> {
+        return this.#still(async (run) => run.dispatches());
     }
 
     /** policy.safetensors. */
@@ -183,11 +206,22 @@ export class Training {
 
     /** What `task` gives, done while nothing is in flight. */
     #still<T>(task: (run: Run) => Promise<T>): Promise<T> {
-        const run = this.#ready();
-        if (!this.#running) return (this.#loop ?? Promise.resolve()).then(() => this.#engine.orLost(task(run)));
-        return new Promise((resolve, reject) => {
-            this.#waiting.push(() => this.#engine.orLost(task(run)).then(resolve, reject));
+        return this.#alone(async () => {
+            const run = this.#ready();
+            if (this.#running) {
+                return new Promise<T>((resolve, reject) => {
+                    this.#waiting.push(() => this.#engine.orLost(task(run)).then(resolve, reject));
+                });
+            }
+            await this.#loop;
+            return this.#engine.orLost(task(run));
         });
+    }
+
+    #alone<T>(work: () => Promise<T>): Promise<T> {
+        const done = this.#last.then(work);
+        this.#last = done.catch(() => {});
+        return done;
     }
 
     #ready(): Run {

@@ -41,6 +41,8 @@ export class Chart {
     }
 
     push(x: number, values: (number | null)[]): void {
+        // After a loss of the device a run goes on from an earlier step.
+        while ((this.#data[0]?.at(-1) ?? -Infinity) >= x) for (const values of this.#data) values.pop();
         this.#data[0]?.push(x);
         values.forEach((value, index) => this.#data[index + 1]?.push(value));
         if ((this.#data[0]?.length ?? 0) > POINTS) this.#data = this.#data.map(halved);

@@ -104,9 +104,15 @@ export class TrainView {
 
     /** After a new device: the run goes on from its last state. */
     async recovered(wasRunning: boolean): Promise<void> {
-        if (!this.#made) return this.prepare();
+        if (!this.#made) {
+            // What is being made is on the device before.
+            this.#changes++;
+            return this.prepare();
+        }
+        this.#say("compiles the kernels …");
         await this.#training.recover();
         this.#theatre.begin();
+        this.running = false;
         if (wasRunning) await this.#go();
         this.#show();
         this.#say("goes on from the last state that was kept");
@@ -200,9 +206,12 @@ export class TrainView {
     async #go(): Promise<void> {
         await this.#ensure();
         this.#pace = [];
-        await this.#training.go();
-        this.running = true;
-        this.#say("training");
+        const changes = this.#changes;
+        const runs = await this.#training.go();
+        // The settings were changed meanwhile: this run is over.
+        if (changes !== this.#changes) return;
+        this.running = runs;
+        this.#say(runs ? "training" : "paused");
     }
 
     async #pause(): Promise<void> {
@@ -247,7 +256,7 @@ export class TrainView {
 
     /** Other settings: what was is over. */
     #forget(): void {
-        if (this.running) void this.#training.pause().catch(() => {});
+        void this.#training.pause().catch(() => {});
         this.running = false;
         this.#made = false;
         this.#changes++;

@@ -12,7 +12,7 @@ use wgpo::state::LearnerState;
 use wgpo::{ActMode, Agent, Config, CpuLearner, CpuOffPolicy};
 use wgpo_web::{Fault, Outcome};
 
-/// One environment, and a policy that acts greedily in it, by the CPU reference in f64, which the checks have loaded anyway.
+/// One environment, and a policy that acts greedily in it, by the CPU's forward pass in f64: on the device it would wait for the training.
 #[wasm_bindgen]
 pub struct Player {
     env: Env,
