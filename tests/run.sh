@@ -180,6 +180,15 @@ fi
 # The page of the browser: the library for wasm32, bundled, in a real Chromium on SwiftShader and under Node with Dawn.
 browser_tests() {
     bash web/build.sh --install
+    (cd web && cargo fmt --all --check && cd bind && cargo fmt --check)
+    step "Lints for wasm32"
+    local lint=0
+    bash web/lint.sh || lint=$?
+    if ((lint == 3)) && [[ -z ${REQUIRE_WEB:-} ]]; then
+        step "SKIPPED: lints for wasm32 (no clippy of a compiler that has the target)"
+    elif ((lint)); then
+        fail "web/lint.sh"
+    fi
     if [[ ! -x ${CHROMIUM:-/usr/bin/chromium} ]]; then
         step "Installing chromium"
         local root=()

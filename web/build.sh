@@ -31,9 +31,9 @@ if [[ -n $install ]] && ! has_std rustc && ! { has_source /usr/bin/rustc && [[ -
     elif command -v apt-get >/dev/null; then
         root=()
         ((EUID == 0)) || root=(sudo)
-        say "apt-get installs rustc-web, rust-web-src and lld-22 for the whole machine"
+        say "apt-get installs rustc-web, rust-web-src, rust-web-clippy and lld-22 for the whole machine"
         ${root[@]+"${root[@]}"} apt-get update
-        ${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rustc-web rust-web-src lld-22
+        ${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rustc-web rust-web-src rust-web-clippy lld-22
     fi
 fi
 
@@ -45,7 +45,7 @@ elif has_source /usr/bin/rustc && [[ -n $(linker) ]]; then
     build=(env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(linker)" "${build[@]}" -Zbuild-std=std,panic_abort)
 else
     fail "no standard library for $target. Run \`rustup target add $target\`, or on Debian \
-\`apt-get install --no-install-recommends rustc-web rust-web-src lld-22\`, or this script with --install"
+\`apt-get install --no-install-recommends rustc-web rust-web-src rust-web-clippy lld-22\`, or this script with --install"
 fi
 # A module holds the names of source files, for panics. Those of this machine are no visitor's business.
 home=${CARGO_HOME:-$HOME/.cargo}

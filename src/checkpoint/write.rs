@@ -116,7 +116,9 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     match temporary(folder_of(&named), Some(&there)) {
         Ok(temporary) => {
-            drop(file); // some systems rename nothing over an open file
+            // Some systems rename nothing over an open file.
+            #[cfg_attr(target_arch = "wasm32", expect(clippy::drop_non_drop, reason = "a browser has no files"))]
+            drop(file);
             replace(temporary, &named, bytes)
         }
         // No file can be made beside it, or it cannot be given to the same owner.

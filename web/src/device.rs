@@ -124,7 +124,7 @@ async fn adapter_info() -> Value {
     let get = |from: &JsValue, key: &str| Reflect::get(from, &JsValue::from(key)).unwrap_or(JsValue::UNDEFINED);
     let gpu = get(&get(&js_sys::global(), "navigator"), "gpu");
     let Ok(ask) = get(&gpu, "requestAdapter").dyn_into::<js_sys::Function>() else { return Value::Null };
-    let Ok(promise) = ask.call0(&gpu).map(|promise| Promise::from(promise)) else { return Value::Null };
+    let Ok(promise) = ask.call0(&gpu).map(Promise::from) else { return Value::Null };
     let Ok(adapter) = JsFuture::from(promise).await else { return Value::Null };
     let info = get(&adapter, "info");
     let keys = ["vendor", "architecture", "device", "description"];

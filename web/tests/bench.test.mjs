@@ -12,7 +12,7 @@ test("quick sizes give every row, the pictures and a record of the documented fo
         assert.match(await page.textContent("#bench-place"), /Chrom/);
         const begun = Date.now();
         await page.click("#bench-run");
-        await page.waitForFunction(() => /done|error|lost/.test(document.getElementById("bench-status").textContent), null, {
+        await page.waitForFunction(() => /[✓✗]|error|lost/.test(document.getElementById("bench-status").textContent), null, {
             timeout: 280_000,
         });
         const status = await page.textContent("#bench-status");
