@@ -9,7 +9,7 @@ modules=(--locked --manifest-path web/Cargo.toml --workspace)
 if compgen -G "$(rustc --print sysroot)/lib/rustlib/$target/lib/libstd-*.rlib" >/dev/null; then
     check() { cargo clippy --target $target --target-dir target/web "$@" -- -D warnings; }
 elif [[ -x /usr/bin/clippy-driver && -x /usr/bin/rustc && -e $(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock ]]; then
-    # What `cargo clippy` does, without asking another toolchain's cargo to do it.
+    # What `cargo clippy` does, without asking another toolchain's cargo to do it: the word at the end of CLIPPY_ARGS is clippy's own mark between arguments.
     check() {
         RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTC_WORKSPACE_WRAPPER=/usr/bin/clippy-driver CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ \
             cargo check --target $target --target-dir target/web -Zbuild-std=std,panic_abort "$@"
