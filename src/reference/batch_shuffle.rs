@@ -39,24 +39,22 @@ impl BatchShuffle {
 
     /// The source row of row `index` of the shuffled epoch; `index` is below `rows`.
     pub fn source(&self, index: u32) -> u32 {
-        if self.rows <= 1 {
-            return 0;
-        }
-        let mut image = self.permute(index);
-        while image >= self.rows {
-            image = self.permute(image);
-        }
-        image
+        self.walk(index, Self::permute)
     }
 
     /// Where row `source` of those below `rows` comes in the shuffled epoch: the inverse of [`source`](Self::source).
     pub fn place(&self, source: u32) -> u32 {
+        self.walk(source, Self::unpermute)
+    }
+
+    /// From `row` by the bijection `step` of a larger range, until it is among the rows.
+    fn walk(&self, row: u32, step: impl Fn(&Self, u32) -> u32) -> u32 {
         if self.rows <= 1 {
             return 0;
         }
-        let mut image = self.unpermute(source);
+        let mut image = step(self, row);
         while image >= self.rows {
-            image = self.unpermute(image);
+            image = step(self, image);
         }
         image
     }

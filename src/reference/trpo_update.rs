@@ -35,30 +35,12 @@ pub fn critic_update<F: Real>(
     order: Order<'_>,
     stats: &mut UpdateStats,
 ) -> Result<()> {
-    critic_update_between(spec, layout, config, lr, parameters, adam, rows, order, stats, &mut |_, _| Ok(()))
-}
-
-/// [`critic_update`] with something between gradient and step of each minibatch. The gradient is flat over all parameters, and 0 outside of
-/// the critic's own parameters; the statistics have rows, loss and rows that are not finite.
-///
-/// # Errors
-/// As [`critic_update`], and those of `between`.
-pub fn critic_update_between<F: Real>(
-    spec: &PolicySpec,
-    layout: &ParamLayout,
-    config: &Config,
-    lr: f64,
-    parameters: &mut [F],
-    adam: &mut Adam<F>,
-    rows: &Rows<F>,
-    order: Order<'_>,
-    stats: &mut UpdateStats,
-    between: &mut Between<'_, F>,
-) -> Result<()> {
+    let between: &mut Between<'_, F> = &mut |_, _| Ok(());
     critic_update_among(spec, layout, config, lr, parameters, adam, rows, order, stats, between, Ranks::ALONE)
 }
 
-/// [`critic_update_between`] of rows that are spread over `ranks`.
+/// [`critic_update`] of rows that are spread over `ranks`, with something between gradient and step of each minibatch. The gradient is flat over
+/// all parameters, and 0 outside of the critic's own parameters; the statistics have rows, loss and rows that are not finite.
 fn critic_update_among<F: Real>(
     spec: &PolicySpec,
     layout: &ParamLayout,
@@ -135,7 +117,7 @@ pub fn trpo_update<F: Real>(
     trpo_update_between(spec, config, lr, parameters, adam, search_direction, rows, order, none)
 }
 
-/// [`trpo_update`] with something between gradient and step of the critic's minibatches, as in [`critic_update_between`]. The policy's
+/// [`trpo_update`] with something between gradient and step of the critic's minibatches, whose gradient is 0 outside of the critic's parameters. The policy's
 /// step stands before them and is this process' own.
 ///
 /// # Errors
